@@ -1,0 +1,91 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A module of Daybook: its folder under Sources, and the only modules it may import.
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+/// The tests of one module; those that need a database, a socket or the binary say so by what they import.
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func product(_ name: String, _ package: String) -> Target.Dependency {
+  .product(name: name, package: package)
+}
+
+let crypto = product("Crypto", "swift-crypto")
+let log = product("Logging", "swift-log")
+let nioCore = product("NIOCore", "swift-nio")
+let nioPosix = product("NIOPosix", "swift-nio")
+let nioLocks = product("NIOConcurrencyHelpers", "swift-nio")
+let nioSSL = product("NIOSSL", "swift-nio-ssl")
+let lifecycle = product("ServiceLifecycle", "swift-service-lifecycle")
+let arguments = product("ArgumentParser", "swift-argument-parser")
+let metrics = product("Metrics", "swift-metrics")
+let collections = product("Collections", "swift-collections")
+let subprocess = product("Subprocess", "swift-subprocess")
+let yams = product("Yams", "Yams")
+
+let package = Package(
+  name: "daybook",
+  products: [
+    .executable(name: "daybook", targets: ["daybook"]),
+    .executable(name: "daybook-bench", targets: ["DaybookBench"]),
+    .library(name: "DaybookClient", targets: ["DaybookClient"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
+    .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "CBcrypt", providers: [.apt(["libcrypt-dev"])]),
+    module("BasicTypes", []),
+    module("CanonicalJSON", []),
+    module("MerkleTree", ["BasicTypes", crypto]),
+    module("LMDB", ["CLMDB"]),
+    module("Postgres", ["CPostgres", log, nioLocks]),
+    module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks, collections]),
+    module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", crypto, log, nioLocks, collections]),
+    module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
+    module("Domain", ["BasicTypes", "Catalog", "EventLog", "Vault", "CanonicalJSON", crypto, nioLocks, collections]),
+    module("Projections", ["BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "CanonicalJSON", crypto, log, subprocess, nioLocks]),
+    module("Queries", ["BasicTypes", "Catalog", "Domain", "EventLog", "Vault", "Projections", "Postgres", "CanonicalJSON", "MerkleTree", crypto, nioLocks]),
+    module("Protocol", ["CanonicalJSON", nioCore]),
+    module(
+      "Server",
+      [
+        "Protocol", "Queries", "Domain", "Projections", "Catalog", "EventLog", "Vault", "MerkleTree", "CanonicalJSON",
+        nioCore, nioPosix, nioSSL, nioLocks, lifecycle, log, metrics,
+      ]),
+    module("DaybookClient", ["Protocol", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks]),
+    .executableTarget(
+      name: "daybook",
+      dependencies: [
+        "Server", "DaybookClient", "Projections", "Queries", "Domain", "Catalog", "EventLog", "Vault", "Protocol",
+        "CanonicalJSON", "MerkleTree", arguments, lifecycle, log, subprocess,
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "DaybookBench",
+      dependencies: ["DaybookClient", "CanonicalJSON", "Protocol", arguments, nioCore, nioPosix, subprocess],
+      swiftSettings: strict),
+  ]
+)

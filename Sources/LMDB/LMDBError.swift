@@ -1,0 +1,39 @@
+import CLMDB
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// A refusal by LMDB or by the system call below it.
+public struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// LMDB's own code (negative), or an errno (positive).
+  public let code: Int32
+  /// What was being done, such as `commit`.
+  public let operation: String
+
+  init(_ code: Int32, _ operation: String) {
+    self.code = code
+    self.operation = operation
+  }
+
+  /// Whether the map is full: growing it and trying again helps.
+  public var isMapFull: Bool { code == MDB_MAP_FULL }
+  /// Whether another process has grown the map: adopting its size and trying again helps.
+  public var isMapResized: Bool { code == MDB_MAP_RESIZED }
+  /// Whether the disk, a quota or a file-size limit is exhausted: trying later may help.
+  public var isDiskFull: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
+  /// Whether the file is not a healthy LMDB file: only a backup helps.
+  public var isDamage: Bool {
+    [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_PANIC, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL, EIO].contains(code)
+  }
+
+  /// One sentence with the operation and LMDB's own words.
+  public var description: String {
+    "LMDB \(operation): \(String(cString: mdb_strerror(code))) (\(code))"
+  }
+}
+
+@inline(__always)
+func check(_ code: Int32, _ operation: @autoclosure () -> String) throws(LMDBError) {
+  if code != 0 { throw LMDBError(code, operation()) }
+}
