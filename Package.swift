@@ -87,5 +87,9 @@ let package = Package(
       name: "DaybookBench",
       dependencies: ["DaybookClient", "CanonicalJSON", "Protocol", arguments, nioCore, nioPosix, subprocess],
       swiftSettings: strict),
+    module("DaybookTestKit", ["Projections", "Postgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog", "Domain", "MerkleTree", "Server", "DaybookClient", log, nioLocks]),
+    tests("CanonicalJSONTests", ["CanonicalJSON"]),
+    tests("MerkleTreeTests", ["MerkleTree", "BasicTypes"]),
+    tests("EventLogTests", ["EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
   ]
 )

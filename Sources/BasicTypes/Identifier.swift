@@ -58,6 +58,7 @@ public struct Identifier: Hashable, Sendable, Comparable {
     self = parsed
   }
 
+  /// Whether the one's bytes come before the other's.
   public static func < (left: Identifier, right: Identifier) -> Bool {
     left.high == right.high ? left.low < right.low : left.high < right.high
   }
@@ -117,5 +118,6 @@ public struct Identifier: Hashable, Sendable, Comparable {
 }
 
 extension Identifier: CustomStringConvertible {
+  /// The text.
   public var description: String { text }
 }

@@ -24,6 +24,7 @@ public struct Timestamp: Hashable, Sendable, Comparable {
   /// The latest instant that RFC 3339 can hold: 9999-12-31T23:59:59.999999Z.
   public static let maximum = Timestamp(microseconds: 253_402_300_799_999_999)
 
+  /// Whether the one is earlier.
   public static func < (left: Timestamp, right: Timestamp) -> Bool { left.microseconds < right.microseconds }
 
   /// This instant moved by so many seconds.
@@ -176,5 +177,6 @@ public struct Timestamp: Hashable, Sendable, Comparable {
 }
 
 extension Timestamp: CustomStringConvertible {
+  /// The text.
   public var description: String { text }
 }

@@ -19,11 +19,11 @@ public struct DatabaseStatistics: Sendable, Equatable {
   public let pages: UInt64
 }
 
+// Invariant behind @unchecked: `environment` is set once; LMDB's environment calls are thread-safe; a write transaction is used by
+// the thread that began it only; `resizing` keeps transactions and a change of the map apart; `spare` is guarded by `spareLock`.
 /// An LMDB environment: one memory-mapped file, one writer at a time, any number of readers that see a fixed state.
 ///
 /// Reads take a shared lock and growing the map takes it alone, since LMDB must not be resized under a running transaction.
-// Invariant behind @unchecked: `environment` is set once; LMDB's environment calls are thread-safe; a write transaction is used by
-// the thread that began it only; `resizing` keeps transactions and a change of the map apart; `spare` is guarded by `spareLock`.
 public final class Environment: @unchecked Sendable {
   /// What an environment is opened with.
   public struct Options: Sendable {

@@ -24,7 +24,8 @@ public struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   public var isDiskFull: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
   /// Whether the file is not a healthy LMDB file: only a backup helps.
   public var isDamage: Bool {
-    [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_PANIC, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL, EIO].contains(code)
+    [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_PANIC, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL, EIO].contains(
+      code)
   }
 
   /// One sentence with the operation and LMDB's own words.

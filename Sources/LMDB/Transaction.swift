@@ -39,8 +39,8 @@ public struct ReadTransaction {
   }
 }
 
-/// The one transaction that may write. Nothing is visible to others before ``commit()``, which returns after the disk has it.
 // Used by one thread only, which is why it is not Sendable.
+/// The one transaction that may write. Nothing is visible to others before ``commit()``, which returns after the disk has it.
 public final class WriteTransaction {
   private let pointer: OpaquePointer
   private let environment: Environment
@@ -71,7 +71,8 @@ public final class WriteTransaction {
   private func put(_ database: Database, _ key: [UInt8], _ value: [UInt8], flags: UInt32) throws(LMDBError) {
     let code = key.withUnsafeBytes { keyBytes in
       value.withUnsafeBytes { valueBytes in
-        var keyValue = MDB_val(mv_size: keyBytes.count, mv_data: UnsafeMutableRawPointer(mutating: keyBytes.baseAddress))
+        var keyValue = MDB_val(
+          mv_size: keyBytes.count, mv_data: UnsafeMutableRawPointer(mutating: keyBytes.baseAddress))
         var dataValue = MDB_val(
           mv_size: valueBytes.count, mv_data: UnsafeMutableRawPointer(mutating: valueBytes.baseAddress))
         return mdb_put(pointer, database.handle, &keyValue, &dataValue, flags)

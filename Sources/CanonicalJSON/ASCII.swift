@@ -1,0 +1,31 @@
+/// The bytes of JSON's grammar (RFC 8259 §2).
+enum ASCII {
+  static let tab: UInt8 = 0x09
+  static let newline: UInt8 = 0x0A
+  static let carriageReturn: UInt8 = 0x0D
+  static let space: UInt8 = 0x20
+  static let quote: UInt8 = 0x22
+  static let plus: UInt8 = 0x2B
+  static let comma: UInt8 = 0x2C
+  static let minus: UInt8 = 0x2D
+  static let point: UInt8 = 0x2E
+  static let slash: UInt8 = 0x2F
+  static let zero: UInt8 = 0x30
+  static let one: UInt8 = 0x31
+  static let nine: UInt8 = 0x39
+  static let colon: UInt8 = 0x3A
+  static let upperE: UInt8 = 0x45
+  static let openBracket: UInt8 = 0x5B
+  static let backslash: UInt8 = 0x5C
+  static let closeBracket: UInt8 = 0x5D
+  static let lowerE: UInt8 = 0x65
+  static let openBrace: UInt8 = 0x7B
+  static let closeBrace: UInt8 = 0x7D
+  static let tilde: UInt8 = 0x7E
+
+  /// Whether `byte` is one of `0` to `9`.
+  @inline(__always)
+  static func isDigit(_ byte: UInt8) -> Bool {
+    byte &- zero < 10
+  }
+}

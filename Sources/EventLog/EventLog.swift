@@ -1,0 +1,252 @@
+import BasicTypes
+import Dispatch
+import LMDB
+import Logging
+import MerkleTree
+import NIOConcurrencyHelpers
+
+/// The append-only log of events, in an LMDB environment: the one source of truth.
+///
+/// What callers may rely on: a decision's completion runs after its events are synced to disk; positions are 1, 2, 3 … without a
+/// gap; decisions are made one after the other, each seeing all before it; every event is a leaf of the RFC 6962 tree by then.
+public final class EventLog: Sendable {
+  /// A decision's value, and the head of the log after the commit that made it durable.
+  public struct Committed<Value: Sendable>: Sendable {
+    /// What the decision returned.
+    public let value: Value
+    /// The last position of that commit.
+    public let position: UInt64
+  }
+
+  /// What it was opened with.
+  public let configuration: EventLogConfiguration
+  private let environment: Environment
+  private let databases: Databases
+  private let inbox: Inbox
+  private let writer: Writer
+  private let waiters: HeadWaiters
+  private let headKeeper: HeadKeeper?
+  private let threads: NIOLockedValueBox<[DedicatedThread]>
+  private let lock: FolderLock?
+  private let readers = DispatchQueue(label: "daybook.log.readers", attributes: .concurrent)
+  private let maintenance: Maintenance
+
+  /// Opens the log, making it when there is none.
+  ///
+  /// Throws ``EventLogError`` `locked` where another process has it (by name), `damaged` where the signed head says more than the log
+  /// holds, `unusable` where the folder can't be used.
+  public static func open(_ configuration: EventLogConfiguration) throws -> EventLog {
+    try EventLog(configuration)
+  }
+
+  private init(_ configuration: EventLogConfiguration) throws {
+    self.configuration = configuration
+    try FileWriting.makeFolder(configuration.folder)
+    lock = try configuration.lockFile.map { try FolderLock(path: $0) }
+    var options = Environment.Options()
+    options.mapSize = configuration.mapSize
+    let environment: Environment
+    let databases: Databases
+    let stored: StoredHead
+    do {
+      environment = try EventLog.openEnvironment(configuration.folder, options)
+      try environment.clearDeadReaders()
+      databases = try Databases(environment)
+      try EventLog.checkFormat(environment, databases)
+      stored = try environment.read { try LogSnapshot.storedHead($0, databases) }
+    } catch let error as LMDBError {
+      throw EventLogError.storage(error)
+    }
+    try EventLog.checkHead(configuration, environment, databases, stored)
+    self.environment = environment
+    self.databases = databases
+    let keeper = configuration.headFile.flatMap { file in
+      configuration.signHead.map { HeadKeeper(file: file, sign: $0, logger: configuration.logger) }
+    }
+    headKeeper = keeper
+    let waiters = HeadWaiters(head: stored.frontier.size)
+    self.waiters = waiters
+    inbox = Inbox(limit: configuration.inboxLimit)
+    writer = Writer(
+      environment: environment, databases: databases, configuration: configuration, inbox: inbox, head: stored
+    ) { head in
+      waiters.advance(to: head.position)
+      keeper?.set(head)
+    }
+    threads = NIOLockedValueBox([])
+    maintenance = Maintenance(file: configuration.folder + "/data.mdb", environment: environment)
+    let writer = writer
+    var started = [try DedicatedThread { writer.run() }]
+    if let keeper {
+      keeper.set(writer.currentHead)
+      started.append(try DedicatedThread { keeper.run() })
+    }
+    threads.withLockedValue { $0 = started }
+  }
+
+  private static func openEnvironment(_ folder: String, _ options: Environment.Options) throws -> Environment {
+    let environment = try Environment(folder: folder, options: options)
+    // The map must be larger than what is in it already.
+    let needed = (Int(environment.lastPage) + 1) * environment.pageSize
+    var size = options.mapSize
+    while size < needed * 2 { size *= 2 }
+    if size != options.mapSize { try environment.resize(to: size) }
+    return environment
+  }
+
+  private static func checkFormat(_ environment: Environment, _ databases: Databases) throws {
+    let key = Key.meta("format")
+    let found = try environment.read { store in try store.get(databases.meta, key).map { [UInt8]($0) } }
+    if let found {
+      guard found == Array(Databases.format.utf8) else {
+        throw EventLogError(
+          .unusable,
+          "The log is of format \(String(decoding: found.prefix(40), as: UTF8.self)); this program reads \(Databases.format)."
+        )
+      }
+      return
+    }
+    let transaction = try environment.beginWrite()
+    try transaction.put(databases.meta, key, Array(Databases.format.utf8))
+    try transaction.commit()
+  }
+
+  /// Refuses a log that is shorter than, or another than, the head that was signed last.
+  private static func checkHead(
+    _ configuration: EventLogConfiguration, _ environment: Environment, _ databases: Databases, _ stored: StoredHead
+  ) throws {
+    guard let file = configuration.headFile, let verify = configuration.verifyHead,
+      let note = try FileWriting.read(file)
+    else { return }
+    guard let signed = verify(String(decoding: note, as: UTF8.self)) else {
+      throw EventLogError.damaged("The signed head in \(file) is not signed by this log's key. Run `daybook verify`.")
+    }
+    guard signed.size <= stored.frontier.size else {
+      throw EventLogError.damaged(
+        "The log ends at position \(stored.frontier.size), but \(file) was signed for position \(signed.size): the tail is lost. "
+          + "Run `daybook verify`, then restore a backup.")
+    }
+    let root = try environment.read { store in
+      try MerkleProof.root(size: signed.size) { level, index in
+        guard let bytes = try store.get(databases.tree, Key.tree(level, index)), let hash = Digest(bytes: bytes) else {
+          throw EventLogError.damaged("The tree has no node \(index) on level \(level). Run `daybook verify`.")
+        }
+        return hash
+      }
+    }
+    guard root == signed.root else {
+      throw EventLogError.damaged(
+        "The log is not the one whose head was signed in \(file) at position \(signed.size): it was forked or changed. "
+          + "Run `daybook verify`.")
+    }
+  }
+
+  /// The head after the last commit; cheap.
+  public var head: LogHead { writer.currentHead }
+
+  /// What the writer has done since it started.
+  public var statistics: WriterStatistics { writer.currentStatistics }
+
+  /// How many decisions wait for the writer now.
+  public var backlog: Int { inbox.count }
+
+  /// Hands a decision to the writer, behind all that were handed in before.
+  ///
+  /// The decision runs on the writer's thread, maybe more than once (when the map must grow), so it must have no effects but through its
+  /// transaction. The completion runs on the writer's thread after the sync: keep it short. A full inbox completes at once with
+  /// ``EventLogError`` `overloaded`, on the caller's thread.
+  public func submit<Value: Sendable>(
+    _ decision: @escaping @Sendable (LogTransaction) throws -> Value,
+    completion: @escaping @Sendable (Result<Committed<Value>, any Error>) -> Void
+  ) {
+    let box = ValueBox<Value>()
+    let submission = Submission(
+      decide: { transaction in box.value = try decision(transaction) },
+      complete: { head, failure in
+        if let failure {
+          completion(.failure(failure is LMDBError ? EventLog.translate(failure) : failure))
+        } else if let value = box.value {
+          completion(.success(Committed(value: value, position: head)))
+        } else {
+          completion(.failure(EventLogError(.closed, "The decision was not made.")))
+        }
+      })
+    if let refusal = inbox.put(submission) { completion(.failure(refusal)) }
+  }
+
+  private static func translate(_ failure: any Error) -> any Error {
+    (failure as? LMDBError).map(EventLogError.storage) ?? failure
+  }
+
+  /// Hands a decision to the writer and waits for its fate.
+  public func commit<Value: Sendable>(
+    _ decision: @escaping @Sendable (LogTransaction) throws -> Value
+  ) async throws -> Committed<Value> {
+    try await withCheckedThrowingContinuation { continuation in
+      submit(decision) { continuation.resume(with: $0) }
+    }
+  }
+
+  /// Reads a fixed state of the log, on the calling thread; keep it short, and never wait inside.
+  public func read<Value>(_ body: (LogSnapshot) throws -> Value) throws -> Value {
+    do {
+      return try environment.read { store in try body(LogSnapshot(store: store, databases: databases)) }
+    } catch let error as LMDBError {
+      throw EventLogError.storage(error)
+    }
+  }
+
+  /// Reads a fixed state of the log on a reader thread; for use from async code.
+  public func background<Value: Sendable>(
+    _ body: @escaping @Sendable (LogSnapshot) throws -> Value
+  ) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+      readers.async { continuation.resume(with: Result { try self.read(body) }) }
+    }
+  }
+
+  /// Records from a position on, at most so many and, after the first, at most so many bytes; empty beyond the head.
+  public func records(from position: UInt64, limit: Int, maximumBytes: Int) async throws -> [LogRecord] {
+    try await background { try $0.records(from: position, limit: limit, maximumBytes: maximumBytes) }
+  }
+
+  /// Waits until the head is beyond a position, and answers it. Throws when the task is cancelled or the log closes.
+  public func waitForEvents(after position: UInt64) async throws -> UInt64 {
+    try await waiters.wait(after: position)
+  }
+
+  /// Frees the reader slots of processes that died, so that they don't pin old pages.
+  public func clearDeadReaders() throws {
+    do { try environment.clearDeadReaders() } catch { throw EventLogError.storage(error) }
+  }
+
+  /// Copies the log as it is now into an empty folder while writes go on. Keys are not part of it.
+  func copyEnvironment(to folder: String) throws {
+    do { try environment.copy(to: folder, compacting: true) } catch { throw EventLogError.storage(error) }
+  }
+
+  /// Decides what is handed in already, answers it, keeps the head, and ends. Later submissions are refused as closed.
+  public func close() {
+    inbox.close()
+    waiters.close()
+    let running = threads.withLockedValue { threads in
+      defer { threads = [] }
+      return threads
+    }
+    guard let writerThread = running.first else { return }
+    writerThread.join()
+    headKeeper?.set(writer.currentHead)
+    headKeeper?.close()
+    for thread in running.dropFirst() { thread.join() }
+    maintenance.stop()
+    readers.sync(flags: .barrier) {}
+    environment.close()
+    lock?.release()
+  }
+}
+
+/// Carries a decision's value from the decision to its completion.
+// Invariant behind @unchecked: both run on the writer's thread, one after the other.
+private final class ValueBox<Value>: @unchecked Sendable {
+  var value: Value?
+}

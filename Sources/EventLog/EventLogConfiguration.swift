@@ -1,0 +1,46 @@
+import BasicTypes
+import Logging
+import MerkleTree
+
+/// What a log is opened with.
+public struct EventLogConfiguration: Sendable {
+  /// The folder of the LMDB environment; made when missing.
+  public var folder: String
+  /// The file that keeps the signed head, beside the folder; nil keeps none.
+  public var headFile: String?
+  /// The file whose lock says which process has the log; nil takes no lock.
+  public var lockFile: String?
+  /// Bytes of address space to begin with; doubled whenever it is full.
+  public var mapSize: Int = 1 << 30
+  /// How many decisions may wait; more are refused as overloaded.
+  public var inboxLimit: Int = 16_384
+  /// How many decisions share one commit at most.
+  public var batchLimit: Int = 2048
+  /// The clock. Tests put their own here.
+  public var clock: @Sendable () -> Timestamp = { .now }
+  /// How far the clock may be behind the last event before writes are refused, in seconds.
+  public var clockTolerance: Int64 = 300
+  /// Runs on the writer's thread before each commit that has events: what must be durable before them (new keys).
+  public var beforeCommit: @Sendable () throws -> Void = {}
+  /// Signs a head as a C2SP checkpoint note.
+  public var signHead: (@Sendable (_ size: UInt64, _ root: Digest) throws -> String)?
+  /// Checks the note's signature and answers what it says; nil where it isn't ours.
+  public var verifyHead: (@Sendable (_ note: String) -> (size: UInt64, root: Digest)?)?
+  /// Where the log tells what operators should know.
+  public var logger = Logger(label: "daybook.log")
+
+  /// A configuration for a folder, with the defaults.
+  public init(folder: String) {
+    self.folder = folder
+  }
+}
+
+/// The end of the log as it was after a commit.
+public struct LogHead: Sendable, Equatable {
+  /// The last position; 0 while the log is empty. It is also the tree's size.
+  public let position: UInt64
+  /// The time of the last event.
+  public let at: Timestamp?
+  /// The root of the RFC 6962 tree over all headers.
+  public let root: Digest
+}

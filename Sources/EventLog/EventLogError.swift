@@ -1,0 +1,59 @@
+import LMDB
+
+/// Why the log refused, in a closed set of codes.
+public struct EventLogError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// What kind of refusal it is.
+  public enum Code: String, Sendable {
+    /// The inbox is full: nothing was recorded; try again soon.
+    case overloaded
+    /// The log is closing or closed.
+    case closed
+    /// The disk (or a quota) is full: writes are refused, reads go on.
+    case diskFull
+    /// The clock is more than five minutes behind the last event.
+    case clockSetBack
+    /// Another process has the folder.
+    case locked
+    /// What is stored contradicts itself.
+    case damaged
+    /// A folder or file can't be used.
+    case unusable
+    /// LMDB refused for another cause.
+    case storage
+  }
+
+  /// What kind of refusal it is.
+  public let code: Code
+  /// A sentence for a person: what is wrong, where, and what to do.
+  public let message: String
+  /// The C code below it, or 0.
+  public let underlying: Int32
+
+  init(_ code: Code, _ message: String, underlying: Int32 = 0) {
+    self.code = code
+    self.message = message
+    self.underlying = underlying
+  }
+
+  /// Whether the same call may succeed later without anybody repairing anything.
+  public var isRetryable: Bool { code == .overloaded || code == .diskFull || code == .clockSetBack }
+
+  /// The sentence.
+  public var description: String { message }
+
+  static func damaged(_ message: String) -> EventLogError { EventLogError(.damaged, message) }
+
+  static func storage(_ error: LMDBError) -> EventLogError {
+    if error.isDiskFull {
+      return EventLogError(
+        .diskFull, "The disk that holds the log is full. Reads go on; free space and writes go on too.",
+        underlying: error.code)
+    }
+    if error.isDamage {
+      return EventLogError(
+        .damaged, "The log's file is damaged (\(error)). Stop the server, run `daybook verify`, restore a backup.",
+        underlying: error.code)
+    }
+    return EventLogError(.storage, "The log's storage refused: \(error).", underlying: error.code)
+  }
+}

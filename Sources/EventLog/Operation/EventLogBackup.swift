@@ -1,0 +1,139 @@
+import BasicTypes
+import CanonicalJSON
+import LMDB
+import MerkleTree
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// What a backup says of itself, in its `manifest.json`.
+public struct BackupManifest: Sendable, Equatable {
+  /// The position it was made at.
+  public let position: UInt64
+  /// The root of the tree there, in base64.
+  public let root: String
+  /// When it was made.
+  public let at: Timestamp
+}
+
+/// Copies of the log: made while the server runs, without keys, and proved before they are put back.
+public enum EventLogBackup {
+  /// Copies an open log into a new folder: `log/data.mdb` (compacted), `head` (the signed head of that copy) and `manifest.json`.
+  ///
+  /// Throws ``EventLogError`` `unusable` where the folder exists and is not empty.
+  public static func make(of log: EventLog, into folder: String) throws -> BackupManifest {
+    try requireEmpty(folder)
+    try FileWriting.makeFolder(folder + "/log")
+    try log.copyEnvironment(to: folder + "/log")
+    return try finish(folder, configuration: log.configuration)
+  }
+
+  /// The same for a log that no server has open.
+  public static func make(offline configuration: EventLogConfiguration, into folder: String) throws -> BackupManifest {
+    let log = try EventLog.open(configuration)
+    defer { log.close() }
+    return try make(of: log, into: folder)
+  }
+
+  private static func finish(_ folder: String, configuration: EventLogConfiguration) throws -> BackupManifest {
+    let head: LogHead
+    do {
+      let environment = try Environment(folder: folder + "/log", options: options())
+      defer { environment.close() }
+      let databases = try Databases(environment)
+      head = try environment.read { try LogSnapshot(store: $0, databases: databases).head }
+    } catch let error as LMDBError {
+      throw EventLogError.storage(error)
+    }
+    if head.position > 0, let sign = configuration.signHead {
+      try FileWriting.replace(
+        folder + "/head", with: Array(try sign(head.position, head.root).utf8), syncing: true)
+    }
+    let manifest = BackupManifest(position: head.position, root: head.root.base64, at: .now)
+    let json: JSONObject = [
+      "at": .string(manifest.at.text), "format": .string(Databases.format),
+      "position": .integer(Int64(manifest.position)), "root": .string(manifest.root),
+    ]
+    try FileWriting.replace(folder + "/manifest.json", with: json.canonicalBytes + [0x0A], syncing: true)
+    return manifest
+  }
+
+  private static func options() -> Environment.Options {
+    var options = Environment.Options()
+    options.isReadOnly = true
+    options.mapSize = 0
+    return options
+  }
+
+  /// Puts a backup into a data folder that has no log: copies the file and the signed head. Verify the backup first.
+  ///
+  /// - Parameters:
+  ///   - backup: a folder that ``make(of:into:)`` made.
+  ///   - logFolder: where the log shall be; it must not exist or be empty.
+  ///   - headFile: where the signed head shall be.
+  public static func restore(
+    from backup: String, logFolder: String, headFile: String, progress: (UInt64, UInt64) -> Void = { _, _ in }
+  ) throws -> BackupManifest {
+    guard let bytes = try FileWriting.read(backup + "/manifest.json"), let json = try? JSON.parse(bytes),
+      let position = json["position"]?.integerValue, let root = json["root"]?.stringValue,
+      let at = json["at"]?.stringValue.flatMap({ Timestamp($0) })
+    else {
+      throw EventLogError(
+        .unusable, "\(backup) is no backup: it has no readable manifest.json. Name a folder that `daybook backup` made."
+      )
+    }
+    try requireEmpty(logFolder)
+    try FileWriting.makeFolder(logFolder)
+    try copy(backup + "/log/data.mdb", to: logFolder + "/data.mdb", progress)
+    if let head = try FileWriting.read(backup + "/head") {
+      try FileWriting.replace(headFile, with: head, syncing: true)
+    } else {
+      unlink(headFile)
+    }
+    return BackupManifest(position: UInt64(position), root: root, at: at)
+  }
+
+  private static func requireEmpty(_ folder: String) throws(EventLogError) {
+    guard let directory = opendir(folder) else {
+      if errno == ENOENT { return }
+      throw FileWriting.failure("read", folder)
+    }
+    defer { closedir(directory) }
+    while let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      if name != "." && name != ".." {
+        throw EventLogError(.unusable, "\(folder) is not empty. Choose a new folder; nothing was changed.")
+      }
+    }
+  }
+
+  private static func copy(_ source: String, to target: String, _ progress: (UInt64, UInt64) -> Void) throws {
+    let input = open(source, O_RDONLY | O_CLOEXEC)
+    guard input >= 0 else { throw FileWriting.failure("read", source) }
+    defer { close(input) }
+    let temporary = target + ".new"
+    let output = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard output >= 0 else { throw FileWriting.failure("write", temporary) }
+    defer { close(output) }
+    var information = stat()
+    fstat(input, &information)
+    let total = UInt64(information.st_size)
+    var buffer = [UInt8](repeating: 0, count: 1 << 20)
+    var done: UInt64 = 0
+    while true {
+      let count = read(input, &buffer, buffer.count)
+      guard count >= 0 else { throw FileWriting.failure("read", source) }
+      if count == 0 { break }
+      var written = 0
+      while written < count {
+        let put = buffer[written..<count].withUnsafeBytes { write(output, $0.baseAddress, $0.count) }
+        guard put > 0 else { throw FileWriting.failure("write", temporary) }
+        written += put
+      }
+      done += UInt64(count)
+      progress(done, total)
+    }
+    guard fsync(output) == 0, rename(temporary, target) == 0 else { throw FileWriting.failure("finish", target) }
+  }
+}

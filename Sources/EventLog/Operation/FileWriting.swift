@@ -1,0 +1,65 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Small whole files, written so that a crash leaves the old or the new one.
+enum FileWriting {
+  static func read(_ path: String) throws(EventLogError) -> [UInt8]? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      if errno == ENOENT { return nil }
+      throw failure("read", path)
+    }
+    defer { close(descriptor) }
+    var result: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = Glibc.read(descriptor, &buffer, buffer.count)
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw failure("read", path)
+      }
+      if count == 0 { return result }
+      result.append(contentsOf: buffer[0..<count])
+    }
+  }
+
+  static func replace(_ path: String, with bytes: [UInt8], syncing: Bool) throws(EventLogError) {
+    let temporary = path + ".new"
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw failure("write", temporary) }
+    var written = 0
+    while written < bytes.count {
+      let count = bytes[written...].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 {
+        if errno == EINTR { continue }
+        let error = failure("write", temporary)
+        close(descriptor)
+        throw error
+      }
+      written += count
+    }
+    if syncing, fdatasync(descriptor) != 0 {
+      let error = failure("sync", temporary)
+      close(descriptor)
+      throw error
+    }
+    close(descriptor)
+    guard rename(temporary, path) == 0 else { throw failure("rename", temporary) }
+  }
+
+  static func makeFolder(_ path: String) throws(EventLogError) {
+    var made = ""
+    for part in path.split(separator: "/", omittingEmptySubsequences: true) {
+      made += (made.isEmpty && !path.hasPrefix("/") ? "" : "/") + part
+      if mkdir(made, 0o700) != 0 && errno != EEXIST && errno != EISDIR { throw failure("make", made) }
+    }
+  }
+
+  static func failure(_ what: String, _ path: String) -> EventLogError {
+    let code = errno
+    return EventLogError(
+      code == ENOSPC ? .diskFull : .unusable, "Can't \(what) \(path): \(String(cString: strerror(code))).",
+      underlying: code)
+  }
+}

@@ -1,0 +1,116 @@
+import BasicTypes
+import CanonicalJSON
+import MerkleTree
+
+/// One event as it is stored: two canonical JSON lines, without their line breaks, exactly as they were hashed.
+public struct LogRecord: Sendable, Equatable {
+  /// Its place in the log.
+  public let position: UInt64
+  /// The header line.
+  public let header: [UInt8]
+  /// The body line.
+  public let body: [UInt8]
+
+  /// A record from its stored lines.
+  public init(position: UInt64, header: [UInt8], body: [UInt8]) {
+    self.position = position
+    self.header = header
+    self.body = body
+  }
+
+  /// The header's members. Throws ``EventLogError`` where the line is no header.
+  public func parsedHeader() throws -> EventHeader { try EventHeader(line: header, position: position) }
+
+  /// The body's members. Throws ``EventLogError`` where the line is no body.
+  public func parsedBody() throws -> EventBody { try EventBody(line: body, position: position) }
+}
+
+/// Who, when, what, and the hash that commits to the body.
+public struct EventHeader: Sendable, Equatable {
+  /// Who did it.
+  public let actor: String
+  /// When, never earlier than the event before.
+  public let at: Timestamp
+  /// SHA-256 of the body line.
+  public let bodyHash: Digest
+  /// The event that caused it.
+  public let causation: Identifier?
+  /// What the caller correlated it with.
+  public let correlation: String?
+  /// The full name, `pipeline.edited`.
+  public let event: String
+  /// The event's id.
+  public let id: Identifier
+  /// The organization it belongs to.
+  public let organization: Identifier?
+  /// Its place in the log.
+  public let position: UInt64
+  /// What changed.
+  public let resource: Identifier
+  /// The catalog revision in force.
+  public let schema: String
+  /// The version of the resource that it made.
+  public let version: Int64
+
+  /// The resource type: the event's name before the dot.
+  public var type: String { String(event.prefix { $0 != "." }) }
+  /// The verb: the event's name after the dot.
+  public var verb: String { String(event.drop { $0 != "." }.dropFirst()) }
+
+  init(line: [UInt8], position: UInt64) throws {
+    func refuse(_ what: String) -> EventLogError { .damaged("the header at position \(position) \(what)") }
+    let json: JSON
+    do { json = try JSON.parse(line) } catch { throw refuse("is not JSON") }
+    guard let actor = json["actor"]?.stringValue, let at = json["at"]?.stringValue.flatMap({ Timestamp($0) }),
+      let hash = json["body"]?.stringValue.flatMap({ Digest(base64: $0) }), let event = json["event"]?.stringValue,
+      let id = json["id"]?.stringValue.flatMap({ Identifier($0) }), let stored = json["position"]?.integerValue,
+      let resource = json["resource"]?.stringValue.flatMap({ Identifier($0) }),
+      let schema = json["schema"]?.stringValue, let version = json["version"]?.integerValue
+    else { throw refuse("lacks a member") }
+    guard stored > 0, UInt64(stored) == position else { throw refuse("names position \(stored)") }
+    self.actor = actor
+    self.at = at
+    bodyHash = hash
+    causation = json["causation"]?.stringValue.flatMap { Identifier($0) }
+    correlation = json["correlation"]?.stringValue
+    self.event = event
+    self.id = id
+    organization = json["organization"]?.stringValue.flatMap { Identifier($0) }
+    self.position = position
+    self.resource = resource
+    self.schema = schema
+    self.version = version
+  }
+}
+
+/// An event's effect and the facts about it.
+public struct EventBody: Sendable, Equatable {
+  /// The fields that were set.
+  public let set: JSONObject
+  /// The same fields before.
+  public let was: JSONObject
+  /// Facts that are not state.
+  public let data: JSONObject
+  /// Why, sealed.
+  public let reason: JSON?
+  /// Where from, sealed.
+  public let origin: JSON?
+  /// The position of the event that dropped this body, where it was dropped; it then counts as no change.
+  public let dropped: UInt64?
+
+  init(line: [UInt8], position: UInt64) throws {
+    let json: JSON
+    do { json = try JSON.parse(line) } catch {
+      throw EventLogError.damaged("the body at position \(position) is not JSON")
+    }
+    guard let object = json.objectValue else {
+      throw EventLogError.damaged("the body at position \(position) is no object")
+    }
+    dropped = object["$dropped"]?.integerValue.map { UInt64($0) }
+    set = object["set"]?.objectValue ?? [:]
+    was = object["was"]?.objectValue ?? [:]
+    data = object["data"]?.objectValue ?? [:]
+    reason = object["reason"]
+    origin = object["origin"]
+  }
+}

@@ -1,0 +1,72 @@
+import BasicTypes
+import CanonicalJSON
+import MerkleTree
+
+/// The one way a record is written: canonical JSON, members sorted, so that the stored bytes are the hashed bytes.
+enum RecordEncoding {
+  static func body(of draft: EventDraft, salt: [UInt8]) -> [UInt8] {
+    var out: [UInt8] = []
+    out.reserveCapacity(384)
+    out.append(UInt8(ascii: "{"))
+    if !draft.data.isEmpty {
+      out.append(contentsOf: #""data":"#.utf8)
+      draft.data.writeCanonical(into: &out)
+      out.append(UInt8(ascii: ","))
+    }
+    if let origin = draft.origin {
+      out.append(contentsOf: #""origin":"#.utf8)
+      origin.writeCanonical(into: &out)
+      out.append(UInt8(ascii: ","))
+    }
+    if let reason = draft.reason {
+      out.append(contentsOf: #""reason":"#.utf8)
+      reason.writeCanonical(into: &out)
+      out.append(UInt8(ascii: ","))
+    }
+    out.append(contentsOf: #""salt":""#.utf8)
+    out.append(contentsOf: Base64.encode(salt).utf8)
+    out.append(UInt8(ascii: "\""))
+    if !draft.set.isEmpty {
+      out.append(contentsOf: #","set":"#.utf8)
+      draft.set.writeCanonical(into: &out)
+    }
+    if !draft.was.isEmpty {
+      out.append(contentsOf: #","was":"#.utf8)
+      draft.was.writeCanonical(into: &out)
+    }
+    out.append(UInt8(ascii: "}"))
+    return out
+  }
+
+  static func header(
+    of draft: EventDraft, at: String, bodyHash: Digest, position: UInt64, version: Int64
+  ) -> [UInt8] {
+    var out: [UInt8] = []
+    out.reserveCapacity(448)
+    func text(_ opening: StaticString, _ value: String) {
+      opening.withUTF8Buffer { out.append(contentsOf: $0) }
+      out.append(contentsOf: value.utf8)
+      out.append(UInt8(ascii: "\""))
+    }
+    out.append(contentsOf: #"{"actor":"#.utf8)
+    JSONText.writeString(draft.actor, into: &out)
+    text(#","at":""#, at)
+    text(#","body":""#, bodyHash.base64)
+    if let causation = draft.causation { text(#","causation":""#, causation.text) }
+    if let correlation = draft.correlation {
+      out.append(contentsOf: #","correlation":"#.utf8)
+      JSONText.writeString(correlation, into: &out)
+    }
+    text(#","event":""#, draft.event)
+    text(#","id":""#, draft.id.text)
+    if let organization = draft.organization { text(#","organization":""#, organization.text) }
+    out.append(contentsOf: #","position":"#.utf8)
+    JSONText.writeInteger(Int64(position), into: &out)
+    text(#","resource":""#, draft.resource.text)
+    text(#","schema":""#, draft.schema)
+    out.append(contentsOf: #","version":"#.utf8)
+    JSONText.writeInteger(version, into: &out)
+    out.append(UInt8(ascii: "}"))
+    return out
+  }
+}

@@ -1,0 +1,172 @@
+import LMDB
+import MerkleTree
+
+/// Reads every header and body in order, hashes them again, and rebuilds the tree beside the stored one.
+struct RecordCheck {
+  let store: ReadTransaction
+  let databases: Databases
+  let signed: (size: UInt64, root: Digest)?
+  let progress: @Sendable (VerificationProgress) -> Void
+
+  func run() throws -> (report: VerificationReport, head: StoredHead?) {
+    var report = VerificationReport()
+    var frontier = TreeFrontier()
+    var levels: [Cursor] = []
+    var levelEntries: [Cursor.Entry?] = []
+    var lastTime: [UInt8] = []
+    let storedHead: StoredHead?
+    do {
+      storedHead = try LogSnapshot.storedHead(store, databases)
+    } catch {
+      report.note("the stored head is damaged")
+      storedHead = nil
+    }
+    let headers = try store.cursor(databases.headers)
+    let bodies = try store.cursor(databases.bodies)
+    let total = try store.statistics(databases.headers).entries
+    if try store.statistics(databases.bodies).entries != total {
+      report.note("there are not as many bodies as headers")
+    }
+    var header = try headers.first()
+    var body = try bodies.first()
+    var expected: UInt64 = 1
+    while let (key, headerBytes) = header, report.events < total {
+      guard key.count == 8 else {
+        report.note("a header has a key that is no position", at: expected)
+        break
+      }
+      let position = Key.readPosition(key)
+      if position != expected {
+        report.note("position \(expected) is missing", at: expected)
+        if position < expected { break }
+        expected = position
+      }
+      while let (bodyKey, _) = body, bodyKey.count == 8, Key.readPosition(bodyKey) < position {
+        body = try bodies.next()
+      }
+      if let (bodyKey, bodyBytes) = body, bodyKey.elementsEqual(key) {
+        check(headerBytes, bodyBytes, position, total, &lastTime, &report)
+        body = try bodies.next()
+      } else {
+        report.note("the body is missing", at: position)
+      }
+      let leaf = RFC6962.leafHash(headerBytes)
+      if frontier.size == position - 1 {
+        var completed: [(level: UInt8, index: UInt64, hash: Digest)] = []
+        frontier.append(leaf: leaf) { completed.append(($0, $1, $2)) }
+        for node in completed {
+          try compare(node, &levels, &levelEntries, &report, position)
+        }
+      }
+      if let signed, signed.size == position, frontier.root() != signed.root {
+        report.note("the root differs from the one in the signed head: the log was changed or forked", at: position)
+      }
+      report.events += 1
+      expected += 1
+      if report.events & 0x3FFF == 0 {
+        progress(VerificationProgress(phase: "records", done: report.events, total: total))
+      }
+      header = try headers.next()
+    }
+    finish(frontier, storedHead, total, expected, &report)
+    return (report, storedHead)
+  }
+
+  private func finish(
+    _ frontier: TreeFrontier, _ storedHead: StoredHead?, _ total: UInt64, _ expected: UInt64,
+    _ report: inout VerificationReport
+  ) {
+    if report.events != total { report.note("\(total) headers are counted, but \(report.events) can be read") }
+    if let storedHead {
+      if storedHead.frontier.size >= expected {
+        report.note(
+          "the tail is lost: the stored head is at position \(storedHead.frontier.size)", at: expected)
+      } else if storedHead.frontier != frontier {
+        report.note("the tree's stored right edge differs from the headers'", at: storedHead.frontier.size)
+      }
+    }
+    if let signed, signed.size >= expected {
+      report.note(
+        "the tail is lost: the head was signed for position \(signed.size), the log ends at \(expected - 1)",
+        at: expected)
+    }
+    let nodes = frontier.size == 0 ? 0 : 2 * frontier.size - UInt64(frontier.size.nonzeroBitCount)
+    do {
+      let stored = try store.statistics(databases.tree).entries
+      if stored != nodes { report.note("the tree has \(stored) nodes instead of \(nodes)") }
+    } catch {
+      report.note("the tree can't be read")
+    }
+    report.root = frontier.root().base64
+    progress(VerificationProgress(phase: "records", done: report.events, total: total))
+  }
+
+  private func check(
+    _ header: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer, _ position: UInt64, _ total: UInt64,
+    _ lastTime: inout [UInt8], _ report: inout VerificationReport
+  ) {
+    var scanner = MemberScanner(header)
+    var bodyHash: UnsafeRawBufferPointer?
+    while let member = scanner.next() {
+      if MemberScanner.equal(member.key, "body") {
+        bodyHash = MemberScanner.plainText(member.value)
+      } else if MemberScanner.equal(member.key, "position") {
+        if MemberScanner.integer(member.value) != position {
+          report.note("the header names another position", at: position)
+        }
+      } else if MemberScanner.equal(member.key, "at") {
+        if member.value.lexicographicallyPrecedes(lastTime) {
+          report.note("the event is earlier than the one before it", at: position)
+        }
+        lastTime.replaceSubrange(lastTime.startIndex..., with: member.value)
+      }
+    }
+    guard scanner.isWellFormed, let bodyHash else {
+      report.note("the header is damaged", at: position)
+      return
+    }
+    let computed = RFC6962.sha256(body).base64
+    if bodyHash.count == 44, bodyHash.elementsEqual(computed.utf8) { return }
+    if let dropped = DroppedBody.position(body), dropped > position, dropped <= total { return }
+    report.note("the body differs from the hash in its header", at: position)
+  }
+
+  private func compare(
+    _ node: (level: UInt8, index: UInt64, hash: Digest), _ levels: inout [Cursor], _ entries: inout [Cursor.Entry?],
+    _ report: inout VerificationReport, _ position: UInt64
+  ) throws {
+    let level = Int(node.level)
+    if level == levels.count {
+      let cursor = try store.cursor(databases.tree)
+      levels.append(cursor)
+      entries.append(try cursor.seek(Key.tree(node.level, 0)))
+    }
+    let key = Key.tree(node.level, node.index)
+    guard let entry = entries[level], entry.key.elementsEqual(key) else {
+      report.note("the tree lacks node \(node.index) of level \(node.level)", at: position)
+      entries[level] = try levels[level].seek(key)
+      if let found = entries[level], found.key.elementsEqual(key) { entries[level] = try levels[level].next() }
+      return
+    }
+    let isSame = node.hash.withUnsafeBytes { entry.value.elementsEqual($0) }
+    if !isSame {
+      let what =
+        node.level == 0
+        ? "the header differs from its leaf in the tree"
+        : "a tree node of level \(node.level) differs from its children"
+      report.note(what, at: position)
+    }
+    entries[level] = try levels[level].next()
+  }
+}
+
+/// What stands for a body that was dropped: `{"$dropped":<position of the event that dropped it>}`.
+enum DroppedBody {
+  static func position(_ body: UnsafeRawBufferPointer) -> UInt64? {
+    var scanner = MemberScanner(body)
+    guard let member = scanner.next(), MemberScanner.equal(member.key, "$dropped"), scanner.next() == nil,
+      scanner.isWellFormed
+    else { return nil }
+    return MemberScanner.integer(member.value)
+  }
+}

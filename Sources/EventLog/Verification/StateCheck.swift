@@ -1,0 +1,181 @@
+import BasicTypes
+import LMDB
+
+/// Folds every state again from the log, member by member on the stored bytes, and compares; checks the history index on the way.
+struct StateCheck {
+  let store: ReadTransaction
+  let databases: Databases
+  let progress: @Sendable (VerificationProgress) -> Void
+
+  private struct Folded {
+    var members: [MemberScanner.Member] = []
+    var type: UnsafeRawBufferPointer?
+    var version: UInt64 = 0
+    var position: UInt64 = 0
+    var createdAt: UnsafeRawBufferPointer?
+    var updatedAt: UnsafeRawBufferPointer?
+    var isComplete = true
+  }
+
+  func run() throws -> (report: VerificationReport, highestNumbers: [String: UInt64]) {
+    var report = VerificationReport()
+    var numbers: [String: UInt64] = [:]
+    let total = try store.statistics(databases.states).entries
+    let events = try store.statistics(databases.headers).entries
+    let historyTotal = try store.statistics(databases.history).entries
+    if historyTotal != events { report.note("the history index has \(historyTotal) entries for \(events) events") }
+    let states = try store.cursor(databases.states)
+    let history = try store.cursor(databases.history)
+    var state = try states.first()
+    var entry = try history.first()
+    var seen: UInt64 = 0
+    while let (key, _) = entry, seen <= historyTotal {
+      guard key.count == 24 else {
+        report.note("an entry of the history index has a damaged key")
+        entry = try history.next()
+        seen += 1
+        continue
+      }
+      let resource = Array(key.prefix(16))
+      var folded = Folded()
+      while let (key, value) = entry, key.count == 24, key.prefix(16).elementsEqual(resource), seen <= historyTotal {
+        try take(key, value, resource, &folded, &report)
+        entry = try history.next()
+        seen += 1
+      }
+      while let (stateKey, _) = state, stateKey.lexicographicallyPrecedes(resource) {
+        report.note("a state belongs to no event", at: folded.position)
+        state = try states.next()
+      }
+      if let (stateKey, stored) = state, stateKey.elementsEqual(resource) {
+        compare(stored, folded, &numbers, &report)
+        state = try states.next()
+        report.states += 1
+      } else {
+        report.note("the resource of this event has no state", at: folded.position)
+      }
+      if report.states & 0xFFF == 0 {
+        progress(VerificationProgress(phase: "states", done: report.states, total: total))
+      }
+    }
+    if state != nil { report.note("a state belongs to no event") }
+    if seen != historyTotal { report.note("the history index can't be read to its end") }
+    progress(VerificationProgress(phase: "states", done: report.states, total: total))
+    return (report, numbers)
+  }
+
+  private func take(
+    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ resource: [UInt8], _ folded: inout Folded,
+    _ report: inout VerificationReport
+  ) throws {
+    guard let positionBytes = Sealed.unwrap(key, value), positionBytes.count == 8 else {
+      report.note("an entry of the history index is damaged")
+      folded.isComplete = false
+      return
+    }
+    let position = Key.readPosition(positionBytes)
+    let version = Key.readPosition(UnsafeRawBufferPointer(rebasing: key[16..<24]))
+    guard let header = try store.get(databases.headers, Key.position(position)),
+      let body = try store.get(databases.bodies, Key.position(position))
+    else {
+      report.note("the history index names a position that isn't there", at: position)
+      folded.isComplete = false
+      return
+    }
+    var scanner = MemberScanner(header)
+    var isOwn = false
+    var hasVersion = false
+    while let member = scanner.next() {
+      if MemberScanner.equal(member.key, "resource") {
+        isOwn = MemberScanner.plainText(member.value).map { Self.identifier($0) == resource } ?? false
+      } else if MemberScanner.equal(member.key, "version") {
+        hasVersion = MemberScanner.integer(member.value) == version
+      } else if MemberScanner.equal(member.key, "at") {
+        let text = MemberScanner.plainText(member.value)
+        if folded.createdAt == nil { folded.createdAt = text }
+        folded.updatedAt = text
+      } else if MemberScanner.equal(member.key, "event"), folded.type == nil {
+        folded.type = MemberScanner.plainText(member.value).flatMap { event in
+          event.firstIndex(of: UInt8(ascii: ".")).map { UnsafeRawBufferPointer(rebasing: event[0..<$0]) }
+        }
+      }
+    }
+    if !isOwn || !hasVersion { report.note("the history index and the header disagree", at: position) }
+    if version != folded.version + 1 {
+      report.note("version \(folded.version + 1) of the resource is missing", at: position)
+    }
+    folded.version = version
+    folded.position = position
+    if let set = MemberScanner.value(of: "set", in: body) { merge(set, &folded, position, &report) }
+  }
+
+  /// Merges two sorted lists of members; a null removes.
+  private func merge(
+    _ set: UnsafeRawBufferPointer, _ folded: inout Folded, _ position: UInt64, _ report: inout VerificationReport
+  ) {
+    var scanner = MemberScanner(set)
+    var changes: [MemberScanner.Member] = []
+    while let member = scanner.next() { changes.append(member) }
+    if !scanner.isWellFormed {
+      report.note("the body is damaged", at: position)
+      folded.isComplete = false
+      return
+    }
+    var members = folded.members
+    for change in changes {
+      let index = members.firstIndex { $0.key.elementsEqual(change.key) }
+      let isNull = MemberScanner.equal(change.value, "null")
+      if let index {
+        if isNull { members.remove(at: index) } else { members[index] = change }
+      } else if !isNull {
+        members.append(change)
+      }
+    }
+    folded.members = members
+  }
+
+  private func compare(
+    _ stored: UnsafeRawBufferPointer, _ folded: Folded, _ numbers: inout [String: UInt64],
+    _ report: inout VerificationReport
+  ) {
+    guard folded.isComplete else { return }
+    func text(_ name: StaticString) -> UnsafeRawBufferPointer? {
+      MemberScanner.value(of: name, in: stored).flatMap(MemberScanner.plainText)
+    }
+    func same(_ left: UnsafeRawBufferPointer?, _ right: UnsafeRawBufferPointer?) -> Bool {
+      guard let left, let right else { return false }
+      return left.elementsEqual(right)
+    }
+    let position = MemberScanner.value(of: "position", in: stored).flatMap(MemberScanner.integer)
+    let version = MemberScanner.value(of: "version", in: stored).flatMap(MemberScanner.integer)
+    guard let fields = MemberScanner.value(of: "fields", in: stored), position == folded.position,
+      version == folded.version, same(text("type"), folded.type), same(text("created_at"), folded.createdAt),
+      same(text("updated_at"), folded.updatedAt), sameMembers(fields, folded.members)
+    else {
+      report.note("the stored state differs from what its events add up to", at: folded.position)
+      return
+    }
+    if let type = folded.type, let member = folded.members.first(where: { MemberScanner.equal($0.key, "number") }),
+      let number = MemberScanner.integer(member.value)
+    {
+      let name = String(decoding: type, as: UTF8.self)
+      numbers[name] = max(numbers[name] ?? 0, number)
+    }
+  }
+
+  private func sameMembers(_ fields: UnsafeRawBufferPointer, _ members: [MemberScanner.Member]) -> Bool {
+    var scanner = MemberScanner(fields)
+    var count = 0
+    while let member = scanner.next() {
+      guard let other = members.first(where: { $0.key.elementsEqual(member.key) }),
+        other.value.elementsEqual(member.value)
+      else { return false }
+      count += 1
+    }
+    return scanner.isWellFormed && count == members.count
+  }
+
+  private static func identifier(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
+    Identifier(String(decoding: text, as: UTF8.self))?.bytes
+  }
+}

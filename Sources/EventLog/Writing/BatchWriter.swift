@@ -1,0 +1,92 @@
+import BasicTypes
+import LMDB
+import MerkleTree
+
+/// Puts what a batch has staged into LMDB: all decisions are made by now, so the puts come database by database, in key order.
+struct BatchWriter {
+  let store: WriteTransaction
+  let databases: Databases
+
+  /// Writes the batch and answers the head it makes. Nothing is durable before the transaction commits.
+  func write(_ staging: Staging, onto head: StoredHead, at now: Timestamp) throws -> StoredHead {
+    var next = head
+    try writeRecords(staging, &next, at: now)
+    for (id, state) in staging.states.sorted(by: { $0.key < $1.key }) {
+      try store.put(databases.states, id.bytes, state.encoded)
+    }
+    try writeUnique(staging)
+    try writeLinks(staging)
+    for (key, command) in staging.commands {
+      try store.put(databases.commands, key, Sealed.wrap(key, command.fingerprint + command.result))
+    }
+    try writeCounters(staging, next)
+    return next
+  }
+
+  private func writeRecords(_ staging: Staging, _ next: inout StoredHead, at now: Timestamp) throws {
+    var nodes: [(level: UInt8, index: UInt64, hash: Digest)] = []
+    nodes.reserveCapacity(staging.records.count * 2)
+    for staged in staging.records {
+      let record = staged.record
+      let key = Key.position(record.position)
+      try store.append(databases.headers, key, record.header)
+      let leaf = record.header.withUnsafeBytes { RFC6962.leafHash($0) }
+      next.frontier.append(leaf: leaf) { level, index, hash in nodes.append((level, index, hash)) }
+    }
+    for staged in staging.records {
+      try store.append(databases.bodies, Key.position(staged.record.position), staged.record.body)
+    }
+    for staged in staging.records.sorted(by: { ($0.resource, $0.version) < ($1.resource, $1.version) }) {
+      let key = Key.history(staged.resource, staged.version)
+      try store.put(databases.history, key, Sealed.wrap(key, Key.position(staged.record.position)))
+    }
+    for staged in staging.records {
+      for subject in staged.subjects {
+        let key = Key.subject(subject, staged.record.position)
+        try store.put(databases.subjects, key, Sealed.wrap(key, []))
+      }
+    }
+    for node in nodes.sorted(by: { ($0.level, $0.index) < ($1.level, $1.index) }) {
+      try store.put(databases.tree, Key.tree(node.level, node.index), node.hash.bytes)
+    }
+    if !staging.records.isEmpty { next.at = now }
+  }
+
+  private func writeUnique(_ staging: Staging) throws {
+    for (key, holder) in staging.unique.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      if let id = holder.holder {
+        try store.put(databases.unique, key, Sealed.wrap(key, id.bytes))
+      } else {
+        try store.delete(databases.unique, key)
+      }
+    }
+  }
+
+  private func writeLinks(_ staging: Staging) throws {
+    for changes in staging.links.values {
+      for (link, isThere) in changes {
+        let key = link.key
+        if isThere {
+          try store.put(databases.links, key, Sealed.wrap(key, []))
+        } else {
+          try store.delete(databases.links, key)
+        }
+      }
+    }
+  }
+
+  /// Keeps the counters and how many entries each index has, so that `verify` misses a lost entry.
+  private func writeCounters(_ staging: Staging, _ next: StoredHead) throws {
+    func put(_ name: String, _ value: [UInt8]) throws {
+      let key = Key.meta(name)
+      try store.put(databases.meta, key, Sealed.wrap(key, value))
+    }
+    for (name, value) in staging.counters {
+      try put(name, Key.position(UInt64(bitPattern: value)))
+    }
+    for database in [databases.states, databases.unique, databases.links, databases.subjects, databases.commands] {
+      try put("entries/\(database.name)", Key.position(try store.statistics(database).entries))
+    }
+    try put("head", next.encoded)
+  }
+}

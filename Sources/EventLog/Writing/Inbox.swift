@@ -1,0 +1,82 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// A decision that waits for the writer, with what to call when its fate is known.
+final class Submission: @unchecked Sendable {
+  // Invariant behind @unchecked: the writer's thread alone touches `failure` and runs the closures, one after the other.
+  let decide: (LogTransaction) throws -> Void
+  let complete: (_ head: UInt64, _ failure: (any Error)?) -> Void
+  var failure: (any Error)?
+
+  init(
+    decide: @escaping (LogTransaction) throws -> Void,
+    complete: @escaping (_ head: UInt64, _ failure: (any Error)?) -> Void
+  ) {
+    self.decide = decide
+    self.complete = complete
+  }
+}
+
+/// The bounded queue between those who submit and the one writer.
+// Invariant behind @unchecked: every member is touched under `lock` only.
+final class Inbox: @unchecked Sendable {
+  private var lock = pthread_mutex_t()
+  private var filled = pthread_cond_t()
+  private var waiting: [Submission] = []
+  private var taken = 0
+  private var isClosed = false
+  private let limit: Int
+
+  init(limit: Int) {
+    self.limit = limit
+    pthread_mutex_init(&lock, nil)
+    pthread_cond_init(&filled, nil)
+  }
+
+  deinit {
+    pthread_cond_destroy(&filled)
+    pthread_mutex_destroy(&lock)
+  }
+
+  /// Adds a submission at the end; answers why not where it can't.
+  func put(_ submission: Submission) -> EventLogError? {
+    pthread_mutex_lock(&lock)
+    defer { pthread_mutex_unlock(&lock) }
+    if isClosed { return EventLogError(.closed, "The log is closed: the server is stopping.") }
+    if waiting.count - taken >= limit {
+      return EventLogError(.overloaded, "\(limit) commands wait for the disk already. Try again in a moment.")
+    }
+    waiting.append(submission)
+    pthread_cond_signal(&filled)
+    return nil
+  }
+
+  /// Waits until something is there and takes up to so many; an empty answer means that it is closed and drained.
+  func take(_ maximum: Int) -> [Submission] {
+    pthread_mutex_lock(&lock)
+    defer { pthread_mutex_unlock(&lock) }
+    while taken == waiting.count && !isClosed { pthread_cond_wait(&filled, &lock) }
+    let end = min(waiting.count, taken + maximum)
+    let batch = Array(waiting[taken..<end])
+    taken = end
+    if taken == waiting.count {
+      waiting.removeAll(keepingCapacity: true)
+      taken = 0
+    }
+    return batch
+  }
+
+  func close() {
+    pthread_mutex_lock(&lock)
+    isClosed = true
+    pthread_cond_broadcast(&filled)
+    pthread_mutex_unlock(&lock)
+  }
+
+  var count: Int {
+    pthread_mutex_lock(&lock)
+    defer { pthread_mutex_unlock(&lock) }
+    return waiting.count - taken
+  }
+}

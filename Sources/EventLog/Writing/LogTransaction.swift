@@ -1,0 +1,323 @@
+import BasicTypes
+import CanonicalJSON
+import LMDB
+import MerkleTree
+
+/// The result that was given for a command id, for giving it again.
+public struct StoredCommand: Sendable, Equatable {
+  /// A keyed hash of the request: the same id with another request is refused.
+  public let fingerprint: [UInt8]
+  /// The result's bytes, without any secret.
+  public let result: [UInt8]
+
+  /// A result under a fingerprint of 32 bytes.
+  public init(fingerprint: [UInt8], result: [UInt8]) {
+    precondition(fingerprint.count == 32, "a fingerprint has 32 bytes")
+    self.fingerprint = fingerprint
+    self.result = result
+  }
+}
+
+/// What a decision sees and changes: committed state, plus what the batch has decided before it, plus its own.
+///
+/// Everything is staged in memory; nothing is put into LMDB before all decisions of the batch are made, so a decision that throws leaves
+/// nothing behind and spoils nobody else's. Valid only inside the decision, on the writer's thread.
+public final class LogTransaction {
+  /// The time that this batch's events get: the clock's, or the last event's where the clock is behind it.
+  public let now: Timestamp
+  private let atText: String
+
+  let store: WriteTransaction
+  let databases: Databases
+  private var batch = Staging()
+  private var own = Staging()
+  private(set) var discarded = false
+
+  private let committedHead: UInt64
+  private var clockRefusal: EventLogError?
+  private var salts = SaltSource()
+
+  init(
+    store: WriteTransaction, databases: Databases, head: StoredHead, now: Timestamp, clockRefusal: EventLogError?
+  ) {
+    self.store = store
+    self.databases = databases
+    self.now = now
+    self.clockRefusal = clockRefusal
+    atText = now.text
+    committedHead = head.frontier.size
+  }
+
+  /// The last position, counting what is staged.
+  public var headPosition: UInt64 {
+    committedHead + UInt64(batch.records.count) + UInt64(own.records.count)
+  }
+
+  /// The state of a resource, deleted ones too; nil where there never was one.
+  public func state(_ id: Identifier) throws -> ResourceState? {
+    if let staged = own.states[id] ?? batch.states[id] ?? batch.cached[id] { return staged }
+    guard let bytes = try store.get(databases.states, id.bytes) else { return nil }
+    let state = try ResourceState(id: id, encoded: bytes)
+    batch.cached[id] = state
+    return state
+  }
+
+  /// Who holds a unique key: the keys are hashes that the caller makes.
+  public func holder(constraint: String, key: [UInt8]) throws -> Identifier? {
+    let full = Key.unique(constraint, key)
+    if let staged = own.unique[full] ?? batch.unique[full] { return staged.holder }
+    guard let stored = try store.get(databases.unique, full) else { return nil }
+    guard let value = Sealed.unwrap(full, stored), let id = Identifier(bytes: Array(value)) else {
+      throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
+    }
+    return id
+  }
+
+  /// Makes a resource the holder of a unique key.
+  public func claim(constraint: String, key: [UInt8], for holder: Identifier) throws {
+    own.unique[Key.unique(constraint, key)] = Holder(holder: holder)
+  }
+
+  /// Gives a unique key up.
+  public func release(constraint: String, key: [UInt8]) throws {
+    own.unique[Key.unique(constraint, key)] = Holder(holder: nil)
+  }
+
+  /// Remembers that one resource refers to another.
+  public func link(_ referrer: Identifier, type: String, to target: Identifier) throws {
+    own.setLink(Link(target: target, type: type, referrer: referrer), isThere: true)
+  }
+
+  /// Forgets that one resource refers to another; call it when no field does any more.
+  public func unlink(_ referrer: Identifier, type: String, from target: Identifier) throws {
+    own.setLink(Link(target: target, type: type, referrer: referrer), isThere: false)
+  }
+
+  /// Who refers to a resource, by type and id, at most so many.
+  public func referrers(
+    of target: Identifier, type: String? = nil, limit: Int
+  ) throws -> [(type: String, id: Identifier)] {
+    let stagedOwn = own.links[target] ?? [:]
+    let stagedBatch = batch.links[target] ?? [:]
+    var result: [(type: String, id: Identifier)] = []
+    try Links.scan(store.cursor(databases.links), target: target, type: type) { found, id in
+      let link = Link(target: target, type: found, referrer: id)
+      if stagedOwn[link] ?? stagedBatch[link] ?? true { result.append((found, id)) }
+      return result.count < limit
+    }
+    let staged = stagedBatch.merging(stagedOwn) { _, new in new }
+    for (link, isThere) in staged where isThere && result.count < limit {
+      guard type == nil || type == link.type else { continue }
+      if try store.get(databases.links, link.key) == nil { result.append((link.type, link.referrer)) }
+    }
+    return result
+  }
+
+  /// The next number of a type: 1, 2, 3 …
+  public func nextNumber(_ type: String) throws -> Int64 {
+    let name = "number/\(type)"
+    let last: Int64
+    if let staged = own.counters[name] ?? batch.counters[name] {
+      last = staged
+    } else {
+      last = try Counters.read(store, databases.meta, name)
+    }
+    own.counters[name] = last + 1
+    return last + 1
+  }
+
+  /// Stages an event: gives it its position and version, and merges its `set` into the resource's state.
+  @discardableResult
+  public func append(_ draft: EventDraft) throws -> AppendedEvent {
+    if let clockRefusal { throw clockRefusal }
+    let position = headPosition + 1
+    var next: ResourceState
+    if let before = try state(draft.resource) {
+      next = before
+      next.version += 1
+      next.updatedAt = now
+      next.position = position
+    } else {
+      next = ResourceState(
+        id: draft.resource, type: draft.type, organization: draft.organization, version: 1, createdAt: now,
+        updatedAt: now, position: position, fields: [:])
+    }
+    next.merge(draft.set)
+    let body = RecordEncoding.body(of: draft, salt: salts.next())
+    let bodyHash = body.withUnsafeBytes { RFC6962.sha256($0) }
+    let header = RecordEncoding.header(
+      of: draft, at: atText, bodyHash: bodyHash, position: position, version: next.version)
+    own.records.append(
+      StagedRecord(
+        record: LogRecord(position: position, header: header, body: body), resource: draft.resource,
+        version: next.version, subjects: draft.subjects))
+    own.states[draft.resource] = next
+    return AppendedEvent(
+      id: draft.id, event: draft.event, resource: draft.resource, position: position, version: next.version, at: now)
+  }
+
+  /// What was answered for an actor's command id.
+  public func storedCommand(actor: String, id: String) throws -> StoredCommand? {
+    let key = Key.command(actor, id)
+    if let staged = own.commands[key] ?? batch.commands[key] { return staged }
+    guard let stored = try store.get(databases.commands, key) else { return nil }
+    guard let value = Sealed.unwrap(key, stored), value.count >= 32 else {
+      throw EventLogError.damaged("the stored result of a command is damaged")
+    }
+    return StoredCommand(fingerprint: Array(value.prefix(32)), result: Array(value.dropFirst(32)))
+  }
+
+  /// Keeps the answer to an actor's command id (at most 128 bytes), in the same commit as the events.
+  public func storeCommand(actor: String, id: String, _ command: StoredCommand) throws {
+    own.commands[Key.command(actor, id)] = command
+  }
+
+  /// A resource's records of some versions, staged ones too.
+  public func history(of resource: Identifier, versions: ClosedRange<Int64>) throws -> [LogRecord] {
+    var result: [LogRecord] = []
+    let cursor = try store.cursor(databases.history)
+    var entry = try cursor.seek(Key.history(resource, versions.lowerBound))
+    while let (key, value) = entry {
+      guard key.count == 24, key.prefix(16).elementsEqual(resource.bytes),
+        Key.readPosition(UnsafeRawBufferPointer(rebasing: key[16..<24])) <= UInt64(versions.upperBound)
+      else { break }
+      guard let position = Sealed.unwrap(key, value), position.count == 8 else {
+        throw EventLogError.damaged("the history of \(resource) has a damaged entry")
+      }
+      result.append(try Records.read(Key.readPosition(position), store.get, databases))
+      entry = try cursor.next()
+    }
+    for staged in batch.records + own.records
+    where staged.resource == resource && versions.contains(staged.version) {
+      result.append(staged.record)
+    }
+    return result
+  }
+
+  /// Throws away what this decision has staged; it still answers its value. For `dry_run`.
+  public func discard() {
+    discarded = true
+  }
+
+  // MARK: - For the writer
+
+  func beginDecision() {
+    own = Staging()
+    discarded = false
+  }
+
+  func keepDecision() {
+    if discarded { own = Staging() }
+    batch.take(own)
+    own = Staging()
+  }
+
+  func dropDecision() { own = Staging() }
+
+  var hasChanges: Bool { !batch.records.isEmpty || !batch.commands.isEmpty }
+  var stagedBatch: Staging { batch }
+}
+
+/// Who holds a unique key after a decision; nobody where it was released.
+struct Holder {
+  let holder: Identifier?
+}
+
+struct Link: Hashable {
+  let target: Identifier
+  let type: String
+  let referrer: Identifier
+
+  var key: [UInt8] { Key.links(to: target, type: type, from: referrer) }
+}
+
+struct StagedRecord {
+  let record: LogRecord
+  let resource: Identifier
+  let version: Int64
+  let subjects: [Identifier]
+}
+
+/// What decisions want changed, in memory.
+struct Staging {
+  var records: [StagedRecord] = []
+  var states: [Identifier: ResourceState] = [:]
+  /// Read from the store in this batch, unchanged.
+  var cached: [Identifier: ResourceState] = [:]
+  var unique: [[UInt8]: Holder] = [:]
+  var links: [Identifier: [Link: Bool]] = [:]
+  var counters: [String: Int64] = [:]
+  var commands: [[UInt8]: StoredCommand] = [:]
+
+  mutating func setLink(_ link: Link, isThere: Bool) {
+    links[link.target, default: [:]][link] = isThere
+  }
+
+  mutating func take(_ other: Staging) {
+    records.append(contentsOf: other.records)
+    for (id, state) in other.states { states[id] = state }
+    for (key, holder) in other.unique { unique[key] = holder }
+    for (target, changes) in other.links {
+      if links[target] == nil {
+        links[target] = changes
+      } else {
+        for (link, isThere) in changes { links[target]?[link] = isThere }
+      }
+    }
+    for (name, value) in other.counters { counters[name] = value }
+    for (key, command) in other.commands { commands[key] = command }
+  }
+}
+
+/// Salts of sixteen random bytes.
+struct SaltSource {
+  private var generator = SystemRandomNumberGenerator()
+
+  mutating func next() -> [UInt8] {
+    Identifier(high: generator.next(), low: generator.next()).bytes
+  }
+}
+
+enum Counters {
+  static func read(_ store: WriteTransaction, _ meta: Database, _ name: String) throws -> Int64 {
+    let key = Key.meta(name)
+    guard let stored = try store.get(meta, key) else { return 0 }
+    guard let value = Sealed.unwrap(key, stored), value.count == 8 else {
+      throw EventLogError.damaged("the counter \(name) is damaged")
+    }
+    return Int64(bitPattern: Key.readPosition(value))
+  }
+}
+
+enum Links {
+  /// Goes through the links to a target until the visitor answers false.
+  static func scan(
+    _ cursor: Cursor, target: Identifier, type: String?, _ visit: (String, Identifier) -> Bool
+  ) throws {
+    let prefix = type.map { Key.links(to: target, type: $0) } ?? target.bytes
+    var entry = try cursor.seek(prefix)
+    while let (key, _) = entry {
+      guard key.count > 33, key.prefix(prefix.count).elementsEqual(prefix) else { return }
+      let name = String(decoding: UnsafeRawBufferPointer(rebasing: key[16..<(key.count - 17)]), as: UTF8.self)
+      guard let id = Identifier(bytes: Array(key.suffix(16))) else { return }
+      guard visit(name, id) else { return }
+      entry = try cursor.next()
+    }
+  }
+}
+
+enum Records {
+  static func read(
+    _ position: UInt64, _ get: (Database, [UInt8]) throws(LMDBError) -> UnsafeRawBufferPointer?, _ databases: Databases
+  ) throws -> LogRecord {
+    let key = Key.position(position)
+    guard let header = try get(databases.headers, key) else {
+      throw EventLogError.damaged("position \(position) has no header")
+    }
+    let headerBytes = [UInt8](header)
+    guard let body = try get(databases.bodies, key) else {
+      throw EventLogError.damaged("position \(position) has no body")
+    }
+    return LogRecord(position: position, header: headerBytes, body: [UInt8](body))
+  }
+}

@@ -1,0 +1,166 @@
+import BasicTypes
+import LMDB
+import Logging
+import MerkleTree
+import NIOConcurrencyHelpers
+
+/// The one thread that decides and writes.
+///
+/// The append contract: submissions are decided in the order they were put; all that wait share one transaction and one sync; each
+/// completion runs after the sync of the batch it was decided in, or after the failure that undid the batch; positions are dense.
+// Invariant behind @unchecked: `head` and `fatal` belong to the writer's thread after init; `published` is locked.
+final class Writer: @unchecked Sendable {
+  private let environment: Environment
+  private let databases: Databases
+  private let configuration: EventLogConfiguration
+  private let inbox: Inbox
+  private var head: StoredHead
+  private var fatal: EventLogError?
+  private let published: NIOLockedValueBox<LogHead>
+  private let statistics = NIOLockedValueBox(WriterStatistics())
+  private let onCommit: @Sendable (LogHead) -> Void
+
+  init(
+    environment: Environment, databases: Databases, configuration: EventLogConfiguration, inbox: Inbox,
+    head: StoredHead, onCommit: @escaping @Sendable (LogHead) -> Void
+  ) {
+    self.environment = environment
+    self.databases = databases
+    self.configuration = configuration
+    self.inbox = inbox
+    self.head = head
+    self.onCommit = onCommit
+    published = NIOLockedValueBox(Writer.published(head))
+  }
+
+  private static func published(_ head: StoredHead) -> LogHead {
+    LogHead(
+      position: head.frontier.size, at: head.frontier.size == 0 ? nil : head.at, root: head.frontier.root())
+  }
+
+  /// The head after the last commit.
+  var currentHead: LogHead { published.withLockedValue { $0 } }
+
+  /// What the writer has done since it started.
+  var currentStatistics: WriterStatistics { statistics.withLockedValue { $0 } }
+
+  /// Runs until the inbox is closed and drained.
+  func run() {
+    while true {
+      let batch = inbox.take(configuration.batchLimit)
+      if batch.isEmpty { return }
+      process(batch)
+    }
+  }
+
+  private func process(_ batch: [Submission]) {
+    while true {
+      do {
+        try attempt(batch)
+        let position = head.frontier.size
+        for submission in batch { submission.complete(position, submission.failure) }
+        return
+      } catch let error as LMDBError where error.isMapFull || error.isMapResized {
+        if let failure = grow(after: error) { return fail(batch, failure) }
+      } catch let error as LMDBError {
+        let failure = EventLogError.storage(error)
+        if failure.code == .damaged { fatal = failure }
+        return fail(batch, failure)
+      } catch {
+        return fail(batch, error)
+      }
+    }
+  }
+
+  private func fail(_ batch: [Submission], _ failure: any Error) {
+    configuration.logger.error("a batch could not be written", metadata: ["cause": "\(failure)"])
+    for submission in batch { submission.complete(head.frontier.size, failure) }
+  }
+
+  private func grow(after error: LMDBError) -> EventLogError? {
+    let size = error.isMapResized ? 0 : environment.mapSize * 2
+    do {
+      try environment.resize(to: size)
+      configuration.logger.info("the log's map has grown", metadata: ["bytes": "\(environment.mapSize)"])
+      return nil
+    } catch {
+      return EventLogError(
+        .storage, "The log's map is full and can't grow to \(size) bytes: \(error). Raise the limit on address space.",
+        underlying: error.code)
+    }
+  }
+
+  private func attempt(_ batch: [Submission]) throws {
+    if let fatal { throw fatal }
+    let clock = configuration.clock()
+    let now = max(clock, head.at)
+    var clockRefusal: EventLogError?
+    if head.frontier.size > 0, clock < head.at.adding(seconds: -configuration.clockTolerance) {
+      clockRefusal = EventLogError(
+        .clockSetBack,
+        "The clock says \(clock), but the log's last event is of \(head.at). Set the clock right; writes are refused until then."
+      )
+    }
+    let store = try environment.beginWrite()
+    let transaction = LogTransaction(
+      store: store, databases: databases, head: head, now: now, clockRefusal: clockRefusal)
+    for submission in batch {
+      transaction.beginDecision()
+      do {
+        try submission.decide(transaction)
+        submission.failure = nil
+        transaction.keepDecision()
+      } catch let error as LMDBError {
+        store.abort()
+        throw error
+      } catch {
+        submission.failure = error
+        transaction.dropDecision()
+      }
+    }
+    guard transaction.hasChanges else {
+      store.abort()
+      return
+    }
+    let next = try BatchWriter(store: store, databases: databases).write(
+      transaction.stagedBatch, onto: head, at: now)
+    try configuration.beforeCommit()
+    let began = Timestamp.now
+    try store.commit()
+    let ended = Timestamp.now
+    head = next
+    let latest = Writer.published(next)
+    published.withLockedValue { $0 = latest }
+    statistics.withLockedValue {
+      $0.count(
+        batch: batch.count, events: transaction.stagedBatch.records.count,
+        commitMicroseconds: ended.microseconds - began.microseconds)
+    }
+    onCommit(latest)
+  }
+}
+
+/// Counts of what the writer has done, for `server.metrics`.
+public struct WriterStatistics: Sendable {
+  /// Commits that were synced to disk.
+  public private(set) var commits: UInt64 = 0
+  /// Decisions they held, refused ones too.
+  public private(set) var decisions: UInt64 = 0
+  /// Events they held.
+  public private(set) var events: UInt64 = 0
+  /// Microseconds that commits took, summed.
+  public private(set) var commitMicroseconds: Int64 = 0
+  /// The longest commit, in microseconds.
+  public private(set) var longestCommitMicroseconds: Int64 = 0
+  /// The largest number of decisions that shared a commit.
+  public private(set) var largestBatch = 0
+
+  mutating func count(batch: Int, events count: Int, commitMicroseconds micros: Int64) {
+    commits += 1
+    decisions += UInt64(batch)
+    events += UInt64(count)
+    commitMicroseconds += micros
+    longestCommitMicroseconds = max(longestCommitMicroseconds, micros)
+    largestBatch = max(largestBatch, batch)
+  }
+}

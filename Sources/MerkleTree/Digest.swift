@@ -1,0 +1,120 @@
+/// A SHA-256 value: 32 bytes held in place, so that a tree of millions of them allocates nothing.
+///
+/// Ordering is that of the bytes, first to last.
+public struct Digest: Sendable, Hashable, Comparable {
+  // The bytes as they lie in memory, whatever the machine's byte order.
+  private var words: (UInt64, UInt64, UInt64, UInt64)
+
+  private init() { words = (0, 0, 0, 0) }
+
+  /// The digest of exactly 32 bytes; nil for any other count.
+  public init?(bytes: some Collection<UInt8>) {
+    guard bytes.count == 32 else { return nil }
+    self.init()
+    withUnsafeMutableBytes(of: &words) { $0.copyBytes(from: bytes) }
+  }
+
+  /// The digest of exactly 32 bytes in memory; nil for any other count.
+  public init?(bytes: UnsafeRawBufferPointer) {
+    guard bytes.count == 32 else { return nil }
+    self.init()
+    withUnsafeMutableBytes(of: &words) { $0.copyMemory(from: bytes) }
+  }
+
+  /// The digest that 64 hexadecimal digits spell, in either case; nil for anything else.
+  public init?(hex: String) {
+    guard let bytes = Hex.decode(hex) else { return nil }
+    self.init(bytes: bytes)
+  }
+
+  /// The digest that 44 characters of padded base64 spell; nil for anything else.
+  public init?(base64: String) {
+    guard let bytes = Base64.decode(base64) else { return nil }
+    self.init(bytes: bytes)
+  }
+
+  /// Calls the closure with the 32 bytes, which are valid only until it returns.
+  @inlinable
+  public func withUnsafeBytes<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try Swift.withUnsafeBytes(of: self, body)
+  }
+
+  /// The 32 bytes.
+  public var bytes: [UInt8] { withUnsafeBytes { Array($0) } }
+
+  /// 64 lower-case hexadecimal digits.
+  public var hex: String { withUnsafeBytes { Hex.encode($0) } }
+
+  /// 44 characters of padded base64 (RFC 4648 §4).
+  public var base64: String { withUnsafeBytes { Base64.encode($0) } }
+
+  public static func == (left: Digest, right: Digest) -> Bool {
+    left.words.0 == right.words.0 && left.words.1 == right.words.1 && left.words.2 == right.words.2
+      && left.words.3 == right.words.3
+  }
+
+  public static func < (left: Digest, right: Digest) -> Bool {
+    if left.words.0 != right.words.0 { return left.words.0.bigEndian < right.words.0.bigEndian }
+    if left.words.1 != right.words.1 { return left.words.1.bigEndian < right.words.1.bigEndian }
+    if left.words.2 != right.words.2 { return left.words.2.bigEndian < right.words.2.bigEndian }
+    return left.words.3.bigEndian < right.words.3.bigEndian
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(words.0)
+    hasher.combine(words.1)
+  }
+}
+
+extension Digest: CustomStringConvertible {
+  public var description: String { hex }
+}
+
+/// Hexadecimal text: lower-case when written, either case when read.
+public enum Hex {
+  /// Two lower-case digits for each byte.
+  public static func encode(_ bytes: UnsafeRawBufferPointer) -> String {
+    String(unsafeUninitializedCapacity: bytes.count * 2) { out in
+      var at = 0
+      for byte in bytes {
+        out[at] = digit(byte >> 4)
+        out[at + 1] = digit(byte & 15)
+        at += 2
+      }
+      return at
+    }
+  }
+
+  /// Two lower-case digits for each byte.
+  public static func encode(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { encode($0) } }
+
+  /// The bytes that a text spells; nil where its length is odd or a character is no digit.
+  public static func decode(_ text: String) -> [UInt8]? {
+    guard text.utf8.count % 2 == 0 else { return nil }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(text.utf8.count / 2)
+    var high: UInt8?
+    for character in text.utf8 {
+      let value: UInt8
+      switch character {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = character - UInt8(ascii: "0")
+      case UInt8(ascii: "a")...UInt8(ascii: "f"): value = character - UInt8(ascii: "a") + 10
+      case UInt8(ascii: "A")...UInt8(ascii: "F"): value = character - UInt8(ascii: "A") + 10
+      default: return nil
+      }
+      if let first = high {
+        bytes.append(first << 4 | value)
+        high = nil
+      } else {
+        high = value
+      }
+    }
+    return bytes
+  }
+
+  private static func digit(_ value: UInt8) -> UInt8 {
+    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+  }
+}

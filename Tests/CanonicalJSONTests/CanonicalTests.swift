@@ -1,0 +1,102 @@
+import CanonicalJSON
+import Testing
+
+@Suite("Canonical text")
+struct CanonicalTests {
+  @Test(
+    "The published RFC 8785 inputs give their outputs byte for byte",
+    .enabled(if: OutsideData.isPresent, "../shared/data is absent"))
+  func writesThePublishedVectors() throws {
+    let names = try OutsideData.names(in: "canonical/input")
+    #expect(names.count == 6)
+    for name in names {
+      let value = try JSON.parse(try OutsideData.bytes("canonical/input/" + name))
+      #expect(value.canonicalBytes == (try OutsideData.bytes("canonical/output/" + name)), "\(name)")
+      let hex = String(decoding: try OutsideData.bytes("canonical/outhex/" + name.dropLast(5) + ".txt"), as: UTF8.self)
+      let bytes = hex.split { $0 == " " || $0.isNewline }.map { UInt8($0, radix: 16) }
+      #expect(value.canonicalBytes.map(Optional.some) == bytes, "\(name)")
+      #expect(try JSON.parse(value.canonicalBytes) == value, "\(name)")
+    }
+  }
+
+  @Test("RFC 8785 §3.2.3: keys are sorted by UTF-16 code units, surrogates before U+FB33")
+  func sortsByUTF16() throws {
+    let sorted = ["\r", "1", "\u{80}", "\u{F6}", "\u{20AC}", "\u{1F600}", "\u{FB33}"]
+    var object = JSONObject()
+    for key in sorted.shuffled() { object[key] = 1 }
+    #expect(object.keys.map { Array($0.utf8) } == sorted.map { Array($0.utf8) })
+    let text = "{" + sorted.reversed().map { JSON.string($0).canonicalString + ":1" }.joined(separator: ",") + "}"
+    #expect(try JSON.parse(text) == .object(object))
+  }
+
+  @Test("The order of keys is that of their UTF-16 code units for any two strings")
+  func ordersLikeUTF16() {
+    let seed = UInt64.random(in: .min ... .max)
+    print("Canonical.ordersLikeUTF16: seed \(seed)")
+    var random = RandomJSON(generator: SeededGenerator(seed: seed))
+    let edges = ["", "\u{D7FF}", "\u{E000}", "\u{FFFF}", "\u{10000}", "\u{10FFFF}", "a", "ab", "\u{EE80}", "\u{FB33}"]
+    for _ in 0..<3000 {
+      let common = random.string()
+      let left = common + (edges.randomElement(using: &random.generator) ?? "") + random.string()
+      let right = common + (edges.randomElement(using: &random.generator) ?? "") + random.string()
+      let object: JSONObject = [left: 1, right: 2]
+      let expected = left.utf16.lexicographicallyPrecedes(right.utf16) ? left : right
+      #expect(object.keys.first.map { Array($0.utf8) } == Array(expected.utf8), "seed \(seed)")
+    }
+  }
+
+  @Test("RFC 8785 §3.2.2.2: only quotes, backslashes and control characters are escaped, the shortest way")
+  func escapes() throws {
+    #expect(JSON.string("\u{8}\t\n\u{C}\r").canonicalString == #""\b\t\n\f\r""#)
+    #expect(JSON.string("\0\u{1}\u{B}\u{F}\u{1F}").canonicalString == #""\u0000\u0001\u000b\u000f\u001f""#)
+    #expect(JSON.string("\"\\/").canonicalString == #""\"\\/""#)
+    #expect(JSON.string("\u{7F}\u{80}é€😂\u{2028}").canonicalString == "\"\u{7F}\u{80}é€😂\u{2028}\"")
+    for prefix in 0..<20 {
+      let text = String(repeating: "x", count: prefix) + "\"" + String(repeating: "é", count: prefix) + "\n"
+      #expect(try JSON.parse(JSON.string(text).canonicalBytes) == .string(text))
+    }
+  }
+
+  @Test("Values, objects and pieces are appended behind what is there")
+  func appends() {
+    var bytes = Array("> ".utf8)
+    let object: JSONObject = ["b": [true, false, nil], "a": 1]
+    object.writeCanonical(into: &bytes)
+    JSON.object(object).writeCanonical(into: &bytes)
+    JSONText.writeString("é", into: &bytes)
+    #expect(
+      String(decoding: bytes, as: UTF8.self) == #"> {"a":1,"b":[true,false,null]}{"a":1,"b":[true,false,null]}"é""#)
+    #expect(object.canonicalBytes == Array(object.canonicalString.utf8))
+    #expect(JSONObject().canonicalString == "{}")
+    #expect(JSON.array([]).canonicalString == "[]")
+  }
+
+  @Test("Random values read back as themselves, and canonical text is a fixed point")
+  func roundTrips() throws {
+    let seed = UInt64.random(in: .min ... .max)
+    print("Canonical.roundTrips: seed \(seed)")
+    var random = RandomJSON(generator: SeededGenerator(seed: seed))
+    for round in 0..<2000 {
+      let value = random.value()
+      let bytes = value.canonicalBytes
+      let again = try JSON.parse(bytes)
+      #expect(again == value, "seed \(seed), round \(round)")
+      #expect(again.hashValue == value.hashValue, "seed \(seed), round \(round)")
+      #expect(again.canonicalBytes == bytes, "seed \(seed), round \(round)")
+      #expect(JSONDifference.compare(value, again).isEmpty, "seed \(seed), round \(round)")
+    }
+  }
+
+  @Test("Two random values are equal exactly when their canonical bytes are")
+  func equalityIsThatOfBytes() {
+    let seed = UInt64.random(in: .min ... .max)
+    print("Canonical.equalityIsThatOfBytes: seed \(seed)")
+    var random = RandomJSON(generator: SeededGenerator(seed: seed))
+    let values = (0..<300).map { _ in random.value(depth: 4) } + [1, 1.5, nil, "", [], [:]]
+    for left in values {
+      for right in values {
+        #expect((left == right) == (left.canonicalBytes == right.canonicalBytes), "seed \(seed)")
+      }
+    }
+  }
+}

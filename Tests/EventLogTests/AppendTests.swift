@@ -1,0 +1,175 @@
+import BasicTypes
+import CanonicalJSON
+import EventLog
+import NIOConcurrencyHelpers
+import Testing
+
+struct Refused: Error, Equatable {}
+
+@Suite struct AppendTests {
+  @Test func positionsAreDenseAndVersionsCountPerResource() async throws {
+    let temporary = TemporaryLog()
+    let log = try temporary.open()
+    defer { log.close() }
+    for round in 1...5 {
+      let committed = try await log.commit { transaction in
+        try [
+          transaction.record(.numbered(1), set: ["round": .integer(Int64(round))]),
+          transaction.record(.numbered(2), set: ["round": .integer(Int64(round))]),
+        ]
+      }
+      #expect(committed.value.map(\.position) == [UInt64(round * 2 - 1), UInt64(round * 2)])
+      #expect(committed.value.map(\.version) == [Int64(round), Int64(round)])
+    }
+    let records = try await log.records(from: 1, limit: 100, maximumBytes: 1 << 20)
+    #expect(records.map(\.position) == Array(1...10))
+    #expect(log.head.position == 10)
+  }
+
+  @Test func aRefusedDecisionLeavesNothingAndSpoilsNobody() async throws {
+    let temporary = TemporaryLog()
+    let log = try temporary.open()
+    defer { log.close() }
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      for number in 0..<200 {
+        group.addTask {
+          do {
+            _ = try await log.commit { transaction in
+              try transaction.record(.numbered(UInt64(number)), set: ["n": .integer(Int64(number))])
+              try transaction.claim(constraint: "c", key: [UInt8(number)], for: .numbered(UInt64(number)))
+              if number % 3 == 0 { throw Refused() }
+            }
+            return number % 3 != 0
+          } catch is Refused {
+            return number % 3 == 0
+          }
+        }
+      }
+      for try await isAsExpected in group { #expect(isAsExpected) }
+    }
+    #expect(log.head.position == UInt64((0..<200).filter { $0 % 3 != 0 }.count))
+    try log.read { (snapshot: LogSnapshot) throws in
+      for number in 0..<200 {
+        let holder = try snapshot.holder(constraint: "c", key: [UInt8(number)])
+        #expect((holder == nil) == (number % 3 == 0))
+      }
+    }
+    #expect(try temporary.verify().isHealthy)
+  }
+
+  @Test func ofManyWritersThatClaimOneKeyExactlyOneWins() async throws {
+    let temporary = TemporaryLog()
+    let log = try temporary.open()
+    defer { log.close() }
+    for round in 0..<20 {
+      let wins = await withTaskGroup(of: Int.self) { group in
+        for writer in 0..<16 {
+          group.addTask {
+            do {
+              _ = try await log.commit { transaction in
+                guard try transaction.holder(constraint: "slug", key: [UInt8(round)]) == nil else { throw Refused() }
+                let id = Identifier.numbered(UInt64(round * 100 + writer))
+                try transaction.record(id, "created", set: ["slug": "x"])
+                try transaction.claim(constraint: "slug", key: [UInt8(round)], for: id)
+              }
+              return 1
+            } catch { return 0 }
+          }
+        }
+        return await group.reduce(0, +)
+      }
+      #expect(wins == 1)
+    }
+  }
+
+  @Test func aDiscardedDecisionAnswersItsValueAndRecordsNothing() async throws {
+    let temporary = TemporaryLog()
+    let log = try temporary.open()
+    defer { log.close() }
+    let committed = try await log.commit { transaction in
+      let event = try transaction.record(.numbered(1), set: ["a": 1])
+      transaction.discard()
+      return event.position
+    }
+    #expect(committed.value == 1)
+    #expect(log.head.position == 0)
+  }
+
+  @Test func aSmallMapGrowsByItself() async throws {
+    let temporary = TemporaryLog(mapSize: 1 << 18)
+    let log = try temporary.open()
+    defer { log.close() }
+    let text = JSON.string(String(repeating: "x", count: 10_000))
+    for number in 0..<200 {
+      _ = try await log.commit { try $0.record(.numbered(UInt64(number)), set: ["text": text]) }
+    }
+    #expect(log.head.position == 200)
+    #expect(try temporary.verify().isHealthy)
+  }
+
+  @Test func timeNeverGoesBackAndAClockFarBehindRefusesWrites() async throws {
+    let temporary = TemporaryLog()
+    let start = Timestamp(microseconds: 1_800_000_000_000_000)
+    temporary.clock.withLockedValue { $0 = start }
+    let log = try temporary.open()
+    defer { log.close() }
+    let first = try await log.commit { try $0.record(.numbered(1), set: ["a": 1]) }
+    temporary.clock.withLockedValue { $0 = start.adding(seconds: -200) }
+    let second = try await log.commit { try $0.record(.numbered(1), set: ["a": 2]) }
+    #expect(second.value.at == first.value.at)
+    temporary.clock.withLockedValue { $0 = start.adding(seconds: -301) }
+    let refusal = await #expect(throws: EventLogError.self) {
+      try await log.commit { try $0.record(.numbered(1), set: ["a": 3]) }
+    }
+    #expect(refusal?.code == .clockSetBack)
+    temporary.clock.withLockedValue { $0 = start.adding(seconds: 1) }
+    let third = try await log.commit { try $0.record(.numbered(1), set: ["a": 4]) }
+    #expect(third.value.position == 3)
+  }
+
+  @Test func aFullInboxRefusesAsOverloadedAndTheRestIsDecided() throws {
+    let temporary = TemporaryLog()
+    let log = try temporary.open { $0.inboxLimit = 4 }
+    let outcomes = NIOLockedValueBox<[String]>([])
+    for number in 0..<2000 {
+      log.submit({ try $0.record(.numbered(UInt64(number)), set: ["a": 1]) }) { result in
+        switch result {
+        case .success: outcomes.withLockedValue { $0.append("ok") }
+        case .failure(let error):
+          outcomes.withLockedValue { $0.append((error as? EventLogError)?.code.rawValue ?? "?") }
+        }
+      }
+    }
+    log.close()
+    let counted = outcomes.withLockedValue { $0 }
+    #expect(counted.count == 2000)
+    #expect(Set(counted) == ["ok", "overloaded"])
+    #expect(log.head.position == UInt64(counted.count { $0 == "ok" }))
+  }
+
+  @Test func commandResultsSurviveARestart() async throws {
+    let temporary = TemporaryLog()
+    let stored = StoredCommand(fingerprint: [UInt8](repeating: 7, count: 32), result: Array("{}".utf8))
+    let log = try temporary.open()
+    _ = try await log.commit { transaction in
+      try transaction.record(.numbered(1), set: ["a": 1])
+      try transaction.storeCommand(actor: "local:0", id: "c-1", stored)
+    }
+    log.close()
+    let again = try temporary.open()
+    defer { again.close() }
+    let found = try await again.commit { try $0.storedCommand(actor: "local:0", id: "c-1") }
+    #expect(found.value == stored)
+    let other = try await again.commit { try $0.storedCommand(actor: "local:1", id: "c-1") }
+    #expect(other.value == nil)
+  }
+
+  @Test func aSecondOpenOfTheFolderIsRefusedByNameOfTheHolder() throws {
+    let temporary = TemporaryLog()
+    let log = try temporary.open()
+    defer { log.close() }
+    let refusal = #expect(throws: EventLogError.self) { try temporary.open() }
+    #expect(refusal?.code == .locked)
+    #expect(refusal?.message.contains("process ") == true)
+  }
+}
