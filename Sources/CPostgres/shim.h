@@ -1,4 +1,4 @@
 #ifndef DAYBOOK_CPOSTGRES_SHIM_H
 #define DAYBOOK_CPOSTGRES_SHIM_H
-#include <libpq-fe.h>
+#include <postgresql/libpq-fe.h>
 #endif
