@@ -62,8 +62,8 @@ let package = Package(
     module("MerkleTree", ["BasicTypes", crypto]),
     module("LMDB", ["CLMDB"]),
     module("Postgres", ["CPostgres", log, nioLocks]),
-    module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks, collections]),
-    module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", crypto, log, nioLocks, collections]),
+    module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks]),
+    module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
     module("Domain", ["BasicTypes", "Catalog", "EventLog", "Vault", "CanonicalJSON", crypto, nioLocks, collections]),
     module("Projections", ["BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "CanonicalJSON", crypto, log, subprocess, nioLocks]),
@@ -89,7 +89,8 @@ let package = Package(
       swiftSettings: strict),
     module("DaybookTestKit", ["Projections", "Postgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog", "Domain", "MerkleTree", "Server", "DaybookClient", log, nioLocks]),
     tests("CanonicalJSONTests", ["CanonicalJSON"]),
-    tests("MerkleTreeTests", ["MerkleTree", "BasicTypes"]),
+    tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
+    tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
     tests("EventLogTests", ["EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
   ]
 )

@@ -15,7 +15,8 @@ public struct Checkpoint: Sendable, Hashable {
   public init(origin: String, size: UInt64, root: Digest, extensionLines: [String] = []) throws(NoteError) {
     for line in [origin] + extensionLines {
       guard !line.isEmpty, line.utf8.allSatisfy({ $0 >= 0x20 }) else {
-        throw NoteError.malformed("a checkpoint's origin and extension lines are single lines of text that are not empty")
+        throw NoteError.malformed(
+          "a checkpoint's origin and extension lines are single lines of text that are not empty")
       }
     }
     self.origin = origin
@@ -35,7 +36,9 @@ public struct Checkpoint: Sendable, Hashable {
   ///
   /// - Throws: ``NoteError`` where it departs from what ``text`` writes in any byte (a size with leading zeros, say).
   public init(text: String) throws(NoteError) {
-    var lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { String($0) ?? "" }
+    var lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map {
+      String($0) ?? ""
+    }
     guard lines.count >= 4, lines.removeLast().isEmpty else {
       throw NoteError.malformed("a checkpoint has at least three lines, each ended by a line feed")
     }

@@ -1,3 +1,4 @@
+import BasicTypes
 /// A SHA-256 value: 32 bytes held in place, so that a tree of millions of them allocates nothing.
 ///
 /// Ordering is that of the bytes, first to last.
@@ -50,11 +51,13 @@ public struct Digest: Sendable, Hashable, Comparable {
   /// 44 characters of padded base64 (RFC 4648 §4).
   public var base64: String { withUnsafeBytes { Base64.encode($0) } }
 
+  /// Whether all 32 bytes are the same. Not in constant time: digests are no secrets.
   public static func == (left: Digest, right: Digest) -> Bool {
     left.words.0 == right.words.0 && left.words.1 == right.words.1 && left.words.2 == right.words.2
       && left.words.3 == right.words.3
   }
 
+  /// Whether the first byte that differs is smaller on the left.
   public static func < (left: Digest, right: Digest) -> Bool {
     if left.words.0 != right.words.0 { return left.words.0.bigEndian < right.words.0.bigEndian }
     if left.words.1 != right.words.1 { return left.words.1.bigEndian < right.words.1.bigEndian }
@@ -62,6 +65,7 @@ public struct Digest: Sendable, Hashable, Comparable {
     return left.words.3.bigEndian < right.words.3.bigEndian
   }
 
+  /// Feeds half of the bytes, which are as random as all of them.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(words.0)
     hasher.combine(words.1)
@@ -69,52 +73,6 @@ public struct Digest: Sendable, Hashable, Comparable {
 }
 
 extension Digest: CustomStringConvertible {
+  /// The same as ``hex``.
   public var description: String { hex }
-}
-
-/// Hexadecimal text: lower-case when written, either case when read.
-public enum Hex {
-  /// Two lower-case digits for each byte.
-  public static func encode(_ bytes: UnsafeRawBufferPointer) -> String {
-    String(unsafeUninitializedCapacity: bytes.count * 2) { out in
-      var at = 0
-      for byte in bytes {
-        out[at] = digit(byte >> 4)
-        out[at + 1] = digit(byte & 15)
-        at += 2
-      }
-      return at
-    }
-  }
-
-  /// Two lower-case digits for each byte.
-  public static func encode(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { encode($0) } }
-
-  /// The bytes that a text spells; nil where its length is odd or a character is no digit.
-  public static func decode(_ text: String) -> [UInt8]? {
-    guard text.utf8.count % 2 == 0 else { return nil }
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(text.utf8.count / 2)
-    var high: UInt8?
-    for character in text.utf8 {
-      let value: UInt8
-      switch character {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = character - UInt8(ascii: "0")
-      case UInt8(ascii: "a")...UInt8(ascii: "f"): value = character - UInt8(ascii: "a") + 10
-      case UInt8(ascii: "A")...UInt8(ascii: "F"): value = character - UInt8(ascii: "A") + 10
-      default: return nil
-      }
-      if let first = high {
-        bytes.append(first << 4 | value)
-        high = nil
-      } else {
-        high = value
-      }
-    }
-    return bytes
-  }
-
-  private static func digit(_ value: UInt8) -> UInt8 {
-    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
-  }
 }

@@ -86,7 +86,8 @@ public enum MerkleProof {
 
   /// Whether the proof shows that the first tree is the beginning of the second (RFC 9162 §2.1.4.2).
   ///
-  /// Nothing is proved about a tree without leaves: it is accepted only against itself, with the root that it must have.
+  /// Nothing is proved about a tree without leaves: it is accepted only against itself, with the root that it must
+  /// have.
   public static func verifyConsistency(
     from: UInt64, to: UInt64, oldRoot: Digest, newRoot: Digest, proof: [Digest]
   ) -> Bool {

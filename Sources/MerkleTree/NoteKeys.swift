@@ -22,7 +22,8 @@ public enum NoteAlgorithm: UInt8, Sendable, Hashable {
   }
 }
 
-/// A public key under a name, written `name+key id in hex+base64(algorithm ‖ key)`: what checks the signatures of a note.
+/// A public key under a name, written `name+key id in hex+base64(algorithm ‖ key)`: what checks the signatures of a
+/// note.
 public struct NoteVerifier: Sendable, Hashable {
   /// The name that signature lines carry.
   public let name: String

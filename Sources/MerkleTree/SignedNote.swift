@@ -1,3 +1,4 @@
+import BasicTypes
 /// Why a note, a checkpoint or a key text was refused.
 public enum NoteError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The bytes are not of the form; the sentence says where.
@@ -5,6 +6,7 @@ public enum NoteError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The key text uses an algorithm that this module does not know.
   case unknownAlgorithm(UInt8)
 
+  /// A sentence that says what is wrong.
   public var description: String {
     switch self {
     case .malformed(let sentence): sentence

@@ -1,5 +1,5 @@
-/// The right edge of a Merkle tree: the roots of its complete subtrees, all that is needed to add leaves and to know the
-/// root. A tree of n leaves has as many as n has bits set, so at most 64.
+/// The right edge of a Merkle tree: the roots of its complete subtrees, all that is needed to add leaves and to know
+/// the root. A tree of n leaves has as many as n has bits set, so at most 64.
 public struct TreeFrontier: Sendable, Equatable {
   /// The number of leaves.
   public private(set) var size: UInt64
@@ -19,8 +19,8 @@ public struct TreeFrontier: Sendable, Equatable {
     self.hashes = hashes
   }
 
-  /// The subtrees whose roots ``hashes`` holds, as (level, index), in the same order: what to read to build an edge again
-  /// from stored nodes.
+  /// The subtrees whose roots ``hashes`` holds, as (level, index), in the same order: what to read to build an edge
+  /// again from stored nodes.
   public static func nodes(ofSize size: UInt64) -> [(level: UInt8, index: UInt64)] {
     var nodes: [(level: UInt8, index: UInt64)] = []
     var start: UInt64 = 0

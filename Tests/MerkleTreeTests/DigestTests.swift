@@ -1,3 +1,4 @@
+import BasicTypes
 import MerkleTree
 import Testing
 

@@ -85,7 +85,8 @@ func testKey() throws -> Curve25519.Signing.PrivateKey {
 
   @Test(arguments: [
     "log\n8\n", "\n8\nROOT\n", "log\n08\nROOT\n", "log\n+8\nROOT\n", "log\n-8\nROOT\n", "log\n8\nAAAA\n",
-    "log\n8\nROOT", "log\n8\nROOT\n\n", "log\n18446744073709551616\nROOT\n", "log\n8 \nROOT\n", "log\n8\nROOT\nx\n\ny\n",
+    "log\n8\nROOT", "log\n8\nROOT\n\n", "log\n18446744073709551616\nROOT\n", "log\n8 \nROOT\n",
+    "log\n8\nROOT\nx\n\ny\n",
   ])
   func `A malformed checkpoint is refused`(template: String) {
     let parts = template.split(separator: "ROOT", omittingEmptySubsequences: false)

@@ -1,3 +1,4 @@
+import BasicTypes
 import MerkleTree
 
 /// RFC 6962 §2.1 written down as the RFC words it, over whole lists of leaves: slow, and nothing to get wrong.

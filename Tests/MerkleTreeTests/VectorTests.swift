@@ -43,8 +43,8 @@ struct VectorTests {
   }
 
   @Test func `The published consistency vectors are accepted and refused as they say`() throws {
-    // Some of these give roots that are not 32 bytes. The hash of such a value stands for it here: it is equal to another where
-    // the values are, and matches nothing else.
+    // Some of these give roots that are not 32 bytes. The hash of such a value stands for it here: it is equal to
+    // another where the values are, and matches nothing else.
     func digest(_ base64: String) throws -> Digest {
       if let digest = Digest(base64: base64) { return digest }
       return RFC6962.leafHash(Array(try #require(Data(base64Encoded: base64))))

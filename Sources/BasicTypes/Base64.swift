@@ -33,8 +33,8 @@ public enum Base64 {
     bytes.withUnsafeBytes { encode($0) }
   }
 
-  /// The bytes that a text spells; nil where it is not what ``encode(_:)-([UInt8])`` writes: other characters, line breaks,
-  /// missing padding, or bits left over that are not zero.
+  /// The bytes that a text spells; nil where it is not what ``encode(_:)-([UInt8])`` writes: other characters, line
+  /// breaks, missing padding, or bits left over that are not zero.
   public static func decode(_ text: String) -> [UInt8]? {
     var copy = text
     return copy.withUTF8 { decode(utf8: $0) }

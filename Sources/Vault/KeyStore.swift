@@ -1,0 +1,139 @@
+import BasicTypes
+import CanonicalJSON
+import Crypto
+
+/// The keys of one epoch: what the file `keys` says, and what it will say once the pending ones are appended.
+struct KeyStore: Sendable {
+  static let format = "daybook-keys/1"
+
+  let epoch: UInt64
+  let epochKey: SymmetricKey
+  /// In the order of their lines; the first is line 2.
+  private(set) var records: [KeyRecord] = []
+  /// How many of the records are in the file.
+  private(set) var durableCount = 0
+  private var positions: [Identifier: Int] = [:]
+  private var newest: [KeyOwner: Int] = [:]
+  private var cache: KeyCache
+
+  init(epoch: UInt64, epochKey: SymmetricKey, cacheCapacity: Int) {
+    self.epoch = epoch
+    self.epochKey = epochKey
+    cache = KeyCache(capacity: cacheCapacity)
+  }
+
+  /// The first line of the file.
+  static func header(epoch: UInt64) -> [UInt8] {
+    (["format": .string(format), "epoch": .integer(Int64(epoch))] as JSONObject).canonicalBytes
+      + [UInt8(ascii: "\n")]
+  }
+
+  /// The line that the next record gets.
+  var nextLine: UInt64 { UInt64(records.count) + 2 }
+
+  /// The records that are not yet in the file.
+  var pending: ArraySlice<KeyRecord> { records[durableCount...] }
+
+  func record(_ id: Identifier) -> KeyRecord? { positions[id].map { records[$0] } }
+
+  /// The last key made for an owner, destroyed or not.
+  func newest(of owner: KeyOwner) -> KeyRecord? { newest[owner].map { records[$0] } }
+
+  /// Adds a record behind all others; false where its id is taken or its line is not the next.
+  mutating func append(_ record: KeyRecord) -> Bool {
+    guard record.line == nextLine, positions[record.id] == nil else { return false }
+    positions[record.id] = records.count
+    if let owner = record.owner { newest[owner] = records.count }
+    records.append(record)
+    return true
+  }
+
+  mutating func markAllDurable() { durableCount = records.count }
+
+  mutating func markDurable(_ count: Int) { durableCount = max(durableCount, count) }
+
+  /// The key of a record that is not destroyed, ready for use.
+  mutating func dataKey(_ record: KeyRecord) throws(VaultError) -> DataKey {
+    if let key = cache.key(record.id) { return key }
+    guard let unwrapped = record.unwrap(epoch: epoch, epochKey: epochKey) else {
+      throw VaultError(.storeDamaged, "The key \(record.id) in memory is damaged: restart Daybook.")
+    }
+    let key = DataKey(id: record.id, version: record.version, key: unwrapped)
+    cache.insert(key)
+    return key
+  }
+
+  /// Makes a key that waits to be appended to the file.
+  mutating func makeKey(_ kind: KeyKind, key: SymmetricKey = SymmetricKey(size: .bits256)) throws -> DataKey {
+    var version: UInt32 = 1
+    if case .data(let owner) = kind, let last = newest(of: owner) { version = last.version + 1 }
+    let record = try KeyRecord(
+      id: KeyStore.newID(), kind: kind, version: version, destroyed: nil, line: nextLine, key: key, epoch: epoch,
+      epochKey: epochKey)
+    guard append(record) else { preconditionFailure("122 random bits came twice") }
+    let dataKey = DataKey(id: record.id, version: version, key: key)
+    cache.insert(dataKey)
+    return dataKey
+  }
+
+  /// The key of the one record of a kind that every store has; nil where it is missing or twice there.
+  func onlyKey(_ kind: KeyKind) -> SymmetricKey? {
+    let matching = records.filter { $0.kind == kind }
+    guard matching.count == 1, matching[0].destroyed == nil else { return nil }
+    return matching[0].unwrap(epoch: epoch, epochKey: epochKey)
+  }
+
+  /// The whole file.
+  var bytes: [UInt8] {
+    var bytes = KeyStore.header(epoch: epoch)
+    for record in records { bytes += record.bytes }
+    return bytes
+  }
+
+  /// A random version 4 UUID.
+  static func newID() -> Identifier {
+    var generator = SystemRandomNumberGenerator()
+    let high: UInt64 = generator.next()
+    let low: UInt64 = generator.next()
+    return Identifier(
+      high: high & 0xFFFF_FFFF_FFFF_0FFF | 0x4000, low: low & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000)
+  }
+}
+
+extension KeyStore {
+  /// The epoch that the first line of a store names.
+  static func epoch(inHeader line: ArraySlice<UInt8>, file: String) throws(VaultError) -> UInt64 {
+    guard case .object(let object)? = parse(line), object.count == 2,
+      let name = object["format"]?.stringValue, let number = object["epoch"]?.integerValue,
+      let epoch = UInt64(exactly: number)
+    else { throw damage(1, file) }
+    guard name == format else {
+      throw VaultError(.storeDamaged, "\(file) has the format \(name), which this version of Daybook does not know.")
+    }
+    return epoch
+  }
+
+  /// Takes the lines of a store (from line 2 on), each of which must be what was written at its place in this epoch.
+  mutating func read(lines: some Sequence<ArraySlice<UInt8>>, file: String) throws(VaultError) {
+    for line in lines {
+      guard let json = KeyStore.parse(line), let record = KeyRecord(json: json, line: nextLine),
+        record.unwrap(epoch: epoch, epochKey: epochKey) != nil, append(record)
+      else { throw KeyStore.damage(nextLine, file) }
+    }
+  }
+
+  static func damage(_ line: UInt64, _ file: String) -> VaultError {
+    VaultError(
+      .storeDamaged, "Line \(line) of \(file) is damaged: restore the keys from an export with daybook keys import.")
+  }
+
+  // Whatever is not JSON is damage, wherever in the line it begins.
+  private static func parse(_ line: ArraySlice<UInt8>) -> JSON? { try? JSON.parse(line) }
+
+  /// The lines that end with a line feed, and how many bytes they take; what follows them was not written to its end.
+  static func completeLines(_ bytes: [UInt8]) -> (lines: [ArraySlice<UInt8>], byteCount: Int) {
+    let lineFeed = UInt8(ascii: "\n")
+    guard let last = bytes.lastIndex(of: lineFeed) else { return ([], 0) }
+    return (bytes[..<last].split(separator: lineFeed, omittingEmptySubsequences: false), last + 1)
+  }
+}

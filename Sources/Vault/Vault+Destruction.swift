@@ -1,0 +1,120 @@
+import BasicTypes
+import Crypto
+import NIOConcurrencyHelpers
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+extension Vault {
+  /// Destroys every key of these owners: what they sealed reads as erased from now on, and nobody can read it again,
+  /// with any old copy of the files and the root key, unless a copy of an old epoch's key was kept (GDPR Art. 17).
+  ///
+  /// Begins a new epoch: all surviving keys are wrapped under a new epoch key in a new store, which replaces the old
+  /// one by a rename; then the old epoch key and the old store are overwritten and removed. After a crash at any point
+  /// the vault opens with all of these keys or with none of them, and opening finishes what was begun. An owner without
+  /// a key is fenced all the same, so that none is made later; months of expiring payloads are not. Calling again for
+  /// the same owners does nothing but finish what an error left. Making new keys waits until this returns; opening does
+  /// not.
+  ///
+  /// - Returns: how many keys were destroyed.
+  /// - Throws: ``VaultError``. Until the store was replaced, nothing has changed; after it, the keys are gone and a
+  ///   further call finishes.
+  @discardableResult
+  public func destroy(_ owners: [KeyOwner]) throws -> Int {
+    try destroy(owners, at: .now) { _ in }
+  }
+
+  @discardableResult
+  func destroy(
+    _ owners: [KeyOwner], at time: Timestamp, failpoint: (DestructionStep) throws -> Void
+  ) throws -> Int {
+    for owner in owners { try owner.check() }
+    return try disk.withLockedValue { disk in
+      try requireWritable(disk)
+      if disk.isUnsettled { try settle(&disk) }
+      let old = snapshot
+      guard let change = try successor(of: old, destroying: Set(owners), at: time) else { return 0 }
+      let bytes = change.store.bytes
+      let keys: Int32
+      do {
+        keys = try replaceStore(change.store, bytes, failpoint)
+      } catch {
+        // Nothing is committed: the old epoch stays, and what was begun goes, now or when the vault is opened next.
+        do { try folder.shredLeftovers(epoch: old.epoch) } catch { disk.isUnsettled = true }
+        throw error
+      }
+      // From the rename on, the new store is the vault.
+      Glibc.close(disk.keys)
+      disk.keys = keys
+      disk.length = Int64(bytes.count)
+      disk.isUnsettled = true
+      store.withLockedValue { $0 = change.store }
+      try failpoint(.storeRenamed)
+      try settle(&disk, failpoint)
+      return change.destroyed
+    }
+  }
+
+  /// The store of the next epoch without the keys of those owners; nil where none of them has one and all are fenced.
+  private func successor(
+    of old: KeyStore, destroying owners: Set<KeyOwner>, at time: Timestamp
+  ) throws -> (store: KeyStore, destroyed: Int)? {
+    let unfenced = owners.filter { !$0.canReturn && old.newest(of: $0) == nil }
+    let doomed = old.records.filter { record in
+      guard let owner = record.owner, record.destroyed == nil else { return false }
+      return owners.contains(owner)
+    }
+    guard !doomed.isEmpty || !unfenced.isEmpty else { return nil }
+    let doomedIDs = Set(doomed.map(\.id))
+    var new = KeyStore(epoch: old.epoch + 1, epochKey: SymmetricKey(size: .bits256), cacheCapacity: cacheCapacity)
+    func add(
+      _ id: Identifier, _ kind: KeyKind, _ version: UInt32, _ destroyed: Timestamp?, _ key: SymmetricKey?
+    ) throws {
+      let record = try KeyRecord(
+        id: id, kind: kind, version: version, destroyed: destroyed, line: new.nextLine, key: key, epoch: new.epoch,
+        epochKey: new.epochKey)
+      guard new.append(record) else { preconditionFailure("the ids of one store are unique") }
+    }
+    for record in old.records {
+      if doomedIDs.contains(record.id) {
+        try add(record.id, record.kind, record.version, time, nil)
+      } else if let destroyed = record.destroyed {
+        try add(record.id, record.kind, record.version, destroyed, nil)
+      } else {
+        guard let key = record.unwrap(epoch: old.epoch, epochKey: old.epochKey) else {
+          throw KeyStore.damage(record.line, folder.keys)
+        }
+        try add(record.id, record.kind, record.version, nil, key)
+      }
+    }
+    for owner in unfenced { try add(KeyStore.newID(), .data(owner), 1, time, nil) }
+    new.markAllDurable()
+    return (new, doomed.count)
+  }
+
+  /// Writes the next epoch's files and renames the store into place: the moment of commitment. Returns the new store,
+  /// open for writing.
+  private func replaceStore(
+    _ new: KeyStore, _ bytes: [UInt8], _ failpoint: (DestructionStep) throws -> Void
+  ) throws -> Int32 {
+    let epochKey = try WrappedEpochKey(epoch: new.epoch, key: new.epochKey, root: root)
+    try FileSystem.create(folder.epochKey(new.epoch), epochKey.bytes)
+    try FileSystem.syncFolder(folder.path)
+    try failpoint(.newEpochKeyWritten)
+    try FileSystem.create(folder.newKeys, bytes)
+    try failpoint(.newStoreWritten)
+    // Keeps a name for the old store, so that a crash after the rename still finds it to overwrite.
+    try FileSystem.link(folder.keys, to: folder.oldKeys)
+    try failpoint(.oldStoreLinked)
+    let descriptor = Glibc.open(folder.newKeys, O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileSystem.failure("open", folder.newKeys) }
+    do {
+      try FileSystem.rename(folder.newKeys, to: folder.keys)
+    } catch {
+      Glibc.close(descriptor)
+      throw error
+    }
+    return descriptor
+  }
+}

@@ -1,0 +1,166 @@
+import BasicTypes
+import CanonicalJSON
+import Crypto
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+extension Vault {
+  /// Where the root key lies when no file is named: beside the data folder, not in it, so that a copy of the folder
+  /// holds no key that opens it.
+  public static func defaultRootKeyFile(dataFolder: String) -> String {
+    FileSystem.absolute(dataFolder) + ".root-key"
+  }
+
+  /// Opens the vault in a folder for reading and writing, and makes it where the folder is absent or empty.
+  ///
+  /// The folder stands in the data folder. Without `rootKeyFile`, the root key is in `<data folder>.root-key`; that
+  /// file is made with a new vault and never for an existing one. What a crash interrupted is finished, and a last line
+  /// that a crash tore is cut off. At most `cacheCapacity` data keys stay unwrapped in memory.
+  ///
+  /// - Throws: ``VaultError`` that names the file and what to do.
+  public static func open(
+    folder path: String, rootKeyFile: String? = nil, cacheCapacity: Int = Vault.defaultCacheCapacity
+  ) throws -> Vault {
+    let folder = VaultFolder(path: FileSystem.absolute(path))
+    let rootPath = rootKeyPath(folder, rootKeyFile)
+    if try folder.isAbsentOrEmpty() {
+      var root = try RootKey.read(rootPath)
+      if root == nil, rootKeyFile == nil { root = try RootKey.create(rootPath) }
+      guard let root else { throw missing(rootPath) }
+      try create(folder, root)
+    }
+    let root = try requireRootKey(rootPath)
+    let lock = try lock(folder)
+    do {
+      let loaded = try load(folder, root, cacheCapacity: cacheCapacity)
+      try folder.shredLeftovers(epoch: loaded.store.epoch)
+      return try Vault(
+        folder: folder, root: root, loaded: loaded, isReadOnly: false, lock: lock, cacheCapacity: cacheCapacity)
+    } catch {
+      Glibc.close(lock)
+      throw error
+    }
+  }
+
+  /// Opens the vault in a folder for reading, also beside a process that writes to it; changes nothing on disk.
+  ///
+  /// Keys that the writer makes or destroys later are noticed when a value is opened whose key is not known yet.
+  ///
+  /// - Throws: ``VaultError`` that names the file and what to do.
+  public static func openReadOnly(
+    folder path: String, rootKeyFile: String? = nil, cacheCapacity: Int = Vault.defaultCacheCapacity
+  ) throws -> Vault {
+    let folder = VaultFolder(path: FileSystem.absolute(path))
+    let root = try requireRootKey(rootKeyPath(folder, rootKeyFile))
+    let loaded = try load(folder, root, cacheCapacity: cacheCapacity)
+    return try Vault(
+      folder: folder, root: root, loaded: loaded, isReadOnly: true, lock: -1, cacheCapacity: cacheCapacity)
+  }
+
+  /// What the files of a vault say.
+  struct Loaded {
+    var store: KeyStore
+    /// How long the whole lines are.
+    var byteCount: Int
+    var identity: FileIdentity?
+  }
+
+  /// Reads the store and the key of the epoch that it names.
+  static func load(_ folder: VaultFolder, _ root: RootKey, cacheCapacity: Int) throws -> Loaded {
+    var attempts = 0
+    while true {
+      let identity = try FileSystem.identity(folder.keys)
+      do {
+        return try loadOnce(folder, root, identity, cacheCapacity: cacheCapacity)
+      } catch {
+        // A writer that begins a new epoch replaces the store and shreds the old one under a reader.
+        attempts += 1
+        guard attempts < 10, let identity, let now = try FileSystem.identity(folder.keys),
+          !now.isSameFile(as: identity)
+        else { throw error }
+      }
+    }
+  }
+
+  private static func loadOnce(
+    _ folder: VaultFolder, _ root: RootKey, _ identity: FileIdentity?, cacheCapacity: Int
+  ) throws -> Loaded {
+    guard let bytes = try FileSystem.read(folder.keys) else { throw lost(folder.keys, "missing") }
+    let (lines, byteCount) = KeyStore.completeLines(bytes)
+    guard let header = lines.first else { throw KeyStore.damage(1, folder.keys) }
+    let epoch = try KeyStore.epoch(inHeader: header, file: folder.keys)
+    let file = folder.epochKey(epoch)
+    guard let epochBytes = try FileSystem.read(file) else { throw lost(file, "missing") }
+    // What is not JSON is damage like any other.
+    guard case .object(let object)? = try? JSON.parse(epochBytes), let wrapped = WrappedEpochKey(object: object),
+      wrapped.epoch == epoch
+    else { throw lost(file, "damaged") }
+    var store = KeyStore(
+      epoch: epoch, epochKey: try wrapped.unwrap(root: root, file: file), cacheCapacity: cacheCapacity)
+    try store.read(lines: lines.dropFirst(), file: folder.keys)
+    store.markAllDurable()
+    return Loaded(store: store, byteCount: byteCount, identity: identity)
+  }
+
+  private static func lost(_ file: String, _ how: String) -> VaultError {
+    VaultError(.storeDamaged, "\(file) is \(how): restore the keys from an export with daybook keys import.")
+  }
+
+  /// Makes a vault with its index key and signing key, so that it appears whole or not at all.
+  private static func create(_ folder: VaultFolder, _ root: RootKey) throws {
+    var store = KeyStore(epoch: 1, epochKey: SymmetricKey(size: .bits256), cacheCapacity: 2)
+    _ = try store.makeKey(.index)
+    let signing = Curve25519.Signing.PrivateKey()
+    _ = try store.makeKey(.signing, key: SymmetricKey(data: signing.rawRepresentation))
+    let epochKey = try WrappedEpochKey(epoch: 1, key: store.epochKey, root: root)
+    try publish(folder, epochKey: epochKey, keys: store.bytes)
+  }
+
+  /// Puts the two files of a vault in a folder that is absent or empty.
+  static func publish(_ folder: VaultFolder, epochKey: WrappedEpochKey, keys: [UInt8]) throws {
+    let unborn = folder.unborn
+    for name in try FileSystem.names(in: unborn.path) ?? [] { try FileSystem.remove("\(unborn.path)/\(name)") }
+    try FileSystem.makeFolder(unborn.path)
+    try FileSystem.create(unborn.epochKey(epochKey.epoch), epochKey.bytes)
+    try FileSystem.create(unborn.keys, keys)
+    try FileSystem.create(unborn.lock, [])
+    try FileSystem.syncFolder(unborn.path)
+    try FileSystem.rename(unborn.path, to: folder.path)
+    try FileSystem.syncFolder(FileSystem.parent(of: folder.path) ?? ".")
+  }
+
+  static func rootKeyPath(_ folder: VaultFolder, _ given: String?) -> String {
+    if let given { return FileSystem.absolute(given) }
+    return defaultRootKeyFile(dataFolder: FileSystem.parent(of: folder.path) ?? ".")
+  }
+
+  static func requireRootKey(_ path: String) throws -> RootKey {
+    guard let root = try RootKey.read(path) else { throw missing(path) }
+    return root
+  }
+
+  private static func missing(_ path: String) -> VaultError {
+    VaultError(
+      .rootKeyMissing,
+      "The root key file \(path) is missing: put it back, or name the right one with --root-key-file. "
+        + "Nothing can be read without it."
+    )
+  }
+
+  /// The lock of the only writer, which ends with the process.
+  private static func lock(_ folder: VaultFolder) throws -> Int32 {
+    let descriptor = Glibc.open(folder.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw FileSystem.failure("open", folder.lock) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let failure =
+        errno == EWOULDBLOCK
+        ? VaultError(.inUse, "Another process has the vault \(folder.path) open: stop it first.")
+        : FileSystem.failure("lock", folder.lock)
+      Glibc.close(descriptor)
+      throw failure
+    }
+    return descriptor
+  }
+}

@@ -1,0 +1,52 @@
+/// The files of a vault by name.
+///
+/// `keys` says which epoch is in force; every other file is either that epoch's key or left over from a change that was
+/// cut short, and then goes.
+struct VaultFolder: Sendable {
+  /// The folder's path from the root.
+  let path: String
+
+  var keys: String { path + "/keys" }
+  var newKeys: String { path + "/keys.new" }
+  var oldKeys: String { path + "/keys.old" }
+  var lock: String { path + "/lock" }
+  var lastExport: String { path + "/last-export" }
+  var newLastExport: String { path + "/last-export.new" }
+  /// Where a new vault is made, to appear whole or not at all.
+  var unborn: VaultFolder { VaultFolder(path: path + ".new") }
+
+  func epochKey(_ epoch: UInt64) -> String { "\(path)/epoch-\(epoch).key" }
+
+  /// Whether nothing is here, so that a vault can be made.
+  func isAbsentOrEmpty() throws(VaultError) -> Bool {
+    try FileSystem.names(in: path)?.isEmpty ?? true
+  }
+
+  /// Overwrites and removes what does not belong to the epoch in force: the keys of other epochs, the store of the one
+  /// before, and what an interrupted change had begun. Only what is durable may be relied on before this, so it syncs
+  /// first.
+  func shredLeftovers(epoch: UInt64, _ step: (DestructionStep) throws -> Void = { _ in }) throws {
+    try FileSystem.syncFolder(path)
+    try step(.renameDurable)
+    let current = try FileSystem.identity(keys)
+    for name in try FileSystem.names(in: path) ?? [] {
+      let file = "\(path)/\(name)"
+      let isEpochKey = name.hasPrefix("epoch-") && name.hasSuffix(".key")
+      guard isEpochKey && file != epochKey(epoch) || file == newKeys || file == oldKeys else { continue }
+      // Before the rename, the second name of the store in force is only a name.
+      if let current, let identity = try FileSystem.identity(file), !identity.isSameFile(as: current) {
+        try FileSystem.overwrite(file)
+        try step(isEpochKey ? .oldEpochKeyOverwritten : .oldStoreOverwritten)
+      }
+      try FileSystem.remove(file)
+      try step(isEpochKey ? .oldEpochKeyRemoved : .oldStoreRemoved)
+    }
+    try FileSystem.syncFolder(path)
+  }
+}
+
+/// The points in the destruction of a key after which a crash is told apart, in order.
+enum DestructionStep: String, CaseIterable, Sendable, Codable {
+  case newEpochKeyWritten, newStoreWritten, oldStoreLinked, storeRenamed, renameDurable
+  case oldEpochKeyOverwritten, oldEpochKeyRemoved, oldStoreOverwritten, oldStoreRemoved
+}
