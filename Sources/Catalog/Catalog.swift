@@ -92,7 +92,7 @@ public struct ResourceType: Sendable {
     self.commands = commands
     self.facts = facts
     self.hasReadModel = hasReadModel
-    fieldsByName = Dictionary(uniqueKeysWithValues: fields.enumerated().map { ($1.name, $0) })
+    fieldsByName = Dictionary(fields.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   private let fieldsByName: [String: Int]
@@ -107,6 +107,23 @@ public struct ResourceType: Sendable {
   public static let implicitFields = [
     "id", "number", "organization_id", "created_by", "created_at", "updated_at", "version", "deleted_at",
   ]
+
+  /// The implicit `organization_id` of types that may belong to an organization: a reference that never changes, and whose target's deletion takes
+  /// the resource along. Nil for types without organizations.
+  public var organizationField: Field? {
+    guard organization != .none else { return nil }
+    var field = Field(name: "organization_id", type: .reference)
+    field.summary = "The organization that it belongs to."
+    field.isRequired = organization == .required
+    field.isImmutable = true
+    field.reference = Reference(types: ["organization"], onDelete: .cascade)
+    return field
+  }
+
+  /// Every field that refers to another resource, the implicit `organization_id` included.
+  public var referenceFields: [Field] {
+    fields.filter { $0.reference != nil } + (organizationField.map { [$0] } ?? [])
+  }
 
   /// Whether it has any personal field.
   public var hasPersonalFields: Bool { fields.contains { $0.personal != nil } }
@@ -174,6 +191,8 @@ public struct Field: Sendable {
   public var defaultValue: JSON?
   /// The greatest length, in Unicode scalars (as PostgreSQL counts `varchar(n)`).
   public var maximumLength: Int?
+  /// The greatest length in bytes of UTF-8, for a text that a unique constraint indexes (an index entry of PostgreSQL holds about 2,700 bytes).
+  public var maximumBytes: Int?
   /// The least value of a number.
   public var minimum: Double?
   /// The greatest value of a number.

@@ -1,0 +1,49 @@
+import CanonicalJSON
+
+/// What the catalog tells people who don't read its files.
+extension Catalog {
+  /// The permission matrix: for each resource type by plural, what each of its commands needs, as `rpc.discover` and the guide show it.
+  ///
+  /// `{"pipelines":{"commands":{"pipeline.delete":{"administrative":false,"permission":"admin"},…},"queries":"read"},…}`; commands that only the server
+  /// gives are left out.
+  public var permissionMatrix: JSON {
+    var matrix: JSONObject = [:]
+    for type in types {
+      var commands: JSONObject = [:]
+      for command in type.commands where !command.isInternal {
+        commands["\(type.name).\(command.name)"] = [
+          "permission": .string(command.permission.rawValue), "administrative": .bool(command.isAdministrative),
+        ]
+      }
+      var entry: JSONObject = ["commands": .object(commands)]
+      if type.hasReadModel { entry["queries"] = .string(Permission.read.rawValue) }
+      matrix[type.plural] = .object(entry)
+    }
+    return .object(matrix)
+  }
+
+  /// The record of processing activities (GDPR Art. 30): one entry for each personal field, in the order of the files.
+  ///
+  /// Each has `resource_type`, `field`, `subject` (`self`, or the field that names the user), `purpose`, `legal_basis`, `category`, `retention` and
+  /// `recipients`; a catalog in which one lacks any doesn't load.
+  public var processingRecord: JSON {
+    var entries: [JSON] = []
+    for type in types {
+      for field in type.fields {
+        guard let personal = field.personal else { continue }
+        let subject: String
+        switch personal.subject {
+        case .resource: subject = "self"
+        case .field(let name): subject = name
+        }
+        entries.append([
+          "resource_type": .string(type.name), "field": .string(field.name), "subject": .string(subject),
+          "purpose": .string(personal.purpose), "legal_basis": .string(personal.legalBasis),
+          "category": .string(personal.category), "retention": .string(personal.retention),
+          "recipients": .string(personal.recipients),
+        ])
+      }
+    }
+    return .array(entries)
+  }
+}

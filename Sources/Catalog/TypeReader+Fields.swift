@@ -1,0 +1,282 @@
+import CanonicalJSON
+
+extension TypeReader {
+  /// Where a field's description stands: that decides which keys make sense.
+  enum FieldPlace {
+    /// A field of the resource.
+    case field
+    /// A parameter of a command.
+    case parameter(command: String)
+    /// A member of a list's objects.
+    case item(list: String)
+
+    var keys: [String] {
+      let common = [
+        "type", "summary", "required", "default", "max", "min", "values", "synonyms", "items", "to", "secret",
+      ]
+      return switch self {
+      case .field: common + ["on_delete", "personal", "immutable", "assignable"]
+      case .parameter: common
+      case .item: common.filter { $0 != "to" && $0 != "secret" }
+      }
+    }
+
+    func describe(_ name: String) -> String {
+      switch self {
+      case .field: "field '\(name)'"
+      case .parameter(let command): "parameter '\(name)' of command '\(command)'"
+      case .item(let list): "member '\(name)' of '\(list)'"
+      }
+    }
+  }
+
+  static let personalKeys = ["subject", "purpose", "legal_basis", "category", "retention", "recipients"]
+
+  mutating func readFields(_ node: SourceNode) {
+    fields = readFieldList(node, of: "'fields'", in: .field)
+  }
+
+  mutating func readFieldList(_ node: SourceNode, of place: String, in position: FieldPlace) -> [Field] {
+    guard let entries = mapping(node, of: place) else { return [] }
+    var list: [Field] = []
+    for entry in entries {
+      if case .field = position {
+        fieldLines[entry.key] = entry.line
+        if ResourceType.implicitFields.contains(entry.key) {
+          report(entry.line, "field '\(entry.key)' is there without being declared")
+          continue
+        }
+      }
+      if let field = readField(entry, in: position) { list.append(field) }
+    }
+    return list
+  }
+
+  private mutating func readField(_ entry: SourceNode.Member, in position: FieldPlace) -> Field? {
+    let place = position.describe(entry.key)
+    checkName(entry.key, line: entry.line, place)
+    guard let keys = members(entry.value, of: place, known: position.keys) else { return nil }
+    guard let typeMember = keys["type"] else {
+      report(entry.line, "missing key 'type' in \(place)")
+      return nil
+    }
+    guard let word = text(typeMember.value, of: "'type' of \(place)") else { return nil }
+    guard let type = FieldType(rawValue: word) else {
+      let hint = Suggestion.hint(for: word, in: FieldType.allCases.map(\.rawValue))
+      report(typeMember.line, "unknown type '\(word)' of \(place)\(hint)")
+      return nil
+    }
+    var field = Field(name: entry.key, type: type)
+    if let member = keys["summary"] { field.summary = text(member.value, of: "'summary' of \(place)") ?? "" }
+    func isSet(_ key: String, _ reader: inout TypeReader) -> Bool? {
+      keys[key].flatMap { reader.flag($0.value, of: "'\(key)' of \(place)") }
+    }
+    field.isRequired = isSet("required", &self) ?? false
+    field.isImmutable = isSet("immutable", &self) ?? false
+    field.isAssignable = isSet("assignable", &self) ?? true
+    readLimits(keys, entry, place, &field)
+    readValues(keys, entry, place, &field)
+    readItems(keys, entry, place, &field)
+    readReference(keys, entry, place, position, &field)
+    readSecret(keys, place, &field)
+    if let member = keys["personal"] {
+      field.personal = readPersonal(member, place)
+      if field.secret != nil { report(member.line, "\(place) can't be both personal and secret") }
+    }
+    // Last, since a default must satisfy everything else that its field says.
+    if let member = keys["default"] { readDefault(member, place, &field) }
+    return field
+  }
+
+  private mutating func readDefault(_ member: SourceNode.Member, _ place: String, _ field: inout Field) {
+    var faults: [ValueProblem] = []
+    var strict = field
+    strict.isRequired = true
+    let value = FieldCheck.check(member.value.json, field: strict, path: "", problems: &faults)
+    for fault in faults {
+      let where_ = fault.path.isEmpty ? "" : " at \(fault.path)"
+      report(member.line, "the default of \(place) breaks the field's own rules\(where_): \(fault.problem)")
+    }
+    if faults.isEmpty { field.defaultValue = value }
+  }
+
+  private mutating func readLimits(
+    _ keys: [String: SourceNode.Member], _ entry: SourceNode.Member, _ place: String, _ field: inout Field
+  ) {
+    if let member = keys["max"], let maximum = number(member.value, of: "'max' of \(place)") {
+      if field.type.isLongText {
+        if let length = Int(exactly: maximum), length > 0 {
+          field.maximumLength = length
+        } else {
+          report(member.line, "'max' of \(place) must be a whole number above 0: the greatest length in characters")
+        }
+      } else if field.type.isNumber {
+        field.maximum = maximum
+      } else {
+        report(member.line, "'max' makes no sense for \(place) of type \(field.type.rawValue)")
+      }
+    } else if field.type == .string, keys["max"] == nil {
+      report(entry.line, "missing key 'max' in \(place): a string has a length limit, a text has none")
+    }
+    if let member = keys["min"], let minimum = number(member.value, of: "'min' of \(place)") {
+      if field.type.isNumber {
+        field.minimum = minimum
+        if let maximum = field.maximum, minimum > maximum {
+          report(member.line, "'min' of \(place) is above its 'max'")
+        }
+      } else {
+        report(member.line, "'min' makes no sense for \(place) of type \(field.type.rawValue)")
+      }
+    }
+  }
+
+  private mutating func readValues(
+    _ keys: [String: SourceNode.Member], _ entry: SourceNode.Member, _ place: String, _ field: inout Field
+  ) {
+    for key in ["values", "synonyms"] where field.type != .enum {
+      if let member = keys[key] {
+        report(member.line, "'\(key)' makes no sense for \(place) of type \(field.type.rawValue)")
+      }
+    }
+    guard field.type == .enum else { return }
+    guard let member = keys["values"] else {
+      report(entry.line, "missing key 'values' in \(place)")
+      return
+    }
+    field.values = texts(member.value, of: "'values' of \(place)").map(\.name)
+    if field.values.isEmpty { report(member.line, "'values' of \(place) has none") }
+    guard let synonyms = keys["synonyms"], let pairs = mapping(synonyms.value, of: "'synonyms' of \(place)") else {
+      return
+    }
+    for pair in pairs {
+      guard let meant = text(pair.value, of: "synonym '\(pair.key)' of \(place)") else { continue }
+      if field.values.contains(pair.key) {
+        report(pair.line, "synonym '\(pair.key)' of \(place) is a value itself")
+      } else if !field.values.contains(meant) {
+        report(
+          pair.line,
+          "synonym '\(pair.key)' of \(place) stands for '\(meant)', which is no value"
+            + Suggestion.hint(for: meant, in: field.values))
+      } else {
+        field.synonyms[pair.key] = meant
+      }
+    }
+  }
+
+  private mutating func readItems(
+    _ keys: [String: SourceNode.Member], _ entry: SourceNode.Member, _ place: String, _ field: inout Field
+  ) {
+    if field.type == .list {
+      guard let member = keys["items"] else {
+        report(entry.line, "missing key 'items' in \(place)")
+        return
+      }
+      field.items = readFieldList(member.value, of: "'items' of \(place)", in: .item(list: entry.key))
+      if field.items.isEmpty { report(member.line, "'items' of \(place) has no members") }
+    } else if let member = keys["items"] {
+      report(member.line, "'items' makes no sense for \(place) of type \(field.type.rawValue)")
+    }
+  }
+
+  private mutating func readReference(
+    _ keys: [String: SourceNode.Member], _ entry: SourceNode.Member, _ place: String, _ position: FieldPlace,
+    _ field: inout Field
+  ) {
+    guard field.type == .reference else {
+      for key in ["to", "on_delete"] {
+        if let member = keys[key] {
+          report(member.line, "'\(key)' makes no sense for \(place) of type \(field.type.rawValue)")
+        }
+      }
+      return
+    }
+    var targets: [(name: String, line: Int)] = []
+    if let member = keys["to"] {
+      if case .sequence = member.value.content {
+        targets = texts(member.value, of: "'to' of \(place)")
+      } else if let target = text(member.value, of: "'to' of \(place)") {
+        targets = [(target, member.line)]
+      }
+      if case .sequence(let elements) = member.value.content, elements.isEmpty {
+        report(member.line, "'to' of \(place) names no resource type")
+      }
+    } else {
+      report(entry.line, "missing key 'to' in \(place)")
+    }
+    for (name, line) in targets {
+      mentions.append(Mention(kind: .resourceType, name: name, line: line, place: place))
+    }
+    // A parameter refers only while its command is decided: nothing can be deleted meanwhile.
+    var deletion = Reference.Deletion.restrict
+    if case .field = position {
+      if let member = keys["on_delete"], let word = text(member.value, of: "'on_delete' of \(place)") {
+        let words = ["cascade", "restrict", "clear"]
+        deletion =
+          choice(word, Reference.Deletion.init(rawValue:), words, member, "'on_delete' of \(place)") ?? .restrict
+        if deletion == .clear, field.isRequired {
+          report(member.line, "'on_delete: clear' of \(place): a required field can't be cleared")
+        }
+      } else if keys["on_delete"] == nil {
+        report(entry.line, "missing key 'on_delete' in \(place)")
+      }
+    }
+    field.reference = Reference(types: targets.map(\.name), onDelete: deletion)
+  }
+
+  private mutating func readSecret(
+    _ keys: [String: SourceNode.Member], _ place: String, _ field: inout Field
+  ) {
+    guard let member = keys["secret"] else { return }
+    if case .scalar(.string(let word)) = member.value.content {
+      let rules: [String: SecretRule] = ["whole": .whole, "hash": .hash]
+      field.secret = choice(word, { rules[$0] }, ["whole", "hash", "members"], member, "'secret' of \(place)")
+      return
+    }
+    guard let inner = members(member.value, of: "'secret' of \(place)", known: ["members"]) else { return }
+    guard let names = inner["members"] else {
+      report(member.line, "missing key 'members' in 'secret' of \(place)")
+      return
+    }
+    if field.type != .object && field.type != .json {
+      report(member.line, "'secret' of \(place): only a field of type object or json has members")
+    }
+    field.secret = .members(texts(names.value, of: "'members' of 'secret' of \(place)").map(\.name))
+  }
+
+  private mutating func readPersonal(_ member: SourceNode.Member, _ place: String) -> PersonalData? {
+    guard let keys = members(member.value, of: "'personal' of \(place)", known: Self.personalKeys) else { return nil }
+    var words: [String: String] = [:]
+    for key in Self.personalKeys {
+      guard let value = keys[key] else {
+        let why = key == "subject" ? "whose data it is" : "the record of processing needs it (GDPR Art. 30)"
+        report(member.line, "missing key '\(key)' in 'personal' of \(place): \(why)")
+        continue
+      }
+      guard let word = text(value.value, of: "'\(key)' of 'personal' of \(place)") else { continue }
+      if word.isEmpty { report(value.line, "'\(key)' of 'personal' of \(place) is empty") }
+      words[key] = word
+    }
+    guard let subject = words["subject"] else { return nil }
+    return PersonalData(
+      subject: subject == "self" ? .resource : .field(subject), purpose: words["purpose"] ?? "",
+      legalBasis: words["legal_basis"] ?? "", category: words["category"] ?? "", retention: words["retention"] ?? "",
+      recipients: words["recipients"] ?? "")
+  }
+
+  /// A personal field's subject is the resource itself or a user whom another of its fields names.
+  mutating func checkPersonalSubjects() {
+    for field in fields {
+      guard let personal = field.personal, case .field(let name) = personal.subject else { continue }
+      let line = fieldLines[field.name] ?? 1
+      let place = "'personal' of field '\(field.name)'"
+      guard let subject = knownField(name, line: line, place) else { continue }
+      if subject.reference?.types != ["user"] {
+        report(line, "\(place): the subject field '\(name)' is not a reference to user")
+      }
+    }
+  }
+}
+
+extension FieldType {
+  var isNumber: Bool { [.integer, .bigint, .float].contains(self) }
+}
