@@ -1,0 +1,64 @@
+import BasicTypes
+import CanonicalJSON
+import EventLog
+import Vault
+
+extension CommandEngine {
+  /// Whom an API key stands for; nil where there is no such key, or it may not act. Reads the log: short, on the calling thread.
+  public func principal(forKey key: String) throws -> Principal? {
+    guard key.utf8.starts(with: "dbk_".utf8), key.utf8.count <= 200 else { return nil }
+    let epoch = principals.settledEpoch
+    let hash = rules.key("api_key_hash", [.string(SecretToken.sha256Hex(key))], ignoringCase: false)
+    return try reading { snapshot in
+      guard let id = try snapshot.holder(constraint: "api_key_hash", key: hash) else { return nil }
+      return try PrincipalRegister.resolve(.apiKey(id, creator: nil), from: snapshot, now: clock(), epoch: epoch)
+    }
+  }
+
+  /// Whom an e-mail address and password stand for; nil where they don't fit, or the user may not act.
+  ///
+  /// Takes as long for an address that nobody has as for a wrong password.
+  /// - Throws: ``DaybookError`` `overloaded` where too many sign-ins wait.
+  public func principal(email: String, password: String) async throws -> Principal? {
+    let epoch = principals.settledEpoch
+    let key = rules.key("user_email", [.string(email)], ignoringCase: true)
+    let found = try await inBackground { snapshot -> (principal: Principal, hash: String)? in
+      guard let id = try snapshot.holder(constraint: "user_email", key: key),
+        let state = try snapshot.living(id, type: "user"), let hash = state.fields["password_hash"]?.stringValue,
+        let principal = try PrincipalRegister.resolve(.user(id), from: snapshot, now: self.clock(), epoch: epoch)
+      else { return nil }
+      return (principal, hash)
+    }
+    let fits = try await passwords.verify(password, hash: found?.hash ?? CommandEngine.nobodysHash)
+    return fits ? found?.principal : nil
+  }
+
+  /// The principal as the log says it now; nil where it may no longer act. Cheap where nothing has changed that could matter.
+  public func refresh(_ principal: Principal) throws -> Principal? {
+    guard principal.isResolved else { return principal }
+    let epoch = principals.settledEpoch
+    let now = clock()
+    if principal.epoch == epoch {
+      if let expiry = principal.expiresAt, expiry <= now { return nil }
+      return principal
+    }
+    return try reading { try PrincipalRegister.resolve(principal.kind, from: $0, now: now, epoch: epoch) }
+  }
+
+  /// A user's principal without a password: for sign-ins that were proved elsewhere.
+  public func principal(forUser id: Identifier) throws -> Principal? {
+    let epoch = principals.settledEpoch
+    return try reading { try PrincipalRegister.resolve(.user(id), from: $0, now: clock(), epoch: epoch) }
+  }
+
+  /// A hash of the cost that passwords have, to spend the same time on an address that nobody has; no user's.
+  private static let nobodysHash = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
+
+  func reading<Value>(_ body: (LogSnapshot) throws -> Value) throws -> Value {
+    do { return try log.read(body) } catch { throw DaybookError(error) }
+  }
+
+  func inBackground<Value: Sendable>(_ body: @escaping @Sendable (LogSnapshot) throws -> Value) async throws -> Value {
+    do { return try await log.background(body) } catch { throw DaybookError(error) }
+  }
+}

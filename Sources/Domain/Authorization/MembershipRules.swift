@@ -1,0 +1,67 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+
+/// What keeps an organization governed: nobody hands out more than they have, and the last owner stays.
+enum MembershipRules {
+  /// Refuses a membership that would give more rights than the caller has.
+  /// - Parameter values: the membership's fields: `user_id` and `role`.
+  static func checkGrant(_ values: JSONObject, in organization: Identifier?, by decision: Decision) throws {
+    guard let organization, let user = values["user_id"]?.stringValue.flatMap({ Identifier($0) }) else { return }
+    let platformRole = try decision.transaction.state(user)?.fields["role"]?.stringValue
+    try checkGrant(
+      role: values["role"]?.stringValue ?? "member", platformRole: platformRole, in: organization,
+      by: decision.principal)
+  }
+
+  static func checkGrant(
+    role: String, platformRole: String?, in organization: Identifier, by principal: Principal
+  ) throws {
+    if principal.isAdministrator { return }
+    guard Principal.rank(of: role) <= principal.rank(in: organization),
+      principal.grantable(in: organization).isSuperset(
+        of: Principal.permissions(role: role, platformRole: platformRole, plural: "*"))
+    else {
+      throw DaybookError.forbidden(
+        permission: "memberships:admin", "Nobody gives more rights than they have: this needs the role \(role) there.")
+    }
+  }
+
+  /// Refuses to touch a membership of a higher rank than the caller's.
+  static func checkRank(of membership: ResourceState, by principal: Principal) throws {
+    guard let organization = membership.organization else { return }
+    guard principal.rank(in: organization) >= Principal.rank(of: membership.fields["role"]?.stringValue) else {
+      throw DaybookError.forbidden(
+        permission: "memberships:admin", "This membership ranks higher than yours.")
+    }
+  }
+
+  /// Refuses a deletion by which an organization that stays would lose its last owner.
+  static func checkOwners(leavingBy plan: DeletionPlan, in decision: Decision) throws {
+    var checked: Set<Identifier> = []
+    for step in plan.deletions where step.type.name == "membership" {
+      guard step.state.fields["role"]?.stringValue == "owner", let organization = step.state.organization,
+        !plan.contains(organization), checked.insert(organization).inserted
+      else { continue }
+      try requireOwner(of: organization, in: decision) { !plan.contains($0) }
+    }
+  }
+
+  /// Refuses unless an owner whom `counts` accepts remains.
+  static func requireOwner(
+    of organization: Identifier, in decision: Decision, _ counts: (Identifier) -> Bool
+  ) throws {
+    let transaction = decision.transaction
+    for link in try transaction.referrers(of: organization, type: "membership", limit: .max) where counts(link.id) {
+      if let other = try transaction.living(link.id, type: "membership"), other.organization == organization,
+        other.fields["role"]?.stringValue == "owner"
+      {
+        return
+      }
+    }
+    throw DaybookError.conflict(
+      reason: "state", "An organization's last owner can't leave; make somebody else an owner first.",
+      ["from": "owner", "allowed": []])
+  }
+}

@@ -1,0 +1,94 @@
+import BasicTypes
+import CanonicalJSON
+import EventLog
+import Vault
+
+/// Secrets that connections use.
+enum CredentialBehaviours {
+  /// `credential.create`: sealed data, and the id of the key that seals it.
+  static let create = Behaviour(decide: { decision in
+    guard let organization = try decision.newOrganization() else {
+      throw DaybookError.invalidParam("/organization_id", "is required: say which organization it belongs to")
+    }
+    try decision.authorize(in: organization)
+    try decision.applyCreation(["encryption_key_id": .string(try keyID(decision, organization))])
+  })
+
+  /// `credential.rotate`: new data; nothing is recorded where it is the old data.
+  static let rotate = Behaviour(decide: { decision in
+    let state = try decision.target()
+    guard let organization = state.organization, let data = decision.parameters["data"] else {
+      throw DaybookError.invalidParam("/data", "is required")
+    }
+    var values: JSONObject = ["data": data]
+    if let expiry = decision.parameters["expires_at"] { values["expires_at"] = expiry }
+    if let before = state.fields["data"],
+      try decision.engine.sealer.open(before, resource: state.id, field: "data") == .value(data),
+      values["expires_at"] == nil || values["expires_at"] == state.fields["expires_at"]
+    {
+      return
+    }
+    values["rotated_at"] = .string(decision.now.text)
+    values["encryption_key_id"] = .string(try keyID(decision, organization))
+    try decision.edit(state, decision.type, event: decision.command.event, values: values)
+  })
+
+  /// `credential.reveal`: shows the data this once, and records that it was read, by whom and why.
+  static let reveal = Behaviour(decide: { decision in
+    let state = try decision.target()
+    guard let stored = state.fields["data"] else {
+      throw DaybookError.notFound(type: decision.type.name, id: state.id.text)
+    }
+    switch try decision.engine.sealer.open(stored, resource: state.id, field: "data") {
+    case .value(let data): decision.secretMembers["data"] = data
+    case .erased:
+      throw DaybookError.gone(type: decision.type.name, id: state.id.text, since: state.updatedAt.text)
+    case .locked:
+      throw DaybookError.unavailable(component: "vault", "The key of this credential is missing from the vault.")
+    }
+    try decision.record(decision.command.event, on: state, decision.type, data: [:])
+  })
+
+  /// The id of the data key that seals an organization's secrets now, as it stands in every token it makes.
+  private static func keyID(_ decision: Decision, _ organization: Identifier) throws -> String {
+    let probe = try decision.engine.vault.seal(
+      .null, for: .organization(organization),
+      context: SealContext(eventID: organization, resourceID: organization, field: "encryption_key_id"))
+    guard let id = TokenKey.identifier(of: probe) else {
+      throw DaybookError.internalError("A sealed value has no key id.")
+    }
+    return id.text
+  }
+}
+
+/// Reads the data-key id out of a sealed value: bytes 1 to 16 of the token, after the format version.
+enum TokenKey {
+  static func identifier(of token: JSON) -> Identifier? {
+    guard let text = token["$sealed"]?.stringValue else { return nil }
+    var bytes: [UInt8] = []
+    var bits: UInt32 = 0
+    var count = 0
+    for character in text.utf8.prefix(24) {
+      guard let value = sextet(character) else { return nil }
+      bits = bits << 6 | UInt32(value)
+      count += 6
+      if count >= 8 {
+        count -= 8
+        bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+      }
+    }
+    guard bytes.count >= 17 else { return nil }
+    return Identifier(bytes: bytes[1..<17])
+  }
+
+  private static func sextet(_ character: UInt8) -> UInt8? {
+    switch character {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"): character - UInt8(ascii: "A")
+    case UInt8(ascii: "a")...UInt8(ascii: "z"): character - UInt8(ascii: "a") + 26
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0") + 52
+    case UInt8(ascii: "+"): 62
+    case UInt8(ascii: "/"): 63
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import EventLog
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import Vault
+
+/// Programs' keys.
+enum KeyBehaviours {
+  /// How many characters of a key are kept to tell keys apart: `dbk_` and eight more.
+  static let prefixLength = 12
+
+  /// `api_key.create`: makes the key, shows it this once, keeps its SHA-256.
+  static let create = Behaviour(
+    check: checkPermissions,
+    decide: { decision in
+      try checkGrant(decision, decision.fields["permissions"] ?? [:])
+      try checkExpiry(decision)
+      let key = SecretToken.make(prefix: "dbk_")
+      try decision.applyCreation([
+        "key_hash": .string(SecretToken.sha256Hex(key)), "key_prefix": .string(String(key.prefix(prefixLength))),
+      ])
+      decision.secretMembers["api_key"] = .string(key)
+    })
+
+  /// `api_key.edit`: name, permissions, expiry.
+  static let edit = Behaviour(
+    check: checkPermissions,
+    decide: { decision in
+      let state = try decision.target()
+      try checkGrant(decision, state.fields["permissions"] ?? [:])
+      if let wanted = decision.fields["permissions"] { try checkGrant(decision, wanted) }
+      try checkExpiry(decision)
+      try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
+    })
+
+  @Sendable private static func checkPermissions(_ context: inout CheckContext) {
+    guard let permissions = context.fields["permissions"], !permissions.isNull else { return }
+    context.problems += KeyPermissions.problems(permissions, plurals: context.model.plurals, path: "/permissions")
+  }
+
+  /// A key makes no key, and touches none, that may do more than itself.
+  private static func checkGrant(_ decision: Decision, _ permissions: JSON) throws {
+    guard let own = decision.principal.keyPermissions else { return }
+    guard KeyPermissions.covers(own: own, wanted: KeyPermissions.read(permissions)) else {
+      throw DaybookError.forbidden(permission: "api_keys:admin", "A key can't hand out more than it may do itself.")
+    }
+  }
+
+  private static func checkExpiry(_ decision: Decision) throws {
+    guard let text = decision.fields["expires_at"]?.stringValue, let expiry = Timestamp(text), expiry <= decision.now
+    else { return }
+    throw DaybookError.invalidParam("/expires_at", "must be in the future; api_key.revoke ends a key now")
+  }
+}

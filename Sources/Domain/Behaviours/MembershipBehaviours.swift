@@ -1,0 +1,35 @@
+import EventLog
+import BasicTypes
+import CanonicalJSON
+
+/// People's places in organizations.
+enum MembershipBehaviours {
+  /// `membership.edit`: a new role; the last owner keeps theirs.
+  static let edit = Behaviour(decide: { decision in
+    let state = try decision.target()
+    try MembershipRules.checkRank(of: state, by: decision.principal)
+    let values = decision.fields
+    if let organization = state.organization, let role = values["role"]?.stringValue,
+      let old = state.fields["role"]?.stringValue, role != old
+    {
+      try MembershipRules.checkGrant(state.fields.merging(values), in: organization, by: decision)
+      if old == "owner" {
+        try MembershipRules.requireOwner(of: organization, in: decision) { $0 != state.id }
+      }
+    }
+    try decision.edit(state, decision.type, event: decision.command.event, values: values)
+  })
+
+  /// `membership.delete`: by who administers memberships there, or by the member, who leaves; never the last owner's.
+  static let delete = Behaviour(
+    authorizesItself: true,
+    decide: { decision in
+      let state = try decision.target()
+      let isOwn = state.reference("user_id").map { decision.principal.kind == .user($0) } ?? false
+      if !isOwn {
+        try decision.authorize(on: state)
+        try MembershipRules.checkRank(of: state, by: decision.principal)
+      }
+      try decision.delete(state, decision.type, event: decision.command.event)
+    })
+}

@@ -1,0 +1,126 @@
+import Vault
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+
+/// The door for OpenLineage producers.
+enum OpenLineageBehaviours {
+  /// `openlineage.record`: what a report says becomes pipelines, runs, datasets and edges. The answer's `id` is the run's; for a report without a run,
+  /// the pipeline's or the dataset's.
+  static let record = Behaviour(
+    check: { context in
+      if !context.principal.isAdministrator, context.organization == nil {
+        context.refuse("/organization_id", "is required: say which organization it belongs to")
+      }
+      guard let event = context.parameters["event"]?.objectValue else { return }
+      do {
+        context.attachment = try OpenLineageEvent.parse(event, path: "/event")
+      } catch let error as OpenLineageEvent.Malformed {
+        context.problems += error.problems
+      } catch {
+        context.refuse("/event", "is no OpenLineage event")
+      }
+    },
+    decide: { decision in
+      guard let event = decision.prepared.attachment as? OpenLineageEvent else {
+        throw DaybookError.internalError("An OpenLineage event was not read before its command was submitted.")
+      }
+      let organization = try decision.newOrganization()
+      try decision.authorize(in: organization)
+      let target = ReportTransaction(decision: decision, ownOrganization: organization)
+      do {
+        let outcome = try OpenLineageReport.record(event, in: target)
+        decision.subject = outcome.resource
+        decision.members["organization_id"] = .string(outcome.organization.text)
+      } catch let failure as ReportFailure {
+        throw refusal(failure)
+      }
+    })
+
+  private static func refusal(_ failure: ReportFailure) -> DaybookError {
+    switch failure {
+    case .identifierTaken:
+      .conflict(
+        reason: "unique", "The id of this run belongs to something else already.", ["fields": ["/event/run/runId"]])
+    case .gone(let id, let since): .gone(type: "run", id: id.text, since: since.text)
+    }
+  }
+}
+
+/// The transaction as a report sees it.
+struct ReportTransaction: ReportTarget {
+  let decision: Decision
+  let ownOrganization: Identifier?
+
+  func find(type: String, constraint: String, values: [JSON]) throws -> ResourceState? {
+    let model = try decision.model.type(type)
+    guard let constraint = model.unique.first(where: { $0.name == constraint }) else {
+      throw DaybookError.internalError("The catalog has no unique constraint \(constraint).")
+    }
+    let key = decision.engine.rules.key(constraint.name, values, ignoringCase: constraint.ignoresCase)
+    guard let holder = try decision.transaction.holder(constraint: constraint.name, key: key) else { return nil }
+    return try decision.transaction.living(holder, type: type)
+  }
+
+  func state(_ id: Identifier) throws -> ResourceState? { try decision.transaction.state(id) }
+
+  func isFirstReport(digest: [UInt8], organization: Identifier) throws -> Bool {
+    let fingerprint = decision.engine.vault.lookupHash("report", digest)
+    let actor = "report:\(organization.text)"
+    let id = Identifier(bytes: fingerprint.prefix(16))?.text ?? ""
+    if let known = try decision.transaction.storedCommand(actor: actor, id: id), known.fingerprint == fingerprint {
+      return false
+    }
+    try decision.transaction.storeCommand(
+      actor: actor, id: id, StoredCommand(fingerprint: fingerprint, result: []))
+    return true
+  }
+
+  func create(
+    type: String, id: Identifier?, organization: Identifier?, fields: JSONObject, event: String, data: JSONObject
+  ) throws -> ResourceState {
+    let model = try decision.model.type(type)
+    var values = try checked(fields, model)
+    for field in model.fields where !values.contains(field.name) {
+      if let value = field.field.defaultValue { values[field.name] = value }
+    }
+    if !model.versioned.isEmpty, model.field("version_number") != nil, values["version_number"] == nil {
+      values["version_number"] = 1
+    }
+    let created = try decision.create(
+      Decision.Creation(
+        type: model, event: "\(type).\(event)", id: id, organization: organization, values: values, data: data))
+    guard let state = try decision.transaction.state(created.resource) else {
+      throw DaybookError.internalError("A resource that was just made is not there.")
+    }
+    return state
+  }
+
+  func change(_ state: ResourceState, set: JSONObject, event: String, data: JSONObject) throws -> ResourceState {
+    let model = try decision.model.type(state.type)
+    let values = PipelineBehaviours.withVersion(try checked(set, model), of: state, model)
+    try decision.edit(
+      state, model, event: "\(state.type).\(event)", values: values, data: data, isForced: !data.isEmpty)
+    return try decision.transaction.state(state.id) ?? state
+  }
+
+  /// The values in their normal form; refuses what the fields can't hold, as every command does.
+  private func checked(_ fields: JSONObject, _ type: TypeModel) throws -> JSONObject {
+    var problems: [ValueProblem] = []
+    var normal = JSONObject(minimumCapacity: fields.count)
+    for (name, value) in fields {
+      guard let field = type.field(name) else {
+        throw DaybookError.internalError("The type \(type.name) has no field \(name).")
+      }
+      normal.append(
+        key: name, value: FieldCheck.check(value, field: field.field, path: "/event", problems: &problems))
+      if let last = problems.last, last.path.hasPrefix("/event"), !last.problem.hasPrefix("makes ") {
+        problems[problems.count - 1] = ValueProblem(
+          path: "/event", problem: "makes a \(DaybookError.spoken(type.name)) whose \(name) \(last.problem)")
+      }
+    }
+    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+    return normal
+  }
+}

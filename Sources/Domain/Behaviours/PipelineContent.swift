@@ -1,0 +1,132 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+
+/// What a pipeline's steps, nodes and edges must be among themselves.
+enum PipelineContent {
+  // MARK: - Steps
+
+  /// What is wrong among steps: the order's places, ids, and dependencies on other steps by id or name.
+  static func stepProblems(_ steps: JSON?) -> [ValueProblem] {
+    guard let steps = steps?.arrayValue, !steps.isEmpty else { return [] }
+    var problems: [ValueProblem] = []
+    var byOrder: Set<Int64> = []
+    var byID: [String: Int] = [:]
+    var byName: [String: [Int]] = [:]
+    for (index, step) in steps.enumerated() {
+      if let order = step["order_index"]?.integerValue, !byOrder.insert(order).inserted {
+        problems.append(ValueProblem(path: "/steps/\(index)/order_index", problem: "is another step's too"))
+      }
+      if let id = step["id"]?.stringValue, byID.updateValue(index, forKey: id) != nil {
+        problems.append(ValueProblem(path: "/steps/\(index)/id", problem: "is another step's too"))
+      }
+      if let name = step["name"]?.stringValue { byName[name, default: []].append(index) }
+    }
+    var edges: [(from: Int, to: Int)] = []
+    for (index, step) in steps.enumerated() {
+      for (place, dependency) in (step["dependencies"]?.arrayValue ?? []).enumerated() {
+        guard let name = dependency.stringValue else { continue }
+        let path = "/steps/\(index)/dependencies/\(place)"
+        // A name stands for one step; an id may be written in either case.
+        let named = byName[name] ?? []
+        let found = byID[name] ?? Identifier(name).flatMap { byID[$0.text] } ?? named.first
+        if let found, found == index {
+          problems.append(ValueProblem(path: path, problem: "is the step itself"))
+        } else if named.count > 1 {
+          problems.append(ValueProblem(path: path, problem: "is the name of several steps; use the id"))
+        } else if let found {
+          edges.append((found, index))
+        } else {
+          problems.append(ValueProblem(path: path, problem: "is no step's id or name"))
+        }
+      }
+    }
+    if problems.isEmpty, hasCycle(vertices: steps.count, edges: edges) {
+      problems.append(ValueProblem(path: "/steps", problem: "depend on each other in a circle"))
+    }
+    return problems
+  }
+
+  /// Steps with an id each: their own, that of the step of the same name before, or a new one.
+  static func withIdentifiers(_ steps: JSON, before: JSON?, at now: Timestamp) -> JSON {
+    guard let list = steps.arrayValue, list.contains(where: { $0["id"] == nil }) else { return steps }
+    var taken = Set(list.compactMap { $0["id"]?.stringValue })
+    var known: [String: String] = [:]
+    for step in before?.arrayValue ?? [] {
+      if let name = step["name"]?.stringValue, let id = step["id"]?.stringValue, known[name] == nil { known[name] = id }
+    }
+    return .array(
+      list.map { step in
+        guard var object = step.objectValue, object["id"] == nil else { return step }
+        var id = Identifier.version7(at: now).text
+        if let name = object["name"]?.stringValue, let old = known[name], taken.insert(old).inserted { id = old }
+        object["id"] = .string(id)
+        return .object(object)
+      })
+  }
+
+  // MARK: - Graph
+
+  /// What is wrong among nodes, tasks and edges, where they are arrays of objects: ids that are not unique, edges that lead nowhere, and in a DAG a circle.
+  static func graphProblems(nodes: JSON?, tasks: JSON?, edges: JSON?, isAcyclic: Bool) -> [ValueProblem] {
+    var problems: [ValueProblem] = []
+    var vertices: [JSON: Int] = [:]
+    var hasVertices = false
+    for (member, list) in [("nodes", nodes), ("tasks", tasks)] {
+      guard let elements = objects(list) else { continue }
+      hasVertices = true
+      var own: Set<JSON> = []
+      for (index, element) in elements.enumerated() {
+        guard let id = element["id"], isIdentifier(id) else { continue }
+        if !own.insert(id).inserted {
+          problems.append(ValueProblem(path: "/\(member)/\(index)/id", problem: "is another one's too"))
+        }
+        if vertices[id] == nil { vertices[id] = vertices.count }
+      }
+    }
+    guard hasVertices, let elements = objects(edges) else { return problems }
+    var links: [(from: Int, to: Int)] = []
+    for (index, edge) in elements.enumerated() {
+      let ends = ["source", "target"].map { end -> Int? in
+        guard let id = edge[end], !id.isNull else { return nil }
+        if let vertex = vertices[id] { return vertex }
+        problems.append(ValueProblem(path: "/edges/\(index)/\(end)", problem: "is no node's id"))
+        return nil
+      }
+      if let from = ends[0], let to = ends[1] { links.append((from, to)) }
+    }
+    if isAcyclic, problems.isEmpty, hasCycle(vertices: vertices.count, edges: links) {
+      problems.append(ValueProblem(path: "/edges", problem: "go in a circle, which a dag must not"))
+    }
+    return problems
+  }
+
+  private static func isIdentifier(_ value: JSON) -> Bool {
+    value.stringValue != nil || value.integerValue != nil
+  }
+
+  private static func objects(_ value: JSON?) -> [JSON]? {
+    guard let elements = value?.arrayValue, elements.allSatisfy({ $0.objectValue != nil }) else { return nil }
+    return elements
+  }
+
+  /// Whether the edges go in a circle: whether taking away what nothing leads to, again and again, leaves something.
+  static func hasCycle(vertices: Int, edges: [(from: Int, to: Int)]) -> Bool {
+    var incoming = [Int](repeating: 0, count: vertices)
+    var outgoing = [[Int]](repeating: [], count: vertices)
+    for edge in edges {
+      incoming[edge.to] += 1
+      outgoing[edge.from].append(edge.to)
+    }
+    var free = incoming.indices.filter { incoming[$0] == 0 }
+    var removed = 0
+    while let vertex = free.popLast() {
+      removed += 1
+      for next in outgoing[vertex] {
+        incoming[next] -= 1
+        if incoming[next] == 0 { free.append(next) }
+      }
+    }
+    return removed < vertices
+  }
+}

@@ -1,0 +1,176 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+
+/// Executions, and the reports about them, which may come late, twice and out of order.
+enum RunBehaviours {
+  /// `run.create`: pending, pinned to the pipeline's present version.
+  static let create = Behaviour(
+    organizationSource: "pipeline_id",
+    decide: { decision in
+      try decision.applyCreation(try pinned(decision))
+    })
+
+  /// `run.start`: created and running.
+  static let start = Behaviour(
+    organizationSource: "pipeline_id",
+    decide: { decision in
+      try decision.applyCreation(
+        try pinned(decision).merging(["status": "running", "started_at": .string(decision.now.text)]))
+    })
+
+  /// `run.begin`, `task_run.begin`: it began, then or now.
+  static let begin = Behaviour(decide: { decision in
+    let state = try decision.target()
+    let given = time(decision)
+    if given == nil { try refuseEnded(state, decision) }
+    // Beginning twice is a duplicate; only a report of its own time can put the beginning earlier.
+    if given == nil, status(of: state) == "running", state.fields.contains("started_at") { return }
+    let merged = RunStateMerge.merge(state.fields, report: .start, at: given ?? decision.now)
+    try decision.edit(state, decision.type, event: decision.command.event, values: merged)
+  })
+
+  /// `run.finish`, `task_run.finish`: how it ended, then or now. Among several ends the latest decides; what came with an end that loses is not taken.
+  static let finish = Behaviour(decide: { decision in
+    let state = try decision.target()
+    guard let text = decision.parameters["status"]?.stringValue, let report = RunStateMerge.Report(rawValue: text) else {
+      throw DaybookError.invalidParam("/status", "is required")
+    }
+    let given = time(decision)
+    var merged = JSONObject()
+    var isTaken = true
+    if given != nil || status(of: state) != text {
+      let at = given ?? decision.now
+      merged = RunStateMerge.merge(state.fields, report: report, at: at)
+      let after = state.fields.merging(merged)
+      isTaken = after["status"]?.stringValue == text && after["completed_at"]?.stringValue == at.text
+    }
+    if isTaken {
+      for (name, value) in decision.parameters where name != "status" && name != "at" { merged[name] = value }
+    }
+    try decision.edit(state, decision.type, event: decision.command.event, values: merged)
+  })
+
+  /// `run.cancel`: stopped, then or now. What has ended can't be cancelled now.
+  static let cancel = Behaviour(decide: { decision in
+    let state = try decision.target()
+    let given = time(decision)
+    if given == nil {
+      if status(of: state) == "cancelled" { return }
+      try refuseEnded(state, decision)
+    }
+    let merged = RunStateMerge.merge(state.fields, report: .cancelled, at: given ?? decision.now)
+    try decision.edit(state, decision.type, event: decision.command.event, values: merged)
+  })
+
+  /// `run.log`, `task_run.log`: lines, which are sealed as a whole; how many there are, and of what level, is not.
+  static let log = Behaviour(
+    check: { context in
+      if context.parameters["lines"]?.arrayValue?.isEmpty ?? false { context.refuse("/lines", "must not be empty") }
+    },
+    decide: { decision in
+      let state = try decision.target()
+      guard let lines = decision.parameters["lines"]?.arrayValue else {
+        throw DaybookError.invalidParam("/lines", "is required")
+      }
+      let now = JSON.string(decision.now.text)
+      var levels: [String: Int64] = [:]
+      let timed = lines.map { line -> JSON in
+        levels[line["level"]?.stringValue ?? "INFO", default: 0] += 1
+        guard var object = line.objectValue, object["at"] == nil else { return line }
+        object["at"] = now
+        return .object(object)
+      }
+      try decision.record(
+        decision.command.event, on: state, decision.type,
+        data: [
+          "lines": .array(timed), "count": .integer(Int64(lines.count)),
+          "levels": .object(JSONObject(members: levels.map { (key: $0.key, value: .integer($0.value)) })),
+        ])
+    })
+
+  /// `run.measure`, `task_run.measure`: what one node did.
+  static let measure = Behaviour(decide: { decision in
+    let state = try decision.target()
+    var data = decision.parameters
+    if data["at"] == nil { data["at"] = .string(decision.now.text) }
+    try decision.record(decision.command.event, on: state, decision.type, data: data)
+  })
+
+  // MARK: -
+
+  private static func time(_ decision: Decision) -> Timestamp? {
+    decision.parameters["at"]?.stringValue.flatMap { Timestamp($0) }
+  }
+
+  static func status(of state: ResourceState) -> String {
+    state.fields["status"]?.stringValue ?? "pending"
+  }
+
+  private static func refuseEnded(_ state: ResourceState, _ decision: Decision) throws {
+    let present = status(of: state)
+    guard present != "pending", present != "running" else { return }
+    throw Decision.wrongState(decision.command.method, present: present, allowed: ["pending", "running"])
+  }
+
+  /// The version of the pipeline that the run runs.
+  private static func pinned(_ decision: Decision) throws -> JSONObject {
+    guard let id = decision.fields["pipeline_id"]?.stringValue.flatMap({ Identifier($0) }),
+      let pipeline = try decision.transaction.living(id, type: "pipeline"),
+      let version = pipeline.fields["version_number"]
+    else { return [:] }
+    return ["pipeline_version": version]
+  }
+}
+
+/// Steps of executions.
+enum TaskRunBehaviours {
+  /// `task_run.create`: pending.
+  static let create = Behaviour(
+    organizationSource: "run_id",
+    decide: { decision in
+      try checkStep(decision)
+      try decision.applyCreation()
+    })
+
+  /// `task_run.start`: created and running.
+  static let start = Behaviour(
+    organizationSource: "run_id",
+    decide: { decision in
+      try checkStep(decision)
+      try decision.applyCreation(["status": "running", "started_at": .string(decision.now.text)])
+    })
+
+  /// `task_run.retry`: once more from the start; what the attempt before came to stays in the history.
+  static let retry = Behaviour(decide: { decision in
+    let state = try decision.target()
+    let allowed = ["failed", "timeout", "cancelled"]
+    let present = RunBehaviours.status(of: state)
+    guard allowed.contains(present) else {
+      throw Decision.wrongState(decision.command.method, present: present, allowed: allowed)
+    }
+    let count = state.fields["retry_count"]?.integerValue ?? 0
+    try decision.edit(
+      state, decision.type, event: decision.command.event,
+      values: [
+        "retry_count": .integer(count + 1), "status": "pending", "started_at": .null, "completed_at": .null,
+        "duration_seconds": .null, "error_message": .null,
+      ])
+  })
+
+  /// A step is one of the version that the run runs.
+  private static func checkStep(_ decision: Decision) throws {
+    guard let step = decision.fields["step_id"]?.stringValue,
+      let runID = decision.fields["run_id"]?.stringValue.flatMap({ Identifier($0) }),
+      let run = try decision.transaction.living(runID, type: "run"), let pipelineID = run.reference("pipeline_id"),
+      let version = run.fields["pipeline_version"]?.integerValue,
+      let pipeline = try decision.transaction.living(pipelineID, type: "pipeline"), try decision.isVisible(pipeline)
+    else { return }
+    let content = try PipelineVersions.content(of: pipeline, version: version, in: decision.transaction)
+    let steps = content["steps"]?.arrayValue ?? []
+    guard steps.contains(where: { $0["id"]?.stringValue == step }) else {
+      throw DaybookError.invalidParam("/step_id", "is no step of the pipeline's version \(version), which this run runs")
+    }
+  }
+}

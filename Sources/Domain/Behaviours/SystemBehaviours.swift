@@ -1,0 +1,50 @@
+import BasicTypes
+import CanonicalJSON
+import EventLog
+
+/// What operators decide about read models.
+enum ProjectionBehaviours {
+  /// The id under which the decisions about a projection are kept.
+  static func identifier(of name: String) -> Identifier {
+    Identifier.version5(namespace: .urlNamespace, name: "daybook:projection:\(name)")
+  }
+
+  /// `projection.skip`: the projection passes over an event.
+  static let skip = Behaviour(decide: { decision in
+    try decision.authorize(in: nil)
+    guard let name = decision.parameters["name"]?.stringValue,
+      let position = decision.parameters["position"]?.integerValue
+    else { throw DaybookError.invalidParam("/name", "is required") }
+    guard position <= Int64(decision.transaction.headPosition) else {
+      throw DaybookError.invalidParam("/position", "the log does not reach this position yet")
+    }
+    let id = identifier(of: name)
+    decision.subject = id
+    guard let state = try decision.transaction.state(id) else {
+      try decision.checkVersion(0)
+      try decision.create(
+        Decision.Creation(
+          type: decision.type, event: decision.command.event, id: id, organization: nil,
+          values: ["name": .string(name), "skipped": [.integer(position)]], data: ["position": .integer(position)]))
+      return
+    }
+    try decision.checkVersion(state.version)
+    let skipped = state.fields["skipped"]?.arrayValue ?? []
+    guard !skipped.contains(.integer(position)) else { return }
+    try decision.edit(
+      state, decision.type, event: decision.command.event, values: ["skipped": .array(skipped + [.integer(position)])],
+      data: ["position": .integer(position)])
+  })
+}
+
+/// Sign-ins.
+enum SessionBehaviours {
+  /// `session.refuse`: refused attempts of one source within a minute, as a fact; each such event is a resource of its own.
+  static let refuse = Behaviour(decide: { decision in
+    var draft = try decision.draft(
+      decision.command.event, type: decision.type, resource: Identifier.version7(at: decision.now), organization: nil)
+    draft.data = decision.parameters
+    decision.subject = draft.resource
+    try decision.append(draft, type: decision.type)
+  })
+}

@@ -1,0 +1,94 @@
+import NIOConcurrencyHelpers
+import EventLog
+import BasicTypes
+import CanonicalJSON
+import Catalog
+
+/// People's accounts.
+enum UserBehaviours {
+  /// `user.create`: with a password's hash, and a first membership where an organization is named.
+  static let create = Behaviour(
+    check: { context in
+      if context.parameters.contains("membership_role"), !context.parameters.contains("organization_id") {
+        context.refuse("/organization_id", "is required with membership_role")
+      }
+      checkPassword(&context)
+      if !context.principal.isAdministrator, !context.parameters.contains("organization_id"),
+        let only = context.principal.onlyOrganization
+      {
+        context.parameters["organization_id"] = .string(only.text)
+      }
+    },
+    hashesPassword: true,
+    decide: { decision in
+      let organization = decision.parameters["organization_id"]?.stringValue.flatMap { Identifier($0) }
+      let role = decision.parameters["membership_role"]?.stringValue ?? "member"
+      let principal = decision.principal
+      if let organization {
+        guard principal.canSee(organization: organization),
+          try decision.transaction.living(organization, type: "organization") != nil
+        else { throw DaybookError.invalidParam("/organization_id", "there is no organization of this id") }
+      }
+      try decision.require(.admin, on: "users", in: organization)
+      try UserRules.checkPlatformRights(decision.fields, before: nil, by: principal)
+      var values = decision.fields.merging(decision.constants())
+      values["is_active"] = values["is_active"] ?? true
+      if let hash = try passwordHash(decision) { values["password_hash"] = .string(hash) }
+      try decision.checkVersion(0)
+      let created = try decision.create(
+        Decision.Creation(
+          type: decision.type, event: decision.command.event, id: decision.prepared.id, organization: nil,
+          values: values))
+      decision.subject = created.resource
+      guard let organization else { return }
+      try decision.require(.admin, on: "memberships", in: organization)
+      try MembershipRules.checkGrant(
+        role: role, platformRole: values["role"]?.stringValue, in: organization, by: principal)
+      let membership = try decision.model.type("membership")
+      try decision.create(
+        Decision.Creation(
+          type: membership, event: "membership.created", organization: organization,
+          values: [
+            "user_id": .string(created.resource.text), "role": .string(role), "joined_at": .string(decision.now.text),
+          ], causation: created.id))
+    })
+
+  /// `user.edit`: one's own profile, or that of somebody in an organization that one administers.
+  static let edit = Behaviour(decide: { decision in
+    let state = try decision.target()
+    try UserRules.checkPlatformRights(decision.fields, before: state, by: decision.principal)
+    if decision.fields.contains(where: { UserRules.accountFields.contains($0.key) }) {
+      try UserRules.requireGovernance(
+        of: state, memberships: decision.transaction.memberships(of: state.id), by: decision.principal)
+    }
+    try decision.edit(
+      state, decision.type, event: decision.command.event, values: decision.fields.merging(decision.constants()))
+  })
+
+  /// `user.set_password`.
+  static let setPassword = Behaviour(
+    check: { checkPassword(&$0) },
+    hashesPassword: true,
+    decide: { decision in
+      let state = try decision.target()
+      guard let hash = try passwordHash(decision) else {
+        throw DaybookError.invalidParam("/password", "is required")
+      }
+      try decision.edit(
+        state, decision.type, event: decision.command.event, values: ["password_hash": .string(hash)])
+    })
+
+  private static func checkPassword(_ context: inout CheckContext) {
+    guard let password = context.parameters["password"]?.stringValue else { return }
+    if password.unicodeScalars.count < 8 { context.refuse("/password", "must have at least 8 characters") }
+    if password.utf8.count > 72 { context.refuse("/password", "must be at most 72 bytes") }
+  }
+
+  private static func passwordHash(_ decision: Decision) throws -> String? {
+    guard decision.parameters.contains("password") else { return nil }
+    guard let hash = decision.prepared.passwordHash.withLockedValue({ $0 }) else {
+      throw DaybookError.internalError("A password was not hashed before its command was submitted.")
+    }
+    return hash
+  }
+}

@@ -1,0 +1,202 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+
+/// What a decision hands to its completion.
+struct Decided: Sendable {
+  let result: CommandResult
+  /// The epoch of principals that it began, where it changed any.
+  let epoch: UInt64?
+}
+
+extension CommandEngine {
+  /// Decides a command inside the write transaction. May run more than once for one submission: all its effects are the transaction's.
+  func decide(_ prepared: PreparedCommand, in transaction: LogTransaction) throws -> Decided {
+    let principal = try principals.current(prepared.principal, in: transaction)
+    let isDryRun = prepared.common.isDryRun
+    if let id = prepared.common.commandID, !isDryRun,
+      let stored = try transaction.storedCommand(actor: principal.actor, id: id)
+    {
+      return Decided(result: try replay(stored, of: prepared), epoch: nil)
+    }
+    let answer: Answer
+    switch prepared.content {
+    case .single(let command):
+      let decision = try run(prepared, command, principal: principal, in: transaction, eventsBefore: 0)
+      answer = try Answer(decision, isDryRun: isDryRun)
+    case .batch(let commands):
+      answer = try decideBatch(commands, principal: principal, in: transaction, isDryRun: isDryRun)
+    }
+    if isDryRun {
+      transaction.discard()
+    } else if let id = prepared.common.commandID, let fingerprint = prepared.fingerprint {
+      try transaction.storeCommand(
+        actor: principal.actor, id: id, StoredCommand(fingerprint: fingerprint, result: answer.stored.canonicalBytes))
+    }
+    return Decided(
+      result: CommandResult(position: answer.position, resultBytes: answer.shown.canonicalBytes),
+      epoch: answer.changesPrincipals && !isDryRun ? principals.advance() : nil)
+  }
+
+  private func decideBatch(
+    _ commands: [PreparedCommand], principal: Principal, in transaction: LogTransaction, isDryRun: Bool
+  ) throws -> Answer {
+    var answers: [Answer] = []
+    answers.reserveCapacity(commands.count)
+    var events = 0
+    for (index, member) in commands.enumerated() {
+      guard case .single(let command) = member.content else {
+        throw DaybookError.internalError("A batch inside a batch got past its check.")
+      }
+      do {
+        let decision = try run(member, command, principal: principal, in: transaction, eventsBefore: events)
+        events += decision.events.count
+        answers.append(try Answer(decision, isDryRun: isDryRun))
+      } catch let error as EventLogError where error.code == .overloaded || error.code == .clockSetBack {
+        throw error
+      } catch let error as DaybookError {
+        throw error.atIndex(index)
+      }
+    }
+    return Answer(batch: answers, head: transaction.headPosition, isDryRun: isDryRun)
+  }
+
+  private func run(
+    _ prepared: PreparedCommand, _ command: CommandModel, principal: Principal, in transaction: LogTransaction,
+    eventsBefore: Int
+  ) throws -> Decision {
+    let decision = Decision(
+      engine: self, transaction: transaction, prepared: prepared, command: command, principal: principal,
+      eventsBefore: eventsBefore)
+    if !prepared.common.about.isEmpty { try decision.checkAbout() }
+    if let behaviour = command.behaviour {
+      try behaviour.decide(decision)
+    } else {
+      try decision.applyCatalog()
+    }
+    return decision
+  }
+
+  private func replay(_ stored: StoredCommand, of prepared: PreparedCommand) throws -> CommandResult {
+    guard stored.fingerprint == prepared.fingerprint else {
+      throw DaybookError.conflict(
+        reason: "command", "This command_id was used before, with other parameters.",
+        ["command_id": .string(prepared.common.commandID ?? "")])
+    }
+    guard var result = try JSON.parse(stored.result).objectValue else {
+      throw DaybookError.internalError("The stored result of a command is no object.")
+    }
+    result["replayed"] = true
+    let position = result["position"]?.integerValue.map { UInt64($0) } ?? 0
+    return CommandResult(position: position, resultBytes: result.canonicalBytes)
+  }
+}
+
+/// The answer to a command: as it is shown now, and as it may be kept.
+private struct Answer {
+  let shown: JSONObject
+  /// Without what is shown only once.
+  let stored: JSONObject
+  let position: UInt64
+  let changesPrincipals: Bool
+
+  init(_ decision: Decision, isDryRun: Bool) throws {
+    let position = decision.events.last?.position ?? decision.transaction.headPosition
+    var object = decision.members
+    object["events"] = .array(
+      decision.events.map { event in
+        .object(
+          JSONObject(members: [
+            (key: "event", value: .string(event.event)), (key: "id", value: .string(event.id.text)),
+            (key: "position", value: isDryRun ? .null : .integer(Int64(event.position))),
+          ]))
+      })
+    if let subject = decision.subject {
+      object["id"] = .string(subject.text)
+      let version =
+        try decision.events.last { $0.resource == subject }?.version
+        ?? decision.transaction.state(subject)?.version
+      if let version { object["version"] = .integer(version) }
+    }
+    object["position"] = isDryRun ? .null : .integer(Int64(position))
+    if isDryRun { object["dry_run"] = true }
+    stored =
+      decision.secretMembers.isEmpty
+      ? object : object.merging(decision.secretMembers.mapValues { _ in ["shown_once": true] })
+    shown = isDryRun || decision.secretMembers.isEmpty ? object : object.merging(decision.secretMembers)
+    self.position = position
+    changesPrincipals = decision.changesPrincipals
+  }
+
+  init(batch answers: [Answer], head: UInt64, isDryRun: Bool) {
+    func object(_ results: [JSONObject]) -> JSONObject {
+      var object: JSONObject = [
+        "results": .array(results.map(JSON.object)), "position": isDryRun ? .null : .integer(Int64(head)),
+      ]
+      if isDryRun { object["dry_run"] = true }
+      return object
+    }
+    shown = object(answers.map(\.shown))
+    stored = object(answers.map(\.stored))
+    position = head
+    changesPrincipals = answers.contains { $0.changesPrincipals }
+  }
+}
+
+extension Decision {
+  /// Decides a command that the catalog says everything about.
+  func applyCatalog() throws {
+    switch command.command.effect {
+    case .create: try applyCreation()
+    case .edit:
+      try edit(target(), type, event: command.event, values: fields.merging(constants()))
+    case .delete: try delete(target(), type, event: command.event)
+    case .transition: try applyTransition()
+    case .behaviour:
+      throw DaybookError.internalError("The catalog names no behaviour for \(command.method).")
+    }
+  }
+
+  /// Makes the resource that the parameters describe.
+  /// - Parameter values: what a behaviour sets besides.
+  @discardableResult
+  func applyCreation(_ values: JSONObject = [:]) throws -> AppendedEvent {
+    let organization = try newOrganization()
+    try authorize(in: organization)
+    try checkVersion(0)
+    let all = fields.merging(constants()).merging(values)
+    if type.name == "membership" { try MembershipRules.checkGrant(all, in: organization, by: self) }
+    let event = try create(
+      Creation(type: type, event: command.event, id: prepared.id, organization: organization, values: all))
+    subject = event.resource
+    return event
+  }
+
+  private func applyTransition() throws {
+    let state = try target()
+    var values = constants()
+    // A parameter that is named like a field sets it.
+    for (name, value) in parameters where type.field(name) != nil { values[name] = value }
+    if let lifecycle = type.lifecycle {
+      try checkLifecycle(state, allowed: command.command.from)
+      if let to = command.command.to { values[lifecycle.field] = .string(to) }
+    }
+    try edit(state, type, event: command.event, values: values)
+  }
+
+  /// Refuses where the resource isn't in one of some states; an empty list allows any.
+  func checkLifecycle(_ state: ResourceState, allowed: [String]) throws {
+    guard let lifecycle = type.lifecycle, !allowed.isEmpty else { return }
+    let present = state.fields[lifecycle.field]?.stringValue ?? lifecycle.initial
+    guard !allowed.contains(present) else { return }
+    throw Decision.wrongState(command.method, present: present, allowed: allowed)
+  }
+
+  static func wrongState(_ method: String, present: String, allowed: [String]) -> DaybookError {
+    .conflict(
+      reason: "state",
+      "\(method) needs the state \(allowed.joined(separator: " or ")); it is \(present).",
+      ["from": .string(present), "allowed": .array(allowed.map(JSON.string))])
+  }
+}

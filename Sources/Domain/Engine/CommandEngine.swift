@@ -1,0 +1,197 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+import NIOConcurrencyHelpers
+import Vault
+
+/// Turns commands into events: checks them, decides them inside the log's write transaction, and answers what was recorded.
+///
+/// Safe to use from any thread. ``prepare(method:params:principal:origin:)`` never touches the log; everything that depends on
+/// its state is decided on the writer's thread, so that of racing commands exactly one wins.
+public final class CommandEngine: Sendable {
+  /// The method that applies several commands all or none.
+  public static let batchMethod = "batch.apply"
+  /// The most commands of one batch.
+  public static let batchLimit = 10_000
+  /// The most events of one command or batch.
+  public static let eventLimit = 100_000
+  /// Who counts as the maker of what the local administrator and the server create.
+  public static let systemUser = Identifier(high: 0x0000_0000_0000_7000, low: 0x8000_0000_0000_0001)
+  /// The behaviours that a catalog may name.
+  public static var knownBehaviours: Set<String> { Set(Behaviours.table.keys) }
+
+  let model: CatalogModel
+  let log: EventLog
+  let vault: Vault
+  let sealer: Sealer
+  let rules: IndexRules
+  let principals: PrincipalRegister
+  let passwords = PasswordWorkers()
+  let clock: @Sendable () -> Timestamp
+
+  /// An engine over an open log and vault.
+  /// - Parameter clock: the time by which an API key's expiry is judged outside of commands.
+  /// - Throws: ``DaybookError`` where the catalog names a behaviour that this version doesn't have.
+  public init(
+    catalog: Catalog, log: EventLog, vault: Vault, clock: @escaping @Sendable () -> Timestamp = { .now }
+  ) throws {
+    model = try CatalogModel(catalog: catalog)
+    self.log = log
+    self.vault = vault
+    self.clock = clock
+    sealer = Sealer(vault: vault)
+    rules = IndexRules(model: model, sealer: sealer)
+    principals = PrincipalRegister()
+  }
+
+  /// The catalog in force.
+  public var catalog: Catalog { model.catalog }
+
+  /// Whether that is a command which the socket may give.
+  public func isCommand(_ method: String) -> Bool {
+    if let command = model.commands[method] { return !command.command.isInternal }
+    return method == CommandEngine.batchMethod
+  }
+
+  /// Checks and normalizes a command's parameters. Fast, and never blocks: fit for an event loop.
+  /// - Throws: ``DaybookError``: `method_not_found`, or `invalid_params` with every fault that can be seen without the log.
+  public func prepare(
+    method: String, params: JSONObject, principal: Principal, origin: Origin
+  ) throws -> PreparedCommand {
+    if method == CommandEngine.batchMethod {
+      return try prepareBatch(params, principal: principal, origin: origin)
+    }
+    guard let command = model.commands[method], !command.command.isInternal || principal.kind == .server else {
+      let nearest = Suggestion.nearest(to: method, in: model.commands.values.lazy.filter { !$0.command.isInternal }.map(\.method))
+      throw DaybookError.methodNotFound(method, suggestions: nearest.map { [$0] } ?? [])
+    }
+    var reader = ParameterReader(command: command, principal: principal)
+    return try reader.read(params, origin: origin, engine: self)
+  }
+
+  /// Hands a prepared command to the writer. The completion runs on the writer's thread after the events are on the disk, or at once
+  /// where the command was refused before; keep it short. Commands are decided in the order of these calls.
+  public func submit(
+    _ command: PreparedCommand, completion: @escaping @Sendable (Result<CommandResult, DaybookError>) -> Void
+  ) {
+    log.submit({ transaction in
+      try self.decide(command, in: transaction)
+    }) { result in
+      switch result {
+      case .success(let committed):
+        if let epoch = committed.value.epoch { self.principals.settle(epoch) }
+        completion(.success(committed.value.result))
+      case .failure(let error):
+        // Whatever this batch had changed about principals may not have happened.
+        if !(error is DaybookError) { self.principals.invalidate() }
+        completion(.failure(DaybookError(error)))
+      }
+    }
+  }
+
+  /// Prepares, submits and waits: for callers that are not in a hurry.
+  /// - Throws: ``DaybookError``.
+  public func apply(
+    method: String, params: JSONObject, principal: Principal, origin: Origin = Origin()
+  ) async throws -> CommandResult {
+    let prepared = try prepare(method: method, params: params, principal: principal, origin: origin)
+    if prepared.needsBackground { try await prepared.prepareInBackground() }
+    return try await withCheckedThrowingContinuation { continuation in
+      submit(prepared) { continuation.resume(with: $0) }
+    }
+  }
+
+  private func prepareBatch(_ params: JSONObject, principal: Principal, origin: Origin) throws -> PreparedCommand {
+    var problems: [ValueProblem] = []
+    var reader = CommonParameterReader()
+    var commands: [JSON] = []
+    for (name, value) in params where !reader.take(name, value, problems: &problems) {
+      guard name == "commands" else {
+        problems.append(ValueProblem(path: "/\(JSONPointer.escape(name))", problem: "is not a parameter of batch.apply"))
+        continue
+      }
+      if let array = value.arrayValue {
+        commands = array
+      } else {
+        problems.append(ValueProblem(path: "/commands", problem: "must be an array of {method, params}"))
+      }
+    }
+    if reader.common.expectedVersion != nil {
+      problems.append(ValueProblem(path: "/expected_version", problem: "belongs to the commands of a batch"))
+    }
+    if !params.contains("commands") { problems.append(ValueProblem(path: "/commands", problem: "is required")) }
+    guard commands.count <= CommandEngine.batchLimit else {
+      throw DaybookError.tooLarge(
+        limit: Int64(CommandEngine.batchLimit), "A batch holds at most \(CommandEngine.batchLimit) commands.")
+    }
+    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+    let prepared = try commands.enumerated().map { index, json in
+      do {
+        return try prepareMember(json, of: reader.common, principal: principal, origin: origin)
+      } catch let error as DaybookError {
+        throw error.atIndex(index)
+      }
+    }
+    return PreparedCommand(
+      method: CommandEngine.batchMethod, content: .batch(prepared), principal: principal, origin: origin,
+      common: reader.common,
+      fingerprint: fingerprint(reader.common, method: CommandEngine.batchMethod, params: params))
+  }
+
+  private func prepareMember(
+    _ json: JSON, of batch: CommonParameters, principal: Principal, origin: Origin
+  ) throws -> PreparedCommand {
+    guard let object = json.objectValue, let method = object["method"]?.stringValue,
+      object.allSatisfy({ $0.key == "method" || $0.key == "params" })
+    else { throw DaybookError.invalidParam("/commands", "must hold objects of a method and its params") }
+    guard var given = (object["params"] ?? .object([:])).objectValue else {
+      throw DaybookError.invalidParam("/params", "must be an object")
+    }
+    guard method != CommandEngine.batchMethod else {
+      throw DaybookError.invalidParam("/method", "must not be another batch")
+    }
+    for name in ["command_id", "dry_run"] where given.contains(name) {
+      throw DaybookError.invalidParam("/\(name)", "belongs to the batch as a whole")
+    }
+    if given["reason"] == nil, let reason = batch.reason {
+      given["reason"] = .string(reason)
+      if given["about"] == nil, !batch.about.isEmpty {
+        given["about"] = .array(batch.about.map { .string($0.text) })
+      }
+    }
+    if given["correlation_id"] == nil, let correlation = batch.correlation {
+      given["correlation_id"] = .string(correlation)
+    }
+    return try prepare(method: method, params: given, principal: principal, origin: origin)
+  }
+
+  /// The keyed hash by which a repeated command id is known to mean the same request; nil without a command id.
+  func fingerprint(_ common: CommonParameters, method: String, params: JSONObject) -> [UInt8]? {
+    guard common.commandID != nil else { return nil }
+    var bytes = Array(method.utf8)
+    bytes.append(UInt8(ascii: "\n"))
+    var rest = params
+    rest.removeValue(forKey: "command_id")
+    rest.writeCanonical(into: &bytes)
+    return vault.lookupHash("command", bytes)
+  }
+}
+
+extension DaybookError {
+  /// What a client is told of an error from below.
+  init(_ error: any Error) {
+    switch error {
+    case let error as DaybookError: self = error
+    case let error as EventLogError:
+      switch error.code {
+      case .overloaded: self = .overloaded(retryAfterMilliseconds: 100)
+      default: self = .unavailable(component: "log", error.message)
+      }
+    case let error as VaultError:
+      self = .unavailable(component: "vault", error.message)
+    default:
+      self = .internalError("Something went wrong inside the server; its log says more.")
+    }
+  }
+}

@@ -1,0 +1,132 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+
+extension Decision {
+  /// Deletes a resource, and what depends on it as the catalog says: cascades depth first, each with an event of its own that names the
+  /// event which caused it; references that are cleared; references that forbid it.
+  /// - Throws: ``DaybookError`` `conflict` (`reference`) with what still refers to it, `too_large` where too much depends on it.
+  func delete(_ state: ResourceState, _ type: TypeModel, event: String) throws {
+    var plan = DeletionPlan()
+    try collect(state, type, cause: nil, into: &plan)
+    try refuseReferrers(in: plan, deleting: state)
+    try MembershipRules.checkOwners(leavingBy: plan, in: self)
+    var deletions: [Identifier: Identifier] = [:]
+    for step in plan.deletions {
+      let name = step.state.id == state.id ? event : step.type.deletedEvent
+      let appended = try recordDeletion(
+        step.state, step.type, event: name, causation: step.cause.flatMap { deletions[$0] })
+      deletions[step.state.id] = appended.id
+    }
+    for clearing in plan.clearings where !plan.contains(clearing.referrer.id) {
+      let present = try transaction.state(clearing.referrer.id) ?? clearing.referrer
+      let values = JSONObject(members: clearing.fields.map { (key: $0, value: JSON.null) })
+      try edit(
+        present, clearing.type, event: clearing.type.updatedEvent, values: values,
+        causation: deletions[clearing.target], checksReferences: false)
+    }
+  }
+
+  private func recordDeletion(
+    _ state: ResourceState, _ type: TypeModel, event: String, causation: Identifier?
+  ) throws -> AppendedEvent {
+    var draft = try draft(
+      event, type: type, resource: state.id, organization: state.organization, causation: causation)
+    draft.set = ["deleted_at": .string(now.text)]
+    draft.was = ["deleted_at": .null]
+    if type.name == "user" { draft.note([state.id]) }
+    let entries = try engine.rules.entries(for: state, platform: platform)
+    let appended = try append(draft, type: type)
+    for (constraint, key) in entries.unique {
+      try transaction.release(constraint: constraint, key: key)
+    }
+    for target in entries.links { try transaction.unlink(state.id, type: type.name, from: target) }
+    return appended
+  }
+
+  /// Follows the links from what goes to what goes with it.
+  private func collect(
+    _ state: ResourceState, _ type: TypeModel, cause: Identifier?, into plan: inout DeletionPlan
+  ) throws {
+    guard plan.add(state, type, cause: cause) else { return }
+    guard plan.deletions.count <= CommandEngine.eventLimit else {
+      throw DaybookError.tooLarge(
+        limit: Int64(CommandEngine.eventLimit),
+        "More than \(CommandEngine.eventLimit) resources depend on this; delete parts of it first.")
+    }
+    for link in try transaction.referrers(of: state.id, type: nil, limit: CommandEngine.eventLimit + 1) {
+      guard !plan.contains(link.id), let referrer = try transaction.state(link.id), !referrer.isDeleted,
+        let referrerType = model.types[link.type]
+      else { continue }
+      var isCascade = referrer.organization == state.id
+      var cleared: [String] = []
+      var isRestricted = false
+      for field in referrerType.references where referrer.reference(field.name) == state.id {
+        switch field.field.reference?.onDelete {
+        case .cascade: isCascade = true
+        case .clear: cleared.append(field.name)
+        case .restrict, nil: isRestricted = true
+        }
+      }
+      if isCascade {
+        try collect(referrer, referrerType, cause: state.id, into: &plan)
+        continue
+      }
+      if isRestricted { plan.restricting.append((referrer, referrerType)) }
+      if !cleared.isEmpty {
+        plan.clearings.append(
+          DeletionPlan.Clearing(referrer: referrer, type: referrerType, target: state.id, fields: cleared))
+      }
+    }
+  }
+
+  private func refuseReferrers(in plan: DeletionPlan, deleting state: ResourceState) throws {
+    let remaining = plan.restricting.filter { !plan.contains($0.referrer.id) }
+    guard !remaining.isEmpty else { return }
+    var listed: [JSON] = []
+    for (referrer, type) in remaining where listed.count < 20 {
+      guard try isVisible(referrer) else { continue }
+      var object: JSONObject = ["resource_type": .string(referrer.type), "id": .string(referrer.id.text)]
+      if let field = type.field("name"), field.keeping == .plain, let name = referrer.fields["name"]?.stringValue {
+        object["name"] = .string(name)
+      }
+      listed.append(.object(object))
+    }
+    let count = remaining.count == 1 ? "1 resource still refers" : "\(remaining.count) resources still refer"
+    throw DaybookError.conflict(
+      reason: "reference", "\(count) to this \(DaybookError.spoken(state.type)).", ["referrers": .array(listed)])
+  }
+}
+
+/// What a deletion takes along, found before anything is recorded.
+struct DeletionPlan {
+  struct Step {
+    let state: ResourceState
+    let type: TypeModel
+    /// The resource whose deletion takes this one along.
+    let cause: Identifier?
+  }
+
+  struct Clearing {
+    let referrer: ResourceState
+    let type: TypeModel
+    let target: Identifier
+    let fields: [String]
+  }
+
+  /// What goes, each after what causes it.
+  private(set) var deletions: [Step] = []
+  var clearings: [Clearing] = []
+  var restricting: [(referrer: ResourceState, type: TypeModel)] = []
+  private var ids: Set<Identifier> = []
+
+  func contains(_ id: Identifier) -> Bool { ids.contains(id) }
+
+  /// Adds a resource; false where it goes already.
+  mutating func add(_ state: ResourceState, _ type: TypeModel, cause: Identifier?) -> Bool {
+    guard ids.insert(state.id).inserted else { return false }
+    deletions.append(Step(state: state, type: type, cause: cause))
+    return true
+  }
+}

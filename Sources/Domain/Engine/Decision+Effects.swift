@@ -1,0 +1,215 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+import Vault
+
+extension Decision {
+  /// What makes a new resource.
+  struct Creation {
+    let type: TypeModel
+    let event: String
+    var id: Identifier?
+    var organization: Identifier?
+    /// Declared fields in the clear, defaults applied; nulls count as nothing.
+    var values: JSONObject
+    var data: JSONObject = [:]
+    var causation: Identifier?
+  }
+
+  /// Makes a resource: checks references and uniqueness, gives it its number, seals what must be, links it.
+  @discardableResult
+  func create(_ creation: Creation) throws -> AppendedEvent {
+    let type = creation.type
+    let id = creation.id ?? Identifier.version7(at: now)
+    if creation.id != nil, try transaction.state(id) != nil {
+      throw DaybookError.conflict(reason: "unique", "There is a resource of this id already.", ["fields": ["id"]])
+    }
+    // An organization is its own tenant.
+    let organization = type.name == "organization" ? id : creation.organization
+    var values = creation.values.filter { !$0.value.isNull }
+    if let lifecycle = type.lifecycle, !values.contains(lifecycle.field) {
+      values[lifecycle.field] = .string(lifecycle.initial)
+    }
+    try checkReferences(values, of: type, organization: organization)
+    var draft = try draft(
+      creation.event, type: type, resource: id, organization: organization, causation: creation.causation)
+    let place = Sealer.Place(event: draft.id, resource: id, organization: organization)
+    var set = JSONObject(minimumCapacity: values.count + 3)
+    for (name, value) in values {
+      guard let field = type.field(name) else {
+        throw DaybookError.internalError("The type \(type.name) has no field \(name).")
+      }
+      let subject = person(field, resource: id, values: values)
+      if let stored = try engine.sealer.stored(value, of: field, before: nil, place: place, subject: subject) {
+        set[name] = stored
+      }
+      if case .personal = field.keeping, let subject { draft.note([subject]) }
+    }
+    try claim(type, id: id, organization: organization, values: values)
+    set["created_by"] = .string((actor ?? CommandEngine.systemUser).text)
+    set["number"] = .integer(try transaction.nextNumber(type.name))
+    if type.organization != .none, let organization { set["organization_id"] = .string(organization.text) }
+    draft.set = set
+    draft.data = try sealedFacts(creation.data, draft, type)
+    let event = try append(draft, type: type)
+    if let organization, organization != id { try transaction.link(id, type: type.name, to: organization) }
+    for field in type.references {
+      if let target = values[field.name]?.stringValue.flatMap({ Identifier($0) }) {
+        try transaction.link(id, type: type.name, to: target)
+      }
+    }
+    return event
+  }
+
+  /// Changes a resource: records the fields that differ after opening sealed values, or nothing where none does.
+  ///
+  /// - Parameters:
+  ///   - values: new values in the clear; null clears one.
+  ///   - isForced: records the event even where no field differs (a state entered again, facts in `data`).
+  /// - Returns: The event, or nil where nothing was to be recorded.
+  @discardableResult
+  func edit(
+    _ state: ResourceState, _ type: TypeModel, event: String, values: JSONObject, data: JSONObject = [:],
+    isForced: Bool = false, causation: Identifier? = nil, checksReferences: Bool = true
+  ) throws -> AppendedEvent? {
+    // Most edits that change nothing are seen before anything is sealed.
+    if !isForced, values.allSatisfy({ isPlainlyUnchanged($0.key, $0.value, state, type) }) { return nil }
+    var draft = try draft(
+      event, type: type, resource: state.id, organization: state.organization, causation: causation)
+    let place = Sealer.Place(event: draft.id, resource: state.id, organization: state.organization)
+    var set = JSONObject(minimumCapacity: values.count)
+    var was = JSONObject(minimumCapacity: values.count)
+    for (name, value) in values {
+      guard let field = type.field(name) else {
+        throw DaybookError.internalError("The type \(type.name) has no field \(name).")
+      }
+      let before = state.fields[name]
+      let subject = person(field, resource: state.id, values: values, state: state)
+      guard let stored = try engine.sealer.stored(value, of: field, before: before, place: place, subject: subject)
+      else { continue }
+      set.append(key: name, value: stored)
+      was.append(key: name, value: before ?? .null)
+      if case .personal = field.keeping, let subject { draft.note([subject]) }
+    }
+    if set.isEmpty, !isForced { return nil }
+    if checksReferences {
+      try checkReferences(values.filter { set.contains($0.key) }, of: type, organization: state.organization)
+    }
+    draft.set = set
+    draft.was = was
+    draft.data = try sealedFacts(data, draft, type)
+    let appended = try append(draft, type: type)
+    if !set.isEmpty { try moveIndexes(from: state, type, changed: set) }
+    return appended
+  }
+
+  private func isPlainlyUnchanged(_ name: String, _ value: JSON, _ state: ResourceState, _ type: TypeModel) -> Bool {
+    guard let field = type.field(name) else { return false }
+    switch field.keeping {
+    case .plain, .hash: return value.isNull ? !state.fields.contains(name) : state.fields[name] == value
+    default: return false
+    }
+  }
+
+  /// Whose key seals a field.
+  private func person(
+    _ field: FieldModel, resource: Identifier, values: JSONObject, state: ResourceState? = nil
+  ) -> Identifier? {
+    guard case .personal(let subject) = field.keeping else { return nil }
+    switch subject {
+    case .resource: return resource
+    case .field(let name): return (values[name] ?? state?.fields[name])?.stringValue.flatMap { Identifier($0) }
+    }
+  }
+
+  // MARK: - Uniqueness
+
+  func platform(of organization: Identifier) throws -> String? {
+    try transaction.state(organization)?.fields["platform"]?.stringValue
+  }
+
+  private func claim(
+    _ type: TypeModel, id: Identifier, organization: Identifier?, values: JSONObject
+  ) throws {
+    for constraint in type.unique where try engine.rules.binds(constraint, organization, platform) {
+      var parts: [JSON] = []
+      for name in constraint.fields {
+        guard let value = name == "organization_id" ? organization.map({ .string($0.text) }) : values[name] else {
+          break
+        }
+        parts.append(value)
+      }
+      guard parts.count == constraint.fields.count else { continue }
+      let key = engine.rules.key(constraint.name, parts, ignoringCase: constraint.ignoresCase)
+      try claim(constraint, key, for: id)
+    }
+  }
+
+  private func claim(_ constraint: UniqueConstraint, _ key: [UInt8], for id: Identifier) throws {
+    if let holder = try transaction.holder(constraint: constraint.name, key: key), holder != id {
+      let fields = constraint.fields.filter { $0 != "organization_id" }
+      throw DaybookError.conflict(
+        reason: "unique", "There is one with this \(fields.joined(separator: " and ")) already.",
+        ["fields": .array(constraint.fields.map(JSON.string)), "constraint": .string(constraint.name)])
+    }
+    try transaction.claim(constraint: constraint.name, key: key, for: id)
+  }
+
+  /// Moves unique keys and links along with what an edit has changed.
+  private func moveIndexes(from before: ResourceState, _ type: TypeModel, changed: JSONObject) throws {
+    let touched = type.unique.filter { constraint in constraint.fields.contains { changed.contains($0) } }
+    let relinked = type.references.contains { changed.contains($0.name) }
+    guard !touched.isEmpty || relinked, let after = try transaction.state(before.id) else { return }
+    for constraint in touched where try engine.rules.binds(constraint, before.organization, platform) {
+      let old = try engine.rules.key(constraint, of: before, type)
+      let new = try engine.rules.key(constraint, of: after, type)
+      guard old != new else { continue }
+      if let new { try claim(constraint, new, for: before.id) }
+      if let old { try transaction.release(constraint: constraint.name, key: old) }
+    }
+    guard relinked else { return }
+    let old = engine.rules.links(of: before, type)
+    let new = engine.rules.links(of: after, type)
+    for target in new where !old.contains(target) { try transaction.link(before.id, type: type.name, to: target) }
+    for target in old where !new.contains(target) { try transaction.unlink(before.id, type: type.name, from: target) }
+  }
+
+  // MARK: - References
+
+  /// Checks that references lead to something alive, of an allowed type, in the same organization.
+  func checkReferences(_ values: JSONObject, of type: TypeModel, organization: Identifier?) throws {
+    var problems: [ValueProblem] = []
+    for field in type.references {
+      guard let reference = field.field.reference,
+        let id = values[field.name]?.stringValue.flatMap({ Identifier($0) })
+      else { continue }
+      if let problem = try problem(of: reference, to: id, from: type, organization: organization) {
+        problems.append(ValueProblem(path: "/\(field.name)", problem: problem))
+      }
+    }
+    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+  }
+
+  private func problem(
+    of reference: Reference, to id: Identifier, from type: TypeModel, organization: Identifier?
+  ) throws -> String? {
+    let names = reference.types.map(DaybookError.spoken).joined(separator: " or ")
+    let missing = "there is no \(names) of this id"
+    guard let state = try transaction.state(id), reference.types.contains(state.type) else { return missing }
+    if state.type == "user" {
+      guard try mayRefer(toUser: id, from: type, organization: organization) else { return missing }
+    } else if let organization, state.organization != organization {
+      return missing
+    }
+    return state.isDeleted ? "this \(DaybookError.spoken(state.type)) was deleted" : nil
+  }
+
+  /// A user who is referred to is the caller, or a member of the resource's organization; administrators may name anyone.
+  private func mayRefer(toUser id: Identifier, from type: TypeModel, organization: Identifier?) throws -> Bool {
+    if principal.isAdministrator || id == actor { return true }
+    if type.name == "membership" { return try seesUser(id) }
+    guard let organization else { return try seesUser(id) }
+    return try transaction.memberships(of: id).contains { $0.organization == organization }
+  }
+}

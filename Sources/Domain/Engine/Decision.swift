@@ -1,0 +1,248 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+import Vault
+
+/// One command being decided, on the writer's thread: what it sees, what it records, and what it will answer.
+///
+/// Everything goes through the transaction, so a decision that throws leaves nothing behind.
+final class Decision {
+  let engine: CommandEngine
+  let transaction: LogTransaction
+  let prepared: PreparedCommand
+  let command: CommandModel
+  /// Who asks, as the transaction sees it now.
+  let principal: Principal
+
+  /// What was recorded, in order.
+  private(set) var events: [AppendedEvent] = []
+  /// The resource that the answer is about.
+  var subject: Identifier?
+  /// What the answer says besides.
+  var members = JSONObject()
+  /// What the answer says this once, and never again.
+  var secretMembers = JSONObject()
+  /// Whether something changed that principals are made of.
+  private(set) var changesPrincipals = false
+  /// How many events the whole command or batch has recorded before.
+  private let eventsBefore: Int
+  private var loadedTarget: ResourceState?
+
+  init(
+    engine: CommandEngine, transaction: LogTransaction, prepared: PreparedCommand, command: CommandModel,
+    principal: Principal, eventsBefore: Int
+  ) {
+    self.engine = engine
+    self.transaction = transaction
+    self.prepared = prepared
+    self.command = command
+    self.principal = principal
+    self.eventsBefore = eventsBefore
+  }
+
+  var model: CatalogModel { engine.model }
+  var type: TypeModel { command.type }
+  var now: Timestamp { transaction.now }
+  var fields: JSONObject { prepared.fields }
+  var parameters: JSONObject { prepared.parameters }
+
+  /// The acting user's id: the user, or the key's creator; nil for the local administrator and the server.
+  var actor: Identifier? { principal.subject }
+
+  /// The resource that `id` names: seen, alive, at the expected version.
+  /// - Throws: ``DaybookError``: `not_found`, `gone`, `conflict`.
+  func target() throws -> ResourceState {
+    if let loadedTarget { return loadedTarget }
+    guard let id = prepared.id else { throw DaybookError.invalidParam("/id", "is required") }
+    guard let state = try transaction.state(id), state.type == type.name, try isVisible(state) else {
+      throw DaybookError.notFound(type: type.name, id: id.text)
+    }
+    if let since = state.deletedAt {
+      throw DaybookError.gone(type: type.name, id: id.text, since: since.text)
+    }
+    if command.behaviour?.authorizesItself != true { try authorize(on: state) }
+    try checkVersion(state.version)
+    loadedTarget = state
+    subject = id
+    return state
+  }
+
+  func checkVersion(_ actual: Int64) throws {
+    guard let expected = prepared.common.expectedVersion, expected != actual else { return }
+    throw DaybookError.conflict(
+      reason: "version", "It is at version \(actual), not \(expected): somebody changed it meanwhile.",
+      ["expected": .integer(expected), "actual": .integer(actual)])
+  }
+
+  // MARK: - Who may
+
+  func isVisible(_ state: ResourceState) throws -> Bool {
+    if principal.isAdministrator { return true }
+    return state.type == "user" ? try seesUser(state.id) : principal.canSee(organization: state.organization)
+  }
+
+  /// Whether the caller is that user or shares an organization with them.
+  func seesUser(_ id: Identifier) throws -> Bool {
+    if principal.isAdministrator || principal.kind == .user(id) { return true }
+    return try transaction.memberships(of: id).contains { principal.canSee(organization: $0.organization) }
+  }
+
+  /// The command's permission in a resource's organization; for users, in an organization that is shared.
+  func authorize(on state: ResourceState) throws {
+    if state.type == "user" {
+      try UserRules.authorize(self, on: state)
+    } else {
+      try authorize(in: state.organization)
+    }
+  }
+
+  /// The command's permission in an organization.
+  func authorize(in organization: Identifier?) throws {
+    if command.command.isAdministrative {
+      guard principal.isAdministrator else {
+        throw DaybookError.forbidden(
+          permission: "administrator", "Only the local administrator and platform administrators may do this.")
+      }
+      return
+    }
+    try require(command.command.permission, on: type.plural, in: organization)
+  }
+
+  /// A permission, or `forbidden` with its name.
+  func require(_ permission: Permission, on plural: String, in organization: Identifier?) throws {
+    guard principal.allows(permission, on: plural, organization: organization) else {
+      throw DaybookError.forbidden(permission: "\(plural):\(permission.rawValue)")
+    }
+  }
+
+  /// The organization that a new resource shall belong to: seen by the caller, alive.
+  func newOrganization() throws -> Identifier? {
+    guard type.organization != .none else { return nil }
+    guard let organization = try prepared.organization ?? sourceOrganization() else {
+      if type.organization == .optional { return nil }
+      throw DaybookError.invalidParam("/organization_id", "is required: say which organization it belongs to")
+    }
+    guard principal.canSee(organization: organization), let state = try transaction.state(organization),
+      state.type == "organization"
+    else { throw DaybookError.invalidParam("/organization_id", "there is no organization of this id") }
+    guard !state.isDeleted else {
+      throw DaybookError.invalidParam("/organization_id", "this organization was deleted")
+    }
+    return organization
+  }
+
+  private func sourceOrganization() throws -> Identifier? {
+    guard let field = command.behaviour?.organizationSource, let source = fields[field]?.stringValue,
+      let id = Identifier(source)
+    else { return nil }
+    guard let state = try transaction.state(id), try isVisible(state) else {
+      throw DaybookError.invalidParam("/\(field)", "there is nothing of this id")
+    }
+    return state.organization
+  }
+
+  // MARK: - Recording
+
+  /// A draft of an event of this command, with its reason and origin sealed.
+  func draft(
+    _ event: String, type: TypeModel, resource: Identifier, organization: Identifier?, causation: Identifier? = nil
+  ) throws -> EventDraft {
+    var draft = EventDraft(
+      event: event, type: type.name, resource: resource, actor: principal.actor, schema: model.catalog.revision,
+      at: now)
+    draft.organization = organization
+    draft.causation = causation
+    draft.correlation = prepared.common.correlation
+    try sealWhyAndWhence(&draft)
+    return draft
+  }
+
+  private func sealWhyAndWhence(_ draft: inout EventDraft) throws {
+    let place = Sealer.Place(event: draft.id, resource: draft.resource, organization: draft.organization)
+    if let reason = prepared.common.reason {
+      var subjects = principal.subject.map { [$0] } ?? []
+      for id in prepared.common.about where !subjects.contains(id) { subjects.append(id) }
+      draft.reason = try engine.sealer.sealed(.string(reason), for: subjects, field: "reason", place: place)
+      draft.note(subjects)
+    }
+    guard let origin = prepared.origin.value else { return }
+    if principal.kind == .server {
+      // A stranger's address: nobody's whose key it could be, so it expires.
+      draft.origin = try engine.vault.seal(
+        origin, for: .expiring(organization: draft.organization, retentionClass: "sessions", month: now.month),
+        context: place.context("origin"))
+      return
+    }
+    let subjects = principal.subject.map { [$0] } ?? []
+    draft.origin = try engine.sealer.sealed(origin, for: subjects, field: "origin", place: place)
+    draft.note(subjects)
+  }
+
+  /// Checks that the persons whom the reason speaks of are there.
+  func checkAbout() throws {
+    for (index, id) in prepared.common.about.enumerated() {
+      guard try transaction.living(id, type: "user") != nil, try seesUser(id) else {
+        throw DaybookError.invalidParam("/about/\(index)", "there is no user of this id")
+      }
+    }
+  }
+
+  /// Puts a draft into the log.
+  @discardableResult
+  func append(_ draft: EventDraft, type: TypeModel) throws -> AppendedEvent {
+    guard eventsBefore + events.count < CommandEngine.eventLimit else {
+      throw DaybookError.tooLarge(
+        limit: Int64(CommandEngine.eventLimit),
+        "This would record more than \(CommandEngine.eventLimit) events at once; do it in parts.")
+    }
+    if type.decidesPrincipals { changesPrincipals = true }
+    let event = try transaction.append(draft)
+    events.append(event)
+    return event
+  }
+
+  /// Records facts about a resource that change nothing of its state; those that the catalog calls sealed are sealed with the key of
+  /// their organization, class and month.
+  @discardableResult
+  func record(_ event: String, on state: ResourceState, _ type: TypeModel, data: JSONObject) throws -> AppendedEvent {
+    var draft = try draft(event, type: type, resource: state.id, organization: state.organization)
+    draft.data = try sealedFacts(data, draft, type)
+    return try append(draft, type: type)
+  }
+
+  /// An event's data with the members sealed that the catalog says.
+  func sealedFacts(_ data: JSONObject, _ draft: EventDraft, _ type: TypeModel) throws -> JSONObject {
+    guard let dot = draft.event.utf8.firstIndex(of: UInt8(ascii: ".")),
+      let fact = type.facts[String(draft.event[draft.event.index(after: dot)...])], let name = fact.retentionClass
+    else { return data }
+    var sealed = data
+    for member in fact.sealed {
+      guard let value = data[member], !value.isNull else { continue }
+      sealed[member] = try engine.vault.seal(
+        value, for: .expiring(organization: draft.organization, retentionClass: name, month: now.month),
+        context: SealContext(eventID: draft.id, resourceID: draft.resource, field: "data/\(member)"))
+    }
+    return sealed
+  }
+
+  /// The values that the catalog says a command sets: constants, `$now`, `$actor`.
+  func constants() -> JSONObject {
+    let sets = command.command.sets
+    if sets.isEmpty { return sets }
+    return sets.mapValues { value in
+      switch value.stringValue {
+      case "$now": .string(now.text)
+      case "$actor": actor.map { .string($0.text) } ?? .null
+      default: value
+      }
+    }
+  }
+}
+
+extension EventDraft {
+  /// Adds persons to whom the event is about.
+  mutating func note(_ persons: [Identifier]) {
+    for id in persons where !subjects.contains(id) { subjects.append(id) }
+  }
+}

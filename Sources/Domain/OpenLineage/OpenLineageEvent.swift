@@ -1,0 +1,220 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import Crypto
+
+/// One event of an OpenLineage producer: a RunEvent, or a JobEvent or DatasetEvent without a run.
+///
+/// Accepts what producers really send: no `schemaURL`, no `producer`, no `eventType`, a time without a zone (UTC), a run id that is no UUID. What it
+/// doesn't know is kept in ``json``.
+public struct OpenLineageEvent: Sendable {
+  /// A job by its name in a namespace.
+  public struct Job: Sendable {
+    /// The namespace of the producer's scheduler.
+    public let namespace: String
+    /// The name in it.
+    public let name: String
+    /// Its facets by name.
+    public let facets: JSONObject
+  }
+
+  /// A run by the producer's id.
+  public struct Run: Sendable {
+    /// The id as it was sent, a UUID or not.
+    public let runID: String
+    /// Its facets by name.
+    public let facets: JSONObject
+  }
+
+  /// A dataset that was read or written, or only described.
+  public struct Dataset: Sendable {
+    /// The namespace of the storage.
+    public let namespace: String
+    /// The name in it.
+    public let name: String
+    /// Its facets by name, those of its part in the run (`inputFacets`, `outputFacets`) among them.
+    public let facets: JSONObject
+  }
+
+  /// When it happened, by the producer's clock.
+  public let time: Timestamp
+  /// What it says of the run's state; `other` without an `eventType`.
+  public let report: RunStateMerge.Report
+  /// The producer's own name for itself.
+  public let producer: String?
+  /// The run; nil for events about a job or a dataset alone.
+  public let run: Run?
+  /// The job; nil for events about a dataset alone.
+  public let job: Job?
+  /// What was read.
+  public let inputs: [Dataset]
+  /// What was written.
+  public let outputs: [Dataset]
+  /// The dataset of an event that is about one alone.
+  public let dataset: Dataset?
+  /// The whole event as it was sent.
+  public let json: JSONObject
+
+  /// The SHA-256 of the event's canonical JSON: the same event written otherwise has the same digest.
+  public var digest: [UInt8] { Array(SHA256.hash(data: json.canonicalBytes)) }
+
+  /// The faults of an event that isn't one.
+  public struct Malformed: Error, Sendable, Equatable {
+    /// Each fault with its JSON Pointer; never empty.
+    public let problems: [ValueProblem]
+  }
+
+  /// The longest namespace or name, in bytes of UTF-8: two of them must fit one index entry.
+  public static let maximumNameBytes = 1200
+
+  /// Reads an event.
+  ///
+  /// - Parameters:
+  ///   - json: the event.
+  ///   - path: the JSON Pointer of the event in the caller's params, before each fault's own.
+  /// - Throws: ``Malformed`` with every fault.
+  public static func parse(_ json: JSONObject, path: String = "") throws(Malformed) -> OpenLineageEvent {
+    var reader = Reader(problems: [])
+    FieldCheck.checkJSON(.object(json), path: path, problems: &reader.problems)
+    let time = reader.time(json["eventTime"], "\(path)/eventTime")
+    let report = reader.report(json["eventType"], "\(path)/eventType")
+    let producer = reader.optionalText(json["producer"], "\(path)/producer")
+    _ = reader.optionalText(json["schemaURL"], "\(path)/schemaURL")
+    var run: Run?
+    if let value = reader.optionalObject(json["run"], "\(path)/run") {
+      run = reader.run(value, "\(path)/run")
+    }
+    var job: Job?
+    if let value = reader.optionalObject(json["job"], "\(path)/job") {
+      let name = reader.names(value, "\(path)/job")
+      job = Job(
+        namespace: name.namespace, name: name.name, facets: reader.facets(value["facets"], "\(path)/job/facets"))
+    } else if json["run"]?.isNull == false {
+      reader.fault("\(path)/job", "is required")
+    }
+    let inputs = reader.datasets(json["inputs"], "\(path)/inputs", roleFacets: "inputFacets")
+    let outputs = reader.datasets(json["outputs"], "\(path)/outputs", roleFacets: "outputFacets")
+    var dataset: Dataset?
+    if let value = reader.optionalObject(json["dataset"], "\(path)/dataset") {
+      dataset = reader.dataset(value, "\(path)/dataset", roleFacets: nil)
+    }
+    if reader.problems.isEmpty, job == nil, dataset == nil {
+      reader.fault("\(path)/run", "is required: an event is about a run, a job or a dataset")
+    }
+    guard let time, reader.problems.isEmpty else { throw Malformed(problems: reader.problems) }
+    return OpenLineageEvent(
+      time: time, report: report, producer: producer, run: run, job: job, inputs: inputs, outputs: outputs,
+      dataset: dataset, json: json)
+  }
+}
+
+/// Reads the parts of an event and collects their faults.
+private struct Reader {
+  var problems: [ValueProblem]
+
+  mutating func fault(_ path: String, _ problem: String) {
+    problems.append(ValueProblem(path: path, problem: problem))
+  }
+
+  mutating func time(_ value: JSON?, _ path: String) -> Timestamp? {
+    guard let text = requiredText(value, path) else { return nil }
+    guard let time = Timestamp(text, assumingUTC: true) else {
+      fault(path, "must be an RFC 3339 time of the years 1 to 9999")
+      return nil
+    }
+    return time
+  }
+
+  mutating func report(_ value: JSON?, _ path: String) -> RunStateMerge.Report {
+    guard let word = optionalText(value, path) else { return .other }
+    switch word {
+    case "START": return .start
+    case "RUNNING": return .running
+    case "COMPLETE": return .success
+    case "FAIL": return .failed
+    case "ABORT": return .cancelled
+    case "OTHER": return .other
+    default:
+      fault(path, "must be one of START, RUNNING, COMPLETE, ABORT, FAIL, OTHER")
+      return .other
+    }
+  }
+
+  mutating func run(_ value: JSONObject, _ path: String) -> OpenLineageEvent.Run? {
+    let facets = facets(value["facets"], "\(path)/facets")
+    guard let text = requiredText(value["runId"], "\(path)/runId") else { return nil }
+    if text.isEmpty { fault("\(path)/runId", "must not be empty") }
+    if text.utf8.count > OpenLineageEvent.maximumNameBytes {
+      fault("\(path)/runId", "must be at most \(OpenLineageEvent.maximumNameBytes) bytes")
+    }
+    return OpenLineageEvent.Run(runID: text, facets: facets)
+  }
+
+  mutating func names(_ value: JSONObject, _ path: String) -> (namespace: String, name: String) {
+    var texts: [String] = []
+    for key in ["namespace", "name"] {
+      let text = requiredText(value[key], "\(path)/\(key)") ?? ""
+      if text.utf8.count > OpenLineageEvent.maximumNameBytes {
+        fault(
+          "\(path)/\(key)",
+          "must be at most \(OpenLineageEvent.maximumNameBytes) bytes: an indexed text too long for an index entry")
+      }
+      texts.append(text)
+    }
+    return (texts[0], texts[1])
+  }
+
+  mutating func datasets(_ value: JSON?, _ path: String, roleFacets: String) -> [OpenLineageEvent.Dataset] {
+    guard let value, !value.isNull else { return [] }
+    guard let elements = value.arrayValue else {
+      fault(path, "must be an array")
+      return []
+    }
+    var datasets: [OpenLineageEvent.Dataset] = []
+    for (index, element) in elements.enumerated() {
+      guard let object = element.objectValue else {
+        fault("\(path)/\(index)", "must be an object")
+        continue
+      }
+      datasets.append(dataset(object, "\(path)/\(index)", roleFacets: roleFacets))
+    }
+    return datasets
+  }
+
+  mutating func dataset(_ value: JSONObject, _ path: String, roleFacets: String?) -> OpenLineageEvent.Dataset {
+    let name = names(value, path)
+    var all = facets(value["facets"], "\(path)/facets")
+    if let roleFacets { all = all.merging(facets(value[roleFacets], "\(path)/\(roleFacets)")) }
+    return OpenLineageEvent.Dataset(namespace: name.namespace, name: name.name, facets: all)
+  }
+
+  mutating func facets(_ value: JSON?, _ path: String) -> JSONObject {
+    optionalObject(value, path) ?? [:]
+  }
+
+  mutating func optionalObject(_ value: JSON?, _ path: String) -> JSONObject? {
+    guard let value, !value.isNull else { return nil }
+    guard let object = value.objectValue else {
+      fault(path, "must be an object")
+      return nil
+    }
+    return object
+  }
+
+  mutating func optionalText(_ value: JSON?, _ path: String) -> String? {
+    guard let value, !value.isNull else { return nil }
+    return requiredText(value, path)
+  }
+
+  mutating func requiredText(_ value: JSON?, _ path: String) -> String? {
+    guard let value, !value.isNull else {
+      fault(path, "is required")
+      return nil
+    }
+    guard let text = value.stringValue else {
+      fault(path, "must be a string")
+      return nil
+    }
+    return text
+  }
+}

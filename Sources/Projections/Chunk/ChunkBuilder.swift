@@ -1,0 +1,280 @@
+import BasicTypes
+import CanonicalJSON
+import EventLog
+import Vault
+
+/// Turns a stretch of the log into a ``PreparedChunk``: folds states, lays out the staging rows, and opens what the personal
+/// tables get. Pure but for the snapshot and the vault that it reads.
+struct ChunkBuilder {
+  /// A piece of opened values, as JSON, goes out once it is this long, so that PostgreSQL never spills it to disk.
+  private static let pieceBytes = 1 << 20
+
+  private let model: ProjectionModel
+  private let opener: ValueOpener
+  private let units: Set<UnitID>
+  private let foldedTypes: Set<String>
+  private let eventDefinitions: [ProjectionDefinition]
+  private var chunk: PreparedChunk
+  private var folds: [ResourceFold] = []
+  private var foldPlaces: [Identifier: Int] = [:]
+  private var staged = BinaryCopy()
+  private var pieces: [String: OpenedPieces] = [:]
+  private var fixedFields: [Identifier: JSONObject] = [:]
+
+  private init(_ request: PreparedChunk.Request, model: ProjectionModel, vault: Vault) throws {
+    self.model = model
+    opener = ValueOpener(vault: vault)
+    units = Set(request.units)
+    chunk = PreparedChunk(request: request, last: request.after)
+    var folded: Set<String> = []
+    var events: [ProjectionDefinition] = []
+    for name in Set(request.units.map(\.projection)).sorted() {
+      guard let definition = model.definition(name) else {
+        throw ProjectionError(.unknown, "There is no read model \(name).")
+      }
+      switch definition.source {
+      case .state(let type):
+        folded.insert(type)
+      case .events(let filter):
+        events.append(definition)
+        if case .named(_, let types) = filter {
+          folded.formUnion(types.filter { model.types[$0]?.isVersioned == true })
+        }
+      }
+    }
+    foldedTypes = folded
+    eventDefinitions = events
+  }
+
+  /// Builds the chunk that a request describes from the log as the snapshot has it.
+  static func build(
+    _ request: PreparedChunk.Request, model: ProjectionModel, vault: Vault, snapshot: LogSnapshot
+  ) throws -> PreparedChunk {
+    var builder = try ChunkBuilder(request, model: model, vault: vault)
+    let wanted = Int(clamping: request.through - min(request.after, request.through))
+    let records = try snapshot.records(
+      from: request.after + 1, limit: min(request.maximumEvents, wanted), maximumBytes: request.maximumBytes)
+    for record in records { try builder.take(try StoredEvent(record), snapshot) }
+    builder.finish()
+    return builder.chunk
+  }
+
+  private mutating func take(_ event: StoredEvent, _ snapshot: LogSnapshot) throws {
+    chunk.last = event.position
+    chunk.lastEventID = event.id
+    chunk.lastAt = event.at
+    chunk.count += 1
+    let type = model.types[event.type]
+    if let type, foldedTypes.contains(event.type) {
+      let place: Int
+      if let known = foldPlaces[event.resource] {
+        place = known
+      } else {
+        place = folds.count
+        folds.append(ResourceFold(type: type, first: event))
+        foldPlaces[event.resource] = place
+      }
+      folds[place].take(event)
+    }
+    if event.type == "sql_role" { chunk.touchesRoles = true }
+    if event.event == "projection.skipped" { chunk.touchesSkips = true }
+    try takeFacts(event, type, snapshot)
+  }
+
+  /// Stages the event for the read models that are filled from events.
+  private mutating func takeFacts(_ event: StoredEvent, _ type: TypeModel?, _ snapshot: LogSnapshot) throws {
+    var isStaged = false
+    var needsData = false
+    var fields: JSONObject = [:]
+    for definition in eventDefinitions {
+      guard case .events(let filter) = definition.source, filter.takes(event.event, type: event.type) else { continue }
+      let rows = UnitID(projection: definition.name, part: .rows)
+      let needed = try fixed(definition.needs, of: event, type, snapshot)
+      if units.contains(rows), !definition.fill.isEmpty {
+        isStaged = true
+        chunk.busy.insert(rows)
+        if filter != .all {
+          needsData = true
+          fields = fields.merging(needed)
+        }
+      }
+      if !definition.opens.isEmpty { open(event, for: definition, needed) }
+    }
+    if isStaged { stage(event, type, needsData: needsData, fields) }
+  }
+
+  private mutating func stage(_ event: StoredEvent, _ type: TypeModel?, needsData: Bool, _ fields: JSONObject) {
+    staged.beginRow(columns: 19)
+    staged.integer(Int64(event.position))
+    staged.identifier(event.id)
+    staged.timestamp(event.at)
+    staged.text(event.actor)
+    staged.identifier(event.user)
+    staged.identifier(event.organization ?? (type?.isOrganization == true ? event.resource : nil))
+    staged.text(type?.action(event) ?? (event.set.isEmpty ? "execute" : "update"))
+    staged.text(event.event)
+    staged.text(event.type)
+    staged.identifier(event.resource)
+    staged.integer(event.version)
+    if event.set.isEmpty { staged.null() } else { staged.json { ChunkBuilder.writeChanges(event, type, into: &$0) } }
+    if needsData, let data = event.data {
+      staged.json { $0.append(contentsOf: event.body.bytes[data]) }
+    } else {
+      staged.null()
+    }
+    if fields.isEmpty { staged.null() } else { staged.json { fields.writeCanonical(into: &$0) } }
+    staged.text(event.correlation)
+    staged.identifier(event.causation)
+    if needsData, type?.isVersioned == true, let place = foldPlaces[event.resource],
+      let number = event.setValue("version_number").flatMap({ event.body.value($0)?.integerValue })
+    {
+      staged.integer32(Int32(clamping: number))
+      staged.json { folds[place].writeVersioned(into: &$0) }
+      staged.texts(folds[place].clearedVersioned)
+    } else {
+      staged.null()
+      staged.null()
+      staged.null()
+    }
+  }
+
+  /// `{"field":{"from":…,"to":…}}`; hashes are masked, sealed values stay sealed.
+  private static func writeChanges(_ event: StoredEvent, _ type: TypeModel?, into out: inout [UInt8]) {
+    out.append(UInt8(ascii: "{"))
+    var hint = 0
+    for (number, member) in event.set.enumerated() {
+      if number > 0 { out.append(UInt8(ascii: ",")) }
+      let place = type?.index(of: event.body.bytes[member.key], from: hint)
+      if let place { hint = place + 1 }
+      let isHidden = place.map { type?.fields[$0].place == .hidden } ?? false
+      func write(_ value: Range<Int>?, _ out: inout [UInt8]) {
+        if let value, !event.body.isNull(value) {
+          if isHidden {
+            out.append(contentsOf: #""********""#.utf8)
+          } else {
+            out.append(contentsOf: event.body.bytes[value])
+          }
+        } else {
+          out.append(contentsOf: "null".utf8)
+        }
+      }
+      out.append(UInt8(ascii: "\""))
+      out.append(contentsOf: event.body.bytes[member.key])
+      out.append(contentsOf: #"":{"from":"#.utf8)
+      write(event.before(member.key), &out)
+      out.append(contentsOf: #","to":"#.utf8)
+      write(member.value, &out)
+      out.append(UInt8(ascii: "}"))
+    }
+    out.append(UInt8(ascii: "}"))
+  }
+
+  /// Opens what a read model asks for; what can't be opened because of damage is noted against its units.
+  private mutating func open(_ event: StoredEvent, for definition: ProjectionDefinition, _ needed: JSONObject) {
+    let wanting = definition.units.filter { unit in
+      units.contains(unit)
+        && definition.fillOpened.contains { SQLText.touchesPersonal($0) == (unit.part == .personal) }
+    }
+    guard !wanting.isEmpty else { return }
+    do {
+      var members: [(key: String, value: JSON)] = []
+      if definition.opens.contains(.reason), let reason = try opener.reason(event) { members.append(("reason", reason)) }
+      if definition.opens.contains(.origin), let origin = try opener.origin(event) { members.append(("origin", origin)) }
+      if definition.opens.contains(.data), let data = try opener.data(event) { members.append(("data", data)) }
+      guard !members.isEmpty else { return }
+      if !needed.isEmpty { members.append(("fields", .object(needed))) }
+      if let number = event.setValue("version_number").flatMap({ event.body.value($0) }) {
+        members.append(("version_number", number))
+      }
+      members += [
+        ("position", .integer(Int64(event.position))), ("event", .string(event.event)),
+        ("resource_type", .string(event.type)), ("resource_id", .string(event.resource.text)),
+        ("organization_id", event.organization.map { .string($0.text) } ?? .null), ("at", .string(event.at.text)),
+      ]
+      pieces[definition.name, default: OpenedPieces()].add(JSONObject(members: members), limit: Self.pieceBytes)
+      chunk.busy.formUnion(wanting)
+    } catch {
+      let failure = error as? PreparedChunk.Failure ?? PreparedChunk.Failure(message: "\(error)")
+      for unit in wanting where chunk.failures[unit] == nil { chunk.failures[unit] = failure }
+    }
+  }
+
+  /// The fields of the event's resource that a read model needs; they are fixed at creation, so the newest state has them.
+  private mutating func fixed(
+    _ names: [String], of event: StoredEvent, _ type: TypeModel?, _ snapshot: LogSnapshot
+  ) throws -> JSONObject {
+    guard let type, names.contains(where: { name in type.fields.contains { $0.name == name } }) else { return [:] }
+    let state: JSONObject
+    if let known = fixedFields[event.resource] {
+      state = known
+    } else {
+      state = try snapshot.state(event.resource)?.fields ?? [:]
+      fixedFields[event.resource] = state
+    }
+    return state.filter { names.contains($0.key) }
+  }
+
+  private mutating func finish() {
+    if staged.rowCount > 0 {
+      staged.finish()
+      chunk.events = staged.bytes
+    }
+    var changes = BinaryCopy()
+    var personal: [String: OpenedPieces] = [:]
+    for fold in folds {
+      guard let name = model.stateProjections[fold.type.name] else { continue }
+      let rows = UnitID(projection: name, part: .rows)
+      if units.contains(rows) {
+        chunk.busy.insert(rows)
+        changes.beginRow(columns: 3)
+        changes.text(fold.type.name)
+        changes.identifier(fold.resource)
+        changes.json { fold.writeRow(into: &$0) }
+      }
+      let part = UnitID(projection: name, part: .personal)
+      guard units.contains(part), fold.hasPersonalChanges else { continue }
+      do {
+        var row: [UInt8] = []
+        try fold.writePersonal(opener, into: &row)
+        personal[name, default: OpenedPieces()].add(row, limit: Self.pieceBytes)
+        chunk.busy.insert(part)
+      } catch {
+        chunk.failures[part] = error as? PreparedChunk.Failure ?? PreparedChunk.Failure(message: "\(error)")
+      }
+    }
+    if changes.rowCount > 0 {
+      changes.finish()
+      chunk.changes = changes.bytes
+    }
+    for (name, collected) in pieces {
+      for part in [UnitID.Part.rows, .personal] {
+        let unit = UnitID(projection: name, part: part)
+        if chunk.busy.contains(unit) { chunk.opened[unit] = collected.all }
+      }
+    }
+    for (name, collected) in personal { chunk.opened[UnitID(projection: name, part: .personal)] = collected.all }
+  }
+}
+
+/// JSON arrays that are cut when they grow long.
+private struct OpenedPieces {
+  private var done: [[UInt8]] = []
+  private var current: [UInt8] = []
+
+  mutating func add(_ object: JSONObject, limit: Int) {
+    var bytes: [UInt8] = []
+    object.writeCanonical(into: &bytes)
+    add(bytes, limit: limit)
+  }
+
+  mutating func add(_ row: [UInt8], limit: Int) {
+    current.append(current.isEmpty ? UInt8(ascii: "[") : UInt8(ascii: ","))
+    current.append(contentsOf: row)
+    guard current.count >= limit else { return }
+    current.append(UInt8(ascii: "]"))
+    done.append(current)
+    current = []
+  }
+
+  var all: [[UInt8]] { current.isEmpty ? done : done + [current + [UInt8(ascii: "]")]] }
+}

@@ -1,0 +1,121 @@
+import BasicTypes
+import CanonicalJSON
+
+/// What a chunk's events add up to for one resource: the last value of each field that they set.
+struct ResourceFold {
+  /// A value as it stands in a body.
+  struct Value {
+    let body: RawJSON
+    let range: Range<Int>
+
+    var isNull: Bool { body.isNull(range) }
+    func write(into out: inout [UInt8]) { out.append(contentsOf: body.bytes[range]) }
+  }
+
+  let type: TypeModel
+  let resource: Identifier
+  private(set) var values: [Value?]
+  private var created: StoredEvent?
+  private var last: StoredEvent
+
+  init(type: TypeModel, first: StoredEvent) {
+    self.type = type
+    resource = first.resource
+    values = Array(repeating: nil, count: type.fields.count)
+    last = first
+  }
+
+  mutating func take(_ event: StoredEvent) {
+    if event.version == 1 { created = event }
+    last = event
+    var hint = 0
+    for member in event.set {
+      guard let index = type.index(of: event.body.bytes[member.key], from: hint) else { continue }
+      values[index] = Value(body: event.body, range: member.value)
+      hint = index + 1
+    }
+  }
+
+  /// The row's changed columns as one JSON object, null where a field was cleared; sealed values stay sealed.
+  func writeRow(into out: inout [UInt8]) {
+    out.append(contentsOf: #"{"id":""#.utf8)
+    out.append(contentsOf: resource.text.utf8)
+    out.append(contentsOf: #"","version":"#.utf8)
+    JSONText.writeInteger(last.version, into: &out)
+    out.append(contentsOf: #","updated_at":"#.utf8)
+    out.append(contentsOf: last.header.bytes[last.atText])
+    if let created {
+      out.append(contentsOf: #","created_at":"#.utf8)
+      out.append(contentsOf: created.header.bytes[created.atText])
+    }
+    for (field, value) in zip(type.fields, values) {
+      guard let value, field.place == .row || field.place == .token else { continue }
+      ResourceFold.writeKey(field.key, into: &out)
+      let token = field.place == .token ? ResourceFold.token(value) : nil
+      if let token { out.append(contentsOf: token) } else { value.write(into: &out) }
+    }
+    out.append(UInt8(ascii: "}"))
+  }
+
+  /// Whether any personal field was set.
+  var hasPersonalChanges: Bool {
+    zip(type.fields, values).contains { $0.place == .personal && $1 != nil }
+  }
+
+  /// The personal columns that changed, opened; null where a field was cleared or its key is gone.
+  func writePersonal(_ opener: ValueOpener, into out: inout [UInt8]) throws {
+    out.append(contentsOf: #"{"id":""#.utf8)
+    out.append(contentsOf: resource.text.utf8)
+    out.append(UInt8(ascii: "\""))
+    for (field, value) in zip(type.fields, values) where field.place == .personal {
+      guard let value else { continue }
+      ResourceFold.writeKey(field.key, into: &out)
+      let opened =
+        value.isNull ? nil : try opener.open(try opener.read(value.body, value.range), of: resource, field: field.name)
+      (opened ?? .null).writeCanonical(into: &out)
+    }
+    out.append(UInt8(ascii: "}"))
+  }
+
+  /// The versioned fields set so far in the chunk, with their values.
+  func writeVersioned(into out: inout [UInt8]) {
+    out.append(UInt8(ascii: "{"))
+    var isFirst = true
+    for (field, value) in zip(type.fields, values) where field.isVersioned {
+      guard let value, !value.isNull else { continue }
+      if isFirst {
+        isFirst = false
+        out.append(UInt8(ascii: "\""))
+        out.append(contentsOf: field.key)
+        out.append(contentsOf: [UInt8(ascii: "\""), UInt8(ascii: ":")])
+      } else {
+        ResourceFold.writeKey(field.key, into: &out)
+      }
+      value.write(into: &out)
+    }
+    out.append(UInt8(ascii: "}"))
+  }
+
+  /// The versioned fields cleared so far in the chunk.
+  var clearedVersioned: [String] {
+    zip(type.fields, values).compactMap { field, value in
+      field.isVersioned && value?.isNull == true ? field.name : nil
+    }
+  }
+
+  private static func writeKey(_ key: [UInt8], into out: inout [UInt8]) {
+    out.append(UInt8(ascii: ","))
+    out.append(UInt8(ascii: "\""))
+    out.append(contentsOf: key)
+    out.append(UInt8(ascii: "\""))
+    out.append(UInt8(ascii: ":"))
+  }
+
+  /// The text of a sealed token, with its quotes; nil for a value that is none.
+  private static func token(_ value: Value) -> ArraySlice<UInt8>? {
+    let prefix = Array(#"{"$sealed":"#.utf8)
+    let bytes = value.body.bytes[value.range]
+    guard bytes.starts(with: prefix), bytes.count > prefix.count + 2 else { return nil }
+    return bytes.dropFirst(prefix.count).dropLast()
+  }
+}

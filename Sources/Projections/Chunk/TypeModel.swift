@@ -1,0 +1,114 @@
+import Catalog
+
+/// What the projector knows of a resource type: which fields go where, and what its events are called in the audit trail.
+struct TypeModel: Sendable {
+  /// Where a field's value goes.
+  enum Place: Sendable, Equatable {
+    /// Into the row.
+    case row
+    /// Into the row as the text of its token.
+    case token
+    /// Into the table of personal columns.
+    case personal
+    /// Nowhere: a hash that is never shown.
+    case hidden
+  }
+  struct FieldModel: Sendable {
+    let name: String
+    let key: [UInt8]
+    let place: Place
+    let isVersioned: Bool
+  }
+
+  let name: String
+  let plural: String
+  let hasReadModel: Bool
+  let isOrganization: Bool
+  /// All fields that a `set` may hold, in the order of canonical JSON.
+  let fields: [FieldModel]
+  /// Whether any field makes versions.
+  let isVersioned: Bool
+  private let executed: Set<String>
+  private let internalVerbs: Set<String>
+
+  init(_ type: ResourceType) {
+    name = type.name
+    plural = type.plural
+    hasReadModel = type.hasReadModel
+    isOrganization = type.name == "organization"
+    let versioned = Set(type.versionedContent)
+    isVersioned = !versioned.isEmpty
+    var fields = type.fields.map { field in
+      FieldModel(
+        name: field.name, key: Array(field.name.utf8), place: TypeModel.place(of: field),
+        isVersioned: versioned.contains(field.name))
+    }
+    for name in ["number", "organization_id", "created_by", "deleted_at"] where type.field(name) == nil {
+      fields.append(FieldModel(name: name, key: Array(name.utf8), place: .row, isVersioned: false))
+    }
+    self.fields = fields.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    executed = Set(type.commands.filter { $0.permission == .execute && $0.effect != .create }.map(\.event))
+    internalVerbs = Set(type.commands.filter(\.isInternal).map(\.event))
+  }
+
+  static func place(of field: Field) -> Place {
+    if field.personal != nil { return .personal }
+    switch field.secret {
+    case .hash: return .hidden
+    case .whole: return .token
+    case .members, nil: return .row
+    }
+  }
+
+  /// The place in ``fields`` of a key, searching from `hint` on, since keys come in order.
+  func index(of key: ArraySlice<UInt8>, from hint: Int) -> Int? {
+    var index = hint
+    while index < fields.count {
+      if fields[index].key.count == key.count, fields[index].key.elementsEqual(key) { return index }
+      if key.lexicographicallyPrecedes(fields[index].key) { return nil }
+      index += 1
+    }
+    return nil
+  }
+
+  /// What the audit trail calls an event: create, read, update, delete or execute.
+  func action(_ event: StoredEvent) -> String {
+    let verb = String(event.verb)
+    if let deleted = event.setValue("deleted_at"), !event.body.isNull(deleted) { return "delete" }
+    if event.version == 1, hasReadModel { return "create" }
+    if executed.contains(verb) { return "execute" }
+    if !event.set.isEmpty { return "update" }
+    if internalVerbs.contains(verb) || event.data != nil { return "execute" }
+    return "read"
+  }
+}
+
+/// The types of the catalog as the projector sees them, and the read models.
+struct ProjectionModel: Sendable {
+  let types: [String: TypeModel]
+  let definitions: [ProjectionDefinition]
+  /// The read model of each resource type's states.
+  let stateProjections: [String: String]
+  private let byName: [String: Int]
+
+  init(catalog: Catalog, definitions: [ProjectionDefinition]) {
+    types = Dictionary(uniqueKeysWithValues: catalog.types.map { ($0.name, TypeModel($0)) })
+    self.definitions = definitions
+    var states: [String: String] = [:]
+    for definition in definitions {
+      if case .state(let type) = definition.source { states[type] = definition.name }
+    }
+    stateProjections = states
+    byName = Dictionary(uniqueKeysWithValues: definitions.enumerated().map { ($1.name, $0) })
+  }
+
+  func definition(_ name: String) -> ProjectionDefinition? { byName[name].map { definitions[$0] } }
+
+  /// The definition of a unit that came from these definitions.
+  func definition(of unit: UnitID) throws -> ProjectionDefinition {
+    guard let definition = definition(unit.projection) else {
+      throw ProjectionError(.unknown, "There is no read model \(unit.projection).")
+    }
+    return definition
+  }
+}

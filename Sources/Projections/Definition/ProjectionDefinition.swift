@@ -1,0 +1,90 @@
+/// One read model: one SQL file of `projections/`, read and checked.
+public struct ProjectionDefinition: Sendable {
+  /// What fills a read model.
+  public enum Source: Sendable, Equatable {
+    /// The fields of every resource of this type, merged into its row.
+    case state(type: String)
+    /// These events, by the file's own statements.
+    case events(EventFilter)
+  }
+
+  /// Which events an event read model is filled from.
+  public enum EventFilter: Sendable, Equatable {
+    /// Every event.
+    case all
+    /// Events of these names (`run.logged`), and all events of these resource types.
+    case named(events: Set<String>, types: Set<String>)
+
+    /// Whether it takes the event of that name and resource type.
+    func takes(_ event: String, type: String) -> Bool {
+      switch self {
+      case .all: true
+      case .named(let events, let types): types.contains(type) || events.contains(event)
+      }
+    }
+  }
+
+  /// A part of an event's body that a read model needs opened.
+  public enum OpenedPart: String, Sendable, CaseIterable {
+    case reason, origin, data
+  }
+
+  /// The name, which is also the table's (`pipelines`).
+  public let name: String
+  /// The file's name, for messages.
+  public let file: String
+  /// What it holds, in a sentence.
+  public let summary: String
+  /// What fills it.
+  public let source: Source
+  /// The parts of bodies that its `fill opened` statements get.
+  public let opens: Set<OpenedPart>
+  /// Fields of the event's resource, fixed at its creation, that come along in `fields`.
+  public let needs: [String]
+  /// The columns of `daybook.<name>`.
+  public let columns: [SQLColumn]
+  /// The columns of `personal.<name>`, `id` included; empty where there is no such table.
+  public let personalColumns: [SQLColumn]
+  /// SHA-256 of the file, in hexadecimal: another one means that the table has to be filled anew.
+  public let fingerprint: String
+
+  let tables: [String]
+  let indexes: [String]
+  let fill: [String]
+  let fillOpened: [String]
+
+  /// Whether it has a table in `personal`.
+  public var hasPersonalTable: Bool { !personalColumns.isEmpty }
+
+  /// Its parts, each of which has a checkpoint of its own.
+  var units: [UnitID] {
+    let rows = UnitID(projection: name, part: .rows)
+    return hasPersonalTable ? [rows, UnitID(projection: name, part: .personal)] : [rows]
+  }
+
+  /// The statements that make the tables of one part, in the schemas of that generation.
+  func tableStatements(_ part: UnitID.Part, _ generation: Generation) -> [String] {
+    tables.filter { SQLText.touchesPersonal($0) == (part == .personal) }.map { SQLText.renamed($0, for: generation) }
+  }
+
+  /// The statements that make the further indexes of one part.
+  func indexStatements(_ part: UnitID.Part, _ generation: Generation) -> [String] {
+    indexes.filter { SQLText.touchesPersonal($0) == (part == .personal) }.map { SQLText.renamed($0, for: generation) }
+  }
+}
+
+/// What has a checkpoint: the rows of a read model, or its personal columns.
+struct UnitID: Hashable, Sendable, Comparable {
+  /// The two parts. They move together but for a refill of the personal one.
+  enum Part: String, Sendable, Comparable {
+    case rows, personal
+
+    static func < (left: Part, right: Part) -> Bool { left == .rows && right == .personal }
+  }
+  let projection: String
+  let part: Part
+
+  static func < (left: UnitID, right: UnitID) -> Bool {
+    left.part == right.part ? left.projection < right.projection : left.part < right.part
+  }
+}

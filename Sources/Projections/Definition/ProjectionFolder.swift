@@ -1,0 +1,136 @@
+import Catalog
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Reads the folder `projections/` and checks it against the catalog, both ways: every field has its column, every column its field.
+public enum ProjectionFolder {
+  /// The read models of a folder, in the order of their names.
+  /// - Throws: ``ProjectionError`` `definition`, with the file and what is wrong.
+  public static func load(_ folder: String, catalog: Catalog) throws -> [ProjectionDefinition] {
+    var definitions: [ProjectionDefinition] = []
+    for name in try names(in: folder) where name.hasSuffix(".sql") {
+      definitions.append(try ProjectionFile.read(try read("\(folder)/\(name)"), file: name))
+    }
+    for definition in definitions { try check(definition, catalog) }
+    for type in catalog.types where type.hasReadModel {
+      guard definitions.contains(where: { $0.source == .state(type: type.name) }) else {
+        throw ProjectionError.definition("\(type.plural).sql", "it is missing: the catalog has the resource type \(type.name)")
+      }
+    }
+    return definitions
+  }
+
+  /// The SQL of what the projector keeps about itself.
+  static func projectorSQL(_ folder: String) throws -> String {
+    String(decoding: try read("\(folder)/schema/projector.sql"), as: UTF8.self)
+  }
+
+  /// Checks one read model's columns, types and places against the catalog.
+  static func check(_ definition: ProjectionDefinition, _ catalog: Catalog) throws {
+    func refuse(_ problem: String) -> ProjectionError { .definition(definition.file, problem) }
+    let ids = [definition.columns, definition.personalColumns].compactMap { columns in columns.first { $0.name == "id" }?.type }
+    guard Set(ids).count == 1, definition.hasPersonalTable == (ids.count == 2) else {
+      throw refuse("both tables need an id of the same type")
+    }
+    switch definition.source {
+    case .events(let filter):
+      guard !definition.fill.isEmpty || !definition.fillOpened.isEmpty else { throw refuse("it has no section fill") }
+      guard case .named(let events, let types) = filter else { return }
+      for name in types + events.map({ String($0.prefix { $0 != "." }) }) where catalog.type(name) == nil {
+        throw refuse("the catalog has no resource type \(name)")
+      }
+    case .state(let name):
+      guard let type = catalog.type(name), type.hasReadModel else {
+        throw refuse("the catalog has no resource type \(name) with a read model")
+      }
+      guard definition.name == type.plural else { throw refuse("the read model of \(name) is to be named \(type.plural)") }
+      try compare(definition.columns, expectedRows(type), "daybook.\(definition.name)", refuse)
+      let personal = type.fields.filter { $0.personal != nil }.map { ($0.name, sqlTypes($0)) }
+      if !personal.isEmpty || definition.hasPersonalTable {
+        try compare(definition.personalColumns, [("id", ["uuid"])] + personal, "personal.\(definition.name)", refuse)
+      }
+    }
+  }
+
+  private static func expectedRows(_ type: ResourceType) -> [(String, [String])] {
+    var expected: [(String, [String])] = [("id", ["uuid"]), ("number", ["bigint"])]
+    if type.organization != .none { expected.append(("organization_id", ["uuid"])) }
+    for field in type.fields {
+      switch TypeModel.place(of: field) {
+      case .row: expected.append((field.name, sqlTypes(field)))
+      case .token: expected.append((field.name, ["text"]))
+      case .personal, .hidden: break
+      }
+    }
+    return expected + [
+      ("created_by", ["uuid"]), ("created_at", ["timestamptz"]), ("updated_at", ["timestamptz"]), ("version", ["bigint"]),
+      ("deleted_at", ["timestamptz"]),
+    ]
+  }
+
+  private static func compare(
+    _ columns: [SQLColumn], _ expected: [(String, [String])], _ table: String, _ refuse: (String) -> ProjectionError
+  ) throws {
+    for (name, types) in expected {
+      guard let column = columns.first(where: { $0.name == name }) else {
+        throw refuse("\(table) lacks the column \(name) of type \(types[0])")
+      }
+      guard types.contains(column.type) else {
+        throw refuse("\(table).\(name) is of type \(column.type), but the catalog's field needs \(types.joined(separator: " or "))")
+      }
+    }
+    for column in columns where !expected.contains(where: { $0.0 == column.name }) {
+      throw refuse("\(table) has the column \(column.name), which is no field of the catalog, or not one for this table")
+    }
+  }
+
+  /// The SQL types that hold whatever the catalog lets a field hold.
+  private static func sqlTypes(_ field: Field) -> [String] {
+    switch field.type {
+    case .string, .slug, .email: field.maximumLength.map { ["varchar(\($0))", "text"] } ?? ["text"]
+    case .text, .enum: ["text"]
+    case .integer: ["integer", "bigint"]
+    case .bigint: ["bigint"]
+    case .float: ["double precision"]
+    case .boolean: ["boolean"]
+    case .timestamp: ["timestamptz"]
+    case .json, .object, .list: ["jsonb"]
+    case .tags: ["text[]"]
+    case .reference, .uuid: ["uuid"]
+    case .ip: ["inet"]
+    }
+  }
+
+  private static func names(in folder: String) throws -> [String] {
+    guard let directory = opendir(folder) else { throw failure(folder) }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if !name.hasPrefix(".") { names.append(name) }
+    }
+    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  private static func read(_ path: String) throws -> [UInt8] {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { throw failure(path) }
+    defer { close(file) }
+    var result: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = Glibc.read(file, &buffer, buffer.count)
+      guard count >= 0 else { throw failure(path) }
+      if count == 0 { return result }
+      result.append(contentsOf: buffer[..<count])
+    }
+  }
+
+  private static func failure(_ path: String) -> ProjectionError {
+    ProjectionError(.definition, "\(path) can't be read: \(String(cString: strerror(errno)))")
+  }
+}

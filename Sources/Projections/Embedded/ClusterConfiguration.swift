@@ -1,0 +1,124 @@
+/// What the private server runs with. All of it is written anew at every start, so edits are lost; `ALTER SYSTEM` is kept.
+struct ClusterConfiguration: Hashable, Sendable {
+  let socketFolder: String
+  /// Shows in the processes' titles, by which those of a dead server are found again.
+  let clusterName: String
+  let account: ServerAccount
+  /// False for tests: nothing is synced, a crash of the machine may leave the cluster unusable, and many tests can connect
+  /// at a time.
+  let isDurable: Bool
+
+  static let role = "daybook"
+  static let database = "daybook"
+  static let sqlRoles = "daybook_sql"
+  static let port = 5432
+
+  /// Keeps values out of the server's log, whatever `ALTER SYSTEM` says, since the command line comes first: an error's detail,
+  /// statement, parameters and context are never written; and since even a primary message of class 22 quotes the value that
+  /// didn't fit, errors aren't written at all (`log` is a level above `error` here): the client gets and reports them.
+  static let privacyArguments = [
+    "log_min_messages=log", "log_error_verbosity=terse", "log_min_error_statement=panic", "log_statement=none",
+    "log_min_duration_statement=-1", "log_min_duration_sample=-1", "log_transaction_sample_rate=0",
+    "log_parameter_max_length=0", "log_parameter_max_length_on_error=0", "log_lock_waits=off", "debug_print_parse=off",
+    "debug_print_rewritten=off", "debug_print_plan=off",
+  ].flatMap { ["-c", $0] }
+
+  /// postgresql.conf.
+  ///
+  /// `synchronous_commit` is off: read models are disposable, and a checkpoint commits together with its rows, so what a crash
+  /// takes from the end of the WAL is posted again from the log. `fsync` stays on, so a crash can't damage the cluster itself.
+  /// The text of running statements in `pg_stat_activity` never holds values, since these travel as parameters or by COPY.
+  var settings: String {
+    """
+    # Written by Daybook at every start. Use ALTER SYSTEM for settings of your own.
+    listen_addresses = ''
+    port = \(Self.port)
+    unix_socket_directories = \(Self.quote(Self.quoteElement(socketFolder)))
+    cluster_name = \(Self.quote(clusterName))
+    max_connections = \(isDurable ? 40 : 200)
+    shared_buffers = 128MB
+    work_mem = 16MB
+    dynamic_shared_memory_type = posix
+    jit = off
+
+    fsync = \(isDurable ? "on" : "off")
+    full_page_writes = \(isDurable ? "on" : "off")
+    synchronous_commit = off
+    wal_level = minimal
+    max_wal_senders = 0
+    max_wal_size = 1GB
+    autovacuum = on
+
+    password_encryption = 'scram-sha-256'
+    timezone = 'UTC'
+    log_timezone = 'UTC'
+    datestyle = 'iso, ymd'
+    lc_messages = 'C'
+    lc_monetary = 'C'
+    lc_numeric = 'C'
+    lc_time = 'C'
+    default_text_search_config = 'pg_catalog.simple'
+
+    logging_collector = off
+    log_destination = 'stderr'
+    log_line_prefix = '%m [%p] '
+    log_checkpoints = off
+    log_connections = off
+    log_disconnections = off
+    log_autovacuum_min_duration = -1
+    # Given on the command line: \(Self.privacyArguments.filter { $0 != "-c" }.joined(separator: " "))
+
+    """
+  }
+
+  /// pg_hba.conf: the server's own users as `daybook`, and members of `daybook_sql` by password; nobody else.
+  var hostBasedAuthentication: String {
+    """
+    # Written by Daybook at every start.
+    local all \(Self.role) peer map=\(Self.role)
+    local all +\(Self.sqlRoles) scram-sha-256
+
+    """
+  }
+
+  /// pg_ident.conf: which operating system users are `daybook`.
+  var identities: String {
+    "# Written by Daybook at every start.\n"
+      + account.peers.map { "\(Self.role) \"\($0)\" \(Self.role)\n" }.joined()
+  }
+
+  /// Each file's name and text.
+  var files: [(name: String, text: String)] {
+    [
+      ("postgresql.conf", settings), ("pg_hba.conf", hostBasedAuthentication), ("pg_ident.conf", identities),
+    ]
+  }
+
+  /// A URL that libpq and psql take as it stands.
+  func conninfo(database: String) -> String {
+    "postgresql://\(Self.role)@/\(Self.percentEncode(database))?host=\(Self.percentEncode(socketFolder))&port=\(Self.port)"
+  }
+
+  private static func quote(_ text: String) -> String {
+    "'" + text.flatMap { $0 == "'" || $0 == "\\" ? [$0, $0] : [$0] } + "'"
+  }
+
+  private static func quoteElement(_ path: String) -> String {
+    "\"" + path.flatMap { $0 == "\"" ? [$0, $0] : [$0] } + "\""
+  }
+
+  private static func percentEncode(_ text: String) -> String {
+    var encoded = ""
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"),
+        UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+        encoded.unicodeScalars.append(Unicode.Scalar(byte))
+      default:
+        encoded += (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
+      }
+    }
+    return encoded
+  }
+}

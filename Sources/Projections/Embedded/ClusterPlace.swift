@@ -1,0 +1,114 @@
+import Glibc
+
+/// Where the private server's files lie, decided anew at every start by what its account can reach.
+struct ClusterPlace: Hashable, Sendable {
+  /// The folder that was asked for, `DIR/postgres`.
+  let dataFolder: String
+  /// What holds the cluster: the data folder, or one under /var/lib/daybook where the account can't enter that.
+  let home: String
+
+  /// The cluster itself (PostgreSQL's data directory).
+  var cluster: String { home + "/cluster" }
+  /// The server's log, beside the data folder.
+  var log: String { dataFolder + ".log" }
+  /// A name that is this cluster's alone on this machine.
+  var clusterName: String { "daybook-" + EmbeddedFiles.hash(dataFolder) }
+
+  /// Makes the folders, owned by the account and closed to others.
+  ///
+  /// When this process is root and the account can't enter the data folder (it lies in a home directory, say), the cluster is
+  /// kept in `elsewhere`, in a folder named after the data folder's path, and a file `LOCATION` in the data folder says where.
+  static func prepare(
+    dataFolder: String, account: ServerAccount, elsewhere: String
+  ) async throws -> ClusterPlace {
+    try EmbeddedFiles.makeFolder(dataFolder, mode: 0o700)
+    let dataFolder = try EmbeddedFiles.resolved(dataFolder)
+    guard !dataFolder.utf8.contains(where: { $0 == 0x0A || $0 == 0x0D }) else {
+      throw EmbeddedPostgresError(.folderUnusable, "PostgreSQL can't use a folder whose name holds a line end")
+    }
+    let location = dataFolder + "/LOCATION"
+    var home = dataFolder
+    if account.isOther, !(try await handOver(dataFolder, to: account)) {
+      try EmbeddedFiles.makeFolder(elsewhere, mode: 0o755)
+      home = elsewhere + "/" + EmbeddedFiles.hash(dataFolder)
+      try EmbeddedFiles.makeFolder(home, mode: 0o700)
+      guard try await handOver(home, to: account) else {
+        throw EmbeddedPostgresError(
+          .folderUnusable, "the user \(account.name) can enter neither \(dataFolder) nor \(home)")
+      }
+      guard chown(dataFolder, geteuid(), getegid()) == 0 else { throw EmbeddedFiles.failure("can't own", dataFolder) }
+      try EmbeddedFiles.write(home + "\n", to: location, owner: nil)
+    } else if EmbeddedFiles.exists(location), unlink(location) != 0 {
+      throw EmbeddedFiles.failure("can't remove", location)
+    }
+    guard access(home, R_OK | W_OK | X_OK) == 0 else {
+      throw EmbeddedPostgresError(
+        .folderUnusable, "\(home) belongs to another user; run Daybook as the user that it was first run as")
+    }
+    let place = ClusterPlace(dataFolder: dataFolder, home: home)
+    try place.rotateLog()
+    return place
+  }
+
+  /// Gives a folder to the account and says whether the account can then work in it; asks the kernel, as the account, rather
+  /// than to interpret modes and access lists.
+  private static func handOver(_ folder: String, to account: ServerAccount) async throws -> Bool {
+    guard chown(folder, account.uid, account.gid) == 0, chmod(folder, 0o700) == 0 else { return false }
+    return try await ChildProcess.run(["/bin/sh", "-c", "cd -- \"$0\" && test -w .", folder], as: account) == 0
+  }
+
+  /// The log, opened for a child to append to.
+  func openLog() throws(EmbeddedPostgresError) -> CInt {
+    let descriptor = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard descriptor >= 0 else { throw EmbeddedFiles.failure("can't write", log) }
+    return descriptor
+  }
+
+  /// The last lines of what was logged from an offset on.
+  func logTail(from offset: Int) -> String {
+    guard let bytes = EmbeddedFiles.bytes(log), bytes.count > offset else { return "nothing in \(log)" }
+    let lines = String(decoding: bytes[offset...].suffix(2000), as: UTF8.self).split(separator: "\n")
+    return lines.suffix(6).joined(separator: "; ") + " (\(log))"
+  }
+
+  var logSize: Int {
+    var information = stat()
+    return stat(log, &information) == 0 ? Int(information.st_size) : 0
+  }
+
+  /// Keeps one older log once the current one has grown beyond 16 MiB.
+  private func rotateLog() throws(EmbeddedPostgresError) {
+    guard logSize > 16 << 20 else { return }
+    guard rename(log, log + ".1") == 0 else { throw EmbeddedFiles.failure("can't rename", log) }
+  }
+
+  /// The folder for the socket: the one asked for, or a short one under /tmp named after the user and the data folder, since a
+  /// socket's path has at most 107 bytes. It is the account's own and closed to everyone else but root.
+  func prepareSocketFolder(_ wanted: String?, account: ServerAccount) throws(EmbeddedPostgresError) -> String {
+    let name = "/tmp/daybook-\(geteuid())-\(EmbeddedFiles.hash(dataFolder))"
+    // Whoever else may write to /tmp could have taken the name; then another is as good.
+    for candidate in wanted.map({ [$0] }) ?? [name, name + "-1", name + "-2"] {
+      if candidate.utf8.count + "/.s.PGSQL.\(ClusterConfiguration.port)".utf8.count > 107 {
+        throw EmbeddedPostgresError(
+          .folderUnusable, "\(candidate) is too long a path for a socket; choose a shorter one")
+      }
+      try EmbeddedFiles.makeFolder(candidate, mode: 0o700)
+      if take(candidate, for: account) { return candidate }
+    }
+    throw EmbeddedPostgresError(
+      .folderUnusable, "\(wanted ?? name) belongs to somebody else; choose another socket folder")
+  }
+
+  /// Makes a folder the account's own if it is this process's or the account's already, and no link.
+  private func take(_ folder: String, for account: ServerAccount) -> Bool {
+    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    var information = stat()
+    guard fstat(descriptor, &information) == 0, [geteuid(), account.uid].contains(information.st_uid) else {
+      return false
+    }
+    if information.st_uid != account.uid, fchown(descriptor, account.uid, account.gid) != 0 { return false }
+    return fchmod(descriptor, 0o700) == 0
+  }
+}

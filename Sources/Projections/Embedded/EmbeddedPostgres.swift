@@ -1,0 +1,264 @@
+import Glibc
+import Logging
+import Postgres
+
+/// A private PostgreSQL, run from the installed programs, on a Unix socket only: what Daybook uses when no other is given.
+///
+/// On the socket, the operating system users that Daybook and PostgreSQL run as, and root, are the role `daybook` (superuser of
+/// this server, owner of the database `daybook`); members of the role `daybook_sql` come in by password; nobody else does. The
+/// server outlives this process unless it is stopped, and the next ``start()`` on the same folder adopts it. Two processes
+/// must not use one data folder at a time: the event log's lock sees to that.
+public actor EmbeddedPostgres {
+  private let dataFolder: String
+  private let wantedSocketFolder: String?
+  private let elsewhere: String
+  private let isDurable: Bool
+  private let logger: Logger
+  /// Starting and stopping take turns.
+  private let turn = FairSemaphore(permits: 1)
+  private var place: ClusterPlace?
+  private var configuration: ClusterConfiguration?
+
+  /// Describes a server; ``start()`` makes it.
+  /// - Parameters:
+  ///   - dataFolder: The folder for its files, made if need be; its log is written beside it (`dataFolder` and `.log`).
+  ///   - socketFolder: A folder for the socket, of at most 93 bytes; by default one under /tmp.
+  ///   - logger: Where starts, stops and what is found are told.
+  ///   - isDurable: False for tests only: nothing is synced to disk, and 200 instead of 40 connections are allowed.
+  public init(dataFolder: String, socketFolder: String? = nil, logger: Logger, isDurable: Bool = true) {
+    self.init(
+      dataFolder: dataFolder, socketFolder: socketFolder, elsewhere: "/var/lib/daybook", logger: logger,
+      isDurable: isDurable)
+  }
+
+  /// As the public initializer, with another folder to keep clusters in that can't lie in their data folder.
+  package init(dataFolder: String, socketFolder: String?, elsewhere: String, logger: Logger, isDurable: Bool) {
+    self.dataFolder = dataFolder
+    wantedSocketFolder = socketFolder
+    self.elsewhere = elsewhere
+    self.isDurable = isDurable
+    self.logger = logger
+  }
+
+  /// Whether the server process lives.
+  public var isRunning: Bool { process != nil }
+
+  /// The server's process id while it lives.
+  public var processID: Int32? { process?.pid }
+
+  /// PostgreSQL's own data directory, known after a start.
+  public var clusterFolder: String? { place?.cluster }
+
+  /// The server's log, known after a start; it holds no values.
+  public var logFile: String? { place?.log }
+
+  /// The folder of the socket, known after a start.
+  public var socketFolder: String? { configuration?.socketFolder }
+
+  /// Starts the server, making it the first time, or adopts the one that an earlier process left running; returns once it
+  /// answers, with a URL for libpq and psql. Does nothing else if it runs already.
+  /// - Throws: ``EmbeddedPostgresError`` with the remedy, or `PostgresError`.
+  @discardableResult
+  public func start() async throws -> String {
+    try await turn.acquire()
+    defer { turn.release() }
+    return try await startNow()
+  }
+
+  /// Starts the server again if it has died, its socket is gone, or its database was dropped; returns the URL.
+  /// - Throws: As ``start()``.
+  @discardableResult
+  public func ensureRunning() async throws -> String { try await start() }
+
+  /// Stops the server and waits for its end: open transactions are rolled back, what was committed is kept. Goes through even in
+  /// a cancelled task. A server that doesn't end within half a minute is made to, and recovers at its next start.
+  public func stop() async {
+    await Task {
+      do {
+        try await turn.acquire()
+        defer { turn.release() }
+        if let place, let process { try await end(process, in: place) }
+        // Refused while something is in it, as it should be.
+        if wantedSocketFolder == nil, let socketFolder { rmdir(socketFolder) }
+      } catch {
+        logger.error("the private PostgreSQL couldn't be stopped: \(error)")
+      }
+    }.value
+  }
+
+  /// The URL for another database of this server, known after a start.
+  public func conninfo(database: String) -> String? { configuration?.conninfo(database: database) }
+
+  private var process: PostmasterProcess? { place.flatMap { PostmasterProcess.running(in: $0.cluster) } }
+
+  private func startNow() async throws -> String {
+    let account = try ServerAccount.find()
+    let place = try await ClusterPlace.prepare(dataFolder: dataFolder, account: account, elsewhere: elsewhere)
+    self.place = place
+    let configuration = ClusterConfiguration(
+      socketFolder: try place.prepareSocketFolder(wantedSocketFolder, account: account), clusterName: place.clusterName,
+      account: account, isDurable: isDurable)
+    self.configuration = configuration
+    if let process = PostmasterProcess.running(in: place.cluster) {
+      if try await adopt(process, in: place, configuration) { return configuration.conninfo(database: Self.database) }
+      try await end(process, in: place)
+    }
+    let binaries = try await PostgresBinaries.find(needed: try clusterVersion(place), account: account)
+    if try clusterVersion(place) == nil { try await initialize(place, binaries, account) }
+    for (name, text) in configuration.files where EmbeddedFiles.read("\(place.cluster)/\(name)") != text {
+      try EmbeddedFiles.write(text, to: "\(place.cluster)/\(name)", owner: account.isOther ? account : nil)
+    }
+    try await clearRemains(in: place)
+    try await launch(place, configuration, binaries)
+    try await prepareDatabase(configuration)
+    return configuration.conninfo(database: Self.database)
+  }
+
+  private static let database = ClusterConfiguration.database
+
+  /// The major version that made the cluster, nil if there is none yet.
+  private func clusterVersion(_ place: ClusterPlace) throws(EmbeddedPostgresError) -> Int? {
+    guard EmbeddedFiles.exists(place.cluster) else { return nil }
+    guard let text = EmbeddedFiles.read(place.cluster + "/PG_VERSION"), let version = Int(text.prefix { $0.isNumber })
+    else {
+      throw EmbeddedPostgresError(
+        .folderUnusable,
+        "\(place.cluster) isn't a cluster of PostgreSQL; delete it, and the read models are posted again")
+    }
+    return version
+  }
+
+  /// Makes the cluster beside its place, so that an initdb cut short leaves nothing that looks like one.
+  private func initialize(_ place: ClusterPlace, _ binaries: PostgresBinaries, _ account: ServerAccount) async throws {
+    logger.info("making a private database of PostgreSQL \(binaries.version) in \(place.cluster)")
+    let draft = place.cluster + ".new"
+    if EmbeddedFiles.exists(draft), try await ChildProcess.run(["/bin/rm", "-rf", "--", draft], as: account) != 0 {
+      throw EmbeddedPostgresError(
+        .folderUnusable, "can't remove \(draft), what is left of an earlier initdb; delete it")
+    }
+    let log = try place.openLog()
+    defer { close(log) }
+    let before = place.logSize
+    let status = try await ChildProcess.run(
+      [
+        binaries.initdb, "--pgdata=\(draft)", "--username=\(ClusterConfiguration.role)", "--encoding=UTF8",
+        "--locale=C",
+        "--data-checksums", "--auth-local=peer", "--auth-host=reject", "--no-instructions", "--no-sync",
+      ], as: account, output: log)
+    guard status == 0 else {
+      throw EmbeddedPostgresError(.initializationFailed, "initdb failed: \(place.logTail(from: before))")
+    }
+    // One sync of the file system, which is faster than initdb's own of a thousand files one by one.
+    if isDurable, try await ChildProcess.run(["/bin/sync", "-f", draft], as: account) != 0 {
+      throw EmbeddedPostgresError(.folderUnusable, "can't sync \(draft) to disk")
+    }
+    guard rename(draft, place.cluster) == 0 else { throw EmbeddedFiles.failure("can't name", place.cluster) }
+  }
+
+  /// Takes over a server that runs already, if it runs as this one would have been started and answers.
+  private func adopt(
+    _ process: PostmasterProcess, in place: ClusterPlace, _ configuration: ClusterConfiguration
+  ) async throws -> Bool {
+    let isSame = configuration.files.allSatisfy { EmbeddedFiles.read("\(place.cluster)/\($0.name)") == $0.text }
+    guard isSame else {
+      logger.info("the private PostgreSQL (process \(process.pid)) runs with other settings; starting it anew")
+      return false
+    }
+    do {
+      try await waitUntilReady(process.pid, place, within: .seconds(60))
+      try await prepareDatabase(configuration)
+      return true
+    } catch is CancellationError {
+      throw CancellationError()
+    } catch {
+      logger.warning("the private PostgreSQL (process \(process.pid)) doesn't answer; starting it anew: \(error)")
+      return false
+    }
+  }
+
+  /// Removes what a killed server left: its backends, and a pid file whose number is another process's by now.
+  private func clearRemains(in place: ClusterPlace) async throws {
+    let clock = ContinuousClock()
+    let begin = clock.now
+    while true {
+      let orphans = PostmasterProcess.orphans(clusterName: place.clusterName)
+      if orphans.isEmpty { break }
+      guard clock.now < begin + .seconds(15) else {
+        throw EmbeddedPostgresError(
+          .stopFailed, "processes of a dead server don't end: \(orphans); end them and start again")
+      }
+      // They see by themselves that their server is gone, unless they are busy.
+      if clock.now > begin + .seconds(1) {
+        for orphan in orphans { kill(orphan, clock.now > begin + .seconds(5) ? SIGKILL : SIGQUIT) }
+      }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    let file = place.cluster + "/postmaster.pid"
+    if EmbeddedFiles.exists(file), unlink(file) != 0 { throw EmbeddedFiles.failure("can't remove", file) }
+  }
+
+  private func launch(
+    _ place: ClusterPlace, _ configuration: ClusterConfiguration, _ binaries: PostgresBinaries
+  ) async throws {
+    let log = try place.openLog()
+    defer { close(log) }
+    let pid = try ChildProcess.spawn(
+      [binaries.postgres, "-D", place.cluster] + ClusterConfiguration.privacyArguments, as: configuration.account,
+      output: log)
+    try await waitUntilReady(pid, place, within: .seconds(300))
+    logger.info("the private PostgreSQL \(binaries.version) runs as \(configuration.account.name), process \(pid)")
+  }
+
+  /// Waits until a server says that it accepts connections; recovery after a crash can take a while.
+  private func waitUntilReady(_ pid: pid_t, _ place: ClusterPlace, within limit: Duration) async throws {
+    let before = place.logSize
+    let clock = ContinuousClock()
+    let end = clock.now + limit
+    while true {
+      if let process = PostmasterProcess.recorded(in: place.cluster), process.pid == pid, process.isReady { return }
+      guard PostmasterProcess.isAlive(pid) else {
+        throw EmbeddedPostgresError(.startFailed, "PostgreSQL ended at once: \(place.logTail(from: before))")
+      }
+      guard clock.now < end else {
+        throw EmbeddedPostgresError(
+          .startFailed, "PostgreSQL isn't ready after \(limit): \(place.logTail(from: before))")
+      }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+  }
+
+  /// Makes the database and the group role where they are missing.
+  private func prepareDatabase(_ configuration: ClusterConfiguration) async throws {
+    let connection = try await PostgresConnection.connect(configuration.conninfo(database: "postgres"))
+    do {
+      let database = PostgresIdentifier.quote(Self.database)
+      if try await connection.query("SELECT FROM pg_database WHERE datname = $1", [.text(Self.database)]).rowCount == 0
+      {
+        try await connection.execute("CREATE DATABASE \(database) TEMPLATE template0")
+      }
+      let group = ClusterConfiguration.sqlRoles
+      if try await connection.query("SELECT FROM pg_roles WHERE rolname = $1", [.text(group)]).rowCount == 0 {
+        try await connection.execute("CREATE ROLE \(PostgresIdentifier.quote(group)) NOLOGIN")
+      }
+    } catch {
+      await connection.close()
+      throw error
+    }
+    await connection.close()
+  }
+
+  /// A fast shutdown, or an immediate one where that takes too long.
+  private func end(_ process: PostmasterProcess, in place: ClusterPlace) async throws {
+    for (signal, limit) in [(SIGINT, Duration.seconds(30)), (SIGQUIT, .seconds(10)), (SIGKILL, .seconds(5))] {
+      guard kill(process.pid, signal) == 0 || errno == ESRCH else {
+        throw EmbeddedPostgresError(
+          .stopFailed, "can't stop PostgreSQL, process \(process.pid): \(String(cString: strerror(errno)))")
+      }
+      if try await PostmasterProcess.waitForEnd(process.pid, within: limit) {
+        logger.info("the private PostgreSQL, process \(process.pid), has stopped")
+        return
+      }
+    }
+    throw EmbeddedPostgresError(.stopFailed, "PostgreSQL, process \(process.pid), doesn't end; end it and start again")
+  }
+}

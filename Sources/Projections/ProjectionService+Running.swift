@@ -1,0 +1,122 @@
+import EventLog
+import Logging
+import Postgres
+
+extension ProjectionService {
+  /// How often an idle projector sees that PostgreSQL and its tables are there.
+  private static let checkInterval = Duration.seconds(1)
+
+  /// Connects, takes the database over, and projects until something is in the way.
+  func projectUntilInterrupted() async throws {
+    let connection = try await connect()
+    do {
+      try await project(connection)
+      await connection.close()
+    } catch {
+      await connection.close()
+      throw error
+    }
+  }
+
+  private func connect() async throws -> PostgresConnection {
+    let target = try await location.ready()
+    let connection: PostgresConnection
+    do {
+      connection = try await PostgresConnection.connect(target, applicationName: "daybook projector", logger: logger)
+    } catch let error as PostgresError {
+      try await location.makeDatabase(after: error, url: target)
+      connection = try await PostgresConnection.connect(target, applicationName: "daybook projector", logger: logger)
+    }
+    setURL(target)
+    do {
+      for problem in try await PostgresSettings.checkSettings(connection) { logger.warning("PostgreSQL: \(problem)") }
+    } catch {
+      await connection.close()
+      throw error
+    }
+    return connection
+  }
+
+  private func project(_ connection: PostgresConnection) async throws {
+    let schema = schema
+    let log = log
+    let roles = roles
+    _ = takeReload()
+    let opened = try await connection.withSession { session in
+      try ChunkApplier.prepare(session)
+      let opened = try schema.open(session, head: log.head.position) { position in
+        try log.read { try $0.record(at: position)?.parsedHeader().id }
+      }
+      try session.transaction { try roles.synchronize($0) }
+      return opened
+    }
+    let runner = ProjectionRunner(
+      log: log, vault: vault, schema: schema, connection: connection, generation: .live, opened: opened)
+    try await runner.refreshSkips(through: log.head.position)
+    let progress = await runner.progress
+    board.update { contents in
+      contents.link = .up(epoch: opened.epoch)
+      contents.units = progress
+    }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { [wake] in
+        var head = log.head.position
+        while true {
+          head = try await log.waitForEvents(after: head)
+          wake.signal()
+        }
+      }
+      if !opened.changed.isEmpty { group.addTask { await self.rebuildChanged(opened.changed.sorted()) } }
+      group.addTask { try await self.advance(runner, connection) }
+      defer { group.cancelAll() }
+      // The first that fails ends all; the rebuild alone may end by itself.
+      while try await group.next() != nil {}
+    }
+  }
+
+  private func advance(_ runner: ProjectionRunner, _ connection: PostgresConnection) async throws {
+    while true {
+      try Task.checkCancellation()
+      if takeReload() { try await held { try await runner.reload() } }
+      let head = log.head.position
+      if await runner.hasParked { try await runner.refreshSkips(through: head) }
+      let step: ProjectionRunner.Step
+      do {
+        step = try await held { try await runner.step(through: head) }
+      } catch ProjectorInterruption.moved {
+        try await held { try await runner.reload() }
+        continue
+      }
+      if step.touchesRoles {
+        try await connection.withSession { [roles] session in
+          try session.transaction { try roles.synchronize($0) }
+        }
+      }
+      let progress = await runner.progress
+      board.update { $0.units = progress }
+      guard step.isIdle else { continue }
+      await wake.wait(atMost: Self.checkInterval)
+      if log.head.position == head { try await held { try await runner.check() } }
+    }
+  }
+
+  private func held<R: Sendable>(_ body: @Sendable () async throws -> R) async throws -> R {
+    try await gate.acquire()
+    defer { gate.release() }
+    return try await body()
+  }
+
+  /// Rebuilds read models whose files have changed. A failure is told in their status; the others go on.
+  private func rebuildChanged(_ names: [String]) async {
+    logger.notice("rebuilding read models whose files have changed: \(names.joined(separator: ", "))")
+    do {
+      _ = try await rebuild(names)
+      board.update { $0.rebuildFailure = nil }
+    } catch is CancellationError {
+      return
+    } catch {
+      logger.error("the rebuild of \(names.joined(separator: ", ")) failed: \(error)")
+      board.update { $0.rebuildFailure = "\(error)" }
+    }
+  }
+}

@@ -1,0 +1,287 @@
+import BasicTypes
+import Catalog
+import EventLog
+import Logging
+import NIOConcurrencyHelpers
+import Postgres
+import Vault
+
+/// The read models in PostgreSQL: keeps them with the log, says where they stand, lends connections to read them, and
+/// rebuilds them.
+///
+/// Everything else may be called while ``run()`` runs, from any task. PostgreSQL may go away and come back at any time: the
+/// read models catch up by themselves, and nothing is applied twice.
+public final class ProjectionService: Sendable {
+  let log: EventLog
+  let vault: Vault
+  let schema: ProjectorSchema
+  let location: DatabaseLocation
+  let logger: Logger
+  let board = ProgressBoard()
+  let wake = WakeSignal()
+  /// Taken by the live projector for each step, and by a rebuild for its end.
+  let gate = FairSemaphore(permits: 1)
+  let roles: SqlRoleKeeper
+  private let url = NIOLockedValueBox("")
+  private let isReloadDue = NIOLockedValueBox(false)
+  private let rebuilds = NIOLockedValueBox<Set<String>>([])
+  private let pool: PostgresPool
+
+  /// Reads and checks `projections/`; connects to nothing before ``run()``.
+  /// - Parameters:
+  ///   - folder: The folder of the SQL files.
+  ///   - database: Where the read models are.
+  /// - Throws: ``ProjectionError`` `definition` for a file that contradicts itself or the catalog.
+  public init(
+    log: EventLog, vault: Vault, catalog: Catalog, folder: String, database: DatabaseLocation, logger: Logger
+  ) throws {
+    self.log = log
+    self.vault = vault
+    self.logger = logger
+    location = database
+    let model = ProjectionModel(catalog: catalog, definitions: try ProjectionFolder.load(folder, catalog: catalog))
+    schema = ProjectorSchema(model: model, projectorSQL: try ProjectionFolder.projectorSQL(folder), logger: logger)
+    roles = SqlRoleKeeper(logger: logger)
+    if case .url(let given) = database { url.withLockedValue { $0 = given } }
+    pool = PostgresPool(maximumConnections: 8, waitTimeout: .seconds(10)) { [url, logger] in
+      let target = url.withLockedValue { $0 }
+      guard !target.isEmpty else { throw ProjectionError.unavailable("PostgreSQL is not up yet.") }
+      let connection = try await PostgresConnection.connect(target, applicationName: "daybook queries", logger: logger)
+      do {
+        // What is amiss in the settings was told when the projector connected.
+        _ = try await PostgresSettings.checkSettings(connection)
+        try await connection.execute("SET default_transaction_read_only = on; SET work_mem = '64MB'; SET jit = off")
+      } catch {
+        await connection.close()
+        throw error
+      }
+      return connection
+    }
+  }
+
+  /// The read models, in the order of their names.
+  public var definitions: [ProjectionDefinition] { schema.model.definitions }
+
+  /// A URL of the database that psql and libpq take as it stands; empty before the private PostgreSQL has started once.
+  public var connectionURL: String { url.withLockedValue { $0 } }
+
+  /// Keeps the read models with the log until the task is cancelled or the log closes.
+  public func run() async throws {
+    let clock = ContinuousClock()
+    var delay = Duration.milliseconds(50)
+    while !Task.isCancelled {
+      let begin = clock.now
+      do {
+        try await projectUntilInterrupted()
+      } catch is CancellationError {
+        break
+      } catch let error as EventLogError where error.code == .closed {
+        break
+      } catch ProjectorInterruption.fenced {
+        let message = "Another projector has taken over this database. Stop it, then run projection.retry."
+        logger.error("\(message)")
+        board.update { $0.link = .down(message) }
+        while !takeReload(), !Task.isCancelled { await wake.wait(atMost: .seconds(60)) }
+      } catch let interruption as ProjectorInterruption {
+        logger.notice("the read models in PostgreSQL have to be looked at again: \(interruption)")
+      } catch {
+        logger.warning("the read models stand still: \(error)")
+        board.update { $0.link = .down("PostgreSQL can't be used now: \(Self.sentence(error))") }
+      }
+      // What held for a while starts again at once; what fails at once is given time.
+      delay = clock.now - begin > .seconds(5) ? .milliseconds(50) : min(delay * 2, .seconds(5))
+      await wake.wait(atMost: delay)
+    }
+    board.update { $0.link = .down("The server is stopping.") }
+    await pool.close()
+  }
+
+  /// Waits until the named read models show a position; all of them where none is named.
+  /// - Throws: ``ProjectionError``: `stale` with the position they have when time is up or one of them is parked before it,
+  ///   `unavailable` while PostgreSQL is away, `unknown`; `CancellationError`.
+  public func wait(for position: UInt64, projections names: [String], timeoutMilliseconds: Int) async throws {
+    for name in names where schema.model.definition(name) == nil {
+      throw ProjectionError(.unknown, "There is no read model \(name).")
+    }
+    let wanted = names.isEmpty ? Set(definitions.map(\.name)) : Set(names)
+    try await board.wait(for: position, names: wanted, milliseconds: timeoutMilliseconds)
+  }
+
+  /// Lends a connection for reading, as the tables' owner: row-level security doesn't bind it, so the caller separates tenants.
+  /// - Parameter needsPersonal: Whether the personal columns are read: then it refuses while they are being refilled.
+  /// - Throws: ``ProjectionError`` `unavailable`; what the closure throws.
+  public func withConnection<R: Sendable>(
+    needsPersonal: Bool = false, _ body: @Sendable (PostgresConnection) async throws -> R
+  ) async throws -> R {
+    let contents = board.contents
+    if case .down(let message) = contents.link { throw ProjectionError.unavailable(message) }
+    if needsPersonal, contents.units.values.contains(where: \.checkpoint.isRefilling) {
+      throw ProjectionError.unavailable("The personal columns are being filled again after a crash of PostgreSQL.")
+    }
+    do {
+      return try await pool.withConnection { try await body($0) }
+    } catch let error as PostgresError where Self.meansAway(error) {
+      wake.signal()
+      throw ProjectionError.unavailable("PostgreSQL can't be used now: \(error.message)")
+    }
+  }
+
+  /// Where every read model stands, in the order of their names.
+  public func status() async -> [ProjectionStatus] {
+    let contents = board.contents
+    let head = log.head
+    return definitions.map { definition in
+      let units = definition.units.compactMap { contents.units[$0] }
+      let position = units.map(\.checkpoint.position).min() ?? 0
+      let parked = units.compactMap(\.parked).min { $0.position < $1.position }
+      let lag = head.position - min(position, head.position)
+      var problem = parked.map { ProjectionStatus.Problem(position: $0.position, message: $0.message) }
+      let state: ProjectionStatus.State
+      switch contents.link {
+      case .starting, .down:
+        state = .unavailable
+        if case .down(let message) = contents.link { problem = .init(position: nil, message: message) }
+      case .up where contents.rebuilding.contains(definition.name) || units.isEmpty:
+        state = .rebuilding
+        if units.isEmpty { problem = contents.rebuildFailure.map { .init(position: nil, message: $0) } }
+      case .up:
+        state =
+          parked != nil ? .parked : units.contains(where: \.checkpoint.isRefilling) ? .refilling : lag > 5000 ? .catchingUp : .running
+      }
+      return ProjectionStatus(
+        name: definition.name, position: position, head: head.position, lagEvents: lag,
+        lagSeconds: lag == 0 ? 0 : secondsBehind(position, head), state: state, error: problem)
+    }
+  }
+
+  /// Takes a parked read model up again, at the event that it stopped at; also takes a database back from another projector.
+  /// - Throws: ``ProjectionError`` `unknown`, `unavailable`; `PostgresError`.
+  public func retry(_ name: String) async throws {
+    guard schema.model.definition(name) != nil else {
+      throw ProjectionError(.unknown, "There is no read model \(name).")
+    }
+    if case .up = board.contents.link {
+      try await withOwnConnection { connection in
+        _ = try await connection.query("DELETE FROM projector.parked WHERE generation = 'live' AND projection = $1", [.text(name)])
+      }
+    }
+    requestReload()
+  }
+
+  /// What every table of `daybook` and `personal` holds now, in the order of the read models' names.
+  /// - Throws: ``ProjectionError`` `unavailable`; `PostgresError`.
+  public func digests() async throws -> [TableDigest] {
+    let definitions = definitions
+    return try await withConnection(needsPersonal: true) { connection in
+      try await connection.withSession { session in
+        try session.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") { session in
+          try Digests.read(definitions, .live, session)
+        }
+      }
+    }
+  }
+
+  /// Fills read models anew from the log beside the live ones, compares both at the same position, and puts the new ones in
+  /// their place.
+  ///
+  /// Interrupted by a crash, it goes on where it stopped when it is called for the same read models again.
+  /// - Parameters:
+  ///   - names: Which; nil for all.
+  ///   - check: Only compare, and leave the live ones as they are.
+  /// - Throws: ``ProjectionError`` `unknown`, `busy`, `unavailable`, or `dependents` where objects that Daybook didn't make
+  ///   stand in the way.
+  public func rebuild(
+    _ names: [String]?, check: Bool = false, progress: @escaping @Sendable (RebuildProgress) -> Void = { _ in }
+  ) async throws -> RebuildReport {
+    let wanted = (names ?? definitions.map(\.name)).sorted()
+    for name in wanted where schema.model.definition(name) == nil {
+      throw ProjectionError(.unknown, "There is no read model \(name).")
+    }
+    let isFree = rebuilds.withLockedValue { running in
+      guard running.isEmpty else { return false }
+      running = Set(wanted)
+      return true
+    }
+    guard isFree else { throw ProjectionError(.busy, "A rebuild is under way already.") }
+    defer { rebuilds.withLockedValue { $0 = [] } }
+    board.update { $0.rebuilding = Set(wanted) }
+    defer { board.update { $0.rebuilding = [] } }
+    let report = try await withOwnConnection { connection in
+      let rebuilder = Rebuilder(
+        log: log, vault: vault, schema: schema, names: wanted, connection: connection, epoch: { try self.currentEpoch() },
+        whileHeld: { body in
+          try await self.gate.acquire()
+          defer { self.gate.release() }
+          return try await body()
+        })
+      return try await rebuilder.run(check: check, progress: progress)
+    }
+    requestReload()
+    return report
+  }
+
+  /// Sets the password of a PostgreSQL role that a `sql_role` resource made. PostgreSQL gets only its SCRAM verifier.
+  /// - Throws: ``ProjectionError`` `role`, `unavailable`; `PostgresError`.
+  public func setPassword(role: String, password: String) async throws {
+    try await withOwnConnection { connection in
+      try await connection.withSession { try SqlRoleKeeper.setPassword(role: role, password: password, $0) }
+    }
+  }
+
+  // MARK: - For the parts of this module
+
+  func requestReload() {
+    isReloadDue.withLockedValue { $0 = true }
+    wake.signal()
+  }
+
+  func takeReload() -> Bool {
+    isReloadDue.withLockedValue { isDue in
+      defer { isDue = false }
+      return isDue
+    }
+  }
+
+  func setURL(_ new: String) { url.withLockedValue { $0 = new } }
+
+  func currentEpoch() throws -> Int64 {
+    guard case .up(let epoch) = board.contents.link else {
+      throw ProjectionError.unavailable("PostgreSQL can't be used now.")
+    }
+    return epoch
+  }
+
+  /// A connection that may write, outside of the pool.
+  func withOwnConnection<R: Sendable>(_ body: @Sendable (PostgresConnection) async throws -> R) async throws -> R {
+    _ = try currentEpoch()
+    let connection = try await PostgresConnection.connect(connectionURL, applicationName: "daybook", logger: logger)
+    do {
+      _ = try await PostgresSettings.checkSettings(connection)
+      let result = try await body(connection)
+      await connection.close()
+      return result
+    } catch {
+      await connection.close()
+      throw error
+    }
+  }
+
+  private func secondsBehind(_ position: UInt64, _ head: LogHead) -> Double {
+    guard let last = head.at else { return 0 }
+    // A record that can't be read is `verify`'s matter; the lag in events is told all the same.
+    let reached = try? log.read { try $0.record(at: max(1, position))?.parsedHeader().at }
+    guard let reached else { return 0 }
+    return Double(max(0, last.microseconds - reached.microseconds)) / 1_000_000
+  }
+
+  /// Whether an error says that PostgreSQL or its tables are away, rather than that a query is wrong.
+  private static func meansAway(_ error: PostgresError) -> Bool {
+    switch error.code {
+    case .connectionFailed, .connectionLost, .poolClosed: true
+    case .query: error.isRetryable || error.sqlState == "42P01" || error.sqlState == "3F000" || error.sqlState == "3D000"
+    case .protocolViolation, .timeout, .cancelled: false
+    }
+  }
+
+  private static func sentence(_ error: any Error) -> String { (error as? PostgresError)?.message ?? "\(error)" }
+}

@@ -1,0 +1,157 @@
+import EventLog
+import Logging
+import Postgres
+import Vault
+
+/// Fills read models anew beside the live ones, compares, and swaps.
+///
+/// Filling goes on where an earlier rebuild of the same read models was interrupted. The live ones move on meanwhile; they are held
+/// only for the last chunk, the comparison and the swap.
+struct Rebuilder: Sendable {
+  let log: EventLog
+  let vault: Vault
+  let schema: ProjectorSchema
+  let names: [String]
+  let connection: PostgresConnection
+  /// The epoch under which the live projector works; a rebuild works under the same.
+  let epoch: @Sendable () throws -> Int64
+  /// Runs a body while the live projector stands still.
+  let whileHeld: @Sendable (@Sendable () async throws -> RebuildReport) async throws -> RebuildReport
+
+  private static let chunkEvents = 10_000
+
+  /// - Throws: ``ProjectionError`` `dependents`; `PostgresError`; `CancellationError`, and then it can be taken up again.
+  func run(check: Bool, progress: @escaping @Sendable (RebuildProgress) -> Void) async throws -> RebuildReport {
+    try await connection.withSession { try ChunkApplier.prepare($0) }
+    let tables = RebuildSchema(schema: schema, names: names)
+    while true {
+      do {
+        let runner = try await open(tables)
+        try await fill(runner, progress)
+        progress(RebuildProgress(phase: .indexing, position: log.head.position, target: log.head.position))
+        try await runner.indexWhatArrived(0)
+        return try await whileHeld { try await finish(runner, tables, check: check, progress) }
+      } catch ProjectorInterruption.fenced {
+        // The live projector has connected anew, under another epoch. What is filled stays.
+        _ = try epoch()
+        continue
+      } catch ProjectorInterruption.personalLost {
+        continue
+      } catch ProjectorInterruption.schemaLost {
+        continue
+      }
+    }
+  }
+
+  private func open(_ tables: RebuildSchema) async throws -> ProjectionRunner {
+    let epoch = try epoch()
+    let schema = schema
+    let opened = try await connection.withSession { session in
+      try tables.prepare(session, epoch: epoch)
+      return try schema.state(.next, session)
+    }
+    guard opened.epoch == epoch else {
+      throw ProjectionError.unavailable("The projector is connecting anew; try again.")
+    }
+    let runner = ProjectionRunner(
+      log: log, vault: vault, schema: schema, connection: connection, generation: .next, opened: opened,
+      chunkEvents: Self.chunkEvents)
+    try await runner.refreshSkips(through: log.head.position)
+    return runner
+  }
+
+  private func fill(_ runner: ProjectionRunner, _ progress: @Sendable (RebuildProgress) -> Void) async throws {
+    while true {
+      try Task.checkCancellation()
+      let target = log.head.position
+      let step = try await runner.step(through: target)
+      let position = await runner.progress.values.filter { $0.parked == nil }.map(\.checkpoint.position).min() ?? target
+      progress(RebuildProgress(phase: .filling, position: position, target: target))
+      if step.isIdle { return }
+    }
+  }
+
+  /// Brings the new tables to exactly where the live ones stand, compares and swaps.
+  private func finish(
+    _ runner: ProjectionRunner, _ tables: RebuildSchema, check: Bool, _ progress: @Sendable (RebuildProgress) -> Void
+  ) async throws -> RebuildReport {
+    let schema = schema
+    let live = try await connection.withSession { try schema.state(.live, $0) }
+    let target = log.head.position
+    // Live tables that have not come as far are still to be compared at the same position, so the new ones wait for nobody else.
+    let compared = live.checkpoints.filter { live.parked[$0.key] == nil && !live.changed.contains($0.key.projection) }
+    let liveEnd = compared.values.map(\.position).max() ?? target
+    var isIdle = false
+    while !isIdle { isIdle = try await runner.step(through: max(liveEnd, await runner.lowest)).isIdle }
+    let filled = await runner.progress
+    let position = filled.values.map(\.checkpoint.position).max() ?? 0
+    progress(RebuildProgress(phase: .comparing, position: position, target: target))
+    let names = names
+    let expected = try epoch()
+    let report = try await connection.withSession { session in
+      try session.transaction { session in
+        let fence = try session.query(
+          "SELECT e.epoch, (SELECT epoch FROM personal_next.marker) FROM projector.epoch AS e FOR UPDATE OF e")
+        guard fence[0, 0] == String(expected) else { throw ProjectorInterruption.fenced }
+        guard fence[0, 1] != nil else { throw ProjectorInterruption.personalLost }
+        let definitions = schema.model.definitions.filter { names.contains($0.name) }
+        let (tables, notes) = try compare(definitions, live, filled, session)
+        return RebuildReport(tables: tables, position: position, isSwapped: false, notes: notes)
+      }
+    }
+    progress(RebuildProgress(phase: .swapping, position: position, target: target))
+    try await connection.withSession { session in
+      try session.transaction { session in
+        if check { return try tables.discard(session) }
+        let fence = try session.query("SELECT epoch FROM projector.epoch FOR UPDATE")
+        guard fence[0, 0] == String(expected) else { throw ProjectorInterruption.fenced }
+        try tables.swap(session)
+      }
+    }
+    return RebuildReport(tables: report.tables, position: position, isSwapped: !check, notes: report.notes)
+  }
+
+  private func compare(
+    _ definitions: [ProjectionDefinition], _ live: ProjectorSchema.Opened, _ filled: [UnitID: UnitProgress],
+    _ session: PostgresSession
+  ) throws -> ([RebuildReport.Table], [String]) {
+    var result: [RebuildReport.Table] = []
+    var notes: [String] = []
+    for definition in definitions {
+      let after = try Digests.read([definition], .next, session)
+      var before: [TableDigest?] = Array(repeating: nil, count: after.count)
+      if live.changed.contains(definition.name) {
+        notes.append("\(definition.name): not compared, since its file has changed")
+      } else if let reason = try difference(definition, live, filled, session) {
+        notes.append("\(definition.name): not compared, \(reason)")
+      } else {
+        before = try Digests.read([definition], .live, session)
+      }
+      for (old, new) in zip(before, after) {
+        result.append(RebuildReport.Table(name: new.table, before: old, after: new))
+      }
+      for unit in definition.units {
+        guard let parked = filled[unit]?.parked else { continue }
+        notes.append("\(definition.name): parked at position \(parked.position): \(parked.message)")
+      }
+    }
+    return (result, notes)
+  }
+
+  /// Why the live tables of a read model can't be compared with the new ones; nil where they can.
+  private func difference(
+    _ definition: ProjectionDefinition, _ live: ProjectorSchema.Opened, _ filled: [UnitID: UnitProgress],
+    _ session: PostgresSession
+  ) throws -> String? {
+    for unit in definition.units {
+      guard let old = live.checkpoints[unit], try schema.exists(.live, unit, session) else {
+        return "since there is no live table"
+      }
+      if old.isRefilling { return "since the live table is being refilled" }
+      guard let new = filled[unit], new.checkpoint.position == old.position else {
+        return "since the live table is at position \(old.position)"
+      }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,121 @@
+import BasicTypes
+import Postgres
+
+/// What stops a projector besides PostgreSQL's own errors; each has its own remedy.
+enum ProjectorInterruption: Error, Sendable, Equatable {
+  /// Another projector has raised the epoch.
+  case fenced
+  /// A checkpoint isn't where it was, though the epoch is ours: a rebuild of this process has moved it.
+  case moved
+  /// A table is gone: the schema has to be looked at again.
+  case schemaLost
+  /// The personal tables were emptied by a crash of PostgreSQL.
+  case personalLost
+}
+
+/// Puts a prepared chunk into PostgreSQL in one transaction: rows and checkpoints together, or neither.
+struct ChunkApplier: Sendable {
+  let generation: Generation
+  let epoch: Int64
+  private let plans: [UnitID: UnitPlan]
+
+  init(model: ProjectionModel, generation: Generation, epoch: Int64) {
+    self.generation = generation
+    self.epoch = epoch
+    var plans: [UnitID: UnitPlan] = [:]
+    for definition in model.definitions {
+      for unit in definition.units { plans[unit] = UnitPlan(unit, of: definition, generation) }
+    }
+    self.plans = plans
+  }
+
+  /// What a connection needs before chunks can be applied on it.
+  static func prepare(_ session: PostgresSession) throws {
+    try session.execute(
+      """
+      SET synchronous_commit = off;
+      SET work_mem = '64MB';
+      SET enable_hashjoin = off;
+      SET enable_mergejoin = off;
+      SET jit = off;
+      SET client_min_messages = warning;
+      SET search_path = pg_temp, pg_catalog;
+      CREATE TEMP TABLE IF NOT EXISTS staged_events (
+        position bigint, event_id uuid, at timestamptz, actor text, user_id uuid, organization_id uuid, action text,
+        event text, resource_type text, resource_id uuid, version bigint, changes jsonb, data jsonb, fields jsonb,
+        correlation text, causation uuid, version_number integer, snapshot_changes jsonb, snapshot_removed text[]
+      ) ON COMMIT DELETE ROWS;
+      CREATE TEMP TABLE IF NOT EXISTS staged_changes (resource_type text, id uuid, changes jsonb) ON COMMIT DELETE ROWS;
+      """)
+  }
+
+  /// Applies the chunk; returns the units that couldn't take it, which stay where they are while the others move on.
+  /// - Throws: ``ProjectorInterruption``; `PostgresError` where the whole transaction failed.
+  func apply(_ chunk: PreparedChunk, on session: PostgresSession) throws -> [UnitID: PreparedChunk.Failure] {
+    do {
+      return try session.transaction { session in try applyInside(chunk, session) }
+    } catch let error as PostgresError where error.sqlState == "42P01" || error.sqlState == "3F000" {
+      throw ProjectorInterruption.schemaLost
+    }
+  }
+
+  private func applyInside(
+    _ chunk: PreparedChunk, _ session: PostgresSession
+  ) throws -> [UnitID: PreparedChunk.Failure] {
+    try checkFence(session)
+    var failures = chunk.failures
+    let units = chunk.request.units.filter { failures[$0] == nil }
+    if !chunk.events.isEmpty {
+      try session.copyIn("COPY pg_temp.staged_events FROM STDIN WITH (FORMAT binary)", chunk.events)
+    }
+    if !chunk.changes.isEmpty {
+      try session.copyIn("COPY pg_temp.staged_changes FROM STDIN WITH (FORMAT binary)", chunk.changes)
+    }
+    for unit in units.sorted() where chunk.busy.contains(unit) {
+      guard let plan = plans[unit] else { continue }
+      do {
+        try session.savepoint { session in
+          for statement in plan.fill { try session.execute(statement) }
+          for piece in chunk.opened[unit] ?? [] {
+            for statement in plan.fillOpened { try session.query(statement, [.bytes(piece)]) }
+          }
+        }
+      } catch let error as PostgresError {
+        failures[unit] = try ChunkApplier.failure(error)
+      }
+    }
+    let moved = units.filter { failures[$0] == nil }
+    guard !moved.isEmpty else { return failures }
+    let result = try session.query(
+      """
+      UPDATE projector.checkpoints SET position = $1, event_id = $2::uuid, updated_at = now()
+      WHERE generation = $3 AND position = $4 AND projection || '/' || part = ANY ($5::text[])
+      """,
+      [
+        .integer(Int(chunk.last)), .optional(chunk.lastEventID?.text), .text(generation.rawValue),
+        .integer(Int(chunk.request.after)), .array(moved.map { "\($0.projection)/\($0.part.rawValue)" }),
+      ])
+    guard result.affectedRows == moved.count else { throw ProjectorInterruption.moved }
+    return failures
+  }
+
+  /// Locks the epoch for this transaction, so that nobody can raise it before the end, and sees that it is ours still.
+  func checkFence(_ session: PostgresSession) throws {
+    let result = try session.query(
+      """
+      SELECT e.epoch, (SELECT m.epoch FROM \(generation.personal).marker AS m LIMIT 1)
+      FROM projector.epoch AS e FOR SHARE OF e
+      """)
+    guard result.rowCount == 1, result[0, 0].flatMap({ Int64($0) }) == epoch else { throw ProjectorInterruption.fenced }
+    guard result[0, 1] != nil else { throw ProjectorInterruption.personalLost }
+  }
+
+  /// What a unit's failure is, where it is the unit's own; an error that would stop any transaction is thrown on.
+  static func failure(_ error: PostgresError) throws -> PreparedChunk.Failure {
+    if error.code == .protocolViolation { return PreparedChunk.Failure(message: error.message) }
+    guard error.code == .query, !error.isRetryable, let state = error.sqlState,
+      !["53", "57", "58", "08", "40", "55"].contains(String(state.prefix(2))), state != "42P01", state != "3F000"
+    else { throw error }
+    return PreparedChunk.Failure(sqlState: state, message: error.message)
+  }
+}

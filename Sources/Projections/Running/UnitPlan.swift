@@ -1,0 +1,61 @@
+import Postgres
+
+/// The statements that fill one part of a read model from a staged chunk.
+struct UnitPlan: Sendable {
+  /// Statements that read the staging tables.
+  let fill: [String]
+  /// Statements that get a piece of opened values as `$1`.
+  let fillOpened: [String]
+
+  /// The plan of a unit in the schemas of that generation.
+  init(_ unit: UnitID, of definition: ProjectionDefinition, _ generation: Generation) {
+    switch (definition.source, unit.part) {
+    case (.state(let type), .rows):
+      fill = [UnitPlan.mergeRows(definition, type: type, generation)]
+      fillOpened = []
+    case (.state, .personal):
+      fill = []
+      fillOpened = [UnitPlan.mergePersonal(definition, generation)]
+    case (.events, let part):
+      func mine(_ statements: [String]) -> [String] {
+        statements.filter { SQLText.touchesPersonal($0) == (part == .personal) }
+          .map { SQLText.renamed($0, for: generation) }
+      }
+      fill = mine(definition.fill)
+      fillOpened = mine(definition.fillOpened)
+    }
+  }
+
+  /// Merges the set fields into each resource's row: a column that is not in the JSON keeps its value.
+  private static func mergeRows(
+    _ definition: ProjectionDefinition, type: String, _ generation: Generation
+  ) -> String {
+    let table = PostgresIdentifier.quote(generation.rows, definition.name)
+    return """
+      INSERT INTO \(table) AS t
+      SELECT merged.* FROM staged_changes AS s
+      LEFT JOIN \(table) AS before ON before.id = s.id
+      CROSS JOIN LATERAL jsonb_populate_record(before, s.changes) AS merged
+      WHERE s.resource_type = \(PostgresLiteral.quote(type))
+      ON CONFLICT (id) DO UPDATE SET \(assignments(definition.columns))
+      """
+  }
+
+  private static func mergePersonal(_ definition: ProjectionDefinition, _ generation: Generation) -> String {
+    let table = PostgresIdentifier.quote(generation.personal, definition.name)
+    return """
+      INSERT INTO \(table) AS t
+      SELECT merged.* FROM jsonb_array_elements($1::jsonb) AS s
+      LEFT JOIN \(table) AS before ON before.id = (s ->> 'id')::uuid
+      CROSS JOIN LATERAL jsonb_populate_record(before, s) AS merged
+      ON CONFLICT (id) DO UPDATE SET \(assignments(definition.personalColumns))
+      """
+  }
+
+  private static func assignments(_ columns: [SQLColumn]) -> String {
+    columns.filter { $0.name != "id" }.map { column in
+      let name = PostgresIdentifier.quote(column.name)
+      return "\(name) = excluded.\(name)"
+    }.joined(separator: ", ")
+  }
+}

@@ -1,0 +1,69 @@
+-- projection: audit_trail
+-- events: *
+-- opens: reason, origin
+-- summary: Who did what, when, to which resource, with every field before and after: one row an event. audit_trail (ETL Builder).
+
+-- section: tables
+CREATE TABLE daybook.audit_trail (
+  id              bigint PRIMARY KEY,
+  event_id        uuid,
+  at              timestamptz,
+  actor           text,
+  user_id         uuid,
+  organization_id uuid,
+  action          text,
+  event           text,
+  resource_type   text,
+  resource_id     uuid,
+  version         bigint,
+  changes         jsonb,
+  correlation     text,
+  causation       uuid
+);
+
+-- Why and from where: unlogged, so that no value ever enters the write-ahead log or a replica.
+CREATE UNLOGGED TABLE personal.audit_trail (
+  id         bigint PRIMARY KEY,
+  reason     text,
+  ip         inet,
+  user_agent text
+);
+
+COMMENT ON TABLE daybook.audit_trail IS 'Who did what, when, to which resource, with every field before and after.';
+COMMENT ON COLUMN daybook.audit_trail.id IS 'The event''s position in the log: 1, 2, 3 … without a gap.';
+COMMENT ON COLUMN daybook.audit_trail.event_id IS 'The event''s own id.';
+COMMENT ON COLUMN daybook.audit_trail.actor IS 'user:<uuid>, api_key:<uuid>, local:<uid> or server.';
+COMMENT ON COLUMN daybook.audit_trail.user_id IS 'The acting user, where a user acted.';
+COMMENT ON COLUMN daybook.audit_trail.action IS 'One of create, read, update, delete, execute.';
+COMMENT ON COLUMN daybook.audit_trail.event IS 'The event''s name, such as pipeline.edited.';
+COMMENT ON COLUMN daybook.audit_trail.version IS 'The version of the resource that the event made.';
+COMMENT ON COLUMN daybook.audit_trail.changes IS
+  'Each field that was set: {"field": {"from": before, "to": after}}. Personal and secret values are sealed tokens.';
+COMMENT ON COLUMN daybook.audit_trail.correlation IS 'What the caller gave to correlate it with.';
+COMMENT ON COLUMN daybook.audit_trail.causation IS 'The id of the event that caused this one.';
+
+-- section: indexes
+CREATE INDEX audit_trail_user_id ON daybook.audit_trail (user_id);
+CREATE INDEX audit_trail_organization_id ON daybook.audit_trail (organization_id, id);
+CREATE INDEX audit_trail_at ON daybook.audit_trail (at DESC);
+CREATE INDEX audit_trail_resource_type_resource_id ON daybook.audit_trail (resource_type, resource_id);
+CREATE INDEX audit_trail_resource_id ON daybook.audit_trail (resource_id, id);
+CREATE INDEX audit_trail_actor ON daybook.audit_trail (actor, id);
+
+-- section: fill
+INSERT INTO daybook.audit_trail (
+  id, event_id, at, actor, user_id, organization_id, action, event, resource_type, resource_id, version, changes,
+  correlation, causation)
+SELECT
+  position, event_id, at, actor, user_id, organization_id, action, event, resource_type, resource_id, version, changes,
+  correlation, causation
+FROM staged_events;
+
+-- section: fill opened
+INSERT INTO personal.audit_trail (id, reason, ip, user_agent)
+SELECT
+  (e ->> 'position')::bigint,
+  e ->> 'reason',
+  (e #>> '{origin,ip}')::inet,
+  e #>> '{origin,user_agent}'
+FROM jsonb_array_elements($1::jsonb) AS e;

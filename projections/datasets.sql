@@ -1,0 +1,46 @@
+-- projection: datasets
+-- from: dataset
+-- summary: A table, file or topic that runs read and write. OpenLineage datasets; unique by organization, namespace
+--   and name.
+
+-- section: tables
+CREATE TABLE daybook.datasets (
+  id              uuid PRIMARY KEY,
+  number          bigint,
+  organization_id uuid,
+  namespace       text,
+  name            text,
+  description     text,
+  schema_fields   jsonb,
+  column_lineage  jsonb,
+  data_source     jsonb,
+  symlinks        jsonb,
+  owners          jsonb,
+  lifecycle_state varchar(50),
+  statistics      jsonb,
+  reported_at     timestamptz,
+  created_by      uuid,
+  created_at      timestamptz,
+  updated_at      timestamptz,
+  version         bigint,
+  deleted_at      timestamptz
+);
+
+COMMENT ON TABLE daybook.datasets IS
+  'A table, file or topic that runs read and write. OpenLineage datasets; unique by organization, namespace and '
+  'name.';
+COMMENT ON COLUMN daybook.datasets.number IS '1, 2, 3 … of its type, in the order of creation.';
+COMMENT ON COLUMN daybook.datasets.schema_fields IS
+  'The columns, as the schema facet lists them: name, type, description, nested fields.';
+COMMENT ON COLUMN daybook.datasets.column_lineage IS 'The columnLineage facet of the last report that had one.';
+COMMENT ON COLUMN daybook.datasets.data_source IS 'The dataSource facet; name and uri.';
+COMMENT ON COLUMN daybook.datasets.reported_at IS 'The event time of the report that decided these fields.';
+COMMENT ON COLUMN daybook.datasets.created_by IS 'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.datasets.updated_at IS 'When its last event was recorded.';
+COMMENT ON COLUMN daybook.datasets.version IS 'How many events it has had.';
+COMMENT ON COLUMN daybook.datasets.deleted_at IS 'When it was deleted; the row stays.';
+
+-- section: indexes
+CREATE INDEX datasets_organization_id ON daybook.datasets (organization_id);
+CREATE INDEX datasets_namespace ON daybook.datasets USING hash (namespace);
+CREATE INDEX datasets_name ON daybook.datasets USING hash (name);

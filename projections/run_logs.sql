@@ -1,0 +1,61 @@
+-- projection: run_logs
+-- events: run.logged, task_run.logged
+-- opens: data
+-- needs: run_id
+-- summary: The log lines of runs and of their tasks, one row a line. execution_logs (ETL Builder).
+
+-- section: tables
+CREATE TABLE daybook.run_logs (
+  id              bigint PRIMARY KEY,
+  organization_id uuid,
+  run_id          uuid,
+  task_run_id     uuid,
+  at              timestamptz,
+  level           text,
+  node_id         varchar(100)
+);
+
+-- What a line says may name anyone: unlogged, so that no value ever enters the write-ahead log or a replica.
+CREATE UNLOGGED TABLE personal.run_logs (
+  id       bigint PRIMARY KEY,
+  message  text,
+  metadata jsonb
+);
+
+COMMENT ON TABLE daybook.run_logs IS 'The log lines of runs and of their tasks, one row a line.';
+COMMENT ON COLUMN daybook.run_logs.id IS 'The position of the event × 2^20 + the line''s place in it, from 0.';
+COMMENT ON COLUMN daybook.run_logs.task_run_id IS 'The task that logged it, where it was a task.';
+COMMENT ON COLUMN daybook.run_logs.at IS 'The line''s own time, or the event''s where the line has none.';
+COMMENT ON COLUMN daybook.run_logs.level IS 'One of DEBUG, INFO, WARNING, ERROR, CRITICAL.';
+
+-- section: indexes
+CREATE INDEX run_logs_run_id_at ON daybook.run_logs (run_id, at DESC);
+CREATE INDEX run_logs_task_run_id ON daybook.run_logs (task_run_id);
+CREATE INDEX run_logs_at ON daybook.run_logs (at DESC);
+CREATE INDEX run_logs_level ON daybook.run_logs (level);
+CREATE INDEX run_logs_organization_id ON daybook.run_logs (organization_id);
+
+-- section: fill opened
+INSERT INTO daybook.run_logs (id, organization_id, run_id, task_run_id, at, level, node_id)
+SELECT
+  ((e ->> 'position')::bigint << 20) + line.place - 1,
+  (e ->> 'organization_id')::uuid,
+  (CASE e ->> 'resource_type' WHEN 'run' THEN e ->> 'resource_id' ELSE e #>> '{fields,run_id}' END)::uuid,
+  (CASE e ->> 'resource_type' WHEN 'task_run' THEN e ->> 'resource_id' END)::uuid,
+  coalesce(line.value ->> 'at', e #>> '{data,at}', e ->> 'at')::timestamptz,
+  coalesce(line.value ->> 'level', 'INFO'),
+  line.value ->> 'node_id'
+FROM jsonb_array_elements($1::jsonb) AS e
+CROSS JOIN LATERAL jsonb_array_elements(
+  CASE jsonb_typeof(e #> '{data,lines}') WHEN 'array' THEN e #> '{data,lines}' ELSE '[]' END
+) WITH ORDINALITY AS line (value, place);
+
+INSERT INTO personal.run_logs (id, message, metadata)
+SELECT
+  ((e ->> 'position')::bigint << 20) + line.place - 1,
+  line.value ->> 'message',
+  nullif(line.value -> 'metadata', 'null')
+FROM jsonb_array_elements($1::jsonb) AS e
+CROSS JOIN LATERAL jsonb_array_elements(
+  CASE jsonb_typeof(e #> '{data,lines}') WHEN 'array' THEN e #> '{data,lines}' ELSE '[]' END
+) WITH ORDINALITY AS line (value, place);

@@ -1,0 +1,98 @@
+-- What the projector keeps about itself, and the functions that row-level security asks. Runs at every connect: each
+-- statement may find its object there already.
+
+CREATE SCHEMA IF NOT EXISTS projector;
+
+-- One row. Whoever raises the epoch is the projector; who finds another one than its own stops.
+CREATE TABLE IF NOT EXISTS projector.epoch (
+  only_row      boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+  epoch         bigint NOT NULL,
+  skips_scanned bigint NOT NULL DEFAULT 0
+);
+INSERT INTO projector.epoch (epoch) VALUES (0) ON CONFLICT DO NOTHING;
+
+-- How far each read model has come: `live` is what is read, `next` what a rebuild fills beside it. The personal tables of a
+-- read model are a part of their own, since a crash of PostgreSQL empties them.
+CREATE TABLE IF NOT EXISTS projector.checkpoints (
+  generation   text NOT NULL,
+  projection   text NOT NULL,
+  part         text NOT NULL,
+  position     bigint NOT NULL,
+  event_id     uuid,
+  fingerprint  text NOT NULL,
+  is_indexed   boolean NOT NULL,
+  refilling_to bigint NOT NULL DEFAULT 0,
+  updated_at   timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (generation, projection, part)
+) WITH (fillfactor = 50);
+COMMENT ON COLUMN projector.checkpoints.event_id IS 'The event at that position: another one there means another log.';
+COMMENT ON COLUMN projector.checkpoints.fingerprint IS 'SHA-256 of the SQL file that made the table.';
+COMMENT ON COLUMN projector.checkpoints.refilling_to IS 'Until it is there, a part that was emptied is not to be read.';
+
+-- Which event each stopped read model could not apply, and what PostgreSQL said about it, without values.
+CREATE TABLE IF NOT EXISTS projector.parked (
+  generation text NOT NULL,
+  projection text NOT NULL,
+  part       text NOT NULL,
+  position   bigint NOT NULL,
+  sqlstate   text,
+  message    text NOT NULL,
+  at         timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (generation, projection, part)
+);
+
+-- What operators decided to pass over: a copy of what the log's projection.skipped events say.
+CREATE TABLE IF NOT EXISTS projector.skipped (
+  projection text NOT NULL,
+  position   bigint NOT NULL,
+  PRIMARY KEY (projection, position)
+);
+
+-- The PostgreSQL roles that may read one organization's rows.
+CREATE TABLE IF NOT EXISTS projector.sql_roles (
+  role_name       text PRIMARY KEY,
+  organization_id uuid NOT NULL,
+  personal        boolean NOT NULL
+);
+
+-- Who is asking: the role that SET ROLE chose, else the one that signed in. Inside a SECURITY DEFINER function current_user
+-- would be the function's owner.
+CREATE OR REPLACE FUNCTION projector.asking_role() RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN CASE current_setting('role') WHEN 'none' THEN session_user::text ELSE current_setting('role') END;
+
+-- The organizations whose rows the asking role may read. The setting app.current_user_id narrows them to those where that
+-- user is a member; it never widens them.
+CREATE OR REPLACE FUNCTION projector.current_organizations() RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  narrowed text := nullif(current_setting('app.current_user_id', true), '');
+BEGIN
+  IF narrowed IS NULL THEN
+    RETURN QUERY SELECT r.organization_id FROM projector.sql_roles AS r WHERE r.role_name = projector.asking_role();
+  ELSE
+    RETURN QUERY
+      SELECT r.organization_id FROM projector.sql_roles AS r
+      WHERE r.role_name = projector.asking_role()
+        AND EXISTS (
+          SELECT FROM daybook.memberships AS m
+          WHERE m.organization_id = r.organization_id AND m.user_id::text = lower(narrowed) AND m.deleted_at IS NULL);
+  END IF;
+END $$;
+
+-- The users that the asking role may see: the members of its organizations.
+CREATE OR REPLACE FUNCTION projector.visible_users() RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY
+    SELECT m.user_id FROM daybook.memberships AS m
+    WHERE m.deleted_at IS NULL AND m.organization_id IN (SELECT projector.current_organizations());
+END $$;
+
+-- Whether the asking role has a recorded grant to read personal columns.
+CREATE OR REPLACE FUNCTION projector.may_read_personal() RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM projector.sql_roles AS r WHERE r.role_name = projector.asking_role() AND r.personal);
+END $$;

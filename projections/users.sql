@@ -1,0 +1,56 @@
+-- projection: users
+-- from: user
+-- summary: A person. users of all five platforms, auth_user of Django ETL; full_name (ETL Builder, Data Aggregator),
+--   display_name (MecaPy; `name` in ETLab), email_verified (`is_verified` in Data Aggregator), last_login_at
+--   (`last_login` in MecaPy and Django).
+
+-- section: tables
+CREATE TABLE daybook.users (
+  id             uuid PRIMARY KEY,
+  number         bigint,
+  role           text,
+  is_active      boolean,
+  email_verified boolean,
+  is_staff       boolean,
+  is_superuser   boolean,
+  preferences    jsonb,
+  last_login_at  timestamptz,
+  created_by     uuid,
+  created_at     timestamptz,
+  updated_at     timestamptz,
+  version        bigint,
+  deleted_at     timestamptz
+);
+
+-- Personal columns: unlogged, so that no value ever enters the write-ahead log or a replica.
+CREATE UNLOGGED TABLE personal.users (
+  id            uuid PRIMARY KEY,
+  email         varchar(255),
+  username      varchar(100),
+  full_name     varchar(255),
+  first_name    varchar(150),
+  last_name     varchar(150),
+  display_name  varchar(255),
+  avatar_url    varchar(500),
+  keycloak_id   varchar(255),
+  last_login_ip inet
+);
+
+COMMENT ON TABLE daybook.users IS
+  'A person. users of all five platforms, auth_user of Django ETL; full_name (ETL Builder, Data Aggregator), '
+  'display_name (MecaPy; `name` in ETLab), email_verified (`is_verified` in Data Aggregator), last_login_at '
+  '(`last_login` in MecaPy and Django).';
+COMMENT ON COLUMN daybook.users.number IS '1, 2, 3 … of its type, in the order of creation.';
+COMMENT ON COLUMN daybook.users.role IS 'One of admin, developer, viewer, officer, auditor.';
+COMMENT ON COLUMN daybook.users.created_by IS 'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.users.updated_at IS 'When its last event was recorded.';
+COMMENT ON COLUMN daybook.users.version IS 'How many events it has had.';
+COMMENT ON COLUMN daybook.users.deleted_at IS 'When it was deleted; the row stays.';
+
+-- section: indexes
+CREATE INDEX users_role ON daybook.users (role);
+CREATE INDEX users_is_active ON daybook.users (is_active);
+CREATE INDEX users_created_at ON daybook.users (created_at DESC);
+CREATE INDEX users_email ON personal.users (lower(email));
+CREATE INDEX users_username ON personal.users (username);
+CREATE INDEX users_keycloak_id ON personal.users (keycloak_id);
