@@ -87,11 +87,12 @@ let package = Package(
       name: "DaybookBench",
       dependencies: ["DaybookClient", "CanonicalJSON", "Protocol", arguments, nioCore, nioPosix, subprocess],
       swiftSettings: strict),
-    module("DaybookTestKit", ["Projections", "Postgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog", "Domain", "MerkleTree", "Server", "DaybookClient", log, nioLocks]),
+    module("DaybookTestKit", ["Projections", "Postgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog", "Domain", log, nioLocks]),
     tests("CanonicalJSONTests", ["CanonicalJSON"]),
     tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
     tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
     tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON"]),
+    tests("PostgresTests", ["Postgres", "Projections", "DaybookTestKit", log, nioLocks]),
     tests("EventLogTests", ["EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
   ]
 )

@@ -62,7 +62,8 @@ final class PrincipalRegister: Sendable {
       return known
     }
     guard
-      let resolved = try PrincipalRegister.resolve(principal.kind, from: transaction, now: transaction.now, epoch: epoch)
+      let resolved = try PrincipalRegister.resolve(
+        principal.kind, from: transaction, now: transaction.now, epoch: epoch)
     else { throw DaybookError.unauthenticated() }
     state.withLockedValue { state in
       if state.resolved.count >= PrincipalRegister.cacheLimit { state.resolved.removeAll(keepingCapacity: true) }
@@ -123,7 +124,9 @@ final class PrincipalRegister: Sendable {
   }
 
   private static func activeUser(_ id: Identifier, from source: some StateSource) throws -> ResourceState? {
-    guard let user = try source.living(id, type: "user"), user.fields["is_active"]?.boolValue != false else { return nil }
+    guard let user = try source.living(id, type: "user"), user.fields["is_active"]?.boolValue != false else {
+      return nil
+    }
     return user
   }
 

@@ -45,12 +45,13 @@ enum PipelineBehaviours {
     let content = try PipelineVersions.content(of: state, version: wanted, in: decision.transaction)
     var values = JSONObject()
     for name in decision.type.versioned { values[name] = content[name] ?? .null }
-    values = values.filter { ($0.value.isNull ? nil : $0.value) != state.fields[$0.key] }
+    values = values.filter { $0.value.unlessNull != state.fields[$0.key] }
     guard !values.isEmpty else {
       throw DaybookError.conflict(
         reason: "state",
         wanted == present
-          ? "Version \(wanted) is the present one." : "The present version \(present) has the content of version \(wanted) already.",
+          ? "Version \(wanted) is the present one."
+          : "The present version \(present) has the content of version \(wanted) already.",
         ["from": .integer(present), "allowed": []])
     }
     try checkRequired(values, decision.type)
@@ -84,7 +85,7 @@ enum PipelineBehaviours {
   /// The values of an edit, with the next version number where they change versioned content.
   static func withVersion(_ values: JSONObject, of state: ResourceState, _ type: TypeModel) -> JSONObject {
     let changesContent = values.contains { name, value in
-      type.versioned.contains(name) && (value.isNull ? nil : value) != state.fields[name]
+      type.versioned.contains(name) && value.unlessNull != state.fields[name]
     }
     guard changesContent else { return values }
     var numbered = values
@@ -139,7 +140,7 @@ enum PipelineVersions {
       let lower = max(1, upper - 63)
       for record in try transaction.history(of: state.id, versions: lower...upper).reversed() {
         let body = try record.parsedBody()
-        for (name, value) in body.was { fields[name] = value.isNull ? nil : value }
+        for (name, value) in body.was { fields[name] = value.unlessNull }
         if let number = fields["version_number"]?.integerValue, number <= wanted { return fields }
       }
       upper = lower - 1

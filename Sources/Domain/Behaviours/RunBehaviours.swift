@@ -34,7 +34,8 @@ enum RunBehaviours {
   /// `run.finish`, `task_run.finish`: how it ended, then or now. Among several ends the latest decides; what came with an end that loses is not taken.
   static let finish = Behaviour(decide: { decision in
     let state = try decision.target()
-    guard let text = decision.parameters["status"]?.stringValue, let report = RunStateMerge.Report(rawValue: text) else {
+    guard let text = decision.parameters["status"]?.stringValue, let report = RunStateMerge.Report(rawValue: text)
+    else {
       throw DaybookError.invalidParam("/status", "is required")
     }
     let given = time(decision)
@@ -170,7 +171,8 @@ enum TaskRunBehaviours {
     let content = try PipelineVersions.content(of: pipeline, version: version, in: decision.transaction)
     let steps = content["steps"]?.arrayValue ?? []
     guard steps.contains(where: { $0["id"]?.stringValue == step }) else {
-      throw DaybookError.invalidParam("/step_id", "is no step of the pipeline's version \(version), which this run runs")
+      throw DaybookError.invalidParam(
+        "/step_id", "is no step of the pipeline's version \(version), which this run runs")
     }
   }
 }

@@ -41,7 +41,8 @@ enum Schedule {
       case "timezone":
         if value.stringValue == nil { refuse(name, "must be a string") }
       default:
-        refuse(JSONPointer.escape(name), "is not a member of a schedule: interval, start_date, end_date, catchup, timezone")
+        refuse(
+          JSONPointer.escape(name), "is not a member of a schedule: interval, start_date, end_date, catchup, timezone")
       }
     }
     if object["interval"]?.isNull ?? true { refuse("interval", "is required") }

@@ -9,15 +9,15 @@ enum UserBehaviours {
   /// `user.create`: with a password's hash, and a first membership where an organization is named.
   static let create = Behaviour(
     check: { context in
-      if context.parameters.contains("membership_role"), !context.parameters.contains("organization_id") {
-        context.refuse("/organization_id", "is required with membership_role")
-      }
-      checkPassword(&context)
       if !context.principal.isAdministrator, !context.parameters.contains("organization_id"),
         let only = context.principal.onlyOrganization
       {
         context.parameters["organization_id"] = .string(only.text)
       }
+      if context.parameters.contains("membership_role"), !context.parameters.contains("organization_id") {
+        context.refuse("/organization_id", "is required with membership_role")
+      }
+      checkPassword(&context)
     },
     hashesPassword: true,
     decide: { decision in
@@ -50,7 +50,7 @@ enum UserBehaviours {
           type: membership, event: "membership.created", organization: organization,
           values: [
             "user_id": .string(created.resource.text), "role": .string(role), "joined_at": .string(decision.now.text),
-          ], causation: created.id))
+          ], causation: created.id, checksReferences: false))
     })
 
   /// `user.edit`: one's own profile, or that of somebody in an organization that one administers.

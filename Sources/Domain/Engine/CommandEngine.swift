@@ -63,7 +63,8 @@ public final class CommandEngine: Sendable {
       return try prepareBatch(params, principal: principal, origin: origin)
     }
     guard let command = model.commands[method], !command.command.isInternal || principal.kind == .server else {
-      let nearest = Suggestion.nearest(to: method, in: model.commands.values.lazy.filter { !$0.command.isInternal }.map(\.method))
+      let nearest = Suggestion.nearest(
+        to: method, in: model.commands.values.lazy.filter { !$0.command.isInternal }.map(\.method))
       throw DaybookError.methodNotFound(method, suggestions: nearest.map { [$0] } ?? [])
     }
     var reader = ParameterReader(command: command, principal: principal)
@@ -108,7 +109,8 @@ public final class CommandEngine: Sendable {
     var commands: [JSON] = []
     for (name, value) in params where !reader.take(name, value, problems: &problems) {
       guard name == "commands" else {
-        problems.append(ValueProblem(path: "/\(JSONPointer.escape(name))", problem: "is not a parameter of batch.apply"))
+        problems.append(
+          ValueProblem(path: "/\(JSONPointer.escape(name))", problem: "is not a parameter of batch.apply"))
         continue
       }
       if let array = value.arrayValue {

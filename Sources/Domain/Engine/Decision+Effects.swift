@@ -15,6 +15,8 @@ extension Decision {
     var values: JSONObject
     var data: JSONObject = [:]
     var causation: Identifier?
+    /// False where the references lead to what this command has just made.
+    var checksReferences = true
   }
 
   /// Makes a resource: checks references and uniqueness, gives it its number, seals what must be, links it.
@@ -31,7 +33,7 @@ extension Decision {
     if let lifecycle = type.lifecycle, !values.contains(lifecycle.field) {
       values[lifecycle.field] = .string(lifecycle.initial)
     }
-    try checkReferences(values, of: type, organization: organization)
+    if creation.checksReferences { try checkReferences(values, of: type, organization: organization) }
     var draft = try draft(
       creation.event, type: type, resource: id, organization: organization, causation: creation.causation)
     let place = Sealer.Place(event: draft.id, resource: id, organization: organization)

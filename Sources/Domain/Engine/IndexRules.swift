@@ -70,7 +70,8 @@ public struct IndexRules: Sendable {
         case .value(let value): values.append(value)
         case .erased: return nil
         case .locked:
-          throw DaybookError.unavailable(component: "vault", "A key that the log's index needs is missing from the vault.")
+          throw DaybookError.unavailable(
+            component: "vault", "A key that the log's index needs is missing from the vault.")
         }
       default: values.append(stored)
       }

@@ -77,8 +77,6 @@ struct ParameterReader {
   private var organization: Identifier?
   private var fields = JSONObject()
   private var parameters = JSONObject()
-  /// Fields given as null at creation: left empty, default or not.
-  private var leftEmpty: [String] = []
   private var attachment: (any Sendable)?
 
   init(command: CommandModel, principal: Principal) {
@@ -103,7 +101,7 @@ struct ParameterReader {
     }
     complete(given: params)
     if command.takesOrganization, organization == nil, !params.contains("organization_id") { defaultOrganization() }
-    if problems.isEmpty { try checkBehaviour(engine) }
+    checkBehaviour(engine)
     guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
     return PreparedCommand(
       method: command.method, content: .single(command), principal: principal, origin: origin, common: common.common,
@@ -136,7 +134,8 @@ struct ParameterReader {
   }
 
   private mutating func defaultOrganization() {
-    if let behaviour = command.behaviour, let source = behaviour.organizationSource, fields[source]?.stringValue != nil {
+    if let behaviour = command.behaviour, let source = behaviour.organizationSource, fields[source]?.stringValue != nil
+    {
       return
     }
     if principal.keyPermissions != nil || !principal.organizations.isEmpty, let only = principal.onlyOrganization {
@@ -149,8 +148,9 @@ struct ParameterReader {
   private mutating func readOther(_ name: String, _ value: JSON) {
     let path = "/" + JSONPointer.escape(name)
     if let parameter = command.parameter(name) {
+      let before = problems.count
       let checked = FieldCheck.check(value, field: parameter, path: path, problems: &problems)
-      if !checked.isNull { parameters.append(key: name, value: checked) }
+      if !checked.isNull, problems.count == before { parameters.append(key: name, value: checked) }
       return
     }
     guard command.takesFields else {
@@ -181,7 +181,8 @@ struct ParameterReader {
     }
     if value.isNull {
       if isCreation {
-        if field.field.isRequired { refuse(path, "must not be null") } else { leftEmpty.append(field.name) }
+        // Left empty, default or not.
+        if field.field.isRequired { refuse(path, "must not be null") }
       } else if field.field.isRequired {
         refuse(path, "is required and can't be cleared")
       } else {
@@ -191,15 +192,15 @@ struct ParameterReader {
     }
     let before = problems.count
     let checked = FieldCheck.check(value, field: field.field, path: path, problems: &problems)
+    if isCreation, case .secretMembers(let names) = field.keeping {
+      SecretMembers.refuseMasks(in: value, names: names, path: path, problems: &problems)
+    }
     guard problems.count == before else { return }
     if isInitialState, let lifecycle = type.lifecycle, let state = checked.stringValue,
       !lifecycle.initialChoices.contains(state)
     {
       refuse(path, "must be one of \(lifecycle.initialChoices.joined(separator: ", ")) at creation")
       return
-    }
-    if isCreation, case .secretMembers(let names) = field.keeping {
-      SecretMembers.refuseMasks(in: checked, names: names, path: path, problems: &problems)
     }
     fields.append(key: field.name, value: checked)
   }
@@ -214,7 +215,7 @@ struct ParameterReader {
   /// Defaults, and what is missing.
   private mutating func complete(given: JSONObject) {
     for parameter in command.parameters where !parameters.contains(parameter.name) {
-      if let value = parameter.defaultValue {
+      if let value = parameter.defaultValue, given[parameter.name]?.isNull ?? true {
         parameters.append(key: parameter.name, value: value)
       } else if parameter.isRequired, !given.contains(parameter.name) {
         refuse("/" + parameter.name, "is required")
@@ -222,7 +223,7 @@ struct ParameterReader {
     }
     guard isCreation else { return }
     for field in type.fields where !fields.contains(field.name) {
-      if let value = field.field.defaultValue, !leftEmpty.contains(field.name) {
+      if let value = field.field.defaultValue, !given.contains(field.name) {
         fields.append(key: field.name, value: value)
       } else if field.field.isRequired, field.field.isAssignable, !given.contains(field.name) {
         refuse("/" + field.name, "is required")
@@ -230,7 +231,7 @@ struct ParameterReader {
     }
   }
 
-  private mutating func checkBehaviour(_ engine: CommandEngine) throws {
+  private mutating func checkBehaviour(_ engine: CommandEngine) {
     guard let check = command.behaviour?.check else { return }
     var context = CheckContext(
       model: engine.model, principal: principal, isCreation: isCreation, organization: organization, fields: fields,
@@ -238,7 +239,7 @@ struct ParameterReader {
     check(&context)
     fields = context.fields
     parameters = context.parameters
-    problems = context.problems
+    problems += context.problems
     attachment = context.attachment
   }
 }

@@ -31,10 +31,11 @@ struct Sealer: Sendable {
   func stored(
     _ value: JSON, of field: FieldModel, before: JSON?, place: Place, subject: Identifier?
   ) throws -> JSON? {
-    if value.isNull { return before == nil ? nil : .null }
+    if value.isNull { return before.map { _ in .null } }
     switch field.keeping {
     case .plain, .hash:
-      return before == value ? nil : value
+      if before == value { return nil }
+      return value
     case .personal:
       if let before, try open(before, resource: place.resource, field: field.name) == .value(value) { return nil }
       return try vault.seal(
@@ -45,7 +46,8 @@ struct Sealer: Sendable {
     case .secretMembers(let names):
       var members = SecretMembers(sealer: self, names: names, place: place)
       let sealed = try members.seal(value, before: before, path: field.name)
-      return before == sealed ? nil : sealed
+      if before == sealed { return nil }
+      return sealed
     }
   }
 
@@ -147,5 +149,13 @@ struct SecretMembers {
       }
     default: break
     }
+  }
+}
+
+extension JSON {
+  /// The value, or nothing for `null`. (In `isNull ? nil : value` the compiler takes `nil` for the literal `null`.)
+  var unlessNull: JSON? {
+    if isNull { return nil }
+    return self
   }
 }

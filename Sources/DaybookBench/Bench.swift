@@ -1,0 +1,194 @@
+import ArgumentParser
+import CanonicalJSON
+import DaybookClient
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// `daybook-bench`: what this machine gets out of Daybook, beside what it gets out of PostgreSQL on the same disk in the same run.
+@main
+struct Bench: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "daybook-bench",
+    abstract: "Measure Daybook on this machine, beside PostgreSQL on the same disk.",
+    discussion: """
+      Every round measures pgbench and Daybook in turn, since disks and neighbours are moody; a ratio is the median of the rounds' ratios. A figure
+      below its floor is reported; only --strict makes it the exit code 1. Any error that the server answers ends the run.
+
+      EXAMPLES
+        tools/bench
+        tools/bench --only commands --seconds 8 --json bench.json
+        tools/bench --only start --events 1000000
+        tools/bench --scale 0.1
+      """)
+
+  @OptionGroup var options: BenchOptions
+
+  func validate() throws {
+    try options.check()
+  }
+
+  func run() async throws {
+    let report: Report
+    do {
+      report = try await measure()
+    } catch let failure as BenchFailure {
+      Progress.say("failed: \(failure.message)")
+      throw ExitCode(1)
+    } catch let error as ClientError {
+      Progress.say("failed: the server said: \(error)")
+      throw ExitCode(1)
+    }
+    let table = report.table()
+    switch options.json {
+    case nil:
+      Output.write(table, to: STDOUT_FILENO)
+    case "-":
+      Output.write(table, to: STDERR_FILENO)
+      Output.write(report.json.canonicalString + "\n", to: STDOUT_FILENO)
+    case let path?:
+      Output.write(table, to: STDOUT_FILENO)
+      try Output.replace(path, with: report.json.canonicalString + "\n")
+    }
+    if options.strict, !report.isEveryFloorMet { throw ExitCode(1) }
+  }
+
+  private func measure() async throws -> Report {
+    var report = Report(options: options)
+    let ground = try Ground.prepare(parent: options.folder)
+    let outcome: Result<Void, any Error>
+    do {
+      try await measure(on: ground, into: &report)
+      outcome = .success(())
+    } catch {
+      outcome = .failure(error)
+    }
+    report.elapsedSeconds = Progress.elapsed
+    if options.keep {
+      Progress.say("kept: \(ground.folder)")
+    } else {
+      ground.clear()
+    }
+    try outcome.get()
+    return report
+  }
+
+  private func measure(on ground: Ground, into report: inout Report) async throws {
+    report.machine = MachineFacts.read(folder: ground.folder)
+    let parts = options.parts
+    if parts.contains(.fdatasync) {
+      try SyncProbe(folder: ground.folder, seconds: 3 * options.scale).run(into: &report)
+    }
+    if parts.contains(.commands) || parts.contains(.pgbench) {
+      let baseline = try PgBench.start(on: ground)
+      defer { baseline.stop() }
+      report.machine["postgresql"] = .string(baseline.version)
+      if parts.contains(.commands) {
+        try await CommandsPart(ground: ground, options: options, baseline: baseline).run(into: &report)
+      } else {
+        try baseline.measure(options: options, into: &report)
+      }
+    }
+    if !parts.isDisjoint(with: Part.ofLargeLog) {
+      try await LargeLogPart(ground: ground, options: options).run(into: &report)
+    }
+  }
+}
+
+/// What can be measured by itself.
+enum Part: String, CaseIterable, ExpressibleByArgument {
+  case fdatasync, pgbench, commands, projection, rebuild, export, verify, start
+
+  /// Those that need a log with many events.
+  static let ofLargeLog: Set<Part> = [.projection, .rebuild, .export, .verify, .start]
+}
+
+/// Which read-model work goes on in the server that commands are measured on.
+enum ProjectorChoice: String, CaseIterable, ExpressibleByArgument {
+  case on, off, both
+}
+
+/// How the load reaches the server.
+enum Transport: String, CaseIterable, ExpressibleByArgument {
+  case unix, tcp
+}
+
+/// What a run is told.
+struct BenchOptions: ParsableArguments {
+  @Option(
+    name: .long, parsing: .upToNextOption,
+    help: "Parts to measure; all where absent: \(Part.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var only: [Part] = []
+
+  @Option(name: .long, help: "Multiplies all durations and numbers of events.")
+  var scale = 1.0
+
+  @Option(name: .long, help: "Seconds that one load is measured for.")
+  var seconds = 4.0
+
+  @Option(name: .long, help: "How often pgbench and Daybook take turns.")
+  var rounds = 3
+
+  @Option(name: .long, help: "Events in the log that projection, rebuild, export, verify and start are measured with.")
+  var events = 200_000
+
+  @Option(name: .long, help: "Events that one log.read of the export asks for.")
+  var page = 2000
+
+  @Option(name: .long, help: "Measure commands with the projector on, off (PostgreSQL away), or both.")
+  var projector = ProjectorChoice.both
+
+  @Option(name: .long, help: "unix or tcp: how the load reaches the server.")
+  var transport = Transport.unix
+
+  @Flag(name: .long, help: "Give every measured command a command_id, as a client that wants to retry does.")
+  var commandIds = false
+
+  @Option(name: .long, help: "The daybook program (default: beside this one).", completion: .file())
+  var daybook: String?
+
+  @Option(
+    name: .long,
+    help:
+      "Where the run's folder is made (default: .build-bench in $DAYBOOK_HOME or here); its disk is what is measured.",
+    completion: .directory)
+  var folder: String?
+
+  @Option(
+    name: .long, help: "Also write the figures as JSON into this file; - is standard output.", completion: .file())
+  var json: String?
+
+  @Flag(name: .long, help: "Exit with 1 where a figure is below its floor.")
+  var strict = false
+
+  @Flag(name: .long, help: "Keep the run's folder, with the servers' logs.")
+  var keep = false
+
+  /// What is measured.
+  var parts: Set<Part> { only.isEmpty ? Set(Part.allCases) : Set(only) }
+
+  /// Seconds of one load, scaled.
+  var loadSeconds: Double { seconds * scale }
+
+  /// Events of the large log, scaled.
+  var largeLogEvents: Int { max(2000, Int(Double(events) * scale)) }
+
+  /// The daybook program's path.
+  var program: String { daybook ?? ThisProgram.folder + "/daybook" }
+
+  func check() throws {
+    guard scale > 0, scale <= 100 else { throw ValidationError("--scale must be above 0 and at most 100.") }
+    guard seconds >= 0.1 else { throw ValidationError("--seconds must be at least 0.1.") }
+    guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be from 1 to 100.") }
+    guard events >= 2000 else { throw ValidationError("--events must be at least 2000.") }
+    guard (1...10_000).contains(page) else { throw ValidationError("--page must be from 1 to 10000.") }
+    guard !parts.isDisjoint(with: Part.needingServer), access(program, X_OK) != 0 else { return }
+    throw ValidationError(
+      "There is no program \(program): build it (swift build -c release --product daybook) or give --daybook.")
+  }
+}
+
+extension Part {
+  fileprivate static let needingServer: Set<Part> = ofLargeLog.union([.commands])
+}

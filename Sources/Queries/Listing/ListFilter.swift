@@ -1,0 +1,210 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// How a condition compares.
+enum ListOperator: String, CaseIterable, Sendable {
+  case eq, ne, gt, gte, lt, lte, `in`, contains, prefix
+  case isNull = "is_null"
+}
+
+/// One condition of `where`: a column, how it is compared, and the values as the column's type writes them.
+struct ListCondition: Sendable {
+  let column: ListColumn
+  let comparison: ListOperator
+  /// Checked and in canonical form; several only for `in`.
+  let values: [JSON]
+}
+
+/// The conditions of `where`, all of which must hold.
+struct ListFilter: Sendable {
+  let conditions: [ListCondition]
+
+  /// The most values that one `in` takes.
+  static let maximumAlternatives = 1000
+
+  /// Reads `where`; every fault is kept in the parameters under its path.
+  init(_ parameters: inout QueryParameters, columns: ListColumns, type: ResourceType) {
+    guard let value = parameters.value("where") else {
+      conditions = []
+      return
+    }
+    guard let object = value.objectValue else {
+      parameters.refuse("/where", "must be an object of conditions by field")
+      conditions = []
+      return
+    }
+    var conditions: [ListCondition] = []
+    for (name, wanted) in object {
+      let path = "/where/\(JSONPointer.escape(name))"
+      guard let column = columns.column(name) else {
+        parameters.refuse(path, "is not a field of \(type.name); its fields are \(columns.names.joined(separator: ", "))")
+        continue
+      }
+      if column.field.secret == .whole {
+        parameters.refuse(path, "is secret: nothing can be found by it")
+        continue
+      }
+      if let operators = wanted.objectValue, Self.isOperators(operators, for: column) {
+        for (word, operand) in operators {
+          Self.read(word, operand, column, "\(path)/\(word)", &parameters).map { conditions.append($0) }
+        }
+      } else {
+        Self.read(wanted.isNull ? "is_null" : "eq", wanted.isNull ? true : wanted, column, path, &parameters)
+          .map { conditions.append($0) }
+      }
+    }
+    self.conditions = conditions
+  }
+
+  /// A JSON field may be compared with an object as it stands, so there only known operators make an object of operators.
+  private static func isOperators(_ object: JSONObject, for column: ListColumn) -> Bool {
+    guard column.cast == "jsonb" else { return true }
+    return !object.isEmpty && object.keys.allSatisfy { ListOperator(rawValue: $0) != nil }
+  }
+
+  private static func read(
+    _ word: String, _ operand: JSON, _ column: ListColumn, _ path: String, _ parameters: inout QueryParameters
+  ) -> ListCondition? {
+    guard let comparison = ListOperator(rawValue: word) else {
+      let words = ListOperator.allCases.map(\.rawValue).joined(separator: ", ")
+      parameters.refuse(path, "is not an operator; there are \(words)")
+      return nil
+    }
+    switch comparison {
+    case .isNull:
+      guard operand.boolValue != nil else {
+        parameters.refuse(path, "must be true or false")
+        return nil
+      }
+      return ListCondition(column: column, comparison: .isNull, values: [operand])
+    case .in:
+      guard let operands = operand.arrayValue, operands.count <= maximumAlternatives else {
+        parameters.refuse(path, "must be an array of at most \(maximumAlternatives) values")
+        return nil
+      }
+      let values = operands.enumerated().compactMap { index, operand in
+        normalized(operand, column, "\(path)/\(index)", &parameters)
+      }
+      return ListCondition(column: column, comparison: .in, values: values)
+    case .gt, .gte, .lt, .lte:
+      guard column.isOrdered else {
+        parameters.refuse(path, "compares an order, which values of \(column.field.type.rawValue) don't have")
+        return nil
+      }
+    case .prefix:
+      guard column.isText else {
+        parameters.refuse(path, "is for text, and \(column.field.name) is \(column.field.type.rawValue)")
+        return nil
+      }
+      return text(operand, column, .prefix, path, &parameters)
+    case .contains:
+      if column.isText { return text(operand, column, .contains, path, &parameters) }
+      guard column.cast == "jsonb" else {
+        parameters.refuse(path, "is for text, tags and JSON, and \(column.field.name) is \(column.field.type.rawValue)")
+        return nil
+      }
+      guard isStorable(operand, path, &parameters) else { return nil }
+      // A tag alone is an array of it.
+      let wanted = column.field.type == .tags && operand.stringValue != nil ? JSON.array([operand]) : operand
+      return ListCondition(column: column, comparison: .contains, values: [wanted])
+    case .eq, .ne:
+      if operand.isNull { return ListCondition(column: column, comparison: .isNull, values: [.bool(comparison == .eq)]) }
+    }
+    return normalized(operand, column, path, &parameters).map {
+      ListCondition(column: column, comparison: comparison, values: [$0])
+    }
+  }
+
+  private static func text(
+    _ operand: JSON, _ column: ListColumn, _ comparison: ListOperator, _ path: String, _ parameters: inout QueryParameters
+  ) -> ListCondition? {
+    guard let text = operand.stringValue, !text.utf8.contains(0) else {
+      parameters.refuse(path, "must be a string without U+0000")
+      return nil
+    }
+    return ListCondition(column: column, comparison: comparison, values: [.string(column.ignoresCase ? text.lowercased() : text)])
+  }
+
+  /// The operand as the column's type writes it, or nil and a fault.
+  private static func normalized(
+    _ operand: JSON, _ column: ListColumn, _ path: String, _ parameters: inout QueryParameters
+  ) -> JSON? {
+    switch column.field.type {
+    case .string, .text, .slug, .email, .enum:
+      guard let text = operand.stringValue, !text.utf8.contains(0) else {
+        return refused(path, "must be a string without U+0000", &parameters)
+      }
+      guard column.field.type == .enum else { return .string(column.ignoresCase ? text.lowercased() : text) }
+      let word = column.field.synonyms[text] ?? text
+      guard column.field.values.contains(word) else {
+        return refused(path, "must be one of \(column.field.values.joined(separator: ", "))", &parameters)
+      }
+      return .string(word)
+    case .integer, .bigint:
+      guard let integer = operand.integerValue else { return refused(path, "must be a 64-bit integer", &parameters) }
+      return .integer(integer)
+    case .float:
+      guard let number = operand.doubleValue.flatMap({ JSON(finite: $0) }) else {
+        return refused(path, "must be a number", &parameters)
+      }
+      return number
+    case .boolean:
+      guard operand.boolValue != nil else { return refused(path, "must be true or false", &parameters) }
+      return operand
+    case .timestamp:
+      guard let time = operand.stringValue.flatMap({ Timestamp($0) }) else {
+        return refused(path, "must be an RFC 3339 time with a zone", &parameters)
+      }
+      return .string(time.text)
+    case .reference, .uuid:
+      guard let identifier = operand.stringValue.flatMap({ Identifier($0) }) else {
+        return refused(path, "must be a UUID", &parameters)
+      }
+      return .string(identifier.text)
+    case .ip:
+      guard let text = operand.stringValue, isAddress(text) else {
+        return refused(path, "must be an IPv4 or IPv6 address", &parameters)
+      }
+      return .string(text)
+    case .json, .object, .list, .tags:
+      return isStorable(operand, path, &parameters) ? operand : nil
+    }
+  }
+
+  private static func refused(_ path: String, _ problem: String, _ parameters: inout QueryParameters) -> JSON? {
+    parameters.refuse(path, problem)
+    return nil
+  }
+
+  private static func isAddress(_ text: String) -> Bool {
+    guard !text.utf8.contains(0) else { return false }
+    var four = in_addr()
+    var six = in6_addr()
+    return inet_pton(AF_INET, text, &four) == 1 || inet_pton(AF_INET6, text, &six) == 1
+  }
+
+  /// Whether jsonb can hold it: U+0000 and an absurd depth can't be compared with anything stored.
+  private static func isStorable(_ value: JSON, _ path: String, _ parameters: inout QueryParameters) -> Bool {
+    guard holdsNoNull(value, depth: 0) else {
+      parameters.refuse(path, "must not contain U+0000, nor nest deeper than 256")
+      return false
+    }
+    return true
+  }
+
+  private static func holdsNoNull(_ value: JSON, depth: Int) -> Bool {
+    guard depth <= 256 else { return false }
+    switch value {
+    case .string(let text): return !text.utf8.contains(0)
+    case .array(let elements): return elements.allSatisfy { holdsNoNull($0, depth: depth + 1) }
+    case .object(let object):
+      return object.allSatisfy { !$0.key.utf8.contains(0) && holdsNoNull($0.value, depth: depth + 1) }
+    default: return true
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import CanonicalJSON
+import Catalog
+import Postgres
+
+/// What a list is ordered by. Nulls come last in either direction; equal values are in the order of their ids.
+struct ListOrder: Sendable {
+  let column: ListColumn
+  let isDescending: Bool
+
+  /// Reads `order`, such as `name` or `-created_at`; a fault is kept in the parameters.
+  init?(_ parameters: inout QueryParameters, columns: ListColumns, default standard: String) {
+    let text = parameters.string("order") ?? standard
+    isDescending = text.utf8.first == UInt8(ascii: "-")
+    let name = isDescending ? String(text.dropFirst()) : text
+    guard let column = columns.column(name), column.isOrdered, column.field.secret == nil else {
+      let names = columns.all.filter { $0.isOrdered && $0.field.secret == nil }.map(\.field.name)
+      parameters.refuse(
+        "/order", "is not a field that a list can be ordered by; those are \(names.joined(separator: ", "))")
+      return nil
+    }
+    self.column = column
+  }
+
+  /// The text, as a caller would send it.
+  var text: String { (isDescending ? "-" : "") + column.field.name }
+
+  /// The ORDER BY.
+  var clause: String {
+    let direction = isDescending ? "DESC" : "ASC"
+    if column.field.name == "id" { return " ORDER BY t.\"id\" \(direction)" }
+    return " ORDER BY \(column.sql) \(direction) NULLS LAST, t.\"id\" \(direction)"
+  }
+
+  /// The condition that a row comes after the place where a page ended.
+  func after(_ place: ListPlace, in sql: inout SQLBuilder) -> String {
+    let beyond = isDescending ? "<" : ">"
+    let identifier = sql.bind(.uuid(place.identifier), as: "uuid")
+    if column.field.name == "id" { return "t.\"id\" \(beyond) \(identifier)" }
+    guard !place.key.isNull else { return "(\(column.sql) IS NULL AND t.\"id\" \(beyond) \(identifier))" }
+    let key = sql.bind(place.key, as: column.cast)
+    return
+      "(\(column.sql) \(beyond) \(key) OR (\(column.sql) = \(key) AND t.\"id\" \(beyond) \(identifier)) OR \(column.sql) IS NULL)"
+  }
+}
+
+/// Where a page ended: the sort key and the id of its last row.
+struct ListPlace: Sendable {
+  let key: JSON
+  let identifier: String
+
+  init(key: JSON, identifier: String) {
+    self.key = key
+    self.identifier = identifier
+  }
+
+  init?(_ json: JSON) {
+    guard let key = json["key"], let identifier = json["id"]?.stringValue else { return nil }
+    self.init(key: key, identifier: identifier)
+  }
+
+  var json: JSON { ["key": key, "id": .string(identifier)] }
+}

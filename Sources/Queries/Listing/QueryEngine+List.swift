@@ -1,0 +1,133 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import Domain
+import EventLog
+import Postgres
+import Projections
+
+extension QueryEngine {
+  /// `R.list`: the resources that a caller may see, filtered, ordered, page by page, from PostgreSQL.
+  func list(_ parameters: inout QueryParameters, _ access: Access, _ wait: ReadModelWait) async throws -> [UInt8] {
+    let query = try ListQuery(&parameters, type: access.type)
+    let scope = try access.scope()
+    let place = try query.cursor.map { cursor -> ListPlace in
+      guard let place = ListPlace(try cursors.open(cursor, query: query.identity)) else {
+        throw DaybookError.invalidParam("/cursor", "is not a cursor of this query")
+      }
+      return place
+    }
+    // Which users a caller may see, their memberships say.
+    let needed = access.type.name == "user" ? ["users", "memberships"] : [access.type.plural]
+    try await reach(needed, wait)
+    if let asOf = query.asOf { return try await list(query, access, scope, place, asOf: asOf) }
+    let statement = statement(of: query, access, scope, after: place)
+    let result = try await ask(needsPersonal: query.needsPersonal) { connection in
+      try await connection.query(statement.text, statement.parameters)
+    }
+    guard result.rowCount > 0 else { throw ProjectionColumnsMissing(table: query.type.plural) }
+    // The first column is the checkpoint as the same snapshot saw it; a page without rows is one row of it and NULLs.
+    let position = result[0, 0].flatMap { UInt64($0) } ?? 0
+    var items: [JSON] = []
+    var last: ListPlace?
+    let rows = result[0, 1] == nil ? 0 : min(result.rowCount, query.limit)
+    for row in 0..<rows {
+      let state = try state(row: row, of: result, query)
+      items.append(.object(try view.item(state, principal: access.principal)))
+      if row == rows - 1 { last = ListPlace(key: state.sortKey(query.order), identifier: state.id.text) }
+    }
+    let next = result.rowCount > query.limit ? last?.json : nil
+    return try page(items, next: next, position: position, query: query.identity)
+  }
+
+  /// The one statement of a list: the page and the position of the read model in one snapshot.
+  private func statement(
+    of query: ListQuery, _ access: Access, _ scope: Access.Scope, after place: ListPlace?
+  ) -> SQLBuilder {
+    var sql = SQLBuilder()
+    var conditions = SQLConditions()
+    if let condition = access.condition(scope, in: &sql) { conditions.add(condition) }
+    if !query.includesDeleted { conditions.add("t.\"deleted_at\" IS NULL") }
+    for condition in query.filter.conditions { conditions.add(condition.sql(in: &sql)) }
+    if let place { conditions.add(query.order.after(place, in: &sql)) }
+    let selected = query.columns.all.enumerated().map { "\($1.selection) AS c\($0)" }.joined(separator: ", ")
+    let numbered = "row_number() OVER (\(query.order.clause.dropFirst())) AS place"
+    let outer = query.columns.all.indices.map { "page.c\($0)" }.joined(separator: ", ")
+    let name = sql.bind(.text(query.type.plural), as: "text")
+    sql.append(
+      """
+      SELECT \(SQLBuilder.checkpoint(of: name)), \(outer) \
+      FROM (SELECT 1) one LEFT JOIN (SELECT \(selected), \(numbered)\(query.source)\(conditions.clause)\
+      \(query.order.clause) LIMIT \(query.limit + 1)) page ON true ORDER BY page.place
+      """)
+    return sql
+  }
+
+  /// One row as the state that it was made from; what is personal stands in it opened.
+  func state(row: Int, of result: PostgresResult, _ query: ListQuery) throws -> ResourceState {
+    var fields = JSONObject(minimumCapacity: query.columns.all.count)
+    for (index, column) in query.columns.all.enumerated() {
+      guard let text = result[row, index + 1] else { continue }
+      fields[column.field.name] = try column.value(of: text)
+    }
+    guard let identifier = fields.removeValue(forKey: "id")?.stringValue.flatMap({ Identifier($0) }),
+      let version = fields.removeValue(forKey: "version")?.integerValue,
+      let created = fields.removeValue(forKey: "created_at")?.stringValue.flatMap({ Timestamp($0) }),
+      let updated = fields.removeValue(forKey: "updated_at")?.stringValue.flatMap({ Timestamp($0) })
+    else { throw ProjectionColumnsMissing(table: query.type.plural) }
+    return ResourceState(
+      id: identifier, type: query.type.name,
+      organization: fields["organization_id"]?.stringValue.flatMap { Identifier($0) }, version: version,
+      createdAt: created, updatedAt: updated, position: 0, fields: fields)
+  }
+
+  /// Waits until read models have the position that a question needs.
+  /// - Throws: ``DaybookError`` `stale` or `unavailable`.
+  func reach(_ names: [String], _ wait: ReadModelWait) async throws {
+    guard wait.position > 0 else { return }
+    do {
+      try await projections.wait(
+        for: wait.position, projections: names, timeoutMilliseconds: wait.timeoutMilliseconds)
+    } catch let error as ProjectionError {
+      throw Self.refusal(error, wait)
+    }
+  }
+
+  /// Asks PostgreSQL.
+  /// - Throws: ``DaybookError`` `unavailable` where it is away.
+  func ask<R: Sendable>(
+    needsPersonal: Bool, _ body: @escaping @Sendable (PostgresConnection) async throws -> R
+  ) async throws -> R {
+    do {
+      return try await projections.withConnection(needsPersonal: needsPersonal, body)
+    } catch let error as ProjectionError {
+      throw Self.refusal(error, ReadModelWait(position: 0, timeoutMilliseconds: 0))
+    }
+  }
+
+  private static func refusal(_ error: ProjectionError, _ wait: ReadModelWait) -> DaybookError {
+    switch error.code {
+    case .stale(let position): .stale(position: position, atLeast: wait.position)
+    default: .unavailable(component: "postgres", error.message)
+    }
+  }
+}
+
+extension ResourceState {
+  /// The value by which an order places it.
+  func sortKey(_ order: ListOrder) -> JSON {
+    switch order.column.field.name {
+    case "id": .string(id.text)
+    case "version": .integer(version)
+    case "created_at": .string(createdAt.text)
+    case "updated_at": .string(updatedAt.text)
+    case let name: fields[name] ?? .null
+    }
+  }
+}
+
+/// A read model that lacks what every read model has: it was made by another version of the catalog and needs a rebuild.
+struct ProjectionColumnsMissing: Error, CustomStringConvertible {
+  let table: String
+  var description: String { "the read model \(table) lacks columns of its resource type; run `daybook rebuild \(table)`" }
+}

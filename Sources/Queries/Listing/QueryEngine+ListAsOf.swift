@@ -1,0 +1,58 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import Domain
+import EventLog
+import Postgres
+
+extension QueryEngine {
+  /// The most resources of a type that a list of the past folds.
+  private static let maximumFolded = 50_000
+  /// How many are folded in one read transaction, so that none lasts long.
+  private static let foldedAtOnce = 200
+
+  /// A list as it was at a moment: the read model says which resources there are, the log what each of them was then.
+  ///
+  /// Each page folds all of them, so this is for looking back, not for walking through many pages.
+  func list(
+    _ query: ListQuery, _ access: Access, _ scope: Access.Scope, _ place: ListPlace?, asOf: AsOf
+  ) async throws -> [UInt8] {
+    let position = try await log.background { snapshot in try snapshot.resolve(asOf) }
+    let identifiers = try await identifiers(of: query, access, scope)
+    var found: [(place: ListPlace, item: JSON)] = []
+    for start in stride(from: 0, to: identifiers.count, by: Self.foldedAtOnce) {
+      let chunk = identifiers[start..<min(identifiers.count, start + Self.foldedAtOnce)]
+      found += try await log.background { [self] snapshot in
+        try chunk.compactMap { identifier in
+          guard let state = try snapshot.fold(identifier, through: position), query.includesDeleted || !state.isDeleted
+          else { return nil }
+          let item = try view.item(state, principal: access.principal)
+          guard query.filter.conditions.allSatisfy({ $0.holds(item[$0.column.field.name] ?? .null) }) else { return nil }
+          let own = ListPlace(key: item[query.order.column.field.name] ?? .null, identifier: identifier.text)
+          if let place, !query.order.isBefore(place, own) { return nil }
+          return (own, JSON.object(item))
+        }
+      }
+    }
+    found.sort { query.order.isBefore($0.place, $1.place) }
+    let next = found.count > query.limit ? found[query.limit - 1].place.json : nil
+    return try page(found.prefix(query.limit).map(\.item), next: next, position: position, query: query.identity)
+  }
+
+  private func identifiers(of query: ListQuery, _ access: Access, _ scope: Access.Scope) async throws -> [Identifier] {
+    var sql = SQLBuilder()
+    var conditions = SQLConditions()
+    if let condition = access.condition(scope, in: &sql) { conditions.add(condition) }
+    let limit = Self.maximumFolded
+    sql.append("SELECT t.id::text FROM daybook.\"\(query.type.plural)\" t\(conditions.clause) LIMIT \(limit + 1)")
+    let statement = sql
+    let result = try await ask(needsPersonal: false) { connection in
+      try await connection.query(statement.text, statement.parameters)
+    }
+    guard result.rowCount <= limit else {
+      throw DaybookError.tooLarge(
+        limit: Int64(limit), "There are more \(query.type.plural) than a list of the past looks through.")
+    }
+    return (0..<result.rowCount).compactMap { result[$0, 0].flatMap { Identifier($0) } }
+  }
+}

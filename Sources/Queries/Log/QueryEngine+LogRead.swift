@@ -1,0 +1,108 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import Domain
+import EventLog
+
+/// Which records of the log a reader gets: those of the caller's organizations, and of those the ones asked for.
+public struct LogFilter: Sendable {
+  /// Full event names; `pipeline.*` stands for all of a type. Nil for every event.
+  public let events: [String]?
+  /// Only events of this resource; nil for all.
+  public let resource: Identifier?
+  /// Only events of these organizations; nil for all, those of no organization included.
+  public let organizations: Set<Identifier>?
+
+  /// A filter of these parts.
+  public init(events: [String]?, resource: Identifier?, organizations: Set<Identifier>?) {
+    self.events = events
+    self.resource = resource
+    self.organizations = organizations
+  }
+
+  /// Whether every record passes, so that none needs to be looked into.
+  public var isOpen: Bool { events == nil && resource == nil && organizations == nil }
+
+  /// Whether the record passes.
+  /// - Throws: `EventLogError` where its header is damaged.
+  public func accepts(_ record: LogRecord) throws -> Bool {
+    if isOpen { return true }
+    let header = try record.parsedHeader()
+    if let resource, header.resource != resource { return false }
+    if let organizations {
+      guard let organization = header.organization, organizations.contains(organization) else { return false }
+    }
+    guard let events else { return true }
+    return events.contains { wanted in
+      if wanted.utf8.elementsEqual(header.event.utf8) { return true }
+      guard wanted.utf8.count > 2, wanted.utf8.suffix(2).elementsEqual(".*".utf8) else { return false }
+      return header.event.utf8.starts(with: wanted.utf8.dropLast())
+    }
+  }
+}
+
+extension QueryEngine {
+  /// How many stored bytes one answer carries at most, unless a single record is larger.
+  private static let maximumBytes = 2 << 20
+  /// How many records one call looks at; it then answers what it found, and where to go on.
+  private static let maximumScanned = 50_000
+
+  /// The filter that `log.read` and `log.subscribe` share: what was asked for, within what the caller may see.
+  /// - Throws: ``DaybookError`` `forbidden` where the caller may read the log nowhere.
+  public func logFilter(events: [String]?, resource: Identifier?, principal: Principal) throws -> LogFilter {
+    guard let visible = principal.visibleOrganizations else {
+      return LogFilter(events: events, resource: resource, organizations: nil)
+    }
+    let readable = visible.filter { principal.allows(.read, on: "log", organization: $0) }
+    guard !readable.isEmpty else { throw DaybookError.forbidden(permission: "log:read") }
+    return LogFilter(events: events, resource: resource, organizations: readable)
+  }
+
+  /// A record as it is sent: `{"body":…,"header":…}` around the stored bytes.
+  public static func spliced(_ record: LogRecord, into output: inout [UInt8]) {
+    output.append(contentsOf: #"{"body":"#.utf8)
+    output.append(contentsOf: record.body)
+    output.append(contentsOf: #","header":"#.utf8)
+    output.append(contentsOf: record.header)
+    output.append(UInt8(ascii: "}"))
+  }
+
+  /// `log.read`: records as they are stored, in order.
+  func readLog(_ parameters: inout QueryParameters, _ principal: Principal) async throws -> [UInt8] {
+    let from = UInt64(parameters.integer("from", in: 1...Int64.max) ?? 1)
+    let limit = parameters.limit(default: 100, maximum: 10_000)
+    let events = parameters.strings("events")
+    let resource = parameters.identifier("resource_id")
+    try parameters.finish()
+    let filter = try logFilter(events: events, resource: resource, principal: principal)
+    var output: [UInt8] = []
+    output.reserveCapacity(64 << 10)
+    let head = log.head.position
+    output.append(contentsOf: #"{"next":"#.utf8)
+    var records: [UInt8] = []
+    var position = from
+    var count = 0
+    var scanned = 0
+    scan: while position <= head, count < limit, scanned < Self.maximumScanned, records.count < Self.maximumBytes {
+      let wanted = filter.isOpen ? min(limit - count, 2000) : 2000
+      let chunk = try await log.records(from: position, limit: wanted, maximumBytes: Self.maximumBytes - records.count)
+      guard !chunk.isEmpty else { break }
+      for record in chunk {
+        guard count < limit, record.position <= head else { break scan }
+        scanned += 1
+        position = record.position + 1
+        guard try filter.accepts(record) else { continue }
+        if count > 0 { records.append(UInt8(ascii: ",")) }
+        Self.spliced(record, into: &records)
+        count += 1
+      }
+    }
+    JSONText.writeInteger(Int64(position), into: &output)
+    output.append(contentsOf: #","position":"#.utf8)
+    JSONText.writeInteger(Int64(head), into: &output)
+    output.append(contentsOf: #","records":["#.utf8)
+    output.append(contentsOf: records)
+    output.append(contentsOf: "]}".utf8)
+    return output
+  }
+}

@@ -1,0 +1,69 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import Domain
+import EventLog
+
+extension QueryEngine {
+  /// `R.history`: the events of one resource, oldest first unless the order says otherwise.
+  func history(_ parameters: inout QueryParameters, _ access: Access) async throws -> [UInt8] {
+    let identifier = parameters.requiredIdentifier("id")
+    let limit = parameters.limit()
+    let cursor = parameters.string("cursor")
+    let isDescending = parameters.choice("order", of: ["position", "-position"]) == "-position"
+    try parameters.finish()
+    let query: JSON = [
+      "method": .string("\(access.type.name).history"), "id": .string(identifier.text), "descending": .bool(isDescending),
+    ]
+    let start = try cursor.map { try cursors.open($0, query: query)["version"]?.integerValue ?? 0 }
+    return try await log.background { [self] snapshot in
+      _ = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
+      let last = try snapshot.latestVersion(of: identifier)
+      let range: ClosedRange<Int64>
+      let next: Int64?
+      if isDescending {
+        let upper = min(last, start ?? last)
+        let lower = max(1, upper - Int64(limit) + 1)
+        guard upper >= 1 else { return try page([], next: nil, position: snapshot.head.position, query: query) }
+        range = lower...upper
+        next = lower > 1 ? lower - 1 : nil
+      } else {
+        let lower = max(1, start ?? 1)
+        // A cursor of the last page waits there for versions to come; the client is told so by a next_cursor of null.
+        guard lower <= last else { return try page([], next: nil, position: snapshot.head.position, query: query) }
+        range = lower...min(last, lower + Int64(limit) - 1)
+        next = range.upperBound < last ? range.upperBound + 1 : nil
+      }
+      var items = try snapshot.history(of: identifier, versions: range).map { try historyItem($0, access) }
+      if isDescending { items.reverse() }
+      return try page(items, next: next.map { ["version": .integer($0)] }, position: snapshot.head.position, query: query)
+    }
+  }
+
+  /// One event of a history.
+  private func historyItem(_ record: LogRecord, _ access: Access) throws -> JSON {
+    let header = try record.parsedHeader()
+    let body = try record.parsedBody()
+    let changes = try view.shownChanges(
+      type: access.type.name, resource: header.resource, set: body.set, was: body.was)
+    var item: JSONObject = [
+      "actor": .string(header.actor), "at": .string(header.at.text),
+      "changes": .object(changes), "event": .string(header.event),
+      "id": .string(header.id.text), "position": JSON(position: header.position),
+      "reason": try view.reason(body.reason, resource: header.resource), "version": .integer(header.version),
+    ]
+    if let causation = header.causation { item["causation_id"] = .string(causation.text) }
+    if let correlation = header.correlation { item["correlation_id"] = .string(correlation) }
+    if let dropped = body.dropped { item["dropped_at_position"] = JSON(position: dropped) }
+    // Facts that are sealed (log lines, facets) are not part of a history: they are many, and read by their own queries.
+    let facts = access.type.facts.first { $0.event == header.verb }
+    if !body.data.isEmpty, facts == nil { item["data"] = .object(try view.data(body.data, resource: header.resource)) }
+    return .object(item)
+  }
+
+  /// The answer of a query that gives its items page by page.
+  func page(_ items: [JSON], next: JSON?, position: UInt64, query: JSON) throws -> [UInt8] {
+    let cursor = try next.map { JSON.string(try cursors.seal($0, query: query)) } ?? .null
+    return JSON.object(["items": .array(items), "next_cursor": cursor, "position": JSON(position: position)]).canonicalBytes
+  }
+}

@@ -1,0 +1,75 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import Domain
+import EventLog
+
+/// A numbered version of a resource's content, as the event that made it tells it.
+struct ContentVersion: Sendable {
+  let number: Int64
+  /// The resource's version that it came with.
+  let version: Int64
+  let record: LogRecord
+}
+
+extension QueryEngine {
+  /// How many records of a history are read at once.
+  static let chunk: Int64 = 256
+
+  /// `pipeline.versions`: the numbered versions of one resource's content, oldest first.
+  func versions(_ parameters: inout QueryParameters, _ access: Access) async throws -> [UInt8] {
+    let identifier = parameters.requiredIdentifier("id")
+    let limit = parameters.limit()
+    let cursor = parameters.string("cursor")
+    try parameters.finish()
+    let query: JSON = ["method": .string("\(access.type.name).versions"), "id": .string(identifier.text)]
+    let start = try cursor.map { try cursors.open($0, query: query)["number"]?.integerValue ?? 1 } ?? 1
+    return try await log.background { [self] snapshot in
+      _ = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
+      var items: [JSON] = []
+      var names: [Int64: JSON] = [:]
+      var next: JSON?
+      try forEachRecord(of: identifier, in: snapshot) { header, body, _ in
+        if header.verb == "version_named", let number = body.data["version_number"]?.integerValue {
+          names[number] = body.data["name"]
+        }
+        guard let number = body.set["version_number"]?.integerValue, number >= start else { return }
+        guard items.count < limit else {
+          if next == nil { next = ["number": .integer(number)] }
+          return
+        }
+        let changed = body.set.keys.filter { access.type.versionedContent.contains($0) }
+        var item: JSONObject = [
+          "actor": .string(header.actor), "at": .string(header.at.text),
+          "changes": .array(changed.map(JSON.string)), "event": .string(header.event), "name": .null,
+          "position": JSON(position: header.position), "version": .integer(header.version),
+          "reason": try view.reason(body.reason, resource: header.resource), "version_number": .integer(number),
+        ]
+        if let source = body.data["rolled_back_to"] { item["rolled_back_to"] = source }
+        items.append(.object(item))
+      }
+      let named = items.map { item -> JSON in
+        guard var object = item.objectValue, let number = item["version_number"]?.integerValue, let name = names[number]
+        else { return item }
+        object["name"] = name
+        return .object(object)
+      }
+      return try page(named, next: next, position: snapshot.head.position, query: query)
+    }
+  }
+
+  /// Every event of a resource, oldest first, read in bounded chunks.
+  func forEachRecord(
+    of identifier: Identifier, in snapshot: LogSnapshot, _ body: (EventHeader, EventBody, LogRecord) throws -> Void
+  ) throws {
+    let last = try snapshot.latestVersion(of: identifier)
+    var lower: Int64 = 1
+    while lower <= last {
+      let upper = min(last, lower + Self.chunk - 1)
+      for record in try snapshot.history(of: identifier, versions: lower...upper) {
+        try body(try record.parsedHeader(), try record.parsedBody(), record)
+      }
+      lower = upper + 1
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import NIOConcurrencyHelpers
+import NIOCore
+
+/// Lines on their way to a client, put in by any thread and taken by the connection's event loop.
+///
+/// All answers of one commit arrive from the log's writer in a burst: only the first of a burst wakes the event loop, which then writes them all at once.
+final class Outbox: Sendable {
+  /// From so many bytes on, nothing that can wait is put in any more.
+  static let highWatermark = 1 << 20
+
+  private struct State {
+    var bytes: [UInt8] = []
+    var answered = 0
+    var isFlushScheduled = false
+    var isChannelWritable = true
+    var isClosed = false
+    var nextTicket: UInt64 = 0
+    var waiting: [UInt64: CheckedContinuation<Bool, Never>] = [:]
+
+    var hasRoom: Bool { isChannelWritable && bytes.count < Outbox.highWatermark }
+  }
+
+  private let state = NIOLockedValueBox(State())
+  private let eventLoop: any EventLoop
+  private let flush: @Sendable () -> Void
+
+  /// - Parameter flush: Called on the event loop after something was put in.
+  init(eventLoop: any EventLoop, flush: @escaping @Sendable () -> Void) {
+    self.eventLoop = eventLoop
+    self.flush = flush
+  }
+
+  /// Puts in what `write` appends (whole lines), and notes that so many calls are answered.
+  func put(answering count: Int, _ write: (inout [UInt8]) -> Void) {
+    let wakes = state.withLockedValue { state in
+      if !state.isClosed { write(&state.bytes) }
+      state.answered += count
+      defer { state.isFlushScheduled = true }
+      return !state.isFlushScheduled
+    }
+    if wakes { eventLoop.execute(flush) }
+  }
+
+  /// Puts in what may be left out where the client doesn't keep up.
+  func putIfRoom(_ write: (inout [UInt8]) -> Void) {
+    if hasRoom { put(answering: 0, write) }
+  }
+
+  /// Everything put in since the last call, and how many calls it answers. `spare` becomes the new store, for its capacity.
+  func take(replacingWith spare: [UInt8]) -> (bytes: [UInt8], answered: Int) {
+    state.withLockedValue { state in
+      state.isFlushScheduled = false
+      defer {
+        state.bytes = spare
+        state.answered = 0
+      }
+      return (state.bytes, state.answered)
+    }
+  }
+
+  /// Whether more may be put in without memory growing.
+  var hasRoom: Bool { state.withLockedValue { $0.hasRoom } }
+
+  /// Whether nothing waits to be taken.
+  var isEmpty: Bool { state.withLockedValue { $0.bytes.isEmpty && $0.answered == 0 } }
+
+  /// Notes whether the channel takes more, and lets those go on who wait for it.
+  func update(isChannelWritable: Bool) {
+    let ready = state.withLockedValue { state -> [CheckedContinuation<Bool, Never>] in
+      state.isChannelWritable = isChannelWritable
+      guard state.hasRoom, !state.waiting.isEmpty else { return [] }
+      defer { state.waiting = [:] }
+      return Array(state.waiting.values)
+    }
+    for continuation in ready { continuation.resume(returning: true) }
+  }
+
+  /// Takes nothing more; those who wait for room learn that there will be none.
+  func close() {
+    let ready = state.withLockedValue { state in
+      state.isClosed = true
+      state.bytes = []
+      defer { state.waiting = [:] }
+      return Array(state.waiting.values)
+    }
+    for continuation in ready { continuation.resume(returning: false) }
+  }
+
+  /// Waits until the client has taken enough of what was put in; false where the connection or the task has ended.
+  func waitForRoom() async -> Bool {
+    let ticket = state.withLockedValue { state in
+      state.nextTicket += 1
+      return state.nextTicket
+    }
+    return await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let answer: Bool? = state.withLockedValue { state in
+          if state.isClosed || Task.isCancelled { return false }
+          if state.hasRoom { return true }
+          state.waiting[ticket] = continuation
+          return nil
+        }
+        if let answer { continuation.resume(returning: answer) }
+      }
+    } onCancel: {
+      let waiting = state.withLockedValue { $0.waiting.removeValue(forKey: ticket) }
+      waiting?.resume(returning: false)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import CanonicalJSON
+import Dispatch
+import NIOConcurrencyHelpers
+import Protocol
+
+/// Where the answer to one call goes. Every call that is begun is answered through its reply exactly once, from any thread.
+struct Reply: Sendable {
+  /// How an answer reaches the client.
+  enum Target: Sendable {
+    /// The call was a notification.
+    case nothing
+    /// A line of its own.
+    case line(RequestID)
+    /// A place in the answer to a batch.
+    case part(BatchReply, index: Int, RequestID)
+  }
+
+  let target: Target
+  let outbox: Outbox
+  let metrics: ServerMetrics
+  let started = DispatchTime.now().uptimeNanoseconds
+
+  /// Answers with a result that is canonical JSON already.
+  func succeed(_ result: [UInt8], kind: ServerMetrics.Kind) {
+    metrics.answered(kind, since: started, isRefused: false)
+    send { id, output in MessageWriter.writeResult(result, id: id, into: &output) }
+  }
+
+  /// Answers with an error.
+  func fail(_ error: ErrorObject, kind: ServerMetrics.Kind) {
+    metrics.answered(kind, since: started, isRefused: true)
+    send { id, output in MessageWriter.writeError(error, id: id, into: &output) }
+  }
+
+  private func send(_ write: (RequestID, inout [UInt8]) -> Void) {
+    switch target {
+    case .nothing:
+      outbox.put(answering: 1) { _ in }
+    case .line(let id):
+      outbox.put(answering: 1) { output in
+        write(id, &output)
+        output.append(UInt8(ascii: "\n"))
+      }
+    case .part(let batch, let index, let id):
+      var bytes: [UInt8] = []
+      write(id, &bytes)
+      let whole = batch.put(bytes, at: index)
+      outbox.put(answering: 1) { output in
+        if let whole { output.append(contentsOf: whole) }
+      }
+    }
+  }
+}
+
+/// The answers to one batch, gathered until all are there (JSON-RPC 2.0 §6).
+final class BatchReply: Sendable {
+  private let state: NIOLockedValueBox<(parts: [[UInt8]], missing: Int)>
+
+  /// - Parameter count: How many of the calls are answered; at least one.
+  init(count: Int) {
+    state = NIOLockedValueBox((Array(repeating: [], count: count), count))
+  }
+
+  /// Adds an answer; with the last one comes back the line for all of them.
+  func put(_ bytes: [UInt8], at index: Int) -> [UInt8]? {
+    let parts: [[UInt8]]? = state.withLockedValue { state in
+      state.parts[index] = bytes
+      state.missing -= 1
+      return state.missing == 0 ? state.parts : nil
+    }
+    guard let parts else { return nil }
+    var line: [UInt8] = []
+    line.reserveCapacity(parts.reduce(2) { $0 + $1.count + 1 })
+    line.append(UInt8(ascii: "["))
+    for (index, part) in parts.enumerated() {
+      if index > 0 { line.append(UInt8(ascii: ",")) }
+      line.append(contentsOf: part)
+    }
+    line.append(UInt8(ascii: "]"))
+    line.append(UInt8(ascii: "\n"))
+    return line
+  }
+}

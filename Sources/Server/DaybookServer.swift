@@ -1,0 +1,198 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import Domain
+import EventLog
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import Projections
+import Queries
+import ServiceLifecycle
+import UnixSignals
+import Vault
+
+/// A Daybook server: everything that one needs, opened in order, run, and closed in the opposite order.
+///
+/// Commands are taken as soon as ``start(_:)`` returns; the read models come when PostgreSQL does, and queries that need them say `unavailable` until then.
+public final class DaybookServer: Sendable {
+  /// The version that `server.status` and `rpc.discover` tell.
+  public static let version = "0.1.0"
+
+  /// Where clients reach it, as `unix:PATH`, `tcp:HOST:PORT` or `tls:HOST:PORT`.
+  public let addresses: [String]
+
+  let services: Services
+  private let listeners: Listeners
+  private let eventLoops: MultiThreadedEventLoopGroup
+  private let embedded: EmbeddedPostgres?
+  private let group: ServiceGroup
+
+  private init(
+    services: Services, listeners: Listeners, eventLoops: MultiThreadedEventLoopGroup, embedded: EmbeddedPostgres?,
+    signals: [UnixSignal]
+  ) {
+    self.services = services
+    self.listeners = listeners
+    self.eventLoops = eventLoops
+    self.embedded = embedded
+    addresses = listeners.addresses
+    // Stopped from the last to the first: clients first, the read models after them.
+    var configuration = ServiceGroupConfiguration(
+      services: [
+        .init(service: ReadModelRunner(services: services, embedded: embedded)),
+        .init(service: SignInRecorder(services: services)),
+        .init(service: SocketService(services: services, listeners: listeners)),
+      ], gracefulShutdownSignals: signals, logger: services.logger)
+    configuration.maximumGracefulShutdownDuration = nil
+    group = ServiceGroup(configuration: configuration)
+  }
+
+  /// Opens the data folder and listens; commands are answered from now on. ``run()`` must follow.
+  ///
+  /// With `signals` (SIGTERM and SIGINT of a server process), those stop it gracefully.
+  /// - Throws: ``ServerStartError``, `CatalogError`, `EventLogError`, `VaultError`: each says what to do.
+  public static func start(_ configuration: ServerConfiguration, signals: [UnixSignal] = []) async throws -> DaybookServer {
+    let logger = Logger(label: "daybook") { label in
+      LineLogHandler(label: label, format: configuration.logFormat, level: configuration.logLevel)
+    }
+    // A mistake in schema/ is told before anything is touched.
+    let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
+    let folder = DataFolder(configuration.dataFolder)
+    let vault = try openVault(folder, configuration, logger)
+    let log: EventLog
+    do {
+      var settings = try folder.logConfiguration(vault: vault, logger: logger)
+      settings.mapSize = configuration.mapSize
+      log = try EventLog.open(settings)
+    } catch {
+      vault.close()
+      throw error
+    }
+    let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopThreads)
+    do {
+      let engine = try CommandEngine(catalog: catalog, log: log, vault: vault)
+      try await engine.recordCatalog()
+      let embedded = configuration.postgres == nil ? EmbeddedPostgres(dataFolder: folder.postgres, logger: logger) : nil
+      let projections = try ReadModelRunner.service(
+        configuration, embedded: embedded, log: log, vault: vault, catalog: catalog, logger: logger)
+      let queries = try QueryEngine(catalog: catalog, log: log, vault: vault, projections: projections, engine: engine)
+      let services = Services(
+        configuration: configuration, catalog: catalog, log: log, vault: vault, engine: engine, queries: queries,
+        projections: projections, logger: logger)
+      let listeners = try await Listeners.open(services, group: eventLoops)
+      services.addresses.withLockedValue { $0 = listeners.addresses }
+      return DaybookServer(
+        services: services, listeners: listeners, eventLoops: eventLoops, embedded: embedded, signals: signals)
+    } catch {
+      log.close()
+      vault.close()
+      try await eventLoops.shutdownGracefully()
+      throw error
+    }
+  }
+
+  /// Opens the vault. Where another process has it, the lock of the data folder says which one.
+  private static func openVault(_ folder: DataFolder, _ configuration: ServerConfiguration, _ logger: Logger) throws -> Vault {
+    do {
+      return try Vault.open(folder: folder.vault, rootKeyFile: configuration.rootKeyFile)
+    } catch let error as VaultError where error.code == .inUse {
+      var settings = EventLogConfiguration(folder: folder.log)
+      settings.lockFile = folder.lock
+      settings.logger = logger
+      try EventLog.open(settings).close()
+      throw error
+    }
+  }
+
+  /// Announces that it is ready, runs until it is stopped, answers what is in flight, and closes everything.
+  /// - Throws: Only what couldn't be closed in order.
+  public func run() async throws {
+    services.configuration.announce(readyLine)
+    let outcome: Result<Void, any Error>
+    do {
+      try await group.run()
+      outcome = .success(())
+    } catch {
+      outcome = .failure(error)
+    }
+    await listeners.close()
+    services.connections.abort()
+    for due in services.signInGuard.due(all: true) {
+      services.recordRefusedSignIns(source: due.source, method: "unknown", attempts: due.attempts)
+    }
+    await embedded?.stop()
+    services.log.close()
+    services.vault.close()
+    try await eventLoops.shutdownGracefully()
+    services.logger.info("stopped")
+    try outcome.get()
+  }
+
+  /// Stops it as SIGTERM does: nothing new is taken, what is in flight is answered, then ``run()`` returns.
+  public func stop() async {
+    await group.triggerGracefulShutdown()
+  }
+
+  private var readyLine: String {
+    switch services.configuration.logFormat {
+    case .text:
+      return "daybook ready on \(addresses.joined(separator: " and ")), position \(services.log.head.position)"
+    case .json:
+      let line: JSONObject = [
+        "addresses": .array(addresses.map(JSON.string)), "at": .string(Timestamp.now.text),
+        "catalog_revision": .string(services.catalog.revision),
+        "data_folder": .string(services.configuration.dataFolder), "event": "ready",
+        "position": JSON(position: services.log.head.position), "version": .string(Self.version),
+      ]
+      return line.canonicalString
+    }
+  }
+}
+
+/// Serves clients until the server stops, then lets them go one by one.
+private struct SocketService: Service {
+  let services: Services
+  let listeners: Listeners
+
+  func run() async throws {
+    // Cancelled is as good as asked to stop.
+    do { try await gracefulShutdown() } catch is CancellationError {}
+    await listeners.close()
+    services.connections.stop()
+    let patience = services.configuration.stopTimeout
+    let connections = services.connections
+    let logger = services.logger
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await connections.waitUntilEmpty() }
+      group.addTask {
+        do {
+          try await Task.sleep(for: .nanoseconds(patience.nanoseconds))
+          logger.warning("some calls took too long to answer; their connections are closed")
+          connections.abort()
+        } catch {
+          // All were answered in time.
+        }
+      }
+      await group.next()
+      group.cancelAll()
+    }
+  }
+}
+
+/// Records failed sign-ins that were counted since their source's last record.
+private struct SignInRecorder: Service {
+  let services: Services
+
+  func run() async throws {
+    await cancelWhenGracefulShutdown {
+      while !Task.isCancelled {
+        do { try await Task.sleep(for: .seconds(10)) } catch { return }
+        for due in services.signInGuard.due() {
+          services.recordRefusedSignIns(source: due.source, method: "several", attempts: due.attempts)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,170 @@
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// The sockets on which a server listens.
+struct Listeners: Sendable {
+  private let channels: [any Channel]
+  private let socket: UnixSocket?
+  /// Where clients reach them, as `unix:…`, `tcp:…` or `tls:…`.
+  let addresses: [String]
+
+  /// Opens all that the configuration names.
+  /// - Throws: ``ServerStartError``.
+  static func open(_ services: Services, group: any EventLoopGroup) async throws -> Listeners {
+    let configuration = services.configuration
+    var channels: [any Channel] = []
+    var addresses: [String] = []
+    let path = configuration.socketPath ?? DataFolder(configuration.dataFolder).socket
+    let socket = try UnixSocket(path: path, isShared: !configuration.allowedUserIDs.isEmpty)
+    do {
+      channels.append(try await bindUnix(socket, services, group))
+      addresses.append("unix:\(path)")
+      if let listen = configuration.listen {
+        let (channel, address) = try await bindTCP(listen.host, listen.port, services, group)
+        channels.append(channel)
+        addresses.append(address)
+      }
+    } catch {
+      for channel in channels { channel.close(promise: nil) }
+      if channels.isEmpty { socket.closeDescriptor() }
+      socket.removeFile()
+      throw error
+    }
+    return Listeners(channels: channels, socket: socket, addresses: addresses)
+  }
+
+  /// Accepts no more clients.
+  func close() async {
+    for channel in channels {
+      do {
+        try await channel.close().get()
+      } catch {
+        // It is closed, which was all that was wanted.
+      }
+    }
+    socket?.removeFile()
+  }
+
+  private static func bootstrap(_ group: any EventLoopGroup) -> ServerBootstrap {
+    ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: 512)
+      .childChannelOption(.allowRemoteHalfClosure, value: true)
+      .childChannelOption(.writeBufferWaterMark, value: Connection.writeWatermarks)
+      .childChannelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 8192, maximum: 128 << 10))
+  }
+
+  private static func bindUnix(
+    _ socket: UnixSocket, _ services: Services, _ group: any EventLoopGroup
+  ) async throws -> any Channel {
+    try await bootstrap(group)
+      .childChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          let peer = try localPeer(channel, services)
+          let connection = Connection(services: services, peer: peer, eventLoop: channel.eventLoop)
+          try channel.pipeline.syncOperations.addHandler(connection)
+        }
+      }
+      .withBoundSocket(socket.descriptor).get()
+  }
+
+  /// Who is at the other end, by `SO_PEERCRED` (unix(7)).
+  private static func localPeer(_ channel: any Channel, _ services: Services) throws -> Peer {
+    guard let provider = channel as? any SocketOptionProvider else {
+      throw ServerStartError("This system doesn't tell who is at the other end of a Unix socket.")
+    }
+    var credentials = PeerCredentials()
+    let future: EventLoopFuture<PeerCredentials> = provider.unsafeGetSocketOption(
+      level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
+    // The channel is on its event loop, so the answer is there already.
+    var failure: (any Error)?
+    future.assumeIsolated().whenComplete { result in
+      switch result {
+      case .success(let found): credentials = found
+      case .failure(let error): failure = error
+      }
+    }
+    if let failure { throw failure }
+    let uid = credentials.uid
+    let isAllowed = uid == geteuid() || uid == 0 || services.configuration.allowedUserIDs.contains(uid)
+    return .local(uid: uid, isAllowed: isAllowed)
+  }
+
+  private static func bindTCP(
+    _ host: String, _ port: Int, _ services: Services, _ group: any EventLoopGroup
+  ) async throws -> (any Channel, String) {
+    let configuration = services.configuration
+    let context = try configuration.tls.map(tlsContext)
+    let address: SocketAddress
+    do {
+      address = try SocketAddress.makeAddressResolvingHost(host, port: port)
+    } catch {
+      throw ServerStartError("Can't find the address \(host): \(error).")
+    }
+    guard context != nil || configuration.isInsecure || address.isLoopback else {
+      throw ServerStartError(
+        "\(host) can be reached from other machines: give --tls-certificate and --tls-key, or --insecure to go without.")
+    }
+    let bootstrap = bootstrap(group)
+      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+      .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+      .childChannelOption(.socketOption(.so_keepalive), value: 1)
+      .childChannelOption(.tcpOption(NIOBSDSocket.Option(rawValue: TCP_KEEPIDLE)), value: 60)
+      .childChannelOption(.tcpOption(NIOBSDSocket.Option(rawValue: TCP_KEEPINTVL)), value: 15)
+      .childChannelOption(.tcpOption(NIOBSDSocket.Option(rawValue: TCP_KEEPCNT)), value: 4)
+      .childChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          if let context { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context)) }
+          let peer = Peer.remote(address: channel.remoteAddress?.ipAddress ?? "unknown")
+          let connection = Connection(services: services, peer: peer, eventLoop: channel.eventLoop)
+          try channel.pipeline.syncOperations.addHandler(connection)
+        }
+      }
+    do {
+      let channel = try await bootstrap.bind(to: address).get()
+      let bound = channel.localAddress?.port ?? port
+      let shown = host.contains(":") ? "[\(host)]" : host
+      return (channel, "\(context == nil ? "tcp" : "tls"):\(shown):\(bound)")
+    } catch {
+      throw ServerStartError("Can't listen on \(host):\(port): \(error).")
+    }
+  }
+
+  private static func tlsContext(_ files: ServerConfiguration.TLSFiles) throws -> NIOSSLContext {
+    do {
+      let chain = try NIOSSLCertificate.fromPEMFile(files.certificate)
+      let key = try NIOSSLPrivateKey(file: files.key, format: .pem)
+      var configuration = TLSConfiguration.makeServerConfiguration(
+        certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
+      configuration.minimumTLSVersion = .tlsv12
+      return try NIOSSLContext(configuration: configuration)
+    } catch {
+      throw ServerStartError(
+        "The certificate \(files.certificate) and key \(files.key) can't be used (PEM files are wanted): \(error).")
+    }
+  }
+}
+
+/// `struct ucred` of Linux.
+private struct PeerCredentials: Sendable {
+  var pid: Int32 = 0
+  var uid: UInt32 = .max
+  var gid: UInt32 = .max
+}
+
+extension SocketAddress {
+  /// Whether only processes of this machine reach it.
+  fileprivate var isLoopback: Bool {
+    switch self {
+    case .v4: ipAddress?.hasPrefix("127.") == true
+    case .v6: ipAddress == "::1"
+    case .unixDomainSocket: true
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import BasicTypes
+import EventLog
+import Logging
+import MerkleTree
+import Vault
+
+/// Where everything lies in a data folder, for the server and for the tools that work on it while no server runs.
+public struct DataFolder: Sendable, Equatable {
+  /// The folder.
+  public let path: String
+
+  /// The folder at that path.
+  public init(_ path: String) {
+    self.path = path
+  }
+
+  /// The folder of the event log.
+  public var log: String { path + "/log" }
+  /// The log's signed head (a C2SP checkpoint note).
+  public var head: String { path + "/head" }
+  /// The keys.
+  public var vault: String { path + "/vault" }
+  /// The private PostgreSQL.
+  public var postgres: String { path + "/postgres" }
+  /// The Unix socket, unless another path is given.
+  public var socket: String { path + "/daybook.sock" }
+  /// The file whose lock says which process has the folder.
+  public var lock: String { path + "/daybook.lock" }
+
+  /// How the log in this folder is opened: its head signed and checked by the vault's key, and new keys made durable before the events that
+  /// need them.
+  /// - Throws: `NoteError` where the vault's key makes no signer.
+  public func logConfiguration(vault: Vault, logger: Logger) throws -> EventLogConfiguration {
+    let origin = Self.origin(verifierKey: vault.verifierKey)
+    let signer = try NoteSigner(name: origin, key: vault.signingKey)
+    let verifier = signer.verifier
+    var configuration = EventLogConfiguration(folder: log)
+    configuration.headFile = head
+    configuration.lockFile = lock
+    configuration.logger = logger
+    configuration.beforeCommit = { try vault.persistPendingKeys() }
+    configuration.signHead = { size, root in
+      try signer.sign(Checkpoint(origin: origin, size: size, root: root)).serialized
+    }
+    configuration.verifyHead = { note in Self.read(note, verifier, origin) }
+    return configuration
+  }
+
+  /// The origin line of this log's checkpoints (C2SP tlog-checkpoint), which is also the name of the key that signs them.
+  public static func origin(verifierKey: [UInt8]) -> String {
+    "daybook/" + verifierKey.prefix(8).map { byte in
+      let digits = String(byte, radix: 16)
+      return digits.utf8.count == 1 ? "0" + digits : digits
+    }.joined()
+  }
+
+  private static func read(_ note: String, _ verifier: NoteVerifier, _ origin: String) -> (size: UInt64, root: Digest)? {
+    // A note that can't be read is none of ours, which is what nil says.
+    guard let signed = try? SignedNote(parsing: Array(note.utf8)), verifier.verifies(signed),
+      let checkpoint = try? Checkpoint(text: signed.text), checkpoint.origin == origin
+    else { return nil }
+    return (checkpoint.size, checkpoint.root)
+  }
+}

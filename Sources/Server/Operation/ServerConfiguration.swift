@@ -1,0 +1,137 @@
+import EventLog
+import Logging
+import NIOCore
+
+/// Everything that a server is started with.
+public struct ServerConfiguration: Sendable {
+  /// A certificate chain and its key, as PEM files.
+  public struct TLSFiles: Sendable, Equatable {
+    /// The chain, the server's own certificate first.
+    public var certificate: String
+    /// The private key.
+    public var key: String
+
+    /// The files of a certificate chain and a key.
+    public init(certificate: String, key: String) {
+      self.certificate = certificate
+      self.key = key
+    }
+  }
+
+  /// How lines for people and programs look.
+  public enum LogFormat: String, Sendable, CaseIterable {
+    /// One readable line.
+    case text
+    /// One JSON object a line.
+    case json
+  }
+
+  /// The data folder: log, keys, private PostgreSQL, socket.
+  public var dataFolder: String
+  /// The TCP address, host and port; nil for none. Port 0 takes a free one.
+  public var listen: (host: String, port: Int)? = ("127.0.0.1", 7717)
+  /// The Unix socket's path; nil for `daybook.sock` in the data folder.
+  public var socketPath: String?
+  /// The certificate for TCP; nil for none.
+  public var tls: TLSFiles?
+  /// Whether TCP beyond loopback is allowed without TLS.
+  public var isInsecure = false
+  /// The user ids, besides the server's own and root, that are local administrators on the Unix socket.
+  public var allowedUserIDs: Set<UInt32> = []
+  /// The file of the root key; nil for the one beside the data folder.
+  public var rootKeyFile: String?
+  /// The PostgreSQL to use; nil for a private one in the data folder.
+  public var postgres: PostgresSettings?
+  /// The folder of the resource types.
+  public var catalogFolder: String
+  /// The folder of the read models.
+  public var projectionsFolder: String
+  /// The longest line that is taken, in bytes.
+  public var maximumLine = 4 << 20
+  /// How many calls of one connection may be unanswered.
+  public var maximumInFlight = 256
+  /// How many connections may be open.
+  public var maximumConnections = 4096
+  /// How long a TCP client that hasn't signed in may be silent.
+  public var strangerTimeout = TimeAmount.seconds(60)
+  /// How long a stop waits for calls in flight.
+  public var stopTimeout = TimeAmount.seconds(20)
+  /// Threads that serve sockets.
+  public var eventLoopThreads = 2
+  /// How the ready line and the log on standard error look.
+  public var logFormat = LogFormat.text
+  /// What is logged at least.
+  public var logLevel = Logger.Level.info
+  /// Bytes of address space that the log begins with; doubled whenever it is full.
+  public var mapSize = 1 << 30
+  /// Gets the ready line, once; by default it goes to standard output.
+  public var announce: @Sendable (String) -> Void = { StandardStream.output.write($0 + "\n") }
+
+  /// A configuration with the defaults.
+  public init(dataFolder: String, catalogFolder: String, projectionsFolder: String) {
+    self.dataFolder = dataFolder
+    self.catalogFolder = catalogFolder
+    self.projectionsFolder = projectionsFolder
+  }
+}
+
+/// A PostgreSQL that the operator runs, and how many connections it may be asked for.
+public struct PostgresSettings: Sendable, Equatable {
+  /// The connection URL (`postgresql://…`).
+  public var url: String
+  /// Connections for queries that are kept open.
+  public var poolSize: Int
+  /// Connections for queries beyond that, at busy times.
+  public var maximumOverflow: Int
+  /// How long a query waits for a connection, in seconds.
+  public var poolTimeoutSeconds: Int
+
+  /// A PostgreSQL at that URL.
+  public init(url: String, poolSize: Int = 5, maximumOverflow: Int = 10, poolTimeoutSeconds: Int = 30) {
+    self.url = url
+    self.poolSize = poolSize
+    self.maximumOverflow = maximumOverflow
+    self.poolTimeoutSeconds = poolTimeoutSeconds
+  }
+
+  /// What the environment says: `DATABASE_URL`, `DB_POOL_SIZE`, `DB_MAX_OVERFLOW`, `DB_POOL_TIMEOUT`, as the platforms know them; nil without a
+  /// URL. A URL given by `url` comes before the environment's.
+  /// - Throws: ``ServerStartError`` for a URL of anything but PostgreSQL, and for numbers that aren't.
+  public static func from(
+    environment: [String: String], url: String? = nil
+  ) throws(ServerStartError) -> PostgresSettings? {
+    guard let url = url ?? environment["DATABASE_URL"], !url.isEmpty else { return nil }
+    guard url.hasPrefix("postgresql://") || url.hasPrefix("postgres://") else {
+      throw ServerStartError("A database URL must begin with postgresql://; other databases are not known here.")
+    }
+    var settings = PostgresSettings(url: url)
+    settings.poolSize = try number("DB_POOL_SIZE", environment, 1...1000) ?? settings.poolSize
+    settings.maximumOverflow = try number("DB_MAX_OVERFLOW", environment, 0...1000) ?? settings.maximumOverflow
+    settings.poolTimeoutSeconds = try number("DB_POOL_TIMEOUT", environment, 1...3600) ?? settings.poolTimeoutSeconds
+    return settings
+  }
+
+  private static func number(
+    _ name: String, _ environment: [String: String], _ range: ClosedRange<Int>
+  ) throws(ServerStartError) -> Int? {
+    guard let text = environment[name], !text.isEmpty else { return nil }
+    guard let number = Int(text), range.contains(number) else {
+      throw ServerStartError("\(name) must be a number from \(range.lowerBound) to \(range.upperBound).")
+    }
+    return number
+  }
+}
+
+/// Why a server can't start: a sentence that says what to do.
+public struct ServerStartError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The sentence.
+  public let message: String
+
+  /// An error told by that sentence.
+  public init(_ message: String) {
+    self.message = message
+  }
+
+  /// The sentence.
+  public var description: String { message }
+}

@@ -1,0 +1,107 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import Dispatch
+import Domain
+import EventLog
+import Logging
+import NIOConcurrencyHelpers
+import Projections
+import Protocol
+import Queries
+import Vault
+
+/// What every connection works with.
+final class Services: Sendable {
+  let configuration: ServerConfiguration
+  let catalog: Catalog
+  let log: EventLog
+  let vault: Vault
+  let engine: CommandEngine
+  let queries: QueryEngine
+  let projections: ProjectionService
+  let methods: MethodTable
+  let logger: Logger
+  let metrics = ServerMetrics()
+  let signInGuard = SignInGuard()
+  let connections: ConnectionRegistry
+  /// Where clients reach the server, once it listens.
+  let addresses = NIOLockedValueBox<[String]>([])
+  let startedAt = Timestamp.now
+  let startedNanoseconds = DispatchTime.now().uptimeNanoseconds
+  private let document = NIOLockedValueBox<[UInt8]?>(nil)
+
+  init(
+    configuration: ServerConfiguration, catalog: Catalog, log: EventLog, vault: Vault, engine: CommandEngine,
+    queries: QueryEngine, projections: ProjectionService, logger: Logger
+  ) {
+    self.configuration = configuration
+    self.catalog = catalog
+    self.log = log
+    self.vault = vault
+    self.engine = engine
+    self.queries = queries
+    self.projections = projections
+    self.logger = logger
+    connections = ConnectionRegistry(limit: configuration.maximumConnections)
+    methods = MethodTable(catalog: catalog, engine: engine, queries: queries, server: Self.ownMethods)
+  }
+
+  private static let ownMethods = ServerMethod.system + ServerMethod.projections
+
+  /// The document of `rpc.discover`, written once.
+  func discovery() -> [UInt8] {
+    document.withLockedValue { document in
+      if let document { return document }
+      let discovery = Discovery(catalog: catalog, engine: engine, queries: queries.methods, server: Self.ownMethods)
+      let bytes = JSON.object(discovery.document).canonicalBytes
+      document = bytes
+      return bytes
+    }
+  }
+
+  /// What a client is told of an error: the one place where errors become answers.
+  ///
+  /// What nobody foresaw is told as `internal`, and our own log gets its kind, but none of its words, which may hold values.
+  func describe(_ error: any Error, method: String) -> ErrorObject {
+    switch error {
+    case let error as DaybookError:
+      if error.code == -32603 { logInternal(error.message, method) }
+      return ErrorObject(error)
+    case let error as ErrorObject:
+      return error
+    case let error as EventLogError where error.code == .overloaded:
+      return ErrorObject(.overloaded(retryAfterMilliseconds: 100))
+    case let error as EventLogError where error.code == .unusable:
+      return ErrorObject(.invalidParams([(path: "", problem: error.message)]))
+    case let error as EventLogError:
+      if error.code != .closed { logger.error("the log refused", metadata: ["error": "\(error.message)"]) }
+      return ErrorObject(.unavailable(component: "log", error.message))
+    case let error as VaultError:
+      logger.error("the vault refused", metadata: ["error": "\(error.message)"])
+      return ErrorObject(.unavailable(component: "vault", error.message))
+    case let error as ProjectionError:
+      return ErrorObject(Self.refusal(error))
+    case is CancellationError:
+      return ErrorObject(.unavailable(component: "server", "The connection or the server is closing."))
+    default:
+      logInternal(String(describing: type(of: error)), method)
+      return ErrorObject(.internalError("Something went wrong inside the server; its log says more."))
+    }
+  }
+
+  private func logInternal(_ what: String, _ method: String) {
+    logger.error("a call failed inside the server", metadata: ["method": "\(method)", "error": "\(what)"])
+  }
+
+  private static func refusal(_ error: ProjectionError) -> DaybookError {
+    switch error.code {
+    case .stale(let position): .stale(position: position, atLeast: position + 1)
+    case .unavailable, .deposed: .unavailable(component: "postgres", error.message)
+    case .unknown: .invalidParams([(path: "/name", problem: error.message)])
+    case .busy: .conflict(reason: "state", error.message)
+    case .parked, .dependents, .role: .conflict(reason: "state", error.message)
+    case .definition: .unavailable(component: "projections", error.message)
+    }
+  }
+}

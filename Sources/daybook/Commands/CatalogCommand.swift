@@ -1,0 +1,144 @@
+import ArgumentParser
+import CanonicalJSON
+import Catalog
+import DaybookClient
+
+/// `daybook catalog`: what the catalog says.
+struct CatalogCommand: AsyncParsableCommand {
+  /// How it is written.
+  enum Format: String, CaseIterable, ExpressibleByArgument {
+    case text, markdown
+    case jsonSchema = "json-schema"
+    case openrpc
+  }
+
+  static let configuration = CommandConfiguration(
+    commandName: "catalog",
+    abstract: "Show the resource types: fields, commands, events, permissions, personal data.",
+    discussion: """
+      It reads the folder schema/ itself; openrpc asks the server, whose document it is.
+
+      EXAMPLES
+        daybook catalog pipeline
+        daybook catalog --format markdown > catalog.md
+        daybook catalog --format openrpc > openrpc.json
+      """)
+
+  @Argument(help: "Resource types; all where none is named.")
+  var types: [String] = []
+
+  @Option(name: .long, help: "text, markdown, json-schema or openrpc.")
+  var format = Format.text
+
+  @Option(name: .long, help: "The folder with the resource types (default: found above the program).", completion: .directory)
+  var schema: String?
+
+  @OptionGroup var connection: ConnectionOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    if format == .openrpc {
+      let document = try await connection.withClient { try await $0.call("rpc.discover") }
+      return Terminal.say(output.json ? document.canonicalString : document.indented())
+    }
+    let folder = try schema ?? Program.folder("schema", containing: ".yaml", option: "--schema")
+    let catalog = try Catalog.load(folder: folder)
+    let chosen = try types.isEmpty ? catalog.types : types.map { try type($0, in: catalog) }
+    switch output.json ? .jsonSchema : format {
+    case .jsonSchema, .openrpc:
+      let schemas = chosen.map { (key: $0.name, value: schema(of: $0)) }
+      let document: JSON = [
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": .object(JSONObject(members: schemas)),
+      ]
+      Terminal.say(output.json ? document.canonicalString : document.indented())
+    case .text: for type in chosen { CatalogListing(type).lines(isMarkdown: false).forEach(Terminal.say) }
+    case .markdown: for type in chosen { CatalogListing(type).lines(isMarkdown: true).forEach(Terminal.say) }
+    }
+  }
+
+  private func type(_ name: String, in catalog: Catalog) throws -> ResourceType {
+    if let type = catalog.type(name) { return type }
+    let nearest = Suggestion.nearest(to: name, in: catalog.types.map(\.name))
+    throw Failure(
+      .usage, "There is no resource type \(name).",
+      next: nearest.map { "Did you mean \($0)?" } ?? "daybook catalog lists them all.")
+  }
+
+  private func schema(of type: ResourceType) -> JSON {
+    guard case .object(var item) = type.itemSchema else { return type.itemSchema }
+    let commands = type.commands.filter { !$0.isInternal }
+      .map { (key: "\(type.name).\($0.name)", value: type.parametersSchema(of: $0)) }
+    item["x-commands"] = .object(JSONObject(members: commands))
+    return .object(item)
+  }
+}
+
+/// One resource type as a page for people.
+struct CatalogListing {
+  private let type: ResourceType
+
+  init(_ type: ResourceType) {
+    self.type = type
+  }
+
+  func lines(isMarkdown: Bool) -> [String] {
+    let fields = type.fields.map { [$0.name, kind($0), rules($0), $0.summary] }
+    let commands = type.commands.filter { !$0.isInternal }.map { command in
+      [
+        "\(type.name).\(command.name)", "\(type.name).\(command.event)",
+        command.isAdministrative ? "administrator" : "\(type.plural):\(command.permission.rawValue)", movement(command),
+      ]
+    }
+    let personal = type.fields.compactMap { field in
+      field.personal.map { [field.name, $0.category, $0.purpose, $0.legalBasis, $0.retention, $0.recipients] }
+    }
+    var lines = [isMarkdown ? "## \(type.name)" : type.name.uppercased(), "", type.summary, ""]
+    lines += table(["FIELD", "TYPE", "RULES", "MEANING"], fields, isMarkdown)
+    lines += table(["COMMAND", "EVENT", "NEEDS", "STATES"], commands, isMarkdown)
+    lines += table(["PERSONAL FIELD", "CATEGORY", "PURPOSE", "LEGAL BASIS", "KEPT", "RECIPIENTS"], personal, isMarkdown)
+    return lines
+  }
+
+  private func table(_ headings: [String], _ rows: [[String]], _ isMarkdown: Bool) -> [String] {
+    guard !rows.isEmpty else { return [] }
+    if isMarkdown {
+      func line(_ cells: [String]) -> String {
+        "| \(cells.map { $0.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|") }.joined(separator: " | ")) |"
+      }
+      let names = headings.map { "\($0.prefix(1))\($0.dropFirst().lowercased())" }
+      return [line(names), "|" + headings.map { _ in "---|" }.joined()] + rows.map(line) + [""]
+    }
+    var table = Table(headings)
+    for row in rows { table.add(row) }
+    return table.lines(width: Terminal.width).map { "  \($0)" } + [""]
+  }
+
+  private func kind(_ field: Field) -> String {
+    switch field.type {
+    case .enum: field.values.joined(separator: " ")
+    case .reference: "→ \(field.reference?.types.joined(separator: ", ") ?? "")"
+    default: field.type.rawValue
+    }
+  }
+
+  private func rules(_ field: Field) -> String {
+    var rules: [String] = []
+    if field.isRequired { rules.append("required") }
+    if let length = field.maximumLength { rules.append("≤ \(length)") }
+    if field.isImmutable { rules.append("fixed") }
+    if !field.isAssignable { rules.append("set by commands") }
+    if field.secret != nil { rules.append("secret") }
+    if field.personal != nil { rules.append("personal") }
+    if let reference = field.reference { rules.append("on delete \(reference.onDelete.rawValue)") }
+    if let value = field.defaultValue { rules.append("default \(value.canonicalString)") }
+    for constraint in type.unique where constraint.fields.contains(field.name) {
+      rules.append(constraint.fields.count == 1 ? "unique" : "unique with \(constraint.fields.filter { $0 != field.name }.joined(separator: ", "))")
+    }
+    return rules.joined(separator: ", ")
+  }
+
+  private func movement(_ command: Command) -> String {
+    guard let to = command.to else { return "" }
+    return "\(command.from.isEmpty ? "any" : command.from.joined(separator: ", ")) → \(to)"
+  }
+}

@@ -1,0 +1,168 @@
+import ArgumentParser
+import CanonicalJSON
+import DaybookClient
+
+/// `daybook import`: takes in what other tools have recorded.
+struct Import: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Take in what other tools have recorded.", subcommands: [ImportOpenLineage.self])
+}
+
+/// `daybook import openlineage`: the events of files, in their order.
+struct ImportOpenLineage: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "openlineage",
+    abstract: "Record OpenLineage run events from files.",
+    discussion: """
+      A file holds one event a line (NDJSON), an array of events, or a single event; - is standard input. An event that can't be recorded is told
+      with its line, and the others go on; the exit code is then 1. Importing a file a second time changes nothing.
+
+      EXAMPLES
+        daybook import openlineage events.ndjson more.json
+        kafkacat -C -t openlineage -e | daybook import openlineage -
+      """)
+
+  @Argument(help: "Files, or - for standard input.", completion: .file(extensions: ["json", "ndjson", "jsonl"]))
+  var files: [String]
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "The organization, by id or slug, that all of it belongs to.",
+      discussion: "Default: a key's own; for the local administrator the one that each job namespace stands for."))
+  var organization: String?
+
+  @Option(name: .long, help: "How many events may be on their way at once.")
+  var inFlight = 64
+
+  @OptionGroup var connection: ConnectionOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard !files.isEmpty else { throw ValidationError("Name at least one file, or - for standard input.") }
+    guard (1...1024).contains(inFlight) else { throw ValidationError("--in-flight must be from 1 to 1024.") }
+  }
+
+  func run() async throws {
+    try await connection.withClient { client in
+      var importer = Importer(client: client, window: inFlight, isSilent: output.json)
+      if let organization { importer.organization = try await Lookup.organization(organization, client) }
+      for file in files { try await importer.take(file) }
+      let counts = importer.counts
+      if output.json {
+        Terminal.say(json: .object(counts.json))
+      } else {
+        Terminal.say(counts.sentence)
+      }
+      if counts.failed > 0 { throw ExitCode.refused }
+    }
+  }
+}
+
+/// What an import came to.
+struct ImportCounts: Sendable {
+  var read = 0
+  var recorded = 0
+  /// Those that were known already, so that nothing was recorded.
+  var unchanged = 0
+  var failed = 0
+  var runs: Set<String> = []
+
+  var json: JSONObject {
+    [
+      "read": .integer(Int64(read)), "recorded": .integer(Int64(recorded)), "unchanged": .integer(Int64(unchanged)),
+      "failed": .integer(Int64(failed)), "runs": .integer(Int64(runs.count)),
+    ]
+  }
+
+  var sentence: String {
+    "\(read) events read: \(recorded) recorded, \(unchanged) known already, \(failed) failed; \(runs.count) runs."
+  }
+}
+
+/// Sends events in their order, many of them on their way at once, and counts what comes of them.
+struct Importer {
+  var organization: String?
+  private(set) var counts = ImportCounts()
+  private let client: DaybookClient
+  private let window: Int
+  private let isSilent: Bool
+
+  init(client: DaybookClient, window: Int, isSilent: Bool) {
+    self.client = client
+    self.window = window
+    self.isSilent = isSilent
+  }
+
+  private struct Sent {
+    let place: String
+    let params: JSONObject
+    let reply: DaybookClient.Reply
+  }
+
+  /// Imports one file.
+  mutating func take(_ file: String) async throws {
+    var source = try EventSource(path: file)
+    var bar = ProgressBar(file == "-" ? "standard input" : file, isSilent: isSilent)
+    var waiting: [Sent] = []
+    var first = 0
+    while let sourced = try source.next() {
+      counts.read += 1
+      guard case .success(let event) = sourced.event else {
+        if case .failure(let error) = sourced.event { fail(file, sourced.place, "\(error)", &bar) }
+        continue
+      }
+      var params: JSONObject = ["event": event]
+      if let organization { params["organization_id"] = .string(organization) }
+      waiting.append(Sent(place: sourced.place, params: params, reply: client.send("openlineage.record", params)))
+      if waiting.count - first >= window {
+        try await settle(waiting[first], file, &bar)
+        first += 1
+        if first >= 1024 {
+          waiting.removeFirst(first)
+          first = 0
+        }
+      }
+      bar.show(UInt64(counts.recorded + counts.unchanged), of: nil, "events")
+    }
+    for sent in waiting[first...] { try await settle(sent, file, &bar) }
+    bar.end()
+  }
+
+  private mutating func settle(_ sent: Sent, _ file: String, _ bar: inout ProgressBar) async throws {
+    do {
+      count(try await answer(to: sent))
+    } catch let error as ClientError {
+      guard case .remote = error else { throw error }
+      let failure = Failure(error)
+      fail(file, sent.place, [failure.what, failure.place].compactMap { $0 }.joined(separator: " "), &bar)
+    }
+  }
+
+  /// The answer; an event that an overloaded server refused is sent again until it is taken.
+  private func answer(to sent: Sent) async throws -> JSON {
+    do {
+      return try await sent.reply.value
+    } catch let error as ClientError where error.remoteType == "overloaded" {
+      while true {
+        try await Task.sleep(for: .milliseconds(100))
+        do {
+          return try await client.call("openlineage.record", sent.params)
+        } catch let error as ClientError where error.remoteType == "overloaded" {
+          continue
+        }
+      }
+    }
+  }
+
+  private mutating func count(_ result: JSON) {
+    if result["events"]?.arrayValue?.isEmpty == true { counts.unchanged += 1 } else { counts.recorded += 1 }
+    if let run = result["id"]?.stringValue { counts.runs.insert(run) }
+  }
+
+  private mutating func fail(_ file: String, _ place: String, _ problem: String, _ bar: inout ProgressBar) {
+    counts.failed += 1
+    bar.end()
+    Terminal.complain("\(file), \(place): \(Terminal.plain(problem))")
+  }
+}

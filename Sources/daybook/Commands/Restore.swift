@@ -1,0 +1,104 @@
+import ArgumentParser
+import BasicTypes
+import CanonicalJSON
+import EventLog
+import Server
+import Vault
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// `daybook restore`: puts a backup into a data folder.
+struct Restore: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Put a backup into a data folder that has no log.",
+    discussion: """
+      The backup is verified first. The keys are those of the data folder; where it has none, those of an export (--keys). Without any, whatever
+      was sealed stays unreadable, and that must be said: --without-keys. The read models are made anew from the log.
+
+      EXAMPLES
+        daybook restore /backups/2026-11-21 --data ./daybook-data
+        daybook restore /backups/2026-11-21 --data ./new-data --keys /vaults/2026-11-21.keys --root-key-file /vaults/root-key
+      """)
+
+  @Argument(help: "A folder that daybook backup made.", completion: .directory)
+  var backup: String
+
+  @OptionGroup var data: DataOptions
+
+  @Option(name: .long, help: "An export of the keys, for a data folder that has none.", completion: .file())
+  var keys: String?
+
+  @Flag(name: .long, help: "Restore without keys: sealed values stay unreadable.")
+  var withoutKeys = false
+
+  @Option(name: .long, help: "The file with the root key.", completion: .file())
+  var rootKeyFile: String?
+
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if keys != nil, withoutKeys { throw ValidationError("Give --keys or --without-keys, not both.") }
+  }
+
+  func run() async throws {
+    let folder = DataFolder(data.folder)
+    guard access(folder.log + "/data.mdb", F_OK) != 0 else {
+      throw Failure(
+        .usage, "This data folder has a log already; nothing was changed.", place: folder.log,
+        next: "Name a new folder with --data, or move the log and the file head out of this one.")
+    }
+    guard access(backup + "/manifest.json", R_OK) == 0 else {
+      throw Failure(.usage, "This is no backup: it has no manifest.json.", place: backup)
+    }
+    try makeFolder(folder.path)
+    try takeKeys(folder)
+    let place = LogPlace(dataFolder: folder.path, backup: backup, rootKeyFile: rootKeyFile)
+    let outcome = try await VerificationChild(place: place, patience: 300, isSilent: output.json).run()
+    guard outcome.isHealthy else {
+      let problem = outcome.json["problems"]?.arrayValue?.first?.cell("description") ?? "it can't be read"
+      throw Failure(.damaged, "The backup is damaged: \(problem)", place: backup, next: "Restore an earlier one.")
+    }
+    var bar = ProgressBar("restoring", isSilent: output.json)
+    let manifest = try EventLogBackup.restore(from: backup, logFolder: folder.log, headFile: folder.head) { done, total in
+      bar.show(done, of: total, "bytes")
+    }
+    bar.end()
+    // Another key will sign this log from now on, so the old signature would read as a forgery.
+    if withoutKeys { unlink(folder.head) }
+    if output.json {
+      Terminal.say(json: [
+        "position": .integer(Int64(clamping: manifest.position)), "root": .string(manifest.root),
+        "at": .string(manifest.at.text), "data": .string(folder.path),
+      ])
+    } else {
+      Terminal.say("Restored to position \(manifest.position), as it was at \(manifest.at.text).")
+      Terminal.say("Next: daybook serve --data \(folder.path)")
+      if access(folder.postgres, F_OK) == 0 {
+        Terminal.say("Its read models may be newer than the log: run daybook rebuild once it serves.")
+      }
+    }
+  }
+
+  private func takeKeys(_ folder: DataFolder) throws {
+    let hasVault = access(folder.vault + "/keys", F_OK) == 0
+    if let keys {
+      try Vault.importKeys(from: keys, into: folder.vault, rootKeyFile: rootKeyFile)
+    } else if !hasVault, !withoutKeys {
+      throw Failure(
+        .usage, "This data folder has no keys, and a backup holds none.", place: folder.vault,
+        next: "Give an export of them with --keys, or say --without-keys: sealed values then stay unreadable.")
+    }
+  }
+
+  private func makeFolder(_ path: String) throws {
+    var made = ""
+    for part in Program.absolute(path).split(separator: "/") {
+      made += "/\(part)"
+      guard mkdir(made, 0o700) == 0 || errno == EEXIST else {
+        throw Failure(.usage, "The folder can't be made: \(String(cString: strerror(errno))).", place: made)
+      }
+    }
+  }
+}

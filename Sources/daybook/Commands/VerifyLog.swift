@@ -1,0 +1,78 @@
+import ArgumentParser
+import CanonicalJSON
+import EventLog
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// `daybook verify-log`: what `daybook verify` runs in a process of its own. It writes a line of JSON for every step, and the report last.
+struct VerifyLog: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Read a log for daybook verify.", shouldDisplay: false)
+
+  @Option(name: .long) var logFolder: String
+  @Option(name: .long) var headFile: String?
+  @Option(name: .long) var vaultFolder: String?
+  @Option(name: .long) var rootKeyFile: String?
+
+  func run() throws {
+    // A core file of a process that is expected to die on damage helps nobody.
+    var noCore = rlimit(rlim_cur: 0, rlim_max: 0)
+    setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &noCore)
+    var notes: [String] = []
+    let verifier = HeadVerifier(vaultFolder: vaultFolder, rootKeyFile: rootKeyFile)
+    if headFile != nil, let reason = verifier.unverifiable { notes.append(reason) }
+    let throttle = Throttle()
+    let report = try EventLogVerifier.verify(
+      folder: logFolder, headFile: headFile, verifyHead: { verifier.verify($0) }
+    ) { progress in
+      throttle.pass(isLast: progress.done >= progress.total) {
+        VerifyLog.write([
+          "phase": .string(progress.phase), "done": .integer(Int64(clamping: progress.done)),
+          "total": .integer(Int64(clamping: progress.total)),
+        ])
+      }
+    }
+    VerifyLog.write(["report": .object(Self.describe(report, notes))])
+    if !report.isHealthy { throw ExitCode.damaged }
+  }
+
+  private static func describe(_ report: VerificationReport, _ notes: [String]) -> JSONObject {
+    [
+      "healthy": .bool(report.isHealthy), "events": .integer(Int64(clamping: report.events)),
+      "states": .integer(Int64(clamping: report.states)),
+      "index_entries": .integer(Int64(clamping: report.indexEntries)), "root": .string(report.root),
+      "signed_position": report.signedPosition.map { .integer(Int64(clamping: $0)) } ?? .null,
+      "problem_count": .integer(Int64(report.problemCount)), "notes": .array(notes.map(JSON.string)),
+      "problems": .array(
+        report.problems.map { problem in
+          [
+            "description": .string(problem.description),
+            "position": problem.position.map { .integer(Int64(clamping: $0)) } ?? .null,
+          ]
+        }),
+    ]
+  }
+
+  private static func write(_ object: JSONObject) {
+    Terminal.say(json: .object(object))
+  }
+}
+
+/// Lets a few calls a second through.
+private final class Throttle: Sendable {
+  private let start = ContinuousClock.now
+  /// Tenths of a second since the start at which the last call went through.
+  private let last = Atomic<Int64>(-1)
+
+  func pass(isLast: Bool, _ body: () -> Void) {
+    let tenths = (ContinuousClock.now - start) / Duration.milliseconds(100)
+    let now = Int64(tenths)
+    let before = last.load(ordering: .relaxed)
+    guard isLast || now > before else { return }
+    let isOurs = last.compareExchange(expected: before, desired: now, ordering: .relaxed).exchanged
+    if isOurs || isLast { body() }
+  }
+}

@@ -1,0 +1,119 @@
+import BasicTypes
+import CanonicalJSON
+import Domain
+import EventLog
+import Testing
+
+@Suite struct RunTests {
+  @Test func aRunIsPinnedToTheVersionItRuns() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
+    try await book.call("pipeline.edit", ["id": .string(pipeline), "name": "q"])
+    let run = try await book.make("run.start", ["pipeline_id": .string(pipeline), "trigger_type": "api"])
+    try await book.call("pipeline.edit", ["id": .string(pipeline), "name": "r"])
+    let item = try book.item(run)
+    #expect(item["pipeline_version"] == 2)
+    #expect(item["status"] == "running")
+    #expect(item["started_at"] == item["created_at"])
+    #expect(item["organization_id"] == .string(acme), "the organization is the pipeline's")
+    let pending = try await book.make("run.create", ["pipeline_id": .string(pipeline)])
+    #expect(try book.item(pending)["status"] == "pending")
+    #expect(try book.item(pending)["pipeline_version"] == 3)
+  }
+
+  @Test func aRunBeginsAndFinishesWithItsDuration() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let run = try await book.make("run.create", ["organization_id": .string(acme)])
+    try await book.call("run.begin", ["id": .string(run), "at": "2026-01-01T00:00:00Z"])
+    #expect(try await book.call("run.begin", ["id": .string(run)])["events"] == [])
+    try await book.call(
+      "run.finish",
+      [
+        "id": .string(run), "status": "completed", "at": "2026-01-01T00:01:30Z", "rows_processed": 7,
+        "metrics": ["a": 1],
+      ])
+    let item = try book.item(run)
+    #expect(item["status"] == "success")
+    #expect(item["duration_seconds"] == 90)
+    #expect(item["rows_processed"] == 7)
+    let again = try await book.call("run.finish", ["id": .string(run), "status": "success", "rows_processed": 7])
+    #expect(again["events"] == [])
+  }
+
+  @Test func theLatestEndDecidesAndWhatCameWithALosingEndIsNotTaken() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let run = try await book.make("run.start", ["organization_id": .string(acme)])
+    let later = Timestamp.now.adding(seconds: 100).text
+    let earlier = Timestamp.now.adding(seconds: 50).text
+    try await book.call(
+      "run.finish", ["id": .string(run), "status": "failed", "at": .string(later), "error_message": "boom"])
+    let lost = try await book.call(
+      "run.finish", ["id": .string(run), "status": "success", "at": .string(earlier), "error_message": "fine"])
+    #expect(lost["events"] == [])
+    #expect(try book.item(run)["error_message"] == "boom")
+    #expect(try book.item(run)["status"] == "failed")
+  }
+
+  @Test func whatHasEndedCannotBeCancelledOrBegunNow() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let run = try await book.make("run.start", ["organization_id": .string(acme)])
+    try await book.call("run.cancel", ["id": .string(run)])
+    #expect(try book.item(run)["status"] == "cancelled")
+    #expect(try await book.call("run.cancel", ["id": .string(run)])["events"] == [])
+    #expect(try await book.refusal("run.begin", ["id": .string(run)]).reason == "state")
+    let other = try await book.make("run.start", ["organization_id": .string(acme)])
+    try await book.call("run.finish", ["id": .string(other), "status": "success"])
+    let error = try await book.refusal("run.cancel", ["id": .string(other)])
+    #expect(error.data == ["reason": "state", "from": "success", "allowed": ["pending", "running"]])
+  }
+
+  @Test func aMeasurementIsAFactOfTheRun() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let run = try await book.make("run.start", ["organization_id": .string(acme)])
+    let result = try await book.call("run.measure", ["id": .string(run), "node_id": "n", "rows_input": 5])
+    #expect(result.eventNames == ["run.measured"])
+    #expect(result["version"] == 2)
+    let data = try #require(try book.records(of: run).last?.body.data)
+    #expect(data["rows_input"] == 5)
+    #expect(data["rows_output"] == 0)
+    #expect(data["at"]?.stringValue.flatMap { Timestamp($0) } != nil)
+    #expect(
+      try await book.refusal("run.measure", ["id": .string(run), "rows_input": -1]).paths == [
+        "/rows_input", "/node_id",
+      ])
+  }
+
+  @Test func aTaskRunBelongsToItsRunsOrganizationAndStep() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let step: JSON = ["name": "a", "order_index": 0, "step_type": "load"]
+    let pipeline = try await book.make(
+      "pipeline.create", ["name": "p", "steps": [step], "organization_id": .string(acme)])
+    let stepID = try #require(try book.item(pipeline)["steps"]?.arrayValue?.first?["id"])
+    let run = try await book.make("run.start", ["pipeline_id": .string(pipeline)])
+    try await book.call("pipeline.edit", ["id": .string(pipeline), "steps": []])
+    let task = try await book.make("task_run.start", ["run_id": .string(run), "step_id": stepID])
+    #expect(try book.item(task)["organization_id"] == .string(acme))
+    let wrong: JSONObject = ["run_id": .string(run), "step_id": .string(run)]
+    #expect(try await book.refusal("task_run.create", wrong).paths == ["/step_id"])
+    #expect(try await book.refusal("task_run.retry", ["id": .string(task)]).reason == "state")
+    try await book.call("task_run.finish", ["id": .string(task), "status": "failed", "error_message": "x"])
+    try await book.call("task_run.retry", ["id": .string(task)])
+    let item = try book.item(task)
+    #expect(item["status"] == "pending")
+    #expect(item["retry_count"] == 1)
+    #expect(item["completed_at"] == JSON.null && item["error_message"] == JSON.null)
+    try await book.call("task_run.begin", ["id": .string(task)])
+    try await book.call("task_run.finish", ["id": .string(task), "status": "success", "output_data": [1]])
+    #expect(try book.item(task)["status"] == "success")
+    try await book.call("task_run.log", ["id": .string(task), "lines": [["message": "m"]]])
+    try await book.call("task_run.measure", ["id": .string(task), "node_id": "n"])
+    #expect(try await book.refusal("task_run.create", ["name": "x"]).paths == ["/run_id", "/organization_id"])
+    try book.checkIndexes()
+  }
+}

@@ -1,0 +1,172 @@
+import BasicTypes
+import CanonicalJSON
+import Domain
+import EventLog
+import NIOConcurrencyHelpers
+import Testing
+import Vault
+
+@Suite struct SealingTests {
+  @Test func neitherPersonalNorSecretTextEntersTheLog() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let ann = try await book.make(
+      "user.create",
+      [
+        "email": "plain-email@example.org", "full_name": "Plain Name", "password": "plain-password",
+        "organization_id": .string(acme), "membership_role": "owner",
+      ])
+    let principal = try book.principal(ann)
+    let origin = Origin(ip: "203.0.113.77", userAgent: "plain-agent")
+    try await book.call(
+      "connection.create",
+      [
+        "name": "db", "type": "postgres", "reason": "plain-reason",
+        "config": ["host": "h", "Password": "plain-secret", "deep": [["token": ["plain-token": 1]]]],
+      ], as: principal, from: origin)
+    try await book.call(
+      "credential.create", ["name": "c", "data": ["key": "plain-data"], "organization_id": .string(acme)])
+    let run = try await book.make("run.create", ["organization_id": .string(acme), "reason": "plain-local-reason"])
+    try await book.call("run.log", ["id": .string(run), "lines": [["message": "plain-line"]]])
+    let slug = try await book.make("organization.create", ["name": "o", "slug": "o", "reason": "plain-admin-reason"])
+    let text = try book.everything()
+    for plain in [
+      "plain-email", "Plain Name", "plain-password", "203.0.113.77", "plain-agent", "plain-reason", "plain-secret",
+      "plain-token", "plain-data", "plain-local-reason", "plain-line", "plain-admin-reason",
+    ] {
+      #expect(!text.contains(plain), "\(plain) stands in the log")
+    }
+    let made = try #require(try book.records(of: slug).first)
+    #expect(try book.view.reason(made.body.reason, resource: made.header.resource) == "plain-admin-reason")
+  }
+
+  @Test func aPersonalValueThatIsSentAgainIsNotSealedAgain() async throws {
+    let book = try Book()
+    let ann = try await book.make("user.create", ["email": "ann@example.org", "full_name": "Ann"])
+    #expect(try book.item(ann)["full_name"] == "Ann")
+    #expect(try await book.call("user.edit", ["id": .string(ann), "full_name": "Ann"])["events"] == [])
+    try await book.call("user.edit", ["id": .string(ann), "full_name": "Ann B", "email": "ann@example.org"])
+    let last = try #require(try book.records(of: ann).last)
+    #expect(last.body.set.keys == ["full_name"])
+    #expect(last.body.was["full_name"].map(Vault.isSealed) == true)
+    let changes = try book.view.changes(
+      type: "user", resource: last.header.resource, set: last.body.set, was: last.body.was)
+    #expect(changes == ["full_name": ["from": "Ann", "to": "Ann B"]])
+    let id = last.header.resource
+    #expect(try book.log.read { try $0.positions(about: id, from: 1, limit: 10) }.count == 2)
+  }
+
+  @Test func secretMembersAreMaskedAndTheMaskSentBackKeepsThem() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let id = try await book.make(
+      "connection.create",
+      [
+        "name": "db", "type": "postgres", "organization_id": .string(acme),
+        "config": ["host": "h", "password": "s3cret", "nested": [["api_key": "k"]]],
+      ])
+    let shown = try #require(try book.item(id)["config"])
+    #expect(shown == ["host": "h", "password": "********", "nested": [["api_key": "********"]]])
+    #expect(try await book.call("connection.edit", ["id": .string(id), "config": shown])["events"] == [])
+    try await book.call(
+      "connection.edit",
+      ["id": .string(id), "config": ["host": "other", "password": "********", "nested": [["api_key": "k"]]]])
+    let state = try book.state(id)
+    let token = try #require(state.fields["config"]?["password"])
+    #expect(try book.vault.open(token, resourceID: state.id, field: "config/password") == .value("s3cret"))
+    #expect(state.fields["config"]?["host"] == "other")
+    let before = try #require(try book.records(of: id).last?.body.was["config"])
+    #expect(before["password"] == token, "an unchanged secret keeps its token")
+    let changed = try await book.call(
+      "connection.edit", ["id": .string(id), "config": ["host": "other", "password": "new"]])
+    #expect(changed.eventNames == ["connection.edited"])
+    let error = try await book.refusal("connection.edit", ["id": .string(id), "config": ["token": "********"]])
+    #expect(error.paths == ["/config/token"])
+  }
+
+  @Test func aMaskOrASealedTokenIsRefusedWhereSomethingIsMade() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let error = try await book.refusal(
+      "connection.create",
+      [
+        "name": "db", "type": "kafka", "organization_id": .string(acme),
+        "config": ["password": "********", "a": ["$sealed": "AAAA"]],
+      ])
+    #expect(Set(error.paths) == ["/config/password", "/config/a/$sealed"])
+  }
+
+  @Test func aReasonAboutOthersOpensOnlyWhileTheKeysOfAllExist() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let ann = try await book.member("ann", of: acme, role: "owner")
+    let bob = try await book.member("bob", of: acme)
+    let id = try await book.make(
+      "pipeline.create", ["name": "p", "reason": "bob asked", "about": [.string(bob.id)]], as: ann.principal)
+    let record = try #require(try book.records(of: id).first)
+    #expect(try book.view.reason(record.body.reason, resource: record.header.resource) == "bob asked")
+    let bobID = try #require(Identifier(bob.id))
+    let annID = try #require(Identifier(ann.id))
+    for subject in [annID, bobID] {
+      #expect(
+        try book.log.read { try $0.positions(about: subject, from: 1, limit: 100) }.contains(record.header.position))
+    }
+    _ = try book.vault.destroy([.subject(bobID)])
+    #expect(try book.view.reason(record.body.reason, resource: record.header.resource) == JSON.null)
+    let unknown = try await book.refusal(
+      "pipeline.edit",
+      ["id": .string(id), "name": "q", "reason": "r", "about": [.string(Identifier.version7(at: .now).text)]])
+    #expect(unknown.paths == ["/about/0"])
+  }
+
+  @Test func factsThatExpireAreSealedByClassAndMonthAndTheirCountsAreNot() async throws {
+    let book = try Book()
+    book.clock.withLockedValue { $0 = Timestamp("2026-11-21T10:00:00Z") }
+    let acme = try await book.organization("acme")
+    let run = try await book.make("run.create", ["organization_id": .string(acme)])
+    let result = try await book.call(
+      "run.log",
+      [
+        "id": .string(run),
+        "lines": [
+          ["message": "a", "level": "ERROR"], ["message": "b"], ["message": "c", "at": "2026-11-21T09:00:00+01:00"],
+        ],
+      ])
+    #expect(result.eventNames == ["run.logged"])
+    let record = try #require(try book.records(of: run).last)
+    #expect(record.body.set.isEmpty)
+    #expect(record.body.data["count"] == 3)
+    #expect(record.body.data["levels"] == ["ERROR": 1, "INFO": 2])
+    let lines = try #require(record.body.data["lines"])
+    #expect(
+      book.vault.owner(of: lines)
+        == .expiring(organization: Identifier(acme), retentionClass: "logs", month: "2026-11"))
+    let open = try book.view.data(record.body.data, resource: record.header.resource)
+    #expect(open["lines"]?.arrayValue?[0]["at"] == "2026-11-21T10:00:00.000000Z")
+    #expect(open["lines"]?.arrayValue?[2]["at"] == "2026-11-21T08:00:00.000000Z")
+    #expect(try await book.refusal("run.log", ["id": .string(run), "lines": []]).paths == ["/lines"])
+    #expect(
+      try await book.refusal("run.log", ["id": .string(run), "lines": [["level": "INFO"]]]).paths == [
+        "/lines/0/message"
+      ])
+  }
+
+  @Test func theViewLeavesOutHashesAndWholeSecrets() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let key = try await book.key(["*": ["read"]], in: acme)
+    let item = try book.item(key.id)
+    #expect(!item.contains("key_hash"))
+    #expect(item["key_prefix"] == .string(String(key.text.prefix(12))))
+    let credential = try await book.make(
+      "credential.create", ["name": "c", "data": ["a": 1], "organization_id": .string(acme)])
+    #expect(try !book.item(credential).contains("data"))
+    let before = try book.state(credential)
+    try await book.call("credential.rotate", ["id": .string(credential), "data": ["a": 2]])
+    let differences = try book.view.differences(
+      type: "credential", resource: before.id, from: before.fields, to: book.state(credential).fields)
+    #expect(
+      differences.contains(JSONDifference(pointer: "/data", from: "********", to: "********")))
+    #expect(differences.contains { $0.pointer == "/rotated_at" })
+  }
+}

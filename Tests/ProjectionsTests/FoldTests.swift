@@ -1,0 +1,96 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+import Postgres
+import Projections
+import Testing
+import Vault
+
+/// Rows against the log's own states.
+@Suite struct FoldTests {
+  @Test func rowsAreWhatTheEventsAddUpTo() async throws {
+    let seed = UInt64.random(in: 0...UInt64.max)
+    print("seed \(seed)")
+    let models = try await ReadModels()
+    var source = try EventSource(seed: seed, catalog: models.catalog, vault: models.vault)
+    // Many small chunks, then a large one: where chunks are cut must not matter.
+    for size in [1, 2, 3, 10, 50, 400, 1200] {
+      try await models.append(try source.events(size))
+      if size < 100 { try await models.settle() }
+    }
+    try await models.settle()
+    for type in models.catalog.types where type.hasReadModel { try await compare(type, models) }
+    let head = models.log.head.position
+    let audit = try await models.rows("SELECT count(*), max(id), count(DISTINCT event_id) FROM daybook.audit_trail")
+    #expect(audit == [[String(head), String(head), String(head)]])
+    try await compareVersions(models)
+    try await models.close()
+  }
+
+  /// Compares every row of a type with the state that the log keeps.
+  private func compare(_ type: ResourceType, _ models: ReadModels) async throws {
+    let rows = try await models.rows("SELECT id, to_jsonb(t) FROM daybook.\(type.plural) AS t")
+    let personal =
+      type.hasPersonalFields ? try await models.rows("SELECT id, to_jsonb(t) FROM personal.\(type.plural) AS t") : []
+    let personalRows = Dictionary(uniqueKeysWithValues: personal.map { ($0[0] ?? "", $0[1] ?? "{}") })
+    let states = try models.log.read { snapshot in
+      try rows.compactMap { row in try row[0].flatMap { Identifier($0) }.flatMap { try snapshot.state($0) } }
+    }
+    #expect(states.count == rows.count)
+    #expect(!rows.isEmpty || type.name == "sql_role", "no rows of \(type.name)")
+    for (row, state) in zip(rows, states) {
+      let columns = try JSON.parse(row[1] ?? "")
+      #expect(columns["version"] == .integer(state.version))
+      #expect(columns["created_at"]?.stringValue.flatMap { Timestamp($0) } == state.createdAt)
+      #expect(columns["updated_at"]?.stringValue.flatMap { Timestamp($0) } == state.updatedAt)
+      let opened = try JSON.parse(personalRows[state.id.text] ?? "{}")
+      for field in type.fields where field.secret != .hash {
+        var expected = state.fields[field.name] ?? .null
+        if field.personal != nil, Vault.isSealed(expected) {
+          guard case .value(let value) = try models.vault.open(expected, resourceID: state.id, field: field.name) else {
+            Issue.record("a value can't be opened")
+            continue
+          }
+          expected = value
+        }
+        if field.secret == .whole { expected = expected["$sealed"] ?? .null }
+        let found = (field.personal == nil ? columns : opened)[field.name] ?? .null
+        if field.type == .timestamp {
+          #expect(
+            found.stringValue.flatMap { Timestamp($0) } == expected.stringValue.flatMap { Timestamp($0) },
+            "\(type.name).\(field.name)")
+        } else if field.type == .float {
+          #expect(found.doubleValue == expected.doubleValue, "\(type.name).\(field.name)")
+        } else {
+          #expect(found == expected, "\(type.name).\(field.name)")
+        }
+      }
+    }
+  }
+
+  /// Compares every snapshot with the state folded up to the event that made it.
+  private func compareVersions(_ models: ReadModels) async throws {
+    guard let type = models.catalog.type("pipeline") else { return }
+    let rows = try await models.rows(
+      "SELECT pipeline_id, position, snapshot, version_number, is_active FROM daybook.pipeline_versions ORDER BY position")
+    #expect(rows.count > 10)
+    var last: [Identifier: Int64] = [:]
+    for row in rows {
+      guard let id = row[0].flatMap({ Identifier($0) }), let position = row[1].flatMap({ UInt64($0) }) else {
+        Issue.record("a version without pipeline or position")
+        continue
+      }
+      let state = try models.log.read { try $0.fold(id, through: position) }
+      let expected = state?.fields.filter { type.versionedContent.contains($0.key) } ?? [:]
+      #expect(try JSON.parse(row[2] ?? "").objectValue == expected)
+      let number = state?.fields["version_number"]?.integerValue ?? 0
+      #expect(row[3] == String(number))
+      last[id] = number
+    }
+    for row in rows {
+      guard let id = row[0].flatMap({ Identifier($0) }), let number = row[3].flatMap({ Int64($0) }) else { continue }
+      #expect((row[4] == "t") == (last[id] == number))
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import BasicTypes
+import CanonicalJSON
+import EventLog
+import Projections
+import Testing
+
+/// Nothing is skipped silently, and one read model's trouble is not the others'.
+@Suite struct ParkingTests {
+  /// A log with an event in the middle that the table of runs can't take.
+  private func broken() async throws -> (models: ReadModels, position: UInt64) {
+    let models = try await ReadModels()
+    var source = try EventSource(seed: 11, catalog: models.catalog, vault: models.vault)
+    try await models.append(try source.events(40))
+    var drafts = try source.events(200)
+    drafts.append(try source.create("run", setting: ["rows_processed": "not a number, and secret"]))
+    drafts += try source.events(200)
+    try await models.stopProjector()
+    let head = try await models.append(drafts)
+    return (models, head - 200)
+  }
+
+  private func waitFor(
+    _ service: ProjectionService, _ name: String, _ isReached: (ProjectionStatus) -> Bool
+  ) async throws -> ProjectionStatus {
+    while true {
+      if let status = await service.status().first(where: { $0.name == name }), isReached(status) { return status }
+      try Task.checkCancellation()
+      await Task.yield()
+    }
+  }
+
+  @Test(.timeLimit(.minutes(2)))
+  func aReadModelStopsAtTheEventThatItCantApplyAndTheOthersGoOn() async throws {
+    let (models, position) = try await broken()
+    let service = try models.anotherService()
+    let task = Task { try await service.run() }
+    let status = try await waitFor(service, "runs") { $0.state == .parked }
+    #expect(status.error?.position == position)
+    #expect(status.position == position - 1)
+    #expect(status.error?.message.contains("secret") == false)
+    let others = service.definitions.map(\.name).filter { $0 != "runs" }
+    try await ReadModels.settle(service, models.log.head.position, others)
+    let error = await #expect(throws: ProjectionError.self) {
+      try await service.wait(for: models.log.head.position, projections: ["runs"], timeoutMilliseconds: 60_000)
+    }
+    #expect(error?.code == .stale(position: position - 1))
+    // Taken up again, it stops at the same event.
+    try await service.retry("runs")
+    #expect(try await waitFor(service, "runs") { $0.state == .parked }.error?.position == position)
+    // Told to pass the event over, it goes on, and so does a rebuild.
+    var skip = EventDraft(
+      event: "projection.skipped", type: "projection", resource: Identifier.version7(at: .now), actor: "local:0")
+    skip.set = ["name": "runs", "skipped": [.integer(Int64(position))]]
+    let head = try await models.append([skip])
+    try await ReadModels.settle(service, head)
+    #expect(await service.status().allSatisfy { $0.state == .running && $0.lagEvents == 0 })
+    let before = try await service.digests()
+    #expect(try await service.rebuild(nil).differences == [])
+    #expect(try await service.digests() == before)
+    task.cancel()
+    try await task.value
+    try await models.close()
+  }
+
+  @Test func aWaitThatTimesOutSaysHowFarTheReadModelsAre() async throws {
+    let models = try await ReadModels()
+    var source = try EventSource(seed: 3, catalog: models.catalog, vault: models.vault)
+    let head = try await models.append(try source.events(10))
+    try await models.settle()
+    let error = await #expect(throws: ProjectionError.self) {
+      try await models.service.wait(for: head + 1, projections: [], timeoutMilliseconds: 1)
+    }
+    #expect(error?.code == .stale(position: head))
+    let unknown = await #expect(throws: ProjectionError.self) {
+      try await models.service.wait(for: 1, projections: ["nothing"], timeoutMilliseconds: 1)
+    }
+    #expect(unknown?.code == .unknown)
+    try await models.close()
+    let away = await #expect(throws: ProjectionError.self) {
+      try await models.service.wait(for: 1, projections: [], timeoutMilliseconds: 1)
+    }
+    #expect(away?.code == .unavailable)
+  }
+
+  @Test(.timeLimit(.minutes(2)))
+  func aSecondProjectorDeposesTheFirstAndNothingIsAppliedTwice() async throws {
+    let models = try await ReadModels()
+    var source = try EventSource(seed: 5, catalog: models.catalog, vault: models.vault)
+    try await models.append(try source.events(100))
+    try await models.settle()
+    let second = try models.anotherService()
+    let task = Task { try await second.run() }
+    try await ReadModels.settle(second, models.log.head.position)
+    for _ in 0..<20 { try await models.append(try source.events(20)) }
+    try await ReadModels.settle(second, models.log.head.position)
+    let deposed = try await waitFor(models.service, "users") { $0.state == .unavailable }
+    #expect(deposed.error?.message.contains("Another projector") == true)
+    let audit = try await models.rows("SELECT count(*), max(id) FROM daybook.audit_trail")
+    #expect(audit == [[String(models.log.head.position), String(models.log.head.position)]])
+    // Told to, the first takes the database back.
+    try await models.service.retry("users")
+    try await models.append(try source.events(20))
+    try await models.settle()
+    #expect(try await models.service.rebuild(nil, check: true).differences == [])
+    task.cancel()
+    try await task.value
+    try await models.close()
+  }
+
+  @Test func readModelsOfAnotherLogAreFilledAnew() async throws {
+    let first = try await ReadModels()
+    var source = try EventSource(seed: 21, catalog: first.catalog, vault: first.vault)
+    try await first.append(try source.events(60))
+    try await first.settle()
+    try await first.stopProjector()
+    let second = try await ReadModels(url: first.url)
+    var other = try EventSource(seed: 22, catalog: second.catalog, vault: second.vault)
+    try await second.append(try other.events(30))
+    try await second.settle()
+    #expect(try await second.rows("SELECT count(*) FROM daybook.audit_trail") == [["30"]])
+    try await second.close()
+    try await first.close()
+  }
+}

@@ -1,0 +1,132 @@
+import Foundation
+import NIOConcurrencyHelpers
+import Postgres
+import Projections
+import Testing
+
+/// Read models are disposable: whatever is lost comes back as it was.
+@Suite struct RebuildTests {
+  private func filled(_ count: Int = 600) async throws -> ReadModels {
+    let models = try await ReadModels()
+    let seed = UInt64.random(in: 0...UInt64.max)
+    print("seed \(seed)")
+    var source = try EventSource(seed: seed, catalog: models.catalog, vault: models.vault)
+    for _ in 0..<6 {
+      try await models.append(try source.events(count / 6))
+      try await models.settle()
+    }
+    return models
+  }
+
+  /// Waits until the tables are there again and complete.
+  private func digestsAgain(_ models: ReadModels) async throws -> [TableDigest] {
+    while true {
+      try await models.settle()
+      do {
+        return try await models.service.digests()
+      } catch let error as ProjectionError where error.code == .unavailable {
+        await Task.yield()
+      }
+    }
+  }
+
+  @Test func aDroppedSchemaComesBackTheSameUnderARunningProjector() async throws {
+    let models = try await filled()
+    let before = try await models.service.digests()
+    #expect(before.contains { $0.table == "personal.users" && $0.rows > 0 })
+    try await models.execute("DROP SCHEMA daybook CASCADE")
+    #expect(try await digestsAgain(models) == before)
+    try await models.execute("DROP SCHEMA personal CASCADE")
+    #expect(try await digestsAgain(models) == before)
+    try await models.execute("DROP SCHEMA projector CASCADE; DROP SCHEMA daybook CASCADE")
+    #expect(try await digestsAgain(models) == before)
+    try await models.close()
+  }
+
+  @Test func aDroppedDatabaseComesBackTheSame() async throws {
+    let models = try await filled(120)
+    let before = try await models.service.digests()
+    let name = try await models.rows("SELECT current_database()")[0][0] ?? ""
+    let server = try await PostgresConnection.connect(models.url.replacingOccurrences(of: "/\(name)", with: "/postgres"))
+    try await server.execute("DROP DATABASE \(name) WITH (FORCE)")
+    await server.close()
+    #expect(try await digestsAgain(models) == before)
+    try await models.close()
+  }
+
+  @Test func aRebuildGivesTheSameRowsAndSwapsThem() async throws {
+    let models = try await filled()
+    let before = try await models.service.digests()
+    let oldTable = try await models.rows("SELECT 'daybook.pipelines'::regclass::oid")
+    let phases = NIOLockedValueBox<Set<RebuildProgress.Phase>>([])
+    let checked = try await models.service.rebuild(nil, check: true) { progress in
+      phases.withLockedValue { _ = $0.insert(progress.phase) }
+    }
+    #expect(checked.differences == [] && checked.notes == [] && !checked.isSwapped)
+    #expect(checked.tables.count == before.count)
+    #expect(phases.withLockedValue { $0 } == [.filling, .indexing, .comparing, .swapping])
+    #expect(try await models.rows("SELECT 'daybook.pipelines'::regclass::oid") == oldTable)
+    #expect(try await models.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE '%next'") == [])
+    let indexes = "SELECT schemaname, indexname FROM pg_indexes WHERE schemaname IN ('daybook', 'personal') ORDER BY 1, 2"
+    let policies = "SELECT schemaname, tablename, qual FROM pg_policies ORDER BY 1, 2"
+    let (oldIndexes, oldPolicies) = (try await models.rows(indexes), try await models.rows(policies))
+    let report = try await models.service.rebuild(nil)
+    #expect(report.isSwapped && report.differences == [] && report.notes == [])
+    #expect(try await models.service.digests() == before)
+    #expect(try await models.rows("SELECT 'daybook.pipelines'::regclass::oid") != oldTable)
+    #expect(try await models.rows(indexes) == oldIndexes)
+    #expect(try await models.rows(policies) == oldPolicies)
+    // The projector goes on with the new tables.
+    var source = try EventSource(seed: 7, catalog: models.catalog, vault: models.vault)
+    try await models.append(try source.events(50))
+    try await models.settle()
+    #expect(try await models.service.rebuild(["pipelines", "users"]).differences == [])
+    try await models.close()
+  }
+
+  @Test func aRebuildNamesTheTablesThatHadOtherRows() async throws {
+    let models = try await filled(120)
+    let before = try await models.service.digests()
+    try await models.execute("UPDATE daybook.users SET role = 'admin'; DELETE FROM personal.users")
+    #expect(try await models.service.rebuild(nil).differences == ["daybook.users", "personal.users"])
+    #expect(try await models.service.digests() == before)
+    try await models.close()
+  }
+
+  @Test func aRebuildIsStoppedByWhatOthersMadeOnTopOfATable() async throws {
+    let models = try await filled(60)
+    try await models.execute("CREATE SCHEMA mine; CREATE VIEW mine.active AS SELECT id FROM daybook.pipelines")
+    let error = await #expect(throws: ProjectionError.self) { try await models.service.rebuild(nil) }
+    #expect(error?.code == .dependents)
+    #expect(error?.message.contains("view mine.active") == true)
+    try await models.execute("DROP VIEW mine.active")
+    // It goes on with what it had filled.
+    #expect(try await models.rows("SELECT count(*) FROM daybook_next.audit_trail") == [[String(models.log.head.position)]])
+    #expect(try await models.service.rebuild(nil).isSwapped)
+    try await models.close()
+  }
+
+  @Test func aChangedFileIsRebuiltBesideTheOldTableAtTheNextStart() async throws {
+    let models = try await filled(120)
+    try await models.stopProjector()
+    let folder = models.folder + "/projections"
+    try FileManager.default.copyItem(atPath: ReadModels.projectionsFolder, toPath: folder)
+    let file = folder + "/run_metrics.sql"
+    let text = try String(contentsOfFile: file, encoding: .utf8)
+      .replacingOccurrences(of: "  metadata         jsonb\n", with: "  metadata         jsonb,\n  rows_all bigint\n")
+      .replacingOccurrences(of: "cpu_percent, metadata)", with: "cpu_percent, metadata, rows_all)")
+      .replacingOccurrences(of: "nullif(e.data -> 'metadata', 'null')", with: "nullif(e.data -> 'metadata', 'null'), 7")
+      .replacingOccurrences(
+        of: "  data_size_bytes, duration_seconds, memory_peak_mb, cpu_percent, metadata)",
+        with: "  data_size_bytes, duration_seconds, memory_peak_mb, cpu_percent, metadata, rows_all)")
+    try text.write(toFile: file, atomically: true, encoding: .utf8)
+    let service = try models.anotherService(projections: folder)
+    let task = Task { try await service.run() }
+    while await service.status().contains(where: { $0.state != .running }) { await Task.yield() }
+    let counts = try await models.rows("SELECT count(*) > 0, bool_and(rows_all = 7) FROM daybook.run_metrics")
+    #expect(counts == [["t", "t"]])
+    task.cancel()
+    try await task.value
+    try await models.close()
+  }
+}

@@ -1,0 +1,91 @@
+import NIOCore
+import Protocol
+import Testing
+
+@Suite("Line framing")
+struct LineFramerTests {
+  /// Everything that a stream yields when it arrives in pieces of the given sizes, over and over, and then ends.
+  private func frames(_ text: String, limit: Int = 100, pieces: [Int] = [Int.max]) -> [String] {
+    var framer = LineFramer(maximumLength: limit)
+    var rest = Array(text.utf8)[...]
+    var found: [String] = []
+    func note(_ frame: LineFramer.Frame) {
+      switch frame {
+      case .line(let line): found.append(String(buffer: line))
+      case .tooLong: found.append("TOO LONG")
+      }
+    }
+    var turn = 0
+    while !rest.isEmpty {
+      framer.append(ByteBuffer(bytes: rest.prefix(pieces[turn % pieces.count])))
+      rest = rest.dropFirst(pieces[turn % pieces.count])
+      turn += 1
+      while let frame = framer.next() { note(frame) }
+    }
+    if let frame = framer.finish() { note(frame) }
+    return found
+  }
+
+  @Test("Lines end at a newline, with or without a carriage return before it")
+  func endings() {
+    #expect(frames("a\nb\r\nc\r\r\n") == ["a", "b", "c\r"])
+  }
+
+  @Test("Blank lines are passed over")
+  func blank() {
+    #expect(frames("\n\r\n  \t\na\n\n \r\nb\n") == ["a", "b"])
+  }
+
+  @Test("A last line without a newline counts when the stream ends")
+  func last() {
+    #expect(frames("a\nb") == ["a", "b"])
+    #expect(frames("a\nb\r") == ["a", "b"])
+    #expect(frames("a\n \r") == ["a"])
+    #expect(frames("") == [])
+  }
+
+  @Test("A line of exactly the limit passes, one byte more is told once and read past")
+  func limit() {
+    let text = "12345\n12345\r\n123456\nok\n123456\r\nok\n1234567890123456789\nok\n"
+    let expected = ["12345", "12345", "TOO LONG", "ok", "TOO LONG", "ok", "TOO LONG", "ok"]
+    #expect(frames(text, limit: 5) == expected)
+    #expect(frames("12345", limit: 5) == ["12345"])
+    #expect(frames("123456", limit: 5) == ["TOO LONG"])
+    #expect(frames("12345\r", limit: 5) == ["12345"])
+    #expect(frames("12345\r1\nok", limit: 5) == ["TOO LONG", "ok"])
+  }
+
+  @Test("How the stream is cut into reads changes nothing", arguments: [[1], [2], [3], [5, 1], [1, 7, 2], [64]])
+  func pieces(_ sizes: [Int]) {
+    let text = "{\"a\":1}\r\n\n" + String(repeating: "x", count: 50) + "\nshort\r\n12345678\r\n123456789\n\r\nlast"
+    #expect(frames(text, limit: 8, pieces: sizes) == frames(text, limit: 8))
+    #expect(frames(text, limit: 8) == ["{\"a\":1}", "TOO LONG", "short", "12345678", "TOO LONG", "last"])
+  }
+
+  @Test("A long line is told as soon as it is certain, and holds no memory")
+  func early() {
+    var framer = LineFramer(maximumLength: 10)
+    framer.append(ByteBuffer(repeating: UInt8(ascii: "x"), count: 11))
+    #expect(framer.next() == .tooLong)
+    for _ in 0..<100 {
+      framer.append(ByteBuffer(repeating: UInt8(ascii: "x"), count: 1000))
+      #expect(framer.next() == nil)
+      #expect(framer.bufferedBytes == 0)
+    }
+    framer.append(ByteBuffer(string: "\nok\n"))
+    #expect(framer.next() == .line(ByteBuffer(string: "ok")))
+    #expect(framer.next() == nil)
+    #expect(framer.finish() == nil)
+  }
+
+  @Test("A line taken earlier stays as it was when more is appended")
+  func independence() {
+    var framer = LineFramer(maximumLength: 10)
+    framer.append(ByteBuffer(string: "one\ntw"))
+    let first = framer.next()
+    framer.append(ByteBuffer(string: "o\nthree\n"))
+    #expect(framer.next() == .line(ByteBuffer(string: "two")))
+    #expect(first == .line(ByteBuffer(string: "one")))
+    #expect(framer.next() == .line(ByteBuffer(string: "three")))
+  }
+}
