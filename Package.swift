@@ -29,8 +29,7 @@ let nioLocks = product("NIOConcurrencyHelpers", "swift-nio")
 let nioSSL = product("NIOSSL", "swift-nio-ssl")
 let lifecycle = product("ServiceLifecycle", "swift-service-lifecycle")
 let arguments = product("ArgumentParser", "swift-argument-parser")
-let metrics = product("Metrics", "swift-metrics")
-let collections = product("Collections", "swift-collections")
+let signals = product("UnixSignals", "swift-service-lifecycle")
 let subprocess = product("Subprocess", "swift-subprocess")
 let yams = product("Yams", "Yams")
 
@@ -47,8 +46,6 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
-    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
-    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
@@ -65,33 +62,54 @@ let package = Package(
     module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks]),
     module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
-    module("Domain", ["BasicTypes", "Catalog", "EventLog", "Vault", "CanonicalJSON", crypto, nioLocks, collections]),
-    module("Projections", ["BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "CanonicalJSON", crypto, log, subprocess, nioLocks]),
+    module("Domain", ["BasicTypes", "Catalog", "EventLog", "Vault", "CanonicalJSON", crypto, nioLocks]),
+    module("Projections", ["BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "CanonicalJSON", crypto, log, nioLocks]),
     module("Queries", ["BasicTypes", "Catalog", "Domain", "EventLog", "Vault", "Projections", "Postgres", "CanonicalJSON", "MerkleTree", crypto, nioLocks]),
     module("Protocol", ["CanonicalJSON", nioCore]),
     module(
       "Server",
       [
-        "Protocol", "Queries", "Domain", "Projections", "Catalog", "EventLog", "Vault", "MerkleTree", "CanonicalJSON",
-        nioCore, nioPosix, nioSSL, nioLocks, lifecycle, log, metrics,
+        "BasicTypes", "Protocol", "Queries", "Domain", "Projections", "Catalog", "EventLog", "Vault", "MerkleTree", "CanonicalJSON",
+        nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals, log,
       ]),
     module("DaybookClient", ["Protocol", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks]),
     .executableTarget(
       name: "daybook",
       dependencies: [
         "Server", "DaybookClient", "Projections", "Queries", "Domain", "Catalog", "EventLog", "Vault", "Protocol",
-        "CanonicalJSON", "MerkleTree", arguments, lifecycle, log, subprocess,
+        "BasicTypes", "CanonicalJSON", "MerkleTree", arguments, lifecycle, signals, log, subprocess,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "DaybookBench",
-      dependencies: ["DaybookClient", "CanonicalJSON", "Protocol", arguments, nioCore, nioPosix, subprocess],
+      dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", arguments],
       swiftSettings: strict),
     module("DaybookTestKit", ["Projections", "Postgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog", "Domain", log, nioLocks]),
     tests("CanonicalJSONTests", ["CanonicalJSON"]),
     tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
     tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
     tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON"]),
+    tests("OpenLineageTests", ["Domain", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
+    tests("DomainTests", ["Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", nioLocks]),
+    tests("ProtocolTests", ["Protocol", "CanonicalJSON", nioCore]),
+    tests(
+      "ProjectionsTests",
+      [
+        "Projections", "Postgres", "EventLog", "Vault", "Catalog", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
+      ]),
+    tests(
+      "QueriesTests",
+      [
+        "Queries", "Projections", "Domain", "EventLog", "Vault", "Catalog", "MerkleTree", "BasicTypes", "CanonicalJSON",
+        "DaybookTestKit", log, nioLocks,
+      ]),
+    tests(
+      "ServerTests",
+      [
+        "Server", "Protocol", "DaybookClient", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore, nioPosix,
+        nioLocks,
+      ]),
+    tests("AcceptanceTests", ["DaybookClient", "BasicTypes", "CanonicalJSON"]),
     tests("PostgresTests", ["Postgres", "Projections", "DaybookTestKit", log, nioLocks]),
     tests("EventLogTests", ["EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
   ]

@@ -19,6 +19,7 @@ CREATE TABLE daybook.datasets (
   lifecycle_state varchar(50),
   statistics      jsonb,
   reported_at     timestamptz,
+  reported_fields jsonb,
   created_by      uuid,
   created_at      timestamptz,
   updated_at      timestamptz,
@@ -34,7 +35,9 @@ COMMENT ON COLUMN daybook.datasets.schema_fields IS
   'The columns, as the schema facet lists them: name, type, description, nested fields.';
 COMMENT ON COLUMN daybook.datasets.column_lineage IS 'The columnLineage facet of the last report that had one.';
 COMMENT ON COLUMN daybook.datasets.data_source IS 'The dataSource facet; name and uri.';
-COMMENT ON COLUMN daybook.datasets.reported_at IS 'The event time of the report that decided these fields.';
+COMMENT ON COLUMN daybook.datasets.reported_at IS 'The latest event time of the reports that decided these fields.';
+COMMENT ON COLUMN daybook.datasets.reported_fields IS
+  'For each field that reports decide, the event time of the report that decided it.';
 COMMENT ON COLUMN daybook.datasets.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.datasets.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.datasets.version IS 'How many events it has had.';

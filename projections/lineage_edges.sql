@@ -15,6 +15,7 @@ CREATE TABLE daybook.lineage_edges (
   run_id            uuid,
   columns           jsonb,
   metadata          jsonb,
+  reported_fields   jsonb,
   created_by        uuid,
   created_at        timestamptz,
   updated_at        timestamptz,
@@ -32,6 +33,8 @@ COMMENT ON COLUMN daybook.lineage_edges.relationship_type IS 'One of direct, der
 COMMENT ON COLUMN daybook.lineage_edges.pipeline_id IS 'The job through which it was seen last. Refers to pipeline.';
 COMMENT ON COLUMN daybook.lineage_edges.run_id IS 'The run through which it was seen last. Refers to run.';
 COMMENT ON COLUMN daybook.lineage_edges.columns IS 'Column lineage: [{"source","target","transformations"}].';
+COMMENT ON COLUMN daybook.lineage_edges.reported_fields IS
+  'For each field that reports decide, the event time of the report that decided it.';
 COMMENT ON COLUMN daybook.lineage_edges.created_by IS
   'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.lineage_edges.updated_at IS 'When its last event was recorded.';

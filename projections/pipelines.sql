@@ -10,7 +10,7 @@ CREATE TABLE daybook.pipelines (
   number                bigint,
   organization_id       uuid,
   kind                  text,
-  name                  varchar(255),
+  name                  text,
   namespace             text,
   description           text,
   status                text,
@@ -36,6 +36,7 @@ CREATE TABLE daybook.pipelines (
   owner_id              uuid,
   published_at          timestamptz,
   version_number        integer,
+  reported_fields       jsonb,
   created_by            uuid,
   created_at            timestamptz,
   updated_at            timestamptz,
@@ -49,6 +50,8 @@ COMMENT ON TABLE daybook.pipelines IS
   'version_number.';
 COMMENT ON COLUMN daybook.pipelines.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.pipelines.kind IS 'One of flow, page, dag.';
+COMMENT ON COLUMN daybook.pipelines.name IS
+  'At most 255 characters on the platforms; an OpenLineage job may have a longer one.';
 COMMENT ON COLUMN daybook.pipelines.namespace IS 'The OpenLineage job namespace.';
 COMMENT ON COLUMN daybook.pipelines.status IS 'One of draft, active, paused, archived, deprecated.';
 COMMENT ON COLUMN daybook.pipelines.schedule IS
@@ -56,6 +59,8 @@ COMMENT ON COLUMN daybook.pipelines.schedule IS
 COMMENT ON COLUMN daybook.pipelines.code IS
   'Source code or SQL that an OpenLineage producer reported, with its language.';
 COMMENT ON COLUMN daybook.pipelines.owner_id IS 'Refers to user.';
+COMMENT ON COLUMN daybook.pipelines.reported_fields IS
+  'For each field that reports decide, the event time of the report that decided it.';
 COMMENT ON COLUMN daybook.pipelines.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.pipelines.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.pipelines.version IS 'How many events it has had.';

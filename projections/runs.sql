@@ -37,6 +37,7 @@ CREATE TABLE daybook.runs (
   producer           text,
   input_dataset_ids  text[],
   output_dataset_ids text[],
+  reported_fields    jsonb,
   created_by         uuid,
   created_at         timestamptz,
   updated_at         timestamptz,
@@ -56,6 +57,8 @@ COMMENT ON COLUMN daybook.runs.triggered_by IS 'Refers to user.';
 COMMENT ON COLUMN daybook.runs.trigger_type IS 'One of manual, scheduled, api, webhook.';
 COMMENT ON COLUMN daybook.runs.status IS 'One of pending, running, success, failed, cancelled, timeout.';
 COMMENT ON COLUMN daybook.runs.parent_run_id IS 'Refers to run.';
+COMMENT ON COLUMN daybook.runs.reported_fields IS
+  'For each field that reports decide, the event time of the report that decided it.';
 COMMENT ON COLUMN daybook.runs.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.runs.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.runs.version IS 'How many events it has had.';

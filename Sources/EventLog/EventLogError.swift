@@ -44,6 +44,7 @@ public struct EventLogError: Error, Sendable, Equatable, CustomStringConvertible
   static func damaged(_ message: String) -> EventLogError { EventLogError(.damaged, message) }
 
   static func storage(_ error: LMDBError) -> EventLogError {
+    if error.isClosed { return EventLogError(.closed, "The log is closed: the server is stopping.") }
     if error.isDiskFull {
       return EventLogError(
         .diskFull, "The disk that holds the log is full. Reads go on; free space and writes go on too.",

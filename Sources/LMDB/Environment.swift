@@ -20,7 +20,8 @@ public struct DatabaseStatistics: Sendable, Equatable {
 }
 
 // Invariant behind @unchecked: `environment` is set once; LMDB's environment calls are thread-safe; a write transaction is used by
-// the thread that began it only; `resizing` keeps transactions and a change of the map apart; `spare` is guarded by `spareLock`.
+// the thread that began it only; `resizing` keeps transactions apart from a change of the map and from
+// the end, and guards `isClosed`; `spare` is guarded by `spareLock`.
 /// An LMDB environment: one memory-mapped file, one writer at a time, any number of readers that see a fixed state.
 ///
 /// Reads take a shared lock and growing the map takes it alone, since LMDB must not be resized under a running transaction.
@@ -78,17 +79,26 @@ public final class Environment: @unchecked Sendable {
     }
   }
 
-  deinit { close() }
+  deinit {
+    close()
+    pthread_rwlock_destroy(&resizing)
+    pthread_mutex_destroy(&spareLock)
+  }
 
-  /// Ends it. Nothing may be under way; calling it twice is harmless.
+  /// Ends it, once the transactions under way have ended; later ones are refused. Calling it twice is harmless.
   public func close() {
+    pthread_rwlock_wrlock(&resizing)
+    defer { pthread_rwlock_unlock(&resizing) }
     guard !isClosed else { return }
     isClosed = true
     for transaction in spare { mdb_txn_abort(transaction) }
     spare = []
     mdb_env_close(environment)
-    pthread_rwlock_destroy(&resizing)
-    pthread_mutex_destroy(&spareLock)
+  }
+
+  /// What a call on a closed environment gets; the caller holds `resizing`.
+  private func requireOpen() throws(LMDBError) {
+    if isClosed { throw LMDBError(EBADF, "use of a closed environment") }
   }
 
   /// Opens databases, making those that are missing unless the environment is read-only.
@@ -113,6 +123,7 @@ public final class Environment: @unchecked Sendable {
   public func read<R>(_ body: (ReadTransaction) throws -> R) throws -> R {
     pthread_rwlock_rdlock(&resizing)
     defer { pthread_rwlock_unlock(&resizing) }
+    try requireOpen()
     let pointer = try beginRead()
     defer { endRead(pointer) }
     return try body(ReadTransaction(pointer: pointer))
@@ -150,7 +161,7 @@ public final class Environment: @unchecked Sendable {
   public func beginWrite() throws(LMDBError) -> WriteTransaction {
     pthread_rwlock_rdlock(&resizing)
     var pointer: OpaquePointer?
-    let code = mdb_txn_begin(environment, nil, 0, &pointer)
+    let code = isClosed ? EBADF : mdb_txn_begin(environment, nil, 0, &pointer)
     guard code == 0, let pointer else {
       pthread_rwlock_unlock(&resizing)
       throw LMDBError(code, "begin write")
@@ -164,6 +175,7 @@ public final class Environment: @unchecked Sendable {
   public func resize(to bytes: Int) throws(LMDBError) {
     pthread_rwlock_wrlock(&resizing)
     defer { pthread_rwlock_unlock(&resizing) }
+    try requireOpen()
     try check(mdb_env_set_mapsize(environment, bytes), "resize map")
   }
 
@@ -192,6 +204,9 @@ public final class Environment: @unchecked Sendable {
   /// Frees the slots of readers whose process has died; answers how many there were.
   @discardableResult
   public func clearDeadReaders() throws(LMDBError) -> Int {
+    pthread_rwlock_rdlock(&resizing)
+    defer { pthread_rwlock_unlock(&resizing) }
+    try requireOpen()
     var dead: Int32 = 0
     try check(mdb_reader_check(environment, &dead), "check readers")
     return Int(dead)
@@ -201,6 +216,7 @@ public final class Environment: @unchecked Sendable {
   public func copy(to folder: String, compacting: Bool) throws(LMDBError) {
     pthread_rwlock_rdlock(&resizing)
     defer { pthread_rwlock_unlock(&resizing) }
+    try requireOpen()
     try check(mdb_env_copy2(environment, folder, compacting ? UInt32(MDB_CP_COMPACT) : 0), "copy to \(folder)")
   }
 }

@@ -16,6 +16,8 @@ public struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
     self.operation = operation
   }
 
+  /// Whether the environment was closed before.
+  public var isClosed: Bool { code == EBADF }
   /// Whether the map is full: growing it and trying again helps.
   public var isMapFull: Bool { code == MDB_MAP_FULL }
   /// Whether another process has grown the map: adopting its size and trying again helps.

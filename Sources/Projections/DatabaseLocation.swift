@@ -29,7 +29,8 @@ public enum DatabaseLocation: Sendable {
     else { throw error }
     let connection = try await PostgresConnection.connect(maintenance)
     do {
-      try await connection.execute("CREATE DATABASE \(PostgresIdentifier.quote(String(name))) TEMPLATE template0 ENCODING 'UTF8'")
+      try await connection.execute(
+        "CREATE DATABASE \(PostgresIdentifier.quote(String(name))) TEMPLATE template0 ENCODING 'UTF8'")
     } catch let failure as PostgresError where failure.sqlState == "42P04" {
       // Somebody else was quicker.
     } catch {
@@ -41,7 +42,9 @@ public enum DatabaseLocation: Sendable {
 
   /// The URL for another database of the same server; nil where the text is no URL.
   static func replacingDatabase(in url: String, with name: String) -> String? {
-    guard let slash = url.firstIndex(of: "/"), url[slash...].hasPrefix("//"), url[..<slash].hasSuffix(":") else { return nil }
+    guard let slash = url.firstIndex(of: "/"), url[slash...].hasPrefix("//"), url[..<slash].hasSuffix(":") else {
+      return nil
+    }
     let rest = url[url.index(slash, offsetBy: 2)...]
     let query = rest.firstIndex(of: "?") ?? rest.endIndex
     let path = rest[..<query].firstIndex(of: "/") ?? query

@@ -40,15 +40,12 @@ extension ProjectionService {
   private func project(_ connection: PostgresConnection) async throws {
     let schema = schema
     let log = log
-    let roles = roles
     _ = takeReload()
     let opened = try await connection.withSession { session in
       try ChunkApplier.prepare(session)
-      let opened = try schema.open(session, head: log.head.position) { position in
+      return try schema.open(session, head: log.head.position) { position in
         try log.read { try $0.record(at: position)?.parsedHeader().id }
       }
-      try session.transaction { try roles.synchronize($0) }
-      return opened
     }
     let runner = ProjectionRunner(
       log: log, vault: vault, schema: schema, connection: connection, generation: .live, opened: opened)
@@ -75,6 +72,7 @@ extension ProjectionService {
   }
 
   private func advance(_ runner: ProjectionRunner, _ connection: PostgresConnection) async throws {
+    var areRolesDue = true
     while true {
       try Task.checkCancellation()
       if takeReload() { try await held { try await runner.reload() } }
@@ -87,7 +85,10 @@ extension ProjectionService {
         try await held { try await runner.reload() }
         continue
       }
-      if step.touchesRoles {
+      areRolesDue = areRolesDue || step.touchesRoles
+      // A table that is being filled again doesn't have all roles yet, and those that it lacks would be dropped.
+      if areRolesDue, await runner.isFilled("sql_roles") {
+        areRolesDue = false
         try await connection.withSession { [roles] session in
           try session.transaction { try roles.synchronize($0) }
         }
@@ -110,7 +111,14 @@ extension ProjectionService {
   private func rebuildChanged(_ names: [String]) async {
     logger.notice("rebuilding read models whose files have changed: \(names.joined(separator: ", "))")
     do {
-      _ = try await rebuild(names)
+      while true {
+        do {
+          _ = try await rebuild(names)
+          break
+        } catch let error as ProjectionError where error.code == .busy {
+          try await Task.sleep(for: Self.checkInterval)
+        }
+      }
       board.update { $0.rebuildFailure = nil }
     } catch is CancellationError {
       return

@@ -84,6 +84,7 @@ public final class ProjectionService: Sendable {
         while !takeReload(), !Task.isCancelled { await wake.wait(atMost: .seconds(60)) }
       } catch let interruption as ProjectorInterruption {
         logger.notice("the read models in PostgreSQL have to be looked at again: \(interruption)")
+        board.update { $0.link = .starting }
       } catch {
         logger.warning("the read models stand still: \(error)")
         board.update { $0.link = .down("PostgreSQL can't be used now: \(Self.sentence(error))") }
@@ -114,7 +115,11 @@ public final class ProjectionService: Sendable {
     needsPersonal: Bool = false, _ body: @Sendable (PostgresConnection) async throws -> R
   ) async throws -> R {
     let contents = board.contents
-    if case .down(let message) = contents.link { throw ProjectionError.unavailable(message) }
+    switch contents.link {
+    case .down(let message): throw ProjectionError.unavailable(message)
+    case .starting: throw ProjectionError.unavailable("PostgreSQL is not up yet.")
+    case .up: break
+    }
     if needsPersonal, contents.units.values.contains(where: \.checkpoint.isRefilling) {
       throw ProjectionError.unavailable("The personal columns are being filled again after a crash of PostgreSQL.")
     }
@@ -146,7 +151,8 @@ public final class ProjectionService: Sendable {
         if units.isEmpty { problem = contents.rebuildFailure.map { .init(position: nil, message: $0) } }
       case .up:
         state =
-          parked != nil ? .parked : units.contains(where: \.checkpoint.isRefilling) ? .refilling : lag > 5000 ? .catchingUp : .running
+          parked != nil
+          ? .parked : units.contains(where: \.checkpoint.isRefilling) ? .refilling : lag > 5000 ? .catchingUp : .running
       }
       return ProjectionStatus(
         name: definition.name, position: position, head: head.position, lagEvents: lag,
@@ -161,8 +167,10 @@ public final class ProjectionService: Sendable {
       throw ProjectionError(.unknown, "There is no read model \(name).")
     }
     if case .up = board.contents.link {
+      // While another projector has the database, nothing of it is touched before it is taken back.
       try await withOwnConnection { connection in
-        _ = try await connection.query("DELETE FROM projector.parked WHERE generation = 'live' AND projection = $1", [.text(name)])
+        _ = try await connection.query(
+          "DELETE FROM projector.parked WHERE generation = 'live' AND projection = $1", [.text(name)])
       }
     }
     requestReload()
@@ -208,7 +216,8 @@ public final class ProjectionService: Sendable {
     defer { board.update { $0.rebuilding = [] } }
     let report = try await withOwnConnection { connection in
       let rebuilder = Rebuilder(
-        log: log, vault: vault, schema: schema, names: wanted, connection: connection, epoch: { try self.currentEpoch() },
+        log: log, vault: vault, schema: schema, names: wanted, connection: connection,
+        epoch: { try await self.currentEpoch() },
         whileHeld: { body in
           try await self.gate.acquire()
           defer { self.gate.release() }
@@ -244,7 +253,9 @@ public final class ProjectionService: Sendable {
 
   func setURL(_ new: String) { url.withLockedValue { $0 = new } }
 
-  func currentEpoch() throws -> Int64 {
+  /// The epoch under which the projector works; waits for it to connect, where it is about to.
+  func currentEpoch() async throws -> Int64 {
+    try await board.wait(for: 0, names: [], milliseconds: 60_000)
     guard case .up(let epoch) = board.contents.link else {
       throw ProjectionError.unavailable("PostgreSQL can't be used now.")
     }
@@ -253,7 +264,7 @@ public final class ProjectionService: Sendable {
 
   /// A connection that may write, outside of the pool.
   func withOwnConnection<R: Sendable>(_ body: @Sendable (PostgresConnection) async throws -> R) async throws -> R {
-    _ = try currentEpoch()
+    _ = try await currentEpoch()
     let connection = try await PostgresConnection.connect(connectionURL, applicationName: "daybook", logger: logger)
     do {
       _ = try await PostgresSettings.checkSettings(connection)
@@ -278,7 +289,8 @@ public final class ProjectionService: Sendable {
   private static func meansAway(_ error: PostgresError) -> Bool {
     switch error.code {
     case .connectionFailed, .connectionLost, .poolClosed: true
-    case .query: error.isRetryable || error.sqlState == "42P01" || error.sqlState == "3F000" || error.sqlState == "3D000"
+    case .query:
+      error.isRetryable || error.sqlState == "42P01" || error.sqlState == "3F000" || error.sqlState == "3D000"
     case .protocolViolation, .timeout, .cancelled: false
     }
   }

@@ -41,7 +41,9 @@ public enum ServerMessage: Sendable {
       var responses: [Response] = []
       responses.reserveCapacity(elements.count)
       for element in elements {
-        guard let response = Response(element) else { throw .invalidRequest("A batch holds something that is no answer.") }
+        guard let response = Response(element) else {
+          throw .invalidRequest("A batch holds something that is no answer.")
+        }
         responses.append(response)
       }
       self = .batch(responses)

@@ -5,7 +5,8 @@ import Domain
 import EventLog
 import Postgres
 
-/// What one caller may read of one resource type. What may not be seen is told as `not_found`; what may be seen but not read, as `forbidden`.
+/// What one caller may read of one resource type. What may not be seen is told as `not_found`; what may be seen but
+/// not read, as `forbidden`.
 struct Access: Sendable {
   let principal: Principal
   let type: ResourceType

@@ -6,11 +6,11 @@ import EventLog
 import Projections
 import Vault
 
-/// Answers every question: from the log where the log knows best (get, history, diff, versions, lineage, proofs), from PostgreSQL where many
-/// resources must be searched (list, audit).
+/// Answers every question: from the log where the log knows best (get, history, diff, versions, lineage, proofs),
+/// from PostgreSQL where many resources must be searched (list, audit).
 ///
-/// Safe to call from any task. What needs the log alone is answered while PostgreSQL is away; what needs PostgreSQL then throws
-/// ``DaybookError`` `unavailable`.
+/// Safe to call from any task. What needs the log alone is answered while PostgreSQL is away; what needs PostgreSQL
+/// then throws ``DaybookError`` `unavailable`.
 public final class QueryEngine: Sendable {
   /// Every query, as `rpc.discover` describes it.
   public let methods: [QueryMethod]

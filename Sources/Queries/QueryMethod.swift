@@ -40,14 +40,17 @@ extension QueryMethod {
         parameters: [parameter("id", .uuid, "Which \(name)\(naturalKeyHint(type)).")]
           + type.naturalKeys.map { parameter($0, .text, "Finds it by its \($0) instead of its id.") }
           + [asOf, parameter("include_deleted", .boolean, "Answer a deleted one too, instead of the error gone.")],
-        resultSchema: object(["item": anyObject, "version": integer, "position": integer])),
+        resultSchema: object(["item": type.itemSchema, "version": integer, "position": integer])),
       QueryMethod(
         name: "\(name).list", summary: "The \(type.plural) that the caller may see, filtered, ordered, page by page.",
         parameters: [
           parameter("where", .object, "Conditions by field: a value, or operators such as {\"gte\":…,\"lt\":…}."),
           parameter("order", .text, "A field to order by, with a minus before it to turn the order round."),
         ] + page + [asOf, parameter("include_deleted", .boolean, "List deleted ones too.")],
-        resultSchema: pageSchema),
+        resultSchema: object([
+          "items": ["type": "array", "items": type.itemSchema], "next_cursor": ["type": ["string", "null"]],
+          "position": integer,
+        ])),
       QueryMethod(
         name: "\(name).history", summary: "Every event of one \(name): who, when, why, and what from and to.",
         parameters: [identifier] + page + [
@@ -58,14 +61,17 @@ extension QueryMethod {
         name: "\(name).diff", summary: "What differs between two versions, inside JSON fields by JSON Pointer.",
         parameters: [
           identifier,
-          parameter("from_version", .bigint, "The earlier version; where absent, the one before to_version.", range: 1...),
+          parameter(
+            "from_version", .bigint, "The earlier version; where absent, the one before to_version.", range: 1...),
           parameter("to_version", .bigint, "The later version; where absent, the latest.", range: 1...),
-        ] + (type.versionedContent.isEmpty
-          ? []
-          : [
-            parameter("from_version_number", .integer, "The earlier version number, to compare content.", range: 1...),
-            parameter("to_version_number", .integer, "The later version number, to compare content.", range: 1...),
-          ]),
+        ]
+          + (type.versionedContent.isEmpty
+            ? []
+            : [
+              parameter(
+                "from_version_number", .integer, "The earlier version number, to compare content.", range: 1...),
+              parameter("to_version_number", .integer, "The later version number, to compare content.", range: 1...),
+            ]),
         resultSchema: object(["id": string, "from": anyObject, "to": anyObject, "changes": anyObject])),
     ]
     if !type.versionedContent.isEmpty {
@@ -122,7 +128,8 @@ extension QueryMethod {
       name: "log.proof", summary: "An RFC 6962 proof: of inclusion (position) or of consistency (from_size).",
       parameters: [
         parameter("position", .bigint, "The event whose inclusion is proved.", range: 1...),
-        parameter("tree_size", .bigint, "The size of the tree that it is in; where absent, the present one.", range: 1...),
+        parameter(
+          "tree_size", .bigint, "The size of the tree that it is in; where absent, the present one.", range: 1...),
         parameter("from_size", .bigint, "The size of the earlier tree.", range: 0...),
         parameter("to_size", .bigint, "The size of the later tree; where absent, the present one.", range: 0...),
       ], resultSchema: object(["hashes": array, "root": string])),

@@ -53,7 +53,9 @@ public final class DaybookServer: Sendable {
   ///
   /// With `signals` (SIGTERM and SIGINT of a server process), those stop it gracefully.
   /// - Throws: ``ServerStartError``, `CatalogError`, `EventLogError`, `VaultError`: each says what to do.
-  public static func start(_ configuration: ServerConfiguration, signals: [UnixSignal] = []) async throws -> DaybookServer {
+  public static func start(_ configuration: ServerConfiguration, signals: [UnixSignal] = []) async throws
+    -> DaybookServer
+  {
     let logger = Logger(label: "daybook") { label in
       LineLogHandler(label: label, format: configuration.logFormat, level: configuration.logLevel)
     }
@@ -94,7 +96,9 @@ public final class DaybookServer: Sendable {
   }
 
   /// Opens the vault. Where another process has it, the lock of the data folder says which one.
-  private static func openVault(_ folder: DataFolder, _ configuration: ServerConfiguration, _ logger: Logger) throws -> Vault {
+  private static func openVault(_ folder: DataFolder, _ configuration: ServerConfiguration, _ logger: Logger) throws
+    -> Vault
+  {
     do {
       return try Vault.open(folder: folder.vault, rootKeyFile: configuration.rootKeyFile)
     } catch let error as VaultError where error.code == .inUse {
@@ -123,9 +127,14 @@ public final class DaybookServer: Sendable {
       services.recordRefusedSignIns(source: due.source, method: "unknown", attempts: due.attempts)
     }
     await embedded?.stop()
-    services.log.close()
-    services.vault.close()
-    try await eventLoops.shutdownGracefully()
+    if services.connections.isIdle {
+      services.log.close()
+      services.vault.close()
+      try await eventLoops.shutdownGracefully()
+    } else {
+      // What still runs may read the log, which must not be closed under it. The process ends; what was answered is on the disk.
+      services.logger.error("some calls don't end; the log is left as it is")
+    }
     services.logger.info("stopped")
     try outcome.get()
   }
@@ -161,23 +170,10 @@ private struct SocketService: Service {
     do { try await gracefulShutdown() } catch is CancellationError {}
     await listeners.close()
     services.connections.stop()
-    let patience = services.configuration.stopTimeout
-    let connections = services.connections
-    let logger = services.logger
-    await withTaskGroup(of: Void.self) { group in
-      group.addTask { await connections.waitUntilEmpty() }
-      group.addTask {
-        do {
-          try await Task.sleep(for: .nanoseconds(patience.nanoseconds))
-          logger.warning("some calls took too long to answer; their connections are closed")
-          connections.abort()
-        } catch {
-          // All were answered in time.
-        }
-      }
-      await group.next()
-      group.cancelAll()
-    }
+    guard await !services.connections.waitUntilIdle(atMost: services.configuration.stopTimeout) else { return }
+    services.logger.warning("some calls took too long to answer; their connections are closed")
+    services.connections.abort()
+    _ = await services.connections.waitUntilIdle(atMost: .seconds(10))
   }
 }
 

@@ -15,7 +15,8 @@ extension Acceptance {
         try await load.acknowledged(atLeast: 60)
         #expect(try await server.terminate() == .code(0))
         try await load.stop()
-        #expect(await ledger.refused.allSatisfy { $0.contains("unavailable") }, "\(await ledger.refused.prefix(3))")
+        let refused = await ledger.refused
+        #expect(refused.allSatisfy { $0.contains("unavailable") }, "\(refused.prefix(3))")
         #expect(server.postgresProcesses().isEmpty, "its own PostgreSQL ends with it")
         try await LoadCheck.verifies(server)
         try await server.start()

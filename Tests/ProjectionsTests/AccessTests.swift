@@ -60,6 +60,11 @@ import Testing
       #expect(try await connection.query("SELECT count(*) FROM daybook.organizations").rows == [["0"]])
       await connection.close()
     }
+    // A dropped schema comes back without the roles being dropped on the way: their passwords stand.
+    try await models.execute("DROP SCHEMA daybook CASCADE")
+    #expect(try await models.service.rebuild(nil).isSwapped)
+    try await models.settle()
+    await (try PostgresConnection.connect(signIn(models.url, plain, "hunter2 \"it's\""))).close()
     drafts[1].id = Identifier.version7(at: .now)
     drafts[1].event = "sql_role.deleted"
     drafts[1].set = ["deleted_at": .string(Timestamp.now.text)]

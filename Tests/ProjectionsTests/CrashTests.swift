@@ -6,6 +6,7 @@ import Logging
 import Postgres
 import Projections
 import Testing
+import Vault
 
 /// PostgreSQL ends in every way it can.
 @Suite struct CrashTests {
@@ -31,8 +32,12 @@ import Testing
     let before = try await models.service.digests()
     let connection = try await PostgresConnection.connect(url)
     let backend = try await connection.query("SELECT pg_backend_pid()")[0, 0].flatMap { Int32($0) } ?? 0
+    let bystander = try await PostgresConnection.connect(url)
     #expect(kill(backend, SIGKILL) == 0)
     await connection.close()
+    // The server ends all its other connections before it recovers.
+    await #expect(throws: PostgresError.self) { while true { try await bystander.query("SELECT 1") } }
+    await bystander.close()
     // The refill is over once every table holds again what it held; until then it refuses.
     var after: [TableDigest] = []
     while after != before {
@@ -96,8 +101,10 @@ import Testing
     _ = try await models.service.rebuild(nil)
     // The values are there to be read, and statistics are made as autovacuum would.
     #expect(try await models.rows("SELECT count(*) FROM personal.users WHERE email LIKE '\(marker)%'") == [["300"]])
-    #expect(try await models.rows("SELECT count(*) FROM personal.run_logs WHERE message LIKE '\(marker)%'") == [["300"]])
-    #expect(try await models.rows("SELECT count(*) FROM personal.audit_trail WHERE reason LIKE '\(marker)%'") == [["300"]])
+    #expect(
+      try await models.rows("SELECT count(*) FROM personal.run_logs WHERE message LIKE '\(marker)%'") == [["300"]])
+    #expect(
+      try await models.rows("SELECT count(*) FROM personal.audit_trail WHERE reason LIKE '\(marker)%'") == [["300"]])
     try await models.execute("ANALYZE; CHECKPOINT")
     let cluster = try #require(await server.clusterFolder)
     let logFile = try #require(await server.logFile)

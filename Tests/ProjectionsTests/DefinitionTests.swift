@@ -26,6 +26,7 @@ import Testing
     ("users.sql", "CREATE UNLOGGED TABLE personal", "CREATE TABLE personal", "UNLOGGED"),
     ("users.sql", "-- from: user\n", "-- from: nobody\n", "no resource type nobody"),
     ("run_logs.sql", "-- opens: data", "-- opens: soul", "soul"),
+    ("run_logs.sql", "-- needs: run_id", "-- needs: name", "not immutable"),
     ("run_logs.sql", "-- section: fill opened", "-- section: fill upwards", "fill upwards"),
   ])
   func aFileThatContradictsTheCatalogIsRefusedByName(

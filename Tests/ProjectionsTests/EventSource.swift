@@ -96,7 +96,7 @@ struct EventSource {
       event: "\(target.type.name).edited", type: target.type.name, resource: target.id, actor: try actor())
     draft.organization = target.organization
     try why(&draft)
-    for field in target.type.fields where chance(4) && field.name != "version_number" {
+    for field in target.type.fields where chance(4) && field.name != "version_number" && !field.isImmutable {
       draft.set[field.name] =
         chance(5) && !field.isRequired ? .null : try sealed(try value(field), field, draft)
       draft.was[field.name] = chance(2) ? .null : "before"

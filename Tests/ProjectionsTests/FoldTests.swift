@@ -73,7 +73,8 @@ import Vault
   private func compareVersions(_ models: ReadModels) async throws {
     guard let type = models.catalog.type("pipeline") else { return }
     let rows = try await models.rows(
-      "SELECT pipeline_id, position, snapshot, version_number, is_active FROM daybook.pipeline_versions ORDER BY position")
+      "SELECT pipeline_id, position, snapshot, version_number, is_active FROM daybook.pipeline_versions ORDER BY position"
+    )
     #expect(rows.count > 10)
     var last: [Identifier: Int64] = [:]
     for row in rows {

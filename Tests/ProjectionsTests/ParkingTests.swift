@@ -52,6 +52,7 @@ import Testing
       event: "projection.skipped", type: "projection", resource: Identifier.version7(at: .now), actor: "local:0")
     skip.set = ["name": "runs", "skipped": [.integer(Int64(position))]]
     let head = try await models.append([skip])
+    _ = try await waitFor(service, "runs") { $0.state == .running && $0.position == head }
     try await ReadModels.settle(service, head)
     #expect(await service.status().allSatisfy { $0.state == .running && $0.lagEvents == 0 })
     let before = try await service.digests()

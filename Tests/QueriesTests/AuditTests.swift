@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Domain
+import EventLog
 import Testing
 
 @Suite struct AuditTests {
@@ -21,7 +22,9 @@ import Testing
         return try await library.ask("audit.search", params).items.map { $0.text("event") }
       }
       #expect(
-        try await events(["resource_id": .string(pipeline)]) == ["pipeline.created", "pipeline.edited", "pipeline.deleted"])
+        try await events(["resource_id": .string(pipeline)]) == [
+          "pipeline.created", "pipeline.edited", "pipeline.deleted",
+        ])
       #expect(try await events(["actor": .string(editor.actor)]) == ["pipeline.edited"])
       #expect(try await events(["action": "read"]) == ["credential.revealed"])
       #expect(try await events(["action": "delete"]) == ["pipeline.deleted"])
@@ -45,7 +48,8 @@ import Testing
     try await Library.withLibrary { library in
       let organization = try await library.organization("acme")
       for number in 0..<9 {
-        _ = try await library.make("pipeline", ["organization_id": .string(organization), "name": .string("\(number)")])
+        _ = try await library.make(
+          "pipeline", ["organization_id": .string(organization), "name": .string("\(number)")])
       }
       let head = Int64(library.log.head.position)
       var positions: [Int64] = []

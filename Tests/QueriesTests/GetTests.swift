@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Domain
+import EventLog
 import Testing
 
 @Suite struct GetTests {

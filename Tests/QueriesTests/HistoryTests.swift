@@ -10,7 +10,8 @@ import Testing
       let editor = try await library.member("ada@example.org", of: organization, role: "developer")
       let pipeline = try await library.make("pipeline", ["organization_id": .string(organization), "name": "one"])
       try await library.tell(
-        "pipeline.edit", ["id": .string(pipeline), "name": "two", "reason": "a better name", "correlation_id": "t-1"], as: editor)
+        "pipeline.edit", ["id": .string(pipeline), "name": "two", "reason": "a better name", "correlation_id": "t-1"],
+        as: editor)
       let history = try await library.ask("pipeline.history", ["id": .string(pipeline)])
       #expect(history.items.map { $0.text("event") } == ["pipeline.created", "pipeline.edited"])
       let edited = try #require(history.items.last)
@@ -20,7 +21,8 @@ import Testing
       #expect(edited.integer("version") == 2)
       #expect(edited["changes"]?["name"] == ["from": "one", "to": "two"])
       #expect(Timestamp(edited.text("at")) != nil)
-      let newest = try await library.ask("pipeline.history", ["id": .string(pipeline), "order": "-position", "limit": 1])
+      let newest = try await library.ask(
+        "pipeline.history", ["id": .string(pipeline), "order": "-position", "limit": 1])
       #expect(newest.items.map { $0.integer("version") } == [2])
       let rest = try await library.ask(
         "pipeline.history",
@@ -54,8 +56,12 @@ import Testing
       let organization = try await library.organization("acme")
       let connection = try await library.make(
         "connection",
-        ["organization_id": .string(organization), "name": "db", "type": "postgres", "config": ["password": "hunter2", "host": "a"]])
-      try await library.tell("connection.edit", ["id": .string(connection), "config": ["password": "hunter3", "host": "b"]])
+        [
+          "organization_id": .string(organization), "name": "db", "type": "postgres",
+          "config": ["password": "hunter2", "host": "a"],
+        ])
+      try await library.tell(
+        "connection.edit", ["id": .string(connection), "config": ["password": "hunter3", "host": "b"]])
       let credential = try await library.make(
         "credential", ["organization_id": .string(organization), "name": "key", "data": ["token": "hunter4"]])
       try await library.tell("credential.rotate", ["id": .string(credential), "data": ["token": "hunter5"]])
@@ -93,13 +99,15 @@ import Testing
       #expect(versions[3].integer("rolled_back_to") == 1)
       #expect(versions[3].text("event") == "pipeline.rolled_back")
       let paged = try await library.ask("pipeline.versions", ["id": id, "limit": 3])
-      let rest = try await library.ask("pipeline.versions", ["id": id, "limit": 3, "cursor": paged["next_cursor"] ?? .null])
+      let rest = try await library.ask(
+        "pipeline.versions", ["id": id, "limit": 3, "cursor": paged["next_cursor"] ?? .null])
       #expect(paged.items + rest.items == versions)
       let diff = try await library.ask("pipeline.diff", ["id": id, "from_version_number": 1, "to_version_number": 3])
       #expect(diff["from"]?.integer("version_number") == 1)
       #expect(
         diff["changes"]?["config"]?["differences"] == [
-          ["pointer": "/a", "from": 1, "to": 2], ["pointer": "/b/c", "from": "x", "to": "y"], ["pointer": "/b/d~1e", "to": true],
+          ["pointer": "/a", "from": 1, "to": 2], ["pointer": "/b/c", "from": "x", "to": "y"],
+          ["pointer": "/b/d~1e", "to": true],
         ])
       let same = try await library.ask("pipeline.diff", ["id": id, "from_version_number": 1, "to_version_number": 4])
       #expect(same["changes"] == [:])

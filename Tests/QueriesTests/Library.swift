@@ -119,7 +119,9 @@ final class Library: Sendable {
   }
 
   /// A user who is a member of an organization.
-  func member(_ email: String, of organization: String, role: String = "viewer", membership: String = "member") async throws -> Principal {
+  func member(_ email: String, of organization: String, role: String = "viewer", membership: String = "member")
+    async throws -> Principal
+  {
     let id = try await make(
       "user",
       [

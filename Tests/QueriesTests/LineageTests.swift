@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Domain
+import EventLog
 import Testing
 
 @Suite struct LineageTests {
@@ -48,7 +49,8 @@ import Testing
       let few = try await library.ask("lineage.graph", ["id": .string(ids[1]), "limit": 2])
       #expect(few["truncated"] == true)
       #expect(few["edges"]?.arrayValue?.count == 2)
-      #expect(try await library.refusal("lineage.graph", ["id": .string(ids[0]), "depth": 51]).type == "invalid_params")
+      #expect(
+        try await library.refusal("lineage.graph", ["id": .string(ids[0]), "depth": 51]).type == "invalid_params")
     }
   }
 

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Domain
+import EventLog
 import Testing
 
 @Suite struct ListTests {
@@ -11,14 +12,18 @@ import Testing
         "pipeline",
         [
           "organization_id": .string(organization), "name": "naïve ☕", "tags": ["a", "b,\"c\"", ""],
-          "config": ["big": .bigInteger("123456789012345678901234567890"), "tiny": .number(1e-9), "huge": .number(1.5e300), "n": nil],
+          "config": [
+            "big": .bigInteger("123456789012345678901234567890"), "tiny": .number(1e-9), "huge": .number(1.5e300),
+            "n": nil,
+          ],
           "metadata": ["nested": ["x": [1, 2.5, true, "\u{1F600}"]]],
         ])
       let run = try await library.tell(
         "run.start", ["pipeline_id": .string(pipeline), "params": ["day": "2026-11-21"]])
       try await library.tell(
         "run.finish", ["id": run["id"] ?? .null, "status": "success", "rows_processed": 9_007_199_254_740_993])
-      _ = try await library.make("user", ["email": "ada@example.org", "username": "ada", "preferences": ["dark": true]])
+      _ = try await library.make(
+        "user", ["email": "ada@example.org", "username": "ada", "preferences": ["dark": true]])
       _ = try await library.make(
         "connection",
         [
@@ -44,12 +49,15 @@ import Testing
     try await Library.withLibrary { library in
       let organization = try await library.organization("acme")
       var ids: [String: String] = [:]
-      for (name, tags, label) in [("alpha", ["x", "y"], "1"), ("beta", ["y"], "2"), ("beta_2", [], "3"), ("Gamma", ["z"], "4")] {
+      for (name, tags, label) in [
+        ("alpha", ["x", "y"], "1"), ("beta", ["y"], "2"), ("beta_2", [], "3"), ("Gamma", ["z"], "4"),
+      ] {
         ids[name] = try await library.make(
           "pipeline",
           [
             "organization_id": .string(organization), "name": .string(name), "version_label": .string(label),
-            "tags": .array(tags.map(JSON.string)), "config": ["size": .integer(Int64(label) ?? 0), "deep": ["k": .string(name)]],
+            "tags": .array(tags.map(JSON.string)),
+            "config": ["size": .integer(Int64(label) ?? 0), "deep": ["k": .string(name)]],
           ])
       }
       try await library.tell("pipeline.edit", ["id": .string(try #require(ids["beta"])), "description": "has one"])
@@ -77,7 +85,8 @@ import Testing
       #expect(try await names(["description": nil]) == ["alpha", "beta_2", "Gamma"])
       #expect(try await names(["status": "active"]) == ["alpha"])
       #expect(try await names(["version": ["gte": 2]]) == ["alpha", "beta"])
-      #expect(try await names(["created_at": ["gte": "2000-01-01T00:00:00Z", "lt": "2001-01-01T01:00:00+01:00"]]) == [])
+      #expect(
+        try await names(["created_at": ["gte": "2000-01-01T00:00:00Z", "lt": "2001-01-01T01:00:00+01:00"]]) == [])
       #expect(try await names(["id": .string(try #require(ids["Gamma"]))]) == ["Gamma"])
       #expect(try await names(["name": "'; DROP SCHEMA daybook CASCADE; --"]) == [])
     }
@@ -129,7 +138,8 @@ import Testing
     try await Library.withLibrary { library in
       let organization = try await library.organization("acme")
       for number in 0..<3 {
-        _ = try await library.make("pipeline", ["organization_id": .string(organization), "name": .string("p\(number)")])
+        _ = try await library.make(
+          "pipeline", ["organization_id": .string(organization), "name": .string("p\(number)")])
       }
       let page = try await library.ask("pipeline.list", ["limit": 1, "order": "name"])
       let cursor = page["next_cursor"] ?? .null
@@ -151,7 +161,8 @@ import Testing
         "pipeline.list",
         [
           "where": [
-            "colour": "red", "name": ["like": "x"], "status": "happy", "created_at": ["gt": "yesterday"], "tags": ["gt": "a"],
+            "colour": "red", "name": ["like": "x"], "status": "happy", "created_at": ["gt": "yesterday"],
+            "tags": ["gt": "a"],
             "version": "one", "description": "a\u{0}b",
           ],
           "order": "config", "limit": 0, "page": 2,
@@ -159,7 +170,8 @@ import Testing
       let paths = (refused.data["problems"]?.arrayValue ?? []).map { $0.text("path") }
       #expect(
         Set(paths) == [
-          "/where/colour", "/where/name/like", "/where/status", "/where/created_at/gt", "/where/tags/gt", "/where/version",
+          "/where/colour", "/where/name/like", "/where/status", "/where/created_at/gt", "/where/tags/gt",
+          "/where/version",
           "/where/description", "/order", "/limit", "/page",
         ])
       #expect(try await library.refusal("credential.list", ["where": ["data": "x"]]).type == "invalid_params")
@@ -171,7 +183,8 @@ import Testing
       let organization = try await library.organization("acme")
       var ids: [String] = []
       for name in ["a", "b", "c"] {
-        ids.append(try await library.make("pipeline", ["organization_id": .string(organization), "name": .string(name)]))
+        ids.append(
+          try await library.make("pipeline", ["organization_id": .string(organization), "name": .string(name)]))
       }
       let then = library.log.head.position
       let expected = try await library.ask("pipeline.list", ["where": ["name": ["gte": "b"]], "order": "-name"]).items

@@ -34,7 +34,8 @@ struct CallTests {
       #expect(answers.count == 1001)
       var positions: [Int64: Int64] = [:]
       for answer in answers where answer["id"] != "open" {
-        positions[try #require(answer["id"]?.integerValue)] = try #require(answer["result"]?["position"]?.integerValue, "\(answer)")
+        positions[try #require(answer["id"]?.integerValue)] = try #require(
+          answer["result"]?["position"]?.integerValue, "\(answer)")
       }
       let inOrder = (0..<1000).compactMap { positions[Int64($0)] }
       #expect(inOrder.count == 1000)
@@ -65,7 +66,8 @@ struct CallTests {
     try await TestServer.run { test in
       let client = try await test.administrator()
       let id = Identifier.version7(at: .now).text
-      let created = client.send("user.create", ["id": .string(id), "email": "a@example.org", "password": "correct horse battery"])
+      let created = client.send(
+        "user.create", ["id": .string(id), "email": "a@example.org", "password": "correct horse battery"])
       let edited = client.send("user.edit", ["id": .string(id), "full_name": "A"])
       let ping = client.send("server.ping")
       #expect(try await ping.value == ["pong": true])
@@ -123,8 +125,14 @@ struct CallTests {
         (#"{"jsonrpc":"2.0","id":1,"method":"pipelin.create"}"#, -32601, "method_not_found"),
         (#"{"jsonrpc":"2.0","id":1,"method":"server.ping","params":[1]}"#, -32602, "invalid_params"),
         (#"{"jsonrpc":"2.0","id":1,"method":"server.ping","params":{"x":1}}"#, -32602, "invalid_params"),
-        (#"{"jsonrpc":"2.0","id":1,"method":"organization.create","params":{"name":5,"what":1}}"#, -32602, "invalid_params"),
-        (#"{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"api_key":"dbk_wrong"}}"#, -32001, "unauthenticated"),
+        (
+          #"{"jsonrpc":"2.0","id":1,"method":"organization.create","params":{"name":5,"what":1}}"#, -32602,
+          "invalid_params"
+        ),
+        (
+          #"{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"api_key":"dbk_wrong"}}"#, -32001,
+          "unauthenticated"
+        ),
         (
           #"{"jsonrpc":"2.0","id":1,"method":"pipeline.get","params":{"id":"00000000-0000-7000-8000-000000000000"}}"#,
           -32004, "not_found"
@@ -138,7 +146,10 @@ struct CallTests {
           #"{"jsonrpc":"2.0","id":1,"method":"organization.get","params":{"slug":"acme","at_least":1000,"timeout_ms":20}}"#,
           -32030, "stale"
         ),
-        (#"{"jsonrpc":"2.0","id":1,"method":"organization.get","params":{"slug":"acme","timeout_ms":"x"}}"#, -32602, "invalid_params"),
+        (
+          #"{"jsonrpc":"2.0","id":1,"method":"organization.get","params":{"slug":"acme","timeout_ms":"x"}}"#, -32602,
+          "invalid_params"
+        ),
         (#"{"jsonrpc":"2.0","id":1,"method":"organization.list","params":{"timeout_ms":20}}"#, -32053, "unavailable"),
         (#"{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"token":"x.y.z"}}"#, -32053, "unavailable"),
         (#"{"jsonrpc":"2.0","id":1,"method":"log.unsubscribe","params":{"subscription":9}}"#, -32004, "not_found"),
@@ -178,7 +189,9 @@ struct CallTests {
     try await TestServer.run { test in
       let client = try await test.raw("unix")
       let long = String(repeating: "x", count: 5 << 20)
-      try await client.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\(long)\"}\n{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"server.ping\"}\n")
+      try await client.send(
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\(long)\"}\n{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"server.ping\"}\n"
+      )
       let answers = try await client.read(2)
       #expect(answers[0].errorType == "too_large" && answers[0]["id"] == .null)
       #expect(answers[0]["error"]?["data"]?["limit"] == .integer(4 << 20))
@@ -221,7 +234,10 @@ struct CallTests {
       let methods = try #require(document["methods"]?.arrayValue)
       #expect(methods.count == test.server.services.methods.count)
       let names = Set(methods.compactMap { $0["name"]?.stringValue })
-      for name in ["pipeline.create", "pipeline.rollback", "pipeline.list", "batch.apply", "session.open", "log.subscribe", "rpc.discover"] {
+      for name in [
+        "pipeline.create", "pipeline.rollback", "pipeline.list", "batch.apply", "session.open", "log.subscribe",
+        "rpc.discover",
+      ] {
         #expect(names.contains(name))
       }
       #expect(!names.contains("session.refuse"), "internal commands are no methods")

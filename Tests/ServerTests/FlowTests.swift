@@ -78,7 +78,8 @@ struct FlowTests {
   func slowSubscriber() async throws {
     try await TestServer.run { test in
       let slow = try await RawClient.connect(to: test.endpoint("unix"), isReading: false)
-      try await slow.send(#"{"jsonrpc":"2.0","id":1,"method":"log.subscribe","params":{"events":["organization.*"]}}"# + "\n")
+      try await slow.send(
+        #"{"jsonrpc":"2.0","id":1,"method":"log.subscribe","params":{"events":["organization.*"]}}"# + "\n")
       let writer = try await test.administrator()
       let text = JSON.string(String(repeating: "x", count: 4000))
       var replies: [DaybookClient.Reply] = []
@@ -134,7 +135,9 @@ struct FlowTests {
     let client = try await test.raw()
     var text = ""
     for number in 0..<20_000 {
-      text += #"{"jsonrpc":"2.0","id":\#(number),"method":"organization.create","params":{"name":"n","slug":"s\#(number)"}}"# + "\n"
+      text +=
+        #"{"jsonrpc":"2.0","id":\#(number),"method":"organization.create","params":{"name":"n","slug":"s\#(number)"}}"#
+        + "\n"
     }
     client.push(text)
     let first = try await client.read(300)
@@ -148,6 +151,23 @@ struct FlowTests {
     #expect(UInt64(answers.count) == recorded, "every command that was recorded was answered")
     #expect(answers.count < 20_000, "the server stopped before the client had sent everything")
     try await reopened.stop()
+  }
+
+  @Test("A call that won't be answered in time doesn't hold a stop up for longer than allowed")
+  func stoppingLate() async throws {
+    let folder = NSTemporaryDirectory() + "daybook-" + UUID().uuidString.prefix(8)
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }  // A leftover in the temporary folder harms nobody.
+    let test = try await TestServer.start(folder: folder) { $0.stopTimeout = .milliseconds(50) }
+    let client = try await test.raw()
+    let late = #"{"jsonrpc":"2.0","id":1,"method":"log.head","params":{"at_least":1000,"timeout_ms":600000}}"#
+    try await client.send(late + "\n")
+    #expect(try await client.ask(#"{"jsonrpc":"2.0","id":2,"method":"server.ping"}"#)["id"] == 2)
+    try await test.stop()
+    #expect(test.server.services.connections.isIdle)
+    _ = try await client.rest()
+    let again = try await TestServer.start(folder: folder)
+    try await again.stop()
   }
 
   @Test("A stop ends idle connections and subscriptions")

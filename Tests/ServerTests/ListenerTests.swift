@@ -178,9 +178,12 @@ struct ListenerTests {
     let settings = try PostgresSettings.from(environment: [
       "DATABASE_URL": "postgresql://u@h/d", "DB_POOL_SIZE": "7", "DB_MAX_OVERFLOW": "0", "DB_POOL_TIMEOUT": "3",
     ])
-    #expect(settings == PostgresSettings(url: "postgresql://u@h/d", poolSize: 7, maximumOverflow: 0, poolTimeoutSeconds: 3))
+    #expect(
+      settings == PostgresSettings(url: "postgresql://u@h/d", poolSize: 7, maximumOverflow: 0, poolTimeoutSeconds: 3))
     #expect(try PostgresSettings.from(environment: [:]) == nil)
-    #expect(try PostgresSettings.from(environment: ["DATABASE_URL": "postgresql://a/b"], url: "postgresql://c/d")?.url == "postgresql://c/d")
+    #expect(
+      try PostgresSettings.from(environment: ["DATABASE_URL": "postgresql://a/b"], url: "postgresql://c/d")?.url
+        == "postgresql://c/d")
     #expect(throws: ServerStartError.self) { try PostgresSettings.from(environment: ["DATABASE_URL": "mysql://x/y"]) }
     #expect(throws: ServerStartError.self) {
       try PostgresSettings.from(environment: ["DATABASE_URL": "postgresql://x/y", "DB_POOL_SIZE": "many"])

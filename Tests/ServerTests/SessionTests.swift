@@ -4,6 +4,7 @@ import DaybookClient
 import Domain
 import EventLog
 import NIOCore
+import Protocol
 import Testing
 
 @testable import Server
@@ -55,7 +56,9 @@ struct SessionTests {
     }
   }
 
-  @Test("A key that is revoked stops working with the next call, over TCP and over the Unix socket", arguments: ["tcp", "unix"])
+  @Test(
+    "A key that is revoked stops working with the next call, over TCP and over the Unix socket",
+    arguments: ["tcp", "unix"])
   func revocation(_ kind: String) async throws {
     try await TestServer.run { test in
       let organization = try await test.organization("acme")
@@ -158,6 +161,14 @@ struct SessionTests {
       try await administrator.close()
     }
   }
+
+  @Test("Another user's process isn't let in, unless the server is told so")
+  func otherUsers() {
+    let stranger = Peer.local(uid: 12_345, isAllowed: false)
+    #expect(stranger.principal == nil && stranger.refusal?.type == "forbidden")
+    let known = Peer.local(uid: 12_345, isAllowed: true)
+    #expect(known.principal?.actor == "local:12345" && known.refusal == nil)
+  }
 }
 
 @Suite("Slowing down those who guess")
@@ -173,7 +184,10 @@ struct SignInGuardTests {
     // A second attempt at the same time, over another connection, waits behind the first.
     #expect(guarding.admit("a", now: start) == .after(.milliseconds(200)))
     #expect(guarding.admit("b", now: start) == .after(.zero))
-    #expect((0...9).map(SignInGuard.delay).map { $0.nanoseconds / 1_000_000 } == [0, 100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000])
+    #expect(
+      (0...9).map(SignInGuard.delay).map { $0.nanoseconds / 1_000_000 } == [
+        0, 100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000,
+      ])
   }
 
   @Test("Who would have to wait too long is refused at once, and quiet is forgiven")

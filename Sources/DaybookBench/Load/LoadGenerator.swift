@@ -140,7 +140,7 @@ private struct Line<Source: LineSource> {
 
   /// Reads what is there, and counts the answers that it completes.
   mutating func receive() throws(BenchFailure) -> Int {
-    let count = recv(descriptor, &input, input.count, CInt(MSG_DONTWAIT.rawValue))
+    let count = recv(descriptor, &input, input.count, CInt(MSG_DONTWAIT))
     if count < 0, errno == EAGAIN || errno == EINTR { return 0 }
     guard count > 0 else { throw BenchFailure("the server closed a connection") }
     var answers = 0
@@ -192,7 +192,7 @@ enum LineSocket {
     var sent = 0
     while sent < bytes.count {
       let count = bytes.withUnsafeBytes {
-        Glibc.send(descriptor, $0.baseAddress! + sent, $0.count - sent, CInt(MSG_NOSIGNAL.rawValue))
+        Glibc.send(descriptor, $0.baseAddress! + sent, $0.count - sent, CInt(MSG_NOSIGNAL))
       }
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { throw .system("can't send to the server") }

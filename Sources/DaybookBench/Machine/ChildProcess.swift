@@ -46,9 +46,19 @@ struct ChildProcess {
     var argumentPointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
     var environmentPointers = variables(changed: environment)
     defer { for pointer in argumentPointers + environmentPointers { free(pointer) } }
+    // Threads of Swift's pool hold signals back, and a child would inherit that: pgbench ends by SIGALRM, a server by SIGTERM.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    posix_spawnattr_setsigmask(&attributes, &signals)
+    sigaddset(&signals, SIGPIPE)
+    posix_spawnattr_setsigdefault(&attributes, &signals)
+    posix_spawnattr_setflags(&attributes, 0x0c)  // POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK
     let startedAt = Clock.now
     var id: pid_t = 0
-    let code = posix_spawnp(&id, arguments[0], &actions, nil, &argumentPointers, &environmentPointers)
+    let code = posix_spawnp(&id, arguments[0], &actions, &attributes, &argumentPointers, &environmentPointers)
     if ends[1] >= 0 { close(ends[1]) }
     guard code == 0 else {
       if ends[0] >= 0 { close(ends[0]) }

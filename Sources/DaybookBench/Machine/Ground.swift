@@ -122,9 +122,12 @@ struct Ground {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    posix_spawnattr_setflags(&attributes, 0x80)  // POSIX_SPAWN_SETSID: a terminal's Ctrl-C isn't for it.
-    var arguments: [UnsafeMutablePointer<CChar>?] =
-      ["sh", "-c", script, folder, socketFolder].map { strdup($0) } + [nil]
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    posix_spawnattr_setsigmask(&attributes, &signals)
+    posix_spawnattr_setflags(&attributes, 0x88)  // POSIX_SPAWN_SETSID (a terminal's Ctrl-C isn't for it) | POSIX_SPAWN_SETSIGMASK
+    let words: [String] = ["sh", "-c", script, folder, socketFolder]
+    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
     var id: pid_t = 0
     let code = posix_spawn(&id, "/bin/sh", &actions, &attributes, &arguments, environ)

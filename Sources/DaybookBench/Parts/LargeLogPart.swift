@@ -1,4 +1,5 @@
 import CanonicalJSON
+import DaybookClient
 
 #if canImport(Glibc)
   import Glibc

@@ -1,4 +1,5 @@
 import CanonicalJSON
+import DaybookClient
 
 /// How far a server's read models are.
 struct ReadModels {

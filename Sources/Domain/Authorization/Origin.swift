@@ -18,6 +18,7 @@ public struct Origin: Sendable {
     var object = JSONObject()
     if let ip { object["ip"] = .string(ip) }
     if let userAgent { object["user_agent"] = .string(userAgent) }
-    return object.isEmpty ? nil : .object(object)
+    guard !object.isEmpty else { return nil }
+    return .object(object)
   }
 }

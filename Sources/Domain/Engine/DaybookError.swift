@@ -154,5 +154,6 @@ extension DaybookError {
 }
 
 extension DaybookError: CustomStringConvertible {
+  /// The type, the code and the sentence.
   public var description: String { "\(type) (\(code)): \(message)" }
 }

@@ -23,7 +23,7 @@ enum EventRemainder {
     for (key, datasets) in [("inputs", event.inputs), ("outputs", event.outputs)] {
       guard let elements = rest[key]?.arrayValue else { continue }
       let left = zip(elements, datasets).compactMap { element, dataset in remainder(element, dataset) }
-      rest[key] = left.isEmpty ? nil : .array(left)
+      if left.isEmpty { rest.removeValue(forKey: key) } else { rest[key] = .array(left) }
     }
     if let dataset = event.dataset, let element = rest["dataset"] { rest["dataset"] = remainder(element, dataset) }
     return rest.filter { !$0.value.isNull }
@@ -47,8 +47,9 @@ enum EventRemainder {
     for key in facetKeys {
       guard let facets = rest[key]?.objectValue else { continue }
       let left = facets.filter { !known.contains($0.key) }
-      rest[key] = left.isEmpty ? nil : .object(left)
+      if left.isEmpty { rest.removeValue(forKey: key) } else { rest[key] = .object(left) }
     }
-    return rest.isEmpty ? nil : .object(rest)
+    guard !rest.isEmpty else { return nil }
+    return .object(rest)
   }
 }

@@ -37,7 +37,7 @@ struct ReportedFields {
   mutating func decide(member: String, of field: String, _ value: JSON, at time: Timestamp) {
     var object = merged[field]?.objectValue ?? [:]
     guard takes("\(field).\(member)", value, over: object[member] ?? .null, at: time) else { return }
-    object[member] = value.isNull ? nil : value
+    if value.isNull { object.removeValue(forKey: member) } else { object[member] = value }
     merged[field] = .object(object)
   }
 

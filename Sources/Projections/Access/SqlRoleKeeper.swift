@@ -10,7 +10,8 @@ struct SqlRoleKeeper: Sendable {
 
   /// Makes the group role where it is missing; whether there is one.
   static func ensureGroup(_ session: PostgresSession, logger: Logger) throws -> Bool {
-    if try session.query("SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", [.text(AccessRules.group)]).rowCount == 1 {
+    if try session.query("SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", [.text(AccessRules.group)]).rowCount == 1
+    {
       return true
     }
     do {
@@ -21,7 +22,8 @@ struct SqlRoleKeeper: Sendable {
       if error.sqlState == "42710" || error.sqlState == "23505" { return true }
       guard error.sqlState == "42501" else { throw error }
       logger.warning(
-        "the database role may not create roles, so there is no SQL access: run CREATE ROLE daybook_sql NOLOGIN as a superuser")
+        "the database role may not create roles, so there is no SQL access: run CREATE ROLE daybook_sql NOLOGIN as a superuser"
+      )
       return false
     }
   }
@@ -29,7 +31,8 @@ struct SqlRoleKeeper: Sendable {
   /// Makes and drops roles so that they are those of the living rows of `daybook.sql_roles`.
   func synchronize(_ session: PostgresSession) throws {
     let wanted = try session.query(
-      "SELECT name, organization_id, coalesce(personal, false) FROM daybook.sql_roles WHERE deleted_at IS NULL AND name IS NOT NULL")
+      "SELECT name, organization_id, coalesce(personal, false) FROM daybook.sql_roles WHERE deleted_at IS NULL AND name IS NOT NULL"
+    )
     let present = try session.query(
       """
       SELECT r.rolname FROM pg_catalog.pg_roles AS r

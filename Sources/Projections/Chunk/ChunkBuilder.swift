@@ -178,8 +178,12 @@ struct ChunkBuilder {
     guard !wanting.isEmpty else { return }
     do {
       var members: [(key: String, value: JSON)] = []
-      if definition.opens.contains(.reason), let reason = try opener.reason(event) { members.append(("reason", reason)) }
-      if definition.opens.contains(.origin), let origin = try opener.origin(event) { members.append(("origin", origin)) }
+      if definition.opens.contains(.reason), let reason = try opener.reason(event) {
+        members.append(("reason", reason))
+      }
+      if definition.opens.contains(.origin), let origin = try opener.origin(event) {
+        members.append(("origin", origin))
+      }
       if definition.opens.contains(.data), let data = try opener.data(event) { members.append(("data", data)) }
       guard !members.isEmpty else { return }
       if !needed.isEmpty { members.append(("fields", .object(needed))) }

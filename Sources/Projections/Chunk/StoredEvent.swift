@@ -43,7 +43,8 @@ struct StoredEvent {
     let header = header
     func text(_ field: Field) -> String? { fields[field.rawValue].flatMap { header.string($0) } }
     func identifier(_ field: Field) -> Identifier? { text(field).flatMap { Identifier($0) } }
-    guard let atRange = fields[Field.at.rawValue], let at = text(.at).flatMap({ Timestamp($0) }), let event = text(.event),
+    guard let atRange = fields[Field.at.rawValue], let at = text(.at).flatMap({ Timestamp($0) }),
+      let event = text(.event),
       let id = identifier(.id), let resource = identifier(.resource), let actor = text(.actor),
       let version = fields[Field.version.rawValue].flatMap({ header.value($0)?.integerValue })
     else { throw StoredEvent.damaged(record.position) }

@@ -51,7 +51,8 @@ enum ProjectionFile {
     guard columns.contains(where: { $0.name == "id" }) else {
       throw ProjectionError.definition(file, "it makes no table daybook.\(name) with an id")
     }
-    for statement in tables where statement.contains("TABLE personal.") && !statement.contains("UNLOGGED TABLE personal.") {
+    for statement in tables
+    where statement.contains("TABLE personal.") && !statement.contains("UNLOGGED TABLE personal.") {
       if statement.contains("CREATE") { throw ProjectionError.definition(file, "a personal table has to be UNLOGGED") }
     }
     return ProjectionDefinition(

@@ -16,7 +16,8 @@ public enum ProjectionFolder {
     for definition in definitions { try check(definition, catalog) }
     for type in catalog.types where type.hasReadModel {
       guard definitions.contains(where: { $0.source == .state(type: type.name) }) else {
-        throw ProjectionError.definition("\(type.plural).sql", "it is missing: the catalog has the resource type \(type.name)")
+        throw ProjectionError.definition(
+          "\(type.plural).sql", "it is missing: the catalog has the resource type \(type.name)")
       }
     }
     return definitions
@@ -30,7 +31,9 @@ public enum ProjectionFolder {
   /// Checks one read model's columns, types and places against the catalog.
   static func check(_ definition: ProjectionDefinition, _ catalog: Catalog) throws {
     func refuse(_ problem: String) -> ProjectionError { .definition(definition.file, problem) }
-    let ids = [definition.columns, definition.personalColumns].compactMap { columns in columns.first { $0.name == "id" }?.type }
+    let ids = [definition.columns, definition.personalColumns].compactMap { columns in
+      columns.first { $0.name == "id" }?.type
+    }
     guard Set(ids).count == 1, definition.hasPersonalTable == (ids.count == 2) else {
       throw refuse("both tables need an id of the same type")
     }
@@ -41,11 +44,21 @@ public enum ProjectionFolder {
       for name in types + events.map({ String($0.prefix { $0 != "." }) }) where catalog.type(name) == nil {
         throw refuse("the catalog has no resource type \(name)")
       }
+      for type in catalog.types
+      where types.contains(type.name) || events.contains(where: { $0.hasPrefix("\(type.name).") }) {
+        for name in definition.needs {
+          // Its newest value stands for the one that it had at the event.
+          guard let field = type.field(name), !field.isImmutable else { continue }
+          throw refuse("it needs \(name) of \(type.name), which is not immutable")
+        }
+      }
     case .state(let name):
       guard let type = catalog.type(name), type.hasReadModel else {
         throw refuse("the catalog has no resource type \(name) with a read model")
       }
-      guard definition.name == type.plural else { throw refuse("the read model of \(name) is to be named \(type.plural)") }
+      guard definition.name == type.plural else {
+        throw refuse("the read model of \(name) is to be named \(type.plural)")
+      }
       try compare(definition.columns, expectedRows(type), "daybook.\(definition.name)", refuse)
       let personal = type.fields.filter { $0.personal != nil }.map { ($0.name, sqlTypes($0)) }
       if !personal.isEmpty || definition.hasPersonalTable {
@@ -65,7 +78,8 @@ public enum ProjectionFolder {
       }
     }
     return expected + [
-      ("created_by", ["uuid"]), ("created_at", ["timestamptz"]), ("updated_at", ["timestamptz"]), ("version", ["bigint"]),
+      ("created_by", ["uuid"]), ("created_at", ["timestamptz"]), ("updated_at", ["timestamptz"]),
+      ("version", ["bigint"]),
       ("deleted_at", ["timestamptz"]),
     ]
   }
@@ -78,11 +92,14 @@ public enum ProjectionFolder {
         throw refuse("\(table) lacks the column \(name) of type \(types[0])")
       }
       guard types.contains(column.type) else {
-        throw refuse("\(table).\(name) is of type \(column.type), but the catalog's field needs \(types.joined(separator: " or "))")
+        throw refuse(
+          "\(table).\(name) is of type \(column.type), but the catalog's field needs \(types.joined(separator: " or "))"
+        )
       }
     }
     for column in columns where !expected.contains(where: { $0.0 == column.name }) {
-      throw refuse("\(table) has the column \(column.name), which is no field of the catalog, or not one for this table")
+      throw refuse(
+        "\(table) has the column \(column.name), which is no field of the catalog, or not one for this table")
     }
   }
 

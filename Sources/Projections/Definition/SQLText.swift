@@ -73,7 +73,9 @@ enum SQLText {
     var columns: [SQLColumn] = []
     for item in split(text[text.index(after: open)..<close]) {
       let words = item.split(whereSeparator: \.isWhitespace).map(String.init)
-      guard let name = words.first, !["CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"].contains(name) else { continue }
+      guard let name = words.first, !["CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"].contains(name) else {
+        continue
+      }
       let end = words.dropFirst().firstIndex { ["PRIMARY", "NOT", "NULL", "DEFAULT", "UNIQUE", "CHECK"].contains($0) }
       columns.append(SQLColumn(name: name, type: words[1..<(end ?? words.count)].joined(separator: " ")))
     }
@@ -150,7 +152,8 @@ enum SQLText {
 
   private static func isNamePart(_ byte: UInt8) -> Bool {
     switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"),
       UInt8(ascii: "_"), 0x80...:
       true
     default: false

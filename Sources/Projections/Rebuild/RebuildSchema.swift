@@ -75,7 +75,7 @@ struct RebuildSchema: Sendable {
 
   /// Puts the filled tables in the live ones' place. For use inside a transaction that holds the epoch.
   /// - Throws: ``ProjectionError`` `dependents`, which names what stands in the way; then nothing has changed.
-  func swap(_ session: PostgresSession) throws {
+  func swap(_ session: PostgresSession, hasGroup: Bool) throws {
     let dependents = try dependents(session)
     guard dependents.isEmpty else {
       throw ProjectionError(
@@ -83,6 +83,7 @@ struct RebuildSchema: Sendable {
         "Objects that Daybook did not make depend on tables to be replaced: \(dependents.joined(separator: ", ")). Drop them, rebuild, make them again."
       )
     }
+    try schema.makeSchemas(.live, session, hasGroup: hasGroup)
     for definition in definitions {
       let name = PostgresIdentifier.quote(definition.name)
       try session.execute("DROP TABLE IF EXISTS personal.\(name); DROP TABLE IF EXISTS daybook.\(name)")

@@ -14,7 +14,7 @@ struct Rebuilder: Sendable {
   let names: [String]
   let connection: PostgresConnection
   /// The epoch under which the live projector works; a rebuild works under the same.
-  let epoch: @Sendable () throws -> Int64
+  let epoch: @Sendable () async throws -> Int64
   /// Runs a body while the live projector stands still.
   let whileHeld: @Sendable (@Sendable () async throws -> RebuildReport) async throws -> RebuildReport
 
@@ -24,35 +24,31 @@ struct Rebuilder: Sendable {
   func run(check: Bool, progress: @escaping @Sendable (RebuildProgress) -> Void) async throws -> RebuildReport {
     try await connection.withSession { try ChunkApplier.prepare($0) }
     let tables = RebuildSchema(schema: schema, names: names)
+    var attempts = 0
     while true {
       do {
+        attempts += 1
         let runner = try await open(tables)
         try await fill(runner, progress)
         progress(RebuildProgress(phase: .indexing, position: log.head.position, target: log.head.position))
         try await runner.indexWhatArrived(0)
         return try await whileHeld { try await finish(runner, tables, check: check, progress) }
-      } catch ProjectorInterruption.fenced {
-        // The live projector has connected anew, under another epoch. What is filled stays.
-        _ = try epoch()
-        continue
-      } catch ProjectorInterruption.personalLost {
-        continue
-      } catch ProjectorInterruption.schemaLost {
-        continue
+      } catch let interruption as ProjectorInterruption where attempts < 100 {
+        // The live projector has connected anew, under another epoch, or somebody dropped a schema. What is filled stays, unless
+        // it is gone.
+        schema.logger.notice("the rebuild goes on after an interruption: \(interruption)")
       }
     }
   }
 
   private func open(_ tables: RebuildSchema) async throws -> ProjectionRunner {
-    let epoch = try epoch()
+    let epoch = try await epoch()
     let schema = schema
     let opened = try await connection.withSession { session in
       try tables.prepare(session, epoch: epoch)
       return try schema.state(.next, session)
     }
-    guard opened.epoch == epoch else {
-      throw ProjectionError.unavailable("The projector is connecting anew; try again.")
-    }
+    guard opened.epoch == epoch else { throw ProjectorInterruption.fenced }
     let runner = ProjectionRunner(
       log: log, vault: vault, schema: schema, connection: connection, generation: .next, opened: opened,
       chunkEvents: Self.chunkEvents)
@@ -87,7 +83,7 @@ struct Rebuilder: Sendable {
     let position = filled.values.map(\.checkpoint.position).max() ?? 0
     progress(RebuildProgress(phase: .comparing, position: position, target: target))
     let names = names
-    let expected = try epoch()
+    let expected = try await epoch()
     let report = try await connection.withSession { session in
       try session.transaction { session in
         let fence = try session.query(
@@ -101,11 +97,12 @@ struct Rebuilder: Sendable {
     }
     progress(RebuildProgress(phase: .swapping, position: position, target: target))
     try await connection.withSession { session in
+      let hasGroup = try SqlRoleKeeper.ensureGroup(session, logger: schema.logger)
       try session.transaction { session in
         if check { return try tables.discard(session) }
         let fence = try session.query("SELECT epoch FROM projector.epoch FOR UPDATE")
         guard fence[0, 0] == String(expected) else { throw ProjectorInterruption.fenced }
-        try tables.swap(session)
+        try tables.swap(session, hasGroup: hasGroup)
       }
     }
     return RebuildReport(tables: report.tables, position: position, isSwapped: !check, notes: report.notes)

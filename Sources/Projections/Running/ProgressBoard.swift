@@ -97,7 +97,8 @@ final class ProgressBoard: Sendable {
     }
     var isParked = false
     var isReached = true
-    for (id, unit) in contents.units where names.contains(id.projection) && unit.checkpoint.position < position {
+    for (id, unit) in contents.units where names.contains(id.projection) {
+      if unit.checkpoint.position >= position, !unit.checkpoint.isRefilling { continue }
       isReached = false
       isParked = isParked || unit.parked != nil
     }
@@ -108,7 +109,18 @@ final class ProgressBoard: Sendable {
 
   private static func stale(_ names: Set<String>, _ contents: Contents) -> ProjectionError {
     if case .starting = contents.link { return .unavailable("PostgreSQL is not up yet.") }
-    let position = contents.units.filter { names.contains($0.key.projection) }.values.map(\.checkpoint.position).min() ?? 0
+    let units = contents.units.filter { names.contains($0.key.projection) }
+    if let parked = units.min(by: { $0.value.checkpoint.position < $1.value.checkpoint.position }),
+      parked.value.parked != nil
+    {
+      return ProjectionError(
+        .stale(position: parked.value.checkpoint.position),
+        "The read model \(parked.key.projection) is parked after position \(parked.value.checkpoint.position).")
+    }
+    if units.values.contains(where: \.checkpoint.isRefilling) {
+      return .unavailable("The read models are being filled again from the log.")
+    }
+    let position = units.values.map(\.checkpoint.position).min() ?? 0
     return ProjectionError(
       .stale(position: position), "The read models have not come further than position \(position) yet.")
   }

@@ -96,6 +96,11 @@ actor ProjectionRunner {
   /// The position that all parts which move have at least.
   var lowest: UInt64 { units.values.filter { $0.parked == nil }.map(\.checkpoint.position).min() ?? 0 }
 
+  /// Whether a read model has its rows, rather than being filled again.
+  func isFilled(_ projection: String) -> Bool {
+    units[UnitID(projection: projection, part: .rows)].map { !$0.checkpoint.isRefilling } ?? false
+  }
+
   /// Whether any part is parked.
   var hasParked: Bool { units.values.contains { $0.parked != nil } }
 
@@ -136,7 +141,9 @@ actor ProjectionRunner {
     }
     var through = target
     // Up to where the next ones stand, so that both go on together.
-    if let next = active.values.map(\.checkpoint.position).filter({ $0 > position }).min() { through = min(through, next) }
+    if let next = active.values.map(\.checkpoint.position).filter({ $0 > position }).min() {
+      through = min(through, next)
+    }
     if let skip = skips.next(for: group, after: position) { through = min(through, skip - 1) }
     let limit = group.compactMap { units[$0]?.limit }.min() ?? chunkEvents
     let request = PreparedChunk.Request(
@@ -144,8 +151,9 @@ actor ProjectionRunner {
     let chunk = try await take(request)
     guard chunk.count > 0 else { return Step(isIdle: true) }
     if chunk.last < through, limit == chunkEvents {
-      prefetch(PreparedChunk.Request(
-        units: group, after: chunk.last, through: through, maximumEvents: limit, maximumBytes: 8 << 20))
+      prefetch(
+        PreparedChunk.Request(
+          units: group, after: chunk.last, through: through, maximumEvents: limit, maximumBytes: 8 << 20))
     }
     let failures = try await connection.withSession { [applier] in try applier.apply(chunk, on: $0) }
     try await settle(chunk, group, failures)
@@ -159,15 +167,18 @@ actor ProjectionRunner {
     _ chunk: PreparedChunk, _ group: [UnitID], _ failures: [UnitID: PreparedChunk.Failure]
   ) async throws {
     for id in group {
+      guard var unit = units[id] else { continue }
       guard let failure = failures[id] else {
-        units[id]?.checkpoint.position = chunk.last
-        if chunk.last >= units[id]?.failingThrough ?? 0 { units[id]?.limit = chunkEvents }
+        unit.checkpoint.position = chunk.last
+        if chunk.last >= unit.failingThrough { unit.limit = chunkEvents }
+        units[id] = unit
         continue
       }
       discardPrefetched()
       if chunk.count > 1 {
-        units[id]?.limit = max(1, chunk.count / 2)
-        units[id]?.failingThrough = max(chunk.last, units[id]?.failingThrough ?? 0)
+        unit.limit = max(1, chunk.count / 2)
+        unit.failingThrough = max(chunk.last, unit.failingThrough)
+        units[id] = unit
       } else {
         try await park(id, at: chunk.last, failure)
       }
@@ -211,7 +222,8 @@ actor ProjectionRunner {
 
   /// Makes the further indexes of parts that were filled without them and have arrived.
   func indexWhatArrived(_ target: UInt64) async throws {
-    for (id, unit) in units where !unit.checkpoint.isIndexed && unit.checkpoint.position + UInt64(chunkEvents) >= target {
+    for (id, unit) in units where !unit.checkpoint.isIndexed && unit.checkpoint.position + UInt64(chunkEvents) >= target
+    {
       let generation = applier.generation
       let statements = try model.definition(of: id).indexStatements(id.part, generation)
       try await connection.withSession { session in

@@ -49,7 +49,8 @@ struct SkipRegister: Sendable {
     var found: [(String, Set<UInt64>)] = []
     for record in records where contains(record.header, mark) {
       // The state has the whole list; later events only make it longer.
-      guard let state = try snapshot.state(try StoredEvent(record).resource), let name = state.fields["name"]?.stringValue
+      guard let state = try snapshot.state(try StoredEvent(record).resource),
+        let name = state.fields["name"]?.stringValue
       else { continue }
       var skipped: Set<UInt64> = []
       for value in state.fields["skipped"]?.arrayValue ?? [] {

@@ -52,7 +52,8 @@ struct ProjectorSchema: Sendable {
       try session.execute(projectorSQL)
       let raised = try session.query("UPDATE projector.epoch SET epoch = epoch + 1 RETURNING epoch, skips_scanned")
       guard raised.rowCount == 1, let epoch = raised[0, 0].flatMap({ Int64($0) }) else {
-        throw ProjectionError.unavailable("The table projector.epoch doesn't hold its one row: drop the schema projector.")
+        throw ProjectionError.unavailable(
+          "The table projector.epoch doesn't hold its one row: drop the schema projector.")
       }
       try makeSchemas(.live, session, hasGroup: hasGroup)
       if try isOtherLog(session, eventID) {
@@ -155,7 +156,9 @@ struct ProjectorSchema: Sendable {
       for schema in [Generation.live.personal, Generation.live.rows] {
         try session.execute("DROP TABLE IF EXISTS \(PostgresIdentifier.quote(schema, definition.name))")
       }
-      for unit in definition.units { try make(unit, .live, indexed: isIndexed, hasGroup: hasGroup, session) }
+      for unit in definition.units {
+        try make(unit, .live, indexed: isIndexed, refillingTo: head, hasGroup: hasGroup, session)
+      }
       return
     }
     // A changed file is a matter for a rebuild beside the old table.
@@ -170,7 +173,8 @@ struct ProjectorSchema: Sendable {
   /// Sees whether a crash has emptied the personal tables; then they are filled again from the beginning.
   private func checkMarker(_ epoch: Int64, _ session: PostgresSession) throws {
     if try session.query("UPDATE personal.marker SET epoch = $1", [.integer(Int(epoch))]).affectedRows == 1 { return }
-    let tables = try session.query("SELECT format('personal.%I', tablename) FROM pg_catalog.pg_tables WHERE schemaname = 'personal'")
+    let tables = try session.query(
+      "SELECT format('personal.%I', tablename) FROM pg_catalog.pg_tables WHERE schemaname = 'personal'")
     try session.execute("TRUNCATE \(tables.rows.compactMap { $0[0] }.joined(separator: ", "))")
     try session.query("INSERT INTO personal.marker (epoch) VALUES ($1)", [.integer(Int(epoch))])
     let emptied = try session.query(
@@ -178,7 +182,9 @@ struct ProjectorSchema: Sendable {
       UPDATE projector.checkpoints SET refilling_to = greatest(position, refilling_to), position = 0, event_id = NULL
       WHERE generation = 'live' AND part = 'personal' AND position > 0
       """)
-    if emptied.affectedRows > 0 { logger.notice("the personal tables were emptied by a crash; refilling them from the log") }
+    if emptied.affectedRows > 0 {
+      logger.notice("the personal tables were emptied by a crash; refilling them from the log")
+    }
   }
 
   /// Whether a checkpoint names an event that this log doesn't have there.

@@ -57,7 +57,8 @@ struct AuditQuery: Sendable {
   static let columns = [
     "t.id::text", "t.event_id::text", #"to_char(t.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#, "t.actor",
     "t.user_id::text", "t.organization_id::text", "t.action", "t.event", "t.resource_type", "t.resource_id::text",
-    "t.version::text", "t.changes::text", "t.correlation", "t.causation::text", "p.reason", "host(p.ip)", "p.user_agent",
+    "t.version::text", "t.changes::text", "t.correlation", "t.causation::text", "p.reason", "host(p.ip)",
+    "p.user_agent",
   ]
 
   /// The one statement: the page and the position of the read model in one snapshot.

@@ -17,7 +17,9 @@ extension QueryEngine {
       guard !readable.isEmpty else { throw DaybookError.forbidden(permission: "audit:read") }
       organizations = readable
     }
-    let start = try query.cursor.map { UInt64(try cursors.open($0, query: query.identity)["position"]?.integerValue ?? 0) }
+    let start = try query.cursor.map {
+      UInt64(try cursors.open($0, query: query.identity)["position"]?.integerValue ?? 0)
+    }
     try await reach(["audit_trail"], wait)
     let statement = query.statement(organizations: organizations, after: start)
     let result = try await ask(needsPersonal: true) { connection in

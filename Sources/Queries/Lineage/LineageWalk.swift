@@ -20,9 +20,11 @@ enum LineageDirection: String, CaseIterable, Sendable {
   case both
 }
 
-/// A walk through the lineage graph, breadth first, that visits no node twice in one direction: cycles end it like any other end.
+/// A walk through the lineage graph, breadth first, that visits no node twice in one direction: cycles end it like
+/// any other end.
 ///
-/// It holds no store: the caller gives it the edges of each node of a frontier and takes the next frontier, until there is none.
+/// It holds no store: the caller gives it the edges of each node of a frontier and takes the next frontier, until
+/// there is none.
 struct LineageWalk: Sendable {
   /// How far a node is from the start; up is negative.
   private(set) var distances: [Identifier: Int]

@@ -11,8 +11,9 @@ extension QueryEngine {
 
   /// `lineage.graph`: the datasets and task runs around one, and the edges between them.
   ///
-  /// The present is read from the log's link index, so it needs no PostgreSQL and sees every edge that was acknowledged. The past asks the
-  /// read model which edges a node ever had (the index holds living ones only), and the log what each was then.
+  /// The present is read from the log's link index, so it needs no PostgreSQL and sees every edge that was
+  /// acknowledged. The past asks the read model which edges a node ever had (the index holds living ones only), and
+  /// the log what each was then.
   func lineageGraph(
     _ parameters: inout QueryParameters, _ principal: Principal, _ wait: ReadModelWait
   ) async throws -> [UInt8] {
@@ -51,7 +52,8 @@ extension QueryEngine {
     }
     return try await log.background { [self] snapshot in
       let state = try snapshot.state(start)
-      let type = state.flatMap { $0.type == "dataset" || $0.type == "task_run" ? catalog.type($0.type) : nil } ?? datasets
+      let type =
+        state.flatMap { $0.type == "dataset" || $0.type == "task_run" ? catalog.type($0.type) : nil } ?? datasets
       let found = try Access(principal: principal, type: type).require(state, id: start.text, in: snapshot)
       guard principal.allows(.read, on: edges.plural, organization: found.organization) else {
         throw DaybookError.forbidden(permission: "\(edges.plural):read")
@@ -87,7 +89,9 @@ extension QueryEngine {
     return try await log.background { [self] snapshot in
       var edges: [Identifier: [LineageEdge]] = [:]
       for identifier in identifiers {
-        guard let state = try snapshot.fold(identifier, through: position), let edge = edge(state, access) else { continue }
+        guard let state = try snapshot.fold(identifier, through: position), let edge = edge(state, access) else {
+          continue
+        }
         edges[edge.source, default: []].append(edge)
         if edge.target != edge.source { edges[edge.target, default: []].append(edge) }
       }
@@ -116,7 +120,8 @@ extension QueryEngine {
       guard let state, access.principal.canSee(organization: state.organization) else { continue }
       let name = state.fields["name"] ?? .null
       var node: JSONObject = [
-        "id": .string(identifier.text), "type": .string(state.type), "name": name, "distance": .integer(Int64(distance)),
+        "id": .string(identifier.text), "type": .string(state.type), "name": name,
+        "distance": .integer(Int64(distance)),
       ]
       for field in ["namespace", "run_id", "step_id", "status"] { node[field] = state.fields[field] }
       if let deleted = state.fields["deleted_at"] { node["deleted_at"] = deleted }

@@ -2,7 +2,8 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 
-/// One column of a read model, as a filter, an order or a row's value: which field it is, where it stands, how it is read and written.
+/// One column of a read model, as a filter, an order or a row's value: which field it is, where it stands, how it is
+/// read and written.
 struct ListColumn: Sendable {
   /// The field that it holds; an implicit one is made up like a declared one.
   let field: Field
@@ -70,7 +71,8 @@ struct ListColumn: Sendable {
     }
   }
 
-  /// jsonb writes every number digit by digit; one that a double holds exactly and that RFC 8785 writes with an exponent is that double again.
+  /// jsonb writes every number digit by digit; one that a double holds exactly and that RFC 8785 writes with an
+  /// exponent is that double again.
   private static func canonical(_ value: JSON) -> JSON {
     switch value {
     case .bigInteger(let digits) where digits.utf8.count > 21:
@@ -99,7 +101,8 @@ struct ListColumnError: Error, CustomStringConvertible {
   var description: String { "the column \(column) holds a value that its field's type does not allow" }
 }
 
-/// The columns of one resource type's read model, declared and implicit.
+/// The columns of one resource type's read model that are shown, declared and implicit: hashes and whole secrets are
+/// shown to nobody.
 struct ListColumns: Sendable {
   /// All of them, in the order in which they are selected; `id` is the first.
   let all: [ListColumn]
@@ -116,7 +119,7 @@ struct ListColumns: Sendable {
         }
       return ListColumn(field: Field(name: name, type: kind), isPersonal: false)
     }
-    for field in type.fields where field.secret != .hash {
+    for field in type.fields where field.secret != .hash && field.secret != .whole {
       columns.append(ListColumn(field: field, isPersonal: field.personal != nil))
     }
     all = columns

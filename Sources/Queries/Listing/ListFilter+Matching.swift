@@ -40,7 +40,8 @@ extension ListCondition {
     return (0...(text.count - part.count)).contains { text[$0..<($0 + part.count)].elementsEqual(part) }
   }
 
-  /// Containment as jsonb's `@>` has it: objects by members, arrays by elements wherever they stand, an array may contain a bare scalar at the top.
+  /// Containment as jsonb's `@>` has it: objects by members, arrays by elements wherever they stand, an array may
+  /// contain a bare scalar at the top.
   private static func contains(_ value: JSON, _ part: JSON, isTop: Bool) -> Bool {
     switch (value, part) {
     case (.object(let value), .object(let part)):

@@ -27,7 +27,8 @@ extension ListCondition {
     builder.bind(values.first ?? .null, as: column.cast)
   }
 
-  /// The column as it is compared: without regard to case where that is its rule, and `text[]` as the JSON array that it stands for.
+  /// The column as it is compared: without regard to case where that is its rule, and `text[]` as the JSON array that
+  /// it stands for.
   private var operandSQL: String {
     if column.ignoresCase { return "lower(\(column.sql))" }
     return column.field.type == .tags ? "to_jsonb(\(column.sql))" : column.sql

@@ -42,11 +42,11 @@ struct ListFilter: Sendable {
     for (name, wanted) in object {
       let path = "/where/\(JSONPointer.escape(name))"
       guard let column = columns.column(name) else {
-        parameters.refuse(path, "is not a field of \(type.name); its fields are \(columns.names.joined(separator: ", "))")
-        continue
-      }
-      if column.field.secret == .whole {
-        parameters.refuse(path, "is secret: nothing can be found by it")
+        let names = columns.names.joined(separator: ", ")
+        parameters.refuse(
+          path,
+          type.field(name) == nil
+            ? "is not a field of \(type.name); its fields are \(names)" : "is secret: nothing can be found by it")
         continue
       }
       if let operators = wanted.objectValue, Self.isOperators(operators, for: column) {
@@ -61,7 +61,8 @@ struct ListFilter: Sendable {
     self.conditions = conditions
   }
 
-  /// A JSON field may be compared with an object as it stands, so there only known operators make an object of operators.
+  /// A JSON field may be compared with an object as it stands, so there only known operators make an object of
+  /// operators.
   private static func isOperators(_ object: JSONObject, for column: ListColumn) -> Bool {
     guard column.cast == "jsonb" else { return true }
     return !object.isEmpty && object.keys.allSatisfy { ListOperator(rawValue: $0) != nil }
@@ -113,7 +114,9 @@ struct ListFilter: Sendable {
       let wanted = column.field.type == .tags && operand.stringValue != nil ? JSON.array([operand]) : operand
       return ListCondition(column: column, comparison: .contains, values: [wanted])
     case .eq, .ne:
-      if operand.isNull { return ListCondition(column: column, comparison: .isNull, values: [.bool(comparison == .eq)]) }
+      if operand.isNull {
+        return ListCondition(column: column, comparison: .isNull, values: [.bool(comparison == .eq)])
+      }
     }
     return normalized(operand, column, path, &parameters).map {
       ListCondition(column: column, comparison: comparison, values: [$0])
@@ -121,13 +124,15 @@ struct ListFilter: Sendable {
   }
 
   private static func text(
-    _ operand: JSON, _ column: ListColumn, _ comparison: ListOperator, _ path: String, _ parameters: inout QueryParameters
+    _ operand: JSON, _ column: ListColumn, _ comparison: ListOperator, _ path: String,
+    _ parameters: inout QueryParameters
   ) -> ListCondition? {
     guard let text = operand.stringValue, !text.utf8.contains(0) else {
       parameters.refuse(path, "must be a string without U+0000")
       return nil
     }
-    return ListCondition(column: column, comparison: comparison, values: [.string(column.ignoresCase ? text.lowercased() : text)])
+    return ListCondition(
+      column: column, comparison: comparison, values: [.string(column.ignoresCase ? text.lowercased() : text)])
   }
 
   /// The operand as the column's type writes it, or nil and a fault.
@@ -172,7 +177,7 @@ struct ListFilter: Sendable {
       }
       return .string(text)
     case .json, .object, .list, .tags:
-      return isStorable(operand, path, &parameters) ? operand : nil
+      return isStorable(operand, path, &parameters) ? operand : Optional.none
     }
   }
 

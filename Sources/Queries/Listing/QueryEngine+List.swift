@@ -81,10 +81,10 @@ extension QueryEngine {
       createdAt: created, updatedAt: updated, position: 0, fields: fields)
   }
 
-  /// Waits until read models have the position that a question needs.
+  /// Waits until read models have the position that a question needs; while a server starts, until there are read
+  /// models at all.
   /// - Throws: ``DaybookError`` `stale` or `unavailable`.
   func reach(_ names: [String], _ wait: ReadModelWait) async throws {
-    guard wait.position > 0 else { return }
     do {
       try await projections.wait(
         for: wait.position, projections: names, timeoutMilliseconds: wait.timeoutMilliseconds)
@@ -107,7 +107,8 @@ extension QueryEngine {
 
   private static func refusal(_ error: ProjectionError, _ wait: ReadModelWait) -> DaybookError {
     switch error.code {
-    case .stale(let position): .stale(position: position, atLeast: wait.position)
+    case .stale(let position) where wait.position > 0: .stale(position: position, atLeast: wait.position)
+    case .stale: .unavailable(component: "postgres", "PostgreSQL is not up yet.")
     default: .unavailable(component: "postgres", error.message)
     }
   }
@@ -126,8 +127,11 @@ extension ResourceState {
   }
 }
 
-/// A read model that lacks what every read model has: it was made by another version of the catalog and needs a rebuild.
+/// A read model that lacks what every read model has: it was made by another version of the catalog and needs a
+/// rebuild.
 struct ProjectionColumnsMissing: Error, CustomStringConvertible {
   let table: String
-  var description: String { "the read model \(table) lacks columns of its resource type; run `daybook rebuild \(table)`" }
+  var description: String {
+    "the read model \(table) lacks columns of its resource type; run `daybook rebuild \(table)`"
+  }
 }

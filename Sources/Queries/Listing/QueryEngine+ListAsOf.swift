@@ -27,7 +27,9 @@ extension QueryEngine {
           guard let state = try snapshot.fold(identifier, through: position), query.includesDeleted || !state.isDeleted
           else { return nil }
           let item = try view.item(state, principal: access.principal)
-          guard query.filter.conditions.allSatisfy({ $0.holds(item[$0.column.field.name] ?? .null) }) else { return nil }
+          guard query.filter.conditions.allSatisfy({ $0.holds(item[$0.column.field.name] ?? .null) }) else {
+            return nil
+          }
           let own = ListPlace(key: item[query.order.column.field.name] ?? .null, identifier: identifier.text)
           if let place, !query.order.isBefore(place, own) { return nil }
           return (own, JSON.object(item))
@@ -35,7 +37,7 @@ extension QueryEngine {
       }
     }
     found.sort { query.order.isBefore($0.place, $1.place) }
-    let next = found.count > query.limit ? found[query.limit - 1].place.json : nil
+    let next: JSON? = found.count > query.limit ? found[query.limit - 1].place.json : Optional.none
     return try page(found.prefix(query.limit).map(\.item), next: next, position: position, query: query.identity)
   }
 

@@ -5,10 +5,12 @@ import Domain
 import MerkleTree
 import Vault
 
-/// Makes and opens cursors: where a page ended, sealed, so that a client can keep one without learning or changing what is in it.
+/// Makes and opens cursors: where a page ended, sealed, so that a client can keep one without learning or changing
+/// what is in it.
 ///
-/// A cursor is bound to the query that made it (the associated data of AES-256-GCM is a hash of that query): with another method, filter or order
-/// it doesn't open. The key is derived from a key of the vault that stays when epochs change, so cursors outlive a restart.
+/// A cursor is bound to the query that made it (the associated data of AES-256-GCM is a hash of that query): with
+/// another method, filter or order it doesn't open. The key is derived from a key of the vault that stays when epochs
+/// change, so cursors outlive a restart.
 struct CursorSealer: Sendable {
   private let key: SymmetricKey
 

@@ -13,7 +13,8 @@ extension QueryEngine {
     let isDescending = parameters.choice("order", of: ["position", "-position"]) == "-position"
     try parameters.finish()
     let query: JSON = [
-      "method": .string("\(access.type.name).history"), "id": .string(identifier.text), "descending": .bool(isDescending),
+      "method": .string("\(access.type.name).history"), "id": .string(identifier.text),
+      "descending": .bool(isDescending),
     ]
     let start = try cursor.map { try cursors.open($0, query: query)["version"]?.integerValue ?? 0 }
     return try await log.background { [self] snapshot in
@@ -36,7 +37,8 @@ extension QueryEngine {
       }
       var items = try snapshot.history(of: identifier, versions: range).map { try historyItem($0, access) }
       if isDescending { items.reverse() }
-      return try page(items, next: next.map { ["version": .integer($0)] }, position: snapshot.head.position, query: query)
+      return try page(
+        items, next: next.map { ["version": .integer($0)] }, position: snapshot.head.position, query: query)
     }
   }
 
@@ -55,7 +57,8 @@ extension QueryEngine {
     if let causation = header.causation { item["causation_id"] = .string(causation.text) }
     if let correlation = header.correlation { item["correlation_id"] = .string(correlation) }
     if let dropped = body.dropped { item["dropped_at_position"] = JSON(position: dropped) }
-    // Facts that are sealed (log lines, facets) are not part of a history: they are many, and read by their own queries.
+    // Facts that are sealed (log lines, facets) are not part of a history: they are many, and read by their own
+    // queries.
     let facts = access.type.facts.first { $0.event == header.verb }
     if !body.data.isEmpty, facts == nil { item["data"] = .object(try view.data(body.data, resource: header.resource)) }
     return .object(item)
@@ -64,6 +67,7 @@ extension QueryEngine {
   /// The answer of a query that gives its items page by page.
   func page(_ items: [JSON], next: JSON?, position: UInt64, query: JSON) throws -> [UInt8] {
     let cursor = try next.map { JSON.string(try cursors.seal($0, query: query)) } ?? .null
-    return JSON.object(["items": .array(items), "next_cursor": cursor, "position": JSON(position: position)]).canonicalBytes
+    return JSON.object(["items": .array(items), "next_cursor": cursor, "position": JSON(position: position)])
+      .canonicalBytes
   }
 }

@@ -45,7 +45,8 @@ extension Connection {
       guard let method = services.methods[request.method] else {
         // Strangers learn nothing about what there is, but by rpc.discover.
         guard try currentPrincipal() != nil else { throw DaybookError.unauthenticated() }
-        throw DaybookError.methodNotFound(request.method, suggestions: services.methods.suggestions(for: request.method))
+        throw DaybookError.methodNotFound(
+          request.method, suggestions: services.methods.suggestions(for: request.method))
       }
       let principal = try currentPrincipal()
       if principal == nil, !method.isOpenToStrangers { throw DaybookError.unauthenticated() }
@@ -92,7 +93,7 @@ extension Connection {
     }
     isPreparing = true
     let eventLoop = eventLoop
-    Task {
+    _ = services.connections.spawn {
       let failure: (any Error)?
       do {
         try await prepared.prepareInBackground()
@@ -150,7 +151,7 @@ extension Connection {
     let services = services
     let commands = commands
     let eventLoop = eventLoop
-    tasks[ticket] = Task {
+    tasks[ticket] = services.connections.spawn {
       do {
         var params = query.request.params
         let wait = try ReadWait(taking: &params)
@@ -188,7 +189,8 @@ extension Connection {
       let outbox = outbox
       enqueue(request, principal, reply, kind: .server) { call in
         let administrator = principal?.isAdministrator == true
-        let context = ServerCall(services: services, principal: principal, isAdministrator: administrator, outbox: outbox)
+        let context = ServerCall(
+          services: services, principal: principal, isAdministrator: administrator, outbox: outbox)
         return try await answer(context, CallParameters(call.params))
       }
     case .sessionOpen: openSession(request, reply)

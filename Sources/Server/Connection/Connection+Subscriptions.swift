@@ -33,7 +33,7 @@ extension Connection {
       id: id, wanted: wanted, principal: principal, services: services, outbox: outbox)
     services.metrics.subscriptionStarted()
     let eventLoop = eventLoop
-    subscriptions[id] = Task {
+    subscriptions[id] = services.connections.spawn {
       await subscription.run(from: from)
       eventLoop.execute {
         self.subscriptions[id] = nil

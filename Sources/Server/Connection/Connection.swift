@@ -41,6 +41,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   var tasks: [UInt64: Task<Void, Never>] = [:]
   var runningQueries = 0
   var subscriptions: [Int64: Task<Void, Never>] = [:]
+  var signIn: Task<Void, Never>?
   var nextTask: UInt64 = 0
   var nextSubscription: Int64 = 0
 
@@ -132,6 +133,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   private func end() {
     isEnding = true
     outbox.close()
+    signIn?.cancel()
     for task in tasks.values { task.cancel() }
     for task in subscriptions.values { task.cancel() }
     waiting.removeAll()
@@ -148,6 +150,8 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       guard self.context != nil, !self.isStopping else { return }
       self.isStopping = true
       self.framer.discard()
+      // Who guesses must not hold the stop up by the wait that earned.
+      self.signIn?.cancel()
       for task in self.subscriptions.values { task.cancel() }
       self.pump()
     }
@@ -280,7 +284,9 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   /// Closes once nothing is left to answer, if the client or the server wants an end.
   private func endIfDone() {
-    guard isStopping || isInputClosed, !isEnding, inFlight == 0, waiting.isEmpty, outbox.isEmpty, let context else { return }
+    guard isStopping || isInputClosed, !isEnding, inFlight == 0, waiting.isEmpty, outbox.isEmpty, let context else {
+      return
+    }
     // A client that sends nothing more may still want what it subscribed to.
     guard isStopping || subscriptions.isEmpty else { return }
     isEnding = true

@@ -57,7 +57,8 @@ struct Listeners: Sendable {
       .serverChannelOption(.backlog, value: 512)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
       .childChannelOption(.writeBufferWaterMark, value: Connection.writeWatermarks)
-      .childChannelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 8192, maximum: 128 << 10))
+      .childChannelOption(
+        .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 8192, maximum: 128 << 10))
   }
 
   private static func bindUnix(
@@ -109,7 +110,8 @@ struct Listeners: Sendable {
     }
     guard context != nil || configuration.isInsecure || address.isLoopback else {
       throw ServerStartError(
-        "\(host) can be reached from other machines: give --tls-certificate and --tls-key, or --insecure to go without.")
+        "\(host) can be reached from other machines: give --tls-certificate and --tls-key, or --insecure to go without."
+      )
     }
     let bootstrap = bootstrap(group)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)

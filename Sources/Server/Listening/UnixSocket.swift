@@ -20,10 +20,12 @@ struct UnixSocket {
   init(path: String, isShared: Bool) throws(ServerStartError) {
     guard path.utf8.count <= Self.longestPath, !path.utf8.contains(0) else {
       throw ServerStartError(
-        "The path of the Unix socket, \(path), is longer than \(Self.longestPath) bytes. Give a shorter one with --socket.")
+        "The path of the Unix socket, \(path), is longer than \(Self.longestPath) bytes. Give a shorter one with --socket."
+      )
     }
     try Self.removeStale(path)
-    let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+    let descriptor = Glibc.socket(
+      AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
     guard descriptor >= 0 else { throw Self.failure("make", path) }
     // On Linux the file gets the mode that the socket has when it is bound, so there is no moment at which others could connect.
     let isBound =

@@ -42,7 +42,8 @@ struct Discovery {
     let parameters = names.compactMap { name -> JSON? in
       properties[name].map { entry(name, $0, isRequired: required.contains(name)) }
     }
-    let summary = command.summary.isEmpty ? "\(command.effect.rawValue.capitalizedASCII) a \(type.name)." : command.summary
+    let summary =
+      command.summary.isEmpty ? "\(command.effect.rawValue.capitalizedASCII) a \(type.name)." : command.summary
     return method(
       "\(type.name).\(command.name)", summary, parameters, result: Self.commandResult,
       besides: [
@@ -74,7 +75,8 @@ struct Discovery {
   private var batch: JSON {
     let commands: JSON = [
       "items": [
-        "properties": ["method": ["type": "string"], "params": ["type": "object"]], "required": ["method"], "type": "object",
+        "properties": ["method": ["type": "string"], "params": ["type": "object"]], "required": ["method"],
+        "type": "object",
       ],
       "maxItems": .integer(Int64(CommandEngine.batchLimit)), "type": "array",
     ]
@@ -113,7 +115,8 @@ struct Discovery {
 
   /// What every query takes.
   private static let waiting: [Field] = [
-    .parameter("at_least", .bigint, "Wait for this position; by default, for the last command sent before on this connection."),
+    .parameter(
+      "at_least", .bigint, "Wait for this position; by default, for the last command sent before on this connection."),
     .parameter("timeout_ms", .integer, "How long to wait (5000 where absent)."),
   ]
 
@@ -121,7 +124,9 @@ struct Discovery {
     "properties": [
       "events": [
         "items": [
-          "properties": ["event": ["type": "string"], "id": ["format": "uuid", "type": "string"], "position": ["type": "integer"]],
+          "properties": [
+            "event": ["type": "string"], "id": ["format": "uuid", "type": "string"], "position": ["type": "integer"],
+          ],
           "type": "object",
         ],
         "type": "array",

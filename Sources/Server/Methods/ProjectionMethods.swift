@@ -25,7 +25,8 @@ extension ServerMethod {
         return try await call.rebuild(name.map { [$0] }, isCheck: isCheck, tells: tells)
       }),
     ServerMethod(
-      "projection.verify", "Compares read models with what the log says they must hold; changes nothing.", .administrator,
+      "projection.verify", "Compares read models with what the log says they must hold; changes nothing.",
+      .administrator,
       parameters: [
         .parameter("name", .text, "Which one; all where absent."),
         .parameter("progress", .boolean, "Tell of the progress by projection.progress notifications."),
@@ -48,7 +49,8 @@ extension ServerMethod {
         return Array("{}".utf8)
       }),
     ServerMethod(
-      "projection.digests", "Each table of the read models with its number of rows and a digest of them.", .administrator,
+      "projection.digests", "Each table of the read models with its number of rows and a digest of them.",
+      .administrator,
       .task { call, parameters in
         var parameters = parameters
         try parameters.finish()
@@ -59,7 +61,8 @@ extension ServerMethod {
       }),
     ServerMethod(
       "sql_role.set_password",
-      "Gives an SQL role a new password, shown once: PostgreSQL keeps its SCRAM verifier, and the log nothing.", .administrator,
+      "Gives an SQL role a new password, shown once: PostgreSQL keeps its SCRAM verifier, and the log nothing.",
+      .administrator,
       parameters: [
         .parameter("name", .slug, "The role.", isRequired: true),
         .parameter("password", .text, "The password; a random one is made where it is absent."),

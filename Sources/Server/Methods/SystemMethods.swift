@@ -42,7 +42,9 @@ extension ServerMethod {
       "log.backup", "Copies the log into a new folder of the server's machine, while commands go on.", .administrator,
       parameters: [
         .parameter("folder", .text, "An absolute path; the folder must not exist or be empty.", isRequired: true),
-        .parameter("keys_file", .text, "An absolute path of a new file for the wrapped keys, without which no sealed value opens."),
+        .parameter(
+          "keys_file", .text,
+          "An absolute path of a new file for the wrapped keys, without which no sealed value opens."),
       ],
       .task { call, parameters in
         var parameters = parameters
@@ -62,15 +64,20 @@ extension ServerMethod {
         .parameter("user_agent", .text, "What the client calls itself; kept, sealed, in the events it makes."),
       ], result: sessionSchema, .sessionOpen),
     ServerMethod("session.close", "Signs out; subscriptions end.", .session, .sessionClose),
-    ServerMethod("session.whoami", "Who this connection speaks for, and what they may do.", .session, result: sessionSchema, .sessionWhoami),
     ServerMethod(
-      "log.subscribe", "Tells of events as log.event notifications, in order without gaps: history first, then live.", .session,
+      "session.whoami", "Who this connection speaks for, and what they may do.", .session, result: sessionSchema,
+      .sessionWhoami),
+    ServerMethod(
+      "log.subscribe", "Tells of events as log.event notifications, in order without gaps: history first, then live.",
+      .session,
       parameters: [
         .parameter("from", .bigint, "The first position (1 where absent)."),
         .parameter("events", .tags, "Only events of these names; pipeline.* stands for all of one type."),
         .parameter("resource_id", .uuid, "Only events of this resource."),
       ],
-      result: ["type": "object", "properties": ["position": ["type": "integer"], "subscription": ["type": "integer"]]],
+      result: [
+        "type": "object", "properties": ["position": ["type": "integer"], "subscription": ["type": "integer"]],
+      ],
       .subscribe),
     ServerMethod(
       "log.unsubscribe", "Ends a subscription of this connection.", .session,
@@ -92,7 +99,8 @@ extension Services {
       "position": JSON(position: head.position),
       "started_at": .string(startedAt.text),
       "tree_size": JSON(position: head.position),
-      "uptime_seconds": JSON(finite: Double((DispatchTime.now().uptimeNanoseconds - startedNanoseconds) / 1000) / 1e6) ?? .null,
+      "uptime_seconds": JSON(finite: Double((DispatchTime.now().uptimeNanoseconds - startedNanoseconds) / 1000) / 1e6)
+        ?? .null,
       "version": .string(DaybookServer.version),
     ]
     if let at = head.at { status["last_event_at"] = .string(at.text) }

@@ -1,11 +1,23 @@
 import NIOConcurrencyHelpers
+import NIOCore
 
-/// The connections that are open, up to a number of them.
+/// The connections that are open, up to a number of them, and the tasks that work for them.
 final class ConnectionRegistry: Sendable {
   private struct State {
     var open: [ObjectIdentifier: Connection] = [:]
+    var tasks = 0
     var isStopping = false
-    var waiting: [CheckedContinuation<Void, Never>] = []
+    var nextTicket: UInt64 = 0
+    var waiting: [UInt64: CheckedContinuation<Bool, Never>] = [:]
+
+    var isIdle: Bool { open.isEmpty && tasks == 0 }
+
+    /// Those to be told that it is idle now.
+    mutating func takeWaiting() -> [CheckedContinuation<Bool, Never>] {
+      guard isIdle, !waiting.isEmpty else { return [] }
+      defer { waiting = [:] }
+      return Array(waiting.values)
+    }
   }
 
   private let state = NIOLockedValueBox(State())
@@ -25,13 +37,24 @@ final class ConnectionRegistry: Sendable {
   }
 
   func remove(_ connection: Connection) {
-    let done = state.withLockedValue { state -> [CheckedContinuation<Void, Never>] in
-      state.open[ObjectIdentifier(connection)] = nil
-      guard state.open.isEmpty else { return [] }
-      defer { state.waiting = [] }
-      return state.waiting
+    change { $0.open[ObjectIdentifier(connection)] = nil }
+  }
+
+  /// Starts a task that may use everything that the server closes in the end: that waits for it.
+  func spawn(_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
+    change { $0.tasks += 1 }
+    return Task {
+      await body()
+      self.change { $0.tasks -= 1 }
     }
-    for continuation in done { continuation.resume() }
+  }
+
+  private func change(_ body: (inout State) -> Void) {
+    let done = state.withLockedValue { state in
+      body(&state)
+      return state.takeWaiting()
+    }
+    for continuation in done { continuation.resume(returning: true) }
   }
 
   /// Takes no more in, and makes every connection answer what it has begun and close.
@@ -48,15 +71,28 @@ final class ConnectionRegistry: Sendable {
     for connection in state.withLockedValue({ Array($0.open.values) }) { connection.abort() }
   }
 
-  /// Waits until none is open.
-  func waitUntilEmpty() async {
+  /// Whether no connection is open and no task runs.
+  var isIdle: Bool { state.withLockedValue { $0.isIdle } }
+
+  /// Waits until no connection is open and no task runs; false where that takes longer.
+  func waitUntilIdle(atMost patience: TimeAmount) async -> Bool {
     await withCheckedContinuation { continuation in
-      let isEmpty = state.withLockedValue { state in
-        if state.open.isEmpty { return true }
-        state.waiting.append(continuation)
-        return false
+      let ticket: UInt64? = state.withLockedValue { state in
+        if state.isIdle { return nil }
+        state.nextTicket += 1
+        state.waiting[state.nextTicket] = continuation
+        return state.nextTicket
       }
-      if isEmpty { continuation.resume() }
+      guard let ticket else {
+        continuation.resume(returning: true)
+        return
+      }
+      Task {
+        // Cut short only with the process.
+        try? await Task.sleep(for: .nanoseconds(patience.nanoseconds))
+        let late = state.withLockedValue { $0.waiting.removeValue(forKey: ticket) }
+        late?.resume(returning: false)
+      }
     }
   }
 }

@@ -33,9 +33,7 @@ extension Connection {
     let services = services
     let source = peer.source
     let eventLoop = eventLoop
-    nextTask += 1
-    let ticket = nextTask
-    tasks[ticket] = Task {
+    signIn = services.connections.spawn {
       let outcome: Result<Principal, any Error>
       do {
         outcome = .success(try await services.signIn(credentials, source: source))
@@ -43,7 +41,7 @@ extension Connection {
         outcome = .failure(error)
       }
       eventLoop.execute {
-        self.tasks[ticket] = nil
+        self.signIn = nil
         switch outcome {
         case .success(let principal):
           self.session = .opened(principal, userAgent: credentials.userAgent)

@@ -12,8 +12,10 @@ struct Backup: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Copy the log into a new folder, while the server goes on.",
     discussion: """
-      The copy holds no keys, so that no backup can bring an erased person back; --keys writes them, wrapped by the root key, into a file of their
-      own. The server makes the copy, on its own machine; with --data it is made here, and no server may run.
+      The copy holds no keys, so that no backup can bring an erased person back;
+      --keys writes them, wrapped by the root key, into a file of their own. The
+      server makes the copy, on its own machine; with --data it is made here, and
+      no server may run.
 
       EXAMPLES
         daybook backup /backups/2026-11-21

@@ -35,7 +35,8 @@ struct Call: AsyncParsableCommand {
     do {
       parsed = try JSON.parse(bytes)
     } catch {
-      throw Failure(.usage, "The parameters are no JSON: \(error)", next: "Give one JSON object, in quotes for the shell.")
+      throw Failure(
+        .usage, "The parameters are no JSON: \(error)", next: "Give one JSON object, in quotes for the shell.")
     }
     guard let object = parsed.objectValue else {
       throw Failure(.usage, "The parameters must be a JSON object.", next: "Such as '{\"limit\":10}'.")

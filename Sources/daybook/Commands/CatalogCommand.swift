@@ -16,7 +16,8 @@ struct CatalogCommand: AsyncParsableCommand {
     commandName: "catalog",
     abstract: "Show the resource types: fields, commands, events, permissions, personal data.",
     discussion: """
-      It reads the folder schema/ itself; openrpc asks the server, whose document it is.
+      It reads the folder schema/ itself; openrpc asks the server, whose document
+      it is.
 
       EXAMPLES
         daybook catalog pipeline
@@ -30,7 +31,8 @@ struct CatalogCommand: AsyncParsableCommand {
   @Option(name: .long, help: "text, markdown, json-schema or openrpc.")
   var format = Format.text
 
-  @Option(name: .long, help: "The folder with the resource types (default: found above the program).", completion: .directory)
+  @Option(
+    name: .long, help: "The folder with the resource types (default: found above the program).", completion: .directory)
   var schema: String?
 
   @OptionGroup var connection: ConnectionOptions
@@ -95,7 +97,8 @@ struct CatalogListing {
     var lines = [isMarkdown ? "## \(type.name)" : type.name.uppercased(), "", type.summary, ""]
     lines += table(["FIELD", "TYPE", "RULES", "MEANING"], fields, isMarkdown)
     lines += table(["COMMAND", "EVENT", "NEEDS", "STATES"], commands, isMarkdown)
-    lines += table(["PERSONAL FIELD", "CATEGORY", "PURPOSE", "LEGAL BASIS", "KEPT", "RECIPIENTS"], personal, isMarkdown)
+    lines += table(
+      ["PERSONAL FIELD", "CATEGORY", "PURPOSE", "LEGAL BASIS", "KEPT", "RECIPIENTS"], personal, isMarkdown)
     return lines
   }
 
@@ -132,7 +135,9 @@ struct CatalogListing {
     if let reference = field.reference { rules.append("on delete \(reference.onDelete.rawValue)") }
     if let value = field.defaultValue { rules.append("default \(value.canonicalString)") }
     for constraint in type.unique where constraint.fields.contains(field.name) {
-      rules.append(constraint.fields.count == 1 ? "unique" : "unique with \(constraint.fields.filter { $0 != field.name }.joined(separator: ", "))")
+      rules.append(
+        constraint.fields.count == 1
+          ? "unique" : "unique with \(constraint.fields.filter { $0 != field.name }.joined(separator: ", "))")
     }
     return rules.joined(separator: ", ")
   }

@@ -14,8 +14,10 @@ struct ImportOpenLineage: AsyncParsableCommand {
     commandName: "openlineage",
     abstract: "Record OpenLineage run events from files.",
     discussion: """
-      A file holds one event a line (NDJSON), an array of events, or a single event; - is standard input. An event that can't be recorded is told
-      with its line, and the others go on; the exit code is then 1. Importing a file a second time changes nothing.
+      A file holds one event a line (NDJSON), an array of events, or a single
+      event; - is standard input. An event that can't be recorded is told with its
+      line, and the others go on; the exit code is then 1. Importing a file a
+      second time changes nothing.
 
       EXAMPLES
         daybook import openlineage events.ndjson more.json

@@ -9,7 +9,8 @@ struct Keys: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Export and import the keys; without them a backup's sealed values stay unreadable.",
     discussion: """
-      An export is wrapped by the root key, which it doesn't hold: keep both, apart from each other. After an erasure every earlier export must be
+      An export is wrapped by the root key, which it doesn't hold: keep both,
+      apart from each other. After an erasure every earlier export must be
       destroyed, since it still holds the erased key; export again then.
       """,
     subcommands: [Export.self, Import.self, Show.self])
@@ -33,10 +34,12 @@ struct Keys: AsyncParsableCommand {
 
   /// `daybook keys import`.
   struct Import: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Make the keys of a data folder that has none from an export.")
+    static let configuration = CommandConfiguration(
+      abstract: "Make the keys of a data folder that has none from an export.")
     @Argument(help: "The export.", completion: .file()) var file: String
     @OptionGroup var data: DataOptions
-    @Option(name: .long, help: "The file with the root key that wrapped it.", completion: .file()) var rootKeyFile: String?
+    @Option(name: .long, help: "The file with the root key that wrapped it.", completion: .file()) var rootKeyFile:
+      String?
     @OptionGroup var output: OutputOptions
 
     func run() throws {
@@ -61,16 +64,21 @@ struct Keys: AsyncParsableCommand {
       let status = vault.status()
       if output.json {
         return Terminal.say(json: [
-          "subject_keys": .integer(Int64(status.subjectKeys)), "organization_keys": .integer(Int64(status.organizationKeys)),
-          "expiring_keys": .integer(Int64(status.expiringKeys)), "destroyed_keys": .integer(Int64(status.destroyedKeys)),
+          "subject_keys": .integer(Int64(status.subjectKeys)),
+          "organization_keys": .integer(Int64(status.organizationKeys)),
+          "expiring_keys": .integer(Int64(status.expiringKeys)),
+          "destroyed_keys": .integer(Int64(status.destroyedKeys)),
           "last_export_at": status.lastExport.map { .string($0.text) } ?? .null,
-          "last_export_dead": .bool(status.isLastExportDead), "keys_not_exported": .integer(Int64(status.keysNotExported)),
+          "last_export_dead": .bool(status.isLastExportDead),
+          "keys_not_exported": .integer(Int64(status.keysNotExported)),
         ])
       }
       Terminal.say(
-        "\(status.subjectKeys) keys of persons, \(status.organizationKeys) of organizations, \(status.expiringKeys) that expire; \(status.destroyedKeys) destroyed.")
+        "\(status.subjectKeys) keys of persons, \(status.organizationKeys) of organizations, \(status.expiringKeys) that expire; \(status.destroyedKeys) destroyed."
+      )
       if status.isLastExportDead {
-        Terminal.say("The last export is older than an erasure: destroy it, and export again (daybook keys export FILE).")
+        Terminal.say(
+          "The last export is older than an erasure: destroy it, and export again (daybook keys export FILE).")
       } else if let export = status.lastExport {
         Terminal.say("Last exported \(export.text); \(status.keysNotExported) keys are newer.")
       } else {

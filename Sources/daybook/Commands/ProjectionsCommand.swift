@@ -42,7 +42,8 @@ struct ProjectionsCommand: AsyncParsableCommand {
 
   /// `daybook projections retry`.
   struct Retry: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Let a read model try the event again that it stopped at.")
+    static let configuration = CommandConfiguration(
+      abstract: "Let a read model try the event again that it stopped at.")
     @Argument(help: "The read model.") var name: String
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions

@@ -7,7 +7,8 @@ struct Rebuild: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make read models anew from the log, beside the live ones, and swap them in.",
     discussion: """
-      Lists are answered all the while. With --check nothing is swapped: the rebuilt rows are only compared, and the exit code is 2 where any differ.
+      Lists are answered all the while. With --check nothing is swapped: the
+      rebuilt rows are only compared, and the exit code is 2 where any differ.
 
       EXAMPLES
         daybook rebuild
@@ -48,7 +49,8 @@ struct Rebuild: AsyncParsableCommand {
       for await notification in client.notifications where notification.method == "projection.progress" {
         let params = notification.params
         let done = UInt64(clamping: params["position"]?.integerValue ?? 0)
-        bar.show(done, of: params["head"]?.integerValue.map { UInt64(clamping: $0) }, params["phase"]?.stringValue ?? "")
+        bar.show(
+          done, of: params["head"]?.integerValue.map { UInt64(clamping: $0) }, params["phase"]?.stringValue ?? "")
       }
       bar.end()
     }

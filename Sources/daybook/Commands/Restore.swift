@@ -14,12 +14,14 @@ struct Restore: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Put a backup into a data folder that has no log.",
     discussion: """
-      The backup is verified first. The keys are those of the data folder; where it has none, those of an export (--keys). Without any, whatever
-      was sealed stays unreadable, and that must be said: --without-keys. The read models are made anew from the log.
+      The backup is verified first. The keys are those of the data folder; where
+      it has none, those of an export (--keys). Without any, whatever was sealed
+      stays unreadable, and that must be said: --without-keys. The read models are
+      made anew from the log.
 
       EXAMPLES
         daybook restore /backups/2026-11-21 --data ./daybook-data
-        daybook restore /backups/2026-11-21 --data ./new-data --keys /vaults/2026-11-21.keys --root-key-file /vaults/root-key
+        daybook restore /backups/2026-11-21 --data ./new --keys /vaults/11-21.keys
       """)
 
   @Argument(help: "A folder that daybook backup made.", completion: .directory)
@@ -61,7 +63,8 @@ struct Restore: AsyncParsableCommand {
       throw Failure(.damaged, "The backup is damaged: \(problem)", place: backup, next: "Restore an earlier one.")
     }
     var bar = ProgressBar("restoring", isSilent: output.json)
-    let manifest = try EventLogBackup.restore(from: backup, logFolder: folder.log, headFile: folder.head) { done, total in
+    let manifest = try EventLogBackup.restore(from: backup, logFolder: folder.log, headFile: folder.head) {
+      done, total in
       bar.show(done, of: total, "bytes")
     }
     bar.end()

@@ -8,7 +8,8 @@ struct SQLRole: AsyncParsableCommand {
     commandName: "sql-role",
     abstract: "Let people and tools read one organization's rows with SQL.",
     discussion: """
-      A role sees the rows of its organization and no other's, by row-level security; personal columns are NULL to it unless it was granted them
+      A role sees the rows of its organization and no other's, by row-level
+      security; personal columns are NULL to it unless it was granted them
       (--personal), and the grant is recorded.
 
       EXAMPLES
@@ -92,7 +93,9 @@ struct SQLRole: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-      let result = try await connection.withClient { try await $0.call("sql_role.set_password", ["name": .string(name)]) }
+      let result = try await connection.withClient {
+        try await $0.call("sql_role.set_password", ["name": .string(name)])
+      }
       if output.json { return Terminal.say(json: result) }
       Terminal.say(result.cell("password"))
     }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Logging
 import Server
-import ServiceLifecycle
 import UnixSignals
 
 #if canImport(Glibc)
@@ -13,8 +12,9 @@ struct Serve: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a server, until it gets SIGTERM or is interrupted.",
     discussion: """
-      It prints one line when it is ready, with its addresses. Without --postgres it runs a private PostgreSQL of its own in the data folder.
-      DATABASE_URL, DB_POOL_SIZE, DB_MAX_OVERFLOW and DB_POOL_TIMEOUT are understood too.
+      It prints one line when it is ready, with its addresses. Without --postgres
+      it runs a private PostgreSQL of its own in the data folder. DATABASE_URL,
+      DB_POOL_SIZE, DB_MAX_OVERFLOW and DB_POOL_TIMEOUT are understood too.
 
       EXAMPLES
         daybook serve
@@ -36,7 +36,8 @@ struct Serve: AsyncParsableCommand {
   @Option(name: .long, help: "The file with the root key (default: beside the data folder).", completion: .file())
   var rootKeyFile: String?
 
-  @Option(name: .long, help: "The certificate chain for TCP, a PEM file.", completion: .file(extensions: ["pem", "crt"]))
+  @Option(
+    name: .long, help: "The certificate chain for TCP, a PEM file.", completion: .file(extensions: ["pem", "crt"]))
   var tlsCertificate: String?
 
   @Option(name: .long, help: "The certificate's key, a PEM file.", completion: .file(extensions: ["pem", "key"]))
@@ -51,10 +52,12 @@ struct Serve: AsyncParsableCommand {
   @Option(name: .long, help: "How many calls of one connection may be unanswered.")
   var maxInFlight = 256
 
-  @Option(name: .long, help: "The folder with the resource types (default: found above the program).", completion: .directory)
+  @Option(
+    name: .long, help: "The folder with the resource types (default: found above the program).", completion: .directory)
   var schema: String?
 
-  @Option(name: .long, help: "The folder with the read models (default: found above the program).", completion: .directory)
+  @Option(
+    name: .long, help: "The folder with the read models (default: found above the program).", completion: .directory)
   var projections: String?
 
   @Option(name: .long, help: "text or json.")
@@ -71,12 +74,15 @@ struct Serve: AsyncParsableCommand {
       throw ValidationError("--log-format must be text or json.")
     }
     guard Logger.Level(rawValue: logLevel) != nil else {
-      throw ValidationError("--log-level must be one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
+      throw ValidationError(
+        "--log-level must be one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
     }
     guard (tlsCertificate == nil) == (tlsKey == nil) else {
       throw ValidationError("--tls-certificate and --tls-key belong together.")
     }
-    guard (1024...(1 << 30)).contains(maxLine) else { throw ValidationError("--max-line must be from 1024 to 1073741824.") }
+    guard (1024...(1 << 30)).contains(maxLine) else {
+      throw ValidationError("--max-line must be from 1024 to 1073741824.")
+    }
     guard (1...65_536).contains(maxInFlight) else { throw ValidationError("--max-in-flight must be from 1 to 65536.") }
     _ = try address()
   }

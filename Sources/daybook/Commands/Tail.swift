@@ -7,7 +7,9 @@ struct Tail: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Follow the log: events as they happen, without a gap.",
     discussion: """
-      Without --from it begins with what happens next. It ends when it is interrupted, with --until-end at the end of the log, or after --count events.
+      Without --from it begins with what happens next. It ends when it is
+      interrupted, with --until-end at the end of the log, or after --count
+      events.
 
       EXAMPLES
         daybook tail

@@ -12,8 +12,9 @@ struct Verify: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Prove that the log is whole: every record, the tree, every state and index, the signed head.",
     discussion: """
-      It reads the data folder itself, beside a running server or without one, in a process of its own, since damage to a database file can end a
-      process. The exit code is 0 for a whole log and 2 for a damaged one.
+      It reads the data folder itself, beside a running server or without one, in
+      a process of its own, since damage to a database file can end a process. The
+      exit code is 0 for a whole log and 2 for a damaged one.
 
       EXAMPLES
         daybook verify --data ./daybook-data
@@ -51,7 +52,8 @@ struct Verify: AsyncParsableCommand {
     guard !outcome.isHealthy else {
       let signed = report["signed_position"]?.integerValue.map { ", signed up to position \($0)" } ?? ""
       Terminal.say(
-        "The log is whole: \(report.cell("events")) events, \(report.cell("states")) states, \(report.cell("index_entries")) index entries\(signed).")
+        "The log is whole: \(report.cell("events")) events, \(report.cell("states")) states, \(report.cell("index_entries")) index entries\(signed)."
+      )
       Terminal.say("Root: \(report.cell("root"))")
       return
     }
@@ -62,7 +64,8 @@ struct Verify: AsyncParsableCommand {
     }
     let count = report["problem_count"]?.integerValue ?? Int64(problems.count)
     Terminal.say("The log in \(place.logFolder) is damaged: \(count) problem\(count == 1 ? "" : "s") found.")
-    Terminal.say("Next: stop the server, keep a copy of the folder, and restore the last good backup (daybook restore).")
+    Terminal.say(
+      "Next: stop the server, keep a copy of the folder, and restore the last good backup (daybook restore).")
   }
 }
 

@@ -7,7 +7,8 @@ import Synchronization
   import Glibc
 #endif
 
-/// `daybook verify-log`: what `daybook verify` runs in a process of its own. It writes a line of JSON for every step, and the report last.
+/// `daybook verify-log`: what `daybook verify` runs in a process of its own. It writes a line of JSON for every step,
+/// and the report last.
 struct VerifyLog: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Read a log for daybook verify.", shouldDisplay: false)

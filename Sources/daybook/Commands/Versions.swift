@@ -44,7 +44,8 @@ struct Versions: AsyncParsableCommand {
         var changed = (item["changes"]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: ", ")
         if let source = item["rolled_back_to"] { changed = "back to \(source.cell)" }
         table.add([
-          item.cell("version_number"), item.cell("name"), item.time("at"), item.cell("actor"), changed, item.cell("reason"),
+          item.cell("version_number"), item.cell("name"), item.time("at"), item.cell("actor"), changed,
+          item.cell("reason"),
         ])
       }
       table.show(orElse: "It has no versions.")

@@ -1,4 +1,6 @@
-/// What `daybook --version` says.
+import Server
+
+/// What `daybook --version` says: the server's own version.
 enum BuildVersion {
-  static let text = "0.1.0"
+  static let text = DaybookServer.version
 }

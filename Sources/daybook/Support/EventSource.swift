@@ -71,7 +71,9 @@ struct EventSource: ~Copyable {
 
   /// Whether a line breaks off where a person breaks lines: behind a bracket, a comma or a colon.
   private static func beginsDocument(_ line: [UInt8]) -> Bool {
-    guard let first = line.first(where: { !isSpace($0) }), let last = line.last(where: { !isSpace($0) }) else { return false }
+    guard let first = line.first(where: { !isSpace($0) }), let last = line.last(where: { !isSpace($0) }) else {
+      return false
+    }
     return "{[".utf8.contains(first) && "{[,:".utf8.contains(last)
   }
 

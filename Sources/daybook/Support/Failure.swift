@@ -75,7 +75,8 @@ struct Failure: Error, Sendable {
         data: ["code": .integer(Int64(code)), "message": .string(message), "data": .object(object)])
     case .unreachable(let reason):
       self.init(
-        .unavailable, reason, next: "Is the server running (daybook serve)? Say where it listens with --connect or DAYBOOK_CONNECT.")
+        .unavailable, reason,
+        next: "Is the server running (daybook serve)? Say where it listens with --connect or DAYBOOK_CONNECT.")
     case .closed:
       self.init(
         .unavailable, error.description, next: "Ask again; whether a command was applied, its history tells.")
@@ -99,7 +100,8 @@ struct Failure: Error, Sendable {
     case "overloaded": return "Ask again in a moment."
     case "method_not_found":
       let names = (data["suggestions"]?.arrayValue ?? []).compactMap(\.stringValue)
-      return names.isEmpty ? "daybook call rpc.discover lists every method." : "Did you mean \(names.joined(separator: ", "))?"
+      return names.isEmpty
+        ? "daybook call rpc.discover lists every method." : "Did you mean \(names.joined(separator: ", "))?"
     default: return nil
     }
   }

@@ -62,7 +62,8 @@ struct HeadVerifier: Sendable {
   /// What the note says; nil where it is no checkpoint, or not signed by the log's key.
   func verify(_ text: String) -> (size: UInt64, root: Digest)? {
     // What doesn't parse is not ours.
-    guard let note = try? SignedNote(parsing: Array(text.utf8)), let checkpoint = try? Checkpoint(text: note.text) else {
+    guard let note = try? SignedNote(parsing: Array(text.utf8)), let checkpoint = try? Checkpoint(text: note.text)
+    else {
       return nil
     }
     if let publicKey {

@@ -20,7 +20,8 @@ enum Lookup {
     return bytes.enumerated().allSatisfy { index, byte in
       if index == 8 || index == 13 || index == 18 || index == 23 { return byte == UInt8(ascii: "-") }
       switch byte {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"), UInt8(ascii: "A")...UInt8(ascii: "F"):
+      case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+        UInt8(ascii: "A")...UInt8(ascii: "F"):
         return true
       default: return false
       }
@@ -42,7 +43,8 @@ enum Lookup {
     }
     guard let id = items.first?["id"]?.stringValue else {
       throw Failure(
-        .refused, "There is no \(type) of this name.", place: name, next: "daybook call \(type).list shows what there is.")
+        .refused, "There is no \(type) of this name.", place: name,
+        next: "daybook call \(type).list shows what there is.")
     }
     return id
   }

@@ -18,8 +18,8 @@ enum Program {
   /// The folder that the program lies in.
   static var folder: String { String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) }
 
-  /// A folder that comes with Daybook (`schema`, `projections`): in `$DAYBOOK_HOME`, or in the nearest folder above the program or the
-  /// working directory that has it.
+  /// A folder that comes with Daybook (`schema`, `projections`): in `$DAYBOOK_HOME`, or in the nearest folder above
+  /// the program or the working directory that has it.
   /// - Throws: ``Failure`` where there is none.
   static func folder(_ name: String, containing suffix: String, option: String) throws -> String {
     var places: [String] = []
@@ -59,15 +59,18 @@ enum Program {
     defer { closedir(directory) }
     while let entry = readdir(directory) {
       let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if name.utf8.count > suffix.utf8.count, name.utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) { return true }
+      if name.utf8.count > suffix.utf8.count, name.utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) {
+        return true
+      }
     }
     return false
   }
 }
 
 extension Program {
-  /// The path from the root on.
+  /// The path from the root on, without `.` steps and doubled slashes.
   static func absolute(_ path: String) -> String {
-    path.utf8.first == UInt8(ascii: "/") ? path : "\(workingFolder)/\(path)"
+    let whole = path.utf8.first == UInt8(ascii: "/") ? path : "\(workingFolder)/\(path)"
+    return "/" + whole.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
   }
 }

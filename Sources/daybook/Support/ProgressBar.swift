@@ -2,16 +2,19 @@
   import Glibc
 #endif
 
-/// How far something has come, on standard error: one line that is written over on a terminal, a line now and then elsewhere.
+/// How far something has come, on standard error: one line that is written over on a terminal, a line now and then
+/// elsewhere.
 struct ProgressBar {
   private let title: String
   private var shown = ""
-  private var lastShown: Int64 = 0
+  private var lastShown: Int64
   private let isSilent: Bool
 
   init(_ title: String, isSilent: Bool = false) {
     self.title = title
     self.isSilent = isSilent
+    // What is over in a moment needs no bar.
+    lastShown = Self.milliseconds
   }
 
   /// Shows how many are done, of how many where that is known.
@@ -19,12 +22,13 @@ struct ProgressBar {
     guard !isSilent else { return }
     let now = Self.milliseconds
     let isEnd = total.map { done >= $0 } ?? false
-    guard isEnd || now - lastShown >= (Terminal.showsProgress ? 100 : 5000) else { return }
+    guard (isEnd && !shown.isEmpty) || now - lastShown >= (Terminal.showsProgress ? 100 : 5000) else { return }
     lastShown = now
     var line = label.isEmpty ? title : "\(title) \(label)"
     if let total, total > 0 {
       let filled = Int(min(done, total) * 24 / total)
-      line += " [\(String(repeating: "#", count: filled))\(String(repeating: "-", count: 24 - filled))] \(done)/\(total)"
+      line +=
+        " [\(String(repeating: "#", count: filled))\(String(repeating: "-", count: 24 - filled))] \(done)/\(total)"
     } else {
       line += " \(done)"
     }

@@ -29,7 +29,9 @@ struct Table {
     }
     if let width {
       let gaps = 2 * (headings.count - 1)
-      while widths.reduce(gaps, +) > width, let widest = widths.max(), widest > 8, let index = widths.firstIndex(of: widest) {
+      while widths.reduce(gaps, +) > width, let widest = widths.max(), widest > 8,
+        let index = widths.firstIndex(of: widest)
+      {
         widths[index] = max(8, widths[index] - (widths.reduce(gaps, +) - width))
       }
     }

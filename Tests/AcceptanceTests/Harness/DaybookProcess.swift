@@ -57,6 +57,8 @@ actor DaybookProcess {
     self.arguments = arguments
     data = dataFolder ?? folder.path + "/data"
     errorFile = folder.path + "/stderr.log"
+    // Run as root, the user of PostgreSQL must be able to pass through, or its files would lie elsewhere.
+    mkdir(data, 0o711)
   }
 
   /// Starts it and waits for the ready line.
@@ -160,11 +162,18 @@ actor DaybookProcess {
     return parts.string ?? url
   }
 
+  /// Where its PostgreSQL keeps its files: in the data folder, or where the file LOCATION says.
+  nonisolated var postgresHome: String {
+    let elsewhere = Files.text(data + "/postgres/LOCATION").trimmingCharacters(in: .newlines)
+    return elsewhere.isEmpty ? data + "/postgres" : elsewhere
+  }
+
   /// The PostgreSQL that this server runs: its postmaster and every process of it; empty where none runs.
   nonisolated func postgresProcesses() -> [pid_t] {
-    guard let files = FileManager.default.enumerator(atPath: data + "/postgres") else { return [] }
+    let home = postgresHome
+    guard let files = FileManager.default.enumerator(atPath: home) else { return [] }
     for case let file as String in files where file.hasSuffix("postmaster.pid") {
-      guard let first = Files.text(data + "/postgres/" + file).split(separator: "\n").first, let pid = pid_t(first),
+      guard let first = Files.text(home + "/" + file).split(separator: "\n").first, let pid = pid_t(first),
         Files.text("/proc/\(pid)/comm") == "postgres\n"
       else { continue }
       // A child's parent is the fourth field of its stat, after the name in parentheses.

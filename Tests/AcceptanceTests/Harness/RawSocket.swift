@@ -63,7 +63,7 @@ final class RawSocket: @unchecked Sendable {
       var sent = 0
       while sent < bytes.count {
         let count = bytes.withUnsafeBytes { raw in
-          Glibc.send(descriptor, raw.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+          Glibc.send(descriptor, raw.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
         }
         if count < 0, errno == EINTR { continue }
         guard count > 0 else { throw HarnessError.call("send") }

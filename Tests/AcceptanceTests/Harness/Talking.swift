@@ -57,7 +57,8 @@ extension DaybookClient {
       if let cursor { page["cursor"] = cursor }
       let answer = try await call(method, page)
       items += try #require(answer["items"]?.arrayValue, "\(method) answers items")
-      cursor = answer["next_cursor"].flatMap { $0.isNull ? nil : $0 }
+      cursor = answer["next_cursor"]
+      if cursor?.isNull == true { cursor = .none }
     } while cursor != nil
     return items
   }

@@ -52,7 +52,9 @@ enum Workplace {
 
   private static func watch(_ folder: String) throws {
     var ends: [CInt] = [-1, -1]
-    guard pipe2(&ends, O_CLOEXEC) == 0 else { throw HarnessError.call("pipe2") }
+    guard pipe(&ends) == 0 else { throw HarnessError.call("pipe") }
+    // The write end closes with this process, and only then, since no other program inherits it.
+    guard fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0 else { throw HarnessError.call("fcntl") }
     defer { close(ends[0]) }
     let script = """
       cd /
@@ -69,12 +71,13 @@ enum Workplace {
     posix_spawn_file_actions_adddup2(&actions, ends[0], 0)
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-    posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+    for descriptor in 3...255 as ClosedRange<CInt> { posix_spawn_file_actions_addclose(&actions, descriptor) }
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
     posix_spawnattr_setflags(&attributes, 0x80)
-    var arguments: [UnsafeMutablePointer<CChar>?] = ["sh", "-c", script, folder].map { strdup($0) } + [nil]
+    let command: [String] = ["sh", "-c", script, folder]
+    var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
     var pid: pid_t = 0
     guard posix_spawn(&pid, "/bin/sh", &actions, &attributes, &arguments, environ) == 0 else {
@@ -82,9 +85,10 @@ enum Workplace {
     }
   }
 
-  /// Shell: ends every PostgreSQL whose data lies under `$0`, and removes its socket folder.
+  /// Shell: ends every PostgreSQL that was made for a data folder under `$0`, and removes its socket folder and what lies elsewhere.
   static let endPostgres = """
-    find "$0" -name postmaster.pid 2>/dev/null | while read -r file; do
+    elsewhere=$(find "$0" -name LOCATION -exec cat {} + 2>/dev/null | grep '^/var/lib/daybook/.')
+    find "$0" $elsewhere -name postmaster.pid 2>/dev/null | while read -r file; do
       pid=$(sed -n 1p "$file"); socket=$(sed -n 5p "$file")
       test "$(cat "/proc/$pid/comm" 2>/dev/null)" = postgres || continue
       kill -CONT "$pid" 2>/dev/null; kill -QUIT "$pid" 2>/dev/null
@@ -92,6 +96,7 @@ enum Workplace {
       kill -KILL "$pid" 2>/dev/null
       case "$socket" in /tmp/daybook-*) rm -rf "$socket";; esac
     done
+    test -n "$elsewhere" && rm -rf $elsewhere
     """
 }
 

@@ -1,0 +1,81 @@
+import CanonicalJSON
+import Foundation
+import Testing
+
+@Suite(.serialized) struct ImportTests {
+  private let run = """
+    {"eventTime":"2026-01-01T00:00:00Z","eventType":"COMPLETE","run":{"runId":"0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b"},
+    "job":{"namespace":"shop","name":"orders"},"inputs":[{"namespace":"db","name":"a"}],
+    "outputs":[{"namespace":"db","name":"b"}],"producer":"https://example.org","schemaURL":"https://example.org"}
+    """
+
+  @Test(.enabled(if: Workplace.hasSharedData, "the data from outside is absent"))
+  func takesEveryFileCompletelyAndASecondTimeChangesNothing() async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        let files = [
+          ("openlineage/compatibility_74_run_events.ndjson", 74), ("marquez/metadata_26_run_events.json", 26),
+          ("marquez/event_large.json", 1), ("marquez/event_required_no_timezone.json", 1),
+          ("marquez/event_unicode.json", 1), ("marquez/event_without_schema_url.json", 1),
+        ]
+        for (file, count) in files {
+          let first = try await desk.daybook("import", "openlineage", "\(Workplace.sharedData)/\(file)", "--json")
+          #expect(first.status == 0, "\(file): \(first.errors)")
+          #expect(try first.json()["read"]?.integerValue == Int64(count), "\(file)")
+          #expect(try first.json()["failed"] == 0, "\(file)")
+        }
+        let head = try await desk.call("log.head")["position"]
+        for (file, count) in files {
+          let again = try await desk.daybook("import", "openlineage", "\(Workplace.sharedData)/\(file)", "--json")
+          #expect(try again.json()["unchanged"]?.integerValue == Int64(count), "\(file)")
+        }
+        #expect(try await desk.call("log.head")["position"] == head)
+        let up = try await desk.daybook("lineage", "/tmp/cll_test/tbl1", "--direction", "up")
+        #expect(up.status == 0, "\(up.errors)")
+        #expect(up.output.contains("cll_source1"))
+        #expect(up.output.contains("cll_source2"))
+        #expect(up.output.contains("ident ← a (identity"))
+        let down = try await desk.daybook("lineage", "/tmp/cll_test/cll_source1", "--direction", "down")
+        #expect(down.output.contains("/tmp/cll_test/tbl1"))
+        let graph = try await desk.daybook("lineage", "/tmp/cll_test/tbl1", "--direction", "up", "--json")
+        #expect(try graph.json()["nodes"]?.arrayValue?.count == 3)
+      }
+    }
+  }
+
+  @Test func reportsABadLineByItsNumberAndTakesTheOthers() async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        let line = run.split(separator: "\n").joined()
+        let file = desk.folder + "/events.ndjson"
+        try Data("\(line)\n\n{broken\n{\"eventTime\":\"x\"}\n\(line)\n".utf8).write(to: URL(fileURLWithPath: file))
+        let outcome = try await desk.daybook("import", "openlineage", file, "--json")
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.contains("\(file), line 3: "))
+        #expect(outcome.errors.contains("\(file), line 4: "))
+        let counts = try outcome.json()
+        #expect(counts["read"] == 4)
+        #expect(counts["recorded"] == 1)
+        #expect(counts["unchanged"] == 1)
+        #expect(counts["failed"] == 2)
+        #expect(counts["runs"] == 1)
+      }
+    }
+  }
+
+  @Test func readsADocumentOverManyLinesAnArrayAndStandardInput() async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        let single = try await desk.daybook("import", "openlineage", "-", "--json", input: "{\n" + run.dropFirst())
+        #expect(try single.json()["recorded"] == 1, "\(single.errors)")
+        let array = try await desk.daybook("import", "openlineage", "-", "--json", input: "[\n\(run),\n\(run)\n]\n")
+        #expect(try array.json()["unchanged"] == 2, "\(array.errors)")
+        let cut = try await desk.daybook("import", "openlineage", "-", "--json", input: "[\n\(run),\n")
+        #expect(cut.status == 1)
+        #expect(cut.errors.contains("standard input") || cut.errors.contains("-, line"))
+        let missing = try await desk.daybook("import", "openlineage", desk.folder + "/absent.json")
+        #expect(missing.status == 64)
+      }
+    }
+  }
+}

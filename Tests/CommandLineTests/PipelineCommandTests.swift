@@ -1,0 +1,78 @@
+import CanonicalJSON
+import Foundation
+import Testing
+
+@Suite(.serialized) struct PipelineCommandTests {
+  @Test func versionsDiffRollbackHistoryAndAuditTellOneStory() async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        let id = try await desk.makePipeline()
+        let diff = try await desk.daybook("versions", "daily load", "--diff", "1", "3")
+        #expect(diff.lines == ["config/a: 1 → 3"])
+        let trial = try await desk.daybook("rollback", id, "1", "--reason", "try", "--dry-run")
+        #expect(trial.status == 0, "\(trial.errors)")
+        let rollback = try await desk.daybook("rollback", "daily load", "1", "--reason", "the old one was right")
+        #expect(rollback.output.hasPrefix("Version 1 is back, as version 4 "), "\(rollback.errors)")
+        let versions = try await desk.daybook("versions", id, "--json")
+        #expect(try versions.json().arrayValue?.map { $0["version_number"] } == [1, 2, 3, 4])
+        let table = try await desk.daybook("versions", id)
+        #expect(table.lines.first?.hasPrefix("VERSION  NAME") == true)
+        #expect(table.lines.last?.contains("back to 1") == true)
+        #expect(table.lines.last?.contains("the old one was right") == true)
+        let history = try await desk.daybook("history", "pipeline", "daily load")
+        #expect(history.output.contains("config: {\"a\":3,\"b\":{\"c\":true}} → {\"a\":1,\"b\":{\"c\":true}}"))
+        #expect(history.output.contains("the old one was right"))
+        let newest = try await desk.daybook("history", "pipeline", id, "--limit", "1", "--newest-first", "--json")
+        #expect(try newest.json().arrayValue?.map { $0["event"] } == ["pipeline.rolled_back"])
+        let audit = try await desk.daybook("audit", "--resource", id, "--text", "old right", "--json")
+        #expect(try audit.json().arrayValue?.map { $0["event"] } == ["pipeline.rolled_back"])
+        let people = try await desk.daybook("audit", "--resource-type", "pipeline", "--changes")
+        #expect(people.output.contains("config: {\"a\":1"))
+        let none = try await desk.daybook("audit", "--actor", "user:nobody")
+        #expect(none.output == "Nothing in the audit trail matches.\n")
+      }
+    }
+  }
+
+  @Test func tailGivesTheLogAsItIsStored() async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        _ = try await desk.makePipeline()
+        let tail = try await desk.daybook("tail", "--from", "1", "--until-end", "--json")
+        let head = try await desk.call("log.head")["position"]?.integerValue
+        #expect(Int64(tail.lines.count) == head)
+        for (index, line) in tail.lines.enumerated() {
+          #expect(try JSON.parse(line)["header"]?["position"]?.integerValue == Int64(index + 1))
+        }
+        let followed = try await desk.daybook("tail", "--from", "1", "--events", "pipeline.*", "--count", "2", "--json")
+        #expect(followed.status == 0, "\(followed.errors)")
+        #expect(
+          try followed.lines.map { try JSON.parse($0)["header"]?["event"] } == ["pipeline.created", "pipeline.edited"])
+      }
+    }
+  }
+
+  @Test func statusProjectionsAndSQLRolesAreTablesAndJSON() async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        _ = try await desk.makePipeline()
+        // A list waits until the read models are there.
+        #expect(
+          try await desk.call("pipeline.list", ["timeout_ms": 30_000, "at_least": 3])["items"]?.arrayValue?.count == 1)
+        let status = try await desk.daybook("status", "--json")
+        #expect(try status.json()["projection_status"]?.arrayValue?.isEmpty == false)
+        #expect(try await desk.daybook("status").output.contains("catalog_revision"))
+        let projections = try await desk.daybook("projections", "--json")
+        #expect(try projections.json()["items"]?.arrayValue?.contains { $0["name"] == "pipelines" } == true)
+        #expect(try await desk.daybook("projections", "retry", "nothing").status == 1)
+        let added = try await desk.daybook("sql-role", "add", "acme_reports", "--organization", "acme")
+        #expect(added.status == 0, "\(added.errors)")
+        let listed = try await desk.daybook("sql-role", "list", "--json")
+        #expect(try listed.json().arrayValue?.map { $0["name"] } == ["acme_reports"])
+        let removed = try await desk.daybook("sql-role", "remove", "acme_reports")
+        #expect(removed.status == 0, "\(removed.errors)")
+        #expect(try await desk.daybook("sql-role").output == "There are no SQL roles.\n")
+      }
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import CanonicalJSON
+import Foundation
+import Testing
+
+@Suite(.serialized) struct UsageTests {
+  @Test func exitCodesMeanWhatTheHelpSays() async throws {
+    try await withDesk { desk in
+      let help = try await desk.daybook("--help")
+      #expect(help.status == 0)
+      for word in ["EXIT CODES", "--generate-completion-script", "DAYBOOK_CONNECT", "rollback"] {
+        #expect(help.output.contains(word))
+      }
+      #expect(!help.output.contains("verify-log"))
+      #expect(try await desk.daybook("--generate-completion-script", "bash").output.contains("daybook"))
+      #expect(try await desk.daybook("frobnicate").status == 64)
+      #expect(try await desk.daybook("audit", "--limit", "0").status == 64)
+      #expect(try await desk.daybook("call", "server.ping", "{").status == 64)
+      #expect(try await desk.daybook("call", "server.ping", "[]").status == 64)
+      #expect(try await desk.daybook("call", "server.ping", "--connect", "smoke:signals").status == 64)
+      #expect(try await desk.daybook("serve", "--listen", "nowhere").status == 64)
+      let away = try await desk.daybook("call", "server.ping", "--json")
+      #expect(away.status == 69)
+      let error = try JSON.parse(away.errors.trimmingCharacters(in: .newlines))["error"]
+      #expect(error?["next"]?.stringValue?.contains("daybook serve") == true)
+      try await desk.withServer {
+        let ping = try await desk.daybook("call", "server.ping", "--json")
+        #expect(ping.status == 0)
+        #expect(try ping.json() == ["pong": true])
+        let refused = try await desk.daybook("call", "pipeline.get", "{\"id\":\"x\"}", "--json")
+        #expect(refused.status == 1)
+        let told = try JSON.parse(refused.errors.trimmingCharacters(in: .newlines))["error"]
+        #expect(told?["data"]?["type"] == "invalid_params")
+        #expect(told?["code"] == -32602)
+        let misspelled = try await desk.daybook("call", "pipeline.gett")
+        #expect(misspelled.errors.contains("pipeline.get"))
+        #expect(try await desk.daybook("history", "pipeline", "no such").status == 1)
+        let second = try await desk.daybook("serve", "--listen", "none")
+        #expect(second.status == 69, "a folder has one server at a time")
+        let input = try await desk.daybook("call", "server.ping", "-", input: "{}\n")
+        #expect(input.status == 0)
+      }
+    }
+  }
+
+  @Test func theCatalogIsShownInEveryFormat() async throws {
+    try await withDesk { desk in
+      let text = try await desk.daybook("catalog", "pipeline")
+      #expect(text.status == 0, "\(text.errors)")
+      #expect(text.output.contains("pipeline.rollback"))
+      let markdown = try await desk.daybook("catalog", "user", "--format", "markdown")
+      #expect(markdown.output.contains("## user"))
+      #expect(markdown.output.contains("| email | contact |"))
+      let schema = try await desk.daybook("catalog", "--format", "json-schema").json()
+      #expect(schema["$defs"]?["pipeline"]?["properties"]?["name"] != nil)
+      #expect(schema["$defs"]?["pipeline"]?["x-commands"]?["pipeline.rollback"] != nil)
+      let unknown = try await desk.daybook("catalog", "pipelin")
+      #expect(unknown.status == 64)
+      #expect(unknown.errors.contains("pipeline"))
+      try await desk.withServer {
+        let document = try await desk.daybook("catalog", "--format", "openrpc").json()
+        #expect(document["methods"]?.arrayValue?.contains { $0["name"] == "pipeline.list" } == true)
+      }
+    }
+  }
+}
