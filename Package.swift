@@ -77,7 +77,7 @@ let package = Package(
       name: "daybook",
       dependencies: [
         "Server", "DaybookClient", "Projections", "Queries", "Domain", "Catalog", "EventLog", "Vault", "Protocol",
-        "BasicTypes", "CanonicalJSON", "MerkleTree", arguments, lifecycle, signals, log, subprocess,
+        "BasicTypes", "CanonicalJSON", "MerkleTree", arguments, signals, log, subprocess,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -109,6 +109,7 @@ let package = Package(
         "Server", "Protocol", "DaybookClient", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore, nioPosix,
         nioLocks,
       ]),
+    tests("CommandLineTests", ["daybook", "DaybookTestKit", "CanonicalJSON"]),
     tests("AcceptanceTests", ["DaybookClient", "BasicTypes", "CanonicalJSON"]),
     tests("PostgresTests", ["Postgres", "Projections", "DaybookTestKit", log, nioLocks]),
     tests("EventLogTests", ["EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),

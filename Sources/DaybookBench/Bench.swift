@@ -66,6 +66,7 @@ struct Bench: AsyncParsableCommand {
     }
     report.elapsedSeconds = Progress.elapsed
     if options.keep {
+      try ground.keep()
       Progress.say("kept: \(ground.folder)")
     } else {
       ground.clear()

@@ -72,7 +72,7 @@ struct PgBench {
     for clients in [1, 16] {
       var rates: [Double] = []
       for round in 1...options.rounds {
-        Progress.say("round \(round) of \(options.rounds): pgbench, \(clients) clients")
+        Progress.say("round \(round) of \(options.rounds): pgbench, \(clients) client\(clients == 1 ? "" : "s")")
         rates.append(try run(clients: clients, seconds: options.loadSeconds, headerBytes: 400, bodyBytes: 500))
       }
       report.add(Figure.baseline(clients: clients, rates: rates, of: "900 bytes"))

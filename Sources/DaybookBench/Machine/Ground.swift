@@ -51,6 +51,12 @@ struct Ground {
     while waitpid(watcher, &status, 0) < 0, errno == EINTR {}
   }
 
+  /// Ends what still runs but leaves the folder where it is.
+  func keep() throws(BenchFailure) {
+    try Output.replace(folder + "/kept", with: "")
+    clear()
+  }
+
   /// The words before a command that must run as PostgreSQL's account, in a folder that it can enter.
   var asAccount: [String] {
     let inRoot = ["/bin/sh", "-c", "cd / && exec \"$0\" \"$@\""]
@@ -110,7 +116,9 @@ struct Ground {
         test -e "$file" || continue
         pid=$(head -n 1 "$file") && kill -QUIT "$pid" && wait_gone "$pid"
       done
-      rm -rf "$0" "$1" $homes
+      rm -rf "$1"
+      test -e "$0/kept" && exit
+      rm -rf "$0" $homes
       rmdir "${0%/*}" 2>/dev/null
       """
     var actions = posix_spawn_file_actions_t()
@@ -125,7 +133,8 @@ struct Ground {
     var signals = sigset_t()
     sigemptyset(&signals)
     posix_spawnattr_setsigmask(&attributes, &signals)
-    posix_spawnattr_setflags(&attributes, 0x88)  // POSIX_SPAWN_SETSID (a terminal's Ctrl-C isn't for it) | POSIX_SPAWN_SETSIGMASK
+    // POSIX_SPAWN_SETSID, since a terminal's Ctrl-C isn't for it, and POSIX_SPAWN_SETSIGMASK.
+    posix_spawnattr_setflags(&attributes, 0x88)
     let words: [String] = ["sh", "-c", script, folder, socketFolder]
     var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }

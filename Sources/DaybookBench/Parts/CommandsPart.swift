@@ -166,7 +166,7 @@ struct CommandsPart {
       }
       var figure = Figure(.commands, cell.name, cell.rates.median, "/s")
       figure.latency = Latency(cell.latencies)
-      figure.baseline = ("pgbench, \(cell.connections)", baseline.rates.median)
+      figure.baseline = ("pgbench with \(cell.connections == 1 ? "1 client" : "16 clients")", baseline.rates.median)
       figure.ratio = cell.ratios.median
       figure.rounds = cell.rates
       figure.floor = .ratio(cell.floor)
