@@ -14,12 +14,17 @@ extension Acceptance {
       func verify(_ damaged: [UInt8], head: [UInt8]? = nil) async throws -> (ProgramResult, JSON) {
         let copy = server.folder.path + "/copy"
         let made = try await runProgram(
-          ["sh", "-c", "rm -rf \"$1\" && mkdir -p \"$1/log\" && cp -r \"$0/vault\" \"$0/head\" \"$1/\" && cp \"$0.root-key\" \"$1.root-key\"", server.data, copy],
+          [
+            "sh", "-c",
+            "rm -rf \"$1\" && mkdir -p \"$1/log\" && cp -r \"$0/vault\" \"$0/head\" \"$1/\" && cp \"$0.root-key\" \"$1.root-key\"",
+            server.data, copy,
+          ],
           in: server.folder)
         try #require(made.status == .code(0), "\(made.errors)")
         try Files.write(damaged, to: copy + "/log/data.mdb")
         if let head { try Files.write(head, to: copy + "/head") }
-        let result = try await server.run(["verify", "--data", copy, "--json", "--patience", "15"], within: .seconds(40))
+        let result = try await server.run(
+          ["verify", "--data", copy, "--json", "--patience", "15"], within: .seconds(40))
         return (result, try result.json())
       }
     }
@@ -32,10 +37,16 @@ extension Acceptance {
           let pipeline = try await client.created(
             "pipeline",
             [
-              "organization_id": .string(tenant.organization), "name": .string("p\(index)"), "command_id": .string("c\(index)"),
+              "organization_id": .string(tenant.organization), "name": .string("p\(index)"),
+              "command_id": .string("c\(index)"),
               "config": ["text": .string(String(repeating: "x", count: index % 10 == 0 ? 6000 : 40))],
             ])
-          _ = try await client.call("pipeline.edit", ["id": .string(pipeline), "description": .string("d\(index)"), "about": [.string(tenant.user)], "reason": "r"])
+          _ = try await client.call(
+            "pipeline.edit",
+            [
+              "id": .string(pipeline), "description": .string("d\(index)"), "about": [.string(tenant.user)],
+              "reason": "r",
+            ])
           _ = try await client.call("run.start", ["pipeline_id": .string(pipeline)])
         }
         try await client.close()
@@ -48,12 +59,17 @@ extension Acceptance {
     }
 
     @Test(.timeLimit(.minutes(Workplace.isThorough ? 30 : 3)))
-    func `random damage never passes as healthy where anything stored reads differently, and always gets a report`() async throws {
+    func `random damage never passes as healthy where anything stored reads differently, and always gets a report`()
+      async throws
+    {
       let trials = Workplace.isThorough ? 400 : 30
       try await withSpecimen { specimen in
         let whole = try LMDBFile(specimen.file)
         let original = try whole.databases()
-        #expect(Set(original.keys).isSuperset(of: ["headers", "bodies", "history", "states", "unique", "links", "tree", "commands", "meta"]))
+        #expect(
+          Set(original.keys).isSuperset(of: [
+            "headers", "bodies", "history", "states", "unique", "links", "tree", "commands", "meta",
+          ]))
         let seed = UInt64.random(in: 0...UInt64.max)
         var chance = SeededGenerator(seed: seed)
         var found = 0
@@ -64,8 +80,11 @@ extension Acceptance {
           let area = trial % 5 == 4 ? 2 * LMDBFile.pageSize : min(damaged.count, whole.pages * LMDBFile.pageSize)
           let start = Int.random(in: 0..<(area - min(size, area - 1)), using: &chance)
           let isZeroed = trial % 7 == 6
-          for index in start..<(start + size) { damaged[index] = isZeroed ? 0 : UInt8.random(in: 0...255, using: &chance) }
-          let place: Comment = "seed \(seed), trial \(trial): \(size) bytes at \(start) (page \(start / LMDBFile.pageSize))"
+          for index in start..<(start + size) {
+            damaged[index] = isZeroed ? 0 : UInt8.random(in: 0...255, using: &chance)
+          }
+          let place: Comment =
+            "seed \(seed), trial \(trial): \(size) bytes at \(start) (page \(start / LMDBFile.pageSize))"
           let (result, report) = try await specimen.verify(damaged)
           guard result.status == .code(0) else {
             found += 1
@@ -115,7 +134,9 @@ extension Acceptance {
           damaged[entry.offset + entry.value.count / 2] ^= 0x01
           let (result, report) = try await specimen.verify(damaged)
           let positions = report["problems"]?.arrayValue?.compactMap { $0["position"]?.integerValue } ?? []
-          #expect(result.status == .code(2) && positions.contains(Int64(index) + 1), "\(name) \(index + 1): \(report.canonicalString.prefix(600))")
+          #expect(
+            result.status == .code(2) && positions.contains(Int64(index) + 1),
+            "\(name) \(index + 1): \(report.canonicalString.prefix(600))")
         }
         let nodes = try #require(databases["tree"])
         for node in [nodes[3], nodes[nodes.count / 2], nodes[nodes.count - 1]] {
@@ -123,7 +144,9 @@ extension Acceptance {
           damaged[node.offset + 5] ^= 0x10
           let (result, report) = try await specimen.verify(damaged)
           let positions = report["problems"]?.arrayValue?.compactMap { $0["position"]?.integerValue } ?? []
-          #expect(result.status == .code(2) && !positions.isEmpty, "tree node \(node.key): \(report.canonicalString.prefix(600))")
+          #expect(
+            result.status == .code(2) && !positions.isEmpty,
+            "tree node \(node.key): \(report.canonicalString.prefix(600))")
         }
         for name in ["states", "unique", "links", "history", "commands", "subjects"] {
           guard let entry = databases[name]?.dropFirst(2).first else {
@@ -151,7 +174,8 @@ extension Acceptance {
         // And the server itself doesn't go on with it as if nothing had been there.
         try Files.write(old, to: server.data + "/log/data.mdb")
         let started = try await runProgram(
-          [try #require(Workplace.binary), "serve", "--data", server.data, "--listen", "none"], in: server.folder, within: .seconds(20))
+          [try #require(Workplace.binary), "serve", "--data", server.data, "--listen", "none"], in: server.folder,
+          within: .seconds(20))
         #expect(started.status != .code(0) && started.output.isEmpty, "\(started)")
       }
     }
@@ -176,7 +200,10 @@ extension Acceptance {
         #expect(try await server.terminate() == .code(0))
         let restored = DaybookProcess(folder: server.folder, dataFolder: server.folder.path + "/restored")
         let done = try await server.run(
-          ["restore", backup, "--data", restored.data, "--keys", keys, "--root-key-file", server.data + ".root-key", "--json"])
+          [
+            "restore", backup, "--data", restored.data, "--keys", keys, "--root-key-file", server.data + ".root-key",
+            "--json",
+          ])
         #expect(done.status == .code(0), "\(done.output) \(done.errors)")
         try await restored.start(["--root-key-file", server.data + ".root-key"])
         let other = try await restored.client()

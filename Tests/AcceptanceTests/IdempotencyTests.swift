@@ -6,16 +6,21 @@ import Testing
 extension Acceptance {
   @Suite struct IdempotencyTests {
     @Test(.timeLimit(.minutes(2)))
-    func `the same command_id answers the first result again and refuses other params, also after restarts`() async throws {
+    func `the same command_id answers the first result again and refuses other params, also after restarts`()
+      async throws
+    {
       try await withServer { server in
         var client = try await server.client()
         let organization = try await client.organization("once")
         let create: JSONObject = [
-          "organization_id": .string(organization), "name": "once", "config": ["a": 1, "b": [2, 3]], "command_id": "create-1",
+          "organization_id": .string(organization), "name": "once", "config": ["a": 1, "b": [2, 3]],
+          "command_id": "create-1",
         ]
         let first = try await client.call("pipeline.create", create)
         let pipeline = try #require(first["id"]?.stringValue)
-        let edit: JSONObject = ["id": .string(pipeline), "description": "one", "expected_version": 1, "command_id": "edit-1"]
+        let edit: JSONObject = [
+          "id": .string(pipeline), "description": "one", "expected_version": 1, "command_id": "edit-1",
+        ]
         let edited = try await client.call("pipeline.edit", edit)
         let batch: JSONObject = [
           "commands": [
@@ -90,7 +95,8 @@ extension Acceptance {
     }
 
     @Test(.timeLimit(.minutes(1)))
-    func `dry_run answers what would be recorded and records nothing, and a command that changes nothing records nothing`()
+    func
+      `dry_run answers what would be recorded and records nothing, and a command that changes nothing records nothing`()
       async throws
     {
       let client = try await SharedServer.get().client()

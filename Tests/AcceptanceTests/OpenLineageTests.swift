@@ -8,7 +8,8 @@ extension Acceptance {
   @Suite(.enabled(if: Workplace.sharedData != nil, "the data from outside (../shared/data) is not there"))
   struct OpenLineageTests {
     private static let names = [
-      "openlineage/compatibility_74_run_events.ndjson", "marquez/metadata_26_run_events.json", "marquez/event_large.json",
+      "openlineage/compatibility_74_run_events.ndjson", "marquez/metadata_26_run_events.json",
+      "marquez/event_large.json",
       "marquez/event_required_no_timezone.json", "marquez/event_unicode.json", "marquez/event_without_schema_url.json",
     ]
 
@@ -59,8 +60,11 @@ extension Acceptance {
         for (name, state) in inOrder.sorted(by: { $0.key < $1.key }) {
           guard let other = mixed[name], other != state else { continue }
           for field in Set(state.keys + other.keys).sorted() where state[field] != other[field] {
-            let (was, became) = (state[field]?.canonicalString.prefix(300) ?? "-", other[field]?.canonicalString.prefix(300) ?? "-")
-            Issue.record("seed \(seed), round \(round): \(name) \(field): in order \(was), shuffled and doubled \(became)")
+            let (was, became) = (
+              state[field]?.canonicalString.prefix(300) ?? "-", other[field]?.canonicalString.prefix(300) ?? "-"
+            )
+            Issue.record(
+              "seed \(seed), round \(round): \(name) \(field): in order \(was), shuffled and doubled \(became)")
           }
         }
       }
@@ -75,19 +79,23 @@ extension Acceptance {
         for item in try await client.all("\(type).list", ["at_least": .integer(try await client.head())]) {
           let object = try #require(item.objectValue)
           let id = try #require(object["id"]?.stringValue)
-          let own = [object["slug"], object["namespace"], object["name"]].compactMap { $0?.stringValue }.joined(separator: " ")
+          let own = [object["slug"], object["namespace"], object["name"]].compactMap { $0?.stringValue }.joined(
+            separator: " ")
           let organization = names[object["organization_id"]?.stringValue ?? ""] ?? ""
           switch type {
           case "organization": names[id] = "organization \(own)"
           case "run": names[id] = "run \(object["external_id"]?.stringValue ?? id)"
-          case "lineage_edge": names[id] = "edge \(names[object["source_id"]?.stringValue ?? ""] ?? "?") -> \(names[object["target_id"]?.stringValue ?? ""] ?? "?")"
+          case "lineage_edge":
+            names[id] =
+              "edge \(names[object["source_id"]?.stringValue ?? ""] ?? "?") -> \(names[object["target_id"]?.stringValue ?? ""] ?? "?")"
           default: names[id] = "\(type) \(organization) \(own)"
           }
           items.append((id, object))
         }
       }
       let byNature: Set<String> = [
-        "id", "number", "version", "created_at", "updated_at", "created_by", "version_number", "pipeline_version", "published_at",
+        "id", "number", "version", "created_at", "updated_at", "created_by", "version_number", "pipeline_version",
+        "published_at",
       ]
       func renamed(_ value: JSON) -> JSON {
         switch value {
@@ -121,21 +129,29 @@ extension Acceptance {
         let at = try #require(event["eventTime"]?.stringValue.flatMap { Timestamp($0, assumingUTC: true) })
         reports[run, default: []].append((event["eventType"]?.stringValue ?? "OTHER", at))
       }
-      let items = try await client.all("run.list", ["at_least": .integer(try await client.head())]).compactMap(\.objectValue)
+      let items = try await client.all("run.list", ["at_least": .integer(try await client.head())]).compactMap(
+        \.objectValue)
       for (run, all) in reports {
-        guard let item = items.first(where: { ($0["external_id"]?.stringValue ?? $0["id"]?.stringValue) == run || $0["id"]?.stringValue == run })
+        guard
+          let item = items.first(where: {
+            ($0["external_id"]?.stringValue ?? $0["id"]?.stringValue) == run || $0["id"]?.stringValue == run
+          })
         else {
           Issue.record("no run \(run)")
           continue
         }
-        let last = all.filter { final[$0.kind] != nil }.max { ($0.at, rank[$0.kind] ?? 0) < ($1.at, rank[$1.kind] ?? 0) }
+        let last = all.filter { final[$0.kind] != nil }.max {
+          ($0.at, rank[$0.kind] ?? 0) < ($1.at, rank[$1.kind] ?? 0)
+        }
         let begins = all.filter { $0.kind == "START" || $0.kind == "RUNNING" }.map(\.at)
         let expected = last.flatMap { final[$0.kind] } ?? (begins.isEmpty ? "pending" : "running")
         #expect(item["status"]?.stringValue == expected, "run \(run)")
         #expect(
-          item["completed_at"]?.stringValue.flatMap { Timestamp($0) } == last?.at, "run \(run) ended at \(item["completed_at"] ?? nil)")
+          item["completed_at"]?.stringValue.flatMap { Timestamp($0) } == last?.at,
+          "run \(run) ended at \(item["completed_at"] ?? nil)")
         if let start = all.filter({ $0.kind == "START" }).map(\.at).min() {
-          #expect(item["started_at"]?.stringValue.flatMap { Timestamp($0) } == begins.min() ?? start, "run \(run) began")
+          #expect(
+            item["started_at"]?.stringValue.flatMap { Timestamp($0) } == begins.min() ?? start, "run \(run) began")
         }
       }
     }
@@ -171,12 +187,16 @@ extension Acceptance {
               let columns = edge?["columns"]?.arrayValue ?? []
               #expect(
                 columns.contains { $0["target"]?.stringValue == column && $0["source"] == input["field"] },
-                "\(name).\(column) ← \(input.canonicalString.prefix(200)): \(edge?.canonicalString.prefix(400) ?? "no edge")")
+                "\(name).\(column) ← \(input.canonicalString.prefix(200)): \(edge?.canonicalString.prefix(400) ?? "no edge")"
+              )
               let down = try await client.call("lineage.graph", ["id": .string(source), "direction": "down"])
-              #expect(down["nodes"]?.arrayValue?.contains { $0["id"]?.stringValue == target } == true, "downstream of \(input)")
+              #expect(
+                down["nodes"]?.arrayValue?.contains { $0["id"]?.stringValue == target } == true,
+                "downstream of \(input)")
             }
           }
-          let first = fields.first { !($0.value["inputFields"]?.arrayValue ?? []).isEmpty }?.value["inputFields"]?.arrayValue?.first
+          let first = fields.first { !($0.value["inputFields"]?.arrayValue ?? []).isEmpty }?.value["inputFields"]?
+            .arrayValue?.first
           let inputName = try #require(first?["name"]?.stringValue)
           let drawn = try await server.run(["lineage", target, "--direction", "up"])
           #expect(drawn.status == .code(0) && drawn.output.contains(inputName), "\(drawn.output) \(drawn.errors)")
@@ -201,9 +221,10 @@ extension Acceptance {
       #expect(result.status == .code(0), "\(result.errors)")
       #expect(try await admin.all("organization.list").count == before)
       let client = try await server.client(apiKey: tenant.apiKey)
-      let pipelines = try await client.all("pipeline.list")
+      let head: JSON = .integer(try await admin.head())
+      let pipelines = try await client.all("pipeline.list", ["at_least": head])
       #expect(pipelines.compactMap { $0["name"]?.stringValue } == ["myjob.buggy_task🕷"])
-      #expect(try await client.all("dataset.list").count == 3)
+      #expect(try await client.all("dataset.list", ["at_least": head]).count == 3)
     }
 
     @Test(.timeLimit(.minutes(1)))
@@ -211,15 +232,20 @@ extension Acceptance {
       let server = try await SharedServer.get()
       let admin = try await server.client()
       let organization = try await admin.organization("stdin")
-      let good = #"{"eventType":"START","eventTime":"2026-01-01T00:00:00Z","run":{"runId":"no uuid at all"},"job":{"namespace":"n","name":"j"}}"#
+      let good =
+        #"{"eventType":"START","eventTime":"2026-01-01T00:00:00Z","run":{"runId":"no uuid at all"},"job":{"namespace":"n","name":"j"}}"#
       let file = server.folder.path + "/bad.ndjson"
       try Files.write(Array("\(good)\n{\"eventType\":\"START\"}\nnot json\n".utf8), to: file)
       let result = try await runProgram(
-        ["sh", "-c", "exec \"$0\" import openlineage - --organization \"$1\" --json < \"$2\"", try #require(Workplace.binary), organization, file],
+        [
+          "sh", "-c", "exec \"$0\" import openlineage - --organization \"$1\" --json < \"$2\"",
+          try #require(Workplace.binary), organization, file,
+        ],
         in: server.folder, environment: ["DAYBOOK_CONNECT": server.unixAddress.description])
       #expect(result.status == .code(1), "\(result)")
       #expect(result.errors.contains("2") && result.errors.contains("3"), "\(result.errors)")
-      let runs = try await admin.all("run.list", ["where": ["organization_id": .string(organization)], "at_least": .integer(try await admin.head())])
+      let runs = try await admin.all(
+        "run.list", ["where": ["organization_id": .string(organization)], "at_least": .integer(try await admin.head())])
       #expect(runs.count == 1 && runs.first?["external_id"] == "no uuid at all" && runs.first?["status"] == "running")
     }
   }

@@ -30,7 +30,8 @@ extension Acceptance {
         if number == 1 {
           // As it is written, in another order.
           let socket = try RawSocket.connect(to: try await server.tcpAddress())
-          _ = try await socket.call("session.open", ["email": .string(tenant.email), "password": .string(tenant.password)])
+          _ = try await socket.call(
+            "session.open", ["email": .string(tenant.email), "password": .string(tenant.password)])
           let answer = try await socket.ask(
             #"{"jsonrpc":"2.0","id":1,"method":"pipeline.edit","params":{"id":"\#(id)","config":{"a/b":[1,2],"batch":{"mode":"fast","size":200}}}}"#
           )
@@ -63,13 +64,16 @@ extension Acceptance {
         #expect(four[name] == one[name], "\(name) is that of version 1")
       }
       #expect(try await versionNumbers(client, id) == [1, 2, 3, 4])
-      let missing = try await client.refusal("pipeline.rollback", ["id": .string(id), "to_version": 9, "reason": "there is none"])
+      let missing = try await client.refusal(
+        "pipeline.rollback", ["id": .string(id), "to_version": 9, "reason": "there is none"])
       #expect(["invalid_params", "not_found"].contains(missing.type), "\(missing)")
 
       try await checkHistory(client, id, tenant)
       // As it was, by position and by time.
       let two = try await client.call("pipeline.get", ["id": .string(id), "as_of": .integer(positions[1])])["item"]
-      #expect(two?["version_number"] == 2 && two?["config"]?["batch"]?["size"] == 200 && two?["config"]?["batch"]?["mode"] == "fast")
+      #expect(
+        two?["version_number"] == 2 && two?["config"]?["batch"]?["size"] == 200
+          && two?["config"]?["batch"]?["mode"] == "fast")
       let at = try #require(two?["updated_at"])
       let then = try await client.call("pipeline.get", ["id": .string(id), "as_of": at])["item"]
       #expect(then?["version_number"] == 2)
@@ -78,7 +82,8 @@ extension Acceptance {
     }
 
     private func versionNumbers(_ client: DaybookClient, _ id: String) async throws -> [Int64] {
-      try await client.all("pipeline.versions", ["id": .string(id)]).compactMap { $0["version_number"]?.integerValue }.sorted()
+      try await client.all("pipeline.versions", ["id": .string(id)]).compactMap { $0["version_number"]?.integerValue }
+        .sorted()
     }
 
     private func checkHistory(_ client: DaybookClient, _ id: String, _ tenant: Tenant) async throws {
@@ -93,7 +98,9 @@ extension Acceptance {
       #expect(history[1]["reason"] == "bigger batches" && history[3]["reason"] == "the slow mode missed a day", "why")
       let change = try #require(history[3]["changes"]?["config"], "from and to")
       #expect(change["from"]?["batch"]?["mode"] == "slow" && change["to"]?["batch"]?["size"] == 100)
-      #expect(history[3]["changes"]?["schedule"]?["from"] == "@daily" && history[3]["changes"]?["schedule"]?["to"]?.isNull == true)
+      #expect(
+        history[3]["changes"]?["schedule"]?["from"] == "@daily"
+          && history[3]["changes"]?["schedule"]?["to"]?.isNull == true)
       // The same by pages of one.
       let pages = try await client.all("pipeline.history", ["id": .string(id)], limit: 1)
       #expect(pages == history)
@@ -103,7 +110,9 @@ extension Acceptance {
       let rolled = try await server.run(["rollback", id, "2", "--reason", "by hand"])
       #expect(rolled.status == .code(0), "\(rolled.errors)")
       let history = try await server.run(["history", "pipeline", id, "--json"])
-      #expect(history.status == .code(0) && history.output.contains("by hand") && history.output.contains("pipeline.rolled_back"))
+      #expect(
+        history.status == .code(0) && history.output.contains("by hand")
+          && history.output.contains("pipeline.rolled_back"))
       let table = try await server.run(["history", "pipeline", id])
       #expect(table.status == .code(0) && table.output.contains("by hand"), "\(table.output) \(table.errors)")
       let wrong = try await server.run(["rollback", newID(), "1", "--reason", "nobody has it"])
@@ -118,7 +127,8 @@ extension Acceptance {
       let organization = try await client.organization("same")
       let pipeline = try await client.created("pipeline", ["organization_id": .string(organization), "name": "p"])
       let head = try await client.head()
-      let rolled = try await client.call("pipeline.rollback", ["id": .string(pipeline), "to_version": 1, "reason": "again"])
+      let rolled = try await client.call(
+        "pipeline.rollback", ["id": .string(pipeline), "to_version": 1, "reason": "again"])
       #expect(rolled["events"] == [])
       #expect(try await client.head() == head)
     }
@@ -136,8 +146,10 @@ extension Acceptance {
       var item = try await client.item("run", run)
       #expect(item["status"] == "running" && item["pipeline_version"] == 2 && item["started_at"]?.stringValue != nil)
       #expect(item["organization_id"]?.stringValue == organization)
-      _ = try await client.call("run.log", ["id": .string(run), "lines": [["message": "hello"], ["message": "bye", "level": "ERROR"]]])
-      _ = try await client.call("run.measure", ["id": .string(run), "node_id": "n1", "rows_input": 10, "rows_output": 9])
+      _ = try await client.call(
+        "run.log", ["id": .string(run), "lines": [["message": "hello"], ["message": "bye", "level": "ERROR"]]])
+      _ = try await client.call(
+        "run.measure", ["id": .string(run), "node_id": "n1", "rows_input": 10, "rows_output": 9])
       _ = try await client.call("run.finish", ["id": .string(run), "status": "success", "rows_processed": 9])
       item = try await client.item("run", run)
       #expect(item["status"] == "success" && item["rows_processed"] == 9 && item["completed_at"]?.stringValue != nil)
@@ -145,20 +157,28 @@ extension Acceptance {
       try await client.caughtUp()
       #expect(try await server.psql("SELECT count(*) FROM daybook.run_logs WHERE run_id = '\(run)'") == "2")
       #expect(
-        try await server.psql("SELECT message FROM personal.run_logs JOIN daybook.run_logs USING (id) WHERE run_id = '\(run)' AND level = 'ERROR'")
+        try await server.psql(
+          "SELECT message FROM personal.run_logs JOIN daybook.run_logs USING (id) WHERE run_id = '\(run)' AND level = 'ERROR'"
+        )
           == "bye")
-      #expect(try await server.psql("SELECT rows_input, rows_output FROM daybook.run_metrics WHERE run_id = '\(run)'") == "10|9")
+      #expect(
+        try await server.psql("SELECT rows_input, rows_output FROM daybook.run_metrics WHERE run_id = '\(run)'")
+          == "10|9")
     }
 
     @Test(.timeLimit(.minutes(1)))
-    func `deletion follows references, cascades with an event each, or is refused and names what refers`() async throws {
+    func `deletion follows references, cascades with an event each, or is refused and names what refers`() async throws
+    {
       let client = try await SharedServer.get().client()
       let organization = try await client.organization("refs")
       let credential = try await client.created(
         "credential", ["organization_id": .string(organization), "name": "c", "data": ["token": "t"]])
       let connection = try await client.created(
         "connection",
-        ["organization_id": .string(organization), "name": "db", "type": "postgres", "credential_id": .string(credential)])
+        [
+          "organization_id": .string(organization), "name": "db", "type": "postgres",
+          "credential_id": .string(credential),
+        ])
       let refused = try await client.refusal("credential.delete", ["id": .string(credential)])
       #expect(refused.code == -32009 && refused.data["reason"] == "reference")
       #expect(refused.data["referrers"]?.canonicalString.contains(connection) == true, "\(refused.data)")

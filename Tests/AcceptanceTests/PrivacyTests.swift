@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import DaybookClient
 import Foundation
+import Glibc
 import Testing
 
 /// A value that must not be found in clear, in any of the forms in which a file may hold it.
@@ -33,8 +34,20 @@ struct Marker: Sendable {
 
   /// The forms of it that are in those bytes.
   func found(in data: Data) -> [String] {
-    patterns.filter { data.range(of: Data($0.bytes)) != nil }.map(\.form)
+    data.withUnsafeBytes { (whole: UnsafeRawBufferPointer) -> [String] in
+      guard let start = whole.baseAddress else { return [] }
+      return patterns.filter { Self.search(start, whole.count, $0.bytes, $0.bytes.count) != nil }.map(\.form)
+    }
   }
+
+  /// libc's `memmem`, which its headers show to GNU programs only: a search in Swift would take minutes in a debug build.
+  private static let search: Search = {
+    guard let symbol = dlsym(nil, "memmem") else { preconditionFailure("libc has no memmem") }
+    return unsafeBitCast(symbol, to: Search.self)
+  }()
+
+  private typealias Search =
+    @convention(c) (UnsafeRawPointer, Int, UnsafeRawPointer, Int) -> UnsafeRawPointer?
 }
 
 extension Acceptance {
@@ -44,9 +57,12 @@ extension Acceptance {
       try await withServer(["--log-level", "trace"]) { server in
         let unique = newID().suffix(12)
         let texts = [
-          "email": "Zelda.\(unique)@private-\(unique).example", "username": "zelda-\(unique)-name", "name": "Zelda Quux \(unique)",
-          "password": "pass-\(unique)-phrase word", "reason": "because of her illness \(unique)", "log line": "customer \(unique) called twice",
-          "credential": "credential-\(unique)-data", "connection": "connection-\(unique)-password", "rotated": "rotated-\(unique)-data",
+          "email": "Zelda.\(unique)@private-\(unique).example", "username": "zelda-\(unique)-name",
+          "name": "Zelda Quux \(unique)",
+          "password": "pass-\(unique)-phrase word", "reason": "because of her illness \(unique)",
+          "log line": "customer \(unique) called twice",
+          "credential": "credential-\(unique)-data", "connection": "connection-\(unique)-password",
+          "rotated": "rotated-\(unique)-data",
         ]
         let address = "127.83.41.29"
         let pipeline = try await plant(server, texts, from: address)
@@ -71,26 +87,36 @@ extension Acceptance {
         let history = try await admin.all("pipeline.history", ["id": .string(pipeline.id)])
         #expect(history.contains { $0["reason"]?.stringValue == texts["reason"]! })
         let rows = try await admin.all("audit.search", ["resource_id": .string(pipeline.id)])
-        #expect(rows.contains { $0.canonicalString.contains(address) && $0["reason"]?.stringValue == texts["reason"]! }, "\(rows)")
-        let revealed = try await admin.call("credential.reveal", ["id": .string(pipeline.credential), "reason": "the test"])
+        #expect(
+          rows.contains { $0.canonicalString.contains(address) && $0["reason"]?.stringValue == texts["reason"]! },
+          "\(rows)")
+        let revealed = try await admin.call(
+          "credential.reveal", ["id": .string(pipeline.credential), "reason": "the test"])
         #expect(revealed["data"]?["token"]?.stringValue == texts["rotated"]!)
         let connection = try await admin.call("connection.get", ["id": .string(pipeline.connection)])
-        #expect(!connection.canonicalString.contains(texts["connection"]!) && connection["item"]?["config"]?["host"] == "db.internal")
+        #expect(
+          !connection.canonicalString.contains(texts["connection"]!)
+            && connection["item"]?["config"]?["host"] == "db.internal")
         for method in ["credential.get", "credential.history", "connection.history"] {
           let id = method.hasPrefix("credential") ? pipeline.credential : pipeline.connection
           let answer = try await admin.call(method, ["id": .string(id)]).canonicalString
-          for name in ["credential", "rotated", "connection"] { #expect(!answer.contains(texts[name]!), "\(method) shows the \(name)") }
+          for name in ["credential", "rotated", "connection"] {
+            #expect(!answer.contains(texts[name]!), "\(method) shows the \(name)")
+          }
         }
         #expect(try await server.psql("SELECT message FROM personal.run_logs").contains(texts["log line"]!))
-        #expect(try await server.psql("SELECT email FROM personal.users").lowercased().contains(texts["email"]!.lowercased()))
+        #expect(
+          try await server.psql("SELECT email FROM personal.users").lowercased().contains(texts["email"]!.lowercased()))
 
         // The reads, and an error about these values, have left nothing either.
-        _ = try await admin.refusal("user.create", ["email": .string(texts["email"]!), "username": .string(texts["username"]!)])
+        _ = try await admin.refusal(
+          "user.create", ["email": .string(texts["email"]!), "username": .string(texts["username"]!)])
         _ = try await server.psql("CHECKPOINT")
         try await scan(server, markers)
         // Neither has a crash of PostgreSQL with its recovery, nor a stop.
         server.signalPostgres(SIGKILL)
-        _ = try await eventually("the e-mail is found again", within: .seconds(60), every: .milliseconds(200)) { () -> Bool? in
+        _ = try await eventually("the e-mail is found again", within: .seconds(60), every: .milliseconds(200)) {
+          () -> Bool? in
           do {
             let list = try await admin.call("user.list", ["where": ["email": .string(texts["email"]!)]])
             return list["items"]?.arrayValue?.count == 1 ? true : nil
@@ -102,7 +128,8 @@ extension Acceptance {
         #expect(try await server.terminate() == .code(0))
         try await server.start()
         try await server.client().caughtUp()
-        try await scan(server, markers)
+        // PostgreSQL writes unlogged tables to disk when it stops, so now the scan must find there what belongs there.
+        try await scan(server, markers, finds: true)
       }
     }
 
@@ -111,18 +138,23 @@ extension Acceptance {
     }
 
     /// Writes each value where it belongs, as a person who comes from an address of their own.
-    private func plant(_ server: DaybookProcess, _ texts: [String: String], from address: String) async throws -> Planted {
+    private func plant(_ server: DaybookProcess, _ texts: [String: String], from address: String) async throws
+      -> Planted
+    {
       func text(_ name: String) throws -> JSON { .string(try #require(texts[name])) }
       let admin = try await server.client()
       let organization: JSON = .string(try await admin.organization("private"))
       let user = try await admin.created(
         "user",
         [
-          "email": try text("email"), "username": try text("username"), "full_name": try text("name"), "password": try text("password"),
+          "email": try text("email"), "username": try text("username"), "full_name": try text("name"),
+          "password": try text("password"),
           "role": "developer",
         ])
-      _ = try await admin.created("membership", ["organization_id": organization, "user_id": .string(user), "role": "owner"])
-      let key = try await admin.call("api_key.create", ["organization_id": organization, "name": "k", "permissions": ["*": ["read"]]])
+      _ = try await admin.created(
+        "membership", ["organization_id": organization, "user_id": .string(user), "role": "owner"])
+      let key = try await admin.call(
+        "api_key.create", ["organization_id": organization, "name": "k", "permissions": ["*": ["read"]]])
 
       let socket = try RawSocket.connect(to: try await server.tcpAddress(), from: address)
       func tell(_ method: String, _ params: JSONObject) async throws -> String {
@@ -130,24 +162,31 @@ extension Acceptance {
         return try #require(answer["result"], "\(method): \(answer.canonicalString)")["id"]?.stringValue ?? ""
       }
       _ = try await tell("session.open", ["email": try text("email"), "password": try text("password")])
-      let pipeline = try await tell("pipeline.create", ["organization_id": organization, "name": "p", "reason": try text("reason")])
+      let pipeline = try await tell(
+        "pipeline.create", ["organization_id": organization, "name": "p", "reason": try text("reason")])
       _ = try await tell("pipeline.edit", ["id": .string(pipeline), "description": "d", "reason": try text("reason")])
       let run = try await tell("run.start", ["pipeline_id": .string(pipeline)])
       _ = try await tell("run.log", ["id": .string(run), "lines": [["message": try text("log line")]]])
-      let credential = try await tell("credential.create", ["organization_id": organization, "name": "c", "data": ["token": try text("credential")]])
+      let credential = try await tell(
+        "credential.create", ["organization_id": organization, "name": "c", "data": ["token": try text("credential")]])
       _ = try await tell("credential.rotate", ["id": .string(credential), "data": ["token": try text("rotated")]])
       let connection = try await tell(
         "connection.create",
         [
           "organization_id": organization, "name": "db", "type": "postgres",
-          "config": ["host": "db.internal", "password": try text("connection"), "pool": [["password": try text("connection")]]],
+          "config": [
+            "host": "db.internal", "password": try text("connection"), "pool": [["password": try text("connection")]],
+          ],
         ])
       return Planted(
         id: pipeline, credential: credential, connection: connection, apiKey: try #require(key["api_key"]?.stringValue))
     }
 
     /// Looks for the values in every file of the server's folder and of its PostgreSQL, but for the unlogged tables, which may hold them.
-    private func scan(_ server: DaybookProcess, _ markers: [Marker], sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    private func scan(
+      _ server: DaybookProcess, _ markers: [Marker], finds: Bool = false,
+      sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
       let unlogged = Set(
         try await server.psql(
           """
@@ -166,7 +205,9 @@ extension Acceptance {
       }
       for path in files {
         var information = stat()
-        guard lstat(path, &information) == 0, information.st_mode & S_IFMT == S_IFREG, information.st_size > 0 else { continue }
+        guard lstat(path, &information) == 0, information.st_mode & S_IFMT == S_IFREG, information.st_size > 0 else {
+          continue
+        }
         // Files come and go while PostgreSQL works.
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped) else { continue }
         let isUnlogged = unlogged.contains { relation in
@@ -182,7 +223,7 @@ extension Acceptance {
           }
         }
       }
-      #expect(held > 0, "the scan would find what is there", sourceLocation: sourceLocation)
+      if finds { #expect(held > 0, "the scan finds what is there", sourceLocation: sourceLocation) }
     }
   }
 }

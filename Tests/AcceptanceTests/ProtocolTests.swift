@@ -18,7 +18,8 @@ extension Acceptance {
       guard door == .tcp else { return (try RawSocket.connect(to: server.unixAddress), tenant) }
       let socket = try RawSocket.connect(to: try await server.tcpAddress())
       let opened = try await socket.call("session.open", ["api_key": .string(tenant.apiKey)])
-      try #require(opened["result"]?["principal"] != nil && opened["result"]?["permissions"] != nil, "\(opened.canonicalString)")
+      try #require(
+        opened["result"]?["principal"] != nil && opened["result"]?["permissions"] != nil, "\(opened.canonicalString)")
       return (socket, tenant)
     }
 
@@ -31,17 +32,22 @@ extension Acceptance {
     private func expect(
       _ answer: JSON, _ code: Int, _ type: String, id: JSON, sourceLocation: SourceLocation = #_sourceLocation
     ) throws -> Refusal {
-      let refusal = try #require(Refusal(answer), "no error: \(answer.canonicalString.prefix(300))", sourceLocation: sourceLocation)
+      let refusal = try #require(
+        Refusal(answer), "no error: \(answer.canonicalString.prefix(300))", sourceLocation: sourceLocation)
       #expect(
-        refusal.code == code && refusal.type == type, "\(answer.canonicalString.prefix(500))", sourceLocation: sourceLocation)
-      #expect(answer["id"] == id, "the id is \(answer["id"]?.canonicalString ?? "missing")", sourceLocation: sourceLocation)
+        refusal.code == code && refusal.type == type, "\(answer.canonicalString.prefix(500))",
+        sourceLocation: sourceLocation)
+      #expect(
+        answer["id"] == id, "the id is \(answer["id"]?.canonicalString ?? "missing")", sourceLocation: sourceLocation)
       #expect(answer["jsonrpc"] == "2.0" && answer["result"] == nil, sourceLocation: sourceLocation)
       #expect(!refusal.message.isEmpty, sourceLocation: sourceLocation)
       return refusal
     }
 
     @Test(.timeLimit(.minutes(1)), arguments: Door.allCases)
-    func `a line of 5 MiB is read past and refused as too_large, and one of almost 4 MiB is taken`(_ door: Door) async throws {
+    func `a line of 5 MiB is read past and refused as too_large, and one of almost 4 MiB is taken`(_ door: Door)
+      async throws
+    {
       let (socket, _) = try await connect(door)
       let start = #"{"jsonrpc":"2.0","id":1,"method":"server.ping","params":{"x":""#
       try await socket.send(start + String(repeating: "a", count: 5 << 20) + #""}}"#)
@@ -58,12 +64,15 @@ extension Acceptance {
       let (socket, _) = try await connect(door)
       let start = Array(#"{"jsonrpc":"2.0","id":1,"method":"server.ping","params":{"x":""#.utf8)
       let ends = Array(#""}}"#.utf8) + [0x0A]
-      for broken in [[0xFF], [0xC3, 0x28], [0xED, 0xA0, 0x80], [0xF8, 0x88, 0x80, 0x80, 0x80], [0xC0, 0xAF]] as [[UInt8]] {
+      for broken in [[0xFF], [0xC3, 0x28], [0xED, 0xA0, 0x80], [0xF8, 0x88, 0x80, 0x80, 0x80], [0xC0, 0xAF]]
+        as [[UInt8]]
+      {
         try await socket.send(start + broken + ends)
         _ = try expect(try await socket.answer(), -32700, "parse_error", id: nil)
       }
       for broken in [
-        #"{"jsonrpc":"2.0","id":1,"method":"server.ping""#, "{", "nonsense", #"{"jsonrpc":"2.0","id":1,"method":"server.ping",}"#,
+        #"{"jsonrpc":"2.0","id":1,"method":"server.ping""#, "{", "nonsense",
+        #"{"jsonrpc":"2.0","id":1,"method":"server.ping",}"#,
         #"{"a":"\ud800"}"#, "[1,", "{'id':1}", "\u{FEFF}{}", #"{"id":01}"#,
       ] {
         _ = try expect(try await socket.ask(broken), -32700, "parse_error", id: nil)
@@ -77,11 +86,13 @@ extension Acceptance {
       for text in ["1", #""text""#, "[]", "{}", #"{"jsonrpc":"2.0","method":7}"#, "null"] {
         _ = try expect(try await socket.ask(text), -32600, "invalid_request", id: nil)
       }
-      _ = try expect(try await socket.ask(#"{"jsonrpc":"1.0","id":1,"method":"server.ping"}"#), -32600, "invalid_request", id: 1)
+      _ = try expect(
+        try await socket.ask(#"{"jsonrpc":"1.0","id":1,"method":"server.ping"}"#), -32600, "invalid_request", id: 1)
       _ = try expect(try await socket.ask(#"{"jsonrpc":"2.0","id":1}"#), -32600, "invalid_request", id: 1)
       for id in [#"{"a":1}"#, "[1]", "true"] {
         _ = try expect(
-          try await socket.ask(#"{"jsonrpc":"2.0","id":\#(id),"method":"server.ping"}"#), -32600, "invalid_request", id: nil)
+          try await socket.ask(#"{"jsonrpc":"2.0","id":\#(id),"method":"server.ping"}"#), -32600, "invalid_request",
+          id: nil)
       }
       try await lives(socket)
     }
@@ -91,23 +102,29 @@ extension Acceptance {
       let (socket, tenant) = try await connect(door)
       let unknown = try expect(try await socket.call("pipeline.creat", id: 1), -32601, "method_not_found", id: 1)
       #expect(unknown.data["suggestions"]?.arrayValue?.contains("pipeline.create") == true, "\(unknown.data)")
-      for name in ["", "x", "pipeline", "pipeline.create.now", "PIPELINE.CREATE", "pipeline.create ", "päpeline.create"] {
+      for name in [
+        "", "x", "pipeline", "pipeline.create.now", "PIPELINE.CREATE", "pipeline.create ", "päpeline.create",
+      ] {
         _ = try expect(try await socket.call(name, id: 2), -32601, "method_not_found", id: 2)
       }
       let wrong = try expect(
         try await socket.call(
           "pipeline.create",
           [
-            "organization_id": .string(tenant.organization), "name": 7, "kind": "boat", "tags": "x", "is_scheduled": "yes",
+            "organization_id": .string(tenant.organization), "name": 7, "kind": "boat", "tags": "x",
+            "is_scheduled": "yes",
             "default_params": [1], "bogus": 1, "expected_version": "one",
           ], id: 3), -32602, "invalid_params", id: 3)
       let problems = wrong.data["problems"]?.arrayValue ?? []
       let paths = Set(problems.compactMap { $0["path"]?.stringValue })
       #expect(
-        paths.isSuperset(of: ["/name", "/kind", "/tags", "/is_scheduled", "/default_params", "/bogus", "/expected_version"]), "\(paths)")
+        paths.isSuperset(of: [
+          "/name", "/kind", "/tags", "/is_scheduled", "/default_params", "/bogus", "/expected_version",
+        ]), "\(paths)")
       #expect(problems.allSatisfy { $0["problem"]?.stringValue?.isEmpty == false })
       let missing = try expect(
-        try await socket.call("pipeline.create", ["organization_id": .string(tenant.organization)], id: 4), -32602, "invalid_params", id: 4)
+        try await socket.call("pipeline.create", ["organization_id": .string(tenant.organization)], id: 4), -32602,
+        "invalid_params", id: 4)
       #expect(missing.data["problems"]?.arrayValue?.contains { $0["path"] == "/name" } == true, "\(missing.data)")
       for params in ["[1,2]", #""x""#, "7"] {
         let answer = try await socket.ask(#"{"jsonrpc":"2.0","id":5,"method":"server.ping","params":\#(params)}"#)
@@ -124,13 +141,19 @@ extension Acceptance {
     @Test(.timeLimit(.minutes(1)), arguments: Door.allCases)
     func `values that PostgreSQL can't hold are refused at the command`(_ door: Door) async throws {
       let (socket, tenant) = try await connect(door)
-      let head = #"{"jsonrpc":"2.0","id":1,"method":"pipeline.create","params":{"organization_id":"\#(tenant.organization)","name":"#
+      let head =
+        #"{"jsonrpc":"2.0","id":1,"method":"pipeline.create","params":{"organization_id":"\#(tenant.organization)","name":"#
       let deep = String(repeating: "[", count: 300) + String(repeating: "]", count: 300)
-      for rest in [#""a\u0000b"}}"#, #""n","config":{"k":"\u0000"}}}"#, #""n","config":{"\u0000":1}}}"#, #""n","config":\#(deep)}}"#] {
+      for rest in [
+        #""a\u0000b"}}"#, #""n","config":{"k":"\u0000"}}}"#, #""n","config":{"\u0000":1}}}"#,
+        #""n","config":\#(deep)}}"#,
+      ] {
         let refusal = try #require(Refusal(try await socket.ask(head + rest)), "\(rest.prefix(40)) was not refused")
         #expect(refusal.code == -32602 || refusal.code == -32700, "\(refusal)")
       }
-      let run = try await socket.call("run.start", ["organization_id": .string(tenant.organization), "rows_processed": .bigInteger("99999999999999999999")])
+      let run = try await socket.call(
+        "run.start",
+        ["organization_id": .string(tenant.organization), "rows_processed": .bigInteger("99999999999999999999")])
       _ = try expect(run, -32602, "invalid_params", id: "call")
       try await lives(socket)
     }
@@ -161,7 +184,8 @@ extension Acceptance {
       try await socket.send(#"{"jsonrpc":"2.0","method":"no.such"}"#)
       try await socket.send(#"{"jsonrpc":"2.0","method":"pipeline.create","params":{"name":7}}"#)
       try await socket.send(
-        #"{"jsonrpc":"2.0","method":"pipeline.create","params":{"organization_id":"\#(tenant.organization)","name":"\#(name)"}}"#)
+        #"{"jsonrpc":"2.0","method":"pipeline.create","params":{"organization_id":"\#(tenant.organization)","name":"\#(name)"}}"#
+      )
       try await lives(socket)
       // But it is carried out, and a list waits for it as for every command sent before.
       let list = try await socket.call("pipeline.list", ["where": ["name": .string(name)]])
@@ -181,12 +205,18 @@ extension Acceptance {
     }
 
     @Test(.timeLimit(.minutes(1)), arguments: Door.allCases)
-    func `a thousand requests at once are all answered, and commands are applied in the order sent`(_ door: Door) async throws {
+    func `a thousand requests at once are all answered, and commands are applied in the order sent`(_ door: Door)
+      async throws
+    {
       let (socket, tenant) = try await connect(door)
       let pipeline = newID()
-      var lines = #"{"jsonrpc":"2.0","id":0,"method":"pipeline.create","params":{"id":"\#(pipeline)","organization_id":"\#(tenant.organization)","name":"n"}}"# + "\n"
+      var lines =
+        #"{"jsonrpc":"2.0","id":0,"method":"pipeline.create","params":{"id":"\#(pipeline)","organization_id":"\#(tenant.organization)","name":"n"}}"#
+        + "\n"
       for number in 1..<1000 {
-        lines += #"{"jsonrpc":"2.0","id":\#(number),"method":"pipeline.edit","params":{"id":"\#(pipeline)","description":"\#(number)","expected_version":\#(number)}}"# + "\n"
+        lines +=
+          #"{"jsonrpc":"2.0","id":\#(number),"method":"pipeline.edit","params":{"id":"\#(pipeline)","description":"\#(number)","expected_version":\#(number)}}"#
+          + "\n"
       }
       let bytes = Array(lines.utf8)
       async let sending: Void = socket.send(bytes)
@@ -205,7 +235,10 @@ extension Acceptance {
       let server = try await SharedServer.get()
       let tenant = try await Tenant.make(try await server.client(), "door")
       let socket = try RawSocket.connect(to: try await server.tcpAddress())
-      for method in ["pipeline.list", "organization.create", "server.status", "log.read", "log.subscribe", "batch.apply", "session.whoami"] {
+      for method in [
+        "pipeline.list", "organization.create", "server.status", "log.read", "log.subscribe", "batch.apply",
+        "session.whoami",
+      ] {
         _ = try expect(try await socket.call(method, id: 1), -32001, "unauthenticated", id: 1)
       }
       #expect(try await socket.call("server.ping")["result"] != nil)
@@ -234,12 +267,15 @@ extension Acceptance {
     }
 
     @Test(.timeLimit(.minutes(1)))
-    func `a foreign tenant's id is not found, whatever is asked of it, and lists and the log keep to one's own`() async throws {
+    func `a foreign tenant's id is not found, whatever is asked of it, and lists and the log keep to one's own`()
+      async throws
+    {
       let server = try await SharedServer.get()
       let admin = try await server.client()
       let mine = try await Tenant.make(admin, "mine")
       let theirs = try await Tenant.make(admin, "theirs")
-      let pipeline = try await admin.created("pipeline", ["organization_id": .string(theirs.organization), "name": "secret plan"])
+      let pipeline = try await admin.created(
+        "pipeline", ["organization_id": .string(theirs.organization), "name": "secret plan"])
       let credential = try await admin.created(
         "credential", ["organization_id": .string(theirs.organization), "name": "c", "data": ["k": "v"]])
       let id: JSON = .string(pipeline)
@@ -251,8 +287,10 @@ extension Acceptance {
         ("pipeline.diff", ["id": id, "from_version": 1, "to_version": 1]),
         ("pipeline.rollback", ["id": id, "to_version": 1, "reason": "r"]), ("run.start", ["pipeline_id": id]),
         ("credential.reveal", ["id": .string(credential), "reason": "r"]),
-        ("organization.get", ["id": .string(theirs.organization)]), ("organization.get", ["slug": .string(theirs.slug)]),
-        ("user.get", ["id": .string(theirs.user)]), ("pipeline.create", ["organization_id": .string(theirs.organization), "name": "n"]),
+        ("organization.get", ["id": .string(theirs.organization)]),
+        ("organization.get", ["slug": .string(theirs.slug)]),
+        ("user.get", ["id": .string(theirs.user)]),
+        ("pipeline.create", ["organization_id": .string(theirs.organization), "name": "n"]),
       ]
       for (method, params) in calls {
         let answer = try await socket.call(method, params, id: 1)
@@ -261,20 +299,29 @@ extension Acceptance {
           // A reference to what one can't see: not there, as for an id that nobody has.
           #expect(["not_found", "invalid_params"].contains(refusal.type), "\(method): \(refusal)")
         } else {
-          #expect(refusal.code == -32004 && refusal.type == "not_found", "\(method): \(answer.canonicalString.prefix(300))")
-          #expect(refusal.data["resource_type"]?.stringValue == String(method.prefix { $0 != "." }), "\(method): \(refusal.data)")
+          #expect(
+            refusal.code == -32004 && refusal.type == "not_found", "\(method): \(answer.canonicalString.prefix(300))")
+          #expect(
+            refusal.data["resource_type"]?.stringValue == String(method.prefix { $0 != "." }),
+            "\(method): \(refusal.data)")
           #expect(refusal.data.contains("id"), "\(method): \(refusal.data)")
         }
         #expect(!answer.canonicalString.contains("secret plan"))
       }
       let list = try await socket.call("pipeline.list", ["limit": 1000])
-      #expect(list["result"]?["items"]?.arrayValue?.allSatisfy { $0["organization_id"]?.stringValue == mine.organization } == true)
-      let filtered = try await socket.call("pipeline.list", ["where": ["organization_id": .string(theirs.organization)]])
+      #expect(
+        list["result"]?["items"]?.arrayValue?.allSatisfy { $0["organization_id"]?.stringValue == mine.organization }
+          == true)
+      let filtered = try await socket.call(
+        "pipeline.list", ["where": ["organization_id": .string(theirs.organization)]])
       #expect(filtered["result"]?["items"] == [])
       let organizations = try await socket.call("organization.list")
-      #expect(organizations["result"]?["items"]?.arrayValue?.compactMap { $0["id"]?.stringValue } == [mine.organization])
+      #expect(
+        organizations["result"]?["items"]?.arrayValue?.compactMap { $0["id"]?.stringValue } == [mine.organization])
       let log = try await socket.call("log.read", ["from": 1, "limit": 10000])
-      #expect(log["result"]?.canonicalString.contains(theirs.organization) == false, "log.read keeps to one's own organization")
+      #expect(
+        log["result"]?.canonicalString.contains(theirs.organization) == false,
+        "log.read keeps to one's own organization")
       let answer = try await socket.call("pipeline.get", ["id": .string(newID())], id: 9)
       _ = try expect(answer, -32004, "not_found", id: 9)
       try await lives(socket)
@@ -285,12 +332,17 @@ extension Acceptance {
       let server = try await SharedServer.get()
       let admin = try await server.client()
       let tenant = try await Tenant.make(admin, "reader", permissions: ["pipelines": ["read", "execute"]])
-      let pipeline = try await admin.created("pipeline", ["organization_id": .string(tenant.organization), "name": "p"])
+      let pipeline = try await admin.created(
+        "pipeline", ["organization_id": .string(tenant.organization), "name": "p"])
       let client = try await server.client(apiKey: tenant.apiKey)
       #expect(try await client.item("pipeline", pipeline)["name"] == "p")
       let edit = try await client.refusal("pipeline.edit", ["id": .string(pipeline), "name": "x"])
-      #expect(edit.code == -32003 && edit.type == "forbidden" && edit.data["permission"]?.stringValue?.contains("write") == true, "\(edit)")
-      #expect(try await client.refusal("organization.create", ["name": "n", "slug": .string("n-\(tenant.slug)")]).type == "forbidden")
+      #expect(
+        edit.code == -32003 && edit.type == "forbidden"
+          && edit.data["permission"]?.stringValue?.contains("write") == true, "\(edit)")
+      #expect(
+        try await client.refusal("organization.create", ["name": "n", "slug": .string("n-\(tenant.slug)")]).type
+          == "forbidden")
       #expect(try await client.refusal("projection.rebuild").type == "forbidden")
       #expect(try await admin.item("pipeline", pipeline)["name"] == "p")
     }
@@ -302,9 +354,14 @@ extension Acceptance {
       let organization = try await admin.organization("first")
       let email = "first-\(newID().suffix(12))@example.com"
       let user = try await admin.created(
-        "user", ["email": .string(email), "organization_id": .string(organization), "role": "member", "password": "a long enough password"])
+        "user",
+        [
+          "email": .string(email), "organization_id": .string(organization), "role": "member",
+          "password": "a long enough password",
+        ])
       let memberships = try await admin.all("membership.list", ["where": ["user_id": .string(user)]])
-      #expect(memberships.first?["role"] == "member" && memberships.first?["organization_id"]?.stringValue == organization)
+      #expect(
+        memberships.first?["role"] == "member" && memberships.first?["organization_id"]?.stringValue == organization)
       let twice = try await admin.refusal("user.create", ["email": .string(email.uppercased())])
       #expect(twice.type == "conflict" && twice.data["reason"] == "unique", "e-mail is unique in any case")
       #expect(!twice.message.lowercased().contains(email), "no error quotes a personal value")

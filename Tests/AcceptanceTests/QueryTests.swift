@@ -19,8 +19,11 @@ extension Acceptance {
       }
       let here: JSON = .string(organization)
       func names(_ filter: JSONObject, _ order: String = "name") async throws -> [String] {
-        try await client.all("pipeline.list", ["where": .object(filter.merging(["organization_id": here])), "order": .string(order)], limit: 4)
-          .compactMap { $0["name"]?.stringValue }
+        try await client.all(
+          "pipeline.list", ["where": .object(filter.merging(["organization_id": here])), "order": .string(order)],
+          limit: 4
+        )
+        .compactMap { $0["name"]?.stringValue }
       }
       let all = (0..<25).map { "list \($0 < 10 ? "0" : "")\($0)" }
       #expect(try await names([:]) == all)
@@ -42,12 +45,18 @@ extension Acceptance {
       _ = try await client.created("pipeline", ["organization_id": here, "name": "list 00 before"])
       let second = try await client.call(
         "pipeline.list",
-        ["where": ["organization_id": here], "order": "name", "limit": 10, "cursor": try #require(first["next_cursor"])])
+        [
+          "where": ["organization_id": here], "order": "name", "limit": 10,
+          "cursor": try #require(first["next_cursor"]),
+        ])
       #expect(second["items"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == Array(all[10..<20]))
 
       let unknown = try await client.refusal("pipeline.list", ["where": ["colour": "red"]])
       #expect(unknown.type == "invalid_params" && unknown.data["problems"]?.canonicalString.contains("colour") == true)
-      for params: JSONObject in [["limit": 1001], ["limit": 0], ["cursor": "nonsense"], ["order": "nonsense"], ["where": ["name": ["like": "x"]]]] {
+      for params: JSONObject in [
+        ["limit": 1001], ["limit": 0], ["cursor": "nonsense"], ["order": "nonsense"],
+        ["where": ["name": ["like": "x"]]],
+      ] {
         #expect(try await client.refusal("pipeline.list", params).type == "invalid_params", "\(params)")
       }
     }
@@ -58,7 +67,8 @@ extension Acceptance {
       let organization = try await client.organization("own")
       for index in 0..<20 {
         // Not waited for: the list counts what was sent before it, answered or not.
-        let reply = client.send("pipeline.create", ["organization_id": .string(organization), "name": .string("w\(index)")])
+        let reply = client.send(
+          "pipeline.create", ["organization_id": .string(organization), "name": .string("w\(index)")])
         let listed = try await client.call(
           "pipeline.list", ["where": ["organization_id": .string(organization)], "limit": 100])
         #expect(listed["items"]?.arrayValue?.count == index + 1)
@@ -68,7 +78,9 @@ extension Acceptance {
       let stale = try await client.refusal(
         "pipeline.list", ["at_least": .integer(head + 1000), "timeout_ms": 200])
       #expect(stale.code == -32030 && stale.type == "stale")
-      #expect(stale.data["at_least"]?.integerValue == head + 1000 && (stale.data["position"]?.integerValue ?? 0) <= head + 1000)
+      #expect(
+        stale.data["at_least"]?.integerValue == head + 1000
+          && (stale.data["position"]?.integerValue ?? 0) <= head + 1000)
     }
 
     @Test(.timeLimit(.minutes(1)))
@@ -77,9 +89,11 @@ extension Acceptance {
       let admin = try await server.client()
       let tenant = try await Tenant.make(admin, "audit")
       let client = try await server.client(email: tenant.email, password: tenant.password)
-      let pipeline = try await client.created("pipeline", ["organization_id": .string(tenant.organization), "name": "before"])
+      let pipeline = try await client.created(
+        "pipeline", ["organization_id": .string(tenant.organization), "name": "before"])
       _ = try await client.call(
-        "pipeline.edit", ["id": .string(pipeline), "name": "after", "reason": "renamed for the audit", "correlation_id": "ticket-7"])
+        "pipeline.edit",
+        ["id": .string(pipeline), "name": "after", "reason": "renamed for the audit", "correlation_id": "ticket-7"])
       let run = try #require(try await client.call("run.start", ["pipeline_id": .string(pipeline)])["id"]?.stringValue)
       _ = try await client.call("run.finish", ["id": .string(run), "status": "failed"])
       func search(_ params: JSONObject) async throws -> [JSON] {
@@ -93,7 +107,9 @@ extension Acceptance {
       #expect(edit["changes"]?["name"]?["from"] == "before" && edit["changes"]?["name"]?["to"] == "after")
       #expect(edit.canonicalString.contains("127.0.0.1"), "where from: \(edit.canonicalString)")
       #expect(try await search(["actor": .string("user:\(tenant.user)")]).count == 4)
-      #expect(try await search(["actor": .string("user:\(tenant.user)"), "action": "create", "resource_type": "pipeline"]).count == 1)
+      #expect(
+        try await search(["actor": .string("user:\(tenant.user)"), "action": "create", "resource_type": "pipeline"])
+          .count == 1)
       #expect(try await search(["organization_id": .string(tenant.organization), "resource_type": "run"]).count == 2)
       #expect(try await search(["resource_id": .string(pipeline), "text": "renamed"]).count == 1)
       let at = try #require(edit["at"])
@@ -102,7 +118,9 @@ extension Acceptance {
       let credential = try await admin.created(
         "credential", ["organization_id": .string(tenant.organization), "name": "c", "data": ["k": "v"]])
       _ = try await admin.call("credential.reveal", ["id": .string(credential), "reason": "to see it"])
-      #expect(try await search(["resource_id": .string(credential), "action": "read"]).count == 1, "a reveal is an audited read")
+      #expect(
+        try await search(["resource_id": .string(credential), "action": "read"]).count == 1,
+        "a reveal is an audited read")
       // A key of another organization finds nothing of it.
       let other = try await server.client(apiKey: try await Tenant.make(admin, "audit2").apiKey)
       #expect(try await other.all("audit.search", ["resource_id": .string(pipeline)]).isEmpty)
@@ -114,14 +132,16 @@ extension Acceptance {
       let writer = try await server.client()
       let organization = try await writer.organization("live")
       for index in 0..<30 {
-        _ = try await writer.created("pipeline", ["organization_id": .string(organization), "name": .string("old \(index)")])
+        _ = try await writer.created(
+          "pipeline", ["organization_id": .string(organization), "name": .string("old \(index)")])
       }
       let reader = try await server.client()
       let subscribed = try await reader.call("log.subscribe", ["from": 1])
       #expect(subscribed.objectValue?.contains("subscription") == true)
       let writing = Task {
         for index in 0..<60 {
-          _ = try await writer.created("pipeline", ["organization_id": .string(organization), "name": .string("new \(index)")])
+          _ = try await writer.created(
+            "pipeline", ["organization_id": .string(organization), "name": .string("new \(index)")])
         }
         return try await writer.head()
       }
@@ -130,7 +150,8 @@ extension Acceptance {
       let head = Task { try await writing.value }
       for await notification in reader.notifications where notification.method == "log.event" {
         let record = JSON.object(notification.params)
-        let header = try #require(record["header"] ?? record["record"]?["header"], "\(record.canonicalString.prefix(300))")
+        let header = try #require(
+          record["header"] ?? record["record"]?["header"], "\(record.canonicalString.prefix(300))")
         positions.append(try #require(header["position"]?.integerValue))
         if wanted == .max, positions.count % 10 == 0, positions.count > 60 { wanted = try await head.value }
         if let last = positions.last, last >= wanted { break }
@@ -141,7 +162,9 @@ extension Acceptance {
     }
 
     @Test(.timeLimit(.minutes(1)))
-    func `server.status tells a key of the server, and an administrator of its PostgreSQL and data folder too`() async throws {
+    func `server.status tells a key of the server, and an administrator of its PostgreSQL and data folder too`()
+      async throws
+    {
       let server = try await SharedServer.get()
       let admin = try await server.client()
       let status = try await admin.call("server.status")
@@ -164,25 +187,38 @@ extension Acceptance {
       let names = methods.compactMap { $0["name"]?.stringValue }
       #expect(Set(names).count == names.count)
       let types = [
-        "organization", "user", "membership", "api_key", "connection", "credential", "pipeline", "run", "task_run", "dataset",
+        "organization", "user", "membership", "api_key", "connection", "credential", "pipeline", "run", "task_run",
+        "dataset",
         "lineage_edge", "alert",
       ]
-      var wanted = types.flatMap { type in ["create", "edit", "delete", "get", "list", "history", "diff"].map { "\(type).\($0)" } }
+      var wanted = types.flatMap { type in
+        ["create", "edit", "delete", "get", "list", "history", "diff"].map { "\(type).\($0)" }
+      }
       wanted += [
-        "user.set_password", "user.verify_email", "user.deactivate", "user.reactivate", "session.open", "session.close", "session.whoami",
-        "api_key.revoke", "connection.test", "connection.set_default", "credential.rotate", "credential.reveal", "pipeline.publish",
-        "pipeline.pause", "pipeline.resume", "pipeline.archive", "pipeline.deprecate", "pipeline.versions", "pipeline.name_version",
-        "pipeline.rollback", "pipeline.next_runs", "pipeline.mark_synced", "pipeline.mark_sync_failed", "run.preview", "run.start", "run.begin", "run.finish", "run.cancel", "run.log", "run.measure", "task_run.start",
-        "task_run.finish", "task_run.retry", "alert.raise", "alert.acknowledge", "alert.resolve", "alert.close", "alert.escalate",
-        "openlineage.record", "lineage_edge.link", "lineage_edge.unlink", "batch.apply", "audit.search", "lineage.graph", "log.read",
-        "log.subscribe", "log.unsubscribe", "log.head", "log.checkpoint", "log.proof", "projection.status", "projection.rebuild",
-        "projection.retry", "projection.verify", "projection.skip", "server.ping", "server.status", "server.metrics", "rpc.discover",
+        "user.set_password", "user.verify_email", "user.deactivate", "user.reactivate", "session.open", "session.close",
+        "session.whoami",
+        "api_key.revoke", "connection.test", "connection.set_default", "credential.rotate", "credential.reveal",
+        "pipeline.publish",
+        "pipeline.pause", "pipeline.resume", "pipeline.archive", "pipeline.deprecate", "pipeline.versions",
+        "pipeline.name_version",
+        "pipeline.rollback", "pipeline.next_runs", "pipeline.mark_synced", "pipeline.mark_sync_failed", "run.preview",
+        "run.start", "run.begin", "run.finish", "run.cancel", "run.log", "run.measure", "task_run.start",
+        "task_run.finish", "task_run.retry", "alert.raise", "alert.acknowledge", "alert.resolve", "alert.close",
+        "alert.escalate",
+        "openlineage.record", "lineage_edge.link", "lineage_edge.unlink", "batch.apply", "audit.search",
+        "lineage.graph", "log.read",
+        "log.subscribe", "log.unsubscribe", "log.head", "log.checkpoint", "log.proof", "projection.status",
+        "projection.rebuild",
+        "projection.retry", "projection.verify", "projection.skip", "server.ping", "server.status", "server.metrics",
+        "rpc.discover",
       ]
       let missing = wanted.filter { !names.contains($0) }
       #expect(missing.isEmpty, "not in rpc.discover: \(missing)")
       for method in methods {
         for parameter in method["params"]?.arrayValue ?? [] {
-          #expect(parameter["name"]?.stringValue != nil && parameter["schema"] != nil, "\(method["name"]?.canonicalString ?? "")")
+          #expect(
+            parameter["name"]?.stringValue != nil && parameter["schema"] != nil,
+            "\(method["name"]?.canonicalString ?? "")")
         }
         #expect(method["result"]?["schema"] != nil, "\(method["name"]?.canonicalString ?? "")")
       }

@@ -43,9 +43,13 @@ extension Acceptance {
         let pipeline = try await clients[0].created(
           "pipeline", ["organization_id": .string(organization), "name": "raced"])
         for round in 1...Self.rounds {
-          let version = try #require(try await clients[0].call("pipeline.get", ["id": .string(pipeline)])["version"]?.integerValue)
+          let version = try #require(
+            try await clients[0].call("pipeline.get", ["id": .string(pipeline)])["version"]?.integerValue)
           let results = await race(clients, "pipeline.edit") { index in
-            ["id": .string(pipeline), "expected_version": .integer(version), "description": .string("\(round) by \(index)")]
+            [
+              "id": .string(pipeline), "expected_version": .integer(version),
+              "description": .string("\(round) by \(index)"),
+            ]
           }
           let winners = results.indices.filter { if case .success = results[$0] { true } else { false } }
           try #require(winners.count == 1, "round \(round): \(winners.count) winners, \(results)")

@@ -7,7 +7,9 @@ import Testing
 extension Acceptance {
   @Suite struct ShutdownTests {
     @Test(.timeLimit(.minutes(3)))
-    func `SIGTERM under load answers what it has taken and exits with 0, and the next start has all of it`() async throws {
+    func `SIGTERM under load answers what it has taken and exits with 0, and the next start has all of it`()
+      async throws
+    {
       try await withServer { server in
         let organization = try await server.client().organization("shutdown")
         let ledger = Ledger()
@@ -31,7 +33,10 @@ extension Acceptance {
     func `a second server on the folder is refused, and told which process has it`() async throws {
       try await withServer { server in
         let second = try await runProgram(
-          [try #require(Workplace.binary), "serve", "--data", server.data, "--listen", "none", "--socket", server.folder.path + "/2.sock"],
+          [
+            try #require(Workplace.binary), "serve", "--data", server.data, "--listen", "none", "--socket",
+            server.folder.path + "/2.sock",
+          ],
           in: server.folder, within: .seconds(30))
         #expect(second.status != .code(0))
         guard case .code = second.status else { throw HarnessError("it ended by a signal: \(second.status)") }

@@ -5,7 +5,6 @@
 /// Reads the whole log by `log.read`, page after page, two of them on the way, and counts what comes.
 struct LogExport {
   let address: SocketAddress
-  let greeting: String?
   /// Events that one request asks for.
   let page: Int
   /// The last position to read.
@@ -28,11 +27,6 @@ struct LogExport {
     let descriptor = try address.connect()
     defer { close(descriptor) }
     var reader = AnswerReader(descriptor: descriptor)
-    if let greeting {
-      try LineSocket.write(Array(greeting.utf8), to: descriptor)
-      _ = try reader.next()
-    }
-    let before = reader.bytes
     let start = Clock.now
     var asked: [Int: Range] = [:]
     var next = 1
@@ -61,7 +55,7 @@ struct LogExport {
       // A page holds a bounded number of bytes; what it left is asked for again.
       if range.from <= range.through { try request(range) }
     }
-    return Outcome(events: events, bytes: reader.bytes - before, seconds: Clock.now - start)
+    return Outcome(events: events, bytes: reader.bytes, seconds: Clock.now - start)
   }
 
   private static func integer(after name: String, in text: String) -> Int? {

@@ -104,7 +104,9 @@ struct Ground {
     let script = """
       cd /
       cat >/dev/null
-      wait_gone() { for turn in $(seq 100); do kill -0 "$1" 2>/dev/null || return 0; sleep 0.1; done; return 1; }
+      # Ended processes of a bench that lives are zombies, since it doesn't wait for them any more.
+      gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
+      wait_gone() { for turn in $(seq 100); do gone "$1" && return; sleep 0.1; done; return 1; }
       for file in "$0"/pids/*; do
         pid=${file##*/}
         case $pid in *[!0-9]*) continue ;; esac

@@ -71,8 +71,8 @@ struct CommandsPart {
           for index in cells.indices where cells[index].kind == kind && cells[index].connections == clients {
             guard let target = targets[cells[index].withProjector] else { continue }
             Progress.say("round \(round) of \(options.rounds): \(cells[index].name)")
-            series += clients
             let result = try await measure(cells[index], on: target, series: series)
+            series += clients
             cells[index].rates.append(result.rate)
             cells[index].ratios.append(result.rate / rate)
             cells[index].latencies += result.latencies

@@ -30,6 +30,9 @@ struct DaybookProcess {
   /// Where load goes.
   var address: SocketAddress { port.map { .loopback(port: $0) } ?? .unix(socket) }
 
+  /// Where the whole log can be read: on the Unix socket, whose peer sees the events of every organization and of none.
+  var ownAddress: SocketAddress { .unix(socket) }
+
   /// Starts one on the data folder of that name, which may be there already.
   static func start(
     _ name: String, _ database: Database, ground: Ground, options: BenchOptions
@@ -115,14 +118,9 @@ struct DaybookProcess {
     return Subjects(organization: organization, pipelines: pipelines)
   }
 
-  /// What sends load to it; over TCP every connection signs in with a key of its own making.
+  /// What sends load to it; over TCP every connection signs in with a key. On the Unix socket the peer's uid says enough.
   func load(for subjects: Subjects) async throws -> LoadGenerator {
-    LoadGenerator(address: address, greeting: try await greeting(for: subjects))
-  }
-
-  /// The line that signs a TCP connection in; none on the Unix socket, where the peer's uid says enough.
-  func greeting(for subjects: Subjects) async throws -> String? {
-    guard port != nil else { return nil }
+    guard port != nil else { return LoadGenerator(address: address, greeting: nil) }
     let key = try await client.call(
       "api_key.create",
       [
@@ -131,7 +129,7 @@ struct DaybookProcess {
       ])
     guard let secret = key["api_key"] else { throw BenchFailure("api_key.create answered no key") }
     let request: JSON = ["id": 0, "jsonrpc": "2.0", "method": "session.open", "params": ["api_key": secret]]
-    return request.canonicalString + "\n"
+    return LoadGenerator(address: address, greeting: request.canonicalString + "\n")
   }
 
   /// The last position of the log.

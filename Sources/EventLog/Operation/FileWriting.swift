@@ -48,6 +48,22 @@ enum FileWriting {
     guard rename(temporary, path) == 0 else { throw failure("rename", temporary) }
   }
 
+  /// Writes over a small file in one write. A reader at the same moment may see a mixture, so what is read must prove itself.
+  static func overwrite(_ path: String, with bytes: [UInt8], syncing: Bool) throws(EventLogError) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw failure("write", path) }
+    defer { close(descriptor) }
+    let count = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
+    guard count == bytes.count else { throw failure("write", path) }
+    var information = stat()
+    if fstat(descriptor, &information) == 0, information.st_size > bytes.count,
+      ftruncate(descriptor, off_t(bytes.count)) != 0
+    {
+      throw failure("cut", path)
+    }
+    if syncing, fdatasync(descriptor) != 0 { throw failure("sync", path) }
+  }
+
   static func makeFolder(_ path: String) throws(EventLogError) {
     var made = ""
     for part in path.split(separator: "/", omittingEmptySubsequences: true) {

@@ -7,8 +7,9 @@ import MerkleTree
 
 /// Keeps the signed head in a file beside the log: the latest one, a moment after its commit, off the path of commands.
 ///
-/// The file is renamed into place without a sync: it outlives the process at once, and a power cut can only make it older, which
-/// a longer log extends. So a head that the log doesn't reach always means a lost tail.
+/// The note is written over the old one in a single write, without a sync: it outlives the process at once, and a power cut can only
+/// make it older, which a longer log extends. So a head that the log doesn't reach always means a lost tail. (A new file renamed into
+/// place would make every sync of the log beside it wait for the file system's journal: measured.)
 // Invariant behind @unchecked: `latest`, `written` and `isClosed` are touched under `lock` only.
 final class HeadKeeper: @unchecked Sendable {
   private var lock = pthread_mutex_t()
@@ -69,6 +70,6 @@ final class HeadKeeper: @unchecked Sendable {
 
   func write(_ head: LogHead, syncing: Bool) throws {
     guard head.position > 0 else { return }
-    try FileWriting.replace(file, with: Array(try sign(head.position, head.root).utf8), syncing: syncing)
+    try FileWriting.overwrite(file, with: Array(try sign(head.position, head.root).utf8), syncing: syncing)
   }
 }

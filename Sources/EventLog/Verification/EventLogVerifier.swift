@@ -28,9 +28,15 @@ public enum EventLogVerifier {
     var report = VerificationReport()
     // The note is read before the log: a running server only lets the log grow beyond it.
     var signed: (size: UInt64, root: Digest)?
-    if let headFile, let note = try FileWriting.read(headFile) {
+    if let headFile, var note = try FileWriting.read(headFile) {
       if let verifyHead {
-        signed = verifyHead(String(decoding: note, as: UTF8.self))
+        // A running server may be writing it this moment: what doesn't prove itself is read again.
+        for _ in 0..<10 {
+          signed = verifyHead(String(decoding: note, as: UTF8.self))
+          if signed != nil { break }
+          usleep(10_000)
+          note = try FileWriting.read(headFile) ?? []
+        }
         if signed == nil { report.note("the signed head beside the log is damaged, or signed by another key") }
       }
     } else if headFile != nil {

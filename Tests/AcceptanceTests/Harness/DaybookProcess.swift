@@ -22,10 +22,12 @@ struct ProgramResult: Sendable {
 
 /// Runs a program to its end.
 func runProgram(
-  _ command: [String], in folder: TemporaryFolder, environment: [String: String] = [:], within limit: Duration = .seconds(60)
+  _ command: [String], in folder: TemporaryFolder, environment: [String: String] = [:],
+  within limit: Duration = .seconds(60)
 ) async throws -> ProgramResult {
   let name = "\(folder.path)/run-\(UUID().uuidString)"
-  let process = try SpawnedProcess(command, outputFile: name + ".out", errorFile: name + ".err", environment: environment)
+  let process = try SpawnedProcess(
+    command, outputFile: name + ".out", errorFile: name + ".err", environment: environment)
   try folder.note(process.pid)
   do {
     let status = try await process.wait(within: limit)
@@ -56,7 +58,7 @@ actor DaybookProcess {
     self.folder = folder
     self.arguments = arguments
     data = dataFolder ?? folder.path + "/data"
-    errorFile = folder.path + "/stderr.log"
+    errorFile = data + "-stderr.log"
     // Run as root, the user of PostgreSQL must be able to pass through, or its files would lie elsewhere.
     mkdir(data, 0o711)
   }
@@ -64,7 +66,8 @@ actor DaybookProcess {
   /// Starts it and waits for the ready line.
   func start(_ more: [String] = [], within limit: Duration = .seconds(60)) async throws {
     starts += 1
-    let output = "\(folder.path)/stdout-\(starts).log"
+    // Two servers may share a folder of files.
+    let output = "\(data)-stdout-\(starts).log"
     let program = try #require(Workplace.binary)
     let process = try SpawnedProcess(
       [program, "serve", "--data", data, "--listen", "127.0.0.1:0"] + arguments + more, outputFile: output,
@@ -149,7 +152,10 @@ actor DaybookProcess {
     }
     let url = try #require(postgresURL, "server.status tells an administrator postgres.url")
     let result = try await runProgram(
-      ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database.map { Self.replacing(database: $0, in: url) } ?? url, "-c", sql],
+      [
+        "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database.map { Self.replacing(database: $0, in: url) } ?? url,
+        "-c", sql,
+      ],
       in: folder, within: limit)
     guard result.status == .code(0) else { throw HarnessError("psql: \(result.errors) (\(sql))") }
     return result.output.trimmingCharacters(in: .newlines)
@@ -177,7 +183,8 @@ actor DaybookProcess {
         Files.text("/proc/\(pid)/comm") == "postgres\n"
       else { continue }
       // A child's parent is the fourth field of its stat, after the name in parentheses.
-      let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []  // no /proc: the postmaster alone
+      // Without /proc only the postmaster is known.
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
       let children = names.compactMap(pid_t.init).filter { child in
         let stat = Files.text("/proc/\(child)/stat")
         guard let end = stat.lastIndex(of: ")") else { return false }

@@ -47,7 +47,8 @@ struct LMDBFile {
     var result: [String: [Entry]] = [:]
     for entry in try entries(root: mainRoot, isMain: true) {
       guard entry.value.count == 48 else { throw HarnessError("a database record of \(entry.value.count) bytes") }
-      result[String(decoding: entry.key, as: UTF8.self)] = try entries(root: Reader(bytes: entry.value).u64(40), isMain: false)
+      result[String(decoding: entry.key, as: UTF8.self)] = try entries(
+        root: Reader(bytes: entry.value).u64(40), isMain: false)
     }
     return result
   }
@@ -62,7 +63,9 @@ struct LMDBFile {
 
   private func walk(_ number: UInt64, depth: Int, isMain: Bool, _ budget: inout Int, _ entries: inout [Entry]) throws {
     budget -= 1
-    guard budget >= 0, depth < 32, number < UInt64(bytes.count / Self.pageSize) else { throw HarnessError("page \(number) leads astray") }
+    guard budget >= 0, depth < 32, number < UInt64(bytes.count / Self.pageSize) else {
+      throw HarnessError("page \(number) leads astray")
+    }
     let base = Int(number) * Self.pageSize
     let reader = Reader(bytes: bytes)
     let flags = reader.u16(base + 10)
@@ -72,7 +75,9 @@ struct LMDBFile {
     }
     for index in 0..<((lower - 16) / 2) {
       let node = Int(reader.u16(base + 16 + 2 * index))
-      guard node >= 16, node + 8 <= Self.pageSize else { throw HarnessError("page \(number): node \(index) lies outside") }
+      guard node >= 16, node + 8 <= Self.pageSize else {
+        throw HarnessError("page \(number): node \(index) lies outside")
+      }
       let start = base + node
       let low = UInt64(reader.u16(start)) | UInt64(reader.u16(start + 2)) << 16
       let nodeFlags = reader.u16(start + 4)
@@ -86,13 +91,19 @@ struct LMDBFile {
       var offset = start + 8 + keySize
       let size = Int(low)
       if nodeFlags & 0x01 != 0 {
-        guard node + 16 + keySize <= Self.pageSize else { throw HarnessError("page \(number): value \(index) lies outside") }
+        guard node + 16 + keySize <= Self.pageSize else {
+          throw HarnessError("page \(number): value \(index) lies outside")
+        }
         let overflow = reader.u64(offset)
-        guard overflow < UInt64(bytes.count / Self.pageSize) else { throw HarnessError("overflow page \(overflow) is not there") }
+        guard overflow < UInt64(bytes.count / Self.pageSize) else {
+          throw HarnessError("overflow page \(overflow) is not there")
+        }
         offset = Int(overflow) * Self.pageSize + 16
         guard offset + size <= bytes.count else { throw HarnessError("a value ends outside of the file") }
       } else {
-        guard node + 8 + keySize + size <= Self.pageSize else { throw HarnessError("page \(number): value \(index) lies outside") }
+        guard node + 8 + keySize + size <= Self.pageSize else {
+          throw HarnessError("page \(number): value \(index) lies outside")
+        }
       }
       entries.append(Entry(key: key, value: Array(bytes[offset..<(offset + size)]), offset: offset))
     }

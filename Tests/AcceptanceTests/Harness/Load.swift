@@ -21,7 +21,9 @@ actor Ledger {
 
   func send(_ command: SentCommand) { sent.append(command) }
   func acknowledge(_ id: String, _ result: JSON) { acknowledged[id] = result }
-  func refuse(_ command: SentCommand, _ error: ClientError) { refused.append("\(command.method) \(command.id): \(error)") }
+  func refuse(_ command: SentCommand, _ error: ClientError) {
+    refused.append("\(command.method) \(command.id): \(error)")
+  }
 
   /// Commands without an answer, in the order sent.
   var open: [SentCommand] { sent.filter { acknowledged[$0.id] == nil } }
@@ -102,7 +104,8 @@ struct Load: Sendable {
     if turn % 3 == 1, let own {
       return SentCommand(
         id: id, method: "pipeline.edit",
-        params: ["id": .string(own), "description": .string(id), "command_id": .string(id)], creates: [], edits: (own, id))
+        params: ["id": .string(own), "description": .string(id), "command_id": .string(id)], creates: [],
+        edits: (own, id))
     }
     if turn % 7 == 6 {
       let pair = [newID(), newID()]
@@ -135,7 +138,8 @@ enum LoadCheck {
     let records = try await client.records()
     #expect(records.compactMap(\.position) == Array(1...head), "positions are 1, 2, 3 … without a gap")
     for (command, result) in await ledger.acknowledged {
-      let events = result["events"]?.arrayValue ?? result["results"]?.arrayValue?.flatMap { $0["events"]?.arrayValue ?? [] } ?? []
+      let events =
+        result["events"]?.arrayValue ?? result["results"]?.arrayValue?.flatMap { $0["events"]?.arrayValue ?? [] } ?? []
       #expect(!events.isEmpty, "command \(command) was answered without events: \(result.canonicalString)")
       for event in events {
         guard let position = event.position, position >= 1, position <= head else {
@@ -143,7 +147,9 @@ enum LoadCheck {
           continue
         }
         let header = records[Int(position) - 1]["header"]
-        #expect(header?["id"] == event["id"] && header?["event"] == event["event"], "position \(position) holds another event")
+        #expect(
+          header?["id"] == event["id"] && header?["event"] == event["event"], "position \(position) holds another event"
+        )
       }
     }
     return records
@@ -179,7 +185,8 @@ enum LoadCheck {
       try await server.psql("SELECT count(*), count(DISTINCT id), min(id), max(id) FROM daybook.audit_trail")
         == "\(head)|\(head)|1|\(head)")
     var expected: [String: (version: Int64, description: String)] = [:]
-    for record in try await client.records() where record["header"]?["event"]?.stringValue?.hasPrefix("pipeline.") == true {
+    for record in try await client.records()
+    where record["header"]?["event"]?.stringValue?.hasPrefix("pipeline.") == true {
       guard let id = record["header"]?["resource"]?.stringValue else { continue }
       expected[id, default: (0, "")].version = record["header"]?["version"]?.integerValue ?? 0
       if let text = record["body"]?["set"]?["description"]?.stringValue { expected[id]?.description = text }

@@ -22,7 +22,9 @@ final class RawSocket: @unchecked Sendable {
       var address = sockaddr_un()
       address.sun_family = sa_family_t(AF_UNIX)
       let bytes = Array(path.utf8)
-      guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { throw HarnessError("a long path: \(path)") }
+      guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+        throw HarnessError("a long path: \(path)")
+      }
       withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
       let code = withUnsafePointer(to: &address) { pointer in
         pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -35,7 +37,9 @@ final class RawSocket: @unchecked Sendable {
       let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
       guard descriptor >= 0 else { throw HarnessError.call("socket") }
       if let source {
-        guard Self.with(host: source, port: 0, { bind(descriptor, $0, $1) }) == 0 else { throw HarnessError.call("bind") }
+        guard Self.with(host: source, port: 0, { bind(descriptor, $0, $1) }) == 0 else {
+          throw HarnessError.call("bind")
+        }
       }
       guard Self.with(host: host, port: port, { Glibc.connect(descriptor, $0, $1) }) == 0 else {
         throw HarnessError.call("connect \(host):\(port)")
@@ -87,7 +91,8 @@ final class RawSocket: @unchecked Sendable {
         let left = deadline - ContinuousClock.now
         guard left > .zero else { return nil }
         var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        let milliseconds = Int32(clamping: left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000)
+        let milliseconds = Int32(
+          clamping: left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000)
         guard Glibc.poll(&poll, 1, max(1, milliseconds)) > 0 else { continue }
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         let count = recv(descriptor, &chunk, chunk.count, 0)

@@ -83,7 +83,8 @@ extension DaybookClient {
 
   /// Waits until every projection has every event.
   func caughtUp(within limit: Duration = .seconds(60)) async throws {
-    _ = try await eventually("every projection is at the head", within: limit, every: .milliseconds(100)) { () -> Bool? in
+    _ = try await eventually("every projection is at the head", within: limit, every: .milliseconds(100)) {
+      () -> Bool? in
       let head = try await head()
       let items = try #require(try await call("projection.status")["items"]?.arrayValue)
       guard !items.isEmpty else { return nil }
@@ -111,11 +112,13 @@ struct Tenant: Sendable {
 
   /// Makes an organization, a key with those permissions and a user who may write.
   static func make(
-    _ client: DaybookClient, _ prefix: String = "tenant", permissions: JSON = ["*": ["read", "write", "execute", "admin"]]
+    _ client: DaybookClient, _ prefix: String = "tenant",
+    permissions: JSON = ["*": ["read", "write", "execute", "admin"]]
   ) async throws -> Tenant {
     let unique = newID().suffix(12)
     let slug = "\(prefix)-\(unique)"
-    let organization = try await client.created("organization", ["name": .string("Organization \(slug)"), "slug": .string(slug)])
+    let organization = try await client.created(
+      "organization", ["name": .string("Organization \(slug)"), "slug": .string(slug)])
     let key = try await client.call(
       "api_key.create",
       ["organization_id": .string(organization), "name": "acceptance", "permissions": permissions])
@@ -123,13 +126,15 @@ struct Tenant: Sendable {
     let user = try await client.created(
       "user",
       [
-        "email": .string(email), "username": .string("person-\(unique)"), "full_name": "Ada Example", "role": "developer",
+        "email": .string(email), "username": .string("person-\(unique)"), "full_name": "Ada Example",
+        "role": "developer",
         "password": "correct horse battery staple",
       ])
     _ = try await client.created(
       "membership", ["organization_id": .string(organization), "user_id": .string(user), "role": "admin"])
     return Tenant(
-      organization: organization, slug: slug, apiKey: try #require(key["api_key"]?.stringValue), user: user, email: email)
+      organization: organization, slug: slug, apiKey: try #require(key["api_key"]?.stringValue), user: user,
+      email: email)
   }
 }
 

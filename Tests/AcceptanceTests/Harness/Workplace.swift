@@ -9,7 +9,8 @@ enum Workplace {
     if let named = ProcessInfo.processInfo.environment["DAYBOOK_BINARY"] {
       path = named
     } else {
-      let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "."  // no /proc: no binary
+      // Without /proc there is no binary.
+      let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "."
       path = URL(fileURLWithPath: bundle).deletingLastPathComponent().appendingPathComponent("daybook").path
     }
     return access(path, X_OK) == 0 ? path : nil
@@ -63,7 +64,7 @@ enum Workplace {
         case "$(cat "/proc/$pid/comm" 2>/dev/null)" in daybook|psql) kill -KILL "$pid";; esac
       done
       \(Self.endPostgres)
-      rm -rf "$0"
+      test "$DAYBOOK_KEEP" = 1 || rm -rf "$0"
       """
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
