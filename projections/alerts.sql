@@ -57,8 +57,8 @@ COMMENT ON COLUMN daybook.alerts.deleted_at IS 'When it was deleted; the row sta
 
 -- section: indexes
 CREATE INDEX alerts_organization_id_status ON daybook.alerts (organization_id, status);
-CREATE INDEX alerts_run_id ON daybook.alerts (run_id);
-CREATE INDEX alerts_task_run_id ON daybook.alerts (task_run_id);
+CREATE INDEX alerts_run_id ON daybook.alerts (run_id) WHERE run_id IS NOT NULL;
+CREATE INDEX alerts_task_run_id ON daybook.alerts (task_run_id) WHERE task_run_id IS NOT NULL;
 CREATE INDEX alerts_level_created_at ON daybook.alerts (level, created_at DESC);
 CREATE INDEX alerts_severity ON daybook.alerts (severity);
 CREATE INDEX alerts_status ON daybook.alerts (status);

@@ -46,7 +46,7 @@ COMMENT ON COLUMN daybook.audit_trail.causation IS 'The id of the event that cau
 CREATE INDEX audit_trail_user_id ON daybook.audit_trail (user_id);
 CREATE INDEX audit_trail_organization_id ON daybook.audit_trail (organization_id, id);
 CREATE INDEX audit_trail_at ON daybook.audit_trail (at DESC);
-CREATE INDEX audit_trail_resource_type_resource_id ON daybook.audit_trail (resource_type, resource_id);
+-- An id is unique over all resource types, so a look-up by type and id needs only the id.
 CREATE INDEX audit_trail_resource_id ON daybook.audit_trail (resource_id, id);
 CREATE INDEX audit_trail_actor ON daybook.audit_trail (actor, id);
 

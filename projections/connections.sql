@@ -44,11 +44,10 @@ COMMENT ON COLUMN daybook.connections.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.connections.deleted_at IS 'When it was deleted; the row stays.';
 
 -- section: indexes
-CREATE INDEX connections_organization_id ON daybook.connections (organization_id);
 CREATE INDEX connections_organization_id_type ON daybook.connections (organization_id, type);
 CREATE INDEX connections_organization_id_name ON daybook.connections (organization_id, name);
 CREATE INDEX connections_type ON daybook.connections (type);
 CREATE INDEX connections_is_active ON daybook.connections (is_active);
-CREATE INDEX connections_owner_id ON daybook.connections (owner_id);
+CREATE INDEX connections_owner_id ON daybook.connections (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX connections_created_by ON daybook.connections (created_by);
-CREATE INDEX connections_credential_id ON daybook.connections (credential_id);
+CREATE INDEX connections_credential_id ON daybook.connections (credential_id) WHERE credential_id IS NOT NULL;

@@ -32,4 +32,4 @@ COMMENT ON COLUMN daybook.credentials.deleted_at IS 'When it was deleted; the ro
 
 -- section: indexes
 CREATE INDEX credentials_organization_id ON daybook.credentials (organization_id);
-CREATE INDEX credentials_expires_at ON daybook.credentials (expires_at);
+CREATE INDEX credentials_expires_at ON daybook.credentials (expires_at) WHERE expires_at IS NOT NULL;

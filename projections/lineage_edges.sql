@@ -45,5 +45,5 @@ COMMENT ON COLUMN daybook.lineage_edges.deleted_at IS 'When it was deleted; the 
 CREATE INDEX lineage_edges_organization_id ON daybook.lineage_edges (organization_id);
 CREATE INDEX lineage_edges_source_id ON daybook.lineage_edges (source_id);
 CREATE INDEX lineage_edges_target_id ON daybook.lineage_edges (target_id);
-CREATE INDEX lineage_edges_pipeline_id ON daybook.lineage_edges (pipeline_id);
-CREATE INDEX lineage_edges_run_id ON daybook.lineage_edges (run_id);
+CREATE INDEX lineage_edges_pipeline_id ON daybook.lineage_edges (pipeline_id) WHERE pipeline_id IS NOT NULL;
+CREATE INDEX lineage_edges_run_id ON daybook.lineage_edges (run_id) WHERE run_id IS NOT NULL;

@@ -67,13 +67,12 @@ COMMENT ON COLUMN daybook.pipelines.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.pipelines.deleted_at IS 'When it was deleted; the row stays.';
 
 -- section: indexes
-CREATE INDEX pipelines_organization_id ON daybook.pipelines (organization_id);
 CREATE INDEX pipelines_organization_id_status ON daybook.pipelines (organization_id, status);
+CREATE INDEX pipelines_organization_id_created_at ON daybook.pipelines (organization_id, created_at DESC);
 CREATE INDEX pipelines_status ON daybook.pipelines (status);
 CREATE INDEX pipelines_created_by ON daybook.pipelines (created_by);
-CREATE INDEX pipelines_owner_id ON daybook.pipelines (owner_id);
+CREATE INDEX pipelines_owner_id ON daybook.pipelines (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX pipelines_name ON daybook.pipelines (name);
-CREATE INDEX pipelines_dag_id ON daybook.pipelines (dag_id);
-CREATE INDEX pipelines_namespace ON daybook.pipelines USING hash (namespace);
+CREATE INDEX pipelines_dag_id ON daybook.pipelines (dag_id) WHERE dag_id IS NOT NULL;
+CREATE INDEX pipelines_namespace ON daybook.pipelines USING hash (namespace) WHERE namespace IS NOT NULL;
 CREATE INDEX pipelines_tags ON daybook.pipelines USING gin (tags);
-CREATE INDEX pipelines_organization_id_created_at ON daybook.pipelines (organization_id, created_at DESC);

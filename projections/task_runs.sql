@@ -42,6 +42,6 @@ COMMENT ON COLUMN daybook.task_runs.deleted_at IS 'When it was deleted; the row 
 -- section: indexes
 CREATE INDEX task_runs_organization_id ON daybook.task_runs (organization_id);
 CREATE INDEX task_runs_run_id_status ON daybook.task_runs (run_id, status);
-CREATE INDEX task_runs_step_id ON daybook.task_runs (step_id);
+CREATE INDEX task_runs_step_id ON daybook.task_runs (step_id) WHERE step_id IS NOT NULL;
 CREATE INDEX task_runs_started_at ON daybook.task_runs (started_at DESC);
 CREATE INDEX task_runs_status ON daybook.task_runs (status);

@@ -43,6 +43,9 @@ final class FolderLock: Sendable {
       defer { descriptor = nil }
       return descriptor
     }
-    if let held { close(held) }
+    guard let held else { return }
+    // Said, not left to the close: a child between fork and exec may hold a copy of the descriptor for a moment.
+    flock(held, LOCK_UN)
+    close(held)
   }
 }
