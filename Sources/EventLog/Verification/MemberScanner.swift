@@ -1,5 +1,9 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// Goes through the top-level members of a canonical JSON object without making values of it: a member is two ranges of bytes.
-struct MemberScanner: Sequence, IteratorProtocol {
+struct MemberScanner {
   /// A member: its key without quotes, as written, and its value as written.
   struct Member {
     let key: UnsafeRawBufferPointer
@@ -7,32 +11,56 @@ struct MemberScanner: Sequence, IteratorProtocol {
   }
 
   private let bytes: UnsafeRawBufferPointer
+  private let count: Int
   private var at: Int
+  private let mustEndThere: Bool
   /// Whether the object ended where it should, once `next()` has answered nil.
   private(set) var isWellFormed = false
 
-  init(_ bytes: UnsafeRawBufferPointer) {
+  /// Goes through an object that takes up all the bytes; or, with `isPrefix`, one that they begin with.
+  init(_ bytes: UnsafeRawBufferPointer, isPrefix: Bool = false) {
+    mustEndThere = !isPrefix
     self.bytes = bytes
+    count = bytes.count
     at = bytes.first == UInt8(ascii: "{") ? 1 : -1
   }
 
   mutating func next() -> Member? {
-    guard at > 0, at < bytes.count else { return nil }
-    if bytes[at] == UInt8(ascii: "}") {
-      isWellFormed = at == bytes.count - 1
-      at = -1
-      return nil
-    }
-    if bytes[at] == UInt8(ascii: ",") { at += 1 }
+    guard beginMember() else { return nil }
     guard let keyEnd = stringEnd(at) else { return stop() }
     let key = UnsafeRawBufferPointer(rebasing: bytes[(at + 1)..<keyEnd])
     at = keyEnd + 1
-    guard at < bytes.count, bytes[at] == UInt8(ascii: ":") else { return stop() }
+    guard at < count, bytes[at] == UInt8(ascii: ":") else { return stop() }
     at += 1
     guard let end = valueEnd(at) else { return stop() }
     let value = UnsafeRawBufferPointer(rebasing: bytes[at..<end])
     at = end
     return Member(key: key, value: value)
+  }
+
+  /// The bytes from the value of a member on, without looking for that value's end; nil where there is no such member.
+  mutating func rest(from name: StaticString) -> UnsafeRawBufferPointer? {
+    while beginMember() {
+      guard let keyEnd = stringEnd(at) else { return nil }
+      let key = UnsafeRawBufferPointer(rebasing: bytes[(at + 1)..<keyEnd])
+      at = keyEnd + 2
+      guard at < count, bytes[at - 1] == UInt8(ascii: ":") else { return nil }
+      if MemberScanner.equal(key, name) { return UnsafeRawBufferPointer(rebasing: bytes[at..<count]) }
+      guard let end = valueEnd(at) else { return nil }
+      at = end
+    }
+    return nil
+  }
+
+  private mutating func beginMember() -> Bool {
+    guard at > 0, at < count else { return false }
+    if bytes[at] == UInt8(ascii: "}") {
+      isWellFormed = !mustEndThere || at == count - 1
+      at = -1
+      return false
+    }
+    if bytes[at] == UInt8(ascii: ",") { at += 1 }
+    return true
   }
 
   private mutating func stop() -> Member? {
@@ -42,56 +70,55 @@ struct MemberScanner: Sequence, IteratorProtocol {
 
   /// The index of the quote that ends the string whose opening quote is at `start`.
   private func stringEnd(_ start: Int) -> Int? {
-    guard start < bytes.count, bytes[start] == UInt8(ascii: "\"") else { return nil }
+    guard let base = bytes.baseAddress, start < count, bytes[start] == UInt8(ascii: "\"") else { return nil }
     var index = start + 1
-    while index < bytes.count {
-      let byte = bytes[index]
-      if byte == UInt8(ascii: "\"") { return index }
-      index += byte == UInt8(ascii: "\\") ? 2 : 1
+    while index < count, let found = memchr(base + index, 0x22, count - index) {
+      let end = base.distance(to: UnsafeRawPointer(found))
+      var backslashes = 0
+      while bytes[end - 1 - backslashes] == UInt8(ascii: "\\") { backslashes += 1 }
+      if backslashes & 1 == 0 { return end }
+      index = end + 1
     }
     return nil
   }
 
   /// The index after the value that begins at `start`.
   private func valueEnd(_ start: Int) -> Int? {
-    guard start < bytes.count else { return nil }
+    guard let base = bytes.baseAddress else { return nil }
     var index = start
     var depth = 0
-    while index < bytes.count {
-      switch bytes[index] {
+    while index < count {
+      switch base.load(fromByteOffset: index, as: UInt8.self) {
       case UInt8(ascii: "\""):
         guard let end = stringEnd(index) else { return nil }
         index = end + 1
         if depth == 0 { return index }
         continue
       case UInt8(ascii: "{"), UInt8(ascii: "["):
-        depth += 1
+        depth &+= 1
       case UInt8(ascii: "}"), UInt8(ascii: "]"):
         if depth == 0 { return index > start ? index : nil }
-        depth -= 1
+        depth &-= 1
         if depth == 0 { return index + 1 }
       case UInt8(ascii: ","):
         if depth == 0 { return index > start ? index : nil }
       default:
         break
       }
-      index += 1
-    }
-    return nil
-  }
-
-  /// The value of one member.
-  static func value(of name: StaticString, in bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-    var scanner = MemberScanner(bytes)
-    while let member = scanner.next() {
-      if equal(member.key, name) { return member.value }
+      index &+= 1
     }
     return nil
   }
 
   static func equal(_ bytes: UnsafeRawBufferPointer, _ name: StaticString) -> Bool {
-    guard bytes.count == name.utf8CodeUnitCount else { return false }
-    return name.withUTF8Buffer { bytes.elementsEqual($0) }
+    guard bytes.count == name.utf8CodeUnitCount, let base = bytes.baseAddress else { return false }
+    return memcmp(base, name.utf8Start, bytes.count) == 0
+  }
+
+  static func equal(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+    guard left.count == right.count else { return false }
+    guard let one = left.baseAddress, let other = right.baseAddress else { return left.count == 0 }
+    return memcmp(one, other, left.count) == 0
   }
 
   /// A value's text without its quotes; nil where it is no string or has escapes.

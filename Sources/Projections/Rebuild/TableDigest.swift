@@ -6,7 +6,7 @@ public struct TableDigest: Sendable, Equatable {
   public let table: String
   /// How many rows it has.
   public let rows: Int
-  /// MD5 (hexadecimal) over the sums of two 60-bit halves of every row's MD5: a comparison, no proof against forgery.
+  /// MD5 (hexadecimal) over the sums of two 64-bit hashes of every row's text: a comparison, no proof against forgery.
   public let digest: String
 
   /// A table's content.
@@ -31,9 +31,8 @@ enum Digests {
         let schema = isRows ? generation.rows : generation.personal
         let found = try session.query(
           """
-          SELECT count(*), md5(concat_ws(':', count(*), sum(('x' || left(h, 15))::bit(60)::bigint),
-            sum(('x' || right(h, 15))::bit(60)::bigint)))
-          FROM (SELECT md5(t::text) AS h FROM \(PostgresIdentifier.quote(schema, definition.name)) AS t) AS hashed
+          SELECT count(*), md5(concat_ws(':', count(*), sum(hashtextextended(line, 0)), sum(hashtextextended(line, 1))))
+          FROM (SELECT t::text AS line FROM \(PostgresIdentifier.quote(schema, definition.name)) AS t) AS lines
           """)
         result.append(
           TableDigest(
