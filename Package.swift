@@ -63,13 +63,20 @@ let package = Package(
     module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
     module("Domain", ["BasicTypes", "Catalog", "EventLog", "Vault", "CanonicalJSON", crypto, nioLocks]),
-    module("Projections", ["BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "CanonicalJSON", crypto, log, nioLocks]),
-    module("Queries", ["BasicTypes", "Catalog", "Domain", "EventLog", "Vault", "Projections", "Postgres", "CanonicalJSON", "MerkleTree", crypto, nioLocks]),
+    module(
+      "Projections", ["BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "CanonicalJSON", crypto, log, nioLocks]),
+    module(
+      "Queries",
+      [
+        "BasicTypes", "Catalog", "Domain", "EventLog", "Vault", "Projections", "Postgres", "CanonicalJSON",
+        "MerkleTree", crypto, nioLocks,
+      ]),
     module("Protocol", ["CanonicalJSON", nioCore]),
     module(
       "Server",
       [
-        "BasicTypes", "Protocol", "Queries", "Domain", "Projections", "Catalog", "EventLog", "Vault", "MerkleTree", "CanonicalJSON",
+        "BasicTypes", "Protocol", "Queries", "Domain", "Projections", "Catalog", "EventLog", "Vault", "MerkleTree",
+        "CanonicalJSON",
         nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals, log,
       ]),
     module("DaybookClient", ["Protocol", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks]),
@@ -84,7 +91,12 @@ let package = Package(
       name: "DaybookBench",
       dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", arguments],
       swiftSettings: strict),
-    module("DaybookTestKit", ["Projections", "Postgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog", "Domain", log, nioLocks]),
+    module(
+      "DaybookTestKit",
+      [
+        "Projections", "Postgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog", "Domain", log,
+        nioLocks,
+      ]),
     tests("CanonicalJSONTests", ["CanonicalJSON"]),
     tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
     tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
@@ -95,7 +107,8 @@ let package = Package(
     tests(
       "ProjectionsTests",
       [
-        "Projections", "Postgres", "EventLog", "Vault", "Catalog", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
+        "Projections", "Postgres", "EventLog", "Vault", "Catalog", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log,
+        nioLocks,
       ]),
     tests(
       "QueriesTests",
@@ -106,7 +119,8 @@ let package = Package(
     tests(
       "ServerTests",
       [
-        "Server", "Protocol", "DaybookClient", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore, nioPosix,
+        "Server", "Protocol", "DaybookClient", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore,
+        nioPosix,
         nioLocks,
       ]),
     tests("CommandLineTests", ["daybook", "DaybookTestKit", "CanonicalJSON"]),

@@ -36,6 +36,8 @@ CREATE TABLE daybook.pipelines (
   owner_id              uuid,
   published_at          timestamptz,
   version_number        integer,
+  sync_status           text,
+  last_synced_at        timestamptz,
   reported_fields       jsonb,
   created_by            uuid,
   created_at            timestamptz,
@@ -59,6 +61,9 @@ COMMENT ON COLUMN daybook.pipelines.schedule IS
 COMMENT ON COLUMN daybook.pipelines.code IS
   'Source code or SQL that an OpenLineage producer reported, with its language.';
 COMMENT ON COLUMN daybook.pipelines.owner_id IS 'Refers to user.';
+COMMENT ON COLUMN daybook.pipelines.sync_status IS
+  'How a DAG stands to its scheduler: one of pending, synced, error, modified. Changed content, also by a rollback, makes '
+  'what was synced, or failed to be, modified.';
 COMMENT ON COLUMN daybook.pipelines.reported_fields IS
   'For each field that reports decide, the event time of the report that decided it.';
 COMMENT ON COLUMN daybook.pipelines.created_by IS 'The user who made it; the system user for what no person made.';

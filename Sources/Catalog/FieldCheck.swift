@@ -29,6 +29,8 @@ public enum FieldCheck {
   public static let maximumDepth = 256
   /// The most digits of an integer inside of JSON values.
   public static let maximumIntegerDigits = 1000
+  /// The most bytes of UTF-8 in one element of `tags`: each is an entry of a GIN index, which can't be longer than about 2,700 bytes.
+  public static let maximumTagBytes = 2000
   /// Member names that stand for the log's own tokens and that no caller may use.
   public static let reservedMembers = ["$sealed", "$dropped"]
 
@@ -73,6 +75,12 @@ public enum FieldCheck {
           continue
         }
         checkNoNull(text, path: "\(path)/\(index)", problems: &problems)
+        if text.utf8.count > maximumTagBytes {
+          problems.append(
+            ValueProblem(
+              path: "\(path)/\(index)",
+              problem: "must be at most \(maximumTagBytes) bytes: an indexed text too long for an index entry"))
+        }
       }
     case .list:
       return checkList(value, field: field, path: path, problems: &problems)

@@ -2,9 +2,17 @@ import EventLog
 import Logging
 import Postgres
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 extension ProjectionService {
   /// How often an idle projector sees that PostgreSQL and its tables are there.
   private static let checkInterval = Duration.seconds(1)
+  /// How long events gather, and from how many on they don't.
+  private static let pace = Duration.milliseconds(50)
+  private static let paceLimit: UInt64 = 2000
+  private static let niceness: Int32 = 10
 
   /// Connects, takes the database over, and projects until something is in the way.
   func projectUntilInterrupted() async throws {
@@ -47,6 +55,7 @@ extension ProjectionService {
         try log.read { try $0.record(at: position)?.parsedHeader().id }
       }
     }
+    if case .embedded = location { try await yieldToCommands(connection) }
     let runner = ProjectionRunner(
       log: log, vault: vault, schema: schema, connection: connection, generation: .live, opened: opened)
     try await runner.refreshSkips(through: log.head.position)
@@ -68,6 +77,17 @@ extension ProjectionService {
       defer { group.cancelAll() }
       // The first that fails ends all; the rebuild alone may end by itself.
       while try await group.next() != nil {}
+    }
+  }
+
+  /// Where PostgreSQL is on this machine, posting gives way to commands while the processors are short: the read models fall behind
+  /// for a while instead. Best effort: what can't be set is left as it is.
+  private func yieldToCommands(_ connection: PostgresConnection) async throws {
+    try await connection.withSession { session in
+      setpriority(Int32(PRIO_PROCESS.rawValue), 0, Self.niceness)
+      if let backend = try session.query("SELECT pg_backend_pid()", [])[0, 0].flatMap({ UInt32($0) }) {
+        setpriority(Int32(PRIO_PROCESS.rawValue), backend, Self.niceness)
+      }
     }
   }
 
@@ -95,10 +115,21 @@ extension ProjectionService {
       }
       let progress = await runner.progress
       board.update { $0.units = progress }
-      guard step.isIdle else { continue }
+      guard step.isIdle else {
+        await pace(progress)
+        continue
+      }
       await wake.wait(atMost: Self.checkInterval)
       if log.head.position == head { try await held { try await runner.check() } }
     }
+  }
+
+  /// Lets a few events gather before the next chunk, unless somebody waits for them or there are many already: one chunk costs
+  /// PostgreSQL about as much for one event as for a hundred, and commands need the processors too.
+  private func pace(_ progress: [UnitID: UnitProgress]) async {
+    let slowest = progress.values.map(\.checkpoint.position).min() ?? 0
+    guard !board.hasWaiters, log.head.position - min(slowest, log.head.position) < Self.paceLimit else { return }
+    await board.demand.wait(atMost: Self.pace)
   }
 
   private func held<R: Sendable>(_ body: @Sendable () async throws -> R) async throws -> R {

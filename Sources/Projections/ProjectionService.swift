@@ -215,15 +215,17 @@ public final class ProjectionService: Sendable {
     board.update { $0.rebuilding = Set(wanted) }
     defer { board.update { $0.rebuilding = [] } }
     let report = try await withOwnConnection { connection in
-      let rebuilder = Rebuilder(
-        log: log, vault: vault, schema: schema, names: wanted, connection: connection,
-        epoch: { try await self.currentEpoch() },
-        whileHeld: { body in
-          try await self.gate.acquire()
-          defer { self.gate.release() }
-          return try await body()
-        })
-      return try await rebuilder.run(check: check, progress: progress)
+      try await withOwnConnection { second in
+        let rebuilder = Rebuilder(
+          log: log, vault: vault, schema: schema, names: wanted, connection: connection, second: second,
+          epoch: { try await self.currentEpoch() },
+          whileHeld: { body in
+            try await self.gate.acquire()
+            defer { self.gate.release() }
+            return try await body()
+          })
+        return try await rebuilder.run(check: check, progress: progress)
+      }
     }
     requestReload()
     return report

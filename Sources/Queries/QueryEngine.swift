@@ -81,6 +81,7 @@ public final class QueryEngine: Sendable {
     case "history": return try await history(&parameters, access)
     case "diff": return try await diff(&parameters, access)
     case "versions": return try await versions(&parameters, access)
+    case "next_runs": return try await nextRuns(&parameters, access)
     default: throw DaybookError.methodNotFound(method)
     }
   }

@@ -80,6 +80,17 @@ extension QueryMethod {
           name: "\(name).versions", summary: "The numbered versions of one \(name)'s content.",
           parameters: [identifier] + page, resultSchema: pageSchema))
     }
+    if QueryEngine.hasSchedule(type) {
+      methods.append(
+        QueryMethod(
+          name: "\(name).next_runs", summary: "When one \(name)'s schedule fires next, in UTC.",
+          parameters: [
+            identifier,
+            parameter("count", .integer, "How many times at most (5 where absent).", range: 1...100),
+            parameter("from", .timestamp, "The instant after which they are (now where absent)."),
+          ],
+          resultSchema: object(["items": ["type": "array", "items": string], "position": integer])))
+    }
     return methods
   }
 

@@ -117,6 +117,14 @@ import Testing
     #expect(problems.first?.problem.contains("too long for an index entry") == true)
   }
 
+  @Test func `each tag must fit its index entry`() {
+    let fits = JSON.string(String(repeating: "é", count: 1000))
+    #expect(Self.check(["a", fits], Self.field(.tags)).problems.isEmpty)
+    let problems = Self.check(["a", .string(String(repeating: "é", count: 1000) + "a")], Self.field(.tags)).problems
+    #expect(problems.map(\.path) == ["/x/1"])
+    #expect(problems.first?.problem.contains("2000 bytes") == true)
+  }
+
   @Test func `numbers keep their declared range`() {
     let field = Self.field(.integer) {
       $0.minimum = 1

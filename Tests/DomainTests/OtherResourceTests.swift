@@ -144,6 +144,41 @@ import Vault
     #expect(try await book.refusal("session.refuse", params).type == "method_not_found")
   }
 
+  @Test func anOrganizationsRoleGivenWithItIsThatOfTheFirstMembership() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let organization: JSON = .string(acme)
+    let cases: [(JSONObject, platform: JSON, membership: JSON)] = [
+      (["role": "owner"], "viewer", "owner"), (["role": "admin"], "viewer", "admin"),
+      (["role": "member"], "viewer", "member"), (["role": "member", "membership_role": nil], "viewer", "member"),
+      (["role": "editor"], "developer", "member"), (["role": "admin", "membership_role": "member"], "admin", "member"),
+      ([:], "viewer", "member"),
+    ]
+    for (index, one) in cases.enumerated() {
+      let user = try await book.make(
+        "user.create",
+        one.0.merging(["email": .string("u\(index)@example.org"), "organization_id": organization]))
+      #expect(try book.item(user)["role"] == one.platform, "\(one.0)")
+      #expect(try book.principal(user).organizations.values.map(JSON.string) == [one.membership], "\(one.0)")
+    }
+    let alone = try await book.make("user.create", ["email": "alone@example.org", "role": "admin"])
+    #expect(try book.item(alone)["role"] == "admin", "without an organization it is the platform's role")
+    let refused: [JSONObject] = [
+      ["role": "owner"], ["role": "owner", "organization_id": nil],
+      ["role": "owner", "organization_id": organization, "membership_role": "owner"],
+    ]
+    for params in refused {
+      #expect(
+        try await book.refusal("user.create", params.merging(["email": "x@example.org"])).paths == ["/role"])
+    }
+    // Who may only grant less than an owner's role can't grant it this way either.
+    let admin = try await book.member("boss", of: acme, role: "admin")
+    let error = try await book.refusal(
+      "user.create", ["email": "x@example.org", "organization_id": organization, "role": "owner"],
+      as: admin.principal)
+    #expect(error.type == "forbidden")
+  }
+
   @Test func usersSqlRolesAndMembershipsAreMadeEditedAndDeleted() async throws {
     let book = try Book()
     let acme = try await book.organization("acme")

@@ -30,10 +30,81 @@ import Testing
     try await book.call("pipeline.rollback", ["id": .string(id), "to_version": 3])
     #expect(try book.item(id)["description"] == JSON.null)
     #expect(try book.item(id)["version_number"] == 5)
-    #expect(try await book.refusal("pipeline.rollback", ["id": .string(id), "to_version": 5]).reason == "state")
-    #expect(try await book.refusal("pipeline.rollback", ["id": .string(id), "to_version": 3]).reason == "state")
     #expect(try await book.refusal("pipeline.rollback", ["id": .string(id), "to_version": 6]).paths == ["/to_version"])
     #expect(try await book.refusal("pipeline.rollback", ["id": .string(id), "to_version": 0]).paths == ["/to_version"])
+  }
+
+  @Test func aRollbackToContentThatIsThereRecordsNothing() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let id = try await book.make("pipeline.create", ["name": "one", "organization_id": .string(acme)])
+    try await book.call("pipeline.edit", ["id": .string(id), "name": "two"])
+    try await book.call("pipeline.edit", ["id": .string(id), "name": "one"])
+    let head = book.log.head.position
+    // Version 1 has the content of version 3, which is the present one.
+    for version: Int64 in [1, 3] {
+      let result = try await book.call(
+        "pipeline.rollback", ["id": .string(id), "to_version": .integer(version), "reason": "again"])
+      #expect(result["events"] == [])
+      #expect(result["version"] == 3)
+    }
+    #expect(book.log.head.position == head)
+    #expect(try book.item(id)["version_number"] == 3)
+    let missing = try await book.refusal("pipeline.rollback", ["id": .string(id), "to_version": 4])
+    #expect(missing.paths == ["/to_version"])
+    let stale = try await book.refusal(
+      "pipeline.rollback", ["id": .string(id), "to_version": 3, "expected_version": 2])
+    #expect(stale.reason == "version")
+  }
+
+  @Test func aDagSaysHowItStandsToItsSchedulerAndAnEditAfterASyncMakesItModified() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let id = try await book.make(
+      "pipeline.create", ["name": "one", "kind": "dag", "organization_id": .string(acme)])
+    func status() throws -> JSON? { try book.item(id)["sync_status"] }
+    #expect(try status() == "pending")
+    #expect(try book.item(id)["last_synced_at"] == JSON.null)
+    try await book.call("pipeline.edit", ["id": .string(id), "name": "two"])
+    #expect(try status() == "pending", "what was never synced is pending still")
+    let synced = try await book.call("pipeline.mark_synced", ["id": .string(id)])
+    #expect(synced.eventNames == ["pipeline.marked_synced"])
+    #expect(try status() == "synced")
+    let at = try #require(try book.item(id)["last_synced_at"])
+    #expect(try book.item(id)["updated_at"] == at)
+    #expect(try book.item(id)["version_number"] == 2, "a sync makes no version")
+    // Neither the lifecycle nor an edit that changes nothing is new content.
+    try await book.call("pipeline.publish", ["id": .string(id)])
+    try await book.call("pipeline.edit", ["id": .string(id), "name": "two"])
+    #expect(try status() == "synced")
+    try await book.call("pipeline.edit", ["id": .string(id), "name": "three"])
+    #expect(try status() == "modified")
+    #expect(try book.item(id)["last_synced_at"] == at)
+    let failed = try await book.call("pipeline.mark_sync_failed", ["id": .string(id), "error": "no such host"])
+    #expect(failed.eventNames == ["pipeline.marked_sync_failed"])
+    #expect(try status() == "error")
+    #expect(try book.records(of: id).last?.body.data == ["error": "no such host"])
+    #expect(try await book.call("pipeline.mark_sync_failed", ["id": .string(id)])["events"] == [])
+    let again = try await book.call("pipeline.mark_sync_failed", ["id": .string(id), "error": "still none"])
+    #expect(again.eventNames == ["pipeline.marked_sync_failed"], "another failure is a fact of its own")
+    try await book.call("pipeline.rollback", ["id": .string(id), "to_version": 1])
+    #expect(try status() == "modified")
+    #expect(try book.item(id)["last_synced_at"] == at)
+  }
+
+  @Test(arguments: ["flow", "page"])
+  func onlyADagIsSynced(_ kind: String) async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let id = try await book.make(
+      "pipeline.create", ["name": "one", "kind": .string(kind), "organization_id": .string(acme)])
+    #expect(try book.item(id)["sync_status"] == JSON.null)
+    for method in ["pipeline.mark_synced", "pipeline.mark_sync_failed"] {
+      let error = try await book.refusal(method, ["id": .string(id)])
+      #expect(error.type == "conflict" && error.reason == "state")
+    }
+    let set = try await book.refusal("pipeline.edit", ["id": .string(id), "sync_status": "synced"])
+    #expect(set.paths == ["/sync_status"])
   }
 
   @Test func aRollbackReachesAcrossManyVersions() async throws {

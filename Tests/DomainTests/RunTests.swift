@@ -3,6 +3,7 @@ import CanonicalJSON
 import Domain
 import EventLog
 import Testing
+import Vault
 
 @Suite struct RunTests {
   @Test func aRunIsPinnedToTheVersionItRuns() async throws {
@@ -55,6 +56,48 @@ import Testing
     #expect(lost["events"] == [])
     #expect(try book.item(run)["error_message"] == "boom")
     #expect(try book.item(run)["status"] == "failed")
+  }
+
+  @Test func aPreviewIsKeptSealedWithTheTimeWhenItExpires() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let run = try await book.make("run.start", ["organization_id": .string(acme)])
+    let rows: JSON = [["name": "plain-name", "n": 1]]
+    let result = try await book.call(
+      "run.preview",
+      [
+        "id": .string(run), "node_id": "n1", "sample_data": rows, "schema_info": ["plain-column": "text"],
+        "row_count": 10, "column_count": 2,
+      ])
+    #expect(result.eventNames == ["run.previewed"])
+    let record = try #require(try book.records(of: run).last)
+    let data = record.body.data
+    #expect(Set(data.keys) == ["node_id", "sample_data", "schema_info", "row_count", "column_count", "expires_at"])
+    #expect(data["row_count"] == 10 && data["column_count"] == 2)
+    #expect(data["expires_at"] == .string(record.header.at.adding(seconds: 86_400).text))
+    for (member, value) in [("sample_data", rows), ("schema_info", ["plain-column": "text"] as JSON)] {
+      let token = try #require(data[member])
+      guard
+        case .value(let opened) = try book.vault.open(
+          token, resourceID: record.header.resource, field: "data/\(member)")
+      else {
+        Issue.record("\(member) can't be opened")
+        continue
+      }
+      #expect(opened == value)
+      let month = record.header.at.month
+      #expect(
+        book.vault.owner(of: token)
+          == .expiring(organization: Identifier(acme), retentionClass: "previews", month: month))
+    }
+    let text = try book.everything()
+    #expect(!text.contains("plain-name") && !text.contains("plain-column"))
+    try await book.call(
+      "run.preview",
+      ["id": .string(run), "node_id": "n1", "sample_data": [], "expires_at": "2030-01-01T01:00:00+01:00"])
+    #expect(try book.records(of: run).last?.body.data["expires_at"] == "2030-01-01T00:00:00.000000Z")
+    let error = try await book.refusal("run.preview", ["id": .string(run), "row_count": -1])
+    #expect(Set(error.paths) == ["/node_id", "/sample_data", "/row_count"])
   }
 
   @Test func whatHasEndedCannotBeCancelledOrBegunNow() async throws {

@@ -23,6 +23,9 @@ import Testing
       draft("sql_role", mine, ["name": .string(plain), "personal": false]),
       draft("sql_role", mine, ["name": .string(personal), "personal": true]),
     ]
+    for organization in [mine, other] {
+      drafts.append(try DataPreviewTests.preview(models, in: organization, sample: [["a": 1]]))
+    }
     try await models.append(drafts)
     try await models.settle()
     // The roles are made right after the commit; the next chunk comes behind that.
@@ -31,10 +34,15 @@ import Testing
     for role in [plain, personal] { try await models.service.setPassword(role: role, password: "hunter2 \"it's\"") }
     for (role, sees) in [(plain, false), (personal, true)] {
       let connection = try await PostgresConnection.connect(signIn(models.url, role, "hunter2 \"it's\""))
-      for table in ["pipelines", "runs", "audit_trail", "api_keys", "connections", "pipeline_versions", "run_metrics"] {
+      for table in [
+        "pipelines", "runs", "audit_trail", "api_keys", "connections", "pipeline_versions", "run_metrics",
+        "data_previews",
+      ] {
         let seen = try await connection.query("SELECT DISTINCT organization_id::text FROM daybook.\(table)").rows
         #expect(seen.allSatisfy { $0 == [mine.text] }, "\(table)")
       }
+      #expect(try await connection.query("SELECT count(*) FROM daybook.data_previews").rows == [["1"]])
+      #expect(try await connection.query("SELECT count(*) FROM personal.data_previews").rows == [[sees ? "1" : "0"]])
       #expect(try await connection.query("SELECT id::text FROM daybook.organizations").rows == [[mine.text]])
       let users = try await connection.query("SELECT id::text FROM daybook.users").rows
       #expect(users.contains([member.text]))

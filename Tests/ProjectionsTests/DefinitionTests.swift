@@ -11,7 +11,7 @@ import Testing
     for type in catalog.types where type.hasReadModel {
       #expect(definitions.contains { $0.source == .state(type: type.name) }, "\(type.name)")
     }
-    for name in ["audit_trail", "pipeline_versions", "run_logs", "run_metrics"] {
+    for name in ["audit_trail", "pipeline_versions", "run_logs", "run_metrics", "data_previews"] {
       #expect(definitions.contains { $0.name == name })
     }
     #expect(definitions.allSatisfy { !$0.summary.isEmpty })

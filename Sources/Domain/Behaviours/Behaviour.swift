@@ -4,6 +4,8 @@ import Catalog
 
 /// What the catalog can't say: a command that needs computing, under the name by which the catalog refers to it.
 struct Behaviour: Sendable {
+  /// Puts what was given into the form that the fields are checked in, before they are; may not refuse anything.
+  var normalize: (@Sendable (JSONObject) -> JSONObject)?
   /// Checks beyond the fields' own, on the caller's thread; may change what was given (fill in ids, normalize).
   var check: (@Sendable (inout CheckContext) -> Void)?
   /// Whether the parameter `password` is hashed in the background first.

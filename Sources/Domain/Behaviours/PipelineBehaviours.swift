@@ -34,7 +34,7 @@ enum PipelineBehaviours {
         values: withVersion(values, of: state, decision.type))
     })
 
-  /// `pipeline.rollback`: the content of an earlier version again, as a new version.
+  /// `pipeline.rollback`: the content of an earlier version again, as a new version; nothing where it is there already.
   static let rollback = Behaviour(decide: { decision in
     let state = try decision.target()
     guard let wanted = decision.parameters["to_version"]?.integerValue else {
@@ -46,14 +46,8 @@ enum PipelineBehaviours {
     var values = JSONObject()
     for name in decision.type.versioned { values[name] = content[name] ?? .null }
     values = values.filter { $0.value.unlessNull != state.fields[$0.key] }
-    guard !values.isEmpty else {
-      throw DaybookError.conflict(
-        reason: "state",
-        wanted == present
-          ? "Version \(wanted) is the present one."
-          : "The present version \(present) has the content of version \(wanted) already.",
-        ["from": .integer(present), "allowed": []])
-    }
+    // The content is there already: nothing to record.
+    guard !values.isEmpty else { return }
     try checkRequired(values, decision.type)
     try decision.edit(
       state, decision.type, event: decision.command.event,
@@ -71,6 +65,33 @@ enum PipelineBehaviours {
       decision.command.event, on: state, decision.type, data: ["version_number": .integer(number), "name": name])
   })
 
+  /// `pipeline.mark_synced`: a DAG's present content is that of its scheduler.
+  static let markSynced = Behaviour(decide: { decision in
+    let state = try dag(decision)
+    try decision.edit(state, decision.type, event: decision.command.event, values: decision.constants())
+  })
+
+  /// `pipeline.mark_sync_failed`: a DAG couldn't be brought to its scheduler; why is kept with the event.
+  static let markSyncFailed = Behaviour(decide: { decision in
+    let state = try dag(decision)
+    let data = decision.parameters
+    try decision.edit(
+      state, decision.type, event: decision.command.event, values: decision.constants(), data: data,
+      isForced: !data.isEmpty)
+  })
+
+  private static func dag(_ decision: Decision) throws -> ResourceState {
+    let state = try decision.target()
+    let kind = state.fields["kind"] ?? .null
+    guard kind == "dag" else {
+      throw DaybookError.conflict(
+        reason: "state",
+        "\(decision.command.method) is for pipelines of kind dag; this is a \(kind.stringValue ?? "flow").",
+        ["from": kind, "allowed": ["dag"]])
+    }
+    return state
+  }
+
   // MARK: - Shared with reports that make and change pipelines
 
   /// What a new pipeline's first version is made of besides the given fields.
@@ -79,10 +100,12 @@ enum PipelineBehaviours {
     if let steps = fields["steps"] {
       values["steps"] = PipelineContent.withIdentifiers(steps, before: nil, at: now)
     }
+    if fields["kind"] == "dag" { values["sync_status"] = "pending" }
     return values
   }
 
-  /// The values of an edit, with the next version number where they change versioned content.
+  /// The values of an edit, with the next version number where they change versioned content; what was synced, or failed to be, then
+  /// is modified.
   static func withVersion(_ values: JSONObject, of state: ResourceState, _ type: TypeModel) -> JSONObject {
     let changesContent = values.contains { name, value in
       type.versioned.contains(name) && value.unlessNull != state.fields[name]
@@ -90,6 +113,9 @@ enum PipelineBehaviours {
     guard changesContent else { return values }
     var numbered = values
     numbered["version_number"] = .integer(versionNumber(of: state) + 1)
+    if let status = state.fields["sync_status"], status == "synced" || status == "error" {
+      numbered["sync_status"] = "modified"
+    }
     return numbered
   }
 

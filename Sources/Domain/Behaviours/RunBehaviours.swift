@@ -99,6 +99,17 @@ enum RunBehaviours {
     try decision.record(decision.command.event, on: state, decision.type, data: data)
   })
 
+  /// How long a preview is kept where nobody says.
+  private static let previewSeconds: Int64 = 86_400
+
+  /// `run.preview`: some rows at one node, and what columns they have, sealed as a whole; how many there are is not.
+  static let preview = Behaviour(decide: { decision in
+    let state = try decision.target()
+    var data = decision.parameters
+    if data["expires_at"] == nil { data["expires_at"] = .string(decision.now.adding(seconds: previewSeconds).text) }
+    try decision.record(decision.command.event, on: state, decision.type, data: data)
+  })
+
   // MARK: -
 
   private static func time(_ decision: Decision) -> Timestamp? {

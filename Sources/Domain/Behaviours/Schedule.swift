@@ -3,7 +3,89 @@ import CanonicalJSON
 import Catalog
 
 /// When a pipeline runs: a cron line of five fields, one of the `@` words, or ETLab's object of an interval, a start date and catch-up.
-enum Schedule {
+public struct Schedule: Sendable {
+  private enum Recurrence {
+    case cron(CronLine)
+    /// Every so many seconds, at least 1.
+    case seconds(Int64)
+    case once
+  }
+
+  private let recurrence: Recurrence
+  private var start: Timestamp?
+  private var end: Timestamp?
+  private var zone: ScheduleZone?
+
+  /// The schedule that a pipeline's field `schedule` holds; nil where commands would refuse the value, and for null.
+  public init?(_ value: JSON) {
+    guard !value.isNull, Schedule.problems(value, path: "").isEmpty else { return nil }
+    let interval = value.objectValue.map { $0["interval"] ?? .null } ?? value
+    if let seconds = interval.integerValue {
+      recurrence = .seconds(seconds)
+    } else if let line = interval.stringValue, line == "@once" {
+      recurrence = .once
+    } else if let line = interval.stringValue, let cron = try? CronLine(line) {
+      // A line that can't be read has been refused above.
+      recurrence = .cron(cron)
+    } else {
+      return nil
+    }
+    func time(_ name: String) -> Timestamp? { value[name]?.stringValue.flatMap { Timestamp($0, assumingUTC: true) } }
+    guard value.objectValue != nil else { return }
+    start = time("start_date")
+    end = time("end_date")
+    zone = value["timezone"]?.stringValue.flatMap { ScheduleZone($0) }
+  }
+
+  /// The next times at which the schedule fires, in order, all of them later than `after`.
+  ///
+  /// None is before the start date or after the end date. A cron line is read in UTC, or in the schedule's time zone, with the rules of Vixie
+  /// cron: where both the day of the month and the day of the week are restricted, either is enough. A number of seconds counts from the
+  /// start date, else from 1970-01-01T00:00:00Z; `@once` fires at the start date. Catch-up is about times that have passed and changes nothing here.
+  /// - Returns: Fewer than `count` where it fires no more, up to the year 9999; none where it never does, such as on 31 February.
+  public func times(after: Timestamp, count: Int) -> [Timestamp] {
+    var after = after
+    // The start date itself counts.
+    if let start { after = max(after, Timestamp(microseconds: start.microseconds - 1)) }
+    let end = min(end ?? .maximum, .maximum)
+    guard count > 0, after < end else { return [] }
+    switch recurrence {
+    case .cron(let line): return line.times(after: after, through: end, count: count, zone: zone)
+    case .seconds(let seconds): return Schedule.times(every: seconds, from: start, after, through: end, count)
+    case .once: return start.map { $0 > after && $0 <= end ? [$0] : [] } ?? []
+    }
+  }
+
+  private static func times(
+    every seconds: Int64, from start: Timestamp?, _ after: Timestamp, through end: Timestamp, _ count: Int
+  ) -> [Timestamp] {
+    let anchor = start?.microseconds ?? 0
+    let (step, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000)
+    // Longer than all of time: only its first one counts.
+    guard !overflow else {
+      return anchor > after.microseconds && anchor <= end.microseconds ? [.init(microseconds: anchor)] : []
+    }
+    var next = anchor
+    if after.microseconds >= anchor {
+      let (time, overflow) = anchor.addingReportingOverflow(((after.microseconds - anchor) / step + 1) * step)
+      guard !overflow, time > after.microseconds else { return [] }
+      next = time
+    } else if start == nil {
+      // Before 1970 it has the same rhythm.
+      next = anchor - (anchor - after.microseconds - 1) / step * step
+    }
+    var times: [Timestamp] = []
+    while times.count < count, next <= end.microseconds {
+      times.append(Timestamp(microseconds: next))
+      let (time, overflow) = next.addingReportingOverflow(step)
+      if overflow { break }
+      next = time
+    }
+    return times
+  }
+
+  // MARK: - What is wrong with one
+
   static let words = ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually", "@once"]
 
   /// What is wrong with a schedule.
@@ -39,7 +121,9 @@ enum Schedule {
       case "catchup":
         if value.boolValue == nil { refuse(name, "must be true or false") }
       case "timezone":
-        if value.stringValue == nil { refuse(name, "must be a string") }
+        if value.stringValue.flatMap({ ScheduleZone($0) }) == nil {
+          refuse(name, "must be the name of a time zone, such as Europe/Paris")
+        }
       default:
         refuse(
           JSONPointer.escape(name), "is not a member of a schedule: interval, start_date, end_date, catchup, timezone")
@@ -54,71 +138,11 @@ enum Schedule {
     if text.utf8.first == UInt8(ascii: "@") {
       return words.contains(text) ? nil : "must be one of \(words.joined(separator: ", "))"
     }
-    let parts = text.split(whereSeparator: { $0 == " " || $0 == "\t" })
-    guard parts.count == 5 else {
-      return "must be five fields (minute, hour, day of month, month, day of week) or a word such as @daily"
+    do {
+      _ = try CronLine(text)
+      return nil
+    } catch {
+      return error.problem
     }
-    for (part, field) in zip(parts, CronField.all) {
-      if let problem = field.problem(part) { return "\(field.name): \(problem)" }
-    }
-    return nil
-  }
-}
-
-/// One field of a cron line: lists of values, ranges and steps, months and days also by name.
-private struct CronField {
-  let name: String
-  let range: ClosedRange<Int>
-  var names: [String] = []
-  /// The number of the first name.
-  var firstName = 0
-
-  static let all = [
-    CronField(name: "minute", range: 0...59),
-    CronField(name: "hour", range: 0...23),
-    CronField(name: "day of month", range: 1...31),
-    CronField(
-      name: "month", range: 1...12,
-      names: ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], firstName: 1),
-    // 7 is Sunday too.
-    CronField(name: "day of week", range: 0...7, names: ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
-  ]
-
-  func problem(_ text: Substring) -> String? {
-    for element in text.split(separator: ",", omittingEmptySubsequences: false) {
-      if let problem = problem(ofElement: element) { return problem }
-    }
-    return nil
-  }
-
-  private func problem(ofElement text: Substring) -> String? {
-    let steps = text.split(separator: "/", omittingEmptySubsequences: false)
-    if steps.count > 2 { return "has more than one step" }
-    if steps.count == 2 {
-      guard let step = CronField.number(steps[1]), step >= 1, step <= range.upperBound else {
-        return "a step must be a number from 1 to \(range.upperBound)"
-      }
-    }
-    if steps[0] == "*" { return nil }
-    let bounds = steps[0].split(separator: "-", omittingEmptySubsequences: false)
-    let values = bounds.map(value)
-    guard values.count <= 2, values.allSatisfy({ $0 != nil }) else {
-      let words = names.isEmpty ? "" : " or a name such as \(names[1])"
-      return "must be *, or numbers from \(range.lowerBound) to \(range.upperBound)\(words), with , - and /"
-    }
-    if let first = values.first ?? nil, let last = values.last ?? nil, first > last {
-      return "a range must not run backwards"
-    }
-    return nil
-  }
-
-  private func value(_ text: Substring) -> Int? {
-    if let number = CronField.number(text) { return range.contains(number) ? number : nil }
-    return names.firstIndex(of: text.lowercased()).map { $0 + firstName }
-  }
-
-  private static func number(_ text: Substring) -> Int? {
-    guard !text.isEmpty, text.utf8.count <= 4, text.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }
-    return Int(text)
   }
 }

@@ -8,6 +8,7 @@ import Catalog
 enum UserBehaviours {
   /// `user.create`: with a password's hash, and a first membership where an organization is named.
   static let create = Behaviour(
+    normalize: withMembershipRole,
     check: { context in
       if !context.principal.isAdministrator, !context.parameters.contains("organization_id"),
         let only = context.principal.onlyOrganization
@@ -77,6 +78,17 @@ enum UserBehaviours {
       try decision.edit(
         state, decision.type, event: decision.command.event, values: ["password_hash": .string(hash)])
     })
+
+  /// A role of organizations that is given with one, and without `membership_role`, is that of the membership.
+  @Sendable private static func withMembershipRole(_ given: JSONObject) -> JSONObject {
+    guard given["organization_id"]?.unlessNull != nil, given["membership_role"]?.unlessNull == nil,
+      let role = given["role"]?.stringValue, ["owner", "admin", "member"].contains(role)
+    else { return given }
+    var params = given
+    params["role"] = .none
+    params["membership_role"] = .string(role)
+    return params
+  }
 
   private static func checkPassword(_ context: inout CheckContext) {
     guard let password = context.parameters["password"]?.stringValue else { return }

@@ -87,7 +87,8 @@ struct ParameterReader {
 
   private var isCreation: Bool { command.command.effect == .create }
 
-  mutating func read(_ params: JSONObject, origin: Origin, engine: CommandEngine) throws -> PreparedCommand {
+  mutating func read(_ given: JSONObject, origin: Origin, engine: CommandEngine) throws -> PreparedCommand {
+    let params = command.behaviour?.normalize?(given) ?? given
     for (name, value) in params where !common.take(name, value, problems: &problems) {
       switch name {
       case "id" where command.needsTarget || isCreation: readID(value)
@@ -106,7 +107,7 @@ struct ParameterReader {
     return PreparedCommand(
       method: command.method, content: .single(command), principal: principal, origin: origin, common: common.common,
       id: id, organization: organization, fields: fields, parameters: parameters,
-      fingerprint: engine.fingerprint(common.common, method: command.method, params: params),
+      fingerprint: engine.fingerprint(common.common, method: command.method, params: given),
       attachment: attachment, passwords: engine.passwords)
   }
 

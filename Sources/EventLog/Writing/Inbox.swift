@@ -27,6 +27,12 @@ final class Inbox: @unchecked Sendable {
   private var taken = 0
   private var isClosed = false
   private let limit: Int
+  /// How many the last batch had, and for how many the writer waits now (1 where any one will do).
+  private var lastBatch = 1
+  private var wanted = 1
+
+  /// The longest that the writer gathers, in nanoseconds: well under the time of one sync.
+  private static let gathering = 150_000
 
   init(limit: Int) {
     self.limit = limit
@@ -48,7 +54,7 @@ final class Inbox: @unchecked Sendable {
       return EventLogError(.overloaded, "\(limit) commands wait for the disk already. Try again in a moment.")
     }
     waiting.append(submission)
-    pthread_cond_signal(&filled)
+    if waiting.count - taken >= wanted { pthread_cond_signal(&filled) }
     return nil
   }
 
@@ -57,14 +63,32 @@ final class Inbox: @unchecked Sendable {
     pthread_mutex_lock(&lock)
     defer { pthread_mutex_unlock(&lock) }
     while taken == waiting.count && !isClosed { pthread_cond_wait(&filled, &lock) }
+    gather()
     let end = min(waiting.count, taken + maximum)
     let batch = Array(waiting[taken..<end])
+    lastBatch = batch.count
     taken = end
     if taken == waiting.count {
       waiting.removeAll(keepingCapacity: true)
       taken = 0
     }
     return batch
+  }
+
+  /// Gives those who were answered just now a moment to come back, where there were several: without it, clients that send one command
+  /// at a time fall into two groups that wait for each other's sync. One client alone never waits here. The caller holds the lock.
+  private func gather() {
+    guard !isClosed, lastBatch > 1, lastBatch <= 128, waiting.count - taken < lastBatch else { return }
+    var deadline = timespec()
+    clock_gettime(CLOCK_REALTIME, &deadline)
+    deadline.tv_nsec += Inbox.gathering
+    if deadline.tv_nsec >= 1_000_000_000 {
+      deadline.tv_nsec -= 1_000_000_000
+      deadline.tv_sec += 1
+    }
+    wanted = lastBatch
+    while !isClosed, waiting.count - taken < wanted, pthread_cond_timedwait(&filled, &lock, &deadline) == 0 {}
+    wanted = 1
   }
 
   func close() {

@@ -22,7 +22,19 @@ struct BinaryCopy {
     rowCount += 1
   }
 
+  /// Takes back the row that began when the bytes ended there.
+  mutating func dropRow(from start: Int) {
+    bytes.removeSubrange(start...)
+    rowCount -= 1
+  }
+
   mutating func null() { word(Int32(-1)) }
+
+  /// A value by its bytes as they are sent.
+  mutating func field(_ value: some Collection<UInt8>) {
+    word(Int32(value.count))
+    bytes.append(contentsOf: value)
+  }
 
   mutating func integer(_ value: Int64) {
     word(Int32(8))

@@ -13,12 +13,11 @@ struct ChunkBuilder {
   private let opener: ValueOpener
   private let units: Set<UnitID>
   private let foldedTypes: Set<String>
-  private let eventDefinitions: [ProjectionDefinition]
+  private var targets: [EventTarget] = []
   private var chunk: PreparedChunk
   private var folds: [ResourceFold] = []
   private var foldPlaces: [Identifier: Int] = [:]
   private var staged = BinaryCopy()
-  private var pieces: [String: OpenedPieces] = [:]
   private var fixedFields: [Identifier: JSONObject] = [:]
 
   private init(_ request: PreparedChunk.Request, model: ProjectionModel, vault: Vault) throws {
@@ -27,7 +26,6 @@ struct ChunkBuilder {
     units = Set(request.units)
     chunk = PreparedChunk(request: request, last: request.after)
     var folded: Set<String> = []
-    var events: [ProjectionDefinition] = []
     for name in Set(request.units.map(\.projection)).sorted() {
       guard let definition = model.definition(name) else {
         throw ProjectionError(.unknown, "There is no read model \(name).")
@@ -36,14 +34,21 @@ struct ChunkBuilder {
       case .state(let type):
         folded.insert(type)
       case .events(let filter):
-        events.append(definition)
+        targets.append(EventTarget(definition, filter, units, model))
         if case .named(_, let types) = filter {
           folded.formUnion(types.filter { model.types[$0]?.isVersioned == true })
         }
       }
     }
     foldedTypes = folded
-    eventDefinitions = events
+  }
+
+  /// Makes room for what the records come to, rather than growing step by step.
+  private mutating func reserve(_ records: [LogRecord]) {
+    let bytes = records.reduce(0) { $0 + $1.body.count + 256 }
+    for index in targets.indices where targets[index].columns != nil {
+      targets[index].copy = BinaryCopy(capacity: bytes + bytes / 8)
+    }
   }
 
   /// Builds the chunk that a request describes from the log as the snapshot has it.
@@ -54,6 +59,7 @@ struct ChunkBuilder {
     let wanted = Int(clamping: request.through - min(request.after, request.through))
     let records = try snapshot.records(
       from: request.after + 1, limit: min(request.maximumEvents, wanted), maximumBytes: request.maximumBytes)
+    builder.reserve(records)
     for record in records { try builder.take(try StoredEvent(record), snapshot) }
     builder.finish()
     return builder.chunk
@@ -81,61 +87,45 @@ struct ChunkBuilder {
     try takeFacts(event, type, snapshot)
   }
 
-  /// Stages the event for the read models that are filled from events.
+  /// Takes the event down for the read models that are filled from events.
   private mutating func takeFacts(_ event: StoredEvent, _ type: TypeModel?, _ snapshot: LogSnapshot) throws {
+    var row: StagedRow?
     var isStaged = false
-    var needsData = false
-    var fields: JSONObject = [:]
-    for definition in eventDefinitions {
-      guard case .events(let filter) = definition.source, filter.takes(event.event, type: event.type) else { continue }
-      let rows = UnitID(projection: definition.name, part: .rows)
-      let needed = try fixed(definition.needs, of: event, type, snapshot)
-      if units.contains(rows), !definition.fill.isEmpty {
-        isStaged = true
-        chunk.busy.insert(rows)
-        if filter != .all {
-          needsData = true
-          fields = fields.merging(needed)
+    for index in targets.indices where targets[index].filter.takes(event.event, type: event.type) {
+      let needed = try fixed(targets[index].definition.needs, of: event, type, snapshot)
+      if targets[index].isFilled {
+        var current = row ?? ChunkBuilder.row(event, type)
+        if let columns = targets[index].columns {
+          current.write(columns, into: &targets[index].copy)
+        } else {
+          isStaged = true
+          targets[index].isStaged = true
+          if targets[index].filter != .all {
+            current.needsData = true
+            if !needed.isEmpty { current.fields = current.fields.merging(needed) }
+          }
         }
+        row = current
       }
-      if !definition.opens.isEmpty { open(event, for: definition, needed) }
+      if !targets[index].opening.isEmpty { open(event, for: index, needed) }
     }
-    if isStaged { stage(event, type, needsData: needsData, fields) }
-  }
-
-  private mutating func stage(_ event: StoredEvent, _ type: TypeModel?, needsData: Bool, _ fields: JSONObject) {
-    staged.beginRow(columns: 19)
-    staged.integer(Int64(event.position))
-    staged.identifier(event.id)
-    staged.timestamp(event.at)
-    staged.text(event.actor)
-    staged.identifier(event.user)
-    staged.identifier(event.organization ?? (type?.isOrganization == true ? event.resource : nil))
-    staged.text(type?.action(event) ?? (event.set.isEmpty ? "execute" : "update"))
-    staged.text(event.event)
-    staged.text(event.type)
-    staged.identifier(event.resource)
-    staged.integer(event.version)
-    if event.set.isEmpty { staged.null() } else { staged.json { ChunkBuilder.writeChanges(event, type, into: &$0) } }
-    if needsData, let data = event.data {
-      staged.json { $0.append(contentsOf: event.body.bytes[data]) }
-    } else {
-      staged.null()
-    }
-    if fields.isEmpty { staged.null() } else { staged.json { fields.writeCanonical(into: &$0) } }
-    staged.text(event.correlation)
-    staged.identifier(event.causation)
-    if needsData, type?.isVersioned == true, let place = foldPlaces[event.resource],
+    guard isStaged, var row else { return }
+    if row.needsData, type?.isVersioned == true, let place = foldPlaces[event.resource],
       let number = event.setValue("version_number").flatMap({ event.body.value($0)?.integerValue })
     {
-      staged.integer32(Int32(clamping: number))
-      staged.json { folds[place].writeVersioned(into: &$0) }
-      staged.texts(folds[place].clearedVersioned)
-    } else {
-      staged.null()
-      staged.null()
-      staged.null()
+      row.version = (number, folds[place])
     }
+    row.write(StagedColumn.allCases, into: &staged)
+  }
+
+  private static func row(_ event: StoredEvent, _ type: TypeModel?) -> StagedRow {
+    var row = StagedRow(
+      event: event, type: type, action: type?.action(event) ?? (event.set.isEmpty ? "execute" : "update"))
+    if !event.set.isEmpty {
+      row.changes.reserveCapacity(event.body.bytes.count + 24 * event.set.count)
+      writeChanges(event, type, into: &row.changes)
+    }
+    return row
   }
 
   /// `{"field":{"from":…,"to":…}}`; hashes are masked, sealed values stay sealed.
@@ -170,21 +160,17 @@ struct ChunkBuilder {
   }
 
   /// Opens what a read model asks for; what can't be opened because of damage is noted against its units.
-  private mutating func open(_ event: StoredEvent, for definition: ProjectionDefinition, _ needed: JSONObject) {
-    let wanting = definition.units.filter { unit in
-      units.contains(unit)
-        && definition.fillOpened.contains { SQLText.touchesPersonal($0) == (unit.part == .personal) }
-    }
-    guard !wanting.isEmpty else { return }
+  private mutating func open(_ event: StoredEvent, for index: Int, _ needed: JSONObject) {
+    let opens = targets[index].definition.opens
     do {
       var members: [(key: String, value: JSON)] = []
-      if definition.opens.contains(.reason), let reason = try opener.reason(event) {
+      if opens.contains(.reason), let reason = try opener.reason(event) {
         members.append(("reason", reason))
       }
-      if definition.opens.contains(.origin), let origin = try opener.origin(event) {
+      if opens.contains(.origin), let origin = try opener.origin(event) {
         members.append(("origin", origin))
       }
-      if definition.opens.contains(.data), let data = try opener.data(event) { members.append(("data", data)) }
+      if opens.contains(.data), let data = try opener.data(event) { members.append(("data", data)) }
       guard !members.isEmpty else { return }
       if !needed.isEmpty { members.append(("fields", .object(needed))) }
       if let number = event.setValue("version_number").flatMap({ event.body.value($0) }) {
@@ -195,11 +181,10 @@ struct ChunkBuilder {
         ("resource_type", .string(event.type)), ("resource_id", .string(event.resource.text)),
         ("organization_id", event.organization.map { .string($0.text) } ?? .null), ("at", .string(event.at.text)),
       ]
-      pieces[definition.name, default: OpenedPieces()].add(JSONObject(members: members), limit: Self.pieceBytes)
-      chunk.busy.formUnion(wanting)
+      targets[index].pieces.add(JSONObject(members: members), limit: Self.pieceBytes)
     } catch {
       let failure = error as? PreparedChunk.Failure ?? PreparedChunk.Failure(message: "\(error)")
-      for unit in wanting where chunk.failures[unit] == nil { chunk.failures[unit] = failure }
+      for unit in targets[index].opening where chunk.failures[unit] == nil { chunk.failures[unit] = failure }
     }
   }
 
@@ -223,17 +208,33 @@ struct ChunkBuilder {
       staged.finish()
       chunk.events = staged.bytes
     }
+    for index in targets.indices {
+      let opened = targets[index].pieces.all
+      if !opened.isEmpty { for unit in targets[index].opening { chunk.opened[unit] = opened } }
+      if targets[index].isStaged { chunk.staged.insert(targets[index].rows) }
+      if targets[index].copy.rowCount > 0 {
+        targets[index].copy.finish()
+        chunk.copies[targets[index].rows] = targets[index].copy.bytes
+      }
+    }
     var changes = BinaryCopy()
+    var created: [UnitID: BinaryCopy] = [:]
     var personal: [String: OpenedPieces] = [:]
     for fold in folds {
       guard let name = model.stateProjections[fold.type.name] else { continue }
       let rows = UnitID(projection: name, part: .rows)
       if units.contains(rows) {
-        chunk.busy.insert(rows)
-        changes.beginRow(columns: 3)
-        changes.text(fold.type.name)
-        changes.identifier(fold.resource)
-        changes.json { fold.writeRow(into: &$0) }
+        if case .created(let layout) = model.copies[rows],
+          fold.copyRow(layout, into: &created[rows, default: BinaryCopy()])
+        {
+          // It goes straight into the table.
+        } else {
+          chunk.staged.insert(rows)
+          changes.beginRow(columns: 3)
+          changes.text(fold.type.name)
+          changes.identifier(fold.resource)
+          changes.json { fold.writeRow(into: &$0) }
+        }
       }
       let part = UnitID(projection: name, part: .personal)
       guard units.contains(part), fold.hasPersonalChanges else { continue }
@@ -241,7 +242,6 @@ struct ChunkBuilder {
         var row: [UInt8] = []
         try fold.writePersonal(opener, into: &row)
         personal[name, default: OpenedPieces()].add(row, limit: Self.pieceBytes)
-        chunk.busy.insert(part)
       } catch {
         chunk.failures[part] = error as? PreparedChunk.Failure ?? PreparedChunk.Failure(message: "\(error)")
       }
@@ -250,13 +250,45 @@ struct ChunkBuilder {
       changes.finish()
       chunk.changes = changes.bytes
     }
-    for (name, collected) in pieces {
-      for part in [UnitID.Part.rows, .personal] {
-        let unit = UnitID(projection: name, part: part)
-        if chunk.busy.contains(unit) { chunk.opened[unit] = collected.all }
-      }
+    for (unit, var rows) in created where rows.rowCount > 0 {
+      rows.finish()
+      chunk.copies[unit] = rows.bytes
     }
     for (name, collected) in personal { chunk.opened[UnitID(projection: name, part: .personal)] = collected.all }
+  }
+}
+
+/// A read model that is filled from events, as far as the chunk is for it.
+private struct EventTarget {
+  let definition: ProjectionDefinition
+  let filter: ProjectionDefinition.EventFilter
+  let rows: UnitID
+  /// Whether its rows are wanted, and come from events as they stand.
+  let isFilled: Bool
+  /// The columns that go straight into its table; nil where its own SQL takes them from the staging table.
+  let columns: [StagedColumn]?
+  /// Its units that get opened values.
+  let opening: [UnitID]
+  var isStaged = false
+  var copy = BinaryCopy()
+  var pieces = OpenedPieces()
+
+  init(
+    _ definition: ProjectionDefinition, _ filter: ProjectionDefinition.EventFilter, _ units: Set<UnitID>,
+    _ model: ProjectionModel
+  ) {
+    self.definition = definition
+    self.filter = filter
+    rows = UnitID(projection: definition.name, part: .rows)
+    isFilled = units.contains(rows) && !definition.fill.isEmpty
+    if isFilled, case .events(let columns, _) = model.copies[rows] { self.columns = columns } else { columns = nil }
+    opening =
+      definition.opens.isEmpty
+      ? []
+      : definition.units.filter { unit in
+        units.contains(unit)
+          && definition.fillOpened.contains { SQLText.touchesPersonal($0) == (unit.part == .personal) }
+      }
   }
 }
 

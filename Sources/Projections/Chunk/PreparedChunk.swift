@@ -26,12 +26,14 @@ struct PreparedChunk: Sendable {
   var lastEventID: Identifier?
   var lastAt: Timestamp?
   var count = 0
+  /// Rows that go straight into a unit's own table, in binary COPY format.
+  var copies: [UnitID: [UInt8]] = [:]
   /// Rows of `staged_events`, in binary COPY format; empty where there are none.
   var events: [UInt8] = []
   /// Rows of `staged_changes`; empty where there are none.
   var changes: [UInt8] = []
-  /// Which units have something to do, besides moving on.
-  var busy: Set<UnitID> = []
+  /// Units for which something is staged.
+  var staged: Set<UnitID> = []
   /// JSON arrays of opened values, in bounded pieces.
   var opened: [UnitID: [[UInt8]]] = [:]
   var failures: [UnitID: Failure] = [:]

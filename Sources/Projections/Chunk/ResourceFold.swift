@@ -57,6 +57,33 @@ struct ResourceFold {
     out.append(UInt8(ascii: "}"))
   }
 
+  /// Adds the whole row of a resource that was created in the chunk; false where it wasn't, or where a value is to be left to
+  /// PostgreSQL, and then nothing is added.
+  func copyRow(_ layout: RowLayout, into rows: inout BinaryCopy) -> Bool {
+    guard let created else { return false }
+    let start = rows.bytes.count
+    rows.beginRow(columns: Int16(layout.columns.count))
+    for column in layout.columns {
+      switch column.source {
+      case .id: rows.identifier(resource)
+      case .version: rows.integer(last.version)
+      case .createdAt: rows.timestamp(created.at)
+      case .updatedAt: rows.timestamp(last.at)
+      case .field(let place):
+        guard let value = values[place] else {
+          rows.null()
+          continue
+        }
+        let token = type.fields[place].place == .token ? ResourceFold.token(value) : nil
+        guard rows.value(token ?? value.body.bytes[value.range], as: column.kind) else {
+          rows.dropRow(from: start)
+          return false
+        }
+      }
+    }
+    return true
+  }
+
   /// Whether any personal field was set.
   var hasPersonalChanges: Bool {
     zip(type.fields, values).contains { $0.place == .personal && $1 != nil }

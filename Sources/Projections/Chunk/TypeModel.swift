@@ -89,6 +89,8 @@ struct ProjectionModel: Sendable {
   let definitions: [ProjectionDefinition]
   /// The read model of each resource type's states.
   let stateProjections: [String: String]
+  /// How rows go straight into the tables of these units.
+  let copies: [UnitID: RowCopy]
   private let byName: [String: Int]
 
   init(catalog: Catalog, definitions: [ProjectionDefinition]) {
@@ -99,6 +101,11 @@ struct ProjectionModel: Sendable {
       if case .state(let type) = definition.source { states[type] = definition.name }
     }
     stateProjections = states
+    var copies: [UnitID: RowCopy] = [:]
+    for definition in definitions {
+      copies[UnitID(projection: definition.name, part: .rows)] = RowCopy(definition, types)
+    }
+    self.copies = copies
     byName = Dictionary(uniqueKeysWithValues: definitions.enumerated().map { ($1.name, $0) })
   }
 

@@ -83,7 +83,7 @@ enum SQLText {
   }
 
   /// The statement without comments, and with constants emptied.
-  private static func code(_ sql: String) -> [UInt8] {
+  static func code(_ sql: String) -> [UInt8] {
     let bytes = Array(sql.utf8)
     var out: [UInt8] = []
     var index = 0

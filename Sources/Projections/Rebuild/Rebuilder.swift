@@ -13,6 +13,8 @@ struct Rebuilder: Sendable {
   let schema: ProjectorSchema
   let names: [String]
   let connection: PostgresConnection
+  /// Works beside the other.
+  let second: PostgresConnection
   /// The epoch under which the live projector works; a rebuild works under the same.
   let epoch: @Sendable () async throws -> Int64
   /// Runs a body while the live projector stands still.
@@ -22,7 +24,12 @@ struct Rebuilder: Sendable {
 
   /// - Throws: ``ProjectionError`` `dependents`; `PostgresError`; `CancellationError`, and then it can be taken up again.
   func run(check: Bool, progress: @escaping @Sendable (RebuildProgress) -> Void) async throws -> RebuildReport {
-    try await connection.withSession { try ChunkApplier.prepare($0) }
+    for connection in [connection, second] {
+      try await connection.withSession { session in
+        try ChunkApplier.prepare(session)
+        try session.execute("SET maintenance_work_mem = '256MB'")
+      }
+    }
     let tables = RebuildSchema(schema: schema, names: names)
     var attempts = 0
     while true {
@@ -51,7 +58,7 @@ struct Rebuilder: Sendable {
     guard opened.epoch == epoch else { throw ProjectorInterruption.fenced }
     let runner = ProjectionRunner(
       log: log, vault: vault, schema: schema, connection: connection, generation: .next, opened: opened,
-      chunkEvents: Self.chunkEvents)
+      chunkEvents: Self.chunkEvents, second: second)
     try await runner.refreshSkips(through: log.head.position)
     return runner
   }
@@ -82,19 +89,8 @@ struct Rebuilder: Sendable {
     let filled = await runner.progress
     let position = filled.values.map(\.checkpoint.position).max() ?? 0
     progress(RebuildProgress(phase: .comparing, position: position, target: target))
-    let names = names
     let expected = try await epoch()
-    let report = try await connection.withSession { session in
-      try session.transaction { session in
-        let fence = try session.query(
-          "SELECT e.epoch, (SELECT epoch FROM personal_next.marker) FROM projector.epoch AS e FOR UPDATE OF e")
-        guard fence[0, 0] == String(expected) else { throw ProjectorInterruption.fenced }
-        guard fence[0, 1] != nil else { throw ProjectorInterruption.personalLost }
-        let definitions = schema.model.definitions.filter { names.contains($0.name) }
-        let (tables, notes) = try compare(definitions, live, filled, session)
-        return RebuildReport(tables: tables, position: position, isSwapped: false, notes: notes)
-      }
-    }
+    let report = try await compare(live, filled, position, expected)
     progress(RebuildProgress(phase: .swapping, position: position, target: target))
     try await connection.withSession { session in
       let hasGroup = try SqlRoleKeeper.ensureGroup(session, logger: schema.logger)
@@ -108,31 +104,48 @@ struct Rebuilder: Sendable {
     return RebuildReport(tables: report.tables, position: position, isSwapped: !check, notes: report.notes)
   }
 
+  /// Compares the two generations, each on a connection of its own.
   private func compare(
-    _ definitions: [ProjectionDefinition], _ live: ProjectorSchema.Opened, _ filled: [UnitID: UnitProgress],
-    _ session: PostgresSession
-  ) throws -> ([RebuildReport.Table], [String]) {
-    var result: [RebuildReport.Table] = []
+    _ live: ProjectorSchema.Opened, _ filled: [UnitID: UnitProgress], _ position: UInt64, _ expected: Int64
+  ) async throws -> RebuildReport {
+    let schema = schema
+    let definitions = schema.model.definitions.filter { names.contains($0.name) }
+    let reasons = try await connection.withSession { session in
+      var reasons: [String: String] = [:]
+      for definition in definitions {
+        reasons[definition.name] =
+          live.changed.contains(definition.name)
+          ? "since its file has changed" : try difference(definition, live, filled, session)
+      }
+      return reasons
+    }
+    let comparable = definitions.filter { reasons[$0.name] == nil }
+    async let old = second.withSession { session in
+      try session.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") { session in
+        try Digests.read(comparable, .live, session)
+      }
+    }
+    let new = try await connection.withSession { session in
+      try session.transaction { session in
+        let fence = try session.query(
+          "SELECT e.epoch, (SELECT epoch FROM personal_next.marker) FROM projector.epoch AS e FOR UPDATE OF e")
+        guard fence[0, 0] == String(expected) else { throw ProjectorInterruption.fenced }
+        guard fence[0, 1] != nil else { throw ProjectorInterruption.personalLost }
+        return try Digests.read(definitions, .next, session)
+      }
+    }
+    let before = Dictionary(uniqueKeysWithValues: try await old.map { ($0.table, $0) })
     var notes: [String] = []
     for definition in definitions {
-      let after = try Digests.read([definition], .next, session)
-      var before: [TableDigest?] = Array(repeating: nil, count: after.count)
-      if live.changed.contains(definition.name) {
-        notes.append("\(definition.name): not compared, since its file has changed")
-      } else if let reason = try difference(definition, live, filled, session) {
-        notes.append("\(definition.name): not compared, \(reason)")
-      } else {
-        before = try Digests.read([definition], .live, session)
-      }
-      for (old, new) in zip(before, after) {
-        result.append(RebuildReport.Table(name: new.table, before: old, after: new))
-      }
+      if let reason = reasons[definition.name] { notes.append("\(definition.name): not compared, \(reason)") }
       for unit in definition.units {
         guard let parked = filled[unit]?.parked else { continue }
         notes.append("\(definition.name): parked at position \(parked.position): \(parked.message)")
       }
     }
-    return (result, notes)
+    return RebuildReport(
+      tables: new.map { RebuildReport.Table(name: $0.table, before: before[$0.table], after: $0) }, position: position,
+      isSwapped: false, notes: notes)
   }
 
   /// Why the live tables of a read model can't be compared with the new ones; nil where they can.

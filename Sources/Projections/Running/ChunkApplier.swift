@@ -24,7 +24,7 @@ struct ChunkApplier: Sendable {
     self.epoch = epoch
     var plans: [UnitID: UnitPlan] = [:]
     for definition in model.definitions {
-      for unit in definition.units { plans[unit] = UnitPlan(unit, of: definition, generation) }
+      for unit in definition.units { plans[unit] = UnitPlan(unit, of: definition, generation, model) }
     }
     self.plans = plans
   }
@@ -40,42 +40,46 @@ struct ChunkApplier: Sendable {
       SET jit = off;
       SET client_min_messages = warning;
       SET search_path = pg_temp, pg_catalog;
-      CREATE TEMP TABLE IF NOT EXISTS staged_events (
-        position bigint, event_id uuid, at timestamptz, actor text, user_id uuid, organization_id uuid, action text,
-        event text, resource_type text, resource_id uuid, version bigint, changes jsonb, data jsonb, fields jsonb,
-        correlation text, causation uuid, version_number integer, snapshot_changes jsonb, snapshot_removed text[]
-      ) ON COMMIT DELETE ROWS;
+      SET temp_buffers = '64MB';
+      CREATE TEMP TABLE IF NOT EXISTS staged_events (\(StagedColumn.declarations)) ON COMMIT DELETE ROWS;
       CREATE TEMP TABLE IF NOT EXISTS staged_changes (resource_type text, id uuid, changes jsonb) ON COMMIT DELETE ROWS;
       """)
   }
 
-  /// Applies the chunk; returns the units that couldn't take it, which stay where they are while the others move on.
+  /// Applies the chunk to some of its units; returns those that couldn't take it, which stay where they are while the others
+  /// move on.
   /// - Throws: ``ProjectorInterruption``; `PostgresError` where the whole transaction failed.
-  func apply(_ chunk: PreparedChunk, on session: PostgresSession) throws -> [UnitID: PreparedChunk.Failure] {
+  func apply(
+    _ chunk: PreparedChunk, to units: [UnitID], on session: PostgresSession
+  ) throws -> [UnitID: PreparedChunk.Failure] {
     do {
-      return try session.transaction { session in try applyInside(chunk, session) }
+      return try session.transaction { session in try applyInside(chunk, units, session) }
     } catch let error as PostgresError where error.sqlState == "42P01" || error.sqlState == "3F000" {
       throw ProjectorInterruption.schemaLost
     }
   }
 
   private func applyInside(
-    _ chunk: PreparedChunk, _ session: PostgresSession
+    _ chunk: PreparedChunk, _ units: [UnitID], _ session: PostgresSession
   ) throws -> [UnitID: PreparedChunk.Failure] {
     try checkFence(session)
-    var failures = chunk.failures
-    let units = chunk.request.units.filter { failures[$0] == nil }
-    if !chunk.events.isEmpty {
+    var failures = chunk.failures.filter { units.contains($0.key) }
+    let units = units.filter { failures[$0] == nil }
+    let staged = Set(units.filter { chunk.staged.contains($0) }.compactMap { plans[$0]?.stage })
+    if staged.contains(.events) {
       try session.copyIn("COPY pg_temp.staged_events FROM STDIN WITH (FORMAT binary)", chunk.events)
     }
-    if !chunk.changes.isEmpty {
+    if staged.contains(.changes) {
       try session.copyIn("COPY pg_temp.staged_changes FROM STDIN WITH (FORMAT binary)", chunk.changes)
     }
-    for unit in units.sorted() where chunk.busy.contains(unit) {
+    for unit in units.sorted() {
       guard let plan = plans[unit] else { continue }
+      let isStaged = chunk.staged.contains(unit)
+      guard isStaged || chunk.copies[unit] != nil || chunk.opened[unit] != nil else { continue }
       do {
         try session.savepoint { session in
-          for statement in plan.fill { try session.execute(statement) }
+          if let rows = chunk.copies[unit], let copy = plan.copy { try session.copyIn(copy, rows) }
+          if isStaged { for statement in plan.fill { try session.execute(statement) } }
           for piece in chunk.opened[unit] ?? [] {
             for statement in plan.fillOpened { try session.query(statement, [.bytes(piece)]) }
           }

@@ -2,6 +2,8 @@ import NIOConcurrencyHelpers
 
 /// What everybody else may know of the projector, and those who wait for it.
 final class ProgressBoard: Sendable {
+  /// Set when somebody begins to wait.
+  let demand = WakeSignal()
   /// Whether PostgreSQL can be used.
   enum Link: Sendable, Equatable {
     /// Not connected yet, since the start.
@@ -48,6 +50,9 @@ final class ProgressBoard: Sendable {
     for (waiter, outcome) in decided { waiter.continuation.resume(with: outcome) }
   }
 
+  /// Whether somebody waits for the read models to come further.
+  var hasWaiters: Bool { state.withLockedValue { !$0.waiters.isEmpty } }
+
   /// Waits until all parts of the named read models have a position.
   /// - Throws: ``ProjectionError`` `stale` when time is up or one of them is parked before it, `unavailable` while PostgreSQL is
   ///   away; `CancellationError`.
@@ -74,7 +79,7 @@ final class ProgressBoard: Sendable {
           state.waiters[ticket] = Waiter(position: position, names: names, continuation: continuation)
           return nil
         }
-        if let outcome { continuation.resume(with: outcome) }
+        if let outcome { continuation.resume(with: outcome) } else { demand.signal() }
       }
     } onCancel: {
       leave(ticket, CancellationError())

@@ -1,5 +1,6 @@
 import BasicTypes
 import EventLog
+import NIOConcurrencyHelpers
 import Postgres
 import Vault
 
@@ -26,6 +27,8 @@ actor ProjectionRunner {
   private let vault: Vault
   private let schema: ProjectorSchema
   private let connection: PostgresConnection
+  /// A second connection, for read models whose rows need nothing but a COPY, so that both work at the same time.
+  private let second: PostgresConnection?
   private let applier: ChunkApplier
   private let chunkEvents: Int
   private var units: [UnitID: Unit] = [:]
@@ -38,8 +41,9 @@ actor ProjectionRunner {
   /// A runner over what ``ProjectorSchema`` found. Read models that `opened` calls changed are left out.
   init(
     log: EventLog, vault: Vault, schema: ProjectorSchema, connection: PostgresConnection, generation: Generation,
-    opened: ProjectorSchema.Opened, chunkEvents: Int = 5000
+    opened: ProjectorSchema.Opened, chunkEvents: Int = 5000, second: PostgresConnection? = nil
   ) {
+    self.second = second
     self.log = log
     self.vault = vault
     self.schema = schema
@@ -155,11 +159,29 @@ actor ProjectionRunner {
         PreparedChunk.Request(
           units: group, after: chunk.last, through: through, maximumEvents: limit, maximumBytes: 8 << 20))
     }
-    let failures = try await connection.withSession { [applier] in try applier.apply(chunk, on: $0) }
+    let failures = try await apply(chunk)
     try await settle(chunk, group, failures)
     if chunk.touchesSkips { try await refreshSkips(through: log.head.position) }
     try await indexWhatArrived(target)
     return Step(touchesRoles: chunk.touchesRoles)
+  }
+
+  /// Applies a chunk; on two connections, where there are two, in a transaction of its own each.
+  private func apply(_ chunk: PreparedChunk) async throws -> [UnitID: PreparedChunk.Failure] {
+    let units = chunk.request.units
+    let beside = second == nil ? [] : units.filter(isCopied)
+    guard let second, !beside.isEmpty, beside.count < units.count else {
+      return try await connection.withSession { [applier] in try applier.apply(chunk, to: units, on: $0) }
+    }
+    let others = units.filter { !beside.contains($0) }
+    async let first = connection.withSession { [applier] in try applier.apply(chunk, to: others, on: $0) }
+    let copied = try await second.withSession { [applier] in try applier.apply(chunk, to: beside, on: $0) }
+    return try await first.merging(copied) { one, _ in one }
+  }
+
+  /// Whether a part's rows only ever come by COPY.
+  private func isCopied(_ unit: UnitID) -> Bool {
+    if case .events = model.copies[unit] { true } else { false }
   }
 
   /// Takes over what a chunk came to.
@@ -216,25 +238,37 @@ actor ProjectionRunner {
     var chunk = PreparedChunk(request: request, last: position)
     chunk.lastEventID = try log.read { try $0.record(at: position)?.parsedHeader().id }
     let passed = chunk
-    _ = try await connection.withSession { [applier] in try applier.apply(passed, on: $0) }
+    _ = try await connection.withSession { [applier] in try applier.apply(passed, to: group, on: $0) }
     for id in group { units[id]?.checkpoint.position = position }
   }
 
-  /// Makes the further indexes of parts that were filled without them and have arrived.
+  /// Makes the further indexes of parts that were filled without them and have arrived, on two connections where there are two.
   func indexWhatArrived(_ target: UInt64) async throws {
-    for (id, unit) in units where !unit.checkpoint.isIndexed && unit.checkpoint.position + UInt64(chunkEvents) >= target
-    {
-      let generation = applier.generation
-      let statements = try model.definition(of: id).indexStatements(id.part, generation)
-      try await connection.withSession { session in
-        try session.transaction { session in
-          for statement in statements { try session.execute(statement) }
-          try session.query(
-            "UPDATE projector.checkpoints SET is_indexed = true WHERE generation = $1 AND projection = $2 AND part = $3",
-            [.text(generation.rawValue), .text(id.projection), .text(id.part.rawValue)])
-        }
+    let due = units.filter { !$0.value.checkpoint.isIndexed && $0.value.checkpoint.position + UInt64(chunkEvents) >= target }
+      .keys.sorted()
+    guard !due.isEmpty else { return }
+    // What takes every event is the largest, so it comes first.
+    let queue = NIOLockedValueBox((due.filter(isCopied) + due.filter { !isCopied($0) })[...])
+    let work: @Sendable (PostgresConnection) async throws -> Void = { [schema, generation = applier.generation] own in
+      while let unit = queue.withLockedValue({ $0.popFirst() }) {
+        let statements = try schema.model.definition(of: unit).indexStatements(unit.part, generation)
+        try await own.withSession { try Self.index(unit, statements, generation, $0) }
       }
-      units[id]?.checkpoint.isIndexed = true
+    }
+    async let beside: Void = { if let second { try await work(second) } }()
+    try await work(connection)
+    try await beside
+    for id in due { units[id]?.checkpoint.isIndexed = true }
+  }
+
+  private static func index(
+    _ unit: UnitID, _ statements: [String], _ generation: Generation, _ session: PostgresSession
+  ) throws {
+    try session.transaction { session in
+      for statement in statements { try session.execute(statement) }
+      try session.query(
+        "UPDATE projector.checkpoints SET is_indexed = true WHERE generation = $1 AND projection = $2 AND part = $3",
+        [.text(generation.rawValue), .text(unit.projection), .text(unit.part.rawValue)])
     }
   }
 

@@ -2,13 +2,28 @@ import Postgres
 
 /// The statements that fill one part of a read model from a staged chunk.
 struct UnitPlan: Sendable {
-  /// Statements that read the staging tables.
+  /// The staging tables.
+  enum Stage: Sendable {
+    case events, changes
+  }
+
+  /// The COPY that takes rows straight into the table, where there is such a way.
+  let copy: String?
+  /// Which staging table ``fill`` reads.
+  let stage: Stage
+  /// Statements that read the staging table.
   let fill: [String]
   /// Statements that get a piece of opened values as `$1`.
   let fillOpened: [String]
 
   /// The plan of a unit in the schemas of that generation.
-  init(_ unit: UnitID, of definition: ProjectionDefinition, _ generation: Generation) {
+  init(_ unit: UnitID, of definition: ProjectionDefinition, _ generation: Generation, _ model: ProjectionModel) {
+    copy = model.copies[unit].map { copy in
+      let columns = copy.columns.map { PostgresIdentifier.quote($0) }.joined(separator: ", ")
+      let table = PostgresIdentifier.quote(generation.rows, definition.name)
+      return "COPY \(table) (\(columns)) FROM STDIN WITH (FORMAT binary)"
+    }
+    if case .state = definition.source { stage = .changes } else { stage = .events }
     switch (definition.source, unit.part) {
     case (.state(let type), .rows):
       fill = [UnitPlan.mergeRows(definition, type: type, generation)]

@@ -41,7 +41,7 @@ struct Call: AsyncParsableCommand {
     guard let object = parsed.objectValue else {
       throw Failure(.usage, "The parameters must be a JSON object.", next: "Such as '{\"limit\":10}'.")
     }
-    let result = try await connection.withClient { try await $0.call(method, object) }
+    let result = try await connection.withClient { try await $0.callAfterWrites(method, object) }
     Terminal.say(json || !Terminal.isInteractive ? result.canonicalString : result.indented())
   }
 }

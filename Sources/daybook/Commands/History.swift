@@ -73,7 +73,7 @@ enum Pages {
     var params = params
     while true {
       params["limit"] = .integer(Int64(min(1000, max(1, (limit ?? .max) - items.count))))
-      let page = try await client.call(method, params)
+      let page = try await client.callAfterWrites(method, params)
       items += page["items"]?.arrayValue ?? []
       guard let next = page["next_cursor"]?.stringValue, limit.map({ items.count < $0 }) ?? true else { return items }
       params["cursor"] = .string(next)

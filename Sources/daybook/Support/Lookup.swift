@@ -31,7 +31,7 @@ enum Lookup {
   /// The id of a resource that is named by its id, or by a name that only one of its type has.
   static func resource(_ name: String, type: String, _ client: DaybookClient) async throws -> String {
     if isIdentifier(name) { return name.lowercased() }
-    let found = try await client.call("\(type).list", ["where": ["name": .string(name)], "limit": 20])
+    let found = try await client.callAfterWrites("\(type).list", ["where": ["name": .string(name)], "limit": 20])
     let items = found["items"]?.arrayValue ?? []
     guard items.count <= 1 else {
       let choices = items.map { item in
