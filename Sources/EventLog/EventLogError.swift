@@ -43,13 +43,14 @@ public struct EventLogError: Error, Sendable, Equatable, CustomStringConvertible
 
   static func damaged(_ message: String) -> EventLogError { EventLogError(.damaged, message) }
 
+  static func diskFull(_ code: Int32) -> EventLogError {
+    EventLogError(
+      .diskFull, "The disk that holds the log is full. Reads go on; free space and writes go on too.", underlying: code)
+  }
+
   static func storage(_ error: LMDBError) -> EventLogError {
     if error.isClosed { return EventLogError(.closed, "The log is closed: the server is stopping.") }
-    if error.isDiskFull {
-      return EventLogError(
-        .diskFull, "The disk that holds the log is full. Reads go on; free space and writes go on too.",
-        underlying: error.code)
-    }
+    if error.isDiskFull { return diskFull(error.code) }
     if error.isDamage {
       return EventLogError(
         .damaged, "The log's file is damaged (\(error)). Stop the server, run `daybook verify`, restore a backup.",

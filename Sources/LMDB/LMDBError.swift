@@ -24,6 +24,8 @@ public struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   public var isMapResized: Bool { code == MDB_MAP_RESIZED }
   /// Whether the disk, a quota or a file-size limit is exhausted: trying later may help.
   public var isDiskFull: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
+  /// Whether a write was cut short or refused by the device: LMDB says so too where the disk became full in the middle of a write.
+  public var isInputOutput: Bool { code == EIO }
   /// Whether the file is not a healthy LMDB file: only a backup helps.
   public var isDamage: Bool {
     [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_PANIC, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL, EIO].contains(

@@ -4,6 +4,10 @@ import EventLog
 import NIOConcurrencyHelpers
 import Testing
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 struct Refused: Error, Equatable {}
 
 @Suite struct AppendTests {
@@ -171,5 +175,44 @@ struct Refused: Error, Equatable {}
     let refusal = #expect(throws: EventLogError.self) { try temporary.open() }
     #expect(refusal?.code == .locked)
     #expect(refusal?.message.contains("process ") == true)
+  }
+}
+
+/// Needs to mount a small file system, which only root may.
+@Suite(.enabled(if: geteuid() == 0, "only root can mount a small file system")) struct FullDiskTests {
+  @Test func aFullDiskRefusesWritesWhileReadsGoOnAndWritesGoOnWhenThereIsSpaceAgain() async throws {
+    let temporary = TemporaryLog(mapSize: 1 << 26)
+    guard mkdir(temporary.logFolder, 0o700) == 0,
+      mount("tmpfs", temporary.logFolder, "tmpfs", 0, "size=4m") == 0
+    else {
+      print("skipped: this machine doesn't let even root mount a file system")
+      return
+    }
+    defer { umount2(temporary.logFolder, Int32(MNT_DETACH)) }
+    let filler = temporary.logFolder + "/filler"
+    let descriptor = Glibc.open(filler, O_WRONLY | O_CREAT, 0o600)
+    #expect(posix_fallocate(descriptor, 0, 2 << 20) == 0)
+    Glibc.close(descriptor)
+    let log = try temporary.open()
+    defer { log.close() }
+    let text = JSON.string(String(repeating: "x", count: 3000))
+    var recorded: UInt64 = 0
+    var refusal: EventLogError?
+    while refusal == nil, recorded < 5000 {
+      do {
+        let number = recorded
+        _ = try await log.commit { try $0.record(.numbered(number), set: ["text": text]) }
+        recorded += 1
+      } catch let error as EventLogError {
+        refusal = error
+      }
+    }
+    #expect(refusal?.code == .diskFull)
+    #expect(log.head.position == recorded)
+    #expect(try log.read { try $0.state(.numbered(0)) } != nil)
+    #expect(unlink(filler) == 0)
+    _ = try await log.commit { try $0.record(.numbered(9999), set: ["text": text]) }
+    #expect(log.head.position == recorded + 1)
+    #expect(try temporary.verify().isHealthy)
   }
 }

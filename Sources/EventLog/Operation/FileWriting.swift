@@ -72,6 +72,13 @@ enum FileWriting {
     }
   }
 
+  /// Whether the file system of a folder has less than 16 MiB left for this process.
+  static func isShortOfSpace(_ folder: String) -> Bool {
+    var information = statvfs()
+    guard statvfs(folder, &information) == 0 else { return false }
+    return UInt64(information.f_bavail) * UInt64(information.f_frsize) < 16 << 20
+  }
+
   static func failure(_ what: String, _ path: String) -> EventLogError {
     let code = errno
     return EventLogError(

@@ -63,7 +63,8 @@ final class Writer: @unchecked Sendable {
       } catch let error as LMDBError where error.isMapFull || error.isMapResized {
         if let failure = grow(after: error) { return fail(batch, failure) }
       } catch let error as LMDBError {
-        let failure = EventLogError.storage(error)
+        let isFull = error.isInputOutput && FileWriting.isShortOfSpace(configuration.folder)
+        let failure = isFull ? EventLogError.diskFull(error.code) : EventLogError.storage(error)
         if failure.code == .damaged { fatal = failure }
         return fail(batch, failure)
       } catch {
