@@ -13,6 +13,7 @@ struct ChunkBuilder {
   private let opener: ValueOpener
   private let units: Set<UnitID>
   private let foldedTypes: Set<String>
+  private var plans: [String: EventPlan] = [:]
   private var targets: [EventTarget] = []
   private var chunk: PreparedChunk
   private var folds: [ResourceFold] = []
@@ -70,8 +71,8 @@ struct ChunkBuilder {
     chunk.lastEventID = event.id
     chunk.lastAt = event.at
     chunk.count += 1
-    let type = model.types[event.type]
-    if let type, foldedTypes.contains(event.type) {
+    let plan = plan(event)
+    if let type = plan.type, plan.isFolded {
       let place: Int
       if let known = foldPlaces[event.resource] {
         place = known
@@ -84,28 +85,39 @@ struct ChunkBuilder {
     }
     if event.type == "sql_role" { chunk.touchesRoles = true }
     if event.event == "projection.skipped" { chunk.touchesSkips = true }
-    try takeFacts(event, type, snapshot)
+    try takeFacts(event, plan, snapshot)
+  }
+
+  /// What there is to do for an event of that name, found out once.
+  private mutating func plan(_ event: StoredEvent) -> EventPlan {
+    if let known = plans[event.event] { return known }
+    let plan = EventPlan(
+      type: model.types[event.type], isFolded: foldedTypes.contains(event.type),
+      targets: targets.indices.filter { targets[$0].filter.takes(event.event, type: event.type) })
+    plans[event.event] = plan
+    return plan
   }
 
   /// Takes the event down for the read models that are filled from events.
-  private mutating func takeFacts(_ event: StoredEvent, _ type: TypeModel?, _ snapshot: LogSnapshot) throws {
+  private mutating func takeFacts(_ event: StoredEvent, _ plan: EventPlan, _ snapshot: LogSnapshot) throws {
+    let type = plan.type
     var row: StagedRow?
     var isStaged = false
-    for index in targets.indices where targets[index].filter.takes(event.event, type: event.type) {
+    for index in plan.targets {
       let needed = try fixed(targets[index].definition.needs, of: event, type, snapshot)
       if targets[index].isFilled {
-        var current = row ?? ChunkBuilder.row(event, type)
+        if row == nil { row = ChunkBuilder.row(event, type) }
+        guard let current = row else { continue }
         if let columns = targets[index].columns {
-          current.write(columns, into: &targets[index].copy)
+          current.write(columns, of: event, into: &targets[index].copy)
         } else {
           isStaged = true
           targets[index].isStaged = true
           if targets[index].filter != .all {
-            current.needsData = true
-            if !needed.isEmpty { current.fields = current.fields.merging(needed) }
+            row?.needsData = true
+            if !needed.isEmpty { row?.fields = current.fields.merging(needed) }
           }
         }
-        row = current
       }
       if !targets[index].opening.isEmpty { open(event, for: index, needed) }
     }
@@ -115,12 +127,12 @@ struct ChunkBuilder {
     {
       row.version = (number, folds[place])
     }
-    row.write(StagedColumn.allCases, into: &staged)
+    row.write(StagedColumn.allCases, of: event, into: &staged)
   }
 
   private static func row(_ event: StoredEvent, _ type: TypeModel?) -> StagedRow {
     var row = StagedRow(
-      event: event, type: type, action: type?.action(event) ?? (event.set.isEmpty ? "execute" : "update"))
+      type: type, action: type?.action(event) ?? (event.set.isEmpty ? "execute" : "update"))
     if !event.set.isEmpty {
       row.changes.reserveCapacity(event.body.bytes.count + 24 * event.set.count)
       writeChanges(event, type, into: &row.changes)
@@ -218,44 +230,60 @@ struct ChunkBuilder {
       }
     }
     var changes = BinaryCopy()
-    var created: [UnitID: BinaryCopy] = [:]
-    var personal: [String: OpenedPieces] = [:]
-    for fold in folds {
-      guard let name = model.stateProjections[fold.type.name] else { continue }
-      let rows = UnitID(projection: name, part: .rows)
-      if units.contains(rows) {
-        if case .created(let layout) = model.copies[rows],
-          fold.copyRow(layout, into: &created[rows, default: BinaryCopy()])
-        {
-          // It goes straight into the table.
-        } else {
-          chunk.staged.insert(rows)
-          changes.beginRow(columns: 3)
-          changes.text(fold.type.name)
-          changes.identifier(fold.resource)
-          changes.json { fold.writeRow(into: &$0) }
-        }
-      }
-      let part = UnitID(projection: name, part: .personal)
-      guard units.contains(part), fold.hasPersonalChanges else { continue }
-      do {
-        var row: [UInt8] = []
-        try fold.writePersonal(opener, into: &row)
-        personal[name, default: OpenedPieces()].add(row, limit: Self.pieceBytes)
-      } catch {
-        chunk.failures[part] = error as? PreparedChunk.Failure ?? PreparedChunk.Failure(message: "\(error)")
-      }
+    for (name, group) in Dictionary(grouping: folds, by: \.type.name) {
+      guard let projection = model.stateProjections[name] else { continue }
+      finish(group, of: name, UnitID(projection: projection, part: .rows), &changes)
+      finishPersonal(group, UnitID(projection: projection, part: .personal))
     }
     if changes.rowCount > 0 {
       changes.finish()
       chunk.changes = changes.bytes
     }
-    for (unit, var rows) in created where rows.rowCount > 0 {
-      rows.finish()
-      chunk.copies[unit] = rows.bytes
-    }
-    for (name, collected) in personal { chunk.opened[UnitID(projection: name, part: .personal)] = collected.all }
   }
+
+  /// The rows of one type's resources: new ones whole, for the table itself, and what changed in the others, to be merged.
+  private mutating func finish(
+    _ folds: [ResourceFold], of type: String, _ unit: UnitID, _ changes: inout BinaryCopy
+  ) {
+    guard units.contains(unit) else { return }
+    var created = BinaryCopy()
+    let layout: RowLayout? = if case .created(let layout) = model.copies[unit] { layout } else { nil }
+    for fold in folds {
+      if let layout, fold.copyRow(layout, into: &created) { continue }
+      chunk.staged.insert(unit)
+      changes.beginRow(columns: 3)
+      changes.text(type)
+      changes.identifier(fold.resource)
+      changes.json { fold.writeRow(into: &$0) }
+    }
+    guard created.rowCount > 0 else { return }
+    created.finish()
+    chunk.copies[unit] = created.bytes
+  }
+
+  private mutating func finishPersonal(_ folds: [ResourceFold], _ unit: UnitID) {
+    guard units.contains(unit) else { return }
+    var pieces = OpenedPieces()
+    for fold in folds where fold.hasPersonalChanges {
+      do {
+        var row: [UInt8] = []
+        try fold.writePersonal(opener, into: &row)
+        pieces.add(row, limit: Self.pieceBytes)
+      } catch {
+        chunk.failures[unit] = error as? PreparedChunk.Failure ?? PreparedChunk.Failure(message: "\(error)")
+      }
+    }
+    let opened = pieces.all
+    if !opened.isEmpty { chunk.opened[unit] = opened }
+  }
+}
+
+/// What there is to do for the events of a name.
+private struct EventPlan {
+  let type: TypeModel?
+  let isFolded: Bool
+  /// The places of the read models that are filled from it.
+  let targets: [Int]
 }
 
 /// A read model that is filled from events, as far as the chunk is for it.

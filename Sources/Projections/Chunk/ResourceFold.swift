@@ -12,22 +12,38 @@ struct ResourceFold {
     func write(into out: inout [UInt8]) { out.append(contentsOf: body.bytes[range]) }
   }
 
+  /// When an event was recorded, and how that stands in its header.
+  private struct Moment {
+    let at: Timestamp
+    let header: RawJSON
+    let text: Range<Int>
+
+    init(_ event: StoredEvent) {
+      at = event.at
+      header = event.header
+      text = event.atText
+    }
+  }
+
   let type: TypeModel
   let resource: Identifier
   private(set) var values: [Value?]
-  private var created: StoredEvent?
-  private var last: StoredEvent
+  private var created: Moment?
+  private var last: Moment
+  private var version: Int64
 
   init(type: TypeModel, first: StoredEvent) {
     self.type = type
     resource = first.resource
     values = Array(repeating: nil, count: type.fields.count)
-    last = first
+    last = Moment(first)
+    version = first.version
   }
 
   mutating func take(_ event: StoredEvent) {
-    if event.version == 1 { created = event }
-    last = event
+    last = Moment(event)
+    version = event.version
+    if event.version == 1 { created = last }
     var hint = 0
     for member in event.set {
       guard let index = type.index(of: event.body.bytes[member.key], from: hint) else { continue }
@@ -41,12 +57,12 @@ struct ResourceFold {
     out.append(contentsOf: #"{"id":""#.utf8)
     out.append(contentsOf: resource.text.utf8)
     out.append(contentsOf: #"","version":"#.utf8)
-    JSONText.writeInteger(last.version, into: &out)
+    JSONText.writeInteger(version, into: &out)
     out.append(contentsOf: #","updated_at":"#.utf8)
-    out.append(contentsOf: last.header.bytes[last.atText])
+    out.append(contentsOf: last.header.bytes[last.text])
     if let created {
       out.append(contentsOf: #","created_at":"#.utf8)
-      out.append(contentsOf: created.header.bytes[created.atText])
+      out.append(contentsOf: created.header.bytes[created.text])
     }
     for (field, value) in zip(type.fields, values) {
       guard let value, field.place == .row || field.place == .token else { continue }
@@ -66,7 +82,7 @@ struct ResourceFold {
     for column in layout.columns {
       switch column.source {
       case .id: rows.identifier(resource)
-      case .version: rows.integer(last.version)
+      case .version: rows.integer(version)
       case .createdAt: rows.timestamp(created.at)
       case .updatedAt: rows.timestamp(last.at)
       case .field(let place):

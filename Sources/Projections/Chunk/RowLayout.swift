@@ -65,7 +65,8 @@ struct RowLayout: Sendable {
 extension BinaryCopy {
   /// Adds a JSON text as a column of that kind; false where it isn't in the usual form of that kind, and then nothing is added.
   mutating func value(_ json: ArraySlice<UInt8>, as kind: RowLayout.Kind?) -> Bool {
-    if json.elementsEqual("null".utf8) {
+    // No other JSON begins so.
+    if json.first == UInt8(ascii: "n") {
       null()
       return true
     }
@@ -79,7 +80,9 @@ extension BinaryCopy {
         return true
       }
       // Damaged JSON is left to PostgreSQL, as is U+0000, which it refuses.
-      guard let value = try? JSON.parse(json), let text = value.stringValue, !text.utf8.contains(0) else { return false }
+      guard let value = try? JSON.parse(json), let text = value.stringValue, !text.utf8.contains(0) else {
+        return false
+      }
       self.text(text)
     case .uuid:
       guard let inner = BinaryCopy.inside(json), let id = Identifier(String(decoding: inner, as: UTF8.self)) else {
@@ -102,9 +105,8 @@ extension BinaryCopy {
       guard let value = BinaryCopy.double(json) else { return false }
       integer(Int64(bitPattern: value.bitPattern))
     case .boolean:
-      let isTrue = json.elementsEqual("true".utf8)
-      guard isTrue || json.elementsEqual("false".utf8) else { return false }
-      field(CollectionOfOne(isTrue ? 1 : 0))
+      guard let first = json.first, first == UInt8(ascii: "t") || first == UInt8(ascii: "f") else { return false }
+      field(CollectionOfOne(first == UInt8(ascii: "t") ? 1 : 0))
     case .texts:
       guard let items = BinaryCopy.strings(json) else { return false }
       texts(items)

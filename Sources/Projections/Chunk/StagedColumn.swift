@@ -42,7 +42,6 @@ enum StagedColumn: String, CaseIterable, Sendable {
 
 /// One event as the staging table, or a table that takes its columns as they stand, gets it.
 struct StagedRow {
-  let event: StoredEvent
   let type: TypeModel?
   let action: String
   /// `{"field":{"from":…,"to":…}}`; empty where nothing was set.
@@ -54,12 +53,12 @@ struct StagedRow {
   var version: (number: Int64, fold: ResourceFold)?
 
   /// Writes some columns as one row.
-  func write(_ columns: [StagedColumn], into rows: inout BinaryCopy) {
+  func write(_ columns: [StagedColumn], of event: StoredEvent, into rows: inout BinaryCopy) {
     rows.beginRow(columns: Int16(columns.count))
-    for column in columns { write(column, into: &rows) }
+    for column in columns { write(column, of: event, into: &rows) }
   }
 
-  private func write(_ column: StagedColumn, into rows: inout BinaryCopy) {
+  private func write(_ column: StagedColumn, of event: StoredEvent, into rows: inout BinaryCopy) {
     switch column {
     case .position: rows.integer(Int64(event.position))
     case .eventID: rows.identifier(event.id)

@@ -1,7 +1,11 @@
 import Catalog
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// What the projector knows of a resource type: which fields go where, and what its events are called in the audit trail.
-struct TypeModel: Sendable {
+final class TypeModel: Sendable {
   /// Where a field's value goes.
   enum Place: Sendable, Equatable {
     /// Into the row.
@@ -64,11 +68,22 @@ struct TypeModel: Sendable {
   func index(of key: ArraySlice<UInt8>, from hint: Int) -> Int? {
     var index = hint
     while index < fields.count {
-      if fields[index].key.count == key.count, fields[index].key.elementsEqual(key) { return index }
-      if key.lexicographicallyPrecedes(fields[index].key) { return nil }
+      let order = TypeModel.order(key, fields[index].key)
+      if order == 0 { return index }
+      if order < 0 { return nil }
       index += 1
     }
     return nil
+  }
+
+  private static func order(_ left: ArraySlice<UInt8>, _ right: [UInt8]) -> Int {
+    let common = left.withUnsafeBytes { left in
+      right.withUnsafeBytes { right -> Int32 in
+        guard let leftStart = left.baseAddress, let rightStart = right.baseAddress else { return 0 }
+        return memcmp(leftStart, rightStart, min(left.count, right.count))
+      }
+    }
+    return common == 0 ? left.count - right.count : Int(common)
   }
 
   /// What the audit trail calls an event: create, read, update, delete or execute.

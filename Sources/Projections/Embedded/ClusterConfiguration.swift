@@ -36,7 +36,8 @@ struct ClusterConfiguration: Hashable, Sendable {
     unix_socket_directories = \(Self.quote(Self.quoteElement(socketFolder)))
     cluster_name = \(Self.quote(clusterName))
     max_connections = \(isDurable ? 40 : 200)
-    shared_buffers = 128MB
+    shared_buffers = \(isDurable ? 256 : 128)MB
+    wal_buffers = 16MB
     work_mem = 16MB
     dynamic_shared_memory_type = posix
     jit = off

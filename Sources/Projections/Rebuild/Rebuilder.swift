@@ -27,7 +27,15 @@ struct Rebuilder: Sendable {
     for connection in [connection, second] {
       try await connection.withSession { session in
         try ChunkApplier.prepare(session)
-        try session.execute("SET maintenance_work_mem = '256MB'")
+        // Two connections work already; helpers of their own would only cost more. New indexes go to disk by way of the
+        // write-ahead log, since a sync of each file would have to be waited for.
+        try session.execute(
+          """
+          SET maintenance_work_mem = '256MB';
+          SET max_parallel_maintenance_workers = 0;
+          SET max_parallel_workers_per_gather = 0;
+          SET wal_skip_threshold = '256MB'
+          """)
       }
     }
     let tables = RebuildSchema(schema: schema, names: names)

@@ -81,7 +81,7 @@ actor ProjectionRunner {
   func refreshSkips(through head: UInt64) async throws {
     guard skips.scannedThrough < head else { return }
     var known = skips
-    let isChanged = try await known.scan(log, through: head)
+    let isChanged = try await known.scan(log, model.definitions.map(\.name), through: head)
     skips = known
     try await connection.withSession { [known] in try known.store($0) }
     guard isChanged else { return }
@@ -244,8 +244,10 @@ actor ProjectionRunner {
 
   /// Makes the further indexes of parts that were filled without them and have arrived, on two connections where there are two.
   func indexWhatArrived(_ target: UInt64) async throws {
-    let due = units.filter { !$0.value.checkpoint.isIndexed && $0.value.checkpoint.position + UInt64(chunkEvents) >= target }
-      .keys.sorted()
+    let due = units.filter {
+      !$0.value.checkpoint.isIndexed && $0.value.checkpoint.position + UInt64(chunkEvents) >= target
+    }
+    .keys.sorted()
     guard !due.isEmpty else { return }
     // What takes every event is the largest, so it comes first.
     let queue = NIOLockedValueBox((due.filter(isCopied) + due.filter { !isCopied($0) })[...])

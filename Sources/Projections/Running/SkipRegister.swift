@@ -1,10 +1,11 @@
 import BasicTypes
 import CanonicalJSON
+import Crypto
 import EventLog
 import Postgres
 
 /// The positions that operators told each read model to pass over. The log's `projection.skipped` events are the record;
-/// PostgreSQL keeps a copy, so that the log is searched only from where it was searched last.
+/// PostgreSQL keeps a copy.
 struct SkipRegister: Sendable {
   private(set) var positions: [String: Set<UInt64>]
   private(set) var scannedThrough: UInt64
@@ -22,55 +23,40 @@ struct SkipRegister: Sendable {
     self.scannedThrough = scannedThrough
   }
 
-  /// Searches the log up to a head; whether anything new was found.
-  mutating func scan(_ log: EventLog, through head: UInt64) async throws -> Bool {
-    var isChanged = false
-    while scannedThrough < head {
-      let from = scannedThrough + 1
-      let (last, found) = try await log.background { snapshot in
-        try SkipRegister.search(snapshot, from: from, through: head)
-      }
-      for (name, skipped) in found {
-        isChanged = isChanged || !skipped.isSubset(of: positions[name] ?? [])
-        positions[name, default: []].formUnion(skipped)
-      }
-      scannedThrough = last
+  /// Looks up what the log decides at a head, or later, about these read models; whether anything new was found. What was decided
+  /// is in the state of one resource each, so nothing is searched.
+  mutating func scan(_ log: EventLog, _ names: [String], through head: UInt64) async throws -> Bool {
+    let found = try await log.background { snapshot in
+      try names.map { name in (name, try SkipRegister.skipped(snapshot, name)) }
     }
+    var isChanged = false
+    for (name, skipped) in found where !skipped.isSubset(of: positions[name] ?? []) {
+      isChanged = true
+      positions[name, default: []].formUnion(skipped)
+    }
+    scannedThrough = head
     return isChanged
   }
 
-  private static let mark = Array(#""event":"projection.skipped""#.utf8)
-
-  private static func search(
-    _ snapshot: LogSnapshot, from: UInt64, through head: UInt64
-  ) throws -> (UInt64, [(String, Set<UInt64>)]) {
-    let records = try snapshot.records(
-      from: from, limit: min(10_000, Int(clamping: head - from + 1)), maximumBytes: 16 << 20)
-    var found: [(String, Set<UInt64>)] = []
-    for record in records where contains(record.header, mark) {
-      // The state has the whole list; later events only make it longer.
-      guard let state = try snapshot.state(try StoredEvent(record).resource),
-        let name = state.fields["name"]?.stringValue
-      else { continue }
-      var skipped: Set<UInt64> = []
-      for value in state.fields["skipped"]?.arrayValue ?? [] {
-        if let position = value.integerValue, position > 0 { skipped.insert(UInt64(position)) }
-      }
-      found.append((name, skipped))
+  private static func skipped(_ snapshot: LogSnapshot, _ name: String) throws -> Set<UInt64> {
+    var skipped: Set<UInt64> = []
+    for value in try snapshot.state(identifier(of: name))?.fields["skipped"]?.arrayValue ?? [] {
+      if let position = value.integerValue, position > 0 { skipped.insert(UInt64(position)) }
     }
-    return (records.last?.position ?? head, found)
+    return skipped
   }
 
-  private static func contains(_ line: [UInt8], _ mark: [UInt8]) -> Bool {
-    line.withUnsafeBufferPointer { line in
-      guard line.count >= mark.count else { return false }
-      for start in 0...(line.count - mark.count) where line[start] == mark[0] {
-        var index = 1
-        while index < mark.count, line[start + index] == mark[index] { index += 1 }
-        if index == mark.count { return true }
-      }
-      return false
+  /// The resource that the command `projection.skip` keeps its decisions about a read model in: the version 5 identifier (RFC 9562
+  /// §5.5) of `daybook:projection:NAME` in the namespace of URLs.
+  static func identifier(of name: String) -> Identifier {
+    let namespace = Identifier(high: 0x6ba7_b811_9dad_11d1, low: 0x80b4_00c0_4fd4_30c8)
+    var hash = Insecure.SHA1()
+    hash.update(data: namespace.bytes)
+    hash.update(data: Array("daybook:projection:\(name)".utf8))
+    guard let identifier = Identifier.stamped(version: 5, hash: Array(hash.finalize())) else {
+      preconditionFailure("SHA-1 has 20 bytes")
     }
+    return identifier
   }
 
   /// Keeps what is known in PostgreSQL.
