@@ -39,7 +39,7 @@ import Vault
       ["error_message": "Grüße, 世界 🙂", "rows_processed": .integer(.max), "data_size_bytes": .integer(.min)],
       ["rows_processed": -1, "duration_seconds": 0.1, "pipeline_version": 2_147_483_647],
       ["duration_seconds": 1e-7, "pipeline_version": -2_147_483_648, "result": [1, 2.5, "x", [:], .null]],
-      ["duration_seconds": 5e-324, "result": "text", "result_summary": false, "language": "é"],
+      ["duration_seconds": 2.5e-300, "result": "text", "result_summary": false, "language": "é"],
       ["duration_seconds": 1.7976931348623157e308, "number": 0, "context": ["\u{7}": "\u{1F}"]],
       ["duration_seconds": 0, "started_at": "2026-02-28T23:59:60Z", "completed_at": "0001-01-01T00:00:00Z"],
       ["started_at": "2026-11-21T09:37:40.480638Z", "completed_at": "2026-11-21T09:37:40.5Z"],
