@@ -32,12 +32,14 @@ let arguments = product("ArgumentParser", "swift-argument-parser")
 let signals = product("UnixSignals", "swift-service-lifecycle")
 let subprocess = product("Subprocess", "swift-subprocess")
 let yams = product("Yams", "Yams")
+let jwt = product("JWTKit", "jwt-kit")
 
 let package = Package(
   name: "daybook",
   products: [
     .executable(name: "daybook", targets: ["daybook"]),
     .executable(name: "daybook-bench", targets: ["DaybookBench"]),
+    .executable(name: "daybook-demo", targets: ["DaybookDemo"]),
     .library(name: "DaybookClient", targets: ["DaybookClient"]),
   ],
   dependencies: [
@@ -49,6 +51,7 @@ let package = Package(
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
   ],
   targets: [
     .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
@@ -77,7 +80,7 @@ let package = Package(
       [
         "BasicTypes", "Protocol", "Queries", "Domain", "Projections", "Catalog", "EventLog", "Vault", "MerkleTree",
         "CanonicalJSON",
-        nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals, log,
+        nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals, log, jwt,
       ]),
     module("DaybookClient", ["Protocol", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks]),
     .executableTarget(
@@ -89,6 +92,10 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "DaybookBench",
+      dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", arguments],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "DaybookDemo",
       dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", arguments],
       swiftSettings: strict),
     module(
@@ -120,8 +127,13 @@ let package = Package(
       "ServerTests",
       [
         "Server", "Protocol", "DaybookClient", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore,
-        nioPosix,
-        nioLocks,
+        nioPosix, nioLocks, jwt, crypto,
+      ]),
+    tests(
+      "PlatformTests",
+      [
+        "Server", "DaybookClient", "Catalog", "Domain", "Projections", "Postgres", "EventLog", "Vault",
+        "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
       ]),
     tests("CommandLineTests", ["daybook", "DaybookTestKit", "CanonicalJSON"]),
     tests("AcceptanceTests", ["DaybookClient", "BasicTypes", "CanonicalJSON"]),

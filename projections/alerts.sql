@@ -1,13 +1,15 @@
 -- projection: alerts
 -- from: alert
--- summary: Something that a person should know of. alerts (Django ETL: level and alert_type, is_resolved is status;
---   Data Aggregator: severity, status, escalation). Both platforms' words for how bad it is keep their own field.
+-- summary: Something that a person should know of. alerts (Django ETL: level and alert_type, is_resolved is
+--   status; Data Aggregator: severity, status, escalation). Both platforms' words for how bad it is keep
+--   their own field.
 
 -- section: tables
 CREATE TABLE daybook.alerts (
   id                 uuid PRIMARY KEY,
   number             bigint,
   organization_id    uuid,
+  rule_id            uuid,
   run_id             uuid,
   task_run_id        uuid,
   level              text,
@@ -26,6 +28,7 @@ CREATE TABLE daybook.alerts (
   closed_at          timestamptz,
   escalation_level   integer,
   last_escalated_at  timestamptz,
+  next_escalation_at timestamptz,
   notifications_sent jsonb,
   created_by         uuid,
   created_at         timestamptz,
@@ -35,10 +38,11 @@ CREATE TABLE daybook.alerts (
 );
 
 COMMENT ON TABLE daybook.alerts IS
-  'Something that a person should know of. alerts (Django ETL: level and alert_type, is_resolved is status; '
-  'Data Aggregator: severity, status, escalation). Both platforms'' words for how bad it is keep their own '
-  'field.';
+  'Something that a person should know of. alerts (Django ETL: level and alert_type, is_resolved is '
+  'status; Data Aggregator: severity, status, escalation). Both platforms'' words for how bad it is keep '
+  'their own field.';
 COMMENT ON COLUMN daybook.alerts.number IS '1, 2, 3 … of its type, in the order of creation.';
+COMMENT ON COLUMN daybook.alerts.rule_id IS 'Refers to alert_rule.';
 COMMENT ON COLUMN daybook.alerts.run_id IS 'Refers to run.';
 COMMENT ON COLUMN daybook.alerts.task_run_id IS 'Refers to task_run.';
 COMMENT ON COLUMN daybook.alerts.level IS 'One of info, warning, error, critical.';
@@ -50,7 +54,9 @@ COMMENT ON COLUMN daybook.alerts.context IS 'metadata in Django ETL.';
 COMMENT ON COLUMN daybook.alerts.acknowledged_by IS 'Refers to user.';
 COMMENT ON COLUMN daybook.alerts.resolved_by IS 'Refers to user.';
 COMMENT ON COLUMN daybook.alerts.resolution_type IS 'One of manual, auto.';
-COMMENT ON COLUMN daybook.alerts.created_by IS 'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.alerts.next_escalation_at IS 'When the rule''s escalation policy tells the next.';
+COMMENT ON COLUMN daybook.alerts.created_by IS
+  'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.alerts.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.alerts.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.alerts.deleted_at IS 'When it was deleted; the row stays.';

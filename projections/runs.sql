@@ -1,7 +1,8 @@
 -- projection: runs
 -- from: run
--- summary: One execution, of a pipeline at the version it ran or of ad hoc code. pipeline_executions (ETL Builder),
---   pipeline_runs (Django ETL, Data Aggregator), execution_history and dag_executions (ETLab), runs of OpenLineage.
+-- summary: One execution, of a pipeline at the version it ran or of ad hoc code. pipeline_executions (ETL
+--   Builder), pipeline_runs (Django ETL, Data Aggregator), execution_history and dag_executions (ETLab),
+--   runs of OpenLineage.
 
 -- section: tables
 CREATE TABLE daybook.runs (
@@ -25,6 +26,7 @@ CREATE TABLE daybook.runs (
   result             jsonb,
   result_summary     jsonb,
   error_message      text,
+  execution_log      jsonb,
   rows_processed     bigint,
   data_size_bytes    bigint,
   code               text,
@@ -46,9 +48,9 @@ CREATE TABLE daybook.runs (
 );
 
 COMMENT ON TABLE daybook.runs IS
-  'One execution, of a pipeline at the version it ran or of ad hoc code. pipeline_executions (ETL Builder), '
-  'pipeline_runs (Django ETL, Data Aggregator), execution_history and dag_executions (ETLab), runs of '
-  'OpenLineage.';
+  'One execution, of a pipeline at the version it ran or of ad hoc code. pipeline_executions (ETL '
+  'Builder), pipeline_runs (Django ETL, Data Aggregator), execution_history and dag_executions (ETLab), '
+  'runs of OpenLineage.';
 COMMENT ON COLUMN daybook.runs.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.runs.pipeline_id IS 'Refers to pipeline.';
 COMMENT ON COLUMN daybook.runs.pipeline_version IS 'The version_number that it ran.';

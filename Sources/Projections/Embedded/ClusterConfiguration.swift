@@ -47,7 +47,7 @@ struct ClusterConfiguration: Hashable, Sendable {
     synchronous_commit = off
     wal_level = minimal
     max_wal_senders = 0
-    max_wal_size = 1GB
+    max_wal_size = 2GB
     autovacuum = on
 
     password_encryption = 'scram-sha-256'
