@@ -6,6 +6,8 @@ import CanonicalJSON
 public struct Catalog: Sendable {
   /// The resource types, in the order of their file names.
   public let types: [ResourceType]
+  /// The platforms' documents, table by table, in the order of their file names; see ``Platform``.
+  public let platforms: [Platform]
   /// SHA-256 (hex) of the canonical JSON of all files: the `schema` of every event that is written under it.
   public let revision: String
   /// The files as canonical JSON, by file name: what the `catalog.revised` event keeps.
@@ -15,8 +17,9 @@ public struct Catalog: Sendable {
   private let commandsByMethod: [String: (type: Int, command: Int)]
 
   /// A catalog of types that have been checked against each other.
-  public init(types: [ResourceType], revision: String, source: JSONObject) {
+  public init(types: [ResourceType], platforms: [Platform] = [], revision: String, source: JSONObject) {
     self.types = types
+    self.platforms = platforms
     self.revision = revision
     self.source = source
     var byName: [String: Int] = [:]
@@ -35,6 +38,9 @@ public struct Catalog: Sendable {
   public func type(_ name: String) -> ResourceType? {
     typesByName[name].map { types[$0] }
   }
+
+  /// The platform of that name (`etl_builder`).
+  public func platform(_ name: String) -> Platform? { platforms.first { $0.name == name } }
 
   /// The command that a method name (`pipeline.rollback`) means, with its resource type.
   public func command(_ method: String) -> (type: ResourceType, command: Command)? {
@@ -73,12 +79,15 @@ public struct ResourceType: Sendable {
   public let facts: [Fact]
   /// Whether it can be listed from a read model of its own name; false for system types such as `session`.
   public let hasReadModel: Bool
+  /// Boolean fields of which any one that is true makes a living resource public: whoever has signed in may read and use it, whatever organization it
+  /// belongs to; changing it needs what it always needs.
+  public let publicFields: [String]
 
   /// A resource type from its parts.
   public init(
     name: String, plural: String, summary: String, organization: OrganizationRule, naturalKeys: [String],
     fields: [Field], unique: [UniqueConstraint], lifecycle: Lifecycle?, versionedContent: [String],
-    commands: [Command], facts: [Fact], hasReadModel: Bool
+    commands: [Command], facts: [Fact], hasReadModel: Bool, publicFields: [String] = []
   ) {
     self.name = name
     self.plural = plural
@@ -92,6 +101,7 @@ public struct ResourceType: Sendable {
     self.commands = commands
     self.facts = facts
     self.hasReadModel = hasReadModel
+    self.publicFields = publicFields
     fieldsByName = Dictionary(fields.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 

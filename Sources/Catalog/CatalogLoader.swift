@@ -3,7 +3,7 @@ import Crypto
 import Foundation
 
 extension Catalog {
-  /// Loads every `*.yaml` of a folder, in the order of their names, and checks them one by one and against each other.
+  /// Loads every `*.yaml` of a folder, in the order of their names, and those of its folder `platforms`, and checks them one by one and against each other.
   ///
   /// - Parameters:
   ///   - folder: the folder; its last path component names the files in what is reported (`schema/pipeline.yaml:12`).
@@ -11,19 +11,9 @@ extension Catalog {
   /// - Throws: a `CatalogError` with every mistake of every file.
   public static func load(folder: String, knownBehaviours: Set<String>? = nil) throws(CatalogError) -> Catalog {
     let label = URL(fileURLWithPath: folder).lastPathComponent
-    let names: [String]
-    do {
-      names = try FileManager.default.contentsOfDirectory(atPath: folder)
-        .filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }
-        .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    } catch {
-      throw CatalogError(problems: [
-        CatalogProblem(file: folder, line: 1, message: "the folder can't be read: \(error.localizedDescription)")
-      ])
-    }
     var files: [(name: String, text: String)] = []
     var problems: [CatalogProblem] = []
-    for name in names {
+    for name in try names(in: folder) + platformNames(in: folder) {
       do {
         let bytes = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)"))
         guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -43,7 +33,26 @@ extension Catalog {
     return try load(files: files, label: label, knownBehaviours: knownBehaviours, problems: problems)
   }
 
-  /// As ``load(folder:knownBehaviours:)``, of texts that are in memory already; `label` stands before each name in what is reported.
+  private static let platformFolder = "platforms/"
+
+  private static func names(in folder: String) throws(CatalogError) -> [String] {
+    do {
+      return try FileManager.default.contentsOfDirectory(atPath: folder)
+        .filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }
+        .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    } catch {
+      throw CatalogError(problems: [
+        CatalogProblem(file: folder, line: 1, message: "the folder can't be read: \(error.localizedDescription)")
+      ])
+    }
+  }
+
+  private static func platformNames(in folder: String) throws(CatalogError) -> [String] {
+    guard FileManager.default.fileExists(atPath: "\(folder)/\(platformFolder)") else { return [] }
+    return try names(in: "\(folder)/\(platformFolder)").map { platformFolder + $0 }
+  }
+
+  /// As ``load(folder:knownBehaviours:)``, of texts that are in memory already, those of platforms named `platforms/NAME.yaml`; `label` stands before each name in what is reported.
   public static func load(
     files: [(name: String, text: String)], label: String, knownBehaviours: Set<String>? = nil
   ) throws(CatalogError) -> Catalog {
@@ -57,6 +66,7 @@ extension Catalog {
     var source = JSONObject()
     var types: [ResourceType] = []
     var readers: [(reader: TypeReader, type: ResourceType?)] = []
+    var platformFiles: [(name: String, root: SourceNode)] = []
     for (name, text) in files {
       let file = "\(label)/\(name)"
       let root: SourceNode
@@ -67,6 +77,10 @@ extension Catalog {
         continue
       }
       source[name] = root.json
+      guard !name.hasPrefix(platformFolder) else {
+        platformFiles.append((name, root))
+        continue
+      }
       var reader = TypeReader(file: file)
       let type = reader.read(root, fileName: name)
       if let type { types.append(type) }
@@ -74,6 +88,14 @@ extension Catalog {
     }
     for (reader, _) in readers { problems += reader.problems }
     problems += CrossCheck(readers: readers, types: types, knownBehaviours: knownBehaviours).problems()
+    var platforms: [Platform] = []
+    for (name, root) in platformFiles {
+      var reader = PlatformReader(file: "\(label)/\(name)", types: types)
+      if let platform = reader.read(root, fileName: String(name.dropFirst(platformFolder.count))) {
+        platforms.append(platform)
+      }
+      problems += reader.problems
+    }
     guard problems.isEmpty else {
       throw CatalogError(
         problems: problems.sorted { left, right in
@@ -84,7 +106,7 @@ extension Catalog {
     let revision = digest.map { byte in
       String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
     }.joined()
-    return Catalog(types: types, revision: revision, source: source)
+    return Catalog(types: types, platforms: platforms, revision: revision, source: source)
   }
 }
 

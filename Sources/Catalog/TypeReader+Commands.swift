@@ -12,13 +12,14 @@ extension TypeReader {
   mutating func readCommands(_ node: SourceNode) -> [Command] {
     guard let entries = mapping(node, of: "'commands'") else { return [] }
     var commands: [Command] = []
-    var events: [String: String] = [:]
+    var events: [String: Command] = [:]
     for entry in entries {
       guard let command = readCommand(entry) else { continue }
-      if let other = events[command.event] {
-        report(entry.line, "commands '\(other)' and '\(command.name)' record the same event '\(command.event)'")
+      // What makes a resource may be asked for in several ways.
+      if let other = events[command.event], other.effect != .create || command.effect != .create {
+        report(entry.line, "commands '\(other.name)' and '\(command.name)' record the same event '\(command.event)'")
       }
-      events[command.event] = command.name
+      events[command.event] = command
       commands.append(command)
     }
     return commands

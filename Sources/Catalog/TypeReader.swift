@@ -27,7 +27,7 @@ struct TypeReader {
 
   static let typeKeys = [
     "resource", "plural", "summary", "organization", "natural_keys", "read_model", "processing", "fields", "unique",
-    "lifecycle", "versioned", "commands", "facts",
+    "lifecycle", "versioned", "public", "commands", "facts",
   ]
 
   /// The longest name: PostgreSQL's identifiers have 63 bytes, and the read models put endings to names.
@@ -59,6 +59,7 @@ struct TypeReader {
     let commands = top["commands"].map { readCommands($0.value) } ?? []
     let naturalKeys = top["natural_keys"].map { readNaturalKeys($0.value, unique: unique) } ?? []
     let versioned = top["versioned"].map { readVersioned($0) } ?? []
+    let publicFields = top["public"].map { readPublic($0) } ?? []
     let facts = top["facts"].map { readFacts($0.value) } ?? []
     let hasReadModel = top["read_model"].flatMap { flag($0.value, of: "'read_model'") } ?? true
     if let member = top["processing"] { readProcessing(member.value) }
@@ -66,7 +67,7 @@ struct TypeReader {
     return ResourceType(
       name: name, plural: plural, summary: summary, organization: organization, naturalKeys: naturalKeys,
       fields: fields, unique: unique, lifecycle: lifecycle, versionedContent: versioned, commands: commands,
-      facts: facts, hasReadModel: hasReadModel)
+      facts: facts, hasReadModel: hasReadModel, publicFields: publicFields)
   }
 
   /// `processing` stands for itself only: it carries the anchor of a record of processing that fields merge.
@@ -181,6 +182,18 @@ struct TypeReader {
     if !hasNumber {
       report(member.line, "'versioned' needs a field 'version_number' of type integer that is not assignable")
     }
+    return names.map(\.name)
+  }
+
+  private mutating func readPublic(_ member: SourceNode.Member) -> [String] {
+    let names = texts(member.value, of: "'public'")
+    for (name, line) in names {
+      guard let field = knownField(name, line: line, "'public'") else { continue }
+      if field.type != .boolean || field.personal != nil || field.secret != nil {
+        report(line, "'public': '\(name)' is not a boolean that anyone may see")
+      }
+    }
+    if organization == .none { report(member.line, "'public' is for resources that belong to an organization") }
     return names.map(\.name)
   }
 

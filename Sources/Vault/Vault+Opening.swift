@@ -39,7 +39,7 @@ extension Vault {
       return try Vault(
         folder: folder, root: root, loaded: loaded, isReadOnly: false, lock: lock, cacheCapacity: cacheCapacity)
     } catch {
-      Glibc.close(lock)
+      unlock(lock)
       throw error
     }
   }
@@ -162,5 +162,11 @@ extension Vault {
       throw failure
     }
     return descriptor
+  }
+
+  /// Lets the next one in. Said, not left to the close: a child between fork and exec may hold a copy of the descriptor for a moment.
+  static func unlock(_ descriptor: Int32) {
+    flock(descriptor, LOCK_UN)
+    Glibc.close(descriptor)
   }
 }

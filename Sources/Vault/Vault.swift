@@ -81,7 +81,7 @@ public final class Vault: Sendable {
   public func close() {
     disk.withLockedValue { disk in
       if disk.keys >= 0 { Glibc.close(disk.keys) }
-      if disk.lock >= 0 { Glibc.close(disk.lock) }
+      if disk.lock >= 0 { Vault.unlock(disk.lock) }
       disk.keys = -1
       disk.lock = -1
     }

@@ -108,7 +108,7 @@ public actor EmbeddedPostgres {
     for (name, text) in configuration.files where EmbeddedFiles.read("\(place.cluster)/\(name)") != text {
       try EmbeddedFiles.write(text, to: "\(place.cluster)/\(name)", owner: account.isOther ? account : nil)
     }
-    try await clearRemains(in: place)
+    try await clearRemains(in: place, socketFolder: configuration.socketFolder)
     try await launch(place, configuration, binaries)
     try await prepareDatabase(configuration)
     return configuration.conninfo(database: Self.database)
@@ -176,8 +176,9 @@ public actor EmbeddedPostgres {
     }
   }
 
-  /// Removes what a killed server left: its backends, and a pid file whose number is another process's by now.
-  private func clearRemains(in place: ClusterPlace) async throws {
+  /// Removes what a killed server left: its backends, and lock files whose number may be another process's by now. Only a server of
+  /// this cluster uses that socket folder, and none runs.
+  private func clearRemains(in place: ClusterPlace, socketFolder: String) async throws {
     let clock = ContinuousClock()
     let begin = clock.now
     while true {
@@ -193,8 +194,10 @@ public actor EmbeddedPostgres {
       }
       try await Task.sleep(for: .milliseconds(20))
     }
-    let file = place.cluster + "/postmaster.pid"
-    if EmbeddedFiles.exists(file), unlink(file) != 0 { throw EmbeddedFiles.failure("can't remove", file) }
+    for file in [place.cluster + "/postmaster.pid", "\(socketFolder)/.s.PGSQL.\(ClusterConfiguration.port).lock"]
+    where EmbeddedFiles.exists(file) && unlink(file) != 0 {
+      throw EmbeddedFiles.failure("can't remove", file)
+    }
   }
 
   private func launch(

@@ -35,7 +35,10 @@ struct PostmasterProcess: Hashable, Sendable {
     waitpid(pid, &status, WNOHANG)  // Fails for what isn't our child, as it should.
     guard let stat = EmbeddedFiles.read("/proc/\(pid)/stat"), let end = stat.lastIndex(of: ")") else { return false }
     let state = stat[end...].dropFirst(2).first
-    return state != "Z" && state != "X"
+    guard state == "Z" || state == "X" else { return true }
+    // It may have died between the two looks: an unreaped child still counts as alive for whoever asks by signal 0.
+    waitpid(pid, &status, WNOHANG)
+    return false
   }
 
   private static func isPostmaster(_ pid: pid_t, of cluster: String) -> Bool {
