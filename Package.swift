@@ -65,7 +65,7 @@ let package = Package(
     module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks]),
     module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
-    module("Domain", ["BasicTypes", "Catalog", "EventLog", "Vault", "CanonicalJSON", crypto, nioLocks]),
+    module("Domain", ["BasicTypes", "Catalog", "EventLog", "Vault", "MerkleTree", "CanonicalJSON", crypto, nioLocks]),
     module(
       "Projections", ["BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "CanonicalJSON", crypto, log, nioLocks]),
     module(
@@ -109,7 +109,9 @@ let package = Package(
     tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
     tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON"]),
     tests("OpenLineageTests", ["Domain", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
-    tests("DomainTests", ["Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", nioLocks]),
+    tests(
+      "DomainTests",
+      ["Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit", nioLocks]),
     tests("ProtocolTests", ["Protocol", "CanonicalJSON", nioCore]),
     tests(
       "ProjectionsTests",

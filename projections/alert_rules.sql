@@ -49,3 +49,6 @@ CREATE INDEX alert_rules_organization_id ON daybook.alert_rules (organization_id
 CREATE INDEX alert_rules_escalation_policy_id ON daybook.alert_rules (escalation_policy_id) WHERE escalation_policy_id IS NOT NULL;
 CREATE INDEX alert_rules_pipeline_id ON daybook.alert_rules (pipeline_id) WHERE pipeline_id IS NOT NULL;
 CREATE INDEX alert_rules_owner_id ON daybook.alert_rules (owner_id) WHERE owner_id IS NOT NULL;
+CREATE INDEX alert_rules_metric ON daybook.alert_rules (metric);
+CREATE INDEX alert_rules_is_active ON daybook.alert_rules (is_active);
+CREATE INDEX alert_rules_number ON daybook.alert_rules ((number::integer));

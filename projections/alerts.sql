@@ -54,7 +54,9 @@ COMMENT ON COLUMN daybook.alerts.context IS 'metadata in Django ETL.';
 COMMENT ON COLUMN daybook.alerts.acknowledged_by IS 'Refers to user.';
 COMMENT ON COLUMN daybook.alerts.resolved_by IS 'Refers to user.';
 COMMENT ON COLUMN daybook.alerts.resolution_type IS 'One of manual, auto.';
-COMMENT ON COLUMN daybook.alerts.next_escalation_at IS 'When the rule''s escalation policy tells the next.';
+COMMENT ON COLUMN daybook.alerts.next_escalation_at IS
+  'When the rule''s escalation policy tells the next, unless somebody acknowledges it before.';
+COMMENT ON COLUMN daybook.alerts.notifications_sent IS 'For each escalation {level, at, channels, user_ids}.';
 COMMENT ON COLUMN daybook.alerts.created_by IS
   'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.alerts.updated_at IS 'When its last event was recorded.';
@@ -63,6 +65,8 @@ COMMENT ON COLUMN daybook.alerts.deleted_at IS 'When it was deleted; the row sta
 
 -- section: indexes
 CREATE INDEX alerts_organization_id_status ON daybook.alerts (organization_id, status);
+CREATE INDEX alerts_rule_id ON daybook.alerts (rule_id) WHERE rule_id IS NOT NULL;
+CREATE INDEX alerts_next_escalation_at ON daybook.alerts (next_escalation_at) WHERE status = 'active' AND next_escalation_at IS NOT NULL;
 CREATE INDEX alerts_run_id ON daybook.alerts (run_id) WHERE run_id IS NOT NULL;
 CREATE INDEX alerts_task_run_id ON daybook.alerts (task_run_id) WHERE task_run_id IS NOT NULL;
 CREATE INDEX alerts_level_created_at ON daybook.alerts (level, created_at DESC);
@@ -70,3 +74,4 @@ CREATE INDEX alerts_severity ON daybook.alerts (severity);
 CREATE INDEX alerts_status ON daybook.alerts (status);
 CREATE INDEX alerts_alert_type ON daybook.alerts (alert_type);
 CREATE INDEX alerts_created_at ON daybook.alerts (created_at DESC);
+CREATE INDEX alerts_number ON daybook.alerts ((number::integer));

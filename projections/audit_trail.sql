@@ -1,6 +1,7 @@
 -- projection: audit_trail
 -- events: *
 -- opens: reason, origin
+-- removes: retention.swept
 -- summary: Who did what, when, to which resource, with every field before and after: one row an event. audit_trail (ETL Builder).
 
 -- section: tables
@@ -26,7 +27,8 @@ CREATE UNLOGGED TABLE personal.audit_trail (
   id         bigint PRIMARY KEY,
   reason     text,
   ip         inet,
-  user_agent text
+  user_agent text,
+  is_refusal boolean
 );
 
 COMMENT ON TABLE daybook.audit_trail IS 'Who did what, when, to which resource, with every field before and after.';
@@ -60,10 +62,17 @@ SELECT
 FROM staged_events;
 
 -- section: fill opened
-INSERT INTO personal.audit_trail (id, reason, ip, user_agent)
+INSERT INTO personal.audit_trail (id, reason, ip, user_agent, is_refusal)
 SELECT
   (e ->> 'position')::bigint,
   e ->> 'reason',
   (e #>> '{origin,ip}')::inet,
-  e #>> '{origin,user_agent}'
+  e #>> '{origin,user_agent}',
+  e ->> 'event' = 'session.refused'
 FROM jsonb_array_elements($1::jsonb) AS e;
+
+-- section: remove
+-- Where strangers were refused from is sealed for a time only.
+DELETE FROM personal.audit_trail AS t USING jsonb_array_elements($1::jsonb) AS e
+WHERE e #>> '{data,class}' = 'sessions' AND e ->> 'organization_id' IS NULL
+  AND t.is_refusal AND t.id <= (e #>> '{data,through}')::bigint;

@@ -31,9 +31,11 @@ CREATE TABLE daybook.calculations (
 COMMENT ON TABLE daybook.calculations IS
   'A run of stored code by a person. calculations (MecaPy; `completed` is success).';
 COMMENT ON COLUMN daybook.calculations.number IS '1, 2, 3 … of its type, in the order of creation.';
-COMMENT ON COLUMN daybook.calculations.user_id IS 'Refers to user.';
+COMMENT ON COLUMN daybook.calculations.user_id IS 'The acting person where nobody is named. Refers to user.';
 COMMENT ON COLUMN daybook.calculations.tool_id IS 'The tool whose code it runs. Refers to tool.';
 COMMENT ON COLUMN daybook.calculations.status IS 'One of pending, running, success, failed, cancelled.';
+COMMENT ON COLUMN daybook.calculations.code IS
+  'Never missing; where only a tool is named, its code_template as it is then.';
 COMMENT ON COLUMN daybook.calculations.parameters IS 'At most 5,000 characters of JSON.';
 COMMENT ON COLUMN daybook.calculations.result_data IS 'At most 50,000 characters of JSON.';
 COMMENT ON COLUMN daybook.calculations.execution_time IS 'In seconds.';
@@ -47,5 +49,8 @@ COMMENT ON COLUMN daybook.calculations.deleted_at IS 'When it was deleted; the r
 
 -- section: indexes
 CREATE INDEX calculations_organization_id ON daybook.calculations (organization_id);
-CREATE INDEX calculations_user_id ON daybook.calculations (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX calculations_tool_id ON daybook.calculations (tool_id) WHERE tool_id IS NOT NULL;
+CREATE INDEX calculations_user_id_status_created_at ON daybook.calculations (user_id, status, created_at DESC);
+CREATE INDEX calculations_status ON daybook.calculations (status);
+CREATE INDEX calculations_created_at ON daybook.calculations (created_at DESC);
+CREATE INDEX calculations_number ON daybook.calculations ((number::integer));

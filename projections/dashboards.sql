@@ -24,7 +24,8 @@ CREATE TABLE daybook.dashboards (
 COMMENT ON TABLE daybook.dashboards IS
   'A person''s layout of widgets. dashboard_layouts (Data Aggregator; `version` is version_number).';
 COMMENT ON COLUMN daybook.dashboards.number IS '1, 2, 3 … of its type, in the order of creation.';
-COMMENT ON COLUMN daybook.dashboards.user_id IS 'Refers to user.';
+COMMENT ON COLUMN daybook.dashboards.user_id IS
+  'Whose it is; the caller''s where it is not given. Refers to user.';
 COMMENT ON COLUMN daybook.dashboards.created_by IS
   'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.dashboards.updated_at IS 'When its last event was recorded.';
@@ -34,3 +35,6 @@ COMMENT ON COLUMN daybook.dashboards.deleted_at IS 'When it was deleted; the row
 -- section: indexes
 CREATE INDEX dashboards_organization_id ON daybook.dashboards (organization_id);
 CREATE INDEX dashboards_user_id ON daybook.dashboards (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX dashboards_is_default ON daybook.dashboards (is_default);
+CREATE INDEX dashboards_number ON daybook.dashboards ((number::integer));
+CREATE INDEX dashboards_holder ON daybook.dashboards ((coalesce(user_id, created_by)));

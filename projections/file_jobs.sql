@@ -41,3 +41,5 @@ COMMENT ON COLUMN daybook.file_jobs.deleted_at IS 'When it was deleted; the row 
 CREATE INDEX file_jobs_organization_id ON daybook.file_jobs (organization_id);
 CREATE INDEX file_jobs_file_id ON daybook.file_jobs (file_id);
 CREATE INDEX file_jobs_output_file_id ON daybook.file_jobs (output_file_id) WHERE output_file_id IS NOT NULL;
+CREATE INDEX file_jobs_status ON daybook.file_jobs (status);
+CREATE INDEX file_jobs_number ON daybook.file_jobs ((number::integer));

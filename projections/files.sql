@@ -19,6 +19,7 @@ CREATE TABLE daybook.files (
   upload_progress   integer,
   total_chunks      integer,
   uploaded_chunks   integer,
+  received_chunks   jsonb,
   metadata          jsonb,
   is_temporary      boolean,
   is_public         boolean,
@@ -47,6 +48,8 @@ COMMENT ON COLUMN daybook.files.file_type IS 'csv, json, xml, excel and the like
 COMMENT ON COLUMN daybook.files.file_size IS 'In bytes.';
 COMMENT ON COLUMN daybook.files.file_hash IS 'SHA-256 of the content, in hexadecimal.';
 COMMENT ON COLUMN daybook.files.status IS 'One of uploading, uploaded, processing, completed, failed.';
+COMMENT ON COLUMN daybook.files.received_chunks IS
+  'Which chunks are there, as ranges of indexes from 0: [[0, 7], [9, 9]].';
 COMMENT ON COLUMN daybook.files.duplicate_of IS
   'An earlier file of the organization with the same content. Refers to file.';
 COMMENT ON COLUMN daybook.files.owner_id IS 'Refers to user.';
@@ -60,5 +63,11 @@ COMMENT ON COLUMN daybook.files.deleted_at IS 'When it was deleted; the row stay
 -- section: indexes
 CREATE INDEX files_organization_id ON daybook.files (organization_id);
 CREATE INDEX files_duplicate_of ON daybook.files (duplicate_of) WHERE duplicate_of IS NOT NULL;
-CREATE INDEX files_owner_id ON daybook.files (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX files_pipeline_id ON daybook.files (pipeline_id) WHERE pipeline_id IS NOT NULL;
+CREATE INDEX files_owner_id_uploaded_at ON daybook.files (owner_id, (coalesce(uploaded_at, created_at)) DESC);
+CREATE INDEX files_file_hash_file_size ON daybook.files (file_hash, file_size);
+CREATE INDEX files_s3_key ON daybook.files (s3_key) WHERE s3_key IS NOT NULL;
+CREATE INDEX files_expires_at ON daybook.files (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX files_status ON daybook.files (status);
+CREATE INDEX files_number ON daybook.files ((number::integer));
+CREATE INDEX files_holder ON daybook.files ((coalesce(owner_id, created_by)));

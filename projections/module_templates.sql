@@ -32,7 +32,14 @@ COMMENT ON TABLE daybook.module_templates IS
   '`usage_count` is use_count).';
 COMMENT ON COLUMN daybook.module_templates.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.module_templates.category IS 'One of extractor, transformer, loader.';
-COMMENT ON COLUMN daybook.module_templates.config_schema IS 'JSON Schema of a node''s configuration.';
+COMMENT ON COLUMN daybook.module_templates.config_schema IS
+  'JSON Schema (2020-12) of a node''s configuration. Checked are type, enum, const, properties, '
+  'required, additionalProperties, items, minItems, maxItems, uniqueItems, minimum, maximum, '
+  'exclusiveMinimum, exclusiveMaximum, multipleOf, minLength, maxLength, anyOf, allOf, oneOf, not, and '
+  '$ref to #/$defs/NAME; title, description, default, format and examples say something and check '
+  'nothing. Every other keyword is refused.';
+COMMENT ON COLUMN daybook.module_templates.default_config IS
+  'Must satisfy config_schema; fills in what a node''s own configuration leaves out.';
 COMMENT ON COLUMN daybook.module_templates.is_public IS 'Whether other organizations may use it.';
 COMMENT ON COLUMN daybook.module_templates.created_by IS
   'The user who made it; the system user for what no person made.';
@@ -42,3 +49,6 @@ COMMENT ON COLUMN daybook.module_templates.deleted_at IS 'When it was deleted; t
 
 -- section: indexes
 CREATE INDEX module_templates_organization_id ON daybook.module_templates (organization_id);
+CREATE INDEX module_templates_category ON daybook.module_templates (category);
+CREATE INDEX module_templates_type ON daybook.module_templates (type);
+CREATE INDEX module_templates_public ON daybook.module_templates (name) WHERE is_public;

@@ -37,3 +37,5 @@ COMMENT ON COLUMN daybook.notifications.deleted_at IS 'When it was deleted; the 
 -- section: indexes
 CREATE INDEX notifications_organization_id ON daybook.notifications (organization_id);
 CREATE INDEX notifications_user_id ON daybook.notifications (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX notifications_is_read ON daybook.notifications (is_read);
+CREATE INDEX notifications_created_at ON daybook.notifications (created_at DESC);

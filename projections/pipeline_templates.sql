@@ -28,7 +28,10 @@ COMMENT ON TABLE daybook.pipeline_templates IS
   'What new pipelines are made from. pipeline_templates (Data Aggregator).';
 COMMENT ON COLUMN daybook.pipeline_templates.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.pipeline_templates.category IS 'One of etl, elt, quality, streaming.';
-COMMENT ON COLUMN daybook.pipeline_templates.template_config IS 'Fields of the pipeline that it makes.';
+COMMENT ON COLUMN daybook.pipeline_templates.template_config IS
+  'Fields of the pipeline that it makes; other members join its config.';
+COMMENT ON COLUMN daybook.pipeline_templates.is_builtin IS
+  'Only administrators make and change what is built in.';
 COMMENT ON COLUMN daybook.pipeline_templates.is_public IS 'Whether other organizations may use it.';
 COMMENT ON COLUMN daybook.pipeline_templates.owner_id IS 'Refers to user.';
 COMMENT ON COLUMN daybook.pipeline_templates.created_by IS
@@ -40,3 +43,8 @@ COMMENT ON COLUMN daybook.pipeline_templates.deleted_at IS 'When it was deleted;
 -- section: indexes
 CREATE INDEX pipeline_templates_organization_id ON daybook.pipeline_templates (organization_id);
 CREATE INDEX pipeline_templates_owner_id ON daybook.pipeline_templates (owner_id) WHERE owner_id IS NOT NULL;
+CREATE INDEX pipeline_templates_category ON daybook.pipeline_templates (category);
+CREATE INDEX pipeline_templates_is_builtin ON daybook.pipeline_templates (is_builtin);
+CREATE INDEX pipeline_templates_use_count ON daybook.pipeline_templates (use_count);
+CREATE INDEX pipeline_templates_public ON daybook.pipeline_templates (name) WHERE is_public OR is_builtin;
+CREATE INDEX pipeline_templates_number ON daybook.pipeline_templates ((number::integer));

@@ -86,3 +86,7 @@ CREATE INDEX pipelines_name ON daybook.pipelines (name);
 CREATE INDEX pipelines_dag_id ON daybook.pipelines (dag_id) WHERE dag_id IS NOT NULL;
 CREATE INDEX pipelines_namespace ON daybook.pipelines USING hash (namespace) WHERE namespace IS NOT NULL;
 CREATE INDEX pipelines_tags ON daybook.pipelines USING gin (tags);
+CREATE INDEX pipelines_workspace_id ON daybook.pipelines (workspace_id) WHERE workspace_id IS NOT NULL;
+CREATE INDEX pipelines_template_id ON daybook.pipelines (template_id) WHERE template_id IS NOT NULL;
+CREATE INDEX pipelines_number ON daybook.pipelines ((number::integer));
+CREATE INDEX pipelines_holder ON daybook.pipelines ((coalesce(owner_id, created_by)));

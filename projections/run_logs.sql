@@ -2,25 +2,31 @@
 -- events: run.logged, task_run.logged
 -- opens: data
 -- needs: run_id
+-- removes: retention.swept, run.deleted
+-- partitioned: at
 -- summary: The log lines of runs and of their tasks, one row a line. execution_logs (ETL Builder).
 
 -- section: tables
 CREATE TABLE daybook.run_logs (
-  id              bigint PRIMARY KEY,
+  id              bigint,
   organization_id uuid,
   run_id          uuid,
   task_run_id     uuid,
   at              timestamptz,
   level           text,
-  node_id         varchar(100)
-);
+  node_id         varchar(100),
+  PRIMARY KEY (id, at)
+) PARTITION BY RANGE (at);
 
 -- What a line says may name anyone: unlogged, so that no value ever enters the write-ahead log or a replica.
 CREATE UNLOGGED TABLE personal.run_logs (
-  id       bigint PRIMARY KEY,
-  message  text,
-  metadata jsonb
+  id              bigint PRIMARY KEY,
+  message         text,
+  metadata        jsonb,
+  of_organization uuid,
+  of_run          uuid
 );
+CREATE INDEX run_logs_of_run ON personal.run_logs (of_run);
 
 COMMENT ON TABLE daybook.run_logs IS 'The log lines of runs and of their tasks, one row a line.';
 COMMENT ON COLUMN daybook.run_logs.id IS 'The position of the event × 2^20 + the line''s place in it, from 0.';
@@ -28,8 +34,10 @@ COMMENT ON COLUMN daybook.run_logs.task_run_id IS 'The task that logged it, wher
 COMMENT ON COLUMN daybook.run_logs.at IS 'The line''s own time, or the event''s where the line has none.';
 COMMENT ON COLUMN daybook.run_logs.level IS 'One of DEBUG, INFO, WARNING, ERROR, CRITICAL.';
 
--- section: indexes
+-- What goes with a run is found by it, also while a rebuild fills the table.
 CREATE INDEX run_logs_run_id_at ON daybook.run_logs (run_id, at DESC);
+
+-- section: indexes
 CREATE INDEX run_logs_task_run_id ON daybook.run_logs (task_run_id);
 CREATE INDEX run_logs_at ON daybook.run_logs (at DESC);
 CREATE INDEX run_logs_level ON daybook.run_logs (level);
@@ -50,12 +58,29 @@ CROSS JOIN LATERAL jsonb_array_elements(
   CASE jsonb_typeof(e #> '{data,lines}') WHEN 'array' THEN e #> '{data,lines}' ELSE '[]' END
 ) WITH ORDINALITY AS line (value, place);
 
-INSERT INTO personal.run_logs (id, message, metadata)
+INSERT INTO personal.run_logs (id, message, metadata, of_organization, of_run)
 SELECT
   ((e ->> 'position')::bigint << 20) + line.place - 1,
   line.value ->> 'message',
-  nullif(line.value -> 'metadata', 'null')
+  nullif(line.value -> 'metadata', 'null'),
+  (e ->> 'organization_id')::uuid,
+  (CASE e ->> 'resource_type' WHEN 'run' THEN e ->> 'resource_id' ELSE e #>> '{fields,run_id}' END)::uuid
 FROM jsonb_array_elements($1::jsonb) AS e
 CROSS JOIN LATERAL jsonb_array_elements(
   CASE jsonb_typeof(e #> '{data,lines}') WHEN 'array' THEN e #> '{data,lines}' ELSE '[]' END
 ) WITH ORDINALITY AS line (value, place);
+
+-- section: remove
+DELETE FROM daybook.run_logs AS t USING jsonb_array_elements($1::jsonb) AS e
+WHERE e ->> 'event' = 'retention.swept' AND e #>> '{data,class}' = 'logs'
+  AND t.organization_id = (e ->> 'organization_id')::uuid AND t.id < ((e #>> '{data,through}')::bigint + 1) << 20;
+
+DELETE FROM daybook.run_logs AS t USING jsonb_array_elements($1::jsonb) AS e
+WHERE e ->> 'event' = 'run.deleted' AND t.run_id = (e ->> 'resource_id')::uuid;
+
+DELETE FROM personal.run_logs AS t USING jsonb_array_elements($1::jsonb) AS e
+WHERE e ->> 'event' = 'retention.swept' AND e #>> '{data,class}' = 'logs'
+  AND t.of_organization = (e ->> 'organization_id')::uuid AND t.id < ((e #>> '{data,through}')::bigint + 1) << 20;
+
+DELETE FROM personal.run_logs AS t USING jsonb_array_elements($1::jsonb) AS e
+WHERE e ->> 'event' = 'run.deleted' AND t.of_run = (e ->> 'resource_id')::uuid;

@@ -1,11 +1,13 @@
 -- projection: run_metrics
 -- events: run.measured, task_run.measured
 -- needs: run_id
+-- removes: run.deleted
+-- partitioned: at
 -- summary: What was measured at the nodes of runs and of their tasks, one row a measurement. node_metrics (ETL Builder).
 
 -- section: tables
 CREATE TABLE daybook.run_metrics (
-  id               bigint PRIMARY KEY,
+  id               bigint,
   organization_id  uuid,
   run_id           uuid,
   task_run_id      uuid,
@@ -19,16 +21,19 @@ CREATE TABLE daybook.run_metrics (
   duration_seconds double precision,
   memory_peak_mb   double precision,
   cpu_percent      double precision,
-  metadata         jsonb
-);
+  metadata         jsonb,
+  PRIMARY KEY (id, at)
+) PARTITION BY RANGE (at);
 
 COMMENT ON TABLE daybook.run_metrics IS 'What was measured at the nodes of runs and of their tasks, one row a measurement.';
 COMMENT ON COLUMN daybook.run_metrics.id IS 'The position of the event × 2^20.';
 COMMENT ON COLUMN daybook.run_metrics.task_run_id IS 'The task that was measured, where it was a task.';
 COMMENT ON COLUMN daybook.run_metrics.at IS 'The measurement''s own time, or the event''s where it has none.';
 
--- section: indexes
+-- What goes with a run is found by it, also while a rebuild fills the table.
 CREATE INDEX run_metrics_run_id_at ON daybook.run_metrics (run_id, at DESC);
+
+-- section: indexes
 CREATE INDEX run_metrics_task_run_id ON daybook.run_metrics (task_run_id);
 CREATE INDEX run_metrics_at ON daybook.run_metrics (at DESC);
 CREATE INDEX run_metrics_organization_id ON daybook.run_metrics (organization_id);
@@ -55,3 +60,7 @@ SELECT
   nullif(e.data -> 'metadata', 'null')
 FROM staged_events AS e
 WHERE e.event IN ('run.measured', 'task_run.measured');
+
+-- section: remove
+DELETE FROM daybook.run_metrics AS t USING jsonb_array_elements($1::jsonb) AS e
+WHERE t.run_id = (e ->> 'resource_id')::uuid;

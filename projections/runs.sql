@@ -55,9 +55,13 @@ COMMENT ON COLUMN daybook.runs.number IS '1, 2, 3 … of its type, in the order 
 COMMENT ON COLUMN daybook.runs.pipeline_id IS 'Refers to pipeline.';
 COMMENT ON COLUMN daybook.runs.pipeline_version IS 'The version_number that it ran.';
 COMMENT ON COLUMN daybook.runs.connection_id IS 'Refers to connection.';
-COMMENT ON COLUMN daybook.runs.triggered_by IS 'Refers to user.';
+COMMENT ON COLUMN daybook.runs.triggered_by IS
+  'The acting person where nobody is named and the trigger is manual or api. Refers to user.';
 COMMENT ON COLUMN daybook.runs.trigger_type IS 'One of manual, scheduled, api, webhook.';
 COMMENT ON COLUMN daybook.runs.status IS 'One of pending, running, success, failed, cancelled, timeout.';
+COMMENT ON COLUMN daybook.runs.code IS 'What an ad hoc execution runs. A run has a pipeline_id or code.';
+COMMENT ON COLUMN daybook.runs.task_states IS
+  'By task of a DAG: {"state": "success", "duration": 45.2, "started_at": …}.';
 COMMENT ON COLUMN daybook.runs.parent_run_id IS 'Refers to run.';
 COMMENT ON COLUMN daybook.runs.reported_fields IS
   'For each field that reports decide, the event time of the report that decided it.';
@@ -79,3 +83,5 @@ CREATE INDEX runs_dag_run_id ON daybook.runs (dag_run_id) WHERE dag_run_id IS NO
 CREATE INDEX runs_parent_run_id ON daybook.runs (parent_run_id) WHERE parent_run_id IS NOT NULL;
 CREATE INDEX runs_external_id ON daybook.runs USING hash (external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX runs_created_at ON daybook.runs (created_at DESC);
+CREATE INDEX runs_number ON daybook.runs ((number::integer));
+CREATE INDEX runs_executing_user ON daybook.runs ((coalesce(triggered_by, created_by)));

@@ -35,3 +35,5 @@ COMMENT ON COLUMN daybook.schema_mappings.deleted_at IS 'When it was deleted; th
 -- section: indexes
 CREATE INDEX schema_mappings_organization_id ON daybook.schema_mappings (organization_id);
 CREATE INDEX schema_mappings_owner_id ON daybook.schema_mappings (owner_id) WHERE owner_id IS NOT NULL;
+CREATE INDEX schema_mappings_number ON daybook.schema_mappings ((number::integer));
+CREATE INDEX schema_mappings_holder ON daybook.schema_mappings ((coalesce(owner_id, created_by)));

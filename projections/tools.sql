@@ -43,3 +43,6 @@ COMMENT ON COLUMN daybook.tools.deleted_at IS 'When it was deleted; the row stay
 -- section: indexes
 CREATE INDEX tools_organization_id ON daybook.tools (organization_id);
 CREATE INDEX tools_author_id ON daybook.tools (author_id) WHERE author_id IS NOT NULL;
+CREATE INDEX tools_name ON daybook.tools (name);
+CREATE INDEX tools_is_active ON daybook.tools (is_active);
+CREATE INDEX tools_number ON daybook.tools ((number::integer));

@@ -34,6 +34,8 @@ COMMENT ON COLUMN daybook.transformation_functions.number IS
   '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.transformation_functions.category IS 'One of filter, map, aggregate, sort, custom.';
 COMMENT ON COLUMN daybook.transformation_functions.function_type IS 'One of python, sql.';
+COMMENT ON COLUMN daybook.transformation_functions.is_builtin IS
+  'Only administrators make and change what is built in.';
 COMMENT ON COLUMN daybook.transformation_functions.is_public IS 'Whether other organizations may use it.';
 COMMENT ON COLUMN daybook.transformation_functions.owner_id IS 'Refers to user.';
 COMMENT ON COLUMN daybook.transformation_functions.created_by IS
@@ -45,3 +47,8 @@ COMMENT ON COLUMN daybook.transformation_functions.deleted_at IS 'When it was de
 -- section: indexes
 CREATE INDEX transformation_functions_organization_id ON daybook.transformation_functions (organization_id);
 CREATE INDEX transformation_functions_owner_id ON daybook.transformation_functions (owner_id) WHERE owner_id IS NOT NULL;
+CREATE INDEX transformation_functions_name ON daybook.transformation_functions (name);
+CREATE INDEX transformation_functions_category ON daybook.transformation_functions (category);
+CREATE INDEX transformation_functions_is_builtin ON daybook.transformation_functions (is_builtin);
+CREATE INDEX transformation_functions_public ON daybook.transformation_functions (name) WHERE is_public OR is_builtin;
+CREATE INDEX transformation_functions_number ON daybook.transformation_functions ((number::integer));

@@ -34,3 +34,6 @@ COMMENT ON COLUMN daybook.transformations.deleted_at IS 'When it was deleted; th
 -- section: indexes
 CREATE INDEX transformations_organization_id ON daybook.transformations (organization_id);
 CREATE INDEX transformations_owner_id ON daybook.transformations (owner_id) WHERE owner_id IS NOT NULL;
+CREATE INDEX transformations_transformation_type ON daybook.transformations (transformation_type);
+CREATE INDEX transformations_number ON daybook.transformations ((number::integer));
+CREATE INDEX transformations_holder ON daybook.transformations ((coalesce(owner_id, created_by)));

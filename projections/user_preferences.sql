@@ -35,7 +35,8 @@ COMMENT ON TABLE daybook.user_preferences IS
   'How a person likes things shown, one a user. user_preferences (Data Aggregator), '
   'auth_user.preferences (Django ETL).';
 COMMENT ON COLUMN daybook.user_preferences.number IS '1, 2, 3 … of its type, in the order of creation.';
-COMMENT ON COLUMN daybook.user_preferences.user_id IS 'Refers to user.';
+COMMENT ON COLUMN daybook.user_preferences.user_id IS
+  'Whose they are; with create, who asks where it is absent. Refers to user.';
 COMMENT ON COLUMN daybook.user_preferences.dashboard_refresh_interval IS 'In seconds.';
 COMMENT ON COLUMN daybook.user_preferences.created_by IS
   'The user who made it; the system user for what no person made.';
@@ -46,3 +47,4 @@ COMMENT ON COLUMN daybook.user_preferences.deleted_at IS 'When it was deleted; t
 -- section: indexes
 CREATE INDEX user_preferences_organization_id ON daybook.user_preferences (organization_id);
 CREATE INDEX user_preferences_user_id ON daybook.user_preferences (user_id);
+CREATE INDEX user_preferences_number ON daybook.user_preferences ((number::integer));

@@ -58,3 +58,4 @@ CREATE INDEX users_created_at ON daybook.users (created_at DESC);
 CREATE INDEX users_email ON personal.users (lower(email));
 CREATE INDEX users_username ON personal.users (username);
 CREATE INDEX users_keycloak_id ON personal.users (keycloak_id);
+CREATE INDEX users_number ON daybook.users ((number::integer));

@@ -21,7 +21,8 @@ CREATE TABLE daybook.workspaces (
 COMMENT ON TABLE daybook.workspaces IS
   'A place for pages, DAGs and schemas that several people work on. workspaces (ETLab).';
 COMMENT ON COLUMN daybook.workspaces.number IS '1, 2, 3 … of its type, in the order of creation.';
-COMMENT ON COLUMN daybook.workspaces.owner_id IS 'Refers to user.';
+COMMENT ON COLUMN daybook.workspaces.owner_id IS
+  'By default who makes it; always an owner member. Refers to user.';
 COMMENT ON COLUMN daybook.workspaces.created_by IS
   'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.workspaces.updated_at IS 'When its last event was recorded.';

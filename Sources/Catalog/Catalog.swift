@@ -82,6 +82,8 @@ public struct ResourceType: Sendable {
   /// Boolean fields of which any one that is true makes a living resource public: whoever has signed in may read and use it, whatever organization it
   /// belongs to; changing it needs what it always needs.
   public let publicFields: [String]
+  /// Whose eyes its resources are for, where not for all of the organization's.
+  public var visibility: Visibility?
 
   /// A resource type from its parts.
   public init(
@@ -316,6 +318,20 @@ public struct UniqueConstraint: Sendable, Equatable {
     self.fields = fields
     self.ignoresCase = ignoresCase
     self.platforms = platforms
+  }
+}
+
+/// Resources that only one person of the organization sees, besides who administers the type there.
+public struct Visibility: Sendable, Equatable {
+  /// The field that refers to that user; where it is null, the resource is for everybody.
+  public let field: String
+  /// The boolean field that, where it is true, makes the resource everybody's.
+  public let unless: String?
+
+  /// Resources for the user whom a field names.
+  public init(field: String, unless: String?) {
+    self.field = field
+    self.unless = unless
   }
 }
 

@@ -27,7 +27,7 @@ struct TypeReader {
 
   static let typeKeys = [
     "resource", "plural", "summary", "organization", "natural_keys", "read_model", "processing", "fields", "unique",
-    "lifecycle", "versioned", "public", "commands", "facts",
+    "lifecycle", "versioned", "public", "visible_to", "commands", "facts",
   ]
 
   /// The longest name: PostgreSQL's identifiers have 63 bytes, and the read models put endings to names.
@@ -64,10 +64,12 @@ struct TypeReader {
     let hasReadModel = top["read_model"].flatMap { flag($0.value, of: "'read_model'") } ?? true
     if let member = top["processing"] { readProcessing(member.value) }
     guard let name, let plural else { return nil }
-    return ResourceType(
+    var type = ResourceType(
       name: name, plural: plural, summary: summary, organization: organization, naturalKeys: naturalKeys,
       fields: fields, unique: unique, lifecycle: lifecycle, versionedContent: versioned, commands: commands,
       facts: facts, hasReadModel: hasReadModel, publicFields: publicFields)
+    type.visibility = top["visible_to"].flatMap { readVisibility($0) }
+    return type
   }
 
   /// `processing` stands for itself only: it carries the anchor of a record of processing that fields merge.

@@ -31,19 +31,25 @@ public final class ProjectionService: Sendable {
   /// - Parameters:
   ///   - folder: The folder of the SQL files.
   ///   - database: Where the read models are.
+  ///   - queryConnections: How many connections queries have at most.
+  ///   - queryTimeout: How long a query waits for one.
   /// - Throws: ``ProjectionError`` `definition` for a file that contradicts itself or the catalog.
   public init(
-    log: EventLog, vault: Vault, catalog: Catalog, folder: String, database: DatabaseLocation, logger: Logger
+    log: EventLog, vault: Vault, catalog: Catalog, folder: String, database: DatabaseLocation,
+    queryConnections: Int = 8, queryTimeout: Duration = .seconds(10), logger: Logger
   ) throws {
     self.log = log
     self.vault = vault
     self.logger = logger
     location = database
     let model = ProjectionModel(catalog: catalog, definitions: try ProjectionFolder.load(folder, catalog: catalog))
-    schema = ProjectorSchema(model: model, projectorSQL: try ProjectionFolder.projectorSQL(folder), logger: logger)
+    let platforms = PlatformInstaller(
+      schemas: try ProjectionFolder.platforms(folder, catalog: catalog), logger: logger)
+    schema = ProjectorSchema(
+      model: model, projectorSQL: try ProjectionFolder.projectorSQL(folder), platforms: platforms, logger: logger)
     roles = SqlRoleKeeper(logger: logger)
     if case .url(let given) = database { url.withLockedValue { $0 = given } }
-    pool = PostgresPool(maximumConnections: 8, waitTimeout: .seconds(10)) { [url, logger] in
+    pool = PostgresPool(maximumConnections: queryConnections, waitTimeout: queryTimeout) { [url, logger] in
       let target = url.withLockedValue { $0 }
       guard !target.isEmpty else { throw ProjectionError.unavailable("PostgreSQL is not up yet.") }
       let connection = try await PostgresConnection.connect(target, applicationName: "daybook queries", logger: logger)

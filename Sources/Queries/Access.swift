@@ -32,7 +32,7 @@ struct Access: Sendable {
     guard let visible = principal.visibleOrganizations else { return .everything }
     let readable = visible.filter { principal.allows(.read, on: type.plural, organization: $0) }
     let isReachable = type.organization != .none || isOrganization || isUser
-    guard isReachable, !readable.isEmpty || (isUser && ownUser != nil) else { throw forbidden }
+    guard isReachable, !readable.isEmpty || (isUser && ownUser != nil) || readsPublic else { throw forbidden }
     return .organizations(readable)
   }
 
@@ -41,7 +41,12 @@ struct Access: Sendable {
     guard case .organizations(let organizations) = scope else { return nil }
     let bound = sql.bind(organizations.sorted())
     if isOrganization { return "t.\"id\" = ANY(\(bound))" }
-    guard isUser else { return "t.\"organization_id\" = ANY(\(bound))" }
+    guard isUser else {
+      let own = narrowed("t.\"organization_id\" = ANY(\(bound))", in: &sql)
+      guard readsPublic else { return own }
+      let flags = type.publicFields.map { "t.\"\($0)\"" }.joined(separator: " OR ")
+      return "((\(own)) OR ((\(flags)) AND t.\"deleted_at\" IS NULL))"
+    }
     let shared = """
       EXISTS (SELECT 1 FROM daybook.memberships m WHERE m.user_id = t.id AND m.deleted_at IS NULL \
       AND m.organization_id = ANY(\(bound)))
@@ -54,13 +59,14 @@ struct Access: Sendable {
   /// - Throws: ``DaybookError`` `not_found` or `forbidden`.
   func require(_ state: ResourceState?, id: String, in snapshot: LogSnapshot) throws -> ResourceState {
     guard let state, state.type == type.name else { throw DaybookError.notFound(type: type.name, id: id) }
-    if principal.isAdministrator { return state }
+    if principal.isAdministrator || (readsPublic && type.isPublic(state)) { return state }
     let organizations = try organizations(of: state, in: snapshot).filter { principal.canSee(organization: $0) }
     if isUser, state.id == ownUser { return state }
     guard !organizations.isEmpty else { throw DaybookError.notFound(type: type.name, id: id) }
     guard organizations.contains(where: { principal.allows(.read, on: type.plural, organization: $0) }) else {
       throw forbidden
     }
+    guard principal.isShown(state, of: type) else { throw DaybookError.notFound(type: type.name, id: id) }
     return state
   }
 
@@ -74,6 +80,9 @@ struct Access: Sendable {
       return membership.organization
     }
   }
+
+  /// Whether the caller may read the type's public resources, whatever organization they belong to.
+  private var readsPublic: Bool { !type.publicFields.isEmpty && principal.readsPublic(type.plural) }
 
   private var forbidden: DaybookError { .forbidden(permission: "\(type.plural):read") }
 }

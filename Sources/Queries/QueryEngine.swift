@@ -22,14 +22,19 @@ public final class QueryEngine: Sendable {
   let view: StateView
   let rules: IndexRules
   let cursors: CursorSealer
+  let clock: @Sendable () -> Timestamp
   private let names: Set<String>
 
   /// An engine over the parts that it asks.
-  /// - Parameter engine: Whose view of states the answers share.
+  /// - Parameters:
+  ///   - engine: Whose view of states the answers share.
+  ///   - clock: The time by which something has expired.
   /// - Throws: ``DaybookError`` where the catalog names a behaviour that this version doesn't have.
   public init(
-    catalog: Catalog, log: EventLog, vault: Vault, projections: ProjectionService, engine: CommandEngine
+    catalog: Catalog, log: EventLog, vault: Vault, projections: ProjectionService, engine: CommandEngine,
+    clock: @escaping @Sendable () -> Timestamp = { .now }
   ) throws {
+    self.clock = clock
     self.catalog = catalog
     self.log = log
     self.vault = vault
@@ -56,6 +61,7 @@ public final class QueryEngine: Sendable {
     var parameters = QueryParameters(params)
     switch method {
     case "audit.search": return try await searchAudit(&parameters, principal, wait)
+    case "system.logs": return try await systemLogs(&parameters, principal, wait)
     case "lineage.graph": return try await lineageGraph(&parameters, principal, wait)
     case "log.read": return try await readLog(&parameters, principal)
     case "log.head": return try head(&parameters)
@@ -82,7 +88,11 @@ public final class QueryEngine: Sendable {
     case "diff": return try await diff(&parameters, access)
     case "versions": return try await versions(&parameters, access)
     case "next_runs": return try await nextRuns(&parameters, access)
-    default: throw DaybookError.methodNotFound(method)
+    default:
+      guard let records = Self.runRecords(String(parts[1]), of: type) else {
+        throw DaybookError.methodNotFound(method)
+      }
+      return try await runRecords(records, method: method, &parameters, access, wait)
     }
   }
 }

@@ -91,7 +91,39 @@ extension QueryMethod {
           ],
           resultSchema: object(["items": ["type": "array", "items": string], "position": integer])))
     }
-    return methods
+    return methods + recordMethods(of: type, identifier)
+  }
+
+  /// What runs and their tasks told.
+  private static func recordMethods(of type: ResourceType, _ identifier: Field) -> [QueryMethod] {
+    let summaries = [
+      ("logs", "The log lines of one \(type.name), in the order of their times."),
+      ("metrics", "What was measured at the nodes of one \(type.name), in the order of time."),
+      ("previews", "Some rows at the nodes of one \(type.name), as long as they are kept."),
+    ]
+    return summaries.compactMap { verb, summary in
+      guard let records = QueryEngine.runRecords(verb, of: type) else { return nil }
+      let (standard, maximum) = records.limits
+      var parameters = [identifier, parameter("node_id", .text, "Only of this node.")]
+      if verb == "logs" {
+        var level = parameter("level", .enum, "Only lines of this level.")
+        level.values = RunRecordsQuery.levels
+        parameters.append(level)
+      }
+      if !records.expires {
+        parameters.append(parameter("since", .timestamp, "The earliest time."))
+        parameters.append(parameter("until", .timestamp, "The time before which they are."))
+      }
+      parameters += [
+        parameter("order", .text, "\(records.time) (the default) or -\(records.time)."),
+        parameter(
+          "limit", .integer, "How many items at most (\(standard) where absent, at most \(maximum)).",
+          range: 1...Double(maximum)),
+        parameter("cursor", .text, "The next_cursor of the page before."),
+      ]
+      return QueryMethod(
+        name: "\(type.name).\(verb)", summary: summary, parameters: parameters, resultSchema: pageSchema)
+    }
   }
 
   private static let general: [QueryMethod] = [
@@ -107,9 +139,23 @@ extension QueryMethod {
         parameter("since", .timestamp, "The first instant."),
         parameter("until", .timestamp, "The instant before which events are searched."),
         parameter("text", .text, "Words in the reason, the event, the resource type or the names of changed fields."),
+        parameter("include_archived", .boolean, "Search also what a retention sweep has archived."),
         parameter("limit", .integer, "How many rows at most (50 where absent, at most 1000).", range: 1...1000),
         parameter("cursor", .text, "The next_cursor of the page before."),
         parameter("order", .text, "-position (newest first, the default) or position."),
+      ], resultSchema: pageSchema),
+    QueryMethod(
+      name: "system.logs", summary: "What programs logged about themselves (system.log), the latest first.",
+      parameters: [
+        parameter("organization_id", .uuid, "Only of this organization."),
+        parameter("level", .text, "DEBUG, INFO, WARNING, ERROR or CRITICAL."),
+        parameter("correlation_id", .text, "Only lines of this correlation."),
+        parameter("user_id", .uuid, "Only lines about this user."),
+        parameter("since", .timestamp, "The first instant."),
+        parameter("until", .timestamp, "The instant before which they are."),
+        parameter("order", .text, "-at (the default) or at."),
+        parameter("limit", .integer, "How many lines at most (1000 where absent, at most 10000).", range: 1...10_000),
+        parameter("cursor", .text, "The next_cursor of the page before."),
       ], resultSchema: pageSchema),
     QueryMethod(
       name: "lineage.graph", summary: "What a dataset or task run was made from, and what was made from it.",

@@ -43,6 +43,10 @@ public final class DaybookServer: Sendable {
       services: [
         .init(service: ReadModelRunner(services: services, embedded: embedded)),
         .init(service: SignInRecorder(services: services)),
+        .init(
+          service: TimedWork(
+            jobs: TimedJob.all(of: services), interval: services.configuration.timedWorkInterval,
+            clock: ContinuousClock(), logger: services.logger)),
         .init(service: SocketService(services: services, listeners: listeners)),
       ], gracefulShutdownSignals: signals, logger: services.logger)
     configuration.maximumGracefulShutdownDuration = nil
@@ -59,7 +63,8 @@ public final class DaybookServer: Sendable {
     let logger = Logger(label: "daybook") { label in
       LineLogHandler(label: label, format: configuration.logFormat, level: configuration.logLevel)
     }
-    // A mistake in schema/ is told before anything is touched.
+    // A mistake in schema/, or in the keys for tokens, is told before anything is touched.
+    let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: configuration.clock) }
     let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
     let folder = DataFolder(configuration.dataFolder)
     let vault = try openVault(folder, configuration, logger)
@@ -67,6 +72,7 @@ public final class DaybookServer: Sendable {
     do {
       var settings = try folder.logConfiguration(vault: vault, logger: logger)
       settings.mapSize = configuration.mapSize
+      settings.clock = configuration.clock
       log = try EventLog.open(settings)
     } catch {
       vault.close()
@@ -74,15 +80,17 @@ public final class DaybookServer: Sendable {
     }
     let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopThreads)
     do {
-      let engine = try CommandEngine(catalog: catalog, log: log, vault: vault)
+      let engine = try CommandEngine(catalog: catalog, log: log, vault: vault, clock: configuration.clock)
       try await engine.recordCatalog()
+      // What a sweep recorded, and a crash left undone.
+      try engine.destroySweptKeys()
       let embedded = configuration.postgres == nil ? EmbeddedPostgres(dataFolder: folder.postgres, logger: logger) : nil
       let projections = try ReadModelRunner.service(
         configuration, embedded: embedded, log: log, vault: vault, catalog: catalog, logger: logger)
       let queries = try QueryEngine(catalog: catalog, log: log, vault: vault, projections: projections, engine: engine)
       let services = Services(
         configuration: configuration, catalog: catalog, log: log, vault: vault, engine: engine, queries: queries,
-        projections: projections, logger: logger)
+        projections: projections, tokens: tokens, logger: logger)
       let listeners = try await Listeners.open(services, group: eventLoops)
       services.addresses.withLockedValue { $0 = listeners.addresses }
       return DaybookServer(

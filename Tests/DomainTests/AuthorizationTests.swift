@@ -132,7 +132,7 @@ import Testing
     try await book.call("user.deactivate", ["id": .string(ann.id)])
     #expect(try await book.refusal("pipeline.create", ["name": "p"], as: ann.principal).type == "unauthenticated")
     try await book.call("user.reactivate", ["id": .string(ann.id)])
-    try await book.call("pipeline.create", ["name": "p"], as: ann.principal)
+    try await book.call("pipeline.create", ["name": "p"], as: book.principal(ann.id))
   }
 
   @Test func aMembershipThatEndsTakesItsRightsAlongAtOnce() async throws {

@@ -88,6 +88,7 @@ final class Book: Sendable {
   }
 
   /// Makes something and answers its id.
+  @discardableResult
   func make(_ method: String, _ params: JSONObject, as principal: Principal = Book.administrator) async throws -> String
   {
     try #require(try await call(method, params, as: principal)["id"]?.stringValue)
@@ -101,6 +102,7 @@ final class Book: Sendable {
   }
 
   /// A user with a membership, and who they are.
+  @discardableResult
   func member(
     _ name: String, of organization: String, role: String = "member", platformRole: String = "developer"
   ) async throws -> (id: String, principal: Principal) {

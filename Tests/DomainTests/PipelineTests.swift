@@ -165,7 +165,7 @@ import Testing
     let book = try Book()
     let acme = try await book.organization("acme")
     func edge(_ from: String, _ to: String) -> JSON { ["source": .string(from), "target": .string(to)] }
-    let nodes: JSON = [["id": "a"], ["id": "b"]]
+    let nodes: JSON = [["id": "a", "type": "source"], ["id": "b", "type": "sink"]]
     let circle: JSON = [edge("a", "b"), edge("b", "a")]
     func params(_ kind: String, _ nodes: JSON, _ edges: JSON) -> JSONObject {
       ["name": "p", "kind": .string(kind), "nodes": nodes, "edges": edges, "organization_id": .string(acme)]

@@ -102,7 +102,7 @@ import Testing
     let connection = try await book.make(
       "connection.create", ["name": "db", "type": "kafka", "organization_id": .string(acme)])
     let run = try await book.make(
-      "run.create", ["connection_id": .string(connection), "organization_id": .string(acme)])
+      "run.create", ["code": "1", "connection_id": .string(connection), "organization_id": .string(acme)])
     let result = try await book.call("connection.delete", ["id": .string(connection)])
     #expect(result.eventNames == ["connection.deleted", "run.edited"])
     let last = try #require(try book.records(of: run).last)

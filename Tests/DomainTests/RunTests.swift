@@ -26,7 +26,7 @@ import Vault
   @Test func aRunBeginsAndFinishesWithItsDuration() async throws {
     let book = try Book()
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.create", ["organization_id": .string(acme)])
+    let run = try await book.make("run.create", ["code": "1", "organization_id": .string(acme)])
     try await book.call("run.begin", ["id": .string(run), "at": "2026-01-01T00:00:00Z"])
     #expect(try await book.call("run.begin", ["id": .string(run)])["events"] == [])
     try await book.call(
@@ -46,7 +46,7 @@ import Vault
   @Test func theLatestEndDecidesAndWhatCameWithALosingEndIsNotTaken() async throws {
     let book = try Book()
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.start", ["organization_id": .string(acme)])
+    let run = try await book.make("run.start", ["code": "1", "organization_id": .string(acme)])
     let later = Timestamp.now.adding(seconds: 100).text
     let earlier = Timestamp.now.adding(seconds: 50).text
     try await book.call(
@@ -61,7 +61,7 @@ import Vault
   @Test func aPreviewIsKeptSealedWithTheTimeWhenItExpires() async throws {
     let book = try Book()
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.start", ["organization_id": .string(acme)])
+    let run = try await book.make("run.start", ["code": "1", "organization_id": .string(acme)])
     let rows: JSON = [["name": "plain-name", "n": 1]]
     let result = try await book.call(
       "run.preview",
@@ -103,12 +103,12 @@ import Vault
   @Test func whatHasEndedCannotBeCancelledOrBegunNow() async throws {
     let book = try Book()
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.start", ["organization_id": .string(acme)])
+    let run = try await book.make("run.start", ["code": "1", "organization_id": .string(acme)])
     try await book.call("run.cancel", ["id": .string(run)])
     #expect(try book.item(run)["status"] == "cancelled")
     #expect(try await book.call("run.cancel", ["id": .string(run)])["events"] == [])
     #expect(try await book.refusal("run.begin", ["id": .string(run)]).reason == "state")
-    let other = try await book.make("run.start", ["organization_id": .string(acme)])
+    let other = try await book.make("run.start", ["code": "1", "organization_id": .string(acme)])
     try await book.call("run.finish", ["id": .string(other), "status": "success"])
     let error = try await book.refusal("run.cancel", ["id": .string(other)])
     #expect(error.data == ["reason": "state", "from": "success", "allowed": ["pending", "running"]])
@@ -117,7 +117,7 @@ import Vault
   @Test func aMeasurementIsAFactOfTheRun() async throws {
     let book = try Book()
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.start", ["organization_id": .string(acme)])
+    let run = try await book.make("run.start", ["code": "1", "organization_id": .string(acme)])
     let result = try await book.call("run.measure", ["id": .string(run), "node_id": "n", "rows_input": 5])
     #expect(result.eventNames == ["run.measured"])
     #expect(result["version"] == 2)

@@ -137,7 +137,7 @@ import Testing
     try FileManager.default.copyItem(atPath: ReadModels.projectionsFolder, toPath: folder)
     let file = folder + "/run_metrics.sql"
     let text = try String(contentsOfFile: file, encoding: .utf8)
-      .replacingOccurrences(of: "  metadata         jsonb\n", with: "  metadata         jsonb,\n  rows_all bigint\n")
+      .replacingOccurrences(of: "  metadata         jsonb,\n", with: "  metadata         jsonb,\n  rows_all bigint,\n")
       .replacingOccurrences(of: "cpu_percent, metadata)", with: "cpu_percent, metadata, rows_all)")
       .replacingOccurrences(of: "nullif(e.data -> 'metadata', 'null')", with: "nullif(e.data -> 'metadata', 'null'), 7")
       .replacingOccurrences(

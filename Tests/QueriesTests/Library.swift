@@ -29,6 +29,8 @@ final class Library: Sendable {
   let engine: CommandEngine
   let projections: ProjectionService
   let queries: QueryEngine
+  /// What the clock of queries says; nil for the system's time.
+  let clock = NIOLockedValueBox<Timestamp?>(nil)
   private let projector: Task<Void, any Error>
 
   /// Opens everything, runs the body, and closes everything again.
@@ -62,7 +64,10 @@ final class Library: Sendable {
       log: log, vault: vault, catalog: catalog, folder: Repository.root + "/projections",
       database: .url(try await ThrowawayPostgres.database()), logger: logger)
     self.projections = projections
-    queries = try QueryEngine(catalog: catalog, log: log, vault: vault, projections: projections, engine: engine)
+    let clock = clock
+    queries = try QueryEngine(
+      catalog: catalog, log: log, vault: vault, projections: projections, engine: engine,
+      clock: { clock.withLockedValue { $0 } ?? .now })
     projector = Task { try await projections.run() }
   }
 

@@ -55,6 +55,17 @@ CREATE TABLE IF NOT EXISTS projector.sql_roles (
   personal        boolean NOT NULL
 );
 
+-- The platforms' views and functions that were made, and why some could not be.
+CREATE TABLE IF NOT EXISTS projector.platform_schemas (
+  name        text PRIMARY KEY,
+  fingerprint text NOT NULL,
+  views       text[] NOT NULL,
+  functions   text[] NOT NULL,
+  problem     text,
+  made_at     timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON COLUMN projector.platform_schemas.fingerprint IS 'SHA-256 of the SQL file that made them.';
+
 -- Who is asking: the role that SET ROLE chose, else the one that signed in. Inside a SECURITY DEFINER function current_user
 -- would be the function's owner.
 CREATE OR REPLACE FUNCTION projector.asking_role() RETURNS text

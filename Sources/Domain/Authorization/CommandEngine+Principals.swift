@@ -11,7 +11,8 @@ extension CommandEngine {
     let hash = rules.key("api_key_hash", [.string(SecretToken.sha256Hex(key))], ignoringCase: false)
     return try reading { snapshot in
       guard let id = try snapshot.holder(constraint: "api_key_hash", key: hash) else { return nil }
-      return try PrincipalRegister.resolve(.apiKey(id, creator: nil), from: snapshot, now: clock(), epoch: epoch)
+      return try PrincipalRegister.resolve(
+        .apiKey(id, creator: nil), signIn: nil, from: snapshot, now: clock(), epoch: epoch)
     }
   }
 
@@ -21,16 +22,19 @@ extension CommandEngine {
   /// - Throws: ``DaybookError`` `overloaded` where too many sign-ins wait.
   public func principal(email: String, password: String) async throws -> Principal? {
     let epoch = principals.settledEpoch
+    let signIn = principals.beginSignIn()
     let key = rules.key("user_email", [.string(email)], ignoringCase: true)
     let found = try await inBackground { snapshot -> (principal: Principal, hash: String)? in
       guard let id = try snapshot.holder(constraint: "user_email", key: key),
         let state = try snapshot.living(id, type: "user"), let hash = state.fields["password_hash"]?.stringValue,
-        let principal = try PrincipalRegister.resolve(.user(id), from: snapshot, now: self.clock(), epoch: epoch)
+        let principal = try PrincipalRegister.resolve(
+          .user(id), signIn: signIn, from: snapshot, now: self.clock(), epoch: epoch)
       else { return nil }
       return (principal, hash)
     }
     let fits = try await passwords.verify(password, hash: found?.hash ?? CommandEngine.nobodysHash)
-    return fits ? found?.principal : nil
+    guard fits, let principal = found?.principal, !principals.isClosed(principal) else { return nil }
+    return principal
   }
 
   /// The principal as the log says it now; nil where it may no longer act. Cheap where nothing has changed that could matter.
@@ -42,13 +46,31 @@ extension CommandEngine {
       if let expiry = principal.expiresAt, expiry <= now { return nil }
       return principal
     }
-    return try reading { try PrincipalRegister.resolve(principal.kind, from: $0, now: now, epoch: epoch) }
+    if principals.isClosed(principal) { return nil }
+    return try reading {
+      try PrincipalRegister.resolve(principal.kind, signIn: principal.signIn, from: $0, now: now, epoch: epoch)
+    }
   }
 
-  /// A user's principal without a password: for sign-ins that were proved elsewhere.
+  /// A user's principal without a password, as a sign-in of its own: for those that were proved elsewhere.
   public func principal(forUser id: Identifier) throws -> Principal? {
     let epoch = principals.settledEpoch
-    return try reading { try PrincipalRegister.resolve(.user(id), from: $0, now: clock(), epoch: epoch) }
+    let signIn = principals.beginSignIn()
+    return try reading {
+      try PrincipalRegister.resolve(.user(id), signIn: signIn, from: $0, now: clock(), epoch: epoch)
+    }
+  }
+
+  /// Whom an identity provider's subject stands for: the user with that `keycloak_id`; nil where there is none, or the user may not act.
+  /// - Parameter expiresAt: when the proof expires, and the sign-in with it.
+  public func principal(keycloakID: String, expiresAt: Timestamp) throws -> Principal? {
+    let epoch = principals.settledEpoch
+    let signIn = principals.beginSignIn(expiresAt: expiresAt)
+    let key = rules.key("user_keycloak_id", [.string(keycloakID)], ignoringCase: false)
+    return try reading { snapshot in
+      guard let id = try snapshot.holder(constraint: "user_keycloak_id", key: key) else { return nil }
+      return try PrincipalRegister.resolve(.user(id), signIn: signIn, from: snapshot, now: clock(), epoch: epoch)
+    }
   }
 
   /// A hash of the cost that passwords have, to spend the same time on an address that nobody has; no user's.

@@ -30,22 +30,25 @@ public struct Principal: Sendable {
   public let keyPermissions: [String: Set<Permission>]?
   /// The person whose key seals the origin and reason of what the caller does: the user, or the key's creator.
   public let subject: Identifier?
-  /// From when on an API key is no longer good.
-  public let expiresAt: Timestamp?
+  /// From when on an API key, or the token by which a person signed in, is no longer good.
+  public private(set) var expiresAt: Timestamp?
+  /// The sign-in by which a person came here; nil for all but users.
+  private(set) var signIn: SignIn?
   /// How far the changes to users, memberships, keys and organizations had come when this was resolved.
   let epoch: UInt64
 
   init(
     kind: Kind, platformRole: String? = nil, organizations: [Identifier: String] = [:],
     keyPermissions: [String: Set<Permission>]? = nil, subject: Identifier? = nil, expiresAt: Timestamp? = nil,
-    epoch: UInt64 = 0
+    signIn: SignIn? = nil, epoch: UInt64 = 0
   ) {
     self.kind = kind
     self.platformRole = platformRole
     self.organizations = organizations
     self.keyPermissions = keyPermissions
     self.subject = subject
-    self.expiresAt = expiresAt
+    self.expiresAt = signIn?.expiresAt ?? expiresAt
+    self.signIn = signIn
     self.epoch = epoch
     actor =
       switch kind {
@@ -64,6 +67,15 @@ public struct Principal: Sendable {
 
   /// The local administrator, as the process of that uid.
   public static func localAdministrator(uid: UInt32) -> Principal { Principal(kind: .localAdministrator(uid: uid)) }
+
+  /// The same person, by another sign-in.
+  func by(_ signIn: SignIn?) -> Principal {
+    guard case .user = kind else { return self }
+    var copy = self
+    copy.signIn = signIn
+    copy.expiresAt = signIn?.expiresAt
+    return copy
+  }
 
   /// The server itself.
   public static let server = Principal(kind: .server)

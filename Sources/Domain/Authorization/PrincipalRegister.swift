@@ -9,6 +9,9 @@ import NIOConcurrencyHelpers
 /// Every decision that changes a user, membership, key or organization moves an epoch on; a principal of the present epoch needs no
 /// second look. Principals resolved outside of the writer get the epoch that is on the disk, never one that is only staged, so a
 /// revoked key fails on its next command however close behind it comes.
+///
+/// People's sign-ins are numbered, so that a changed password or a deactivation closes those before it, and only them. They live no longer than
+/// the process, which is how long connections live.
 final class PrincipalRegister: Sendable {
   private struct State {
     /// Moved on by decisions, on the writer's thread.
@@ -17,6 +20,12 @@ final class PrincipalRegister: Sendable {
     var settled: UInt64 = 1
     /// Principals resolved in the epoch `decided`.
     var resolved: [String: Principal] = [:]
+    /// The number of the latest sign-in.
+    var lastSignIn: UInt64 = 0
+    /// Which sign-ins of a person are closed.
+    var closed: [Identifier: (through: UInt64, except: UInt64?)] = [:]
+    /// What decisions close that aren't on the disk yet, in order: it binds the commands behind them.
+    var closing: [(epoch: UInt64, closing: SignInClosing)] = []
   }
 
   private static let cacheLimit = 4096
@@ -25,18 +34,35 @@ final class PrincipalRegister: Sendable {
   /// The epoch that a principal resolved from a snapshot gets; to be read before the snapshot is taken.
   var settledEpoch: UInt64 { state.withLockedValue { $0.settled } }
 
+  /// A sign-in that begins; to be taken before the snapshot from which the person is resolved.
+  func beginSignIn(expiresAt: Timestamp? = nil) -> SignIn {
+    state.withLockedValue { state in
+      state.lastSignIn += 1
+      return SignIn(number: state.lastSignIn, expiresAt: expiresAt)
+    }
+  }
+
   /// A decision has changed something that principals are made of. Answers the epoch that it begins.
-  func advance() -> UInt64 {
+  /// - Parameter closings: the sign-ins that it closes.
+  func advance(closing closings: [SignInClosing] = []) -> UInt64 {
     state.withLockedValue { state in
       state.decided += 1
       state.resolved.removeAll(keepingCapacity: true)
+      for closing in closings { state.closing.append((state.decided, closing)) }
       return state.decided
     }
   }
 
   /// The decision that began that epoch is on the disk. On the writer's thread only.
   func settle(_ epoch: UInt64) {
-    state.withLockedValue { $0.settled = max($0.settled, epoch) }
+    state.withLockedValue { state in
+      state.settled = max(state.settled, epoch)
+      guard !state.closing.isEmpty else { return }
+      for (decided, closing) in state.closing where decided <= epoch {
+        state.closed[closing.user] = (state.lastSignIn, closing.except)
+      }
+      state.closing.removeAll { $0.epoch <= epoch }
+    }
   }
 
   /// What was decided may not have happened: nothing that was resolved holds. On the writer's thread only, after the batch.
@@ -45,25 +71,50 @@ final class PrincipalRegister: Sendable {
       state.decided += 1
       state.settled = state.decided
       state.resolved.removeAll(keepingCapacity: true)
+      state.closing.removeAll()
     }
+  }
+
+  /// Whether a person's sign-in was closed, as far as that is on the disk.
+  func isClosed(_ principal: Principal) -> Bool {
+    state.withLockedValue { PrincipalRegister.isClosed(principal, $0.closed) }
+  }
+
+  private static func isClosed(
+    _ principal: Principal, _ closed: [Identifier: (through: UInt64, except: UInt64?)]
+  ) -> Bool {
+    guard case .user(let id) = principal.kind, let signIn = principal.signIn, let bound = closed[id] else {
+      return false
+    }
+    return signIn.number <= bound.through && signIn.number != bound.except
   }
 
   /// The principal as the write transaction sees it now.
   /// - Throws: ``DaybookError`` `unauthenticated` where it may no longer act.
   func current(_ principal: Principal, in transaction: LogTransaction) throws -> Principal {
     guard principal.isResolved else { return principal }
-    let (epoch, known) = state.withLockedValue { ($0.decided, $0.resolved[principal.actor]) }
+    let (epoch, known, isClosed) = state.withLockedValue { state in
+      let isClosing = state.closing.contains { _, closing in
+        principal.kind == .user(closing.user) && principal.signIn?.number != closing.except
+      }
+      return (
+        state.decided, state.resolved[principal.actor],
+        isClosing || PrincipalRegister.isClosed(principal, state.closed)
+      )
+    }
+    if isClosed { throw DaybookError.unauthenticated() }
     if principal.epoch == epoch {
       try PrincipalRegister.checkExpiry(principal, now: transaction.now)
       return principal
     }
     if let known, known.epoch == epoch {
-      try PrincipalRegister.checkExpiry(known, now: transaction.now)
-      return known
+      let same = known.by(principal.signIn)
+      try PrincipalRegister.checkExpiry(same, now: transaction.now)
+      return same
     }
     guard
       let resolved = try PrincipalRegister.resolve(
-        principal.kind, from: transaction, now: transaction.now, epoch: epoch)
+        principal.kind, signIn: principal.signIn, from: transaction, now: transaction.now, epoch: epoch)
     else { throw DaybookError.unauthenticated() }
     state.withLockedValue { state in
       if state.resolved.count >= PrincipalRegister.cacheLimit { state.resolved.removeAll(keepingCapacity: true) }
@@ -79,17 +130,18 @@ final class PrincipalRegister: Sendable {
   /// Who that is by the states of a source; nil where it may not act: a user who is gone or deactivated, a key that is gone, revoked
   /// or expired, of an organization that is gone or inactive, or made by a user who may not act.
   static func resolve(
-    _ kind: Principal.Kind, from source: some StateSource, now: Timestamp, epoch: UInt64
+    _ kind: Principal.Kind, signIn: SignIn?, from source: some StateSource, now: Timestamp, epoch: UInt64
   ) throws -> Principal? {
+    if let expiry = signIn?.expiresAt, expiry <= now { return nil }
     switch kind {
     case .localAdministrator, .server: return Principal(kind: kind, epoch: epoch)
-    case .user(let id): return try resolveUser(id, from: source, epoch: epoch)
+    case .user(let id): return try resolveUser(id, signIn: signIn, from: source, epoch: epoch)
     case .apiKey(let id, _): return try resolveKey(id, from: source, now: now, epoch: epoch)
     }
   }
 
   private static func resolveUser(
-    _ id: Identifier, from source: some StateSource, epoch: UInt64
+    _ id: Identifier, signIn: SignIn?, from source: some StateSource, epoch: UInt64
   ) throws -> Principal? {
     guard let user = try activeUser(id, from: source) else { return nil }
     var organizations: [Identifier: String] = [:]
@@ -101,7 +153,7 @@ final class PrincipalRegister: Sendable {
     }
     return Principal(
       kind: .user(id), platformRole: user.fields["role"]?.stringValue, organizations: organizations, subject: id,
-      epoch: epoch)
+      signIn: signIn, epoch: epoch)
   }
 
   private static func resolveKey(
@@ -133,48 +185,5 @@ final class PrincipalRegister: Sendable {
   private static func isActiveOrganization(_ id: Identifier, from source: some StateSource) throws -> Bool {
     guard let organization = try source.living(id, type: "organization") else { return false }
     return organization.fields["is_active"]?.boolValue != false
-  }
-}
-
-/// An API key's permission map: verbs by plural resource.
-enum KeyPermissions {
-  /// The map as sets; what is no known verb counts for nothing.
-  static func read(_ value: JSON) -> [String: Set<Permission>] {
-    var map: [String: Set<Permission>] = [:]
-    for (plural, verbs) in value.objectValue ?? [:] {
-      map[plural] = Set((verbs.arrayValue ?? []).compactMap { $0.stringValue.flatMap(Permission.init(rawValue:)) })
-    }
-    return map
-  }
-
-  /// What is wrong with a map that a caller gave.
-  static func problems(_ value: JSON, plurals: Set<String>, path: String) -> [ValueProblem] {
-    guard let map = value.objectValue else { return [ValueProblem(path: path, problem: "must be an object")] }
-    var problems: [ValueProblem] = []
-    // `audit` and `log` are no resource types, but read like ones.
-    let known = plurals.union(["*", "audit", "log"])
-    for (plural, verbs) in map {
-      let place = "\(path)/\(JSONPointer.escape(plural))"
-      if !known.contains(plural) {
-        let hint = Suggestion.nearest(to: plural, in: known).map { "; did you mean \($0)?" } ?? ""
-        problems.append(ValueProblem(path: place, problem: "is no resource (a plural such as pipelines, or *)\(hint)"))
-      }
-      guard let list = verbs.arrayValue else {
-        problems.append(ValueProblem(path: place, problem: "must be an array of read, write, execute, admin"))
-        continue
-      }
-      for (index, verb) in list.enumerated() where verb.stringValue.flatMap(Permission.init(rawValue:)) == nil {
-        problems.append(ValueProblem(path: "\(place)/\(index)", problem: "must be one of read, write, execute, admin"))
-      }
-    }
-    return problems
-  }
-
-  /// Whether a caller who has `own` on some resources may hand out `wanted`.
-  static func covers(own: [String: Set<Permission>], wanted: [String: Set<Permission>]) -> Bool {
-    let everywhere = own["*"] ?? []
-    return wanted.allSatisfy { plural, verbs in
-      plural == "*" ? everywhere.isSuperset(of: verbs) : everywhere.union(own[plural] ?? []).isSuperset(of: verbs)
-    }
   }
 }

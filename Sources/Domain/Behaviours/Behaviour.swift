@@ -8,12 +8,20 @@ struct Behaviour: Sendable {
   var normalize: (@Sendable (JSONObject) -> JSONObject)?
   /// Checks beyond the fields' own, on the caller's thread; may change what was given (fill in ids, normalize).
   var check: (@Sendable (inout CheckContext) -> Void)?
+  /// Whether the behaviour itself fills in the defaults of a new resource's fields: what isn't given stays absent, and a given null stays.
+  var fillsDefaults = false
   /// Whether the parameter `password` is hashed in the background first.
   var hashesPassword = false
+  /// What is found out first, off the writer: what it answers is the decision's ``PreparedCommand/groundwork``.
+  var background: (@Sendable (CommandEngine, PreparedCommand) async throws -> any Sendable)?
   /// The reference from whose target a new resource takes its organization, where none is named.
   var organizationSource: String?
   /// Whether the behaviour itself decides who may; else the command's permission in the resource's organization is needed.
   var authorizesItself = false
+  /// Whether what it records about users and keys leaves them as they are (a login, a use), so that nobody needs a second look.
+  var keepsPrincipals = false
+  /// Whether the behaviour finds the organization, where none is named: it isn't needed then.
+  var findsOrganization = false
   /// Decides the command inside the write transaction.
   var decide: @Sendable (Decision) throws -> Void
 }

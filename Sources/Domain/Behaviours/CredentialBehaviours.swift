@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Catalog
 import EventLog
 import Vault
 
@@ -47,6 +48,35 @@ enum CredentialBehaviours {
       throw DaybookError.unavailable(component: "vault", "The key of this credential is missing from the vault.")
     }
     try decision.record(decision.command.event, on: state, decision.type, data: [:])
+  })
+
+  /// How many days before a credential expires its organization is warned.
+  static let warningDays: Int64 = 14
+
+  /// `credential.warn_expiry`: tells the organization, once for each date, that a credential is about to expire, or has. Nothing happens where it doesn't
+  /// expire within ``warningDays``, or where they have been told.
+  static let warnExpiry = Behaviour(decide: { decision in
+    let state = try decision.target()
+    guard let text = state.fields["expires_at"]?.stringValue, let expiry = Timestamp(text),
+      state.fields["expiry_warned_for"] != .string(text),
+      expiry <= decision.now.adding(seconds: warningDays * 86_400)
+    else { return }
+    guard
+      let warned = try decision.edit(
+        state, decision.type, event: decision.command.event, values: ["expiry_warned_for": .string(text)])
+    else { return }
+    let notification = try decision.model.type("notification")
+    let verb = notification.type.command("notify")?.event ?? "created"
+    let name = state.fields["name"]?.stringValue ?? ""
+    let isPast = expiry <= decision.now
+    try decision.create(
+      Decision.Creation(
+        type: notification, event: "notification.\(verb)", organization: state.organization,
+        values: [
+          "type": "warning", "title": isPast ? "A credential has expired" : "A credential is about to expire",
+          "message": .string("The credential \(name) \(isPast ? "expired" : "expires") at \(text). Rotate it."),
+          "resource_type": .string(decision.type.name), "resource_id": .string(state.id.text), "is_read": false,
+        ], causation: warned.id))
   })
 
   /// The id of the data key that seals an organization's secrets now, as it stands in every token it makes.

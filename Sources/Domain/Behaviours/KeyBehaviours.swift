@@ -16,9 +16,11 @@ enum KeyBehaviours {
       try checkGrant(decision, decision.fields["permissions"] ?? [:])
       try checkExpiry(decision)
       let key = SecretToken.make(prefix: "dbk_")
-      try decision.applyCreation([
+      var values: JSONObject = [
         "key_hash": .string(SecretToken.sha256Hex(key)), "key_prefix": .string(String(key.prefix(prefixLength))),
-      ])
+      ]
+      if let actor = decision.actor { values["user_id"] = .string(actor.text) }
+      try decision.applyCreation(values)
       decision.secretMembers["api_key"] = .string(key)
     })
 
@@ -31,6 +33,21 @@ enum KeyBehaviours {
       if let wanted = decision.fields["permissions"] { try checkGrant(decision, wanted) }
       try checkExpiry(decision)
       try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
+    })
+
+  /// `api_key.mark_used`: when it was used last, at most once a minute; nothing for a key that is gone meanwhile.
+  static let markUsed = Behaviour(
+    keepsPrincipals: true,
+    decide: { decision in
+      guard let id = decision.prepared.id, let state = try decision.transaction.living(id, type: "api_key") else {
+        return
+      }
+      if let last = state.fields["last_used_at"]?.stringValue.flatMap({ Timestamp($0) }),
+        decision.now < last.adding(seconds: KeyUses.interval)
+      {
+        return
+      }
+      try decision.edit(state, decision.type, event: decision.command.event, values: decision.constants())
     })
 
   @Sendable private static func checkPermissions(_ context: inout CheckContext) {

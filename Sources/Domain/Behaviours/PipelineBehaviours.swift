@@ -9,19 +9,19 @@ import EventLog
 enum PipelineBehaviours {
   /// `pipeline.create`: version 1.
   static let create = Behaviour(
-    check: { context in
-      checkContent(&context)
-      context.problems += PipelineContent.graphProblems(
-        nodes: context.fields["nodes"], tasks: context.fields["tasks"], edges: context.fields["edges"],
-        isAcyclic: context.fields["kind"] == "dag")
-    },
+    check: { context in context.problems += PipelineContent.problems(in: context.fields) },
     decide: { decision in
+      if let organization = try decision.newOrganization() {
+        try decision.authorize(in: organization)
+        try PipelineReferences.check(
+          decision.fields, kind: decision.fields["kind"], organization: organization, in: decision)
+      }
       try decision.applyCreation(try firstContent(decision.fields, at: decision.now))
     })
 
   /// `pipeline.edit`: a new version where content changes.
   static let edit = Behaviour(
-    check: checkContent,
+    check: { context in context.problems += PipelineContent.ownProblems(in: context.fields) },
     decide: { decision in
       let state = try decision.target()
       var values = decision.fields.merging(decision.constants())
@@ -29,6 +29,8 @@ enum PipelineBehaviours {
         values["steps"] = PipelineContent.withIdentifiers(steps, before: state.fields["steps"], at: decision.now)
       }
       try checkGraph(of: state, changedBy: values)
+      try PipelineReferences.check(
+        values, kind: state.fields["kind"], organization: state.organization, in: decision)
       try decision.edit(
         state, decision.type, event: decision.command.event,
         values: withVersion(values, of: state, decision.type))
@@ -40,15 +42,9 @@ enum PipelineBehaviours {
     guard let wanted = decision.parameters["to_version"]?.integerValue else {
       throw DaybookError.invalidParam("/to_version", "is required")
     }
-    let present = versionNumber(of: state)
-    guard wanted <= present else { throw noVersion("/to_version", wanted, latest: present) }
-    let content = try PipelineVersions.content(of: state, version: wanted, in: decision.transaction)
-    var values = JSONObject()
-    for name in decision.type.versioned { values[name] = content[name] ?? .null }
-    values = values.filter { $0.value.unlessNull != state.fields[$0.key] }
+    let values = try ContentVersions.rollback(of: state, decision.type, to: wanted, in: decision.transaction)
     // The content is there already: nothing to record.
     guard !values.isEmpty else { return }
-    try checkRequired(values, decision.type)
     try decision.edit(
       state, decision.type, event: decision.command.event,
       values: withVersion(values, of: state, decision.type), data: ["rolled_back_to": .integer(wanted)])
@@ -59,8 +55,10 @@ enum PipelineBehaviours {
     let state = try decision.target()
     guard let number = decision.parameters["version_number"]?.integerValue, let name = decision.parameters["name"]
     else { throw DaybookError.invalidParam("/version_number", "is required") }
-    let present = versionNumber(of: state)
-    guard number <= present else { throw noVersion("/version_number", number, latest: present) }
+    let present = ContentVersions.number(of: state)
+    guard number <= present else {
+      throw ContentVersions.missing("/version_number", number, latest: present)
+    }
     try decision.record(
       decision.command.event, on: state, decision.type, data: ["version_number": .integer(number), "name": name])
   })
@@ -107,74 +105,23 @@ enum PipelineBehaviours {
   /// The values of an edit, with the next version number where they change versioned content; what was synced, or failed to be, then
   /// is modified.
   static func withVersion(_ values: JSONObject, of state: ResourceState, _ type: TypeModel) -> JSONObject {
-    let changesContent = values.contains { name, value in
-      type.versioned.contains(name) && value.unlessNull != state.fields[name]
-    }
-    guard changesContent else { return values }
+    guard ContentVersions.differ(values, from: state, type) else { return values }
     var numbered = values
-    numbered["version_number"] = .integer(versionNumber(of: state) + 1)
+    numbered["version_number"] = .integer(ContentVersions.number(of: state) + 1)
     if let status = state.fields["sync_status"], status == "synced" || status == "error" {
       numbered["sync_status"] = "modified"
     }
     return numbered
   }
 
-  static func versionNumber(of state: ResourceState) -> Int64 {
-    state.fields["version_number"]?.integerValue ?? 1
-  }
-
   // MARK: - Checks
-
-  @Sendable private static func checkContent(_ context: inout CheckContext) {
-    context.problems += PipelineContent.stepProblems(context.fields["steps"])
-    if let schedule = context.fields["schedule"] {
-      context.problems += Schedule.problems(schedule, path: "/schedule")
-    }
-  }
 
   private static func checkGraph(of state: ResourceState, changedBy values: JSONObject) throws {
     let names = ["nodes", "tasks", "edges"]
     guard names.contains(where: { values.contains($0) }) else { return }
     let merged = names.map { values[$0] ?? state.fields[$0] }
     let problems = PipelineContent.graphProblems(
-      nodes: merged[0], tasks: merged[1], edges: merged[2], isAcyclic: state.fields["kind"] == "dag")
+      kind: state.fields["kind"], nodes: merged[0], tasks: merged[1], edges: merged[2])
     guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
-  }
-
-  private static func checkRequired(_ values: JSONObject, _ type: TypeModel) throws {
-    for (name, value) in values where value.isNull && type.field(name)?.field.isRequired == true {
-      throw DaybookError.conflict(
-        reason: "state", "That version has no \(name), which the catalog requires by now.", ["allowed": []])
-    }
-  }
-
-  private static func noVersion(_ path: String, _ number: Int64, latest: Int64) -> DaybookError {
-    .invalidParam(path, "there is no version \(number); the latest is \(latest)")
-  }
-}
-
-/// Earlier versions of a pipeline, from its history.
-enum PipelineVersions {
-  /// The fields of a pipeline as they were last at a version number, by undoing its events from the last one on.
-  /// - Throws: ``DaybookError`` where the history doesn't reach back to it.
-  static func content(
-    of state: ResourceState, version wanted: Int64, in transaction: LogTransaction
-  ) throws -> JSONObject {
-    var fields = state.fields
-    var upper = state.version
-    while (fields["version_number"]?.integerValue ?? 1) > wanted, upper >= 1 {
-      let lower = max(1, upper - 63)
-      for record in try transaction.history(of: state.id, versions: lower...upper).reversed() {
-        let body = try record.parsedBody()
-        for (name, value) in body.was { fields[name] = value.unlessNull }
-        if let number = fields["version_number"]?.integerValue, number <= wanted { return fields }
-      }
-      upper = lower - 1
-    }
-    guard fields["version_number"]?.integerValue == wanted else {
-      throw DaybookError.conflict(
-        reason: "state", "The history of this pipeline no longer holds version \(wanted).", ["allowed": []])
-    }
-    return fields
   }
 }

@@ -4,6 +4,20 @@ import Catalog
 
 /// What a pipeline's steps, nodes and edges must be among themselves.
 enum PipelineContent {
+  /// What is wrong with the fields of a pipeline that is to be made.
+  static func problems(in fields: JSONObject) -> [ValueProblem] {
+    ownProblems(in: fields)
+      + graphProblems(
+        kind: fields["kind"], nodes: fields["nodes"], tasks: fields["tasks"], edges: fields["edges"])
+  }
+
+  /// What is wrong with fields that can be judged alone: steps and schedule.
+  static func ownProblems(in fields: JSONObject) -> [ValueProblem] {
+    var problems = stepProblems(fields["steps"])
+    if let schedule = fields["schedule"] { problems += Schedule.problems(schedule, path: "/schedule") }
+    return problems
+  }
+
   // MARK: - Steps
 
   /// What is wrong among steps: the order's places, ids, and dependencies on other steps by id or name.
@@ -63,51 +77,6 @@ enum PipelineContent {
         object["id"] = .string(id)
         return .object(object)
       })
-  }
-
-  // MARK: - Graph
-
-  /// What is wrong among nodes, tasks and edges, where they are arrays of objects: ids that are not unique, edges that lead nowhere, and in a DAG a circle.
-  static func graphProblems(nodes: JSON?, tasks: JSON?, edges: JSON?, isAcyclic: Bool) -> [ValueProblem] {
-    var problems: [ValueProblem] = []
-    var vertices: [JSON: Int] = [:]
-    var hasVertices = false
-    for (member, list) in [("nodes", nodes), ("tasks", tasks)] {
-      guard let elements = objects(list) else { continue }
-      hasVertices = true
-      var own: Set<JSON> = []
-      for (index, element) in elements.enumerated() {
-        guard let id = element["id"], isIdentifier(id) else { continue }
-        if !own.insert(id).inserted {
-          problems.append(ValueProblem(path: "/\(member)/\(index)/id", problem: "is another one's too"))
-        }
-        if vertices[id] == nil { vertices[id] = vertices.count }
-      }
-    }
-    guard hasVertices, let elements = objects(edges) else { return problems }
-    var links: [(from: Int, to: Int)] = []
-    for (index, edge) in elements.enumerated() {
-      let ends = ["source", "target"].map { end -> Int? in
-        guard let id = edge[end], !id.isNull else { return nil }
-        if let vertex = vertices[id] { return vertex }
-        problems.append(ValueProblem(path: "/edges/\(index)/\(end)", problem: "is no node's id"))
-        return nil
-      }
-      if let from = ends[0], let to = ends[1] { links.append((from, to)) }
-    }
-    if isAcyclic, problems.isEmpty, hasCycle(vertices: vertices.count, edges: links) {
-      problems.append(ValueProblem(path: "/edges", problem: "go in a circle, which a dag must not"))
-    }
-    return problems
-  }
-
-  private static func isIdentifier(_ value: JSON) -> Bool {
-    value.stringValue != nil || value.integerValue != nil
-  }
-
-  private static func objects(_ value: JSON?) -> [JSON]? {
-    guard let elements = value?.arrayValue, elements.allSatisfy({ $0.objectValue != nil }) else { return nil }
-    return elements
   }
 
   /// Whether the edges go in a circle: whether taking away what nothing leads to, again and again, leaves something.

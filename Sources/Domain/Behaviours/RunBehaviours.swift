@@ -7,32 +7,50 @@ import EventLog
 enum RunBehaviours {
   /// `run.create`: pending, pinned to the pipeline's present version.
   static let create = Behaviour(
+    check: checkCreation,
     organizationSource: "pipeline_id",
     decide: { decision in
-      try decision.applyCreation(try pinned(decision))
+      try decision.applyCreation(try pinned(decision).merging(try trigger(decision)))
     })
 
   /// `run.start`: created and running.
   static let start = Behaviour(
+    check: checkCreation,
     organizationSource: "pipeline_id",
     decide: { decision in
-      try decision.applyCreation(
-        try pinned(decision).merging(["status": "running", "started_at": .string(decision.now.text)]))
+      let begun: JSONObject = ["status": "running", "started_at": .string(decision.now.text)]
+      try decision.applyCreation(try pinned(decision).merging(try trigger(decision)).merging(begun))
     })
 
-  /// `run.begin`, `task_run.begin`: it began, then or now.
+  /// `run.edit`: what was said of it, put right; a run of no pipeline keeps its code.
+  static let edit = Behaviour(
+    check: { context in context.problems += TaskStates.problems(context.fields["task_states"]) },
+    decide: { decision in
+      let state = try decision.target()
+      if decision.fields["code"]?.isNull == true, !state.fields.contains("pipeline_id") {
+        throw DaybookError.invalidParam("/code", "is required where there is no pipeline_id")
+      }
+      try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
+    })
+
+  /// `run.begin`, `task_run.begin`, `calculation.begin`: it began, then or now.
   static let begin = Behaviour(decide: { decision in
     let state = try decision.target()
     let given = time(decision)
     if given == nil { try refuseEnded(state, decision) }
     // Beginning twice is a duplicate; only a report of its own time can put the beginning earlier.
     if given == nil, status(of: state) == "running", state.fields.contains("started_at") { return }
-    let merged = RunStateMerge.merge(state.fields, report: .start, at: given ?? decision.now)
+    let merged = merge(state, report: .start, at: given ?? decision.now, decision)
     try decision.edit(state, decision.type, event: decision.command.event, values: merged)
   })
 
   /// `run.finish`, `task_run.finish`: how it ended, then or now. Among several ends the latest decides; what came with an end that loses is not taken.
-  static let finish = Behaviour(decide: { decision in
+  static let finish = Behaviour(
+    check: { context in context.problems += TaskStates.problems(context.parameters["task_states"]) },
+    decide: end)
+
+  /// How something that ran ended.
+  @Sendable static func end(_ decision: Decision) throws {
     let state = try decision.target()
     guard let text = decision.parameters["status"]?.stringValue, let report = RunStateMerge.Report(rawValue: text)
     else {
@@ -43,17 +61,33 @@ enum RunBehaviours {
     var isTaken = true
     if given != nil || status(of: state) != text {
       let at = given ?? decision.now
-      merged = RunStateMerge.merge(state.fields, report: report, at: at)
+      merged = merge(state, report: report, at: at, decision)
       let after = state.fields.merging(merged)
       isTaken = after["status"]?.stringValue == text && after["completed_at"]?.stringValue == at.text
     }
     if isTaken {
-      for (name, value) in decision.parameters where name != "status" && name != "at" { merged[name] = value }
+      for (name, value) in decision.parameters where name != "status" && name != "at" {
+        merged[name] = name == "task_states" ? TaskStates.merged(state.fields[name], with: value) : value
+      }
     }
     try decision.edit(state, decision.type, event: decision.command.event, values: merged)
-  })
+  }
 
-  /// `run.cancel`: stopped, then or now. What has ended can't be cancelled now.
+  /// `run.set_task_states`: what a scheduler says of some tasks; what is known of the others stays.
+  static let setTaskStates = Behaviour(
+    check: { context in
+      context.problems += TaskStates.problems(context.parameters["task_states"], allowsRemoval: true)
+    },
+    decide: { decision in
+      let state = try decision.target()
+      guard let told = decision.parameters["task_states"] else {
+        throw DaybookError.invalidParam("/task_states", "is required")
+      }
+      let states = TaskStates.merged(state.fields["task_states"], with: told)
+      try decision.edit(state, decision.type, event: decision.command.event, values: ["task_states": states])
+    })
+
+  /// `run.cancel`, `calculation.cancel`: stopped, then or now. What has ended can't be cancelled now.
   static let cancel = Behaviour(decide: { decision in
     let state = try decision.target()
     let given = time(decision)
@@ -61,7 +95,7 @@ enum RunBehaviours {
       if status(of: state) == "cancelled" { return }
       try refuseEnded(state, decision)
     }
-    let merged = RunStateMerge.merge(state.fields, report: .cancelled, at: given ?? decision.now)
+    let merged = merge(state, report: .cancelled, at: given ?? decision.now, decision)
     try decision.edit(state, decision.type, event: decision.command.event, values: merged)
   })
 
@@ -99,18 +133,25 @@ enum RunBehaviours {
     try decision.record(decision.command.event, on: state, decision.type, data: data)
   })
 
-  /// How long a preview is kept where nobody says.
-  private static let previewSeconds: Int64 = 86_400
-
   /// `run.preview`: some rows at one node, and what columns they have, sealed as a whole; how many there are is not.
   static let preview = Behaviour(decide: { decision in
     let state = try decision.target()
     var data = decision.parameters
-    if data["expires_at"] == nil { data["expires_at"] = .string(decision.now.adding(seconds: previewSeconds).text) }
+    if data["expires_at"] == nil {
+      let rule = try RetentionPolicies.rule(.previews, organization: state.organization, in: decision.transaction)
+      data["expires_at"] = .string(min(.maximum, decision.now.adding(seconds: rule.hours * 3600)).text)
+    }
     try decision.record(decision.command.event, on: state, decision.type, data: data)
   })
 
   // MARK: -
+
+  /// What a report changes, of those fields that the type has.
+  private static func merge(
+    _ state: ResourceState, report: RunStateMerge.Report, at: Timestamp, _ decision: Decision
+  ) -> JSONObject {
+    RunStateMerge.merge(state.fields, report: report, at: at).filter { decision.type.field($0.key) != nil }
+  }
 
   private static func time(_ decision: Decision) -> Timestamp? {
     decision.parameters["at"]?.stringValue.flatMap { Timestamp($0) }
@@ -124,6 +165,24 @@ enum RunBehaviours {
     let present = status(of: state)
     guard present != "pending", present != "running" else { return }
     throw Decision.wrongState(decision.command.method, present: present, allowed: ["pending", "running"])
+  }
+
+  @Sendable private static func checkCreation(_ context: inout CheckContext) {
+    if context.fields["pipeline_id"] == nil, context.fields["code"] == nil {
+      context.refuse("/pipeline_id", "is required, unless there is code: a run is of a pipeline or of code")
+      context.refuse("/code", "is required, unless there is a pipeline_id: a run is of a pipeline or of code")
+    }
+    context.problems += TaskStates.problems(context.fields["task_states"])
+  }
+
+  /// Who triggered it, where nobody says: the acting person; nobody for what a schedule or a webhook triggered.
+  private static func trigger(_ decision: Decision) throws -> JSONObject {
+    let byPersons = ["manual", "api"]
+    guard decision.fields["triggered_by"] == nil, let actor = decision.actor,
+      let type = decision.fields["trigger_type"]?.stringValue, byPersons.contains(type),
+      try decision.transaction.living(actor, type: "user") != nil
+    else { return [:] }
+    return ["triggered_by": .string(actor.text)]
   }
 
   /// The version of the pipeline that the run runs.
@@ -179,7 +238,7 @@ enum TaskRunBehaviours {
       let version = run.fields["pipeline_version"]?.integerValue,
       let pipeline = try decision.transaction.living(pipelineID, type: "pipeline"), try decision.isVisible(pipeline)
     else { return }
-    let content = try PipelineVersions.content(of: pipeline, version: version, in: decision.transaction)
+    let content = try ContentVersions.content(of: pipeline, version: version, in: decision.transaction)
     let steps = content["steps"]?.arrayValue ?? []
     guard steps.contains(where: { $0["id"]?.stringValue == step }) else {
       throw DaybookError.invalidParam(

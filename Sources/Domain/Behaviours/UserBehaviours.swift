@@ -58,6 +58,12 @@ enum UserBehaviours {
   static let edit = Behaviour(decide: { decision in
     let state = try decision.target()
     try UserRules.checkPlatformRights(decision.fields, before: state, by: decision.principal)
+    if decision.fields.contains("keycloak_id"), decision.principal.kind == .user(state.id),
+      !decision.principal.isAdministrator
+    {
+      throw DaybookError.forbidden(
+        permission: "users:admin", "Whom an identity provider's account stands for is not the person's own to say.")
+    }
     if decision.fields.contains(where: { UserRules.accountFields.contains($0.key) }) {
       try UserRules.requireGovernance(
         of: state, memberships: decision.transaction.memberships(of: state.id), by: decision.principal)
@@ -77,7 +83,65 @@ enum UserBehaviours {
       }
       try decision.edit(
         state, decision.type, event: decision.command.event, values: ["password_hash": .string(hash)])
+      // Whoever else knew the old one is out; the person's own connection goes on.
+      let isOwn = decision.principal.kind == .user(state.id)
+      decision.closings.append(SignInClosing(user: state.id, except: isOwn ? decision.principal.signIn?.number : nil))
     })
+
+  /// `user.deactivate`: ends the person's sessions, and revokes the keys they made, in one transaction; `user.reactivate` brings neither back.
+  static let deactivate = Behaviour(decide: { decision in
+    let state = try decision.target()
+    let keys = try keys(madeBy: state.id, decision)
+    guard
+      let event = try decision.edit(
+        state, decision.type, event: decision.command.event, values: decision.constants())
+    else { return }
+    try revoke(keys, decision, causation: event.id)
+    decision.closings.append(SignInClosing(user: state.id, except: nil))
+  })
+
+  /// `user.delete`: the same, for good.
+  static let delete = Behaviour(decide: { decision in
+    let state = try decision.target()
+    let keys = try keys(madeBy: state.id, decision)
+    try decision.delete(state, decision.type, event: decision.command.event)
+    guard let event = decision.events.first(where: { $0.resource == state.id }) else { return }
+    try revoke(keys, decision, causation: event.id)
+  })
+
+  /// `user.record_login`: when and from where somebody signed in last, at most once a minute.
+  static let recordLogin = Behaviour(
+    authorizesItself: true,
+    keepsPrincipals: true,
+    decide: { decision in
+      let state = try decision.target()
+      if let last = state.fields["last_login_at"]?.stringValue.flatMap({ Timestamp($0) }),
+        decision.now < last.adding(seconds: 60)
+      {
+        return
+      }
+      var values = decision.constants()
+      values["last_login_ip"] = decision.parameters["ip"] ?? .null
+      try decision.edit(state, decision.type, event: decision.command.event, values: values)
+    })
+
+  /// The keys in force that somebody made.
+  private static func keys(madeBy user: Identifier, _ decision: Decision) throws -> [Identifier] {
+    try decision.transaction.referrers(of: user, type: "api_key", limit: .max).compactMap { link in
+      guard let key = try decision.transaction.living(link.id, type: "api_key"), key.reference("user_id") == user,
+        key.fields["is_active"]?.boolValue == true
+      else { return nil }
+      return key.id
+    }
+  }
+
+  private static func revoke(_ keys: [Identifier], _ decision: Decision, causation: Identifier) throws {
+    let type = try decision.model.type("api_key")
+    for id in keys {
+      guard let key = try decision.transaction.living(id, type: "api_key") else { continue }
+      try decision.edit(key, type, event: "api_key.revoked", values: ["is_active": false], causation: causation)
+    }
+  }
 
   /// A role of organizations that is given with one, and without `membership_role`, is that of the membership.
   @Sendable private static func withMembershipRole(_ given: JSONObject) -> JSONObject {

@@ -8,6 +8,8 @@ struct Decided: Sendable {
   let result: CommandResult
   /// The epoch of principals that it began, where it changed any.
   let epoch: UInt64?
+  /// Whether keys are to be destroyed before it is answered.
+  var destroysKeys = false
 }
 
 extension CommandEngine {
@@ -36,7 +38,8 @@ extension CommandEngine {
     }
     return Decided(
       result: CommandResult(position: answer.position, resultBytes: answer.shown.canonicalBytes),
-      epoch: answer.changesPrincipals && !isDryRun ? principals.advance() : nil)
+      epoch: answer.changesPrincipals && !isDryRun ? principals.advance(closing: answer.closings) : nil,
+      destroysKeys: answer.destroysKeys && !isDryRun)
   }
 
   private func decideBatch(
@@ -75,6 +78,7 @@ extension CommandEngine {
     } else {
       try decision.applyCatalog()
     }
+    try Reactions.settle(decision)
     return decision
   }
 
@@ -100,6 +104,8 @@ private struct Answer {
   let stored: JSONObject
   let position: UInt64
   let changesPrincipals: Bool
+  let destroysKeys: Bool
+  let closings: [SignInClosing]
 
   init(_ decision: Decision, isDryRun: Bool) throws {
     let position = decision.events.last?.position ?? decision.transaction.headPosition
@@ -127,6 +133,8 @@ private struct Answer {
     shown = isDryRun || decision.secretMembers.isEmpty ? object : object.merging(decision.secretMembers)
     self.position = position
     changesPrincipals = decision.changesPrincipals
+    destroysKeys = decision.destroysKeys
+    closings = decision.closings
   }
 
   init(batch answers: [Answer], head: UInt64, isDryRun: Bool) {
@@ -141,6 +149,8 @@ private struct Answer {
     stored = object(answers.map(\.stored))
     position = head
     changesPrincipals = answers.contains { $0.changesPrincipals }
+    destroysKeys = answers.contains { $0.destroysKeys }
+    closings = answers.flatMap(\.closings)
   }
 }
 

@@ -26,8 +26,11 @@ public final class CommandEngine: Sendable {
   let vault: Vault
   let sealer: Sealer
   let rules: IndexRules
+  let platformRules: PlatformRules
   let principals: PrincipalRegister
   let passwords = PasswordWorkers()
+  let retention = RetentionKeeper()
+  let keyUses = KeyUses()
   let clock: @Sendable () -> Timestamp
 
   /// An engine over an open log and vault.
@@ -42,6 +45,7 @@ public final class CommandEngine: Sendable {
     self.clock = clock
     sealer = Sealer(vault: vault)
     rules = IndexRules(model: model, sealer: sealer)
+    platformRules = PlatformRules(catalog: catalog)
     principals = PrincipalRegister()
   }
 
@@ -71,8 +75,9 @@ public final class CommandEngine: Sendable {
     return try reader.read(params, origin: origin, engine: self)
   }
 
-  /// Hands a prepared command to the writer. The completion runs on the writer's thread after the events are on the disk, or at once
-  /// where the command was refused before; keep it short. Commands are decided in the order of these calls.
+  /// Hands a prepared command to the writer. The completion runs on the writer's thread after the events are on the disk (of a sweep
+  /// that destroys keys: on another one, once they are gone), or at once where the command was refused before; keep it short. Commands are
+  /// decided in the order of these calls.
   public func submit(
     _ command: PreparedCommand, completion: @escaping @Sendable (Result<CommandResult, DaybookError>) -> Void
   ) {
@@ -82,7 +87,9 @@ public final class CommandEngine: Sendable {
       switch result {
       case .success(let committed):
         if let epoch = committed.value.epoch { self.principals.settle(epoch) }
-        completion(.success(committed.value.result))
+        let result = committed.value.result
+        guard committed.value.destroysKeys else { return completion(.success(result)) }
+        self.destroySweptKeys { failure in completion(failure.map { .failure($0) } ?? .success(result)) }
       case .failure(let error):
         // Whatever this batch had changed about principals may not have happened.
         if !(error is DaybookError) { self.principals.invalidate() }

@@ -6,17 +6,32 @@ import EventLog
 extension Decision {
   /// Deletes a resource, and what depends on it as the catalog says: cascades depth first, each with an event of its own that names the
   /// event which caused it; references that are cleared; references that forbid it.
-  /// - Throws: ``DaybookError`` `conflict` (`reference`) with what still refers to it, `too_large` where too much depends on it.
+  /// - Throws: ``DaybookError`` `conflict` (`reference`) with what still refers to it, `held` where a legal hold forbids
+  ///   it, `too_large` where too much depends on it.
   func delete(_ state: ResourceState, _ type: TypeModel, event: String) throws {
+    try carryOut(try deletionPlan(of: state, type), event: event)
+  }
+
+  /// What the deletion of a resource takes along, after every check that could refuse it; nothing is recorded.
+  func deletionPlan(of state: ResourceState, _ type: TypeModel) throws -> DeletionPlan {
     var plan = DeletionPlan()
     try collect(state, type, cause: nil, into: &plan)
     try refuseReferrers(in: plan, deleting: state)
     try MembershipRules.checkOwners(leavingBy: plan, in: self)
+    try WorkspaceRules.checkOwners(leavingBy: plan, in: self)
+    return plan
+  }
+
+  /// Records a planned deletion.
+  /// - Parameters:
+  ///   - event: The event of what the plan began with, where it isn't its type's own.
+  ///   - causation: The event that caused the deletion of what the plan began with.
+  func carryOut(_ plan: DeletionPlan, event: String? = nil, causation: Identifier? = nil) throws {
     var deletions: [Identifier: Identifier] = [:]
     for step in plan.deletions {
-      let name = step.state.id == state.id ? event : step.type.deletedEvent
+      let name = step.cause == nil ? event ?? step.type.deletedEvent : step.type.deletedEvent
       let appended = try recordDeletion(
-        step.state, step.type, event: name, causation: step.cause.flatMap { deletions[$0] })
+        step.state, step.type, event: name, causation: step.cause.flatMap { deletions[$0] } ?? causation)
       deletions[step.state.id] = appended.id
     }
     for clearing in plan.clearings where !plan.contains(clearing.referrer.id) {
@@ -50,6 +65,7 @@ extension Decision {
     _ state: ResourceState, _ type: TypeModel, cause: Identifier?, into plan: inout DeletionPlan
   ) throws {
     guard plan.add(state, type, cause: cause) else { return }
+    try refuseIfHeld(state)
     guard plan.deletions.count <= CommandEngine.eventLimit else {
       throw DaybookError.tooLarge(
         limit: Int64(CommandEngine.eventLimit),
@@ -122,6 +138,15 @@ struct DeletionPlan {
   private var ids: Set<Identifier> = []
 
   func contains(_ id: Identifier) -> Bool { ids.contains(id) }
+
+  /// How many events it comes to, at most.
+  var eventCount: Int { deletions.count + clearings.count }
+
+  /// Takes another plan in.
+  mutating func merge(_ other: DeletionPlan) {
+    for step in other.deletions { _ = add(step.state, step.type, cause: step.cause) }
+    clearings += other.clearings
+  }
 
   /// Adds a resource; false where it goes already.
   mutating func add(_ state: ResourceState, _ type: TypeModel, cause: Identifier?) -> Bool {

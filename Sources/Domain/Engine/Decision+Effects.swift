@@ -33,6 +33,7 @@ extension Decision {
     if let lifecycle = type.lifecycle, !values.contains(lifecycle.field) {
       values[lifecycle.field] = .string(lifecycle.initial)
     }
+    values = try platformValues(values, of: type, organization: organization)
     if creation.checksReferences { try checkReferences(values, of: type, organization: organization) }
     var draft = try draft(
       creation.event, type: type, resource: id, organization: organization, causation: creation.causation)
@@ -49,6 +50,7 @@ extension Decision {
       if case .personal = field.keeping, let subject { draft.note([subject]) }
     }
     try claim(type, id: id, organization: organization, values: values)
+    if !type.versioned.isEmpty, !set.contains("version_number") { set["version_number"] = 1 }
     set["created_by"] = .string((actor ?? CommandEngine.systemUser).text)
     set["number"] = .integer(try transaction.nextNumber(type.name))
     if type.organization != .none, let organization { set["organization_id"] = .string(organization.text) }
@@ -60,6 +62,9 @@ extension Decision {
       if let target = values[field.name]?.stringValue.flatMap({ Identifier($0) }) {
         try transaction.link(id, type: type.name, to: target)
       }
+    }
+    if type.name == "file", let state = try transaction.state(id), let content = FileContent.identifier(of: state) {
+      try transaction.link(id, type: type.name, to: content)
     }
     return event
   }
@@ -95,6 +100,11 @@ extension Decision {
       if case .personal = field.keeping, let subject { draft.note([subject]) }
     }
     if set.isEmpty, !isForced { return nil }
+    if !values.contains("version_number"), type.versioned.contains(where: { set.contains($0) }) {
+      set["version_number"] = .integer(ContentVersions.number(of: state) + 1)
+      was["version_number"] = state.fields["version_number"] ?? .null
+    }
+    try checkPlatform(values.filter { set.contains($0.key) }, of: state, type)
     if checksReferences {
       try checkReferences(values.filter { set.contains($0.key) }, of: type, organization: state.organization)
     }
@@ -161,7 +171,9 @@ extension Decision {
   /// Moves unique keys and links along with what an edit has changed.
   private func moveIndexes(from before: ResourceState, _ type: TypeModel, changed: JSONObject) throws {
     let touched = type.unique.filter { constraint in constraint.fields.contains { changed.contains($0) } }
-    let relinked = type.references.contains { changed.contains($0.name) }
+    let relinked =
+      type.references.contains { changed.contains($0.name) }
+      || (type.name == "file" && FileContent.fields.contains { changed.contains($0) })
     guard !touched.isEmpty || relinked, let after = try transaction.state(before.id) else { return }
     for constraint in touched where try engine.rules.binds(constraint, before.organization, platform) {
       let old = try engine.rules.key(constraint, of: before, type)
@@ -201,7 +213,7 @@ extension Decision {
     guard let state = try transaction.state(id), reference.types.contains(state.type) else { return missing }
     if state.type == "user" {
       guard try mayRefer(toUser: id, from: type, organization: organization) else { return missing }
-    } else if let organization, state.organization != organization {
+    } else if let organization, state.organization != organization, !isPublic(state) {
       return missing
     }
     return state.isDeleted ? "this \(DaybookError.spoken(state.type)) was deleted" : nil

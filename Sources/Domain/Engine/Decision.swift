@@ -25,8 +25,16 @@ final class Decision {
   var secretMembers = JSONObject()
   /// Whether something changed that principals are made of.
   private(set) var changesPrincipals = false
+  /// Whether keys are to be destroyed once it is on the disk.
+  var destroysKeys = false
+  /// The sign-ins that end with this.
+  var closings: [SignInClosing] = []
   /// How many events the whole command or batch has recorded before.
   private let eventsBefore: Int
+  /// The event that this reacts to; nil for what a caller asked.
+  private let cause: Identifier?
+  /// What it has recorded that something follows from.
+  private var causes: [Reactions.Cause] = []
   private var loadedTarget: ResourceState?
 
   init(
@@ -39,6 +47,22 @@ final class Decision {
     self.command = command
     self.principal = principal
     self.eventsBefore = eventsBefore
+    cause = nil
+  }
+
+  /// What the server decides because of an event of another decision.
+  init(reactingTo cause: Identifier, in decision: Decision) {
+    var common = CommonParameters()
+    common.correlation = decision.prepared.common.correlation
+    engine = decision.engine
+    transaction = decision.transaction
+    prepared = PreparedCommand(
+      method: decision.prepared.method, content: decision.prepared.content, principal: .server, origin: Origin(),
+      common: common)
+    command = decision.command
+    principal = .server
+    eventsBefore = decision.eventsBefore + decision.events.count
+    self.cause = cause
   }
 
   var model: CatalogModel { engine.model }
@@ -79,7 +103,16 @@ final class Decision {
 
   func isVisible(_ state: ResourceState) throws -> Bool {
     if principal.isAdministrator { return true }
-    return state.type == "user" ? try seesUser(state.id) : principal.canSee(organization: state.organization)
+    if state.type == "user" { return try seesUser(state.id) }
+    if isPublic(state) { return true }
+    return principal.canSee(organization: state.organization)
+      && model.types[state.type].map { principal.isShown(state, of: $0.type) } ?? true
+  }
+
+  /// Whether the caller may read and use a resource because it is public, whatever organization it belongs to.
+  func isPublic(_ state: ResourceState) -> Bool {
+    guard let type = model.types[state.type]?.type else { return false }
+    return type.isPublic(state) && principal.readsPublic(type.plural)
   }
 
   /// Whether the caller is that user or shares an organization with them.
@@ -92,7 +125,8 @@ final class Decision {
   func authorize(on state: ResourceState) throws {
     if state.type == "user" {
       try UserRules.authorize(self, on: state)
-    } else {
+    } else if command.command.permission != .read || command.command.isAdministrative || !isPublic(state) {
+      if try WorkspaceRules.authorize(self, on: state) { return }
       try authorize(in: state.organization)
     }
   }
@@ -106,6 +140,7 @@ final class Decision {
       }
       return
     }
+    if command.command.effect == .create, try WorkspaceRules.authorizeCreation(self, in: organization) { return }
     try require(command.command.permission, on: type.plural, in: organization)
   }
 
@@ -152,8 +187,12 @@ final class Decision {
       event: event, type: type.name, resource: resource, actor: principal.actor, schema: model.catalog.revision,
       at: now)
     draft.organization = organization
-    draft.causation = causation
+    draft.causation = causation ?? cause
     draft.correlation = prepared.common.correlation
+    // Who uses what another organization made public tells that organization neither why nor from where.
+    if !type.type.publicFields.isEmpty, let organization, !principal.canSee(organization: organization) {
+      return draft
+    }
     try sealWhyAndWhence(&draft)
     return draft
   }
@@ -196,10 +235,26 @@ final class Decision {
         limit: Int64(CommandEngine.eventLimit),
         "This would record more than \(CommandEngine.eventLimit) events at once; do it in parts.")
     }
-    if type.decidesPrincipals { changesPrincipals = true }
+    if type.decidesPrincipals, command.behaviour?.keepsPrincipals != true { changesPrincipals = true }
     let event = try transaction.append(draft)
     events.append(event)
+    if Reactions.follow(from: draft.event) {
+      causes.append(Reactions.Cause(event: event, set: draft.set, was: draft.was, data: draft.data))
+    }
     return event
+  }
+
+  /// What was recorded since the last time that something may follow from.
+  func takeCauses() -> [Reactions.Cause] {
+    defer { causes = [] }
+    return causes
+  }
+
+  /// Counts what a reaction has recorded as recorded by this command.
+  func adopt(_ reaction: Decision) {
+    events += reaction.events
+    causes += reaction.causes
+    if reaction.changesPrincipals { changesPrincipals = true }
   }
 
   /// Records facts about a resource that change nothing of its state; those that the catalog calls sealed are sealed with the key of

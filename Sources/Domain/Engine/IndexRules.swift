@@ -12,7 +12,7 @@ public struct IndexRules: Sendable {
   public struct Entries: Sendable {
     /// The unique keys it holds: hashes under the vault's look-up key.
     public var unique: [(constraint: String, key: [UInt8])] = []
-    /// What it refers to, its organization included, each target once.
+    /// What it refers to, its organization included, and what stands for a file's content; each target once.
     public var links: [Identifier] = []
   }
 
@@ -49,6 +49,10 @@ public struct IndexRules: Sendable {
     if let organization = state.organization, organization != state.id { targets.append(organization) }
     for field in type.references {
       if let target = state.reference(field.name), !targets.contains(target) { targets.append(target) }
+    }
+    if let content = FileContent.identifier(of: state) { targets.append(content) }
+    for target in [LegalHolds.target(of: state), RetentionPolicies.target(of: state)] {
+      if let target, !targets.contains(target) { targets.append(target) }
     }
     return targets
   }

@@ -108,7 +108,7 @@ struct ParameterReader {
       method: command.method, content: .single(command), principal: principal, origin: origin, common: common.common,
       id: id, organization: organization, fields: fields, parameters: parameters,
       fingerprint: engine.fingerprint(common.common, method: command.method, params: given),
-      attachment: attachment, passwords: engine.passwords)
+      attachment: attachment, passwords: engine.passwords, engine: engine)
   }
 
   private mutating func refuse(_ path: String, _ problem: String) {
@@ -135,6 +135,7 @@ struct ParameterReader {
   }
 
   private mutating func defaultOrganization() {
+    if command.behaviour?.findsOrganization == true { return }
     if let behaviour = command.behaviour, let source = behaviour.organizationSource, fields[source]?.stringValue != nil
     {
       return
@@ -183,7 +184,11 @@ struct ParameterReader {
     if value.isNull {
       if isCreation {
         // Left empty, default or not.
-        if field.field.isRequired { refuse(path, "must not be null") }
+        if field.field.isRequired {
+          refuse(path, "must not be null")
+        } else if command.behaviour?.fillsDefaults == true {
+          fields.append(key: field.name, value: .null)
+        }
       } else if field.field.isRequired {
         refuse(path, "is required and can't be cleared")
       } else {
@@ -225,6 +230,7 @@ struct ParameterReader {
     guard isCreation else { return }
     for field in type.fields where !fields.contains(field.name) {
       if let value = field.field.defaultValue, !given.contains(field.name) {
+        if command.behaviour?.fillsDefaults == true { continue }
         fields.append(key: field.name, value: value)
       } else if field.field.isRequired, field.field.isAssignable, !given.contains(field.name) {
         refuse("/" + field.name, "is required")

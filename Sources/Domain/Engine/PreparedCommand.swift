@@ -43,12 +43,16 @@ public final class PreparedCommand: Sendable {
   let attachment: (any Sendable)?
   /// What ran in the background first: the password's hash.
   let passwordHash = NIOLockedValueBox<String?>(nil)
+  /// What the behaviour found out in the background.
+  let groundwork = NIOLockedValueBox<(any Sendable)?>(nil)
   private let passwords: PasswordWorkers?
+  private let engine: CommandEngine?
 
   init(
     method: String, content: Content, principal: Principal, origin: Origin, common: CommonParameters,
     id: Identifier? = nil, organization: Identifier? = nil, fields: JSONObject = [:], parameters: JSONObject = [:],
-    fingerprint: [UInt8]? = nil, attachment: (any Sendable)? = nil, passwords: PasswordWorkers? = nil
+    fingerprint: [UInt8]? = nil, attachment: (any Sendable)? = nil, passwords: PasswordWorkers? = nil,
+    engine: CommandEngine? = nil
   ) {
     self.method = method
     self.content = content
@@ -62,12 +66,14 @@ public final class PreparedCommand: Sendable {
     self.fingerprint = fingerprint
     self.attachment = attachment
     self.passwords = passwords
+    self.engine = engine
   }
 
   /// Whether something slow (hashing a password) must run first, off the event loop and off the writer.
   public var needsBackground: Bool {
     switch content {
-    case .single(let model): model.behaviour?.hashesPassword == true && parameters.contains("password")
+    case .single(let model):
+      (model.behaviour?.hashesPassword == true && parameters.contains("password")) || model.behaviour?.background != nil
     case .batch(let commands): commands.contains { $0.needsBackground }
     }
   }
@@ -76,8 +82,13 @@ public final class PreparedCommand: Sendable {
   /// - Throws: ``DaybookError``: `invalid_params` for a password that can't be hashed, `overloaded` where too many wait.
   public func prepareInBackground() async throws {
     switch content {
-    case .single:
-      guard needsBackground, let passwords, let password = parameters["password"]?.stringValue else { return }
+    case .single(let model):
+      if let background = model.behaviour?.background, let engine {
+        let found = try await background(engine, self)
+        groundwork.withLockedValue { $0 = found }
+      }
+      guard model.behaviour?.hashesPassword == true, let passwords, let password = parameters["password"]?.stringValue
+      else { return }
       let hash = try await passwords.hash(password)
       passwordHash.withLockedValue { $0 = hash }
     case .batch(let commands):

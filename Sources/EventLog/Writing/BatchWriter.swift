@@ -63,13 +63,15 @@ struct BatchWriter {
   }
 
   private func writeLinks(_ staging: Staging) throws {
-    for changes in staging.links.values {
-      for (link, isThere) in changes {
-        let key = link.key
-        if isThere {
-          try store.put(databases.links, key, Sealed.wrap(key, []))
-        } else {
-          try store.delete(databases.links, key)
+    for (target, types) in staging.links {
+      for (type, changes) in types {
+        for (referrer, isThere) in changes {
+          let key = Key.links(to: target, type: type, from: referrer)
+          if isThere {
+            try store.put(databases.links, key, Sealed.wrap(key, []))
+          } else {
+            try store.delete(databases.links, key)
+          }
         }
       }
     }

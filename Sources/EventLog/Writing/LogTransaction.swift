@@ -97,18 +97,24 @@ public final class LogTransaction {
   public func referrers(
     of target: Identifier, type: String? = nil, limit: Int
   ) throws -> [(type: String, id: Identifier)] {
-    let stagedOwn = own.links[target] ?? [:]
-    let stagedBatch = batch.links[target] ?? [:]
+    let stagedOwn = own.links[target]
+    let stagedBatch = batch.links[target]
     var result: [(type: String, id: Identifier)] = []
     try Links.scan(store.cursor(databases.links), target: target, type: type) { found, id in
-      let link = Link(target: target, type: found, referrer: id)
-      if stagedOwn[link] ?? stagedBatch[link] ?? true { result.append((found, id)) }
+      if stagedOwn?[found]?[id] ?? stagedBatch?[found]?[id] ?? true { result.append((found, id)) }
       return result.count < limit
     }
-    let staged = stagedBatch.merging(stagedOwn) { _, new in new }
-    for (link, isThere) in staged where isThere && result.count < limit {
-      guard type == nil || type == link.type else { continue }
-      if try store.get(databases.links, link.key) == nil { result.append((link.type, link.referrer)) }
+    if stagedOwn == nil, stagedBatch == nil { return result }
+    let types = type.map { Set([$0]) } ?? Set((stagedOwn ?? [:]).keys).union((stagedBatch ?? [:]).keys)
+    for type in types {
+      let newest = stagedOwn?[type] ?? [:]
+      let older = (stagedBatch?[type] ?? [:]).lazy.filter { newest[$0.key] == nil }
+      for (id, isThere) in newest where isThere { try addStaged(Link(target: target, type: type, referrer: id)) }
+      for (id, isThere) in older where isThere { try addStaged(Link(target: target, type: type, referrer: id)) }
+    }
+    func addStaged(_ link: Link) throws {
+      guard result.count < limit, try store.get(databases.links, link.key) == nil else { return }
+      result.append((link.type, link.referrer))
     }
     return result
   }
@@ -245,23 +251,26 @@ struct Staging {
   /// Read from the store in this batch, unchanged.
   var cached: [Identifier: ResourceState] = [:]
   var unique: [[UInt8]: Holder] = [:]
-  var links: [Identifier: [Link: Bool]] = [:]
+  /// By target, type and referrer: whether the link is there.
+  var links: [Identifier: [String: [Identifier: Bool]]] = [:]
   var counters: [String: Int64] = [:]
   var commands: [[UInt8]: StoredCommand] = [:]
 
   mutating func setLink(_ link: Link, isThere: Bool) {
-    links[link.target, default: [:]][link] = isThere
+    links[link.target, default: [:]][link.type, default: [:]][link.referrer] = isThere
   }
 
   mutating func take(_ other: Staging) {
     records.append(contentsOf: other.records)
     for (id, state) in other.states { states[id] = state }
     for (key, holder) in other.unique { unique[key] = holder }
-    for (target, changes) in other.links {
+    for (target, types) in other.links {
       if links[target] == nil {
-        links[target] = changes
-      } else {
-        for (link, isThere) in changes { links[target]?[link] = isThere }
+        links[target] = types
+        continue
+      }
+      for (type, changes) in types {
+        links[target, default: [:]][type, default: [:]].merge(changes) { _, new in new }
       }
     }
     for (name, value) in other.counters { counters[name] = value }

@@ -1,3 +1,4 @@
+import Catalog
 import Postgres
 
 /// Row-level security: what a PostgreSQL role that a `sql_role` resource made may read. The tables' owner, which is the role
@@ -8,7 +9,8 @@ enum AccessRules {
 
   /// The statements for one part of a read model, in the schemas of that generation.
   static func statements(
-    _ definition: ProjectionDefinition, _ part: UnitID.Part, _ generation: Generation, hasGroup: Bool
+    _ definition: ProjectionDefinition, _ part: UnitID.Part, _ generation: Generation, hasGroup: Bool,
+    visibility: Visibility? = nil
   ) -> [String] {
     let rows = PostgresIdentifier.quote(generation.rows, definition.name)
     let table = part == .rows ? rows : PostgresIdentifier.quote(generation.personal, definition.name)
@@ -17,6 +19,7 @@ enum AccessRules {
     switch part {
     case .rows:
       if let condition = condition(definition) {
+        let condition = visibility.map { "\(condition) AND \(own($0))" } ?? condition
         result.append("CREATE POLICY tenant ON \(table) FOR SELECT USING (\(condition))")
       }
     case .personal:
@@ -52,6 +55,14 @@ enum AccessRules {
     }
   }
 
+  /// The rows that a session may read which names its user: that user's own, everybody's, and shared ones. One that names none reads for its organization.
+  private static func own(_ visibility: Visibility) -> String {
+    let owner = PostgresIdentifier.quote(visibility.field)
+    let asking = "nullif(current_setting('app.current_user_id', true), '')"
+    let shared = visibility.unless.map { " OR \(PostgresIdentifier.quote($0))" } ?? ""
+    return "(\(asking) IS NULL OR \(owner) IS NULL OR \(owner)::text = lower(\(asking))\(shared))"
+  }
+
   /// Which rows of a read model belong to the asking role's organizations; nil where none do.
   private static func condition(_ definition: ProjectionDefinition) -> String? {
     switch definition.source {
@@ -61,7 +72,13 @@ enum AccessRules {
       return "id IN (SELECT projector.visible_users())"
     default:
       guard definition.columns.contains(where: { $0.name == "organization_id" }) else { return nil }
-      return "organization_id IN (SELECT projector.current_organizations())"
+      let own = "organization_id IN (SELECT projector.current_organizations())"
+      guard !definition.publicColumns.isEmpty else { return own }
+      // Public to whoever belongs somewhere.
+      let isPublic = definition.publicColumns.map(PostgresIdentifier.quote).joined(separator: " OR ")
+      return """
+        \(own) OR ((\(isPublic)) AND deleted_at IS NULL AND EXISTS (SELECT FROM projector.current_organizations()))
+        """
     }
   }
 }

@@ -86,6 +86,17 @@ struct ChunkBuilder {
     if event.type == "sql_role" { chunk.touchesRoles = true }
     if event.event == "projection.skipped" { chunk.touchesSkips = true }
     try takeFacts(event, plan, snapshot)
+    for index in plan.removing { targets[index].removals.add(ChunkBuilder.removal(event), limit: Self.pieceBytes) }
+  }
+
+  /// An event that takes rows away, as the statements see it.
+  private static func removal(_ event: StoredEvent) -> JSONObject {
+    let data = event.data.flatMap { event.body.value($0) } ?? .object([:])
+    return [
+      "position": .integer(Int64(event.position)), "event": .string(event.event),
+      "resource_id": .string(event.resource.text),
+      "organization_id": event.organization.map { .string($0.text) } ?? .null, "data": data,
+    ]
   }
 
   /// What there is to do for an event of that name, found out once.
@@ -93,7 +104,8 @@ struct ChunkBuilder {
     if let known = plans[event.event] { return known }
     let plan = EventPlan(
       type: model.types[event.type], isFolded: foldedTypes.contains(event.type),
-      targets: targets.indices.filter { targets[$0].filter.takes(event.event, type: event.type) })
+      targets: targets.indices.filter { targets[$0].filter.takes(event.event, type: event.type) },
+      removing: targets.indices.filter { targets[$0].definition.removes.contains(event.event) })
     plans[event.event] = plan
     return plan
   }
@@ -223,6 +235,10 @@ struct ChunkBuilder {
     for index in targets.indices {
       let opened = targets[index].pieces.all
       if !opened.isEmpty { for unit in targets[index].opening { chunk.opened[unit] = opened } }
+      let removals = targets[index].removals.all
+      if !removals.isEmpty {
+        for unit in targets[index].definition.units where units.contains(unit) { chunk.removals[unit] = removals }
+      }
       if targets[index].isStaged { chunk.staged.insert(targets[index].rows) }
       if targets[index].copy.rowCount > 0 {
         targets[index].copy.finish()
@@ -284,6 +300,8 @@ private struct EventPlan {
   let isFolded: Bool
   /// The places of the read models that are filled from it.
   let targets: [Int]
+  /// The places of those whose rows it takes away.
+  let removing: [Int]
 }
 
 /// A read model that is filled from events, as far as the chunk is for it.
@@ -300,6 +318,7 @@ private struct EventTarget {
   var isStaged = false
   var copy = BinaryCopy()
   var pieces = OpenedPieces()
+  var removals = OpenedPieces()
 
   init(
     _ definition: ProjectionDefinition, _ filter: ProjectionDefinition.EventFilter, _ units: Set<UnitID>,

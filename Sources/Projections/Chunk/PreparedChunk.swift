@@ -36,6 +36,8 @@ struct PreparedChunk: Sendable {
   var staged: Set<UnitID> = []
   /// JSON arrays of opened values, in bounded pieces.
   var opened: [UnitID: [[UInt8]]] = [:]
+  /// JSON arrays of the events that take rows away again, in bounded pieces.
+  var removals: [UnitID: [[UInt8]]] = [:]
   var failures: [UnitID: Failure] = [:]
   /// Whether a PostgreSQL role may have to be made or dropped.
   var touchesRoles = false

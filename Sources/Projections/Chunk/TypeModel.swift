@@ -28,6 +28,8 @@ final class TypeModel: Sendable {
   let plural: String
   let hasReadModel: Bool
   let isOrganization: Bool
+  /// Whose eyes its rows are for, where not for all of the organization's.
+  let visibility: Visibility?
   /// All fields that a `set` may hold, in the order of canonical JSON.
   let fields: [FieldModel]
   /// Whether any field makes versions.
@@ -40,6 +42,7 @@ final class TypeModel: Sendable {
     plural = type.plural
     hasReadModel = type.hasReadModel
     isOrganization = type.name == "organization"
+    visibility = type.visibility
     let versioned = Set(type.versionedContent)
     isVersioned = !versioned.isEmpty
     var fields = type.fields.map { field in
@@ -125,6 +128,12 @@ struct ProjectionModel: Sendable {
   }
 
   func definition(_ name: String) -> ProjectionDefinition? { byName[name].map { definitions[$0] } }
+
+  /// Whose eyes the rows of a read model are for, where not for all of the organization's.
+  func visibility(of definition: ProjectionDefinition) -> Visibility? {
+    guard case .state(let type) = definition.source else { return nil }
+    return types[type]?.visibility
+  }
 
   /// The definition of a unit that came from these definitions.
   func definition(of unit: UnitID) throws -> ProjectionDefinition {

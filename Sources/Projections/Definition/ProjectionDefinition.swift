@@ -45,13 +45,31 @@ public struct ProjectionDefinition: Sendable {
   public let columns: [SQLColumn]
   /// The columns of `personal.<name>`, `id` included; empty where there is no such table.
   public let personalColumns: [SQLColumn]
-  /// SHA-256 of the file, in hexadecimal: another one means that the table has to be filled anew.
-  public let fingerprint: String
+  /// SHA-256 of the file, in hexadecimal, and what the catalog says of who may read: another one means that the table has to be filled anew.
+  public private(set) var fingerprint: String
+  /// Boolean columns of which any one that is true makes a living row public; the catalog names them.
+  public private(set) var publicColumns: [String] = []
 
   let tables: [String]
   let indexes: [String]
   let fill: [String]
   let fillOpened: [String]
+  /// The events whose arrival takes rows away again: what is swept, or goes with a resource.
+  let removes: Set<String>
+  /// The statements that do.
+  let removal: [String]
+  /// The column by whose month its table is partitioned; nil where it isn't.
+  let partitionColumn: String?
+
+  /// The definition with the columns that make rows public, as the catalog names them.
+  func withPublicColumns(_ columns: [String]) -> ProjectionDefinition {
+    guard !columns.isEmpty else { return self }
+    var definition = self
+    definition.publicColumns = columns
+    // The policy of the table says it, so another list needs another table.
+    definition.fingerprint += " public: " + columns.joined(separator: ", ")
+    return definition
+  }
 
   /// Whether it has a table in `personal`.
   public var hasPersonalTable: Bool { !personalColumns.isEmpty }

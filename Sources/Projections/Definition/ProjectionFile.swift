@@ -3,8 +3,8 @@ import Crypto
 /// Reads one SQL file of `projections/`: front matter in comments, then sections of statements.
 ///
 /// The front matter says `-- projection: NAME`, `-- summary: …`, and either `-- from: TYPE` or `-- events: NAME, TYPE.*, *`; an event
-/// read model may say `-- opens: reason, origin, data` and `-- needs: FIELD`. Sections begin with `-- section: tables`, `indexes`,
-/// `fill` or `fill opened`.
+/// read model may say `-- opens: reason, origin, data`, `-- needs: FIELD`, `-- removes: NAME, …` and `-- partitioned: COLUMN`. Sections begin with `-- section: tables`,
+/// `indexes`, `fill`, `fill opened` or `remove`.
 enum ProjectionFile {
   /// - Throws: ``ProjectionError`` `definition`, with the file's name and what is wrong.
   static func read(_ bytes: [UInt8], file: String) throws -> ProjectionDefinition {
@@ -15,7 +15,7 @@ enum ProjectionFile {
     var lastKey: String?
     for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
       if let name = value(of: "section", line) {
-        guard ["tables", "indexes", "fill", "fill opened"].contains(name) else {
+        guard ["tables", "indexes", "fill", "fill opened", "remove"].contains(name) else {
           throw ProjectionError.definition(file, "there is no section \(name)")
         }
         section = name
@@ -59,7 +59,26 @@ enum ProjectionFile {
       name: name, file: file, summary: matter["summary"] ?? "", source: try source(matter, file),
       opens: try opens(matter, file), needs: list(matter["needs"]), columns: columns, personalColumns: personalColumns,
       fingerprint: SHA256.hash(data: bytes).map { hex($0) }.joined(), tables: tables, indexes: statements("indexes"),
-      fill: statements("fill"), fillOpened: statements("fill opened"))
+      fill: statements("fill"), fillOpened: statements("fill opened"), removes: Set(list(matter["removes"])),
+      removal: statements("remove"), partitionColumn: try partitionColumn(matter, tables, columns, file))
+  }
+
+  /// The column that the table is partitioned by, which the table has to say as well.
+  private static func partitionColumn(
+    _ matter: [String: String], _ tables: [String], _ columns: [SQLColumn], _ file: String
+  ) throws -> String? {
+    let column = matter["partitioned"]
+    let partitioned = tables.filter { $0.contains("PARTITION BY") }
+    guard column != nil || !partitioned.isEmpty else { return nil }
+    guard let column, columns.contains(SQLColumn(name: column, type: "timestamptz")), partitioned.count == 1,
+      partitioned[0].contains("PARTITION BY RANGE (\(column))"), !SQLText.touchesPersonal(partitioned[0])
+    else {
+      throw ProjectionError.definition(
+        file,
+        "`-- partitioned: COLUMN` and `PARTITION BY RANGE (COLUMN)` of its daybook table belong together, with a timestamptz column"
+      )
+    }
+    return column
   }
 
   private static func source(_ matter: [String: String], _ file: String) throws -> ProjectionDefinition.Source {

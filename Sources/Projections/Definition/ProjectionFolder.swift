@@ -11,7 +11,12 @@ public enum ProjectionFolder {
   public static func load(_ folder: String, catalog: Catalog) throws -> [ProjectionDefinition] {
     var definitions: [ProjectionDefinition] = []
     for name in try names(in: folder) where name.hasSuffix(".sql") {
-      definitions.append(try ProjectionFile.read(try read("\(folder)/\(name)"), file: name))
+      let definition = try ProjectionFile.read(try read("\(folder)/\(name)"), file: name)
+      if case .state(let type) = definition.source {
+        definitions.append(definition.withPublicColumns(catalog.type(type)?.publicFields ?? []))
+      } else {
+        definitions.append(definition)
+      }
     }
     for definition in definitions { try check(definition, catalog) }
     for type in catalog.types where type.hasReadModel {
@@ -21,6 +26,20 @@ public enum ProjectionFolder {
       }
     }
     return definitions
+  }
+
+  /// The platforms' views, of the folder `platforms` in that folder, in the order of their names; none where there is no such folder.
+  /// - Throws: ``ProjectionError`` `definition`, with the file and what is wrong.
+  static func platforms(_ folder: String, catalog: Catalog) throws -> [PlatformSchema] {
+    guard try names(in: folder).contains("platforms") else { return [] }
+    let known = catalog.type("organization")?.field("platform")?.values ?? []
+    return try names(in: "\(folder)/platforms").filter { $0.hasSuffix(".sql") }.map { file in
+      let schema = try PlatformSchema.read(try read("\(folder)/platforms/\(file)"), file: file)
+      guard known.contains(schema.name) else {
+        throw ProjectionError.definition("platforms/\(file)", "organization.platform has no value \(schema.name)")
+      }
+      return schema
+    }
   }
 
   /// The SQL of what the projector keeps about itself.
@@ -40,6 +59,12 @@ public enum ProjectionFolder {
     switch definition.source {
     case .events(let filter):
       guard !definition.fill.isEmpty || !definition.fillOpened.isEmpty else { throw refuse("it has no section fill") }
+      guard definition.removes.isEmpty == definition.removal.isEmpty else {
+        throw refuse("`-- removes:` and the section remove belong together")
+      }
+      for name in definition.removes where catalog.type(String(name.prefix { $0 != "." })) == nil {
+        throw refuse("the catalog has no resource type for the event \(name)")
+      }
       guard case .named(let events, let types) = filter else { return }
       for name in types + events.map({ String($0.prefix { $0 != "." }) }) where catalog.type(name) == nil {
         throw refuse("the catalog has no resource type \(name)")
@@ -53,6 +78,9 @@ public enum ProjectionFolder {
         }
       }
     case .state(let name):
+      guard definition.removes.isEmpty, definition.removal.isEmpty else {
+        throw refuse("only a read model of events removes rows")
+      }
       guard let type = catalog.type(name), type.hasReadModel else {
         throw refuse("the catalog has no resource type \(name) with a read model")
       }

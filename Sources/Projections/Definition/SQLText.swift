@@ -65,7 +65,7 @@ enum SQLText {
   /// The columns that a `CREATE TABLE` statement declares, or nil where it is another kind of statement.
   static func table(of statement: String) -> (schema: String, name: String, columns: [SQLColumn])? {
     let text = String(decoding: code(statement), as: UTF8.self)
-    guard let open = text.firstIndex(of: "("), let close = text.lastIndex(of: ")") else { return nil }
+    guard let open = text.firstIndex(of: "("), let close = closing(text, open) else { return nil }
     let head = text[..<open].split(whereSeparator: \.isWhitespace)
     guard head.first == "CREATE", head.dropLast().last == "TABLE", let qualified = head.last else { return nil }
     let parts = qualified.split(separator: ".")
@@ -80,6 +80,17 @@ enum SQLText {
       columns.append(SQLColumn(name: name, type: words[1..<(end ?? words.count)].joined(separator: " ")))
     }
     return (String(parts[0]), String(parts[1]), columns)
+  }
+
+  /// Where the parenthesis that opens there is closed.
+  private static func closing(_ text: String, _ open: String.Index) -> String.Index? {
+    var depth = 0
+    for index in text[open...].indices {
+      if text[index] == "(" { depth += 1 }
+      if text[index] == ")" { depth -= 1 }
+      if depth == 0 { return index }
+    }
+    return nil
   }
 
   /// The statement without comments, and with constants emptied.

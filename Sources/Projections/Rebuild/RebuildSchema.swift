@@ -51,26 +51,8 @@ struct RebuildSchema: Sendable {
   /// Names what depends on the live tables and wasn't made by Daybook: views, foreign keys, functions of others.
   func dependents(_ session: PostgresSession) throws -> [String] {
     let tables = definitions.flatMap { ["daybook.\($0.name)", "personal.\($0.name)"] }
-    let found = try session.query(
-      """
-      SELECT DISTINCT coalesce(
-        (SELECT format('%s %I.%I', CASE v.relkind WHEN 'm' THEN 'materialized view' WHEN 'v' THEN 'view' ELSE 'rule of' END,
-            vn.nspname, v.relname)
-          FROM pg_catalog.pg_rewrite AS w JOIN pg_catalog.pg_class AS v ON v.oid = w.ev_class
-          JOIN pg_catalog.pg_namespace AS vn ON vn.oid = v.relnamespace
-          WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND w.oid = d.objid),
-        pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid))
-      FROM pg_catalog.pg_depend AS d
-      JOIN pg_catalog.pg_class AS c ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = c.oid
-      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-      LEFT JOIN pg_catalog.pg_policy AS p ON d.classid = 'pg_catalog.pg_policy'::regclass AND p.oid = d.objid
-      LEFT JOIN pg_catalog.pg_class AS pc ON pc.oid = p.polrelid
-      LEFT JOIN pg_catalog.pg_namespace AS pn ON pn.oid = pc.relnamespace
-      WHERE n.nspname || '.' || c.relname = ANY ($1::text[]) AND d.deptype = 'n'
-        AND (p.oid IS NULL OR pn.nspname || '.' || pc.relname <> ALL ($1::text[]))
-      ORDER BY 1
-      """, [.array(tables)])
-    return found.rows.compactMap { $0[0] }
+    let views = try schema.platforms.views(session)
+    return try Dependents.names(of: tables + views, ours: views, session)
   }
 
   /// Puts the filled tables in the live ones' place. For use inside a transaction that holds the epoch.
@@ -84,10 +66,15 @@ struct RebuildSchema: Sendable {
       )
     }
     try schema.makeSchemas(.live, session, hasGroup: hasGroup)
+    try schema.platforms.drop(session)
     for definition in definitions {
       let name = PostgresIdentifier.quote(definition.name)
       try session.execute("DROP TABLE IF EXISTS personal.\(name); DROP TABLE IF EXISTS daybook.\(name)")
-      try session.execute("ALTER TABLE daybook_next.\(name) SET SCHEMA daybook")
+      // A table's partitions don't move along by themselves.
+      let partitions = try MonthPartitions.all(of: definition.name, in: "daybook_next", session)
+      for table in [name] + partitions.map({ PostgresIdentifier.quote($0) }) {
+        try session.execute("ALTER TABLE daybook_next.\(table) SET SCHEMA daybook")
+      }
       if definition.hasPersonalTable { try session.execute("ALTER TABLE personal_next.\(name) SET SCHEMA personal") }
     }
     for table in ["checkpoints", "parked"] {
@@ -97,5 +84,6 @@ struct RebuildSchema: Sendable {
     }
     try session.execute("DROP SCHEMA daybook_next CASCADE; DROP SCHEMA personal_next CASCADE")
     try AccessRules.silenceExpressionIndexes(.live, session)
+    try schema.installPlatforms(try schema.state(.live, session), session, hasGroup: hasGroup)
   }
 }

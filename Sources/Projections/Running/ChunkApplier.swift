@@ -75,7 +75,9 @@ struct ChunkApplier: Sendable {
     for unit in units.sorted() {
       guard let plan = plans[unit] else { continue }
       let isStaged = chunk.staged.contains(unit)
-      guard isStaged || chunk.copies[unit] != nil || chunk.opened[unit] != nil else { continue }
+      guard isStaged || chunk.copies[unit] != nil || chunk.opened[unit] != nil || chunk.removals[unit] != nil else {
+        continue
+      }
       do {
         try session.savepoint { session in
           if let rows = chunk.copies[unit], let copy = plan.copy { try session.copyIn(copy, rows) }
@@ -83,6 +85,13 @@ struct ChunkApplier: Sendable {
           for piece in chunk.opened[unit] ?? [] {
             for statement in plan.fillOpened { try session.query(statement, [.bytes(piece)]) }
           }
+          // What they take away was recorded before them, so it is there by now.
+          for piece in chunk.removals[unit] ?? [] {
+            for statement in plan.removal { try session.query(statement, [.bytes(piece)]) }
+          }
+          guard let partitions = plan.partitions, let time = chunk.lastAt else { return }
+          try partitions.extend(session, at: time)
+          if chunk.removals[unit] != nil { try partitions.dropEmpty(session, before: time) }
         }
       } catch let error as PostgresError {
         failures[unit] = try ChunkApplier.failure(error)

@@ -120,7 +120,7 @@ actor ProjectionRunner {
         try applier.checkFence(session)
         let missing = try session.query(
           "SELECT FROM unnest($1::text[]) AS t (name) WHERE to_regclass(t.name) IS NULL LIMIT 1", [.array(tables)])
-        if missing.rowCount > 0 { throw ProjectorInterruption.schemaLost }
+        if try missing.rowCount > 0 || PlatformInstaller.isDamaged(session) { throw ProjectorInterruption.schemaLost }
       } catch let error as PostgresError where error.sqlState == "42P01" || error.sqlState == "3F000" {
         throw ProjectorInterruption.schemaLost
       }

@@ -15,6 +15,10 @@ struct UnitPlan: Sendable {
   let fill: [String]
   /// Statements that get a piece of opened values as `$1`.
   let fillOpened: [String]
+  /// Statements that take rows away again; they get a piece of the events that do as `$1`.
+  let removal: [String]
+  /// The partitions of its table, where it has any.
+  let partitions: MonthPartitions?
 
   /// The plan of a unit in the schemas of that generation.
   init(_ unit: UnitID, of definition: ProjectionDefinition, _ generation: Generation, _ model: ProjectionModel) {
@@ -23,7 +27,10 @@ struct UnitPlan: Sendable {
       let table = PostgresIdentifier.quote(generation.rows, definition.name)
       return "COPY \(table) (\(columns)) FROM STDIN WITH (FORMAT binary)"
     }
+    partitions = unit.part == .rows ? MonthPartitions(definition, generation) : nil
     if case .state = definition.source { stage = .changes } else { stage = .events }
+    removal = definition.removal.filter { SQLText.touchesPersonal($0) == (unit.part == .personal) }
+      .map { SQLText.renamed($0, for: generation) }
     switch (definition.source, unit.part) {
     case (.state(let type), .rows):
       fill = [UnitPlan.mergeRows(definition, type: type, generation)]

@@ -38,6 +38,8 @@ struct ProjectorSchema: Sendable {
   let model: ProjectionModel
   /// The SQL of `projections/schema/projector.sql`.
   let projectorSQL: String
+  /// What makes the platforms' views.
+  let platforms: PlatformInstaller
   let logger: Logger
 
   /// Takes over the database: raises the epoch, makes what is missing, and answers where each part stands.
@@ -67,6 +69,7 @@ struct ProjectorSchema: Sendable {
       try checkMarker(epoch, session)
       var opened = try state(.live, session)
       opened.epoch = epoch
+      try installPlatforms(opened, session, hasGroup: hasGroup)
       return opened
     }
   }
@@ -121,9 +124,12 @@ struct ProjectorSchema: Sendable {
     let definition = try model.definition(of: unit)
     // Sorting personal values for an index could spill them to disk, so theirs are there from the start.
     let isIndexed = indexed || unit.part == .personal
-    var statements = definition.tableStatements(unit.part, generation)
+    for statement in definition.tableStatements(unit.part, generation) { try session.execute(statement) }
+    if unit.part == .rows { try MonthPartitions(definition, generation)?.make(session) }
+    var statements: [String] = []
     if isIndexed { statements += definition.indexStatements(unit.part, generation) }
-    statements += AccessRules.statements(definition, unit.part, generation, hasGroup: hasGroup)
+    statements += AccessRules.statements(
+      definition, unit.part, generation, hasGroup: hasGroup, visibility: model.visibility(of: definition))
     for statement in statements { try session.execute(statement) }
     try session.query(
       """
@@ -141,6 +147,13 @@ struct ProjectorSchema: Sendable {
       [.text(generation.rawValue), .text(unit.projection), .text(unit.part.rawValue)])
   }
 
+  /// Makes the platforms' views where they aren't as their files say. While the file of a read model has changed, its table may lack
+  /// the columns that they need; then they are made when the rebuilt table takes its place.
+  func installPlatforms(_ opened: Opened, _ session: PostgresSession, hasGroup: Bool) throws {
+    guard opened.changed.isEmpty else { return try platforms.postpone(session) }
+    try platforms.install(session, hasGroup: hasGroup)
+  }
+
   /// Makes what a read model lacks. Where its rows are gone its personal columns are worth nothing either.
   private func ensure(
     _ definition: ProjectionDefinition, head: UInt64, hasGroup: Bool, _ session: PostgresSession
@@ -153,6 +166,7 @@ struct ProjectorSchema: Sendable {
     let isIndexed = head < Self.deferIndexesBeyond
     let isThere = try exists(.live, rows, session) && known.rows.contains { $0[0] == "rows" }
     if !isThere {
+      try platforms.drop(session)
       for schema in [Generation.live.personal, Generation.live.rows] {
         try session.execute("DROP TABLE IF EXISTS \(PostgresIdentifier.quote(schema, definition.name))")
       }
@@ -166,6 +180,7 @@ struct ProjectorSchema: Sendable {
     if try exists(.live, personal, session), known.rows.contains(where: { $0[0] == "personal" }) { return }
     let position = known.rows.first { $0[0] == "rows" }?[1].flatMap { UInt64($0) } ?? 0
     let table = PostgresIdentifier.quote(Generation.live.personal, definition.name)
+    try platforms.drop(session)
     try session.execute("DROP TABLE IF EXISTS \(table)")
     try make(personal, .live, indexed: true, refillingTo: position, hasGroup: hasGroup, session)
   }

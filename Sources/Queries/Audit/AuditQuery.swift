@@ -20,6 +20,8 @@ struct AuditQuery: Sendable {
   let since: Timestamp?
   let until: Timestamp?
   let words: [String]
+  /// Whether rows that a retention sweep has archived are searched too.
+  let includesArchived: Bool
   let limit: Int
   let cursor: String?
   let isAscending: Bool
@@ -40,6 +42,7 @@ struct AuditQuery: Sendable {
     let text = parameters.string("text")
     words = text?.split(whereSeparator: \.isWhitespace).map { $0.lowercased() } ?? []
     if words.count > Self.maximumWords { parameters.refuse("/text", "has more than \(Self.maximumWords) words") }
+    includesArchived = parameters.boolean("include_archived") ?? false
     limit = parameters.limit()
     cursor = parameters.string("cursor")
     isAscending = parameters.choice("order", of: ["position", "-position"]) == "position"
@@ -50,6 +53,7 @@ struct AuditQuery: Sendable {
       "resource_type": optional(resourceType), "resource_id": optional(resource?.text),
       "organization_id": optional(organization?.text), "since": optional(since?.text), "until": optional(until?.text),
       "words": .array(words.map(JSON.string)), "ascending": .bool(isAscending),
+      "include_archived": .bool(includesArchived),
     ]
   }
 
@@ -81,6 +85,13 @@ struct AuditQuery: Sendable {
         """
         (strpos(lower(p.reason), \(bound)) > 0 OR strpos(t.event, \(bound)) > 0 OR strpos(t.resource_type, \(bound)) > 0 \
         OR EXISTS (SELECT 1 FROM jsonb_object_keys(t.changes) AS field WHERE strpos(field, \(bound)) > 0))
+        """)
+    }
+    if !includesArchived {
+      conditions.add(
+        """
+        NOT EXISTS (SELECT FROM daybook.retentions r WHERE r.class = 'audit' AND r.through >= t.id \
+        AND r.organization_id IS NOT DISTINCT FROM t.organization_id)
         """)
     }
     if let position {

@@ -20,7 +20,7 @@ extension QueryEngine {
     let start = try query.cursor.map {
       UInt64(try cursors.open($0, query: query.identity)["position"]?.integerValue ?? 0)
     }
-    try await reach(["audit_trail"], wait)
+    try await reach(["audit_trail", "retentions"], wait)
     let statement = query.statement(organizations: organizations, after: start)
     let result = try await ask(needsPersonal: true) { connection in
       try await connection.query(statement.text, statement.parameters)

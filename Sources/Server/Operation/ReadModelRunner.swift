@@ -17,15 +17,18 @@ struct ReadModelRunner: Service {
     _ configuration: ServerConfiguration, embedded: EmbeddedPostgres?, log: EventLog, vault: Vault, catalog: Catalog,
     logger: Logger
   ) throws -> ProjectionService {
-    let database: DatabaseLocation
     if let embedded {
-      database = .embedded(embedded)
-    } else {
-      database = .url(configuration.postgres?.url ?? "")
+      return try ProjectionService(
+        log: log, vault: vault, catalog: catalog, folder: configuration.projectionsFolder, database: .embedded(embedded),
+        logger: logger)
+    }
+    guard let settings = configuration.postgres else {
+      throw ServerStartError("There is neither a PostgreSQL of the server's own nor a URL of another.")
     }
     return try ProjectionService(
-      log: log, vault: vault, catalog: catalog, folder: configuration.projectionsFolder, database: database,
-      logger: logger)
+      log: log, vault: vault, catalog: catalog, folder: configuration.projectionsFolder, database: .url(settings.url),
+      queryConnections: settings.poolSize + settings.maximumOverflow,
+      queryTimeout: .seconds(settings.poolTimeoutSeconds), logger: logger)
   }
 
   func run() async throws {

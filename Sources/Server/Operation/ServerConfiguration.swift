@@ -1,3 +1,4 @@
+import BasicTypes
 import EventLog
 import Logging
 import NIOCore
@@ -40,6 +41,8 @@ public struct ServerConfiguration: Sendable {
   public var allowedUserIDs: Set<UInt32> = []
   /// The file of the root key; nil for the one beside the data folder.
   public var rootKeyFile: String?
+  /// Whose tokens sign in; nil for nobody's.
+  public var oidc: OIDCSettings?
   /// The PostgreSQL to use; nil for a private one in the data folder.
   public var postgres: PostgresSettings?
   /// The folder of the resource types.
@@ -56,6 +59,8 @@ public struct ServerConfiguration: Sendable {
   public var strangerTimeout = TimeAmount.seconds(60)
   /// How long a stop waits for calls in flight.
   public var stopTimeout = TimeAmount.seconds(20)
+  /// How often it is looked for what falls due by the clock: alerts to escalate, files to expire.
+  public var timedWorkInterval = Duration.seconds(15)
   /// Threads that serve sockets.
   public var eventLoopThreads = 2
   /// How the ready line and the log on standard error look.
@@ -66,6 +71,9 @@ public struct ServerConfiguration: Sendable {
   public var mapSize = 1 << 30
   /// Gets the ready line, once; by default it goes to standard output.
   public var announce: @Sendable (String) -> Void = { StandardStream.output.write($0 + "\n") }
+
+  /// The time of events, and by which keys and tokens expire; tests have their own.
+  var clock: @Sendable () -> Timestamp = { .now }
 
   /// A configuration with the defaults.
   public init(dataFolder: String, catalogFolder: String, projectionsFolder: String) {

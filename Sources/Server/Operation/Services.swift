@@ -20,6 +20,8 @@ final class Services: Sendable {
   let engine: CommandEngine
   let queries: QueryEngine
   let projections: ProjectionService
+  /// Who checks the tokens that people sign in with; nil where none are taken.
+  let tokens: TokenVerifier?
   let methods: MethodTable
   let logger: Logger
   let metrics = ServerMetrics()
@@ -33,7 +35,7 @@ final class Services: Sendable {
 
   init(
     configuration: ServerConfiguration, catalog: Catalog, log: EventLog, vault: Vault, engine: CommandEngine,
-    queries: QueryEngine, projections: ProjectionService, logger: Logger
+    queries: QueryEngine, projections: ProjectionService, tokens: TokenVerifier? = nil, logger: Logger
   ) {
     self.configuration = configuration
     self.catalog = catalog
@@ -42,6 +44,7 @@ final class Services: Sendable {
     self.engine = engine
     self.queries = queries
     self.projections = projections
+    self.tokens = tokens
     self.logger = logger
     connections = ConnectionRegistry(limit: configuration.maximumConnections)
     methods = MethodTable(catalog: catalog, engine: engine, queries: queries, server: Self.ownMethods)

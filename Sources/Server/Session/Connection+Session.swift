@@ -16,6 +16,7 @@ extension Connection {
         return nil
       }
       session = .opened(current, userAgent: userAgent)
+      services.noteUse(of: current)
       return current
     }
   }
@@ -31,12 +32,12 @@ extension Connection {
     }
     beginSignIn()
     let services = services
-    let source = peer.source
+    let peer = peer
     let eventLoop = eventLoop
     signIn = services.connections.spawn {
       let outcome: Result<Principal, any Error>
       do {
-        outcome = .success(try await services.signIn(credentials, source: source))
+        outcome = .success(try await services.signIn(credentials, from: peer))
       } catch {
         outcome = .failure(error)
       }
@@ -70,6 +71,7 @@ struct Credentials: Sendable {
   enum Kind: Sendable {
     case apiKey(String)
     case password(email: String, password: String)
+    case token(String)
   }
 
   let kind: Kind
@@ -80,11 +82,12 @@ struct Credentials: Sendable {
     switch kind {
     case .apiKey: "api_key"
     case .password: "password"
+    case .token: "token"
     }
   }
 
   /// The params of `session.open`.
-  /// - Throws: ``DaybookError`` `invalid_params`, `unavailable` for a token: no issuer of tokens can be configured.
+  /// - Throws: ``DaybookError`` `invalid_params`.
   init(_ params: JSONObject) throws {
     var parameters = CallParameters(params)
     let key = parameters.string("api_key", maximumBytes: 200)
@@ -103,32 +106,70 @@ struct Credentials: Sendable {
     } else if let email, let password {
       kind = .password(email: email, password: password)
     } else {
-      throw DaybookError.unavailable(component: "oidc", "Signing in by token is not configured on this server.")
+      kind = .token(token ?? "")
     }
   }
 }
 
 extension Services {
-  /// Whom the credentials stand for, after the wait that the source's failures have earned.
-  /// - Throws: ``DaybookError`` `unauthenticated`, `overloaded`.
-  func signIn(_ credentials: Credentials, source: String) async throws -> Principal {
-    switch signInGuard.admit(source) {
+  /// Whom the credentials stand for, after the wait that the source's failures have earned. That a person has signed in is recorded before this returns.
+  /// - Throws: ``DaybookError`` `unauthenticated`, `overloaded`, `unavailable` for a token where none are taken.
+  func signIn(_ credentials: Credentials, from peer: Peer) async throws -> Principal {
+    if case .token = credentials.kind, tokens == nil {
+      throw DaybookError.unavailable(component: "oidc", "Signing in by token is not configured on this server.")
+    }
+    switch signInGuard.admit(peer.source) {
     case .refused(let wait): throw DaybookError.overloaded(retryAfterMilliseconds: wait.nanoseconds / 1_000_000)
     case .after(let wait):
       if wait > .zero { try await Task.sleep(for: .nanoseconds(wait.nanoseconds)) }
     }
-    let principal: Principal?
-    switch credentials.kind {
-    case .apiKey(let key): principal = try engine.principal(forKey: key)
-    case .password(let email, let password):
-      principal = try await engine.principal(email: email, password: password)
+    let principal: Principal
+    do {
+      principal = try await self.principal(credentials)
+    } catch let error as DaybookError where error.type == "unauthenticated" {
+      metrics.signInRefused()
+      if let attempts = signInGuard.failed(peer.source) {
+        recordRefusedSignIns(source: peer.source, method: credentials.method, attempts: attempts)
+      }
+      throw error
     }
-    if let principal { return principal }
-    metrics.signInRefused()
-    if let attempts = signInGuard.failed(source) {
-      recordRefusedSignIns(source: source, method: credentials.method, attempts: attempts)
+    noteUse(of: principal)
+    do {
+      try await engine.recordSignIn(
+        of: principal, from: Origin(ip: peer.address, userAgent: credentials.userAgent))
+    } catch let error as DaybookError where error.type != "unauthenticated" {
+      // A log that can't take a write just now keeps nobody from reading.
+      logger.error("a sign-in could not be recorded", metadata: ["error": "\(error.type)"])
+    }
+    return principal
+  }
+
+  /// Whom the credentials stand for.
+  /// - Throws: ``DaybookError`` `unauthenticated` where they are not right, or who they stand for may not act.
+  private func principal(_ credentials: Credentials) async throws -> Principal {
+    switch credentials.kind {
+    case .apiKey(let key):
+      if let principal = try engine.principal(forKey: key) { return principal }
+    case .password(let email, let password):
+      if let principal = try await engine.principal(email: email, password: password) { return principal }
+    case .token(let token):
+      guard let tokens else { break }
+      let proof = try await tokens.verify(token)
+      if let principal = try engine.principal(keycloakID: proof.subject, expiresAt: proof.expiresAt) {
+        return principal
+      }
+      throw DaybookError.unauthenticated(
+        "The token is good, but nobody here has its subject as keycloak_id, or they were deactivated.")
     }
     throw DaybookError.unauthenticated("The key, or the e-mail address and password, are not right.")
+  }
+
+  /// Has the use of an API key recorded, at most once a minute; holds nothing up.
+  func noteUse(of principal: Principal) {
+    let logger = logger
+    engine.noteUse(of: principal) { error in
+      logger.error("the use of a key could not be recorded", metadata: ["error": "\(error.type)"])
+    }
   }
 
   /// Records failed sign-ins in the log. It waits for nothing: strangers must not be able to hold anything up.

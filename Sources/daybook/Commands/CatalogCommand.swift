@@ -14,19 +14,23 @@ struct CatalogCommand: AsyncParsableCommand {
 
   static let configuration = CommandConfiguration(
     commandName: "catalog",
-    abstract: "Show the resource types: fields, commands, events, permissions, personal data.",
+    abstract: "Show the resource types, and where each platform's tables and columns went.",
     discussion: """
-      It reads the folder schema/ itself; openrpc asks the server, whose document
-      it is.
+      Of each type: fields, commands, events, permissions, personal data. It reads
+      the folder schema/ itself; openrpc asks the server, whose document it is.
 
       EXAMPLES
         daybook catalog pipeline
+        daybook catalog --platform etl_builder
         daybook catalog --format markdown > catalog.md
         daybook catalog --format openrpc > openrpc.json
       """)
 
   @Argument(help: "Resource types; all where none is named.")
   var types: [String] = []
+
+  @Option(name: .long, help: "Only that platform's document; all platforms come after all types.")
+  var platform: String?
 
   @Option(name: .long, help: "text, markdown, json-schema or openrpc.")
   var format = Format.text
@@ -45,17 +49,34 @@ struct CatalogCommand: AsyncParsableCommand {
     }
     let folder = try schema ?? Program.folder("schema", containing: ".yaml", option: "--schema")
     let catalog = try Catalog.load(folder: folder)
-    let chosen = try types.isEmpty ? catalog.types : types.map { try type($0, in: catalog) }
+    let chosen = try types.isEmpty ? (platform == nil ? catalog.types : []) : types.map { try type($0, in: catalog) }
+    let platforms =
+      try platform.map { [try self.platform($0, in: catalog)] } ?? (types.isEmpty ? catalog.platforms : [])
     switch output.json ? .jsonSchema : format {
     case .jsonSchema, .openrpc:
       let schemas = chosen.map { (key: $0.name, value: schema(of: $0)) }
-      let document: JSON = [
+      var document: JSONObject = [
         "$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": .object(JSONObject(members: schemas)),
       ]
-      Terminal.say(output.json ? document.canonicalString : document.indented())
-    case .text: for type in chosen { CatalogListing(type).lines(isMarkdown: false).forEach(Terminal.say) }
-    case .markdown: for type in chosen { CatalogListing(type).lines(isMarkdown: true).forEach(Terminal.say) }
+      if !platforms.isEmpty {
+        document["x-platforms"] = .object(
+          JSONObject(members: platforms.map { (key: $0.name, value: PlatformListing($0).json) }))
+      }
+      Terminal.say(output.json ? JSON.object(document).canonicalString : JSON.object(document).indented())
+    case .text, .markdown:
+      let isMarkdown = format == .markdown
+      for type in chosen { CatalogListing(type).lines(isMarkdown: isMarkdown).forEach(Terminal.say) }
+      for platform in platforms { PlatformListing(platform).lines(isMarkdown: isMarkdown).forEach(Terminal.say) }
     }
+  }
+
+  private func platform(_ name: String, in catalog: Catalog) throws -> Platform {
+    if let platform = catalog.platform(name) { return platform }
+    let known = catalog.platforms.map(\.name)
+    throw Failure(
+      .usage, "There is no platform \(name).",
+      next: Suggestion.nearest(to: name, in: known).map { "Did you mean \($0)?" }
+        ?? "There are \(known.joined(separator: ", ")).")
   }
 
   private func type(_ name: String, in catalog: Catalog) throws -> ResourceType {
@@ -95,14 +116,14 @@ struct CatalogListing {
       field.personal.map { [field.name, $0.category, $0.purpose, $0.legalBasis, $0.retention, $0.recipients] }
     }
     var lines = [isMarkdown ? "## \(type.name)" : type.name.uppercased(), "", type.summary, ""]
-    lines += table(["FIELD", "TYPE", "RULES", "MEANING"], fields, isMarkdown)
-    lines += table(["COMMAND", "EVENT", "NEEDS", "STATES"], commands, isMarkdown)
-    lines += table(
+    lines += Self.table(["FIELD", "TYPE", "RULES", "MEANING"], fields, isMarkdown)
+    lines += Self.table(["COMMAND", "EVENT", "NEEDS", "STATES"], commands, isMarkdown)
+    lines += Self.table(
       ["PERSONAL FIELD", "CATEGORY", "PURPOSE", "LEGAL BASIS", "KEPT", "RECIPIENTS"], personal, isMarkdown)
     return lines
   }
 
-  private func table(_ headings: [String], _ rows: [[String]], _ isMarkdown: Bool) -> [String] {
+  static func table(_ headings: [String], _ rows: [[String]], _ isMarkdown: Bool) -> [String] {
     guard !rows.isEmpty else { return [] }
     if isMarkdown {
       func line(_ cells: [String]) -> String {

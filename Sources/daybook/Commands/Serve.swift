@@ -16,10 +16,15 @@ struct Serve: AsyncParsableCommand {
       it runs a private PostgreSQL of its own in the data folder. DATABASE_URL,
       DB_POOL_SIZE, DB_MAX_OVERFLOW and DB_POOL_TIMEOUT are understood too.
 
+      With the three --oidc options, session.open also takes {"token": …}, an
+      OpenID Connect token; its sub is the keycloak_id of the user who signs in,
+      and the session ends when the token expires.
+
       EXAMPLES
         daybook serve
         daybook serve --data /var/lib/daybook --listen 0.0.0.0:7717 --tls-certificate server.pem --tls-key server.key
         daybook serve --listen none --socket /run/daybook.sock
+        daybook serve --oidc-jwks realm.jwks --oidc-issuer https://id.example.org/realms/etl --oidc-audience daybook
       """)
 
   @OptionGroup var data: DataOptions
@@ -53,6 +58,17 @@ struct Serve: AsyncParsableCommand {
   var maxInFlight = 256
 
   @Option(
+    name: .long, help: "The public keys for tokens, a JWKS file, read anew when it changes.",
+    completion: .file(extensions: ["json", "jwks"]))
+  var oidcJwks: String?
+
+  @Option(name: .long, help: "Whose tokens are taken: their iss, an OpenID Connect provider such as a Keycloak realm.")
+  var oidcIssuer: String?
+
+  @Option(name: .long, help: "What tokens must be for: their aud.")
+  var oidcAudience: String?
+
+  @Option(
     name: .long, help: "The folder with the resource types (default: found above the program).", completion: .directory)
   var schema: String?
 
@@ -80,6 +96,10 @@ struct Serve: AsyncParsableCommand {
     guard (tlsCertificate == nil) == (tlsKey == nil) else {
       throw ValidationError("--tls-certificate and --tls-key belong together.")
     }
+    let oidc = [oidcJwks, oidcIssuer, oidcAudience]
+    guard oidc.allSatisfy({ $0 == nil }) || oidc.allSatisfy({ $0?.isEmpty == false }) else {
+      throw ValidationError("--oidc-jwks, --oidc-issuer and --oidc-audience belong together.")
+    }
     guard (1024...(1 << 30)).contains(maxLine) else {
       throw ValidationError("--max-line must be from 1024 to 1073741824.")
     }
@@ -96,6 +116,10 @@ struct Serve: AsyncParsableCommand {
     configuration.socketPath = socket
     if let tlsCertificate, let tlsKey {
       configuration.tls = ServerConfiguration.TLSFiles(certificate: tlsCertificate, key: tlsKey)
+    }
+    if let oidcJwks, let oidcIssuer, let oidcAudience {
+      configuration.oidc = OIDCSettings(
+        keysFile: Program.absolute(oidcJwks), issuer: oidcIssuer, audience: oidcAudience)
     }
     configuration.isInsecure = insecure
     configuration.allowedUserIDs = Set(allowUid)

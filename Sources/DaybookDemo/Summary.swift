@@ -1,0 +1,144 @@
+import BasicTypes
+import CanonicalJSON
+import DaybookClient
+
+/// What the month came to, and what to look at next.
+struct Summary: Sendable {
+  let setting: Setting
+  let endpoint: Endpoint
+  let tally: Tally
+  let seconds: Double
+  /// The log's last position before and after.
+  let before: Int
+  let after: Int
+  /// Where the read models can be asked in SQL, as the server tells its administrators.
+  let postgres: String?
+  /// Whether the read models have come as far.
+  let hasReadModels: Bool
+
+  /// Whether nothing was refused but what the story tells of.
+  var isClean: Bool { tally.refused == 0 }
+
+  // MARK: - For programs
+
+  var json: JSONObject {
+    let total = tally.total
+    return [
+      "seed": .string(String(setting.seed)), "scale": .number(setting.scale), "days": .count(setting.days),
+      "month_ends": .time(setting.end), "commands": .count(total.commands), "replayed": .count(total.replayed),
+      "events": .count(total.events), "position_before": .count(before), "position": .count(after),
+      "refused": .count(tally.refused), "refused_as_planned": .count(total.planned),
+      "not_repeated": .count(tally.shownOnceBefore), "seconds": .number((seconds * 1000).rounded() / 1000),
+      "commands_per_second": .count(rate),
+      "platforms": .object(
+        JSONObject(
+          members: tally.platforms.map { platform, counts in
+            (
+              key: platform,
+              value: [
+                "commands": .count(counts.commands), "replayed": .count(counts.replayed),
+                "events": .count(counts.events),
+                "refused_as_planned": .count(counts.planned),
+              ]
+            )
+          })),
+      "made": .object(JSONObject(members: tally.made.map { (key: $0.key, value: .count($0.value)) })),
+      "refusals": .array(
+        tally.surprises.map { ["method": .string($0.method), "message": .string($0.message)] }),
+    ]
+  }
+
+  // MARK: - For people
+
+  /// Writes it: tables to standard output, refusals to standard error.
+  func show() {
+    for line in lines { say(line) }
+    guard !isClean else { return }
+    complain("")
+    complain("\(grouped(tally.refused)) refusals that the story doesn't tell of:")
+    for surprise in tally.surprises { complain("  \(surprise.method): \(surprise.message)") }
+    if tally.refused > tally.surprises.count {
+      complain("  and \(grouped(tally.refused - tally.surprises.count)) more")
+    }
+  }
+
+  private var rate: Int { Int(Double(tally.total.commands) / max(0.001, seconds)) }
+
+  private var lines: [String] {
+    let platforms = tally.platforms
+    var rows = [["PLATFORM", "COMMANDS", "EVENTS", "KNOWN ALREADY", "REFUSED, AS PLANNED"]]
+    for platform in Platform.allCases {
+      guard let counts = platforms[platform.rawValue] else { continue }
+      rows.append(
+        [
+          platform.rawValue, grouped(counts.commands), grouped(counts.events), grouped(counts.replayed),
+          grouped(counts.planned),
+        ])
+    }
+    let total = tally.total
+    rows.append(
+      ["together", grouped(total.commands), grouped(total.events), grouped(total.replayed), grouped(total.planned)])
+    let first = setting.time(day: 0, hour: 0).text.prefix(10)
+    let last = setting.time(day: setting.days - 1, hour: 0).text.prefix(10)
+    let duration = (seconds * 10).rounded() / 10
+    var lines = aligned(rows)
+    lines += ["", "\(first) to \(last), seed \(setting.seed): " + made, ""]
+    lines.append(
+      "\(grouped(total.commands)) commands in \(duration) s, \(grouped(rate)) a second; refused against the plan: \(tally.refused)."
+    )
+    lines.append("The log went from position \(grouped(before)) to \(grouped(after)).")
+    if total.replayed > 0, total.replayed == total.commands {
+      lines.append("It knew the whole story already: every answer was the first one again; only the sign-ins are new.")
+    }
+    if tally.shownOnceBefore > 0 {
+      lines.append(
+        "\(tally.shownOnceBefore) scenes were left out: they need a key or a link that was shown only the first time.")
+    }
+    if !hasReadModels {
+      lines.append("The read models are still on their way; daybook projections shows how far they are.")
+    }
+    return lines + ["", "What to try next, with DAYBOOK_CONNECT=\(endpoint):"] + nextSteps.map { "  " + $0 }
+  }
+
+  private var made: String {
+    let made = tally.made
+    func count(_ verbs: String...) -> Int { verbs.reduce(0) { $0 + (made[$1] ?? 0) } }
+    let parts = [
+      (count("user.created"), "people"), (count("pipeline.created"), "pipelines"),
+      (count("run.created", "run.started"), "runs"), (count("task_run.created", "task_run.started"), "task runs"),
+      (count("calculation.created", "calculation.started"), "calculations"), (count("file.created"), "files"),
+      (count("alert.raised"), "alerts"),
+    ]
+    return parts.map { "\(grouped($0.0)) \($0.1)" }.joined(separator: ", ") + "."
+  }
+
+  private var nextSteps: [String] {
+    let builder = Tenant.all[0]
+    let django = Tenant.all[2]
+    let flow = setting.identifier("\(builder.slug) flow 0").text
+    let credential = setting.identifier("\(django.slug) credential api").text
+    let table = OpenLineage.reportedTable(of: builder)
+    var steps = [
+      "daybook history pipeline \(flow)", "daybook rollback \(flow) 1 --reason \"as it began\"",
+      "daybook lineage \(table)", "daybook audit --resource \(credential)",
+    ]
+    if let postgres {
+      let question = "SELECT name, status, last_execution_status FROM etl_builder.pipelines_with_last_execution"
+      steps.append("psql '\(postgres)' -c '\(question)'")
+    } else {
+      steps.append("daybook projections")
+    }
+    return steps
+  }
+
+  /// Rows in columns; numbers to the right.
+  private func aligned(_ rows: [[String]]) -> [String] {
+    let widths = (0..<(rows.first?.count ?? 0)).map { column in rows.map { $0[column].count }.max() ?? 0 }
+    return rows.map { row in
+      row.enumerated().map { column, cell in
+        let gap = String(repeating: " ", count: widths[column] - cell.count)
+        return column == 0 ? cell + gap : gap + cell
+      }.joined(separator: "  ")
+    }
+  }
+}

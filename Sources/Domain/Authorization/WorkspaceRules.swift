@@ -1,0 +1,136 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+
+/// Who may do what with what lives in a workspace.
+///
+/// There a person's role in the workspace decides, in the place of their platform role: a `viewer` reads; an `editor` makes and changes pages, DAGs and
+/// schemas, and runs them; an `owner` may do everything, deleting, sharing and members included. A member of the organization who has no place in the
+/// workspace sees what is in it, as all members see what is their organization's, and changes nothing. Owners and admins of the organization and
+/// administrators may do everything, and an API key what its permission map says: it was given by who administers the organization.
+enum WorkspaceRules {
+  /// A role in a workspace.
+  enum Role: String, Comparable {
+    case viewer, editor, owner
+
+    private var rank: Int {
+      switch self {
+      case .viewer: 1
+      case .editor: 2
+      case .owner: 3
+      }
+    }
+
+    static func < (left: Role, right: Role) -> Bool { left.rank < right.rank }
+  }
+
+  /// Types that are about the workspace itself, which only its owners change.
+  private static let ownTypes: Set<String> = ["workspace", "workspace_member", "share_link"]
+  /// By which reference something without `workspace_id` belongs where its target does.
+  private static let paths = ["run": "pipeline_id", "task_run": "run_id"]
+
+  /// Whether the workspace of a resource decides about a command on it, and has allowed it; false where the organization's roles decide.
+  /// - Throws: ``DaybookError`` `forbidden` where the role doesn't suffice.
+  static func authorize(_ decision: Decision, on state: ResourceState) throws -> Bool {
+    guard let user = try subject(of: decision, in: state.organization) else { return false }
+    let present =
+      state.type == "workspace" ? state.id : try workspace(of: state.type, state.fields, in: decision.transaction)
+    guard let moved = decision.fields["workspace_id"] else {
+      guard let present else { return false }
+      try require(neededRole(for: decision), of: user, in: present, decision)
+      return true
+    }
+    // What is moved must be the caller's to change where it is, and where it comes to.
+    let next = moved.stringValue.flatMap { Identifier($0) }
+    for place in Set([present, next].compactMap { $0 }) {
+      try require(neededRole(for: decision), of: user, in: place, decision)
+    }
+    return present != nil && next != nil
+  }
+
+  /// The same for what a command makes.
+  static func authorizeCreation(_ decision: Decision, in organization: Identifier?) throws -> Bool {
+    guard let organization, decision.type.name != "workspace",
+      let user = try subject(of: decision, in: organization),
+      let place = try workspace(of: decision.type.name, decision.fields, in: decision.transaction),
+      // One of elsewhere is told of by the check of references.
+      try decision.transaction.living(place, type: "workspace")?.organization == organization
+    else { return false }
+    try require(neededRole(for: decision), of: user, in: place, decision)
+    return true
+  }
+
+  /// The person to whom the roles of workspaces apply; nil for whoever stands above them or beside them.
+  private static func subject(of decision: Decision, in organization: Identifier?) throws -> Identifier? {
+    let principal = decision.principal
+    guard case .user(let user) = principal.kind, !principal.isAdministrator, let organization,
+      principal.rank(in: organization) == Principal.rank(of: "member"), !decision.command.command.isAdministrative,
+      decision.command.command.permission != .read
+    else { return nil }
+    return user
+  }
+
+  private static func neededRole(for decision: Decision) -> Role {
+    let command = decision.command.command
+    if ownTypes.contains(decision.type.name) || command.permission == .admin || command.effect == .delete {
+      return .owner
+    }
+    return .editor
+  }
+
+  private static func require(_ role: Role, of user: Identifier, in workspace: Identifier, _ decision: Decision) throws
+  {
+    if let held = try member(user, of: workspace, in: decision)?.workspaceRole, held >= role { return }
+    throw DaybookError.forbidden(
+      permission: "workspace:\(role.rawValue)", "This needs the role \(role.rawValue) in its workspace.")
+  }
+
+  /// The workspace in which something of that type with these fields lives.
+  private static func workspace(
+    of type: String, _ fields: JSONObject, in transaction: LogTransaction
+  ) throws -> Identifier? {
+    if let id = fields["workspace_id"]?.stringValue { return Identifier(id) }
+    guard let path = paths[type], let id = fields[path]?.stringValue.flatMap({ Identifier($0) }),
+      let target = try transaction.state(id)
+    else { return nil }
+    return try workspace(of: target.type, target.fields, in: transaction)
+  }
+
+  /// A person's place in a workspace.
+  static func member(
+    _ user: Identifier, of workspace: Identifier, in decision: Decision
+  ) throws -> ResourceState? {
+    let key = decision.engine.rules.key(
+      "workspace_member_user", [.string(workspace.text), .string(user.text)], ignoringCase: false)
+    guard let id = try decision.transaction.holder(constraint: "workspace_member_user", key: key) else { return nil }
+    return try decision.transaction.living(id, type: "workspace_member")
+  }
+
+  /// Refuses a deletion by which a workspace that stays would lose its last owner.
+  static func checkOwners(leavingBy plan: DeletionPlan, in decision: Decision) throws {
+    var checked: Set<Identifier> = []
+    for step in plan.deletions where step.type.name == "workspace_member" {
+      guard step.state.workspaceRole == .owner, let workspace = step.state.reference("workspace_id"),
+        !plan.contains(workspace), checked.insert(workspace).inserted
+      else { continue }
+      try requireOwner(of: workspace, in: decision) { !plan.contains($0) }
+    }
+  }
+
+  /// Refuses unless an owner whom `counts` accepts remains.
+  static func requireOwner(of workspace: Identifier, in decision: Decision, _ counts: (Identifier) -> Bool) throws {
+    let transaction = decision.transaction
+    for link in try transaction.referrers(of: workspace, type: "workspace_member", limit: .max) where counts(link.id) {
+      if try transaction.living(link.id, type: "workspace_member")?.workspaceRole == .owner { return }
+    }
+    throw DaybookError.conflict(
+      reason: "state", "A workspace's last owner can't leave; make somebody else an owner first.",
+      ["from": "owner", "allowed": []])
+  }
+}
+
+extension ResourceState {
+  /// The role that a workspace's member has, or a share link gives.
+  var workspaceRole: WorkspaceRules.Role? { fields["role"]?.stringValue.flatMap(WorkspaceRules.Role.init(rawValue:)) }
+}

@@ -1,0 +1,121 @@
+import CanonicalJSON
+import Catalog
+
+extension JSONSchemaCheck {
+  /// What is wrong with a schema: keywords that aren't supported, operands of the wrong kind, references that lead nowhere or in a circle.
+  static func schemaProblems(_ schema: JSON, path: String) -> [ValueProblem] {
+    var reader = SchemaReader(definitions: schema["$defs"]?.objectValue ?? [:])
+    reader.read(schema, path: path, isTop: true)
+    if reader.problems.isEmpty, reader.hasCircle {
+      reader.refuse("\(path)/$defs", "refer to each other in a circle that no value ends")
+    }
+    return reader.problems
+  }
+}
+
+private struct SchemaReader {
+  let definitions: JSONObject
+  var problems: [ValueProblem] = []
+
+  init(definitions: JSONObject) { self.definitions = definitions }
+
+  mutating func refuse(_ path: String, _ problem: String) {
+    problems.append(ValueProblem(path: path, problem: problem))
+  }
+
+  mutating func read(_ schema: JSON, path: String, isTop: Bool = false) {
+    if schema.boolValue != nil { return }
+    guard let keywords = schema.objectValue else { return refuse(path, "must be a schema: an object, true or false") }
+    for (keyword, operand) in keywords {
+      let place = "\(path)/\(JSONPointer.escape(keyword))"
+      switch keyword {
+      case "properties": readSchemas(operand, place)
+      case "$defs":
+        if isTop { readSchemas(operand, place) } else { refuse(place, "belongs to the top of the schema") }
+      case "additionalProperties", "items", "not": read(operand, path: place)
+      case "anyOf", "allOf", "oneOf":
+        guard let schemas = operand.arrayValue, !schemas.isEmpty else {
+          refuse(place, "must be an array of schemas")
+          continue
+        }
+        for (index, schema) in schemas.enumerated() { read(schema, path: "\(place)/\(index)") }
+      case "$ref":
+        guard let name = JSONSchemaCheck.definition(operand), definitions.contains(name) else {
+          refuse(place, "must lead to a schema in this one's own $defs, such as #/$defs/name")
+          continue
+        }
+      default:
+        if let problem = SchemaReader.problem(of: keyword, operand) { refuse(place, problem) }
+      }
+    }
+  }
+
+  private mutating func readSchemas(_ operand: JSON, _ place: String) {
+    guard let schemas = operand.objectValue else { return refuse(place, "must be an object of schemas") }
+    for (name, schema) in schemas { read(schema, path: "\(place)/\(JSONPointer.escape(name))") }
+  }
+
+  private static let types = ["null", "boolean", "object", "array", "number", "string", "integer"]
+
+  /// What is wrong with a keyword whose operand is no schema.
+  private static func problem(of keyword: String, _ operand: JSON) -> String? {
+    switch keyword {
+    case "type":
+      let names = operand.arrayValue ?? [operand]
+      let isKnown = names.allSatisfy { $0.stringValue.map(types.contains) ?? false }
+      return isKnown && !names.isEmpty ? nil : "must be, or list, some of \(types.joined(separator: ", "))"
+    case "enum": return operand.arrayValue?.isEmpty == false ? nil : "must be an array of values"
+    case "const", "default": return nil
+    case "required":
+      return operand.arrayValue?.allSatisfy { $0.stringValue != nil } == true ? nil : "must be an array of names"
+    case "minItems", "maxItems", "minLength", "maxLength":
+      return operand.integerValue.map { $0 >= 0 } == true ? nil : "must be an integer, 0 or more"
+    case "uniqueItems", "deprecated", "readOnly", "writeOnly":
+      return operand.boolValue != nil ? nil : "must be true or false"
+    case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum":
+      return operand.doubleValue != nil ? nil : "must be a number"
+    case "multipleOf":
+      return operand.doubleValue.map { $0 > 0 } == true ? nil : "must be a number, more than 0"
+    case "title", "description", "format", "$schema", "$comment":
+      return operand.stringValue != nil ? nil : "must be a string"
+    case "examples": return operand.arrayValue != nil ? nil : "must be an array"
+    case "pattern", "patternProperties":
+      return "is not supported: a regular expression can take for ever; use enum, minLength and maxLength"
+    default:
+      let hint = Suggestion.nearest(to: keyword, in: supported).map { "; did you mean \($0)?" } ?? ""
+      return "is not a keyword that is supported here\(hint)"
+    }
+  }
+
+  private static let supported = [
+    "type", "enum", "const", "properties", "required", "additionalProperties", "items", "minItems", "maxItems",
+    "uniqueItems", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
+    "anyOf", "allOf", "oneOf", "not", "title", "description", "default", "format", "examples",
+  ]
+
+  /// Whether definitions lead to each other without going into the value: that would never end.
+  var hasCircle: Bool {
+    let places = Dictionary(uniqueKeysWithValues: definitions.keys.enumerated().map { ($1, $0) })
+    var edges: [(from: Int, to: Int)] = []
+    for (name, schema) in definitions {
+      guard let from = places[name] else { continue }
+      for target in SchemaReader.references(in: schema) {
+        if let to = places[target] { edges.append((from, to)) }
+      }
+    }
+    return PipelineContent.hasCycle(vertices: places.count, edges: edges)
+  }
+
+  /// The definitions by which a schema looks at the same value.
+  private static func references(in schema: JSON) -> [String] {
+    guard let keywords = schema.objectValue else { return [] }
+    return keywords.flatMap { keyword, operand -> [String] in
+      switch keyword {
+      case "$ref": JSONSchemaCheck.definition(operand).map { [$0] } ?? []
+      case "not": references(in: operand)
+      case "anyOf", "allOf", "oneOf": (operand.arrayValue ?? []).flatMap { references(in: $0) }
+      default: []
+      }
+    }
+  }
+}

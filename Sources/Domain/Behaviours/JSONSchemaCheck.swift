@@ -1,0 +1,242 @@
+import CanonicalJSON
+import Catalog
+
+/// Checks a JSON value against a JSON Schema (draft 2020-12), for the keywords that can be checked in time linear in both:
+///
+/// `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `items`, `minItems`, `maxItems`, `uniqueItems`, `minimum`, `maximum`,
+/// `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `minLength`, `maxLength`, `anyOf`, `allOf`, `oneOf`, `not`, `$ref` to `#/$defs/NAME`, and
+/// `$defs` at the top. `title`, `description`, `default`, `format`, `examples`, `deprecated`, `readOnly`, `writeOnly`, `$schema` and `$comment` say
+/// something and check nothing. Every other keyword is refused by ``schemaProblems(_:path:)``; `pattern` too, since a regular expression of a
+/// stranger's can take for ever.
+///
+/// Only schemas that ``schemaProblems(_:path:)`` finds nothing wrong with may be used.
+struct JSONSchemaCheck {
+  /// How many comparisons one command may take: `allOf` and `$ref` together could ask for more than anyone can wait for.
+  static let stepLimit = 500_000
+  /// How deep values and references may go together.
+  static let depthLimit = 256
+
+  private(set) var stepsLeft = JSONSchemaCheck.stepLimit
+  private var isExhausted = false
+
+  /// What is wrong with a value; nothing where it satisfies the schema.
+  mutating func problems(of value: JSON, schema: JSON, path: String) -> [ValueProblem] {
+    var problems: [ValueProblem] = []
+    check(value, schema, Place(definitions: schema["$defs"], path: path, depth: 0), &problems)
+    if isExhausted { return [ValueProblem(path: path, problem: "takes too many steps to check against its schema")] }
+    return problems
+  }
+
+  /// Where a value stands.
+  private struct Place {
+    let definitions: JSON?
+    let path: String
+    let depth: Int
+
+    func member(_ name: String) -> Place {
+      Place(definitions: definitions, path: "\(path)/\(JSONPointer.escape(name))", depth: depth + 1)
+    }
+
+    /// The same value, looked at by another schema.
+    var again: Place { Place(definitions: definitions, path: path, depth: depth + 1) }
+  }
+
+  private mutating func isValid(_ value: JSON, _ schema: JSON, _ place: Place) -> Bool {
+    var problems: [ValueProblem] = []
+    check(value, schema, place, &problems)
+    return problems.isEmpty
+  }
+
+  private mutating func check(_ value: JSON, _ schema: JSON, _ place: Place, _ problems: inout [ValueProblem]) {
+    stepsLeft -= 1
+    guard stepsLeft > 0, place.depth <= JSONSchemaCheck.depthLimit else {
+      isExhausted = true
+      return
+    }
+    if let all = schema.boolValue {
+      if !all { problems.append(ValueProblem(path: place.path, problem: "is not allowed here")) }
+      return
+    }
+    guard let keywords = schema.objectValue else { return }
+    for (keyword, operand) in keywords {
+      switch keyword {
+      case "$ref":
+        if let name = JSONSchemaCheck.definition(operand), let target = place.definitions?[name] {
+          check(value, target, place.again, &problems)
+        }
+      case "type", "enum", "const": checkKind(value, keyword, operand, place, &problems)
+      case "allOf", "anyOf", "oneOf", "not": checkCombination(value, keyword, operand, place, &problems)
+      case "properties", "required", "additionalProperties":
+        if let object = value.objectValue { checkMembers(object, keyword, keywords, place, &problems) }
+      case "items", "minItems", "maxItems", "uniqueItems":
+        if let elements = value.arrayValue { checkElements(elements, keyword, operand, place, &problems) }
+      default:
+        if let problem = JSONSchemaLimits.problem(of: value, keyword, operand) {
+          problems.append(ValueProblem(path: place.path, problem: problem))
+        }
+      }
+      if isExhausted { return }
+    }
+  }
+
+  private mutating func checkKind(
+    _ value: JSON, _ keyword: String, _ operand: JSON, _ place: Place, _ problems: inout [ValueProblem]
+  ) {
+    switch keyword {
+    case "type":
+      let names = operand.stringValue.map { [$0] } ?? (operand.arrayValue ?? []).compactMap(\.stringValue)
+      if !names.contains(where: { JSONSchemaCheck.isOfType(value, $0) }) {
+        problems.append(ValueProblem(path: place.path, problem: "must be of type \(names.joined(separator: " or "))"))
+      }
+    case "enum":
+      let choices = operand.arrayValue ?? []
+      stepsLeft -= choices.count
+      if !choices.contains(value) {
+        let shown = choices.count <= 20 ? ": " + choices.map(\.canonicalString).joined(separator: ", ") : ""
+        problems.append(ValueProblem(path: place.path, problem: "must be one of \(choices.count) values\(shown)"))
+      }
+    default:
+      if value != operand {
+        problems.append(ValueProblem(path: place.path, problem: "must be the value that the schema names"))
+      }
+    }
+  }
+
+  private mutating func checkCombination(
+    _ value: JSON, _ keyword: String, _ operand: JSON, _ place: Place, _ problems: inout [ValueProblem]
+  ) {
+    let schemas = operand.arrayValue ?? [operand]
+    switch keyword {
+    case "allOf":
+      for schema in schemas { check(value, schema, place.again, &problems) }
+    case "not":
+      if isValid(value, operand, place.again) {
+        problems.append(ValueProblem(path: place.path, problem: "must not be what the schema excludes (not)"))
+      }
+    default:
+      var matching = 0
+      for schema in schemas {
+        if isValid(value, schema, place.again) { matching += 1 }
+        if isExhausted || (keyword == "anyOf" && matching > 0) { return }
+      }
+      if matching == 0 {
+        problems.append(
+          ValueProblem(path: place.path, problem: "is none of the \(schemas.count) things that it may be (\(keyword))"))
+      } else if matching > 1 {
+        problems.append(
+          ValueProblem(path: place.path, problem: "is \(matching) of the things of which it must be one (oneOf)"))
+      }
+    }
+  }
+
+  private mutating func checkMembers(
+    _ object: JSONObject, _ keyword: String, _ keywords: JSONObject, _ place: Place, _ problems: inout [ValueProblem]
+  ) {
+    let properties = keywords["properties"]?.objectValue ?? [:]
+    switch keyword {
+    case "properties":
+      for (name, schema) in properties {
+        stepsLeft -= 1
+        if let member = object[name] { check(member, schema, place.member(name), &problems) }
+      }
+    case "required":
+      let names = keywords["required"]?.arrayValue ?? []
+      stepsLeft -= names.count
+      for case let name? in names.map(\.stringValue) where !object.contains(name) {
+        problems.append(ValueProblem(path: place.member(name).path, problem: "is required"))
+      }
+    default:
+      guard let schema = keywords["additionalProperties"] else { return }
+      for (name, member) in object where !properties.contains(name) {
+        if schema == false {
+          let nearest = properties.count <= 50 ? Suggestion.nearest(to: name, in: properties.keys) : nil
+          let hint = nearest.map { "; did you mean \($0)?" } ?? ""
+          problems.append(
+            ValueProblem(path: place.member(name).path, problem: "is no member that the schema knows\(hint)"))
+        } else {
+          check(member, schema, place.member(name), &problems)
+        }
+      }
+    }
+  }
+
+  private mutating func checkElements(
+    _ elements: [JSON], _ keyword: String, _ operand: JSON, _ place: Place, _ problems: inout [ValueProblem]
+  ) {
+    switch keyword {
+    case "items":
+      for (index, element) in elements.enumerated() where !isExhausted {
+        check(element, operand, place.member(String(index)), &problems)
+      }
+    case "minItems":
+      if let limit = operand.integerValue, elements.count < limit {
+        problems.append(ValueProblem(path: place.path, problem: "must have at least \(limit) elements"))
+      }
+    case "maxItems":
+      if let limit = operand.integerValue, elements.count > limit {
+        problems.append(ValueProblem(path: place.path, problem: "must have at most \(limit) elements"))
+      }
+    default:
+      stepsLeft -= elements.count
+      if operand == true, Set(elements).count < elements.count {
+        problems.append(ValueProblem(path: place.path, problem: "must not have the same element twice"))
+      }
+    }
+  }
+
+  private static func isOfType(_ value: JSON, _ name: String) -> Bool {
+    switch (name, value) {
+    case ("null", .null), ("boolean", .bool), ("object", .object), ("array", .array), ("string", .string): true
+    case ("number", .integer), ("number", .number), ("number", .bigInteger): true
+    case ("integer", .integer), ("integer", .bigInteger): true
+    case ("integer", .number(let number)): number.rounded() == number
+    default: false
+    }
+  }
+
+  /// The name that a `$ref` leads to; nil where it leads elsewhere than to `#/$defs`.
+  static func definition(_ reference: JSON) -> String? {
+    guard let text = reference.stringValue, text.hasPrefix("#"),
+      let tokens = JSONPointer(String(text.dropFirst()))?.tokens, tokens.count == 2, tokens[0] == "$defs"
+    else { return nil }
+    return tokens[1]
+  }
+}
+
+/// The limits of numbers and texts.
+private enum JSONSchemaLimits {
+  static func problem(of value: JSON, _ keyword: String, _ limit: JSON) -> String? {
+    let shown = limit.canonicalString
+    switch (keyword, value) {
+    case ("minLength", .string(let text)):
+      return text.unicodeScalars.count < limit.integerValue ?? 0 ? "must have at least \(shown) characters" : nil
+    case ("maxLength", .string(let text)):
+      return text.unicodeScalars.count > limit.integerValue ?? .max ? "must have at most \(shown) characters" : nil
+    case ("minimum", .integer), ("minimum", .number), ("minimum", .bigInteger):
+      return isLess(value, limit) ? "must be at least \(shown)" : nil
+    case ("maximum", .integer), ("maximum", .number), ("maximum", .bigInteger):
+      return isLess(limit, value) ? "must be at most \(shown)" : nil
+    case ("exclusiveMinimum", .integer), ("exclusiveMinimum", .number), ("exclusiveMinimum", .bigInteger):
+      return isLess(limit, value) ? nil : "must be more than \(shown)"
+    case ("exclusiveMaximum", .integer), ("exclusiveMaximum", .number), ("exclusiveMaximum", .bigInteger):
+      return isLess(value, limit) ? nil : "must be less than \(shown)"
+    case ("multipleOf", .integer), ("multipleOf", .number), ("multipleOf", .bigInteger):
+      return isMultiple(value, of: limit) ? nil : "must be a multiple of \(shown)"
+    default: return nil
+    }
+  }
+
+  private static func isLess(_ left: JSON, _ right: JSON) -> Bool {
+    if let left = left.integerValue, let right = right.integerValue { return left < right }
+    guard let left = left.doubleValue, let right = right.doubleValue else { return false }
+    return left < right
+  }
+
+  /// Whether a number is a whole multiple of another, which is more than 0; of what isn't whole, as near as doubles come.
+  private static func isMultiple(_ value: JSON, of factor: JSON) -> Bool {
+    if let value = value.integerValue, let factor = factor.integerValue, factor > 0 { return value % factor == 0 }
+    guard let value = value.doubleValue, let factor = factor.doubleValue else { return false }
+    let quotient = value / factor
+    return quotient.isFinite && (quotient - quotient.rounded()).magnitude <= 1e-9 * max(1, quotient.magnitude)
+  }
+}

@@ -1,0 +1,66 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+
+/// Legal holds on people, resources and organizations.
+enum LegalHoldBehaviours {
+  /// `legal_hold.place`: from now on nobody deletes it and no sweep takes it, until every hold on it is released.
+  static let place = Behaviour(
+    authorizesItself: true,
+    decide: { decision in
+      guard let id = decision.fields["held_id"]?.stringValue.flatMap({ Identifier($0) }) else {
+        throw DaybookError.invalidParam("/held_id", "is required")
+      }
+      guard let held = try decision.transaction.state(id), decision.model.types[held.type]?.type.hasReadModel == true,
+        try decision.isVisible(held)
+      else { throw DaybookError.invalidParam("/held_id", "there is no person, resource or organization of this id") }
+      guard !held.isDeleted else { throw DaybookError.invalidParam("/held_id", "this was deleted") }
+      guard held.type != LegalHolds.type else {
+        throw DaybookError.invalidParam("/held_id", "is a legal hold itself")
+      }
+      let organization: Identifier?
+      if held.type == "user" {
+        organization = try decision.newOrganization()
+      } else {
+        organization = held.organization
+        if let named = decision.prepared.organization, let organization, named != organization,
+          decision.principal.onlyOrganization != named
+        {
+          throw DaybookError.invalidParam("/organization_id", "is not the organization of what is held")
+        }
+      }
+      try authorize(decision, in: organization)
+      try decision.checkVersion(0)
+      let values = decision.fields.merging(["held_type": .string(held.type), "is_active": true])
+      let event = try decision.create(
+        Decision.Creation(
+          type: decision.type, event: decision.command.event, id: decision.prepared.id, organization: organization,
+          values: values))
+      try decision.transaction.link(event.resource, type: decision.type.name, to: id)
+      decision.subject = event.resource
+    })
+
+  /// `legal_hold.release`: what it held is free again, unless another hold is active. Releasing twice is a duplicate.
+  static let release = Behaviour(
+    authorizesItself: true,
+    decide: { decision in
+      let state = try decision.target()
+      try authorize(decision, in: state.organization)
+      guard let held = LegalHolds.target(of: state) else { return }
+      try decision.edit(
+        state, decision.type, event: decision.command.event,
+        values: ["is_active": false, "released_at": .string(decision.now.text)])
+      if held != state.organization {
+        try decision.transaction.unlink(state.id, type: decision.type.name, from: held)
+      }
+    })
+
+  /// Officers, administrators, and who administers the organization.
+  private static func authorize(_ decision: Decision, in organization: Identifier?) throws {
+    let principal = decision.principal
+    if principal.isAdministrator { return }
+    if principal.platformRole == "officer", principal.keyPermissions == nil { return }
+    try decision.require(.admin, on: decision.type.plural, in: organization)
+  }
+}

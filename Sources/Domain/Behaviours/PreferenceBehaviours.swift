@@ -1,0 +1,54 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+
+/// How people like things shown: everybody's own, and besides only for who administers their organization.
+enum PreferenceBehaviours {
+  /// `user_preferences.create`: for who asks, where no user is named.
+  static let create = Behaviour(
+    check: { context in
+      guard context.fields["user_id"] == nil else { return }
+      if let actor = context.principal.subject {
+        context.fields["user_id"] = .string(actor.text)
+      } else {
+        context.refuse("/user_id", "is required: say whose they are")
+      }
+    },
+    decide: { decision in
+      let organization = try decision.newOrganization()
+      try requireRight(decision, user: decision.fields["user_id"], in: organization)
+      try decision.checkVersion(0)
+      let created = try decision.create(
+        Decision.Creation(
+          type: decision.type, event: decision.command.event, id: decision.prepared.id, organization: organization,
+          values: decision.fields.merging(decision.constants())))
+      decision.subject = created.resource
+    })
+
+  /// `user_preferences.edit`.
+  static let edit = Behaviour(
+    authorizesItself: true,
+    decide: { decision in
+      let state = try decision.target()
+      try requireRight(decision, user: state.fields["user_id"], in: state.organization)
+      try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
+    })
+
+  /// `user_preferences.delete`: the defaults hold again.
+  static let delete = Behaviour(
+    authorizesItself: true,
+    decide: { decision in
+      let state = try decision.target()
+      try requireRight(decision, user: state.fields["user_id"], in: state.organization)
+      try decision.delete(state, decision.type, event: decision.command.event)
+    })
+
+  /// One's own need no more than a place in the organization, which seeing them proves; a key needs its permission for them.
+  private static func requireRight(_ decision: Decision, user: JSON?, in organization: Identifier?) throws {
+    let owner = user?.stringValue.flatMap { Identifier($0) }
+    if let owner, decision.principal.kind == .user(owner) { return }
+    let isOwn = owner != nil && owner == decision.actor
+    try decision.require(isOwn ? .write : .admin, on: decision.type.plural, in: organization)
+  }
+}

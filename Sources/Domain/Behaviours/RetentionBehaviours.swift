@@ -1,0 +1,195 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+import NIOConcurrencyHelpers
+
+/// How long data is kept, and its removal.
+enum RetentionBehaviours {
+  /// The most events that one sweep records for the deletion of runs.
+  private static let deletionLimit = 50_000
+
+  /// `retention_policy.create`: one a class for an organization, and one a class for all that have none.
+  static let createPolicy = Behaviour(
+    normalize: { given in
+      guard given["class"] == "audit", given["action"]?.unlessNull == nil else { return given }
+      var params = given
+      params["action"] = "archive"
+      return params
+    },
+    check: { context in
+      if let problem = problem(context.fields["class"], context.fields["action"]) { context.refuse("/action", problem) }
+    },
+    decide: { decision in
+      if try decision.newOrganization() == nil {
+        let transaction = decision.transaction
+        for link in try transaction.referrers(
+          of: RetentionPolicies.everywhere, type: RetentionPolicies.type, limit: .max)
+        {
+          guard
+            try transaction.living(link.id, type: RetentionPolicies.type)?.fields["class"] == decision.fields["class"]
+          else { continue }
+          try decision.authorize(in: nil)
+          throw DaybookError.conflict(
+            reason: "unique", "There is one with this class already.",
+            ["fields": ["organization_id", "class"], "constraint": "retention_policy_class"])
+        }
+      }
+      let event = try decision.applyCreation()
+      if let state = try decision.transaction.state(event.resource), let target = RetentionPolicies.target(of: state) {
+        try decision.transaction.link(event.resource, type: decision.type.name, to: target)
+      }
+    })
+
+  /// `retention_policy.edit`.
+  static let editPolicy = Behaviour(decide: { decision in
+    let state = try decision.target()
+    if let action = decision.fields["action"], let problem = problem(state.fields["class"], action) {
+      throw DaybookError.invalidParam("/action", problem)
+    }
+    try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
+  })
+
+  private static func problem(_ retentionClass: JSON?, _ action: JSON?) -> String? {
+    guard let name = retentionClass?.stringValue, let action = action?.stringValue else { return nil }
+    if name == RetentionClass.audit.rawValue {
+      return action == "archive" ? nil : "must be archive: the audit trail is never deleted"
+    }
+    return action == "delete" ? nil : "must be delete: only the audit trail is archived"
+  }
+
+  /// `retention.sweep`: one event an organization and class that had something to remove.
+  static let sweep = Behaviour(
+    background: { engine, prepared in
+      // Whoever may not sweep is refused by the decision, and nothing is searched for them.
+      guard prepared.principal.allows(.admin, on: "retentions", organization: prepared.organization) else {
+        return RetentionPlan()
+      }
+      if !prepared.common.isDryRun { try engine.destroySweptKeys() }
+      let planner = RetentionPlanner(
+        engine: engine, organization: prepared.organization,
+        retentionClass: prepared.parameters["class"]?.stringValue.flatMap { RetentionClass(rawValue: $0) },
+        now: engine.clock())
+      do {
+        return try await planner.plan()
+      } catch {
+        throw DaybookError(error)
+      }
+    },
+    decide: { decision in
+      let organization = try decision.newOrganization()
+      try decision.authorize(in: organization)
+      guard let plan = decision.prepared.groundwork.withLockedValue({ $0 as? RetentionPlan }) else {
+        throw DaybookError.internalError("A sweep was not planned before it was submitted.")
+      }
+      var isPartial = plan.isPartial
+      var swept: [JSON] = []
+      for entry in plan.entries {
+        guard try stillHolds(entry, decision) else {
+          isPartial = true
+          continue
+        }
+        let deletions = try deletions(entry, decision, &isPartial)
+        guard entry.retentionClass != .runs || deletions.count > 0 else { continue }
+        swept.append(try record(entry, deletions, decision))
+      }
+      decision.members["swept"] = .array(swept)
+      decision.members["held"] = .array(
+        plan.held.map { held in
+          [
+            "class": .string(held.retentionClass.rawValue), "organization_id": .string(held.organization.text),
+            "hold_id": .string(held.hold.text),
+          ]
+        })
+      decision.members["more"] = .bool(isPartial)
+      guard decision.prepared.common.isDryRun else { return }
+      decision.members["policies"] = .array(
+        plan.policies.map { policy in
+          ["organization_id": policy.organization.map { .string($0.text) } ?? .null, "classes": policy.rules]
+        })
+    })
+
+  /// Whether nothing has changed since the plan was made that would keep any of it.
+  private static func stillHolds(_ entry: RetentionPlan.Entry, _ decision: Decision) throws -> Bool {
+    let transaction = decision.transaction
+    let rule = try RetentionPolicies.rule(entry.retentionClass, organization: entry.organization, in: transaction)
+    let last = try transaction.state(RetentionPlan.identifier(entry.retentionClass, entry.organization))
+    guard rule == entry.rule, last?.version == entry.last?.version,
+      entry.before <= entry.retentionClass.due(at: decision.now, hours: rule.hours)
+    else { return false }
+    guard let organization = entry.organization else { return true }
+    return try transaction.hold(on: entry.retentionClass, of: organization) == nil
+  }
+
+  /// The runs of an entry that may go, with all that goes with them, as far as one command takes it.
+  private static func deletions(
+    _ entry: RetentionPlan.Entry, _ decision: Decision, _ isPartial: inout Bool
+  ) throws -> (plan: DeletionPlan, count: Int) {
+    var total = DeletionPlan()
+    var count = 0
+    let type = try entry.runs.isEmpty ? nil : decision.model.type("run")
+    for id in entry.runs {
+      guard let type, let run = try decision.transaction.living(id, type: "run"),
+        RetentionPlanner.isDue(run, before: entry.before), try !RetentionPlanner.isHeld(run, in: decision.transaction)
+      else { continue }
+      let plan: DeletionPlan
+      do {
+        plan = try decision.deletionPlan(of: run, type)
+      } catch let error as DaybookError where error.type == "held" || error.type == "conflict" {
+        // Something of it is held, or still needed: it stays.
+        continue
+      }
+      guard count == 0 || total.eventCount + plan.eventCount <= deletionLimit else {
+        isPartial = true
+        break
+      }
+      total.merge(plan)
+      count += 1
+    }
+    return (total, count)
+  }
+
+  private static func record(
+    _ entry: RetentionPlan.Entry, _ deletions: (plan: DeletionPlan, count: Int), _ decision: Decision
+  ) throws -> JSON {
+    var set: JSONObject = ["before": .string(entry.before.text), "through": .integer(Int64(entry.through))]
+    if !entry.months.isEmpty {
+      set["keys_through"] = .string(entry.keysThrough)
+      set["kept_months"] = entry.keptMonths.isEmpty ? .null : .array(entry.keptMonths.map(JSON.string))
+    }
+    var data: JSONObject = [
+      "class": .string(entry.retentionClass.rawValue), "before": .string(entry.before.text),
+      "through": .integer(Int64(entry.through)), "keep_hours": .integer(entry.rule.hours),
+      "action": entry.retentionClass == .audit ? "archive" : "delete",
+    ]
+    if let policy = entry.rule.policy { data["policy_id"] = .string(policy.text) }
+    if entry.retentionClass == .runs {
+      data["runs"] = .integer(Int64(deletions.count))
+      data["resources"] = .integer(Int64(deletions.plan.deletions.count))
+    } else {
+      data["rows"] = .integer(Int64(entry.rows))
+    }
+    if !entry.months.isEmpty { data["months"] = .array(entry.months.map(JSON.string)) }
+    if let tree = entry.tree {
+      data["from"] = .integer(Int64(entry.last?.sweptThrough ?? 0) + 1)
+      data["tree_size"] = .integer(Int64(tree.size))
+      data["root"] = .string(tree.root)
+    }
+    let id = RetentionPlan.identifier(entry.retentionClass, entry.organization)
+    let cause: AppendedEvent?
+    if let state = try decision.transaction.state(id) {
+      cause = try decision.edit(
+        state, decision.type, event: decision.command.event, values: set, data: data, isForced: true)
+    } else {
+      set["class"] = .string(entry.retentionClass.rawValue)
+      cause = try decision.create(
+        Decision.Creation(
+          type: decision.type, event: decision.command.event, id: id, organization: entry.organization, values: set,
+          data: data, checksReferences: false))
+    }
+    try decision.carryOut(deletions.plan, causation: cause?.id)
+    if !entry.months.isEmpty { decision.destroysKeys = true }
+    data["organization_id"] = entry.organization.map { .string($0.text) } ?? .null
+    return .object(data)
+  }
+}

@@ -1,0 +1,68 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+
+/// The states of a scheduler's tasks in one execution of a DAG: `{"task-1": {"state": "success", "duration": 45.2}, …}`.
+enum TaskStates {
+  /// The words of schedulers, Airflow's among them.
+  static let words = [
+    "none", "scheduled", "queued", "pending", "running", "success", "completed", "failed", "skipped", "up_for_retry",
+    "up_for_reschedule", "upstream_failed", "deferred", "restarting", "removed", "cancelled",
+  ]
+  private static let times = ["started_at", "completed_at"]
+
+  /// What is wrong in the shape of task states.
+  /// - Parameter allowsRemoval: whether a null in a task's place is an order to take it out.
+  static func problems(_ states: JSON?, path: String = "/task_states", allowsRemoval: Bool = false) -> [ValueProblem] {
+    var problems: [ValueProblem] = []
+    for (task, value) in states?.objectValue ?? [:] {
+      let place = "\(path)/\(JSONPointer.escape(task))"
+      if task.utf8.isEmpty { problems.append(ValueProblem(path: place, problem: "must have a task's name")) }
+      if value.isNull, allowsRemoval { continue }
+      guard let object = value.objectValue else {
+        problems.append(ValueProblem(path: place, problem: "must be an object with a state"))
+        continue
+      }
+      problems += memberProblems(object, place)
+    }
+    return problems
+  }
+
+  private static func memberProblems(_ task: JSONObject, _ place: String) -> [ValueProblem] {
+    var problems: [ValueProblem] = []
+    if task["state"] == nil {
+      problems.append(ValueProblem(path: "\(place)/state", problem: "is required"))
+    } else if task["state"]?.stringValue.map({ words.contains($0) }) != true {
+      problems.append(
+        ValueProblem(path: "\(place)/state", problem: "must be one of \(words.joined(separator: ", "))"))
+    }
+    if let duration = task["duration"], !duration.isNull {
+      if let seconds = duration.doubleValue, seconds.isFinite, seconds >= 0 {
+      } else {
+        problems.append(ValueProblem(path: "\(place)/duration", problem: "must be a number of seconds, 0 or more"))
+      }
+    }
+    for name in times {
+      guard let time = task[name], !time.isNull else { continue }
+      if time.stringValue.flatMap({ Timestamp($0) }) == nil {
+        problems.append(ValueProblem(path: "\(place)/\(name)", problem: "must be an RFC 3339 time with a zone"))
+      }
+    }
+    return problems
+  }
+
+  /// What is known after more has been told: task by task and member by member, a null taking a task or a member out.
+  static func merged(_ known: JSON?, with told: JSON) -> JSON {
+    guard let told = told.objectValue else { return told }
+    var states = known?.objectValue ?? [:]
+    for (task, value) in told {
+      guard let object = value.objectValue else {
+        states.removeValue(forKey: task)
+        continue
+      }
+      let before = states[task]?.objectValue ?? [:]
+      states[task] = .object(before.merging(object).filter { !$0.value.isNull })
+    }
+    return .object(states)
+  }
+}

@@ -1,0 +1,122 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+
+/// Templates and library functions: what is built in is the administrators', what is public is everybody's to use.
+enum TemplateBehaviours {
+  /// `template.create`: only administrators make what is built in.
+  static let create = Behaviour(decide: { decision in
+    try TemplateRules.checkBuiltin(decision.fields, decision)
+    try decision.applyCreation()
+  })
+
+  /// `template.edit`: only administrators change what is built in.
+  static let edit = Behaviour(decide: { decision in
+    try TemplateRules.checkBuiltin(decision.target(), decision)
+    try decision.applyCatalog()
+  })
+
+  /// `template.delete`: only administrators delete what is built in.
+  static let delete = Behaviour(decide: { decision in
+    try TemplateRules.checkBuiltin(decision.target(), decision)
+    try decision.applyCatalog()
+  })
+
+  /// `template.use`: one use more.
+  static let use = Behaviour(decide: { decision in
+    try TemplateRules.countUse(of: decision.target(), decision.type, by: decision)
+  })
+
+  /// `pipeline_template.create`: its configuration must be a pipeline's.
+  static let createPipelineTemplate = Behaviour(check: checkPipelineTemplate, decide: create.decide)
+
+  /// `pipeline_template.edit`.
+  static let editPipelineTemplate = Behaviour(check: checkPipelineTemplate, decide: edit.decide)
+
+  @Sendable private static func checkPipelineTemplate(_ context: inout CheckContext) {
+    context.problems += TemplateRules.problems(
+      ofPipelineTemplate: context.fields["template_config"], context.model)
+  }
+
+  /// `module_template.create`: its schema must be one that can be checked, and its default must satisfy it.
+  static let createModuleTemplate = Behaviour(
+    check: { context in
+      context.problems += TemplateRules.problems(
+        ofSchema: context.fields["config_schema"], defaultConfig: context.fields["default_config"])
+    }, decide: create.decide)
+
+  /// `module_template.edit`.
+  static let editModuleTemplate = Behaviour(
+    check: { context in
+      context.problems += TemplateRules.problems(ofSchema: context.fields["config_schema"], defaultConfig: nil)
+    },
+    decide: { decision in
+      let state = try decision.target()
+      let names = ["config_schema", "default_config"]
+      if names.contains(where: { decision.fields.contains($0) }) {
+        let merged = names.map { decision.fields[$0] ?? state.fields[$0] }
+        let problems = TemplateRules.problems(ofSchema: merged[0], defaultConfig: merged[1])
+        guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+      }
+      try edit.decide(decision)
+    })
+}
+
+extension PipelineBehaviours {
+  /// `pipeline.from_template`: what a template makes, changed by what is given besides, in the caller's organization; the template's use is counted.
+  static let fromTemplate = Behaviour(
+    fillsDefaults: true,
+    decide: { decision in
+      let type = try decision.model.type("pipeline_template")
+      let template = try template(decision, type)
+      guard let config = template.fields["template_config"]?.objectValue else {
+        throw DaybookError.internalError("A pipeline template has no configuration.")
+      }
+      let given = decision.fields
+      var problems: [ValueProblem] = []
+      var values = TemplateRules.pipelineFields(config, decision.type, path: "", problems: &problems)
+      values = values.merging(given)
+      for field in decision.type.fields where !values.contains(field.name) {
+        if let value = field.field.defaultValue { values[field.name] = value }
+      }
+      problems += PipelineContent.problems(in: values)
+      // What the caller has not given is the template's fault.
+      problems = problems.map { problem in
+        let name = problem.path.split(separator: "/").first.map(String.init) ?? ""
+        return given.contains(name)
+          ? problem : ValueProblem(path: "/template_id", problem: "makes a pipeline whose \(name) \(problem.problem)")
+      }
+      guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+      values["template_id"] = .string(template.id.text)
+      let made = try create(decision, values.merging(firstContent(values, at: decision.now)))
+      let isOwn = template.organization != nil && template.organization == made.organization
+      try TemplateRules.countUse(
+        of: template, type, by: decision, data: isOwn ? ["pipeline_id": .string(made.id.text)] : [:],
+        causation: made.event)
+    })
+
+  /// The template that `template_id` names: seen by the caller, alive, to be read.
+  private static func template(_ decision: Decision, _ type: TypeModel) throws -> ResourceState {
+    guard let id = decision.parameters["template_id"]?.stringValue.flatMap({ Identifier($0) }),
+      let state = try decision.transaction.state(id), state.type == type.name, try decision.isVisible(state)
+    else { throw DaybookError.invalidParam("/template_id", "there is no pipeline template of this id") }
+    guard !state.isDeleted else {
+      throw DaybookError.invalidParam("/template_id", "this pipeline template was deleted")
+    }
+    if !decision.isPublic(state) { try decision.require(.read, on: type.plural, in: state.organization) }
+    return state
+  }
+
+  private static func create(
+    _ decision: Decision, _ values: JSONObject
+  ) throws -> (id: Identifier, organization: Identifier?, event: Identifier) {
+    guard let organization = try decision.newOrganization() else {
+      throw DaybookError.invalidParam("/organization_id", "is required: say which organization it belongs to")
+    }
+    try decision.authorize(in: organization)
+    try PipelineReferences.check(values, kind: values["kind"], organization: organization, in: decision)
+    let event = try decision.applyCreation(values)
+    return (event.resource, organization, event.id)
+  }
+}

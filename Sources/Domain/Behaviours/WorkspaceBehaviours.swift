@@ -1,0 +1,190 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+import Vault
+
+/// Places that several people work on, and who is in them.
+enum WorkspaceBehaviours {
+  /// `workspace.create`: its owner, by default who makes it, and who makes it are its first owners.
+  static let create = Behaviour(decide: { decision in
+    var values = JSONObject()
+    if decision.fields["owner_id"] == nil, let actor = decision.actor { values["owner_id"] = .string(actor.text) }
+    let created = try decision.applyCreation(values)
+    let organization = try decision.transaction.state(created.resource)?.organization
+    var owners: [Identifier] = []
+    if let owner = (values["owner_id"] ?? decision.fields["owner_id"])?.stringValue.flatMap({ Identifier($0) }) {
+      owners.append(owner)
+    }
+    if case .user(let maker) = decision.principal.kind, !owners.contains(maker) { owners.append(maker) }
+    for owner in owners {
+      try raise(owner, to: .owner, in: created.resource, organization, decision, causation: created.id)
+    }
+  })
+
+  /// `workspace.edit`: who becomes its owner has the role too.
+  static let edit = Behaviour(decide: { decision in
+    let state = try decision.target()
+    let edited = try decision.edit(
+      state, decision.type, event: decision.command.event, values: decision.fields.merging(decision.constants()))
+    guard let edited, let owner = decision.fields["owner_id"]?.stringValue.flatMap({ Identifier($0) }) else { return }
+    try raise(owner, to: .owner, in: state.id, state.organization, decision, causation: edited.id)
+  })
+
+  /// `workspace.join`: the role of the link whose token it is, for who signed in, and a place in the workspace's organization. A role that is higher already
+  /// stays; nothing is recorded where nothing changes.
+  static let join = Behaviour(
+    authorizesItself: true,
+    findsOrganization: true,
+    decide: { decision in
+      guard case .user(let user) = decision.principal.kind else {
+        throw DaybookError.forbidden(permission: "user", "Only a person who has signed in can join a workspace.")
+      }
+      let (link, workspace, organization) = try invitation(decision)
+      guard let role = link.workspaceRole else { throw unknownToken }
+      try decision.checkVersion(workspace.version)
+      decision.subject = workspace.id
+      let present = try WorkspaceRules.member(user, of: workspace.id, in: decision)?.workspaceRole
+      decision.members["role"] = .string(max(role, present ?? role).rawValue)
+      decision.members["organization_id"] = .string(organization.text)
+      let belongs = try decision.transaction.memberships(of: user).contains { $0.organization == organization }
+      if belongs, let present, present >= role { return }
+      let joined = try decision.record(
+        decision.command.event, on: workspace, decision.type,
+        data: [
+          "role": .string(role.rawValue), "share_link_id": .string(link.id.text), "user_id": .string(user.text),
+        ])
+      try ShareLinkBehaviours.count(link, decision, causation: joined.id)
+      if !belongs {
+        try decision.create(
+          Decision.Creation(
+            type: decision.model.type("membership"), event: "membership.created", organization: organization,
+            values: [
+              "joined_at": .string(decision.now.text), "role": "member", "user_id": .string(user.text),
+            ], causation: joined.id, checksReferences: false))
+      }
+      try raise(user, to: role, in: workspace.id, organization, decision, causation: joined.id)
+    })
+
+  /// The link of the token that was given, and where it leads. One error tells of tokens that never were, are revoked or expired, or
+  /// whose workspace is gone: who has no invitation learns nothing.
+  private static func invitation(
+    _ decision: Decision
+  ) throws -> (link: ResourceState, workspace: ResourceState, organization: Identifier) {
+    let transaction = decision.transaction
+    guard let token = decision.parameters["token"]?.stringValue else {
+      throw DaybookError.invalidParam("/token", "is required")
+    }
+    let key = decision.engine.rules.key(
+      "share_link_token", [.string(SecretToken.sha256Hex(token))], ignoringCase: false)
+    guard let id = try transaction.holder(constraint: "share_link_token", key: key),
+      let link = try transaction.living(id, type: "share_link"), link.fields["is_active"]?.boolValue == true,
+      let place = link.reference("workspace_id"), let workspace = try transaction.living(place, type: "workspace"),
+      let organization = workspace.organization,
+      let tenant = try transaction.living(organization, type: "organization"),
+      tenant.fields["is_active"]?.boolValue != false
+    else { throw unknownToken }
+    if let expiry = link.fields["expires_at"]?.stringValue.flatMap({ Timestamp($0) }), expiry <= decision.now {
+      throw unknownToken
+    }
+    if let named = decision.prepared.organization, named != organization { throw unknownToken }
+    return (link, workspace, organization)
+  }
+
+  private static let unknownToken = DaybookError(
+    code: -32004, type: "not_found",
+    message: "No share link that is in force has this token: it is unknown, expired or revoked.",
+    data: ["resource_type": "share_link"])
+
+  /// Gives somebody at least that role.
+  private static func raise(
+    _ user: Identifier, to role: WorkspaceRules.Role, in workspace: Identifier, _ organization: Identifier?,
+    _ decision: Decision, causation: Identifier
+  ) throws {
+    let type = try decision.model.type("workspace_member")
+    guard let member = try WorkspaceRules.member(user, of: workspace, in: decision) else {
+      try decision.create(
+        Decision.Creation(
+          type: type, event: "workspace_member.created", organization: organization,
+          values: [
+            "role": .string(role.rawValue), "user_id": .string(user.text), "workspace_id": .string(workspace.text),
+          ], causation: causation, checksReferences: false))
+      return
+    }
+    if let present = member.workspaceRole, present >= role { return }
+    try decision.edit(
+      member, type, event: type.updatedEvent, values: ["role": .string(role.rawValue)], causation: causation)
+  }
+}
+
+/// People's places in workspaces.
+enum WorkspaceMemberBehaviours {
+  /// `workspace_member.create`.
+  static let create = Behaviour(organizationSource: "workspace_id", decide: { try $0.applyCreation() })
+
+  /// `workspace_member.edit`: a new role; the last owner keeps theirs.
+  static let edit = Behaviour(decide: { decision in
+    let state = try decision.target()
+    if let role = decision.fields["role"]?.stringValue, role != "owner", state.workspaceRole == .owner,
+      let workspace = state.reference("workspace_id")
+    {
+      try WorkspaceRules.requireOwner(of: workspace, in: decision) { $0 != state.id }
+    }
+    try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
+  })
+
+  /// `workspace_member.delete`: by the workspace's owners, or by the member, who leaves; never the last owner's.
+  static let delete = Behaviour(
+    authorizesItself: true,
+    decide: { decision in
+      let state = try decision.target()
+      let isOwn = state.reference("user_id").map { decision.principal.kind == .user($0) } ?? false
+      if !isOwn { try decision.authorize(on: state) }
+      try decision.delete(state, decision.type, event: decision.command.event)
+    })
+}
+
+/// Invitations to workspaces.
+enum ShareLinkBehaviours {
+  /// How many characters of a token are kept to tell links apart: `dbs_` and eight more.
+  static let prefixLength = 12
+
+  /// `share_link.create`: makes the token, shows it this once, keeps its SHA-256.
+  static let create = Behaviour(
+    organizationSource: "workspace_id",
+    decide: { decision in
+      try checkExpiry(decision)
+      let token = SecretToken.make(prefix: "dbs_")
+      try decision.applyCreation([
+        "token_hash": .string(SecretToken.sha256Hex(token)),
+        "token_prefix": .string(String(token.prefix(prefixLength))),
+      ])
+      decision.secretMembers["token"] = .string(token)
+    })
+
+  /// `share_link.edit`: another expiry.
+  static let edit = Behaviour(decide: { decision in
+    let state = try decision.target()
+    try checkExpiry(decision)
+    try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
+  })
+
+  /// `share_link.mark_used`: counts one who joined.
+  static let markUsed = Behaviour(decide: { decision in
+    try count(decision.target(), decision, causation: nil)
+  })
+
+  /// Counts one who joined by the link.
+  static func count(_ link: ResourceState, _ decision: Decision, causation: Identifier?) throws {
+    let count = link.fields["use_count"]?.integerValue ?? 0
+    try decision.edit(
+      link, decision.model.type("share_link"), event: "share_link.used",
+      values: ["use_count": .integer(min(count + 1, Int64(Int32.max)))], causation: causation)
+  }
+
+  private static func checkExpiry(_ decision: Decision) throws {
+    guard let text = decision.fields["expires_at"]?.stringValue, let expiry = Timestamp(text), expiry <= decision.now
+    else { return }
+    throw DaybookError.invalidParam("/expires_at", "must be in the future; share_link.revoke ends a link now")
+  }
+}

@@ -1,0 +1,65 @@
+import BasicTypes
+import CanonicalJSON
+import Dispatch
+import EventLog
+import NIOConcurrencyHelpers
+import Vault
+
+/// What sweeps share: the count of what is in the log, and the one queue on which keys are destroyed.
+final class RetentionKeeper: Sendable {
+  /// Counted so far; nil before the first sweep.
+  let tally = NIOLockedValueBox<RetentionTally?>(nil)
+  /// Up to which age every finished run of an organization is known to be gone.
+  let runsCleared = NIOLockedValueBox<[Identifier: Timestamp]>([:])
+  /// Destroying keys rewrites the key store, so it is no work for the writer.
+  let queue = DispatchQueue(label: "daybook.retention.keys")
+}
+
+extension CommandEngine {
+  /// Sweeps every class of every organization as the server itself, again while there is more: for a timer.
+  /// - Throws: ``DaybookError``; what was recorded until then stays recorded, and the next sweep goes on.
+  public func sweepRetention() async throws {
+    while true {
+      let result = try await apply(method: "retention.sweep", params: [:], principal: .server)
+      guard try JSON.parse(result.resultBytes)["more"] == true else { return }
+    }
+  }
+
+  /// Destroys the keys that recorded sweeps have given up and that are still there: what a crash left undone, or a restored older key store
+  /// brought back. To be called at start.
+  /// - Returns: how many keys were destroyed.
+  /// - Throws: ``DaybookError`` where the log or the vault can't be used.
+  @discardableResult
+  public func destroySweptKeys() throws -> Int {
+    do {
+      let keys = vault.expiringKeys()
+      guard !keys.isEmpty else { return 0 }
+      let due = try log.read { snapshot in
+        try keys.filter { key in
+          guard let known = RetentionClass(rawValue: key.retentionClass) else { return false }
+          return try snapshot.state(RetentionPlan.identifier(known, key.organization))?.destroysKey(of: key.month)
+            ?? false
+        }
+      }
+      return due.isEmpty ? 0 : try vault.destroy(due.map(\.owner))
+    } catch {
+      throw DaybookError(error)
+    }
+  }
+
+  /// Destroys keys on a queue of its own, then goes on: a sweep is answered once they are gone.
+  func destroySweptKeys(then completion: @escaping @Sendable (DaybookError?) -> Void) {
+    retention.queue.async {
+      do {
+        try self.destroySweptKeys()
+        completion(nil)
+      } catch {
+        completion(
+          .unavailable(
+            component: "vault",
+            "The sweep is recorded, but its keys are not destroyed yet: \(DaybookError(error).message) "
+              + "The next sweep and the next start try again."))
+      }
+    }
+  }
+}

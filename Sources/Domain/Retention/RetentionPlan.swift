@@ -1,0 +1,78 @@
+import BasicTypes
+import CanonicalJSON
+import EventLog
+
+/// What a sweep would remove, found in the background; the decision takes of it what still holds.
+struct RetentionPlan: Sendable {
+  /// One class of one organization's data.
+  struct Entry: Sendable {
+    let retentionClass: RetentionClass
+    let organization: Identifier?
+    let rule: RetentionRule
+    /// What is older goes.
+    let before: Timestamp
+    /// The last position before that time.
+    let through: UInt64
+    /// What was removed before.
+    let last: ResourceState?
+    /// Payloads, or rows of the audit trail.
+    var rows = 0
+    /// Months whose key goes, in order.
+    var months: [String] = []
+    /// Earlier months whose key stays.
+    var keptMonths: [String] = []
+    /// The last month whose key has gone, or goes; empty where none has.
+    var keysThrough: String {
+      let former = last?.fields["keys_through"]?.stringValue ?? ""
+      guard let latest = months.last else { return former }
+      return former.utf8.lexicographicallyPrecedes(latest.utf8) ? latest : former
+    }
+    /// Finished runs that are old enough.
+    var runs: [Identifier] = []
+    /// The tree over the log when the audit trail was archived.
+    var tree: (size: UInt64, root: String)?
+  }
+
+  /// What a legal hold keeps.
+  struct Held: Sendable {
+    let retentionClass: RetentionClass
+    let organization: Identifier
+    let hold: Identifier
+  }
+
+  var entries: [Entry] = []
+  var held: [Held] = []
+  var policies: [(organization: Identifier?, rules: JSON)] = []
+  /// Whether there is more to do than one sweep takes.
+  var isPartial = false
+
+  /// The id under which sweeps of a class of an organization's data are recorded.
+  static func identifier(_ retentionClass: RetentionClass, _ organization: Identifier?) -> Identifier {
+    Identifier.version5(
+      namespace: .urlNamespace, name: "daybook:retention:\(retentionClass.rawValue):\(organization?.text ?? "none")")
+  }
+}
+
+extension StateSource {
+  /// The hold that keeps a class of an organization's data from a sweep as a whole; nil where none does.
+  func hold(on retentionClass: RetentionClass, of organization: Identifier) throws -> Identifier? {
+    if let hold = try activeHold(on: organization) { return hold }
+    guard retentionClass.isKeptByHolds else { return nil }
+    return try activeHolds(within: organization).first?.id
+  }
+}
+
+extension ResourceState {
+  /// Before which time a sweep has removed everything, in the state of one.
+  var sweptBefore: Timestamp? { fields["before"]?.stringValue.flatMap { Timestamp($0) } }
+  /// The last position that a sweep covered.
+  var sweptThrough: UInt64 { fields["through"]?.integerValue.flatMap { UInt64(exactly: $0) } ?? 0 }
+
+  /// Whether a sweep has recorded that the key of a month goes.
+  func destroysKey(of month: String) -> Bool {
+    guard let last = fields["keys_through"]?.stringValue,
+      month.utf8.lexicographicallyPrecedes(last.utf8) || month == last
+    else { return false }
+    return !(fields["kept_months"]?.arrayValue ?? []).contains(.string(month))
+  }
+}

@@ -1,0 +1,220 @@
+import NIOConcurrencyHelpers
+import MerkleTree
+import BasicTypes
+import CanonicalJSON
+import EventLog
+import NIOConcurrencyHelpers
+import Vault
+
+/// Finds out what a sweep would remove, in short reads beside the writer.
+struct RetentionPlanner: Sendable {
+  /// The most runs that one sweep looks to delete.
+  static let runLimit = 2000
+  /// How many states are read at once.
+  private static let chunk = 2000
+
+  let engine: CommandEngine
+  /// One organization's data; nil for everything.
+  let organization: Identifier?
+  /// One class; nil for all.
+  let retentionClass: RetentionClass?
+  let now: Timestamp
+
+  private var log: EventLog { engine.log }
+
+  func plan() async throws -> RetentionPlan {
+    let keys = engine.vault.expiringKeys()
+    try await count(keys)
+    let counted = engine.retention.tally.withLockedValue { $0.map { Set($0.keys.map(\.organization)) } ?? [] }
+    let organizations = try await organizations(
+      also: counted.union(keys.map(\.organization)).compactMap { $0 })
+    var plan = RetentionPlan()
+    for owner in organization.map({ [$0] }) ?? [nil] + organizations.map(Optional.some) {
+      for candidate in RetentionClass.allCases where retentionClass == nil || retentionClass == candidate {
+        try await add(candidate, owner, keys, to: &plan)
+      }
+    }
+    try await countAudit(&plan)
+    try await describe(organizations, &plan)
+    return plan
+  }
+
+  /// Brings the count of payloads up to the head.
+  private func count(_ keys: [ExpiringKey]) async throws {
+    let first = keys.map(\.month).min { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let engine = engine
+    var isMore = true
+    while isMore {
+      try Task.checkCancellation()
+      isMore = try await log.background { snapshot in
+        try engine.retention.tally.withLockedValue { box in
+          var tally = box ?? RetentionTally(engine.model)
+          // The old one must be gone, or every stretch would copy it.
+          box = nil
+          defer { box = tally }
+          return try tally.take(snapshot, from: RetentionPlanner.start(first, snapshot))
+        }
+      }
+    }
+  }
+
+  /// From where there can be payloads that open: the first month that has a key.
+  private static func start(_ month: String?, _ snapshot: LogSnapshot) throws -> UInt64 {
+    guard let month, let time = CalendarMonth.start(of: month) else { return snapshot.head.position + 1 }
+    return try snapshot.position(at: Timestamp(microseconds: time.microseconds - 1)) + 1
+  }
+
+  /// The organizations that there are, and deleted ones of whose data something is left.
+  private func organizations(also others: [Identifier]) async throws -> [Identifier] {
+    if let organization { return [organization] }
+    return try await log.background { snapshot in
+      Set(try snapshot.holders(constraint: "organization_slug") + others).sorted()
+    }
+  }
+
+  private func add(
+    _ candidate: RetentionClass, _ owner: Identifier?, _ keys: [ExpiringKey], to plan: inout RetentionPlan
+  ) async throws {
+    let now = now
+    let read = try await log.background { snapshot -> (entry: RetentionPlan.Entry, hold: Identifier?) in
+      let rule = try RetentionPolicies.rule(candidate, organization: owner, in: snapshot)
+      let before = candidate.due(at: now, hours: rule.hours)
+      let through = try snapshot.position(at: Timestamp(microseconds: before.microseconds - 1))
+      let last = try snapshot.state(RetentionPlan.identifier(candidate, owner))
+      let hold = try owner.flatMap { try snapshot.hold(on: candidate, of: $0) }
+      return (
+        RetentionPlan.Entry(
+          retentionClass: candidate, organization: owner, rule: rule, before: before, through: through, last: last),
+        hold
+      )
+    }
+    var entry = read.entry
+    if candidate.isSealed {
+      addPayloads(keys, to: &entry)
+      guard entry.rows > 0 || !entry.months.isEmpty else { return }
+    } else if candidate == .runs {
+      guard let owner else { return }
+      let found = try await finishedRuns(of: owner, before: entry.before)
+      entry.runs = found.runs
+      plan.isPartial = plan.isPartial || found.isPartial
+      guard !entry.runs.isEmpty else { return }
+    } else {
+      // Counted for all organizations in one pass afterwards.
+      guard entry.through > entry.last?.sweptThrough ?? 0 else { return }
+    }
+    if let hold = read.hold, let owner {
+      plan.held.append(RetentionPlan.Held(retentionClass: candidate, organization: owner, hold: hold))
+    } else {
+      plan.entries.append(entry)
+    }
+  }
+
+  /// The payloads that are due, and the months of which nothing is left then.
+  private func addPayloads(_ keys: [ExpiringKey], to entry: inout RetentionPlan.Entry) {
+    let own = keys.filter {
+      $0.organization == entry.organization && $0.retentionClass == entry.retentionClass.rawValue
+    }.map(\.month).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    engine.retention.tally.withLockedValue { tally in
+      let key = RetentionTally.Key(organization: entry.organization, retentionClass: entry.retentionClass)
+      entry.rows = tally?.rows(key, since: entry.last?.sweptBefore, before: entry.before) ?? 0
+      for month in own {
+        guard let end = CalendarMonth.end(of: month), end <= entry.before else { continue }
+        if let kept = tally?.keptUntil(key, month: month), kept >= entry.before {
+          entry.keptMonths.append(month)
+        } else {
+          entry.months.append(month)
+        }
+      }
+    }
+    let end = entry.keysThrough
+    entry.keptMonths.removeAll { end.utf8.lexicographicallyPrecedes($0.utf8) }
+  }
+
+  // MARK: - Runs
+
+  private func finishedRuns(
+    of owner: Identifier, before: Timestamp
+  ) async throws -> (runs: [Identifier], isPartial: Bool) {
+    let cleared = engine.retention.runsCleared.withLockedValue { $0[owner] }
+    if let cleared, cleared >= before { return ([], false) }
+    let links = try await log.background { snapshot in
+      try snapshot.referrers(of: owner, type: "run", limit: .max).map(\.id)
+    }
+    var found: [Identifier] = []
+    for start in stride(from: 0, to: links.count, by: Self.chunk) {
+      try Task.checkCancellation()
+      let part = links[start..<min(start + Self.chunk, links.count)]
+      found += try await log.background { snapshot in
+        try part.filter { id in
+          guard let run = try snapshot.living(id, type: "run") else { return false }
+          return try RetentionPlanner.isDue(run, before: before) && !RetentionPlanner.isHeld(run, in: snapshot)
+        }
+      }
+      if found.count >= Self.runLimit { return (Array(found.prefix(Self.runLimit)), true) }
+    }
+    if found.isEmpty { engine.retention.runsCleared.withLockedValue { $0[owner] = before } }
+    return (found, false)
+  }
+
+  /// Whether a run had ended before a time, and had been recorded before it.
+  static func isDue(_ run: ResourceState, before: Timestamp) -> Bool {
+    guard ["success", "failed", "cancelled", "timeout"].contains(run.fields["status"]?.stringValue),
+      run.createdAt < before
+    else { return false }
+    guard let end = run.fields["completed_at"]?.stringValue.flatMap({ Timestamp($0) }) else { return true }
+    return end < before
+  }
+
+  /// Whether a hold on a run or on its pipeline keeps it.
+  static func isHeld(_ run: ResourceState, in source: some StateSource) throws -> Bool {
+    if try source.activeHold(on: run.id) != nil { return true }
+    return try run.reference("pipeline_id").flatMap { try source.activeHold(on: $0) } != nil
+  }
+
+  // MARK: - The audit trail
+
+  /// Counts the rows that the archive takes over, for every organization in one pass.
+  private func countAudit(_ plan: inout RetentionPlan) async throws {
+    let due = plan.entries.indices.filter { plan.entries[$0].retentionClass == .audit }
+    guard let end = due.map({ plan.entries[$0].through }).max() else { return }
+    let owners = Dictionary(uniqueKeysWithValues: due.map { (plan.entries[$0].organization, $0) })
+    var next = (due.map { plan.entries[$0].last?.sweptThrough ?? 0 }.min() ?? 0) + 1
+    while next <= end {
+      try Task.checkCancellation()
+      let start = next
+      let positions = try await log.background { snapshot in
+        try snapshot.records(from: start, limit: Self.chunk, maximumBytes: 16 << 20).map { record in
+          (record.position, try record.parsedHeader().organization)
+        }
+      }
+      guard let last = positions.last?.0 else { break }
+      for (position, owner) in positions {
+        guard let index = owners[owner], position <= plan.entries[index].through,
+          position > plan.entries[index].last?.sweptThrough ?? 0
+        else { continue }
+        plan.entries[index].rows += 1
+      }
+      next = last + 1
+    }
+    let head = try await log.background { $0.head }
+    for index in due { plan.entries[index].tree = (head.position, head.rootText) }
+    plan.entries.removeAll { $0.retentionClass == .audit && $0.rows == 0 }
+  }
+
+  /// The policies in force, for an answer: of everything first, then those of organizations that have their own.
+  private func describe(_ organizations: [Identifier], _ plan: inout RetentionPlan) async throws {
+    let owners = organization.map { [$0] } ?? organizations
+    let isEverywhere = organization == nil
+    plan.policies = try await log.background { snapshot in
+      var policies: [(organization: Identifier?, rules: JSON)] = []
+      if isEverywhere { policies.append((nil, try RetentionPolicies.description(organization: nil, in: snapshot))) }
+      for owner in owners {
+        guard try !isEverywhere || !snapshot.referrers(of: owner, type: RetentionPolicies.type, limit: 1).isEmpty else {
+          continue
+        }
+        policies.append((owner, try RetentionPolicies.description(organization: owner, in: snapshot)))
+      }
+      return policies
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import BasicTypes
+import Logging
+import NIOConcurrencyHelpers
+import ServiceLifecycle
+
+/// Does what falls due by the clock: alerts escalate, files expire, retention is swept.
+///
+/// Every turn gives each job its chance, one after the other; a job that fails is tried again at the next turn and never keeps another from its own. Nothing
+/// is decided here: the commands decide again inside the log, by its clock, so a turn too many records nothing.
+struct TimedWork<Time: Clock>: Service where Time.Duration == Duration {
+  let jobs: [TimedJob]
+  let reports: TimedReports
+  /// The pause between turns.
+  let interval: Duration
+  /// The clock that measures pauses.
+  let clock: Time
+  /// What time it is.
+  let now: @Sendable () -> Timestamp
+  private let nextTurns: NIOLockedValueBox<[String: Time.Instant]>
+
+  init(
+    jobs: [TimedJob], interval: Duration, clock: Time, logger: Logger,
+    now: @escaping @Sendable () -> Timestamp = { .now }
+  ) {
+    self.jobs = jobs
+    self.interval = interval
+    self.clock = clock
+    self.now = now
+    reports = TimedReports(logger: logger)
+    nextTurns = NIOLockedValueBox([:])
+  }
+
+  func run() async throws {
+    await cancelWhenGracefulShutdown {
+      while !Task.isCancelled {
+        // Cancelled while it waits: the server stops.
+        do { try await clock.sleep(for: interval) } catch { return }
+        await turn()
+      }
+    }
+  }
+
+  /// Gives every job whose time has come one turn.
+  func turn() async {
+    for job in jobs where !Task.isCancelled {
+      if let next = nextTurns.withLockedValue({ $0[job.name] }), clock.now < next { continue }
+      do {
+        try await job.work(now(), reports)
+        reports.succeeded(job.name)
+        if let pause = job.pause {
+          let next = clock.now.advanced(by: pause)
+          nextTurns.withLockedValue { $0[job.name] = next }
+        }
+      } catch is CancellationError {
+        return
+      } catch {
+        reports.failed(job.name, error)
+      }
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import CanonicalJSON
+import Domain
+import EventLog
+import Testing
+
+@Suite struct ExecutionTests {
+  @Test func aRunIsOfAPipelineOrOfCode() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    for method in ["run.create", "run.start"] {
+      let error = try await book.refusal(method, ["organization_id": .string(acme)])
+      #expect(error.paths == ["/pipeline_id", "/code"])
+    }
+    let (user, principal) = try await book.member("ann", of: acme)
+    let connection = try await book.make(
+      "connection.create", ["name": "cluster", "type": "kafka", "organization_id": .string(acme)])
+    let run = try await book.make(
+      "run.start",
+      ["code": "spark.range(1)", "language": "python", "connection_id": .string(connection)], as: principal)
+    try await book.call(
+      "run.finish",
+      [
+        "id": .string(run), "status": "completed", "result_summary": ["rows": 1],
+        "execution_log": [["message": "one row"]],
+      ])
+    let item = try book.item(run)
+    #expect(item["code"] == "spark.range(1)" && item["status"] == "success")
+    #expect(item["result_summary"] == ["rows": 1] && item["execution_log"] == [["message": "one row"]])
+    #expect(item["triggered_by"] == .string(user))
+    #expect(try await book.refusal("run.edit", ["id": .string(run), "code": nil]).paths == ["/code"])
+    let page = try await book.make(
+      "pipeline.create", ["name": "page", "kind": "page", "organization_id": .string(acme)])
+    let paged = try await book.make(
+      "run.create", ["pipeline_id": .string(page), "code": "1", "connection_id": .string(connection)])
+    try await book.call("run.edit", ["id": .string(paged), "code": nil])
+    #expect(try book.item(paged)["code"] == JSON.null)
+    try await book.call("connection.delete", ["id": .string(connection)])
+    #expect(try book.item(paged)["connection_id"] == JSON.null)
+    let gone = try await book.refusal(
+      "run.create", ["pipeline_id": .string(page), "connection_id": .string(connection)])
+    #expect(gone.paths == ["/connection_id"])
+  }
+
+  @Test func whoTriggeredARunIsTheActingPersonUnlessAScheduleOrAWebhookDid() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let (user, principal) = try await book.member("ann", of: acme)
+    let key = try await book.key(
+      ["runs": ["read", "execute"]], in: acme, as: try await book.member("bob", of: acme, role: "admin").principal)
+    func triggeredBy(_ type: String?, as principal: Principal) async throws -> JSON? {
+      var params: JSONObject = ["organization_id": .string(acme), "code": "1"]
+      if let type { params["trigger_type"] = .string(type) }
+      return try book.item(try await book.make("run.create", params, as: principal))["triggered_by"]
+    }
+    for type in [nil, "manual", "api"] {
+      #expect(try await triggeredBy(type, as: principal) == .string(user))
+    }
+    for type in ["scheduled", "webhook"] { #expect(try await triggeredBy(type, as: principal) == JSON.null) }
+    #expect(try await triggeredBy(nil, as: Book.administrator) == JSON.null)
+    #expect(try await triggeredBy("api", as: key.principal) != JSON.null, "a key stands for who made it")
+    let (carol, _) = try await book.member("carol", of: acme)
+    let run = try await book.make(
+      "run.create",
+      [
+        "organization_id": .string(acme), "code": "1", "trigger_type": "scheduled", "triggered_by": .string(carol),
+      ], as: principal)
+    #expect(try book.item(run)["triggered_by"] == .string(carol), "who is named is kept")
+    let wrong = try await book.refusal(
+      "run.create", ["organization_id": .string(acme), "code": "1", "trigger_type": "x"])
+    #expect(wrong.paths == ["/trigger_type"])
+  }
+
+  @Test func taskStatesAreMergedTaskByTaskAndMemberByMember() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let dag = try await book.make(
+      "pipeline.create", ["name": "d", "kind": "dag", "organization_id": .string(acme)])
+    let run = try await book.make(
+      "run.start",
+      [
+        "pipeline_id": .string(dag), "dag_run_id": "manual__1", "trigger_type": "scheduled",
+        "task_states": ["task-1": ["state": "running", "started_at": "2024-01-15T10:30:00Z"]],
+      ])
+    let told: JSONObject = [
+      "id": .string(run),
+      "task_states": [
+        "task-1": ["state": "success", "duration": 45.2], "task-2": ["state": "queued"], "task-3": ["state": "skipped"],
+      ],
+    ]
+    #expect(try await book.call("run.set_task_states", told).eventNames == ["run.task_states_set"])
+    #expect(
+      try book.item(run)["task_states"] == [
+        "task-1": ["state": "success", "duration": 45.2, "started_at": "2024-01-15T10:30:00Z"],
+        "task-2": ["state": "queued"], "task-3": ["state": "skipped"],
+      ])
+    #expect(try await book.call("run.set_task_states", told)["events"] == [], "nothing new")
+    try await book.call(
+      "run.set_task_states",
+      ["id": .string(run), "task_states": ["task-3": nil, "task-1": ["state": "up_for_retry", "duration": nil]]])
+    try await book.call(
+      "run.finish", ["id": .string(run), "status": "failed", "task_states": ["task-2": ["state": "upstream_failed"]]])
+    #expect(
+      try book.item(run)["task_states"] == [
+        "task-1": ["state": "up_for_retry", "started_at": "2024-01-15T10:30:00Z"],
+        "task-2": ["state": "upstream_failed"],
+      ])
+  }
+
+  @Test func taskStatesOfAnotherShapeAreRefusedAtTheirPlace() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let here: JSONObject = ["organization_id": .string(acme), "code": "1"]
+    let run = try await book.make("run.create", here)
+    let wrong: JSON = [
+      "a": "success", "b/c": ["state": "sleeping"], "d": ["duration": 1], "e": ["state": "success", "duration": -1],
+      "f": ["state": "running", "started_at": "yesterday"], "g": ["state": "success", "completed_at": 5],
+      "h": ["state": "success", "try_number": 2],
+    ]
+    let paths: Set<String> = [
+      "/task_states/a", "/task_states/b~1c/state", "/task_states/d/state", "/task_states/e/duration",
+      "/task_states/f/started_at", "/task_states/g/completed_at",
+    ]
+    for (method, params) in [
+      ("run.create", here), ("run.start", here), ("run.edit", ["id": .string(run)]),
+      ("run.finish", ["id": .string(run), "status": "success"]), ("run.set_task_states", ["id": .string(run)]),
+    ] as [(String, JSONObject)] {
+      let error = try await book.refusal(method, params.merging(["task_states": wrong]))
+      #expect(Set(error.paths) == paths, "\(method)")
+    }
+    #expect(
+      try await book.refusal("run.edit", ["id": .string(run), "task_states": ["a": nil]]).paths == ["/task_states/a"])
+    for states: JSON in ["text", [["state": "success"]]] {
+      let error = try await book.refusal("run.set_task_states", ["id": .string(run), "task_states": states])
+      #expect(error.paths == ["/task_states"])
+    }
+    #expect(try await book.refusal("run.set_task_states", ["id": .string(run)]).paths == ["/task_states"])
+  }
+
+  @Test func theWordsOfAllPlatformsAreTakenForTheSameStates() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let here: JSONObject = ["organization_id": .string(acme), "code": "1"]
+    let run = try await book.make("run.start", here)
+    let task = try await book.make("task_run.start", ["run_id": .string(run)])
+    let calculation = try await book.make("calculation.start", here.merging(["name": "c"]))
+    let file = try await book.make(
+      "file.create",
+      ["organization_id": .string(acme), "filename": "f", "file_size": 1, "status": "uploaded"])
+    let job = try await book.make("file_job.start", ["file_id": .string(file), "job_type": "validation"])
+    for (type, id) in [("run", run), ("task_run", task), ("calculation", calculation), ("file_job", job)] {
+      try await book.call("\(type).finish", ["id": .string(id), "status": "completed"])
+      #expect(try book.item(id)["status"] == "success", "\(type)")
+    }
+  }
+}

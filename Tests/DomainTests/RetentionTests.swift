@@ -1,0 +1,274 @@
+import BasicTypes
+import CanonicalJSON
+import Domain
+import EventLog
+import NIOConcurrencyHelpers
+import Testing
+import Vault
+
+/// What is due goes, what is not stays, and every removal is told.
+@Suite struct RetentionTests {
+  private let start = "2026-01-15T10:00:00.000000Z"
+
+  private func at(_ book: Book, _ time: String) throws {
+    let time = try #require(Timestamp(time))
+    book.clock.withLockedValue { $0 = time }
+  }
+
+  /// A run of ad hoc code with log lines.
+  private func loggedRun(_ book: Book, _ organization: String, lines: Int = 1) async throws -> String {
+    let run = try await book.make(
+      "run.create", ["organization_id": .string(organization), "code": "1", "language": "sql"])
+    let line: JSON = ["message": "somebody@example.org did it"]
+    try await book.call("run.log", ["id": .string(run), "lines": .array(Array(repeating: line, count: lines))])
+    return run
+  }
+
+  private func lines(_ book: Book, of run: String) throws -> Opened {
+    let record = try #require(try book.records(of: run).first { $0.header.event == "run.logged" })
+    let token = try #require(record.body.data["lines"])
+    return try book.vault.open(token, resourceID: record.header.resource, field: "data/lines")
+  }
+
+  /// What a sweep tells about one class, without what the test does not ask for.
+  private func told(_ result: JSONObject, _ name: String) -> JSON? {
+    result["swept"]?.arrayValue?.first { $0["class"]?.stringValue == name }
+  }
+
+  private func isErased(_ opened: Opened) -> Bool { opened == .erased }
+
+  @Test func logLinesGoAfterThirtyDaysAndTheirKeyWithTheWholeMonth() async throws {
+    let book = try Book()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let other = try await book.organization("other")
+    let run = try await loggedRun(book, acme, lines: 3)
+    try at(book, "2026-02-14T23:59:59Z")
+    #expect(try await book.call("retention.sweep", ["organization_id": .string(acme)]).eventNames == [])
+    try at(book, "2026-02-15T00:00:00Z")
+    let first = try await book.call("retention.sweep", ["organization_id": .string(acme)])
+    #expect(first.eventNames == ["retention.swept"])
+    #expect(told(first, "logs")?["rows"] == 3)
+    #expect(told(first, "logs")?["months"] == nil)
+    #expect(told(first, "logs")?["before"] == "2026-01-16T00:00:00.000000Z")
+    #expect(try !isErased(lines(book, of: run)), "a key goes with its whole month")
+    #expect(try await book.call("retention.sweep", ["organization_id": .string(acme)]).eventNames == [])
+    try at(book, "2026-03-02T23:59:59Z")
+    #expect(try await book.call("retention.sweep", ["organization_id": .string(other)]).eventNames == [])
+    #expect(try await book.call("retention.sweep", [:]).eventNames == [])
+    try at(book, "2026-03-03T00:00:00Z")
+    let second = try await book.call("retention.sweep", ["class": "logs"])
+    #expect(told(second, "logs")?["months"] == ["2026-01"])
+    #expect(told(second, "logs")?["rows"] == 0)
+    #expect(told(second, "logs")?["organization_id"] == .string(acme))
+    #expect(try isErased(lines(book, of: run)))
+    #expect(try await book.call("retention.sweep", [:]).eventNames == [])
+    try book.checkIndexes()
+  }
+
+  @Test func aDryRunTellsWhatWouldGoAndByWhichPolicyAndRecordsNothing() async throws {
+    let book = try Book()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let run = try await loggedRun(book, acme)
+    try at(book, "2026-06-01T00:00:00Z")
+    let head = book.log.head.position
+    let dry = try await book.call("retention.sweep", ["dry_run": true])
+    #expect(book.log.head.position == head)
+    #expect(try !isErased(lines(book, of: run)))
+    #expect(told(dry, "logs")?["months"] == ["2026-01"])
+    let classes = try #require(dry["policies"]?.arrayValue?.first?["classes"]?.arrayValue)
+    let hours = Dictionary(
+      uniqueKeysWithValues: classes.map { ($0["class"]?.stringValue ?? "", $0["keep_hours"]?.integerValue ?? 0) })
+    #expect(
+      hours == [
+        "previews": 24, "logs": 720, "system_logs": 720, "facets": 2160, "sessions": 2160, "runs": 2160, "audit": 4320,
+      ])
+    let swept = try await book.call("retention.sweep", [:])
+    #expect(swept["swept"] == dry["swept"], "it does what the dry run said")
+    #expect(try isErased(lines(book, of: run)))
+  }
+
+  @Test func anOrganizationsOwnPolicyGoesBeforeAGlobalOneAndThatBeforeTheDefault() async throws {
+    let book = try Book()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let other = try await book.organization("other")
+    let runs = [try await loggedRun(book, acme), try await loggedRun(book, other)]
+    try await book.call("retention_policy.create", ["class": "logs", "keep_hours": 48])
+    let own = try await book.make(
+      "retention_policy.create", ["class": "logs", "keep_hours": 8760, "organization_id": .string(acme)])
+    #expect(try await book.refusal("retention_policy.create", ["class": "logs", "keep_hours": 1]).reason == "unique")
+    let double = try await book.refusal(
+      "retention_policy.create", ["class": "logs", "keep_hours": 1, "organization_id": .string(acme)])
+    #expect(double.reason == "unique")
+    try book.checkIndexes()
+    try at(book, "2026-02-03T00:00:00Z")
+    let swept = try await book.call("retention.sweep", [:])
+    #expect(swept["swept"]?.arrayValue?.map { $0["organization_id"] } == [.string(other)])
+    #expect(try isErased(lines(book, of: runs[1])))
+    #expect(try !isErased(lines(book, of: runs[0])))
+    try await book.call("retention_policy.edit", ["id": .string(own), "is_active": false])
+    let next = try await book.call("retention.sweep", [:])
+    #expect(next["swept"]?.arrayValue?.map { $0["organization_id"] } == [.string(acme)])
+    #expect(try isErased(lines(book, of: runs[0])))
+  }
+
+  @Test func theAuditTrailIsArchivedAndNeverDeleted() async throws {
+    let book = try Book()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    #expect(
+      try await book.refusal(
+        "retention_policy.create", ["class": "audit", "keep_hours": 24, "action": "delete"]
+      ).paths == ["/action"])
+    #expect(
+      try await book.refusal("retention_policy.create", ["class": "logs", "keep_hours": 24, "action": "archive"]).paths
+        == ["/action"])
+    let policy = try await book.make(
+      "retention_policy.create", ["class": "audit", "keep_hours": 2400, "organization_id": .string(acme)])
+    #expect(try book.item(policy)["action"] == "archive")
+    #expect(
+      try await book.refusal("retention_policy.edit", ["id": .string(policy), "action": "delete"]).paths == ["/action"])
+    let head = book.log.head.position
+    try at(book, "2026-08-01T00:00:00Z")
+    let swept = try await book.call("retention.sweep", ["class": "audit", "organization_id": .string(acme)])
+    let entry = try #require(told(swept, "audit"))
+    #expect(entry["action"] == "archive" && entry["from"] == 1 && entry["through"] == .integer(Int64(head)))
+    #expect(entry["rows"] == 2, "the organization and its policy")
+    #expect(entry["tree_size"] == .integer(Int64(head)))
+    #expect(entry["root"]?.stringValue?.utf8.count == 44)
+    #expect(try await book.call("retention.sweep", ["organization_id": .string(acme)]).eventNames == [])
+  }
+
+  @Test func finishedRunsGoAfterNinetyDaysWithWhatDependsOnThem() async throws {
+    let book = try Book()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
+    func run(_ end: String?) async throws -> String {
+      let run = try await book.make("run.start", ["pipeline_id": .string(pipeline)])
+      if let end { try await book.call("run.finish", ["id": .string(run), "status": .string(end)]) }
+      return run
+    }
+    let old = [try await run("success"), try await run("failed"), try await run("timeout")]
+    let task = try await book.make("task_run.create", ["run_id": .string(old[0])])
+    let running = try await run(nil)
+    let held = try await run("success")
+    let hold = try await book.make("legal_hold.place", ["held_id": .string(held), "name": "h", "reason": "r"])
+    try at(book, "2026-01-17T10:00:00Z")
+    let late = try await run("success")
+    try at(book, "2026-04-16T00:00:00Z")
+    let swept = try await book.call("retention.sweep", ["class": "runs"])
+    #expect(told(swept, "runs")?["runs"] == 3)
+    #expect(told(swept, "runs")?["resources"] == 4)
+    #expect(swept.eventNames.filter { $0 == "run.deleted" }.count == 3)
+    for id in old + [task] { #expect(try book.state(id).isDeleted) }
+    for id in [running, held, late] { #expect(try !book.state(id).isDeleted) }
+    let cause = try #require(swept["events"]?.arrayValue?.first { $0["event"] == "retention.swept" }?["id"])
+    for id in old {
+      #expect(try book.records(of: id).last?.header.causation?.text == cause.stringValue)
+    }
+    #expect(try await book.call("retention.sweep", ["class": "runs"]).eventNames == [])
+    try await book.call("legal_hold.release", ["id": .string(hold), "reason": "over"])
+    try at(book, "2026-04-18T00:00:00Z")
+    #expect(told(try await book.call("retention.sweep", ["class": "runs"]), "runs")?["runs"] == 2)
+    #expect(try book.state(held).isDeleted && book.state(late).isDeleted)
+    #expect(try !book.state(running).isDeleted)
+    try book.checkIndexes()
+  }
+
+  @Test func aHoldKeepsThePayloadsThatShareAKeyWithWhatItHolds() async throws {
+    let book = try Book()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let run = try await loggedRun(book, acme)
+    let hold = try await book.make("legal_hold.place", ["held_id": .string(run), "name": "h", "reason": "r"])
+    try at(book, "2026-06-01T00:00:00Z")
+    let kept = try await book.call("retention.sweep", ["class": "logs"])
+    #expect(kept.eventNames == [])
+    #expect(kept["held"] == [["class": "logs", "hold_id": .string(hold), "organization_id": .string(acme)]])
+    #expect(try !isErased(lines(book, of: run)))
+    try await book.call("legal_hold.release", ["id": .string(hold), "reason": "over"])
+    #expect(try await book.call("retention.sweep", ["class": "logs"]).eventNames == ["retention.swept"])
+    #expect(try isErased(lines(book, of: run)))
+  }
+
+  @Test func aPreviewIsKeptUntilItExpiresAndItsKeyUntilTheLastOneOfTheMonth() async throws {
+    let book = try Book()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let run = try await loggedRun(book, acme)
+    let preview: JSONObject = ["id": .string(run), "node_id": "n", "sample_data": [["a": 1]]]
+    try await book.call("run.preview", preview)
+    try await book.call("run.preview", preview.merging(["expires_at": "2026-02-20T00:00:00Z"]))
+    try at(book, "2026-01-16T09:59:59Z")
+    #expect(try await book.call("retention.sweep", ["class": "previews"]).eventNames == [])
+    try at(book, "2026-01-16T11:00:00Z")
+    #expect(told(try await book.call("retention.sweep", ["class": "previews"]), "previews")?["rows"] == 1)
+    try at(book, "2026-02-19T00:00:00Z")
+    #expect(try await book.call("retention.sweep", ["class": "previews"]).eventNames == [], "one still is kept")
+    try at(book, "2026-02-20T01:00:00Z")
+    let last = try #require(told(try await book.call("retention.sweep", ["class": "previews"]), "previews"))
+    #expect(last["rows"] == 1 && last["months"] == ["2026-01"])
+    #expect(book.vault.expiringKeys().allSatisfy { $0.retentionClass != "previews" })
+  }
+
+  @Test func whatACrashLeftIsDestroyedAtTheNextStart() async throws {
+    let book = try Book()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let run = try await loggedRun(book, acme)
+    try at(book, "2026-06-01T00:00:00Z")
+    // The event is durable, its key still there: as after a crash between the two, or with an older key store.
+    let swept = try #require(Identifier(acme)).text
+    _ = try await book.log.commit { transaction in
+      var draft = EventDraft(
+        event: "retention.swept", type: "retention",
+        resource: Identifier.version5(namespace: .urlNamespace, name: "daybook:retention:logs:\(swept)"),
+        actor: "server")
+      draft.set = ["class": "logs", "keys_through": "2026-01", "number": 1]
+      try transaction.append(draft)
+    }
+    #expect(try !isErased(lines(book, of: run)))
+    #expect(try book.engine.destroySweptKeys() == 1)
+    #expect(try isErased(lines(book, of: run)))
+    #expect(try book.engine.destroySweptKeys() == 0)
+  }
+
+  @Test func onlyWhoAdministersSweepsAndOnlyAdministratorsEverything() async throws {
+    let book = try Book()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let other = try await book.organization("other")
+    let member = try await book.member("member", of: acme)
+    let owner = try await book.member("owner", of: acme, role: "owner")
+    _ = try await loggedRun(book, acme)
+    _ = try await loggedRun(book, other)
+    try at(book, "2026-06-01T00:00:00Z")
+    #expect(try await book.refusal("retention.sweep", [:], as: member.principal).type == "forbidden")
+    let foreign = try await book.refusal(
+      "retention.sweep", ["organization_id": .string(other)], as: owner.principal)
+    #expect(foreign.paths == ["/organization_id"])
+    let swept = try await book.call("retention.sweep", ["class": "logs"], as: owner.principal)
+    #expect(swept["swept"]?.arrayValue?.map { $0["organization_id"] } == [.string(acme)])
+    try await book.engine.sweepRetention()
+    #expect(book.vault.expiringKeys().filter { $0.retentionClass == "logs" } == [])
+  }
+
+  @Test func theLogVerifiesAfterEverythingThatASweepDoes() async throws {
+    let book = try Book()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let run = try await loggedRun(book, acme)
+    try await book.call("run.cancel", ["id": .string(run)])
+    try at(book, "2026-08-01T00:00:00Z")
+    try await book.engine.sweepRetention()
+    #expect(try book.state(run).isDeleted)
+    #expect(try isErased(lines(book, of: run)))
+    try book.checkIndexes()
+    book.log.close()
+    let report = try EventLogVerifier.verify(folder: book.folder + "/data/log")
+    #expect(report.isHealthy, "\(report)")
+  }
+}

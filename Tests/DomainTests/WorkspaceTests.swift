@@ -1,0 +1,319 @@
+import BasicTypes
+import CanonicalJSON
+import Domain
+import EventLog
+import NIOConcurrencyHelpers
+import Testing
+
+/// Workspaces, who may do what in them, and invitations to them.
+@Suite struct WorkspaceTests {
+  /// A workspace with somebody of each role, and a developer of the organization who has none.
+  struct Place {
+    let book: Book
+    let organization: String
+    let workspace: String
+    let owner: (id: String, principal: Principal)
+    let editor: (id: String, principal: Principal)
+    let viewer: (id: String, principal: Principal)
+    let outsider: (id: String, principal: Principal)
+
+    init() async throws {
+      book = try Book()
+      organization = try await book.organization("acme")
+      owner = try await book.member("owner", of: organization)
+      // The role in the workspace decides there, whatever the platform role: this one is a viewer on the platform.
+      editor = try await book.member("editor", of: organization, platformRole: "viewer")
+      viewer = try await book.member("viewer", of: organization)
+      outsider = try await book.member("outsider", of: organization)
+      workspace = try await book.make("workspace.create", ["name": "w"], as: owner.principal)
+      for (member, role) in [(editor, "editor"), (viewer, "viewer")] {
+        try await book.call(
+          "workspace_member.create",
+          ["workspace_id": .string(workspace), "user_id": .string(member.id), "role": .string(role)],
+          as: owner.principal)
+      }
+    }
+
+    func page(_ name: String, as principal: Principal) async throws -> String {
+      try await book.make(
+        "pipeline.create", ["name": .string(name), "kind": "page", "workspace_id": .string(workspace)], as: principal)
+    }
+
+    /// The role that somebody has in the workspace; nil for none.
+    func role(_ user: String) throws -> String? {
+      try member(user)?.fields["role"]?.stringValue
+    }
+
+    func member(_ user: String) throws -> ResourceState? {
+      let id = try #require(Identifier(user))
+      return try book.log.read { snapshot in
+        try snapshot.referrers(of: id, type: "workspace_member", limit: 10).compactMap { try snapshot.state($0.id) }
+          .first { $0.fields["workspace_id"] == .string(workspace) && !$0.isDeleted }
+      }
+    }
+
+    func memberID(_ user: String) throws -> JSON { .string(try #require(try member(user)).id.text) }
+  }
+
+  @Test func whoMakesAWorkspaceOwnsItAndIsItsFirstOwnerMember() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let ann = try await book.member("ann", of: acme)
+    let made = try await book.call("workspace.create", ["name": "w"], as: ann.principal)
+    #expect(made.eventNames == ["workspace.created", "workspace_member.created"])
+    let id = try #require(made["id"]?.stringValue)
+    #expect(try book.item(id)["owner_id"] == .string(ann.id))
+    let member = try #require(made["events"]?.arrayValue?.last?["id"]?.stringValue)
+    let item = try book.item(member)
+    #expect(item["role"] == "owner" && item["user_id"] == .string(ann.id) && item["workspace_id"] == .string(id))
+    #expect(item["organization_id"] == .string(acme))
+    let cause = try #require(try book.records(of: id).first).header.id
+    #expect(try book.records(of: member).first?.header.causation == cause)
+    let ownerless = try await book.call("workspace.create", ["name": "x", "organization_id": .string(acme)])
+    #expect(ownerless.eventNames == ["workspace.created"], "the local administrator is no person")
+    let bob = try await book.member("bob", of: acme)
+    let given = try await book.call(
+      "workspace.create", ["name": "y", "owner_id": .string(bob.id)], as: ann.principal)
+    #expect(given.eventNames == ["workspace.created", "workspace_member.created", "workspace_member.created"])
+    try book.checkIndexes()
+  }
+
+  @Test func aViewerOnlyReadsAnEditorMakesAndChangesAndAnOwnerDoesEverything() async throws {
+    let place = try await Place()
+    let book = place.book
+    let workspace: JSON = .string(place.workspace)
+    let page = try await place.page("p", as: place.editor.principal)
+    let create: JSONObject = ["name": "x", "kind": "page", "workspace_id": workspace]
+    let edit: JSONObject = ["id": .string(page), "description": "d"]
+    for stranger in [place.viewer.principal, place.outsider.principal] {
+      for (method, params): (String, JSONObject) in [
+        ("pipeline.create", create), ("pipeline.edit", edit), ("pipeline.delete", ["id": .string(page)]),
+        ("pipeline.publish", ["id": .string(page)]), ("run.start", ["pipeline_id": .string(page)]),
+        ("schema_definition.create", ["name": "s", "columns": [], "workspace_id": workspace]),
+        ("workspace.edit", ["id": workspace, "name": "x"]), ("workspace.delete", ["id": workspace]),
+        ("share_link.create", ["workspace_id": workspace]),
+        ("workspace_member.create", ["workspace_id": workspace, "user_id": .string(place.outsider.id)]),
+      ] {
+        #expect(try await book.refusal(method, params, as: stranger).type == "forbidden", "\(method)")
+      }
+    }
+    let editor = place.editor.principal
+    try await book.call("pipeline.edit", edit, as: editor)
+    let schema = try await book.make(
+      "schema_definition.create",
+      ["name": "s", "columns": [["name": "id", "type": "integer"]], "workspace_id": workspace], as: editor)
+    try await book.call("schema_definition.edit", ["id": .string(schema), "name": "t"], as: editor)
+    let run = try await book.make("run.start", ["pipeline_id": .string(page)], as: editor)
+    try await book.call("run.finish", ["id": .string(run), "status": "success"], as: editor)
+    for (method, params): (String, JSONObject) in [
+      ("pipeline.delete", ["id": .string(page)]), ("schema_definition.delete", ["id": .string(schema)]),
+      ("share_link.create", ["workspace_id": workspace]), ("workspace.delete", ["id": workspace]),
+      ("workspace.edit", ["id": workspace, "name": "x"]),
+      ("workspace_member.edit", ["id": try place.memberID(place.editor.id), "role": "owner"]),
+    ] {
+      let error = try await book.refusal(method, params, as: editor)
+      #expect(error.data["permission"] == "workspace:owner", "\(method)")
+    }
+    #expect(
+      try await book.refusal("pipeline.create", ["name": "x"], as: editor).data["permission"] == "pipelines:write",
+      "outside of the workspace the platform role decides")
+    let owner = place.owner.principal
+    try await book.call("share_link.create", ["workspace_id": workspace], as: owner)
+    try await book.call("pipeline.delete", ["id": .string(page)], as: owner)
+    try await book.call("workspace.delete", ["id": workspace], as: owner)
+    try book.checkIndexes()
+  }
+
+  @Test func ownersOfTheOrganizationAdministratorsAndKeysAreNotBoundByTheRoles() async throws {
+    let place = try await Place()
+    let book = place.book
+    let admin = try await book.member("admin", of: place.organization, role: "admin").principal
+    let key = try await book.key(["pipelines": ["write"]], in: place.organization).principal
+    for principal in [admin, key, Book.administrator] {
+      let params: JSONObject = [
+        "name": "p", "kind": "page", "workspace_id": .string(place.workspace),
+        "organization_id": .string(place.organization),
+      ]
+      try await book.call("pipeline.create", params, as: principal)
+    }
+    try await book.call("share_link.create", ["workspace_id": .string(place.workspace)], as: admin)
+  }
+
+  @Test func whatMovesIntoAWorkspaceOrOutOfItNeedsTheRightsOfBothPlaces() async throws {
+    let place = try await Place()
+    let book = place.book
+    let loose = try await book.make("pipeline.create", ["name": "loose"], as: place.outsider.principal)
+    let into: JSONObject = ["id": .string(loose), "workspace_id": .string(place.workspace)]
+    #expect(try await book.refusal("pipeline.edit", into, as: place.outsider.principal).type == "forbidden")
+    #expect(try await book.refusal("pipeline.edit", into, as: place.editor.principal).type == "forbidden")
+    try await book.call("pipeline.edit", into, as: place.owner.principal)
+    let out: JSONObject = ["id": .string(loose), "workspace_id": .null]
+    #expect(
+      try await book.refusal("pipeline.edit", out, as: place.editor.principal).type == "forbidden",
+      "who may write in the workspace alone takes nothing out of it")
+    try await book.call("pipeline.edit", out, as: place.owner.principal)
+  }
+
+  @Test func theLastOwnerOfAWorkspaceCanNeitherLeaveNorBeDemoted() async throws {
+    let place = try await Place()
+    let book = place.book
+    let owner = try place.memberID(place.owner.id)
+    for (method, params): (String, JSONObject) in [
+      ("workspace_member.delete", ["id": owner]), ("workspace_member.edit", ["id": owner, "role": "editor"]),
+    ] {
+      for principal in [place.owner.principal, Book.administrator] {
+        #expect(try await book.refusal(method, params, as: principal).reason == "state", "\(method)")
+      }
+    }
+    let editor = try place.memberID(place.editor.id)
+    try await book.call("workspace_member.edit", ["id": editor, "role": "owner"], as: place.owner.principal)
+    try await book.call("workspace_member.delete", ["id": owner], as: place.owner.principal)
+    #expect(try place.role(place.owner.id) == nil)
+    #expect(try await book.refusal("workspace_member.delete", ["id": editor]).reason == "state")
+    // A deletion that would take the last owner along is refused as well; the workspace's own goes on.
+    let other = try await book.make(
+      "workspace.create", ["name": "x", "organization_id": .string(place.organization)])
+    try await book.call(
+      "workspace_member.create",
+      ["workspace_id": .string(other), "user_id": .string(place.viewer.id), "role": "owner"])
+    #expect(try await book.refusal("user.delete", ["id": .string(place.viewer.id)]).reason == "state")
+    try await book.call("workspace.delete", ["id": .string(other)])
+    try await book.call("user.delete", ["id": .string(place.viewer.id)])
+    try book.checkIndexes()
+  }
+
+  @Test func aMemberLeavesByThemselvesAndNobodyElseRemovesThem() async throws {
+    let place = try await Place()
+    let viewer = try place.memberID(place.viewer.id)
+    #expect(
+      try await place.book.refusal("workspace_member.delete", ["id": viewer], as: place.editor.principal).type
+        == "forbidden")
+    try await place.book.call("workspace_member.delete", ["id": viewer], as: place.viewer.principal)
+    #expect(try place.role(place.viewer.id) == nil)
+  }
+
+  @Test func aNewOwnerHasTheRoleToo() async throws {
+    let place = try await Place()
+    let edited = try await place.book.call(
+      "workspace.edit", ["id": .string(place.workspace), "owner_id": .string(place.editor.id)],
+      as: place.owner.principal)
+    #expect(edited.eventNames == ["workspace.edited", "workspace_member.edited"])
+    #expect(try place.role(place.editor.id) == "owner")
+  }
+
+  // MARK: - Share links
+
+  private func link(
+    _ place: Place, role: String, _ besides: JSONObject = [:]
+  ) async throws -> (id: String, token: String) {
+    let params: JSONObject = ["workspace_id": .string(place.workspace), "role": .string(role)]
+    let made = try await place.book.call("share_link.create", params.merging(besides), as: place.owner.principal)
+    return (try #require(made["id"]?.stringValue), try #require(made["token"]?.stringValue))
+  }
+
+  /// A user who is in no organization.
+  private func stranger(_ name: String, _ book: Book) async throws -> (id: String, principal: Principal) {
+    let id = try await book.make("user.create", ["email": .string("\(name)@example.org")])
+    return (id, try book.principal(id))
+  }
+
+  @Test func aTokenIsShownOnceAndKeptAsItsHash() async throws {
+    let place = try await Place()
+    let params: JSONObject = ["workspace_id": .string(place.workspace), "command_id": "c"]
+    let made = try await place.book.call("share_link.create", params, as: place.owner.principal)
+    let token = try #require(made["token"]?.stringValue)
+    #expect(token.hasPrefix("dbs_") && token.utf8.count >= 44)
+    let id = try #require(made["id"]?.stringValue)
+    let item = try place.book.item(id)
+    #expect(item["token_prefix"] == .string(String(token.prefix(12))))
+    #expect(item["role"] == "viewer" && item["is_active"] == true && item["use_count"] == 0)
+    #expect(item["token_hash"] == nil)
+    let again = try await place.book.call("share_link.create", params, as: place.owner.principal)
+    #expect(again["token"] == ["shown_once": true] && again["id"] == .string(id))
+    #expect(try !place.book.everything().contains(token))
+  }
+
+  @Test func whoJoinsByATokenGetsItsRoleAndAPlaceInTheOrganization() async throws {
+    let place = try await Place()
+    let book = place.book
+    let link = try await link(place, role: "editor")
+    let zoe = try await stranger("zoe", book)
+    #expect(zoe.principal.organizations.isEmpty)
+    let joined = try await book.call("workspace.join", ["token": .string(link.token)], as: zoe.principal)
+    #expect(
+      joined.eventNames
+        == ["workspace.joined", "share_link.used", "membership.created", "workspace_member.created"])
+    #expect(joined["id"] == .string(place.workspace) && joined["role"] == "editor")
+    #expect(joined["organization_id"] == .string(place.organization))
+    #expect(try place.role(zoe.id) == "editor")
+    let organization = try #require(Identifier(place.organization))
+    #expect(try book.principal(zoe.id).organizations == [organization: "member"])
+    #expect(try book.item(link.id)["use_count"] == 1)
+    let fact = try #require(try book.records(of: place.workspace).last)
+    #expect(fact.body.data["user_id"] == .string(zoe.id) && fact.body.data["share_link_id"] == .string(link.id))
+    #expect(try book.records(of: link.id).last?.header.causation == fact.header.id)
+    #expect(try !book.everything().contains(link.token))
+    _ = try await place.page("zoe's", as: zoe.principal)
+    try book.checkIndexes()
+  }
+
+  @Test func joiningAgainNeverLowersARoleAndMayRaiseIt() async throws {
+    let place = try await Place()
+    let book = place.book
+    let viewing = try await link(place, role: "viewer")
+    let owning = try await link(place, role: "owner")
+    let same = try await book.call("workspace.join", ["token": .string(viewing.token)], as: place.editor.principal)
+    #expect(same.eventNames.isEmpty && same["role"] == "editor")
+    #expect(try place.role(place.editor.id) == "editor" && book.item(viewing.id)["use_count"] == 0)
+    let raised = try await book.call("workspace.join", ["token": .string(owning.token)], as: place.editor.principal)
+    #expect(raised.eventNames == ["workspace.joined", "share_link.used", "workspace_member.edited"])
+    #expect(try place.role(place.editor.id) == "owner")
+  }
+
+  @Test func anExpiredARevokedAndAnUnknownTokenAreTheSameToWhoHasNone() async throws {
+    let place = try await Place()
+    let book = place.book
+    let start = Timestamp.now.adding(seconds: 10)
+    book.clock.withLockedValue { $0 = start }
+    let expiry: JSONObject = ["expires_at": .string(start.adding(seconds: 3600).text)]
+    let expiring = try await link(place, role: "viewer", expiry)
+    let revoked = try await link(place, role: "viewer")
+    let deleted = try await link(place, role: "viewer")
+    try await book.call("share_link.revoke", ["id": .string(revoked.id)], as: place.owner.principal)
+    try await book.call("share_link.delete", ["id": .string(deleted.id)], as: place.owner.principal)
+    let early = try await stranger("early", book)
+    let late = try await stranger("late", book)
+    book.clock.withLockedValue { $0 = start.adding(seconds: 3599) }
+    try await book.call("workspace.join", ["token": .string(expiring.token)], as: early.principal)
+    book.clock.withLockedValue { $0 = start.adding(seconds: 3600) }
+    var refusals: [DaybookError] = []
+    for token in [expiring.token, revoked.token, deleted.token, "dbs_nothing"] {
+      refusals.append(try await book.refusal("workspace.join", ["token": .string(token)], as: late.principal))
+    }
+    #expect(refusals.allSatisfy { $0 == refusals[0] && $0.type == "not_found" })
+    #expect(!refusals[0].object.canonicalString.contains(place.workspace))
+    #expect(
+      try await book.refusal(
+        "share_link.create", ["workspace_id": .string(place.workspace), "expires_at": .string(start.text)],
+        as: place.owner.principal
+      ).paths == ["/expires_at"])
+    // A later expiry brings it back.
+    try await book.call(
+      "share_link.edit", ["id": .string(expiring.id), "expires_at": .null], as: place.owner.principal)
+    try await book.call("workspace.join", ["token": .string(expiring.token)], as: late.principal)
+    try await book.call("workspace.delete", ["id": .string(place.workspace)])
+    let last = try await stranger("last", book)
+    #expect(
+      try await book.refusal("workspace.join", ["token": .string(expiring.token)], as: last.principal) == refusals[0])
+  }
+
+  @Test func onlyAPersonJoins() async throws {
+    let place = try await Place()
+    let link = try await link(place, role: "viewer")
+    let key = try await place.book.key(["*": ["admin", "read", "write"]], in: place.organization).principal
+    for principal in [key, Book.administrator] {
+      let error = try await place.book.refusal("workspace.join", ["token": .string(link.token)], as: principal)
+      #expect(error.type == "forbidden")
+    }
+  }
+}

@@ -1,0 +1,350 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import DaybookTestKit
+import Domain
+import EventLog
+import Postgres
+import Testing
+
+/// The schema of ETL/ELT Builder: what a client of that platform's own database finds.
+@Suite struct EtlBuilderTests {
+  /// A tenant of the platform in which something is set in every column.
+  struct Tenant {
+    let organization: String
+    let owner: String
+    let connection: String
+    let pipeline: String
+    let run: String
+    let key: String
+    let template: String
+    let notification: String
+  }
+
+  static func makeTenant(_ harness: PlatformHarness, _ name: String) async throws -> Tenant {
+    let organization = try await harness.organization(
+      name, platform: "etl_builder", ["description": .string("About \(name)"), "settings": ["region": "eu"]])
+    let owner = try await harness.make(
+      "user",
+      [
+        "email": .string("ada@\(name).example"), "username": .string("ada-\(name)"), "full_name": "Ada Lovelace",
+        "role": "developer", "organization_id": .string(organization), "membership_role": "owner",
+        "password": "correct horse 9",
+      ])
+    try await harness.tell("user.verify_email", ["id": .string(owner)])
+    let principal = try harness.principal(of: owner)
+    try await harness.engine.recordSignIn(of: principal, from: Origin(ip: "192.0.2.7", userAgent: "tests"))
+    let connection = try await harness.make(
+      "connection",
+      [
+        "organization_id": .string(organization), "name": "warehouse", "type": "postgres",
+        "description": "The warehouse",
+        "config": ["host": "db.example", "password": "hunter2"],
+      ], as: principal)
+    _ = try await harness.engine.apply(
+      method: "connection.test", params: ["id": .string(connection), "status": "failed", "message": "no route"],
+      principal: principal, origin: Origin(ip: "192.0.2.8", userAgent: "curl/8"))
+    let pipeline = try await harness.make(
+      "pipeline",
+      [
+        "organization_id": .string(organization), "name": "nightly", "description": "Every night",
+        "version_label": "2.1.0", "config": ["parallelism": 4], "nodes": [["id": "n1"], ["id": "n2"]],
+        "edges": [["source": "n1", "target": "n2"]], "schedule": "0 2 * * *", "is_scheduled": true,
+        "tags": ["finance", "daily"], "default_params": ["date": "today"],
+      ], as: principal)
+    try await harness.tell("pipeline.publish", ["id": .string(pipeline)], as: principal)
+    let run = try await harness.make(
+      "run",
+      [
+        "pipeline_id": .string(pipeline), "trigger_type": "api", "triggered_by": .string(owner),
+        "dag_id": "nightly_dag",
+        "dag_run_id": "scheduled__1", "params": ["date": "2025-03-01"],
+      ], as: principal)
+    try await harness.tell("run.begin", ["id": .string(run), "at": "2025-03-01T02:00:00Z"], as: principal)
+    try await harness.tell(
+      "run.log",
+      [
+        "id": .string(run),
+        "lines": [
+          [
+            "at": "2025-03-01T02:00:01Z", "level": "WARNING", "node_id": "n1", "message": .string("slow at \(name)"),
+            "metadata": ["ms": 1200],
+          ],
+          ["at": "2025-03-01T02:00:02Z", "message": "and on"],
+        ],
+      ], as: principal)
+    try await harness.tell(
+      "run.measure",
+      [
+        "id": .string(run), "at": "2025-03-01T02:00:03Z", "node_id": "n1", "rows_input": 100, "rows_output": 90,
+        "rows_filtered": 7, "rows_error": 3, "data_size_bytes": 5_000_000_000, "duration_seconds": 1.5,
+        "memory_peak_mb": 256.5, "cpu_percent": 37.25, "metadata": ["host": "w1"],
+      ], as: principal)
+    try await harness.tell(
+      "run.preview",
+      [
+        "id": .string(run), "node_id": "n2", "sample_data": [["a": 1]], "schema_info": ["a": "integer"],
+        "row_count": 90,
+        "column_count": 1,
+      ], as: principal)
+    try await harness.tell(
+      "run.finish",
+      [
+        "id": .string(run), "at": "2025-03-01T02:01:30.6Z", "status": "failed", "result": ["loaded": 90],
+        "error_message": "disk full", "rows_processed": 90, "data_size_bytes": 5_000_000_000,
+      ], as: principal)
+    let key = try await harness.make(
+      "api_key",
+      [
+        "organization_id": .string(organization), "name": "robot", "expires_at": "2099-01-01T00:00:00Z",
+        "permissions": ["pipelines": ["read", "execute"]],
+      ], as: principal)
+    try await use(key, harness)
+    let notification = try await harness.make(
+      "notification",
+      [
+        "organization_id": .string(organization), "user_id": .string(owner), "type": "warning", "title": "Look",
+        "message": "Disk is full", "resource_type": "run", "resource_id": .string(run),
+      ], as: principal)
+    try await harness.tell("notification.mark_read", ["id": .string(notification)], as: principal)
+    let template = try await harness.make(
+      "module_template",
+      [
+        "organization_id": .string(organization), "name": "Cleaner", "description": "Cleans", "category": "transformer",
+        "type": "cleaner", "config_schema": ["type": "object"], "default_config": ["trim": true], "icon": "broom",
+        "color": "#ff00aa", "is_public": true,
+      ], as: principal)
+    try await harness.tell("module_template.use", ["id": .string(template)], as: principal)
+    return Tenant(
+      organization: organization, owner: owner, connection: connection, pipeline: pipeline, run: run, key: key,
+      template: template, notification: notification)
+  }
+
+  /// What a call with that key does: it notes that it was used.
+  private static func use(_ key: String, _ harness: PlatformHarness) async throws {
+    let id = try #require(Identifier(key))
+    try await harness.tell("api_key.mark_used", ["id": .string(id.text)], as: .server)
+  }
+
+  @Test func `every documented table, view and column is there with its type`() async throws {
+    try await PlatformHarness.with { harness in
+      try await PlatformChecks(harness, "etl_builder").expectDocumentedColumns()
+    }
+  }
+
+  @Test func `what commands set comes out of the documented columns`() async throws {
+    try await PlatformHarness.with { harness in
+      let tenant = try await Self.makeTenant(harness, "acme")
+      let checks = try PlatformChecks(harness, "etl_builder")
+      try await checks.expectValuesInEveryColumn()
+      try await checks.expectNothingMissing()
+
+      let user = try await harness.row("etl_builder.users", tenant.owner)
+      #expect(user["email"] == "ada@acme.example" && user["username"] == "ada-acme")
+      #expect(user["password_hash"] == "!" && user["full_name"] == "Ada Lovelace" && user["role"] == "developer")
+      #expect(user["is_active"] == true && user["email_verified"] == true && user["last_login_at"] != .null)
+      let connection = try await harness.row("etl_builder.connections", tenant.connection)
+      #expect(connection["config"]?["host"] == "db.example" && connection["config"]?["password"]?["$sealed"] != nil)
+      #expect(connection["last_test_status"] == "failed" && connection["last_test_message"] == "no route")
+      #expect(connection["created_by"]?.stringValue == tenant.owner)
+      let pipeline = try await harness.row("etl_builder.pipelines", tenant.pipeline)
+      #expect(
+        pipeline["config"] == [
+          "parallelism": 4, "nodes": [["id": "n1"], ["id": "n2"]], "edges": [["source": "n1", "target": "n2"]],
+        ])
+      #expect(pipeline["schedule"] == "0 2 * * *" && pipeline["version"] == "2.1.0" && pipeline["status"] == "active")
+      #expect(pipeline["tags"] == ["finance", "daily"] && pipeline["published_at"] != .null)
+      let execution = try await harness.row("etl_builder.pipeline_executions", tenant.run)
+      // 90.6 seconds.
+      #expect(execution["duration_seconds"] == 91 && execution["rows_processed"] == 90)
+      #expect(execution["data_size_bytes"] == 5_000_000_000 && execution["error_message"] == "disk full")
+      #expect(execution["dag_id"] == "nightly_dag" && execution["dag_run_id"] == "scheduled__1")
+      let logs = try await harness.objects("SELECT * FROM etl_builder.execution_logs ORDER BY timestamp")
+      #expect(logs.map { $0["message"] ?? .null } == ["slow at acme", "and on"])
+      #expect(logs.map { $0["level"] ?? .null } == ["WARNING", "INFO"] && logs[0]["metadata"] == ["ms": 1200])
+      #expect(logs.allSatisfy { $0["execution_id"]?.stringValue == tenant.run } && logs[0]["node_id"] == "n1")
+      let metrics = try await harness.objects("SELECT * FROM etl_builder.node_metrics")
+      #expect(metrics.count == 1)
+      for (column, value) in [
+        ("rows_input", 100), ("rows_output", 90), ("rows_filtered", 7), ("rows_error", 3),
+        ("data_size_bytes", 5_000_000_000), ("duration_seconds", 1.5), ("memory_peak_mb", 256.5),
+        ("cpu_percent", 37.25),
+      ] as [(String, Double)] {
+        #expect(metrics[0][column]?.doubleValue == value, "node_metrics.\(column)")
+      }
+      #expect(metrics[0]["metadata"] == ["host": "w1"] && metrics[0]["node_id"] == "n1")
+      let previews = try await harness.objects("SELECT * FROM etl_builder.data_previews")
+      #expect(previews.count == 1 && previews[0]["sample_data"] == [["a": 1]])
+      #expect(previews[0]["schema_info"] == ["a": "integer"] && previews[0]["row_count"] == 90)
+      let key = try await harness.row("etl_builder.api_keys", tenant.key)
+      #expect(key["key_hash"] == "!" && key["permissions"] == ["pipelines": ["read", "execute"]])
+      #expect(key["key_prefix"]?.stringValue?.hasPrefix("dbk_") == true && key["last_used_at"] != .null)
+      let notification = try await harness.row("etl_builder.notifications", tenant.notification)
+      #expect(notification["is_read"] == true && notification["resource_id"]?.stringValue == tenant.run)
+      let template = try await harness.row("etl_builder.module_templates", tenant.template)
+      #expect(template["usage_count"] == 1 && template["default_config"] == ["trim": true])
+      let audit = try await harness.objects(
+        "SELECT * FROM etl_builder.audit_trail WHERE resource_id = '\(tenant.connection)' ORDER BY id")
+      #expect(audit.map { $0["metadata"]?["event"] ?? .null } == ["connection.created", "connection.tested"])
+      #expect(audit.last?["ip_address"] == "192.0.2.8" && audit.last?["user_agent"] == "curl/8")
+      #expect(audit.allSatisfy { $0["user_id"]?.stringValue == tenant.owner && $0["resource_type"] == "connection" })
+    }
+  }
+
+  @Test func `rows are those that the log has, and no others`() async throws {
+    try await PlatformHarness.with { harness in
+      let tenant = try await Self.makeTenant(harness, "acme")
+      let other = try await Self.makeTenant(harness, "globex")
+      // What belongs elsewhere: an organization of another platform, pipelines of other kinds, deleted things.
+      let elsewhere = try await harness.organization("elsewhere", platform: "django_etl")
+      _ = try await harness.make(
+        "user", ["email": "x@elsewhere.example", "username": "x", "organization_id": .string(elsewhere)])
+      let page = try await harness.make(
+        "pipeline", ["organization_id": .string(tenant.organization), "name": "page", "kind": "page"])
+      _ = try await harness.make("run", ["pipeline_id": .string(page), "trigger_type": "manual"])
+      _ = try await harness.make(
+        "run", ["organization_id": .string(tenant.organization), "code": "SELECT 1", "trigger_type": "manual"])
+      let gone = try await harness.make(
+        "pipeline",
+        [
+          "organization_id": .string(tenant.organization), "name": "gone", "schedule": "@daily",
+          "config": ["nodes": [], "edges": []],
+        ])
+      _ = try await harness.make("run", ["pipeline_id": .string(gone), "trigger_type": "scheduled"])
+      try await harness.tell("pipeline.delete", ["id": .string(gone)])
+      let auditor = try await harness.make(
+        "user",
+        [
+          "email": "audit@acme.example", "username": "audit", "role": "auditor",
+          "organization_id": .string(tenant.organization), "membership_role": "member",
+        ])
+      try await harness.tell("user.delete", ["id": .string(other.owner)])
+      let checks = try PlatformChecks(harness, "etl_builder")
+      try await checks.expectRowsOfTheLog(shown: [
+        "pipelines.config": { value, state in
+          .object(
+            (value?.objectValue ?? [:]).merging(state.fields.filter { $0.key == "nodes" || $0.key == "edges" }))
+        },
+        "pipeline_executions.duration_seconds": { value, _ in
+          value?.doubleValue.map { .integer(Int64($0.rounded())) }
+        },
+      ])
+      #expect(try await harness.row("etl_builder.users", auditor)["role"] == "viewer")
+    }
+  }
+
+  @Test func `the documented views count and choose as the document says`() async throws {
+    try await PlatformHarness.with { harness in
+      let tenant = try await Self.makeTenant(harness, "acme")
+      let principal = try harness.principal(of: tenant.owner)
+      _ = try await Self.makeTenant(harness, "globex")
+      for number in 0..<3 {
+        let pipeline = try await harness.make(
+          "pipeline", ["organization_id": .string(tenant.organization), "name": .string("p\(number)"), "config": [:]],
+          as: principal)
+        if number > 0 { try await harness.tell("pipeline.publish", ["id": .string(pipeline)], as: principal) }
+        if number == 2 { try await harness.tell("pipeline.pause", ["id": .string(pipeline)], as: principal) }
+        for _ in 0..<number {
+          let run = try await harness.make("run", ["pipeline_id": .string(pipeline), "trigger_type": "manual"])
+          try await harness.tell("run.begin", ["id": .string(run)])
+        }
+      }
+      // The documents' own text over the platform's tables.
+      let printed = """
+        SELECT u.id, u.username, u.email, COUNT(DISTINCT p.id) AS pipeline_count, COUNT(DISTINCT c.id) AS connection_count,
+          COUNT(DISTINCT pe.id) AS execution_count, MAX(pe.started_at) AS last_execution_date
+        FROM users u
+        LEFT JOIN pipelines p ON p.created_by = u.id
+        LEFT JOIN connections c ON c.created_by = u.id
+        LEFT JOIN pipeline_executions pe ON EXISTS (
+          SELECT 1 FROM pipelines p2 WHERE p2.id = pe.pipeline_id AND p2.created_by = u.id)
+        GROUP BY u.id, u.username, u.email
+        """
+      try await harness.settle()
+      try await harness.onConnection(harness.url) { connection in
+        try await connection.execute("SET search_path = etl_builder")
+        let own = try await connection.query("SELECT * FROM user_statistics ORDER BY id").rows
+        let documented = try await connection.query("SELECT * FROM (\(printed)) AS x ORDER BY id").rows
+        #expect(own == documented && own.count == 2)
+        let ada = try #require(own.first { $0[0] == tenant.owner })
+        #expect(ada[3] == "4" && ada[4] == "1" && ada[5] == "4")
+      }
+      let last = try await harness.objects(
+        "SELECT * FROM etl_builder.pipelines_with_last_execution WHERE organization_id = '\(tenant.organization)'")
+      #expect(Set(last.compactMap { $0["name"]?.stringValue }) == ["nightly", "p1", "p2"])
+      for row in last {
+        let pipeline = try #require(row["id"]?.stringValue)
+        let newest = try PlatformChecks(harness, "etl_builder").states()
+          .filter { $0.type == "run" && $0.fields["pipeline_id"]?.stringValue == pipeline }
+          .max { ($0.createdAt, $0.id.text) < ($1.createdAt, $1.id.text) }
+        #expect(row["last_execution_id"]?.stringValue == newest?.id.text)
+        #expect(row["last_execution_status"] == newest?.fields["status"])
+      }
+    }
+  }
+
+  @Test func `a restricted role sees its own rows only, in every view of the schema`() async throws {
+    try await PlatformHarness.with { harness in
+      let acme = try await Self.makeTenant(harness, "acme")
+      let globex = try await Self.makeTenant(harness, "globex")
+      let checks = try PlatformChecks(harness, "etl_builder")
+      let plain = try await harness.role(of: acme.organization, personal: false)
+      let personal = try await harness.role(of: acme.organization, personal: true)
+      let foreign = try await harness.role(of: globex.organization, personal: true)
+      let mine = try await checks.identifiers(at: plain)
+      let theirs = try await checks.identifiers(at: foreign)
+      let all = try await checks.identifiers(at: harness.url)
+      for table in checks.platform.tables {
+        let (one, other) = (mine[table.name] ?? [], theirs[table.name] ?? [])
+        #expect(!one.isEmpty && !other.isEmpty && one.isDisjoint(with: other), "\(table.name)")
+        #expect(one.union(other) == all[table.name], "\(table.name)")
+      }
+      #expect(mine["users"] == [acme.owner] && mine["organizations"] == [acme.organization])
+      for count in try await checks.counts(at: plain).values { #expect(count > 0) }
+
+      // Personal columns need the grant.
+      for (url, email) in [(plain, nil), (personal, "ada@acme.example")] as [(String, String?)] {
+        try await harness.onConnection(url) { connection in
+          let user = try await connection.query("SELECT email, username IS NULL, password_hash FROM etl_builder.users")
+          #expect(user.rows == [[email, email == nil ? "t" : "f", "!"]])
+          let messages = try await connection.query(
+            "SELECT message FROM etl_builder.execution_logs ORDER BY timestamp")
+          #expect(messages.rows == (email == nil ? [[nil], [nil]] : [["slow at acme"], ["and on"]]))
+        }
+      }
+
+      // The documented setting narrows, and never widens.
+      let narrowed = try await checks.counts(at: personal, setting: acme.owner)
+      #expect(try await checks.counts(at: personal) == narrowed)
+      for (view, count) in try await checks.counts(at: personal, setting: globex.owner) {
+        #expect(count == 0, "\(view)")
+      }
+      try await harness.onConnection(plain) { connection in
+        await #expect(throws: PostgresError.self) {
+          try await connection.execute("UPDATE etl_builder.organizations SET name = 'x'")
+        }
+        try await connection.execute("SELECT etl_builder.cleanup_expired_data()")
+      }
+    }
+  }
+
+  @Test func `a preview that has expired shows no more`() async throws {
+    try await PlatformHarness.with { harness in
+      let tenant = try await Self.makeTenant(harness, "acme")
+      try await harness.tell(
+        "run.preview",
+        [
+          "id": .string(tenant.run), "node_id": "old", "sample_data": [["a": 2]],
+          "expires_at": "2020-01-01T00:00:00Z",
+        ])
+      #expect(try await harness.rows("SELECT node_id FROM etl_builder.data_previews") == [["n2"]])
+    }
+  }
+
+  @Test func `every documented query runs`() async throws {
+    try await PlatformHarness.with { harness in
+      _ = try await Self.makeTenant(harness, "acme")
+      try await PlatformChecks(harness, "etl_builder").expectQueriesRun()
+    }
+  }
+}
