@@ -24,6 +24,8 @@ final class Caller: Sendable {
     let reply: DaybookClient.Reply
     /// The type of error that must be the answer; nil where it must be a result.
     let refusal: String?
+    /// The parameter that the error must name; nil for any.
+    let fault: String?
   }
 
   private struct State: Sendable {
@@ -74,7 +76,7 @@ final class Caller: Sendable {
   func send(_ method: String, _ params: JSONObject, key: String) {
     var given = params
     given["command_id"] = .string("\(prefix)/\(name)/\(key)")
-    wait(Waiting(method: method, commands: 1, reply: client.send(method, given), refusal: nil))
+    wait(Waiting(method: method, commands: 1, reply: client.send(method, given), refusal: nil, fault: nil))
   }
 
   /// Sends several commands that are applied all or none.
@@ -87,10 +89,11 @@ final class Caller: Sendable {
 
   /// Sends something that must be refused with that type of error. A command is sent as a dry run: it is decided as ever, and
   /// should the server take it, nothing has happened.
-  func send(_ method: String, _ params: JSONObject, refusedAs type: String) {
+  /// - Parameter fault: the parameter that the refusal must name, such as `/type`.
+  func send(_ method: String, _ params: JSONObject, refusedAs type: String, naming fault: String? = nil) {
     var given = params
     if !method.hasSuffix(".get") { given["dry_run"] = true }
-    wait(Waiting(method: method, commands: 1, reply: client.send(method, given), refusal: type))
+    wait(Waiting(method: method, commands: 1, reply: client.send(method, given), refusal: type, fault: fault))
   }
 
   /// Sends a command and waits for its result; nil where it was refused, which is noted.
@@ -128,7 +131,7 @@ final class Caller: Sendable {
     return state.withLock { state in
       state.sent += 1
       given["command_id"] = .string("\(prefix)/\(name)/\(state.chapter)/\(state.sent)")
-      let one = Waiting(method: method, commands: commands, reply: client.send(method, given), refusal: nil)
+      let one = Waiting(method: method, commands: commands, reply: client.send(method, given), refusal: nil, fault: nil)
       if !isAwaited { state.waiting.append(one) }
       return one
     }
@@ -150,12 +153,19 @@ final class Caller: Sendable {
       return answer
     } catch let error as ClientError {
       guard let type = error.remoteType else { throw error }
-      if type == one.refusal {
+      if type == one.refusal, names(error, one.fault) {
         tally.notePlanned(platform: platform)
       } else {
         tally.note(surprise: "\(name): \(sentence(error))", of: one.method)
       }
       return nil
     }
+  }
+
+  /// Whether a refusal names a parameter among its faults.
+  private func names(_ error: ClientError, _ fault: String?) -> Bool {
+    guard let fault else { return true }
+    guard case .remote(_, _, _, let data) = error else { return false }
+    return (data["problems"]?.arrayValue ?? []).contains { $0["path"]?.stringValue == fault }
   }
 }

@@ -23,10 +23,11 @@ struct Demo: AsyncParsableCommand {
       EXAMPLES
         tools/demo
         tools/demo --scale 0.1 --keep
+        tools/demo --platform mecapy --platform etlab
         tools/demo --connect unix:/run/daybook.sock --seed 7 --json
       """)
 
-  @Option(name: .long, help: "How much of everything there is; 1 is about 30,000 commands.")
+  @Option(name: .long, help: "How much of everything there is; 1 is about 36,000 commands.")
   var scale = 1.0
 
   @Option(name: .long, help: "What the story follows from.")
@@ -34,6 +35,13 @@ struct Demo: AsyncParsableCommand {
 
   @Option(name: .long, help: "How many days the month has.")
   var days = 30
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Tell of this platform only; may be repeated. All five where absent.",
+      discussion: Platform.allCases.map(\.rawValue).joined(separator: ", ") + "."))
+  var platform: [Platform] = []
 
   @Option(
     name: .long,
@@ -56,7 +64,11 @@ struct Demo: AsyncParsableCommand {
       ?? "unix:\(environment("DAYBOOK_DATA") ?? "./daybook-data")/daybook.sock"
     do {
       let endpoint = try Endpoint.parse(address)
-      let summary = try await Month(endpoint: endpoint, seed: seed, scale: scale, days: days, isSilent: json).tell()
+      let summary = try await Month(
+        endpoint: endpoint, tenants: Tenant.all.filter { platform.isEmpty || platform.contains($0.platform) },
+        seed: seed,
+        scale: scale, days: days, isSilent: json
+      ).tell()
       if json { say(JSON.object(summary.json).canonicalString) } else { summary.show() }
       guard summary.isClean else { throw ExitCode(1) }
     } catch let error as ClientError {
@@ -78,3 +90,5 @@ struct Demo: AsyncParsableCommand {
     return text.isEmpty ? nil : text
   }
 }
+
+extension Platform: ExpressibleByArgument {}

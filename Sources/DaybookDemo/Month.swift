@@ -5,6 +5,7 @@ import DaybookClient
 /// The whole story: ten companies side by side, then what none of them may see of another.
 struct Month {
   let endpoint: Endpoint
+  let tenants: [Tenant]
   let seed: UInt64
   let scale: Double
   let days: Int
@@ -17,12 +18,12 @@ struct Month {
     let before = try await position(client)
     let setting = Setting(seed: seed, scale: scale, days: days, end: try await end(client))
     let tally = Tally()
-    let progress = Progress(total: Tenant.all.count * Life.chapters(days: days), isSilent: isSilent)
+    let progress = Progress(total: tenants.count * Life.chapters(days: days), isSilent: isSilent)
     let hall = Hall(endpoint: endpoint, setting: setting, tally: tally, progress: progress)
     let neighbours: [Neighbour]
     do {
       neighbours = try await withThrowingTaskGroup(of: Neighbour?.self) { group in
-        for tenant in Tenant.all {
+        for tenant in tenants {
           group.addTask {
             let life = try await Month.life(of: tenant, hall: hall)
             try await life.tell()
@@ -45,7 +46,8 @@ struct Month {
     let hasReadModels = try await waitForReadModels(client, at: after)
     try await client.close()
     return Summary(
-      setting: setting, endpoint: endpoint, tally: tally, seconds: progress.elapsed, before: before, after: after,
+      setting: setting, tenants: tenants, endpoint: endpoint, tally: tally, seconds: progress.elapsed, before: before,
+      after: after,
       postgres: status["postgres"]?["url"]?.stringValue, hasReadModels: hasReadModels)
   }
 
@@ -63,17 +65,20 @@ struct Month {
   private func end(_ client: DaybookClient) async throws -> Timestamp {
     let today = Setting.midnight(before: .now)
     let setting = Setting(seed: seed, scale: scale, days: days, end: today)
-    guard let first = Tenant.all.first else { return today }
-    do {
-      let known = try await client.call("organization.get", ["slug": .string(setting.own(first.slug))])
-      let settings = known["item"]?["settings"]?["demo"]
-      guard settings?["seed"]?.stringValue == String(seed),
-        let end = settings?["month_ends"]?.stringValue.flatMap({ Timestamp($0) })
-      else { return today }
-      return end
-    } catch let error as ClientError where error.remoteType == "not_found" {
-      return today
+    for tenant in Tenant.all {
+      do {
+        let known = try await client.call("organization.get", ["slug": .string(setting.own(tenant.slug))])
+        let settings = known["item"]?["settings"]?["demo"]
+        if settings?["seed"]?.stringValue == String(seed),
+          let end = settings?["month_ends"]?.stringValue.flatMap({ Timestamp($0) })
+        {
+          return end
+        }
+      } catch let error as ClientError where error.remoteType == "not_found" {
+        continue
+      }
     }
+    return today
   }
 
   /// Waits until what was told can be seen in the read models; false where that takes long, or there are none.

@@ -5,6 +5,7 @@ import DaybookClient
 /// What the month came to, and what to look at next.
 struct Summary: Sendable {
   let setting: Setting
+  let tenants: [Tenant]
   let endpoint: Endpoint
   let tally: Tally
   let seconds: Double
@@ -112,23 +113,36 @@ struct Summary: Sendable {
     return parts.map { "\(grouped($0.0)) \($0.1)" }.joined(separator: ", ") + "."
   }
 
+  /// Commands to look around with, of what was told of.
   private var nextSteps: [String] {
-    let builder = Tenant.all[0]
-    let django = Tenant.all[2]
-    let flow = setting.identifier("\(builder.slug) flow 0").text
-    let credential = setting.identifier("\(django.slug) credential api").text
-    let table = OpenLineage.reportedTable(of: builder)
-    var steps = [
-      "daybook history pipeline \(flow)", "daybook rollback \(flow) 1 --reason \"as it began\"",
-      "daybook lineage \(table)", "daybook audit --resource \(credential)",
-    ]
-    if let postgres {
-      let question = "SELECT name, status, last_execution_status FROM etl_builder.pipelines_with_last_execution"
-      steps.append("psql '\(postgres)' -c '\(question)'")
-    } else {
-      steps.append("daybook projections")
+    guard let first = tenants.first else { return [] }
+    func tenant(_ platform: Platform) -> Tenant? { tenants.first { $0.platform == platform } }
+    func id(_ tenant: Tenant, _ name: String) -> String { setting.identifier("\(tenant.slug) \(name)").text }
+    var steps: [String] = []
+    switch first.platform {
+    case .mecapy:
+      steps.append("daybook history tool \(id(first, "tool beam_deflection"))")
+    case .etlBuilder, .djangoETL, .dataAggregator, .etlab:
+      let pipeline = id(first, first.platform == .etlab ? "page 0" : "flow 0")
+      steps.append("daybook history pipeline \(pipeline)")
+      steps.append("daybook rollback \(pipeline) 1 --reason \"as it began\"")
     }
-    return steps
+    if let builder = tenant(.etlBuilder) { steps.append("daybook lineage \(OpenLineage.reportedTable(of: builder))") }
+    if let django = tenant(.djangoETL) {
+      steps.append("daybook audit --resource \(id(django, "credential api"))")
+    } else {
+      steps.append("daybook audit --organization \(setting.own(first.slug))")
+    }
+    guard let postgres else { return steps + ["daybook projections"] }
+    let question =
+      switch first.platform {
+      case .etlBuilder: "name, status, last_execution_status FROM etl_builder.pipelines_with_last_execution"
+      case .djangoETL: "status, count(*) FROM django_etl.task_runs GROUP BY status"
+      case .dataAggregator: "severity, status, metric_value, message FROM data_aggregator.alerts"
+      case .mecapy: "* FROM mecapy.recent_calculations LIMIT 20"
+      case .etlab: "name, dag_id, sync_status FROM etlab.dag_definitions"
+      }
+    return steps + ["psql '\(postgres)' -c 'SELECT \(question)'"]
   }
 
   /// Rows in columns; numbers to the right.

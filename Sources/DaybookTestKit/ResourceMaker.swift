@@ -87,6 +87,14 @@ public final class ResourceMaker {
 
   /// Gives the command that makes a resource of a type, and answers its id.
   public func create(_ name: String, _ params: JSONObject) async throws -> String {
+    if name == "calculation_file" {
+      let result = try await call(
+        "calculation.attach_file", ["id": params["calculation_id"] ?? .null, "file_id": params["file_id"] ?? .null])
+      guard let id = result["calculation_file_id"]?.stringValue else {
+        throw Failure(description: "calculation.attach_file says no calculation_file_id")
+      }
+      return id
+    }
     let method = catalog.command("\(name).create") == nil ? ResourceMaker.otherCreations[name] : "\(name).create"
     guard let method else { throw Failure(description: "no command makes a \(name)") }
     return try await ResourceMaker.identifier(call(method, params))
@@ -133,8 +141,19 @@ public final class ResourceMaker {
       return [
         "tasks": [["id": "t", "type": "spark_submit", "name": "n", "config": [:]]], "dag_id": .string(fresh("dag")),
       ]
+    case (_, "calculation"): return ["code": "print(1)"]
+    case (_, "file"): return ["file_hash": .string(String(repeating: "0", count: 64))]
+    case (_, "task_run"):
+      // A step that the run's version has.
+      let step: JSONObject = [
+        "id": "00000000-0000-4000-8000-000000000001", "name": "s", "order_index": 0, "step_type": "load",
+      ]
+      let pipeline = try await make("pipeline", with: ["steps": [.object(step)]])
+      let run = try await make("run", with: ["pipeline_id": .string(pipeline)])
+      return ["run_id": .string(run), "step_id": step["id"] ?? .null]
     case (_, "module_template"): return ["config_schema": ["type": "object"]]
     case (_, "legal_hold"): return ["held_id": .string(user), "reason": "a case"]
+    case (_, "user_preferences"): return ["user_id": .string(try await make("user"))]
     case (_, "membership"):
       // Somebody who isn't a member yet.
       let id = try await ResourceMaker.identifier(

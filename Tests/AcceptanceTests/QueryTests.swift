@@ -106,7 +106,8 @@ extension Acceptance {
       #expect(edit["at"]?.stringValue?.hasSuffix("Z") == true && edit["reason"] == "renamed for the audit")
       #expect(edit["changes"]?["name"]?["from"] == "before" && edit["changes"]?["name"]?["to"] == "after")
       #expect(edit.canonicalString.contains("127.0.0.1"), "where from: \(edit.canonicalString)")
-      #expect(try await search(["actor": .string("user:\(tenant.user)")]).count == 4)
+      #expect(
+        try await search(["actor": .string("user:\(tenant.user)")]).count == 5, "four commands, and the sign-in before")
       #expect(
         try await search(["actor": .string("user:\(tenant.user)"), "action": "create", "resource_type": "pipeline"])
           .count == 1)

@@ -44,10 +44,10 @@ import Testing
     for seed in ["7", "7", "8"] {
       try await withDesk { desk in
         try await desk.withServer {
-          let outcome = try await tell(desk, "--scale", "0.02", "--days", "1", "--seed", seed)
+          let outcome = try await tell(desk, "--scale", "0.2", "--days", "2", "--seed", seed, "--platform", "mecapy")
           #expect(outcome.status == 0, "\(outcome.output) \(outcome.errors)")
-          let runs = try await desk.call("run.list", ["limit": 1000])
-          told.append((runs["items"]?.arrayValue ?? []).compactMap { $0["id"]?.stringValue }.sorted())
+          let calculations = try await desk.call("calculation.list", ["limit": 1000])
+          told.append((calculations["items"]?.arrayValue ?? []).compactMap { $0["id"]?.stringValue }.sorted())
         }
       }
     }
@@ -59,12 +59,12 @@ import Testing
   @Test func peopleGetATableAndWhatToTryNext() async throws {
     try await withDesk { desk in
       try await desk.withServer {
-        let outcome = try await run(desk, "--scale", "0.02", "--days", "1")
+        let outcome = try await run(desk, "--scale", "0.02", "--days", "1", "--platform", "etl_builder")
         #expect(outcome.status == 0, "\(outcome.output) \(outcome.errors)")
         #expect(outcome.lines.first?.hasPrefix("PLATFORM") == true)
         #expect(outcome.output.contains("refused against the plan: 0."))
         let steps = outcome.lines.filter { $0.hasPrefix("  ") }
-        #expect(steps.count == 5)
+        #expect(steps.count == 5, "\(outcome.output)")
         // What it proposes works as it stands.
         let history = try #require(steps.first { $0.contains("daybook history") })
         let words = history.split(separator: " ").map(String.init)
@@ -83,6 +83,7 @@ import Testing
     try await withDesk { desk in
       #expect(try await run(desk, "--scale", "0").status == 64)
       #expect(try await run(desk, "--days", "0").status == 64)
+      #expect(try await run(desk, "--platform", "teletext").status == 64)
       #expect(try await run(desk, "--connect", "smoke:signals").status == 64)
       let away = try await run(desk, "--connect", "unix:\(desk.folder)/nobody.sock")
       #expect(away.status == 69)

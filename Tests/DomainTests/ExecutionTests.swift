@@ -10,6 +10,8 @@ import Testing
     for method in ["run.create", "run.start"] {
       let error = try await book.refusal(method, ["organization_id": .string(acme)])
       #expect(error.paths == ["/pipeline_id", "/code"])
+      let malformed = try await book.refusal(method, ["organization_id": .string(acme), "pipeline_id": "x"])
+      #expect(malformed.paths == ["/pipeline_id"], "one fault is told once")
     }
     let (user, principal) = try await book.member("ann", of: acme)
     let connection = try await book.make(

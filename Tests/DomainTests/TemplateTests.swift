@@ -169,9 +169,12 @@ import Testing
     try await book.call("pipeline_template.edit", ["id": .string(id), "is_public": false], as: scene.ann)
     #expect(try await book.refusal("pipeline_template.use", ["id": .string(id)], as: scene.bob).type == "not_found")
     try await book.call("pipeline.edit", ["id": .string(pipeline), "name": "q"], as: scene.bob)
-    // A deleted one is public no longer.
+    // A deleted one is public no longer. What was made from it no longer names it, and isn't told why.
     try await book.call("pipeline_template.edit", ["id": .string(id), "is_public": true], as: scene.ann)
-    try await book.call("pipeline_template.delete", ["id": .string(id)], as: scene.ann)
+    try await book.call("pipeline_template.delete", ["id": .string(id), "reason": "ann's own"], as: scene.ann)
+    let cleared = try #require(try book.records(of: pipeline).last)
+    #expect(cleared.body.was["template_id"] == .string(id))
+    #expect(cleared.body.reason == nil)
     #expect(try await book.refusal("pipeline_template.use", ["id": .string(id)], as: scene.bob).type == "not_found")
     try book.checkIndexes()
   }

@@ -1,6 +1,6 @@
-import Catalog
 import BasicTypes
 import CanonicalJSON
+import Catalog
 import Domain
 import EventLog
 import Testing

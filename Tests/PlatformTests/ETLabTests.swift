@@ -238,7 +238,12 @@ import Testing
       let gone = try await harness.make(
         "workspace", ["organization_id": .string(tenant.organization), "name": "gone"],
         as: try harness.principal(of: tenant.owner))
-      _ = try await harness.make("pipeline", ["kind": "page", "workspace_id": .string(gone), "name": "page"])
+      _ = try await harness.make(
+        "pipeline",
+        [
+          "organization_id": .string(tenant.organization), "kind": "page", "workspace_id": .string(gone),
+          "name": "page",
+        ])
       try await harness.tell("workspace.delete", ["id": .string(gone)])
       let checks = try PlatformChecks(harness, Self.platform)
       try await checks.expectRowsOfTheLog(shown: [

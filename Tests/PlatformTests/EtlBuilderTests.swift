@@ -218,7 +218,11 @@ import Testing
           "email": "audit@acme.example", "username": "audit", "role": "auditor",
           "organization_id": .string(tenant.organization), "membership_role": "member",
         ])
-      try await harness.tell("user.delete", ["id": .string(other.owner)])
+      let left = try await harness.make(
+        "user",
+        ["email": "left@acme.example", "username": "left", "organization_id": .string(tenant.organization)])
+      try await harness.tell("user.delete", ["id": .string(left)])
+      try await harness.tell("notification.delete", ["id": .string(other.notification)])
       let checks = try PlatformChecks(harness, "etl_builder")
       try await checks.expectRowsOfTheLog(shown: [
         "pipelines.config": { value, state in

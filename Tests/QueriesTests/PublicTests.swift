@@ -93,7 +93,7 @@ import Testing
           ["4", "t", "one", "60", "2.0.0", "256", "t", nil, "t", acme],
         ])
       let report = try await library.projections.rebuild(["tool_versions"])
-      #expect(report.tables.map(\.name).contains("tool_versions"))
+      #expect(report.tables.map(\.name).contains("daybook.tool_versions"))
       #expect(report.differences == [])
     }
   }

@@ -39,7 +39,8 @@ JOIN daybook.organizations AS o ON o.id = p.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(p.owner_id, p.created_by)
 WHERE p.deleted_at IS NULL AND p.kind = 'flow' AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
 
--- Words are looked up in a table rather than by CASE, so that a condition on the documented word finds the index on the stored one.
+-- Words are looked up in a table rather than by CASE, so that a condition on the documented word finds the index on the
+-- stored one.
 -- The states cancelled and timeout are none of this platform's; what was reported so from outside has failed.
 CREATE VIEW data_aggregator.pipeline_runs WITH (security_invoker = true) AS
 SELECT

@@ -71,7 +71,8 @@ WHERE c.deleted_at IS NULL
   AND c.type IN ('local', 'standalone', 'yarn', 'kubernetes', 'databricks', 'livy')
   AND o.platform = 'etlab' AND o.deleted_at IS NULL;
 
--- Words are looked up in a table rather than by CASE, so that a condition on the documented word finds the index on the stored one.
+-- Words are looked up in a table rather than by CASE, so that a condition on the documented word finds the index on the
+-- stored one.
 -- The state timeout is none of this platform's; what was reported so from outside has failed.
 CREATE VIEW etlab.execution_history WITH (security_invoker = true) AS
 SELECT

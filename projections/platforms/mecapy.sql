@@ -1,5 +1,5 @@
--- MecaPy's tables and views under their documented names: views over the read models, with the reader's rights. Integer keys are
--- the resources' numbers. schema/platforms/mecapy.yaml says where each column comes from.
+-- MecaPy's tables and views under their documented names: views over the read models, with the reader's rights. Integer
+-- keys are the resources' numbers. schema/platforms/mecapy.yaml says where each column comes from.
 -- A user's key is NULL only for a restricted role that can't see the user, who is no member any more.
 
 CREATE VIEW mecapy.users WITH (security_invoker = true) AS
@@ -43,7 +43,8 @@ JOIN daybook.organizations AS o ON o.id = f.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = f.owner_id
 WHERE f.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL;
 
--- Words are looked up in a table rather than by CASE, so that a condition on the documented word finds the index on the stored one.
+-- Words are looked up in a table rather than by CASE, so that a condition on the documented word finds the index on the
+-- stored one.
 -- Text that was given shows as it is, any other JSON as its text; where that is too long by its spaces alone, without them.
 CREATE VIEW mecapy.calculations WITH (security_invoker = true) AS
 SELECT
@@ -163,7 +164,8 @@ WHERE u.deleted_at IS NULL
     JOIN daybook.organizations AS o ON o.id = m.organization_id
     WHERE m.user_id = u.id AND m.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL);
 
--- The rows of the document's text; calculations and users are joined by their own keys, whose statistics PostgreSQL has.
+-- The rows of the document's text; calculations and users are joined by their own keys, whose statistics PostgreSQL
+-- has.
 CREATE VIEW mecapy.recent_calculations WITH (security_invoker = true) AS
 SELECT
   c.number::integer AS id,

@@ -352,7 +352,12 @@ final class AggregatorLife: Life {
     asEngineer.send("pipeline.name_version", ["id": .id(first.id), "version_number": 1, "name": "as it began"])
     asEngineer.send("pipeline.pause", ["id": .id(last.id), "reason": "the month is closed"])
     asOwner.send("alert_rule.edit", ["id": .id(rule), "is_active": false, "reason": "too noisy"])
-    asEngineer.send("alert_rule.edit", ["id": .id(rule), "operator": "about"], refusedAs: "invalid_params")
+    asEngineer.send(
+      "alert_rule.edit", ["id": .id(rule), "operator": "about"], refusedAs: "invalid_params", naming: "/operator")
+    // A pipeline of this platform says where its data comes from and where it goes.
+    asEngineer.send(
+      "pipeline.create", ["organization_id": .id(organization), "name": "from nowhere"], refusedAs: "invalid_params",
+      naming: "/source_config")
     asEngineer.send(
       "transformation_function.create",
       [

@@ -298,6 +298,8 @@ final class BuilderLife: Life {
     asEngineer.send("run.cancel", ["id": .id(endedRun(of: last))], refusedAs: "conflict")
     asEngineer.send("pipeline.archive", ["id": .id(last.id), "reason": "its source is gone"])
     asEngineer.send("pipeline.resume", ["id": .id(last.id)], refusedAs: "conflict")
+    // This platform's pipelines know no such state.
+    asEngineer.send("pipeline.deprecate", ["id": .id(first.id)], refusedAs: "invalid_params", naming: "/status")
     if let module = modules["extractor"] {
       asEngineer.send("module_template.use", ["id": .id(module)])
       asEngineer.send(
@@ -311,7 +313,8 @@ final class BuilderLife: Life {
     asEngineer.send(
       "pipeline.edit", ["id": .id(first.id), "description": "never", "expected_version": 1], refusedAs: "conflict")
     asEngineer.send(
-      "pipeline.edit", ["id": .id(first.id), "schedule": "every now and then"], refusedAs: "invalid_params")
+      "pipeline.edit", ["id": .id(first.id), "schedule": "every now and then"], refusedAs: "invalid_params",
+      naming: "/schedule")
     try await asEngineer.settle()
   }
 

@@ -267,9 +267,18 @@ final class DjangoLife: Life {
     asEngineer.send(
       "run.start",
       ["id": .id(running), "pipeline_id": .id(first.id), "trigger_type": "manual", "triggered_by": .id(engineer.id)])
-    asEngineer.send(
-      "connection.create", ["organization_id": .id(organization), "name": "odd", "type": "fax"],
-      refusedAs: "invalid_params")
-    try await asEngineer.settle()
+    // A connector of this platform has a credential, and is of one of four types.
+    asOwner.send(
+      "connection.create",
+      ["organization_id": .id(organization), "name": "bare", "type": "database", "config": ["host": "db"]],
+      refusedAs: "invalid_params", naming: "/credential_id")
+    asOwner.send(
+      "connection.create",
+      [
+        "organization_id": .id(organization), "name": "odd", "type": "livy", "config": ["url": "http://livy:8998"],
+        "credential_id": .id(credentials[0]),
+      ], refusedAs: "invalid_params", naming: "/type")
+    // What would go by now, if retention were enforced at once: asked, not done.
+    _ = try await asOwner.ask("retention.sweep", ["organization_id": .id(organization), "dry_run": true])
   }
 }

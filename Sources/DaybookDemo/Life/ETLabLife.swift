@@ -335,6 +335,13 @@ final class ETLabLife: Life {
         "id": .id(dag.id),
         "edges": [["source": "task-1", "target": "task-2"], ["source": "task-2", "target": "task-1"]],
       ], refusedAs: "invalid_params")
+    // Connections of this platform are Spark's, and somebody's own.
+    asEngineer.send(
+      "connection.create",
+      [
+        "organization_id": .id(organization), "name": "no cluster", "type": "postgres", "config": ["host": "db"],
+        "owner_id": .id(engineer.id),
+      ], refusedAs: "invalid_params", naming: "/type")
     let queued = newIdentifier(at: setting.end)
     asEngineer.send("run.create", ["id": .id(queued), "pipeline_id": .id(dag.id), "trigger_type": "scheduled"])
     asEngineer.send(

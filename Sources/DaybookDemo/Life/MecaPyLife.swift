@@ -161,6 +161,11 @@ final class MecaPyLife: Life {
       ])
     asEngineer.send("calculation.attach_file", ["id": .id(reader), "file_id": .id(file)])
     asEngineer.send("file.delete", ["id": .id(file)], refusedAs: "conflict")
+    // Everybody on this platform comes from Keycloak.
+    administrator.send(
+      "user.create",
+      ["organization_id": .id(organization), "email": "nobody@example.com", "username": "nobody"],
+      refusedAs: "invalid_params", naming: "/keycloak_id")
     asEngineer.send(
       "tool.create",
       [

@@ -34,6 +34,8 @@ struct CheckContext {
   let isCreation: Bool
   /// The organization that was named, or its default.
   let organization: Identifier?
+  /// Where values stand that were refused already, and so are missing among the fields and parameters.
+  let refused: Set<String>
   var fields: JSONObject
   var parameters: JSONObject
   var problems: [ValueProblem] = []
@@ -43,4 +45,7 @@ struct CheckContext {
   mutating func refuse(_ path: String, _ problem: String) {
     problems.append(ValueProblem(path: path, problem: problem))
   }
+
+  /// Whether a value was given for a field that is fit for it, or was refused before and needs no further fault.
+  func isGiven(_ name: String) -> Bool { fields[name] != nil || refused.contains("/\(name)") }
 }

@@ -58,7 +58,7 @@ enum CalculationBehaviours {
   // MARK: -
 
   @Sendable private static func checkCreation(_ context: inout CheckContext) {
-    if context.fields["code"] == nil, context.fields["tool_id"] == nil {
+    if !context.isGiven("code"), !context.isGiven("tool_id") {
       context.refuse("/code", "is required, or a tool_id: then it is that tool's code_template")
     }
     checkLimits(context.fields, &context)

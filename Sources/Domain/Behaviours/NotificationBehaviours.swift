@@ -20,33 +20,35 @@ enum NotificationBehaviours {
   private static let lookedThrough = 10_000
 
   /// `notification.mark_all_read`: every unread one that is addressed to the caller, in one organization or in all.
-  static let markAllRead = Behaviour(decide: { decision in
-    guard let reader = decision.actor else {
-      throw DaybookError.forbidden(
-        permission: "notifications:read", "Only a person has notifications of their own to mark as read.")
-    }
-    let organization = try decision.prepared.organization.map { organization in
-      guard decision.principal.canSee(organization: organization) else {
-        throw DaybookError.invalidParam("/organization_id", "there is no organization of this id")
+  static let markAllRead = Behaviour(
+    findsOrganization: true,
+    decide: { decision in
+      guard let reader = decision.actor else {
+        throw DaybookError.forbidden(
+          permission: "notifications:read", "Only a person has notifications of their own to mark as read.")
       }
-      return organization
-    }
-    if let organization { try decision.authorize(in: organization) }
-    // Ids are in the order of time.
-    let links = try decision.transaction.referrers(of: reader, type: decision.type.name, limit: .max)
-      .sorted { $1.id.bytes.lexicographicallyPrecedes($0.id.bytes) }
-    var marked: Int64 = 0
-    for link in links.prefix(lookedThrough) {
-      guard let state = try decision.transaction.living(link.id, type: decision.type.name),
-        state.reference("user_id") == reader, state.fields["is_read"] != true,
-        organization == nil || state.organization == organization,
-        decision.principal.allows(.read, on: decision.type.plural, organization: state.organization)
-      else { continue }
-      try decision.edit(
-        state, decision.type, event: decision.command.event,
-        values: ["is_read": true, "read_at": .string(decision.now.text)])
-      marked += 1
-    }
-    decision.members["marked"] = .integer(marked)
-  })
+      let organization = try decision.prepared.organization.map { organization in
+        guard decision.principal.canSee(organization: organization) else {
+          throw DaybookError.invalidParam("/organization_id", "there is no organization of this id")
+        }
+        return organization
+      }
+      if let organization { try decision.authorize(in: organization) }
+      // Ids are in the order of time.
+      let links = try decision.transaction.referrers(of: reader, type: decision.type.name, limit: .max)
+        .sorted { $1.id.bytes.lexicographicallyPrecedes($0.id.bytes) }
+      var marked: Int64 = 0
+      for link in links.prefix(lookedThrough) {
+        guard let state = try decision.transaction.living(link.id, type: decision.type.name),
+          state.reference("user_id") == reader, state.fields["is_read"] != true,
+          organization == nil || state.organization == organization,
+          decision.principal.allows(.read, on: decision.type.plural, organization: state.organization)
+        else { continue }
+        try decision.edit(
+          state, decision.type, event: decision.command.event,
+          values: ["is_read": true, "read_at": .string(decision.now.text)])
+        marked += 1
+      }
+      decision.members["marked"] = .integer(marked)
+    })
 }

@@ -69,7 +69,7 @@ enum RetentionBehaviours {
       let planner = RetentionPlanner(
         engine: engine, organization: prepared.organization,
         retentionClass: prepared.parameters["class"]?.stringValue.flatMap { RetentionClass(rawValue: $0) },
-        now: engine.clock())
+        now: engine.clock(), isTimed: prepared.principal.kind == .server)
       do {
         return try await planner.plan()
       } catch {
@@ -152,7 +152,11 @@ enum RetentionBehaviours {
   private static func record(
     _ entry: RetentionPlan.Entry, _ deletions: (plan: DeletionPlan, count: Int), _ decision: Decision
   ) throws -> JSON {
-    var set: JSONObject = ["before": .string(entry.before.text), "through": .integer(Int64(entry.through))]
+    // A policy that keeps longer than the one before takes nothing back.
+    var set: JSONObject = [
+      "before": .string(max(entry.before, entry.last?.sweptBefore ?? .minimum).text),
+      "through": .integer(Int64(max(entry.through, entry.last?.sweptThrough ?? 0))),
+    ]
     if !entry.months.isEmpty {
       set["keys_through"] = .string(entry.keysThrough)
       set["kept_months"] = entry.keptMonths.isEmpty ? .null : .array(entry.keptMonths.map(JSON.string))

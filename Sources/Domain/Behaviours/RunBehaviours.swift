@@ -168,7 +168,7 @@ enum RunBehaviours {
   }
 
   @Sendable private static func checkCreation(_ context: inout CheckContext) {
-    if context.fields["pipeline_id"] == nil, context.fields["code"] == nil {
+    if !context.isGiven("pipeline_id"), !context.isGiven("code") {
       context.refuse("/pipeline_id", "is required, unless there is code: a run is of a pipeline or of code")
       context.refuse("/code", "is required, unless there is a pipeline_id: a run is of a pipeline or of code")
     }

@@ -12,13 +12,12 @@ enum SystemLogBehaviours {
   /// `system.log`: lines, which are sealed as a whole; how many there are, and of what level, is not.
   static let log = Behaviour(
     check: { context in
-      let single = context.parameters.filter { $0.key != "lines" }
-      guard let lines = context.parameters["lines"]?.arrayValue else {
-        if single["message"] == nil { context.refuse("/message", "is required, unless lines are given") }
-        return
-      }
+      // Lines with a fault of their own are not there any more.
+      guard let lines = context.parameters["lines"]?.arrayValue else { return }
       if lines.isEmpty { context.refuse("/lines", "must not be empty") }
-      for name in single.keys { context.refuse("/\(name)", "belongs into the lines, where lines are given") }
+      for name in context.parameters.keys where name != "lines" {
+        context.refuse("/\(name)", "belongs into the lines, where lines are given")
+      }
     },
     decide: { decision in
       let organization = try decision.newOrganization()
@@ -44,6 +43,9 @@ enum SystemLogBehaviours {
   /// The line that the command's own parameters make; what the command is correlated with, the line is.
   private static func singleLine(_ decision: Decision) throws -> JSONObject {
     var line = decision.parameters
+    guard line.contains("message") else {
+      throw DaybookError.invalidParam("/message", "is required, unless lines are given")
+    }
     if let correlation = decision.prepared.common.correlation {
       guard correlation.unicodeScalars.count <= longestCorrelation else {
         throw DaybookError.invalidParam(

@@ -189,8 +189,10 @@ final class Decision {
     draft.organization = organization
     draft.causation = causation ?? cause
     draft.correlation = prepared.common.correlation
-    // Who uses what another organization made public tells that organization neither why nor from where.
-    if !type.type.publicFields.isEmpty, let organization, !principal.canSee(organization: organization) {
+    // Who uses what another organization made public, or deletes what another one uses, tells it neither why nor from where.
+    if let organization, !principal.canSee(organization: organization),
+      causation != nil || !type.type.publicFields.isEmpty
+    {
       return draft
     }
     try sealWhyAndWhence(&draft)

@@ -241,8 +241,8 @@ struct ParameterReader {
   private mutating func checkBehaviour(_ engine: CommandEngine) {
     guard let check = command.behaviour?.check else { return }
     var context = CheckContext(
-      model: engine.model, principal: principal, isCreation: isCreation, organization: organization, fields: fields,
-      parameters: parameters)
+      model: engine.model, principal: principal, isCreation: isCreation, organization: organization,
+      refused: Set(problems.map(\.path)), fields: fields, parameters: parameters)
     check(&context)
     fields = context.fields
     parameters = context.parameters

@@ -12,9 +12,9 @@ extension Decision {
   /// - Throws: ``DaybookError`` `invalid_params` with every value that the document doesn't allow, by field.
   func platformValues(_ values: JSONObject, of type: TypeModel, organization: Identifier?) throws -> JSONObject {
     if type.name == "membership", let organization { try checkNewMember(values, of: organization) }
-    guard let organization, type.name != "organization", let platform = try platform(of: organization) else {
-      return values
-    }
+    let named =
+      type.name == "organization" ? values["platform"]?.stringValue : try organization.flatMap { try platform(of: $0) }
+    guard let platform = named else { return values }
     let tables = engine.platformRules.tables(platform, type.name)
     guard !tables.isEmpty else { return values }
     var completed = values
@@ -46,9 +46,7 @@ extension Decision {
           platforms.insert(platform)
         }
       }
-    } else if let organization = state.organization, type.name != "organization",
-      let platform = try platform(of: organization)
-    {
+    } else if let organization = state.organization, let platform = try platform(of: organization) {
       platforms.insert(platform)
     }
     var problems: [ValueProblem] = []

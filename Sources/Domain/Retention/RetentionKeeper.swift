@@ -21,7 +21,9 @@ extension CommandEngine {
   public func sweepRetention() async throws {
     while true {
       let result = try await apply(method: "retention.sweep", params: [:], principal: .server)
-      guard try JSON.parse(result.resultBytes)["more"] == true else { return }
+      let answer = try JSON.parse(result.resultBytes)
+      // What can't be removed now would not be removed the next time either.
+      guard answer["more"] == true, answer["swept"] != [] else { return }
     }
   }
 

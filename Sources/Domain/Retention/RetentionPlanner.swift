@@ -19,6 +19,8 @@ struct RetentionPlanner: Sendable {
   /// One class; nil for all.
   let retentionClass: RetentionClass?
   let now: Timestamp
+  /// Whether the server's timer asks, which needn't look again for what it didn't find today.
+  let isTimed: Bool
 
   private var log: EventLog { engine.log }
 
@@ -116,6 +118,7 @@ struct RetentionPlanner: Sendable {
     }.map(\.month).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     engine.retention.tally.withLockedValue { tally in
       let key = RetentionTally.Key(organization: entry.organization, retentionClass: entry.retentionClass)
+      if let swept = entry.last?.sweptBefore { tally?.forget(key, before: swept) }
       entry.rows = tally?.rows(key, since: entry.last?.sweptBefore, before: entry.before) ?? 0
       for month in own {
         guard let end = CalendarMonth.end(of: month), end <= entry.before else { continue }
@@ -136,7 +139,7 @@ struct RetentionPlanner: Sendable {
     of owner: Identifier, before: Timestamp
   ) async throws -> (runs: [Identifier], isPartial: Bool) {
     let cleared = engine.retention.runsCleared.withLockedValue { $0[owner] }
-    if let cleared, cleared >= before { return ([], false) }
+    if isTimed, let cleared, cleared >= before { return ([], false) }
     let links = try await log.background { snapshot in
       try snapshot.referrers(of: owner, type: "run", limit: .max).map(\.id)
     }

@@ -71,6 +71,13 @@ struct RetentionTally: Sendable {
     return (hours[key] ?? [:]).reduce(0) { sum, hour in hour.key >= start && hour.key < end ? sum + hour.value : sum }
   }
 
+  /// Lets go of what was removed before an instant.
+  mutating func forget(_ key: Key, before: Timestamp) {
+    let end = RetentionTally.hour(of: before)
+    guard hours[key]?.contains(where: { $0.key < end }) == true else { return }
+    hours[key] = hours[key]?.filter { $0.key >= end }
+  }
+
   /// Until when any payload that was recorded in a month says that it is kept.
   func keptUntil(_ key: Key, month: String) -> Timestamp? { longest[key]?[month] }
 

@@ -48,7 +48,8 @@ struct UnitPlan: Sendable {
     }
   }
 
-  /// Merges the set fields into each resource's row: a column that is not in the JSON keeps its value.
+  /// Merges the set fields into each resource's row: a column that is not in the JSON keeps its value. The row before has a name that no
+  /// column can have.
   private static func mergeRows(
     _ definition: ProjectionDefinition, type: String, _ generation: Generation
   ) -> String {
@@ -56,8 +57,8 @@ struct UnitPlan: Sendable {
     return """
       INSERT INTO \(table) AS t
       SELECT merged.* FROM staged_changes AS s
-      LEFT JOIN \(table) AS before ON before.id = s.id
-      CROSS JOIN LATERAL jsonb_populate_record(before, s.changes) AS merged
+      LEFT JOIN \(table) AS "row before" ON "row before".id = s.id
+      CROSS JOIN LATERAL jsonb_populate_record("row before", s.changes) AS merged
       WHERE s.resource_type = \(PostgresLiteral.quote(type))
       ON CONFLICT (id) DO UPDATE SET \(assignments(definition.columns))
       """
@@ -68,8 +69,8 @@ struct UnitPlan: Sendable {
     return """
       INSERT INTO \(table) AS t
       SELECT merged.* FROM jsonb_array_elements($1::jsonb) AS s
-      LEFT JOIN \(table) AS before ON before.id = (s ->> 'id')::uuid
-      CROSS JOIN LATERAL jsonb_populate_record(before, s) AS merged
+      LEFT JOIN \(table) AS "row before" ON "row before".id = (s ->> 'id')::uuid
+      CROSS JOIN LATERAL jsonb_populate_record("row before", s) AS merged
       ON CONFLICT (id) DO UPDATE SET \(assignments(definition.personalColumns))
       """
   }

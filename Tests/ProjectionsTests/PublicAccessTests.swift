@@ -1,0 +1,66 @@
+import BasicTypes
+import CanonicalJSON
+import EventLog
+import Postgres
+import Projections
+import Testing
+
+/// Row-level security where the catalog calls rows public.
+@Suite struct PublicAccessTests {
+  @Test(.timeLimit(.minutes(2)))
+  func aRoleReadsWhatIsPublicOfOthersAndNothingElseOfTheirs() async throws {
+    let models = try await ReadModels()
+    let (mine, other) = (Identifier.version7(at: .now), Identifier.version7(at: .now))
+    let name = "public_reader_\(UInt32.random(in: 0...UInt32.max))"
+    try await models.append([
+      draft("sql_role", mine, ["name": .string(name), "personal": false]),
+      draft("pipeline_template", mine, ["name": "own"]),
+      draft("pipeline_template", other, ["name": "private", "is_public": false, "is_builtin": false]),
+      draft("pipeline_template", other, ["name": "public", "is_public": true]),
+      draft("pipeline_template", other, ["name": "deleted", "is_public": true, "deleted_at": "2026-01-01T00:00:00Z"]),
+      draft("pipeline_template", nil, ["name": "nobody's"]),
+      draft("pipeline_template", nil, ["name": "built in", "is_builtin": true]),
+      draft("transformation_function", other, ["name": "public", "is_public": true]),
+      draft("module_template", other, ["name": "private"]),
+      draft("module_template", other, ["name": "public", "is_public": true]),
+    ])
+    try await models.settle()
+    // The roles are made right after the commit; the next chunk comes behind that.
+    try await models.append([draft("pipeline_template", mine, ["name": "later"])])
+    try await models.settle()
+    try await models.service.setPassword(role: name, password: "secret")
+    try await check(models, name)
+    // A rebuild keeps the policies.
+    #expect(try await models.service.rebuild(["pipeline_templates"]).isSwapped)
+    try await check(models, name)
+    try await models.close()
+  }
+
+  private func check(_ models: ReadModels, _ name: String) async throws {
+    let rest = models.url.split(separator: "@", maxSplits: 1).last.map(String.init) ?? models.url
+    let url =
+      models.url.contains("@")
+      ? "postgresql://\(name):secret@\(rest)"
+      : models.url + (models.url.contains("?") ? "&" : "?") + "user=\(name)&password=secret"
+    let connection = try await PostgresConnection.connect(url)
+    func names(_ table: String) async throws -> [String?] {
+      try await connection.query("SELECT name FROM daybook.\(table) ORDER BY name COLLATE \"C\"").rows.map { $0[0] }
+    }
+    #expect(try await names("pipeline_templates") == ["built in", "later", "own", "public"])
+    #expect(try await names("transformation_functions") == ["public"])
+    #expect(try await names("module_templates") == ["public"])
+    // As the group alone it belongs nowhere, and what is public is for those who belong somewhere.
+    try await connection.execute("SET ROLE daybook_sql")
+    #expect(try await names("pipeline_templates") == [])
+    await connection.close()
+  }
+
+  private func draft(_ type: String, _ organization: Identifier?, _ fields: JSONObject) -> EventDraft {
+    var draft = EventDraft(
+      event: "\(type).created", type: type, resource: Identifier.version7(at: .now), actor: "local:0")
+    draft.organization = organization
+    draft.set = fields.merging(["number": 1])
+    if let organization { draft.set["organization_id"] = .string(organization.text) }
+    return draft
+  }
+}
