@@ -4,8 +4,8 @@ import Domain
 import Postgres
 
 extension Access {
-  /// A list's condition, narrowed where resources of the type are for one person's eyes: the caller's own, everybody's, shared ones, and all of organizations
-  /// where the caller administers the type.
+  /// A list's condition, narrowed where resources of the type are for one person's eyes: the caller's own, everybody's,
+  /// shared ones, and all of organizations where the caller administers the type.
   func narrowed(_ condition: String, in sql: inout SQLBuilder) -> String {
     guard let visibility = type.visibility, !principal.isAdministrator else { return condition }
     let owner = "t.\"\(visibility.field)\""

@@ -325,6 +325,26 @@ extension Book {
       "a rule stays while its alerts do")
   }
 
+  @Test(arguments: ["etl_builder", "django_etl", "data_aggregator", "mecapy", "etlab"])
+  func `what a rule raises keeps the rules of every platform`(_ platform: String) async throws {
+    let book = try Book()
+    let organization = try await book.organization("acme", platform: platform)
+    try await book.make(
+      "alert_rule.create",
+      [
+        "name": "r", "metric": "lag", "threshold": 1, "operator": "gt", "severity": "critical",
+        "organization_id": .string(organization),
+      ])
+    func evaluate(_ value: Int64) async throws -> [String] {
+      try await book.call(
+        "alert_rule.evaluate",
+        ["organization_id": .string(organization), "metric": "lag", "value": .integer(value)]
+      ).eventNames
+    }
+    #expect(try await evaluate(2).suffix(3) == ["alert.raised", "alert_rule.fired", "notification.notified"])
+    #expect(try await evaluate(1).suffix(2) == ["alert.resolved", "alert_rule.cleared"])
+  }
+
   @Test func `a policy names people who are there, and at least one level`() async throws {
     let watch = try await Watch()
     let stranger = try await watch.book.member("eve", of: try await watch.book.organization("other"))

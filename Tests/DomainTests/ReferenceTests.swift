@@ -155,12 +155,17 @@ import Testing
     let book = try Book()
     let free = try await book.organization("free")
     let django = try await book.organization("django", platform: "django_etl")
-    for organization in [free, free, django] {
+    let credential = try await book.make(
+      "credential.create", ["name": "k", "data": ["key": "v"], "organization_id": .string(django)])
+    for organization in [free, free] {
       try await book.call(
         "connection.create", ["name": "db", "type": "kafka", "organization_id": .string(organization)])
     }
-    let error = try await book.refusal(
-      "connection.create", ["name": "db", "type": "s3", "organization_id": .string(django)])
+    let connector: JSONObject = [
+      "name": "db", "type": "database", "credential_id": .string(credential), "organization_id": .string(django),
+    ]
+    try await book.call("connection.create", connector)
+    let error = try await book.refusal("connection.create", connector)
     #expect(error.data["fields"] == ["organization_id", "name"])
     try book.checkIndexes()
   }

@@ -151,7 +151,11 @@ final class BuilderLife: Life {
         "id": .id(ciKey), "organization_id": .id(organization), "name": "continuous integration",
         "permissions": ["pipelines": ["read", "execute"], "runs": ["read", "write", "execute"]],
       ])
-    guard let key = made?["api_key"]?.stringValue else { return hall.tally.noteShownBefore() }
+    let revocation: JSONObject = ["id": .id(ciKey), "reason": "the build server was replaced"]
+    guard let key = made?["api_key"]?.stringValue else {
+      hall.tally.noteShownBefore()
+      return asOwner.send("api_key.revoke", revocation)
+    }
     let program = try await Caller.connect(
       "\(tenant.slug).ci", platform: tenant.platform.rawValue, hall: hall, signingInWith: ["api_key": .string(key)])
     program.begin("with the key")
@@ -166,7 +170,7 @@ final class BuilderLife: Life {
     }
     program.send("connection.get", ["id": .id(connections[0])], refusedAs: "forbidden")
     try await program.settle()
-    asOwner.send("api_key.revoke", ["id": .id(ciKey), "reason": "the build server was replaced"])
+    asOwner.send("api_key.revoke", revocation)
     try await asOwner.settle()
     program.send("pipeline.get", ["id": .id(flows[0].id)], refusedAs: "unauthenticated")
     try await program.settle()

@@ -4,7 +4,8 @@ import EventLog
 
 /// Alerts.
 enum AlertBehaviours {
-  /// `alert.create`, `alert.raise`: by hand. One that names a rule climbs the levels of that rule's escalation policy, as the rule's own do.
+  /// `alert.create`, `alert.raise`: by hand. One that names a rule climbs the levels of that rule's escalation policy,
+  /// as the rule's own do.
   static let raise = Behaviour(decide: { decision in
     var values = JSONObject()
     if let id = decision.fields["rule_id"]?.stringValue.flatMap({ Identifier($0) }),
@@ -23,7 +24,8 @@ enum AlertBehaviours {
     try Escalation.climb(state, decision)
   })
 
-  /// `alert.escalate_due`: to the next level where its time has come; nothing where it hasn't, or somebody has acknowledged it.
+  /// `alert.escalate_due`: to the next level where its time has come; nothing where it hasn't, or somebody has
+  /// acknowledged it.
   static let escalateDue = Behaviour(decide: { decision in
     let state = try decision.target()
     guard Escalation.isDue(state, now: decision.now) else { return }
@@ -33,8 +35,8 @@ enum AlertBehaviours {
 
 /// Rules that make alerts of measurements.
 enum AlertRuleBehaviours {
-  /// `alert_rule.evaluate`: asks the organization's rules about a value. `alert_rule.evaluated` is recorded for the rules that do something about it; the answer tells the verdict of
-  /// each that watches the metric.
+  /// `alert_rule.evaluate`: asks the organization's rules about a value. `alert_rule.evaluated` is recorded for the
+  /// rules that do something about it; the answer tells the verdict of each that watches the metric.
   static let evaluate = Behaviour(decide: { decision in
     guard let organization = try decision.newOrganization(),
       let metric = decision.parameters["metric"]?.stringValue, let value = decision.parameters["value"]?.doubleValue

@@ -3,7 +3,8 @@ import CanonicalJSON
 import Catalog
 import EventLog
 
-/// People's layouts of widgets. A shared one may be read by its organization; it is changed by its user alone, and by who administers dashboards there.
+/// People's layouts of widgets. A shared one may be read by its organization; it is changed by its user alone, and by
+/// who administers dashboards there.
 enum DashboardBehaviours {
   /// `dashboard.create`: the caller's own, where nobody else is named.
   static let create = Behaviour(
@@ -34,7 +35,8 @@ enum DashboardBehaviours {
     try VersionedBehaviours.rollback.decide(decision)
   })
 
-  /// `dashboard.set_default`: one of a user's dashboards in an organization is the default; the former one no longer is.
+  /// `dashboard.set_default`: one of a user's dashboards in an organization is the default; the former one no longer
+  /// is.
   static let setDefault = Behaviour(decide: { decision in
     let state = try own(decision)
     guard

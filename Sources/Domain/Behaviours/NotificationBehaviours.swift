@@ -5,7 +5,8 @@ import EventLog
 
 /// What people were told, and what they have read of it.
 enum NotificationBehaviours {
-  /// `notification.mark_read`: by the one it is addressed to; what is addressed to all of an organization, by anyone of it. Nothing where it is read already.
+  /// `notification.mark_read`: by the one it is addressed to; what is addressed to all of an organization, by anyone of
+  /// it. Nothing where it is read already.
   static let markRead = Behaviour(decide: { decision in
     let state = try decision.target()
     if let addressee = state.reference("user_id"), addressee != decision.actor, decision.principal.isResolved {

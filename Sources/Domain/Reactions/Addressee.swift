@@ -10,8 +10,8 @@ enum Addressee: Equatable {
   /// Nobody: the one whom it concerns wants no notifications.
   case nobody
 
-  /// The first of some users who can be told: alive, active, and of the organization (or an administrator of the service). Everybody where none can;
-  /// nobody where that one has switched notifications off.
+  /// The first of some users who can be told: alive, active, and of the organization (or an administrator of the
+  /// service). Everybody where none can; nobody where that one has switched notifications off.
   static func first(of users: [Identifier?], in organization: Identifier?, _ decision: Decision) throws -> Addressee {
     for case let id? in users {
       guard try isReachable(id, in: organization, decision) else { continue }

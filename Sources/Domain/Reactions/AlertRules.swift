@@ -2,7 +2,8 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 
-/// Asks an organization's alert rules about what was measured: they fire, cool down, and their alerts end by themselves.
+/// Asks an organization's alert rules about what was measured: they fire, cool down, and their alerts end by
+/// themselves.
 enum AlertRules {
   /// What a rule makes of a value.
   enum Verdict: String {

@@ -25,8 +25,8 @@ enum Escalation {
     return try levels(of: rule, decision)
   }
 
-  /// One level up: the policy's severity, those to be told, and when the next is due. Beyond the policy's last level its people are told again; without a policy the
-  /// level alone counts.
+  /// One level up: the policy's severity, those to be told, and when the next is due. Beyond the policy's last level
+  /// its people are told again; without a policy the level alone counts.
   static func climb(_ alert: ResourceState, _ decision: Decision) throws {
     let before = alert.fields["escalation_level"]?.integerValue ?? 0
     guard before < Int64(Int32.max) else {

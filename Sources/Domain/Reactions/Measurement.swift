@@ -33,7 +33,8 @@ struct Measurement {
     for name in Self.members { values[name] = data[name]?.doubleValue }
   }
 
-  /// What a run's end says: `run_failed` (1 or 0), `run_duration_seconds`, `rows_processed`, `data_size_bytes`, and every number of the run's own `metrics`.
+  /// What a run's end says: `run_failed` (1 or 0), `run_duration_seconds`, `rows_processed`, `data_size_bytes`, and
+  /// every number of the run's own `metrics`.
   init?(end status: String, of run: ResourceState) {
     self.init(of: run)
     for (name, value) in run.fields["metrics"]?.objectValue ?? [:] { values[name] = value.doubleValue }

@@ -2,10 +2,11 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 
-/// What events cause: further events, decided in the same transaction as the command that recorded the first, by the actor `server`, each with
-/// the id of the event that caused it.
+/// What events cause: further events, decided in the same transaction as the command that recorded the first, by the
+/// actor `server`, each with the id of the event that caused it.
 ///
-/// They are part of the command: counted among its events, listed in its answer, thrown away by a dry run, and refused with it.
+/// They are part of the command: counted among its events, listed in its answer, thrown away by a dry run, and refused
+/// with it.
 enum Reactions {
   /// An event whose effect is to be decided.
   struct Cause {
@@ -58,7 +59,8 @@ enum Reactions {
 }
 
 extension Decision {
-  /// Decides what the server does because of an event: whatever is recorded inside the body names that event as its cause, and nobody's reason or address.
+  /// Decides what the server does because of an event: whatever is recorded inside the body names that event as its
+  /// cause, and nobody's reason or address.
   func reacting(to cause: Identifier, _ body: (Decision) throws -> Void) throws {
     let reaction = Decision(reactingTo: cause, in: self)
     try body(reaction)

@@ -4,7 +4,8 @@ import EventLog
 
 /// What follows from executions: notifications of how they ended, and alert rules asked about what was measured.
 enum RunReactions {
-  /// A run may have ended: told only where this very event changed its state, so a late or repeated report tells nobody twice.
+  /// A run may have ended: told only where this very event changed its state, so a late or repeated report tells nobody
+  /// twice.
   static let ended: Reactions.Reaction = { cause, decision in
     guard let status = cause.set["status"]?.stringValue, cause.was["status"] != cause.set["status"],
       status == "success" || status == "failed" || status == "timeout",

@@ -16,7 +16,7 @@ extension QueryEngine {
   /// How many records of a history are read at once.
   static let chunk: Int64 = 256
 
-  /// `pipeline.versions`: the numbered versions of one resource's content, oldest first.
+  /// `R.versions`, of every type that is versioned: the numbered versions of one resource's content, oldest first.
   func versions(_ parameters: inout QueryParameters, _ access: Access) async throws -> [UInt8] {
     let identifier = parameters.requiredIdentifier("id")
     let limit = parameters.limit()

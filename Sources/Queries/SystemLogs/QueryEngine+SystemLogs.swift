@@ -6,8 +6,8 @@ import EventLog
 import Postgres
 
 extension QueryEngine {
-  /// `system.logs`: what programs logged about themselves, the latest first unless the order says otherwise, page by page, from PostgreSQL. Lines of the
-  /// service as a whole are for administrators.
+  /// `system.logs`: what programs logged about themselves, the latest first unless the order says otherwise, page by
+  /// page, from PostgreSQL. Lines of the service as a whole are for administrators.
   func systemLogs(
     _ parameters: inout QueryParameters, _ principal: Principal, _ wait: ReadModelWait
   ) async throws -> [UInt8] {
