@@ -8,6 +8,7 @@ public final class ResourceMaker {
 
   /// What can't be made, and why.
   public struct Failure: Error, CustomStringConvertible {
+    /// A sentence for a person.
     public let description: String
   }
 

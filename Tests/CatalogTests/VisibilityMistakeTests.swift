@@ -18,7 +18,7 @@ import Testing
   @Test(
     arguments: [
       ("{unless: shared}", "missing key 'field' in 'visible_to'"),
-      ("{field: owner}", "'visible_to': unknown field 'owner' (did you mean 'owner_id'?)"),
+      ("{field: owner_idd}", "'visible_to': unknown field 'owner_idd' (did you mean 'owner_id'?)"),
       ("{field: name}", "'visible_to': 'name' must be a reference to a user"),
       ("{field: owner_id, unless: name}", "'visible_to': 'name' must be a boolean"),
       ("{field: owner_id, but: shared}", "unknown key 'but' in 'visible_to'"),

@@ -238,6 +238,30 @@ import Testing
     try await book.call("pipeline.deprecate", ["id": .string(any)])
   }
 
+  @Test func `whoever made something that a document ties to its maker can't be deleted, elsewhere they can`()
+    async throws
+  {
+    let book = try Book()
+    let builder = try await book.organization("b", platform: "etl_builder")
+    let free = try await book.organization("f")
+    let params: JSONObject = ["email": "a@example.org", "username": "ann", "role": "developer"]
+    let ann = try await book.make("user.create", params)
+    for organization in [builder, free] {
+      try await book.call("membership.create", ["user_id": .string(ann), "organization_id": .string(organization)])
+    }
+    let principal = try book.principal(ann)
+    try await book.call("pipeline.create", ["name": "p", "organization_id": .string(free)], as: principal)
+    let made = try await book.make(
+      "pipeline.create", ["name": "p", "organization_id": .string(builder)], as: principal)
+    let error = try await book.refusal("user.delete", ["id": .string(ann)])
+    #expect(error.reason == "reference")
+    #expect(error.data["referrers"] == [["resource_type": "pipeline", "id": .string(made), "name": "p"]])
+    try book.checkIndexes()
+    try await book.call("pipeline.delete", ["id": .string(made)])
+    try await book.call("user.delete", ["id": .string(ann)])
+    try book.checkIndexes()
+  }
+
   @Test func `whoever joins has what the platform's table of users demands, and keeps it`() async throws {
     let book = try Book()
     let builder = try await book.organization("b", platform: "etl_builder")

@@ -256,12 +256,57 @@ import Vault
     #expect(book.vault.expiringKeys().filter { $0.retentionClass == "logs" } == [])
   }
 
+  @Test func whatReportsSaidBesidesGoesWithItsWholeMonth() async throws {
+    let book = try Book()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let report: JSONObject = [
+      "eventType": "START", "eventTime": "2026-01-15T09:00:00Z", "producer": "https://example.org/producer",
+      "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent",
+      "run": [
+        "runId": "0192aaaa-0000-7000-8000-000000000001",
+        "facets": ["custom": ["_producer": "p", "_schemaURL": "s", "who": "somebody@example.org"]],
+      ],
+      "job": ["namespace": "n", "name": "j"],
+    ]
+    try await book.call("openlineage.record", ["organization_id": .string(acme), "event": .object(report)])
+    #expect(book.vault.expiringKeys().map(\.retentionClass) == ["facets"])
+    try at(book, "2026-05-01T23:00:00Z")
+    #expect(try await book.call("retention.sweep", ["class": "facets"]).eventNames == [])
+    try at(book, "2026-05-02T00:00:00Z")
+    let swept = try #require(told(try await book.call("retention.sweep", ["class": "facets"]), "facets"))
+    #expect(swept["months"] == ["2026-01"] && swept["rows"] == 1)
+    #expect(book.vault.expiringKeys() == [])
+  }
+
+  @Test func whatADeletedOrganizationLeftIsSweptAsWell() async throws {
+    let book = try Book()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let run = try await loggedRun(book, acme)
+    try at(book, "2026-02-16T00:00:00Z")
+    #expect(told(try await book.call("retention.sweep", ["class": "logs"]), "logs")?["rows"] == 1)
+    try await book.call("organization.delete", ["id": .string(acme)])
+    try at(book, "2026-03-03T00:00:00Z")
+    let swept = try await book.call("retention.sweep", ["class": "logs"])
+    #expect(told(swept, "logs")?["months"] == ["2026-01"])
+    #expect(try isErased(lines(book, of: run)))
+    #expect(try await book.call("retention.sweep", ["class": "logs"]).eventNames == [])
+    try book.checkIndexes()
+  }
+
   @Test func theLogVerifiesAfterEverythingThatASweepDoes() async throws {
     let book = try Book()
     try at(book, start)
     let acme = try await book.organization("acme")
     let run = try await loggedRun(book, acme)
     try await book.call("run.cancel", ["id": .string(run)])
+    let kept = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
+    let hold = try await book.make("legal_hold.place", ["held_id": .string(kept), "name": "h", "reason": "r"])
+    try await book.call("legal_hold.release", ["id": .string(hold), "reason": "r"])
+    let user = try await book.member("ann", of: acme).id
+    _ = try await book.make("legal_hold.place", ["held_id": .string(user), "name": "h", "reason": "r"])
+    _ = try await book.make("retention_policy.create", ["class": "logs", "keep_hours": 100])
     try at(book, "2026-08-01T00:00:00Z")
     try await book.engine.sweepRetention()
     #expect(try book.state(run).isDeleted)

@@ -26,7 +26,8 @@ import Vault
       ], as: principal, from: origin)
     try await book.call(
       "credential.create", ["name": "c", "data": ["key": "plain-data"], "organization_id": .string(acme)])
-    let run = try await book.make("run.create", ["code": "1", "organization_id": .string(acme), "reason": "plain-local-reason"])
+    let run = try await book.make(
+      "run.create", ["code": "1", "organization_id": .string(acme), "reason": "plain-local-reason"])
     try await book.call("run.log", ["id": .string(run), "lines": [["message": "plain-line"]]])
     let slug = try await book.make("organization.create", ["name": "o", "slug": "o", "reason": "plain-admin-reason"])
     let text = try book.everything()

@@ -36,6 +36,8 @@ import Vault
       try await call("run.preview", ["id": run, "node_id": "n", "sample_data": [["a": 1]]]).isDone()
       try await call("run.cancel", ["id": run]).isDone()
     }
+    try await call("system.log", ["organization_id": acme, "message": "said"]).isDone()
+    try await call("system.log", ["message": "said by the service"]).isDone()
     try await models.refuseSomebody()
     try await models.settle()
     func counts() async throws -> [[String?]] {
@@ -44,10 +46,11 @@ import Vault
         SELECT (SELECT count(*) FROM daybook.run_logs), (SELECT count(*) FROM personal.run_logs),
           (SELECT count(*) FROM daybook.data_previews), (SELECT count(*) FROM personal.data_previews),
           (SELECT count(*) FROM daybook.run_metrics), (SELECT count(*) FROM daybook.runs WHERE deleted_at IS NULL),
-          (SELECT count(*) FROM personal.audit_trail WHERE ip IS NOT NULL)
+          (SELECT count(*) FROM personal.audit_trail WHERE ip IS NOT NULL),
+          (SELECT count(*) FROM daybook.system_logs), (SELECT count(*) FROM personal.system_logs)
         """)
     }
-    #expect(try await counts() == [["4", "4", "2", "2", "2", "2", "1"]])
+    #expect(try await counts() == [["4", "4", "2", "2", "2", "2", "1", "2", "2"]])
     func sweep() async throws {
       try await engine.sweepRetention()
       try await models.settle()
@@ -57,17 +60,20 @@ import Vault
     }
     try models.at("2026-01-16T11:00:00Z")
     try await sweep()
-    #expect(try await counts() == [["4", "4", "0", "0", "2", "2", "1"]], "previews after a day")
+    #expect(try await counts() == [["4", "4", "0", "0", "2", "2", "1", "2", "2"]], "previews after a day")
     try models.at("2026-02-16T00:00:00Z")
     try await sweep()
-    #expect(try await counts() == [["2", "2", "0", "0", "2", "2", "1"]], "logs after a month, but by its own policy")
+    #expect(
+      try await counts() == [["2", "2", "0", "0", "2", "2", "1", "0", "0"]], "logs after a month, but by its own policy"
+    )
     try models.at("2026-03-04T00:00:00Z")
     try await sweep()
-    #expect(try await counts() == [["2", "2", "0", "0", "2", "2", "1"]], "a destroyed key changes no row")
+    #expect(try await counts() == [["2", "2", "0", "0", "2", "2", "1", "0", "0"]], "a destroyed key changes no row")
     try models.at("2026-05-10T00:00:00Z")
     try await sweep()
     #expect(
-      try await counts() == [["0", "0", "0", "0", "0", "0", "0"]], "runs after three months, with all that is theirs")
+      try await counts() == [["0", "0", "0", "0", "0", "0", "0", "0", "0"]],
+      "runs after three months, with all that is theirs")
     let events = try await models.rows("SELECT count(*), max(id) FROM daybook.audit_trail")
     let position = String(models.log.head.position)
     #expect(events == [[position, position]], "nothing of the audit trail is lost")

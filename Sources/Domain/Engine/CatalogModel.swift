@@ -10,6 +10,8 @@ final class CatalogModel: Sendable {
   let commands: [String: CommandModel]
   /// Plurals, for the check of permission maps.
   let plurals: Set<String>
+  /// For each type whose makers some platforms' documents protect (`created_by … REFERENCES users`, without a clause that deletes): those platforms.
+  let makerProtection: [String: Set<String>]
 
   init(catalog: Catalog) throws {
     self.catalog = catalog
@@ -26,6 +28,18 @@ final class CatalogModel: Sendable {
     self.types = types
     self.commands = commands
     plurals = Set(catalog.types.map(\.plural))
+    var protection: [String: Set<String>] = [:]
+    for platform in catalog.platforms {
+      for table in platform.tables {
+        guard let resource = table.resource,
+          table.columns.contains(where: {
+            $0.source == .field("created_by") && $0.onDelete == .restrict && $0.isEnforced
+          })
+        else { continue }
+        protection[resource, default: []].insert(platform.name)
+      }
+    }
+    makerProtection = protection
   }
 
   /// The model of a type that the catalog must have for the engine's own work.

@@ -85,6 +85,12 @@ extension Decision {
         case .restrict, nil: isRestricted = true
         }
       }
+      if referrer.creator == state.id, let organization = referrer.organization,
+        let platforms = model.makerProtection[referrerType.name], let platform = try platform(of: organization),
+        platforms.contains(platform)
+      {
+        isRestricted = true
+      }
       if isCascade {
         try collect(referrer, referrerType, cause: state.id, into: &plan)
         continue

@@ -66,6 +66,9 @@ extension Decision {
     if type.name == "file", let state = try transaction.state(id), let content = FileContent.identifier(of: state) {
       try transaction.link(id, type: type.name, to: content)
     }
+    if let actor, model.makerProtection[type.name] != nil {
+      try transaction.link(id, type: type.name, to: actor)
+    }
     return event
   }
 

@@ -51,10 +51,19 @@ public struct IndexRules: Sendable {
       if let target = state.reference(field.name), !targets.contains(target) { targets.append(target) }
     }
     if let content = FileContent.identifier(of: state) { targets.append(content) }
+    if let maker = protectedMaker(of: state, type), !targets.contains(maker) { targets.append(maker) }
     for target in [LegalHolds.target(of: state), RetentionPolicies.target(of: state)] {
       if let target, !targets.contains(target) { targets.append(target) }
     }
     return targets
+  }
+
+  /// The person who made a resource of a type whose makers some platform protects; nil for what no person made.
+  func protectedMaker(of state: ResourceState, _ type: TypeModel) -> Identifier? {
+    guard model.makerProtection[type.name] != nil, let maker = state.creator, maker != CommandEngine.systemUser else {
+      return nil
+    }
+    return maker
   }
 
   /// The hash by which a state holds a constraint; nil where a null (or an erased value) exempts it.

@@ -133,8 +133,9 @@ extension Decision {
         ValueProblem(
           path: "/\(column.field)", problem: "\(problem) on \(table.platform) (\(table.name).\(column.name))"))
     }
-    if let words = column.words, let word = value.stringValue, !words.contains(word) {
-      refuse("must be one of \(column.documented.joined(separator: ", "))")
+    if let words = column.words {
+      let given = value.arrayValue?.compactMap(\.stringValue) ?? value.stringValue.map { [$0] } ?? []
+      if !given.allSatisfy(words.contains) { refuse("must be one of \(column.documented.joined(separator: ", "))") }
     }
     if let limit = column.maximumLength {
       let text: String

@@ -67,12 +67,12 @@ enum AccessRules {
   private static func condition(_ definition: ProjectionDefinition) -> String? {
     switch definition.source {
     case .state(type: "organization"):
-      return "id IN (SELECT projector.current_organizations())"
+      return "id = ANY (ARRAY(SELECT projector.current_organizations()))"
     case .state(type: "user"):
-      return "id IN (SELECT projector.visible_users())"
+      return "id = ANY (ARRAY(SELECT projector.visible_users()))"
     default:
       guard definition.columns.contains(where: { $0.name == "organization_id" }) else { return nil }
-      let own = "organization_id IN (SELECT projector.current_organizations())"
+      let own = "organization_id = ANY (ARRAY(SELECT projector.current_organizations()))"
       guard !definition.publicColumns.isEmpty else { return own }
       // Public to whoever belongs somewhere.
       let isPublic = definition.publicColumns.map(PostgresIdentifier.quote).joined(separator: " OR ")

@@ -19,8 +19,8 @@ struct ReadModelRunner: Service {
   ) throws -> ProjectionService {
     if let embedded {
       return try ProjectionService(
-        log: log, vault: vault, catalog: catalog, folder: configuration.projectionsFolder, database: .embedded(embedded),
-        logger: logger)
+        log: log, vault: vault, catalog: catalog, folder: configuration.projectionsFolder,
+        database: .embedded(embedded), logger: logger)
     }
     guard let settings = configuration.postgres else {
       throw ServerStartError("There is neither a PostgreSQL of the server's own nor a URL of another.")
