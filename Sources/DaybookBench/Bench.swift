@@ -91,6 +91,7 @@ struct Bench: AsyncParsableCommand {
         try baseline.measure(options: options, into: &report)
       }
     }
+    if parts.contains(.demo) { try await DemoPart(ground: ground, options: options).run(into: &report) }
     if !parts.isDisjoint(with: Part.ofLargeLog) {
       try await LargeLogPart(ground: ground, options: options).run(into: &report)
     }
@@ -99,7 +100,7 @@ struct Bench: AsyncParsableCommand {
 
 /// What can be measured by itself.
 enum Part: String, CaseIterable, ExpressibleByArgument {
-  case fdatasync, pgbench, commands, projection, rebuild, export, verify, start
+  case fdatasync, pgbench, commands, demo, projection, rebuild, export, verify, start
 
   /// Those that need a log with many events.
   static let ofLargeLog: Set<Part> = [.projection, .rebuild, .export, .verify, .start]
@@ -178,18 +179,28 @@ struct BenchOptions: ParsableArguments {
   /// The daybook program's path.
   var program: String { daybook ?? ThisProgram.folder + "/daybook" }
 
+  /// The program that tells the demo's story; built beside the daybook program.
+  var demo: String {
+    (program.split(separator: "/", omittingEmptySubsequences: false).dropLast() + ["daybook-demo"]).joined(
+      separator: "/")
+  }
+
   func check() throws {
     guard scale > 0, scale <= 100 else { throw ValidationError("--scale must be above 0 and at most 100.") }
     guard seconds >= 0.1 else { throw ValidationError("--seconds must be at least 0.1.") }
     guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be from 1 to 100.") }
     guard events >= 2000 else { throw ValidationError("--events must be at least 2000.") }
     guard (1...10_000).contains(page) else { throw ValidationError("--page must be from 1 to 10000.") }
-    guard !parts.isDisjoint(with: Part.needingServer), access(program, X_OK) != 0 else { return }
-    throw ValidationError(
-      "There is no program \(program): build it (swift build -c release --product daybook) or give --daybook.")
+    if !parts.isDisjoint(with: Part.needingServer), access(program, X_OK) != 0 {
+      throw ValidationError(
+        "There is no program \(program): build it (swift build -c release --product daybook) or give --daybook.")
+    }
+    if parts.contains(.demo), access(demo, X_OK) != 0 {
+      throw ValidationError("There is no program \(demo): build it (swift build -c release --product daybook-demo).")
+    }
   }
 }
 
 extension Part {
-  fileprivate static let needingServer: Set<Part> = ofLargeLog.union([.commands])
+  fileprivate static let needingServer: Set<Part> = ofLargeLog.union([.commands, .demo])
 }

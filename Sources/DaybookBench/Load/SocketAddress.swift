@@ -7,6 +7,14 @@ enum SocketAddress {
   case unix(String)
   case loopback(port: UInt16)
 
+  /// As `--connect` takes it.
+  var argument: String {
+    switch self {
+    case .unix(let path): "unix:\(path)"
+    case .loopback(let port): "tcp:127.0.0.1:\(port)"
+    }
+  }
+
   /// A connected, blocking socket.
   func connect() throws(BenchFailure) -> CInt {
     switch self {
