@@ -23,7 +23,8 @@ struct LogPlace: Sendable {
   func requireLog() throws {
     guard access("\(logFolder)/data.mdb", F_OK) == 0 else {
       throw Failure(
-        .usage, "There is no log here.", place: logFolder, next: "Name the data folder with --data or DAYBOOK_DATA.")
+        .usage, "There is no log here.", place: logFolder,
+        next: "Name the data folder with --data or DAYBOOK_DATA; daybook status tells that of a running server.")
     }
   }
 
