@@ -226,8 +226,10 @@ import Testing
       for (url, isGranted) in [(plain, false), (personal, true)] {
         try await harness.onConnection(url) { connection in
           let user = try await connection.query(
-            "SELECT email, last_login_ip IS NULL FROM django_etl.auth_user WHERE id = $1::uuid", [.text(acme.owner)])
-          #expect(user.rows == [[isGranted ? "grace@acme.example" : nil, isGranted ? "f" : "t"]])
+            "SELECT email, username = '!', first_name = '!', last_login_ip IS NULL FROM django_etl.auth_user WHERE id = $1::uuid",
+            [.text(acme.owner)])
+          let isHidden = isGranted ? "f" : "t"
+          #expect(user.rows == [[isGranted ? "grace@acme.example" : "!", isHidden, isHidden, isHidden]])
           let logs = try await connection.query("SELECT DISTINCT logs = '' FROM django_etl.task_runs")
           #expect(logs.rows == [[isGranted ? "f" : "t"]])
         }

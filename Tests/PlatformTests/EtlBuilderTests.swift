@@ -21,6 +21,16 @@ import Testing
     let notification: String
   }
 
+  /// Columns that show something else than their field.
+  static var shown: [String: PlatformChecks.Shown] {
+    [
+      "pipelines.config": { value, state in
+        .object((value?.objectValue ?? [:]).merging(state.fields.filter { $0.key == "nodes" || $0.key == "edges" }))
+      },
+      "pipeline_executions.duration_seconds": { value, _ in value?.doubleValue.map { .integer(Int64($0.rounded())) } },
+    ]
+  }
+
   static func makeTenant(_ harness: PlatformHarness, _ name: String) async throws -> Tenant {
     let organization = try await harness.organization(
       name, platform: "etl_builder", ["description": .string("About \(name)"), "settings": ["region": "eu"]])
@@ -224,15 +234,7 @@ import Testing
       try await harness.tell("user.delete", ["id": .string(left)])
       try await harness.tell("notification.delete", ["id": .string(other.notification)])
       let checks = try PlatformChecks(harness, "etl_builder")
-      try await checks.expectRowsOfTheLog(shown: [
-        "pipelines.config": { value, state in
-          .object(
-            (value?.objectValue ?? [:]).merging(state.fields.filter { $0.key == "nodes" || $0.key == "edges" }))
-        },
-        "pipeline_executions.duration_seconds": { value, _ in
-          value?.doubleValue.map { .integer(Int64($0.rounded())) }
-        },
-      ])
+      try await checks.expectRowsOfTheLog(shown: Self.shown)
       #expect(try await harness.row("etl_builder.users", auditor)["role"] == "viewer")
     }
   }
@@ -301,19 +303,32 @@ import Testing
       for table in checks.platform.tables {
         let (one, other) = (mine[table.name] ?? [], theirs[table.name] ?? [])
         #expect(!one.isEmpty && !other.isEmpty && one.isDisjoint(with: other), "\(table.name)")
-        #expect(one.union(other) == all[table.name], "\(table.name)")
+        // What was done to users, who belong to no organization, is for the owner of the database alone.
+        let ownerOnly =
+          table.name == "audit_trail"
+          ? Set(
+            try await harness.rows("SELECT id FROM etl_builder.audit_trail WHERE organization_id IS NULL")
+              .compactMap { $0[0] }) : []
+        #expect(one.union(other).union(ownerOnly) == all[table.name], "\(table.name)")
+        #expect(ownerOnly.isDisjoint(with: one.union(other)), "\(table.name)")
+        #expect(table.name != "audit_trail" || !ownerOnly.isEmpty)
       }
       #expect(mine["users"] == [acme.owner] && mine["organizations"] == [acme.organization])
       for count in try await checks.counts(at: plain).values { #expect(count > 0) }
 
       // Personal columns need the grant.
-      for (url, email) in [(plain, nil), (personal, "ada@acme.example")] as [(String, String?)] {
+      for (url, email) in [(plain, "!"), (personal, "ada@acme.example")] {
         try await harness.onConnection(url) { connection in
-          let user = try await connection.query("SELECT email, username IS NULL, password_hash FROM etl_builder.users")
-          #expect(user.rows == [[email, email == nil ? "t" : "f", "!"]])
+          let user = try await connection.query(
+            "SELECT email, username, password_hash, full_name FROM etl_builder.users")
+          let isGranted = url == personal
+          #expect(
+            user.rows == [[email, isGranted ? "ada-acme" : "!", "!", isGranted ? "Ada Lovelace" : nil]])
           let messages = try await connection.query(
             "SELECT message FROM etl_builder.execution_logs ORDER BY timestamp")
-          #expect(messages.rows == (email == nil ? [[nil], [nil]] : [["slow at acme"], ["and on"]]))
+          #expect(messages.rows == (isGranted ? [["slow at acme"], ["and on"]] : [["!"], ["!"]]))
+          let previews = try await connection.query("SELECT schema_info FROM etl_builder.data_previews")
+          #expect(previews.rows == [[isGranted ? "{\"a\": \"integer\"}" : "{}"]])
         }
       }
 
@@ -329,6 +344,41 @@ import Testing
         }
         try await connection.execute("SELECT etl_builder.cleanup_expired_data()")
       }
+    }
+  }
+
+  @Test func `the audit trail has what was done to the platform's members, as long as they are`() async throws {
+    try await PlatformHarness.with { harness in
+      let tenant = try await Self.makeTenant(harness, "acme")
+      let elsewhere = try await harness.organization("elsewhere", platform: "django_etl")
+      let stranger = try await harness.make(
+        "user", ["email": "x@elsewhere.example", "username": "x", "organization_id": .string(elsewhere)])
+      func user(_ name: String) async throws -> String {
+        try await harness.make(
+          "user",
+          [
+            "email": .string("\(name)@acme.example"), "username": .string(name),
+            "organization_id": .string(tenant.organization),
+          ])
+      }
+      let (gone, left) = (try await user("gone"), try await user("left"))
+      try await harness.tell("user.delete", ["id": .string(gone)])
+      let membership = try await harness.rows("SELECT id FROM daybook.memberships WHERE user_id = '\(left)'")
+      try await harness.tell("membership.delete", ["id": .string(try #require(membership.first?.first ?? nil))])
+      try await harness.tell("user.edit", ["id": .string(left), "full_name": "Somewhere Else"])
+      func events(of id: String) async throws -> [JSON] {
+        try await harness.objects(
+          "SELECT organization_id, metadata FROM etl_builder.audit_trail WHERE resource_id = '\(id)' ORDER BY id"
+        ).map { row in
+          #expect(row["organization_id"] == .null)
+          return row["metadata"]?["event"] ?? .null
+        }
+      }
+      #expect(
+        try await events(of: tenant.owner) == ["user.created", "user.email_verified", "user.logged_in"])
+      #expect(try await events(of: gone) == ["user.created", "user.deleted"])
+      #expect(try await events(of: left) == ["user.created"])
+      #expect(try await events(of: stranger) == [])
     }
   }
 

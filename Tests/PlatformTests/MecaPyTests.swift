@@ -161,7 +161,7 @@ import Testing
   // MARK: - Views
 
   /// The views' text as the document prints it.
-  private static let printedStatistics = """
+  static let printedStatistics = """
     SELECT
         u.id,
         u.username,
@@ -174,7 +174,7 @@ import Testing
     LEFT JOIN calculations c ON u.id = c.user_id
     GROUP BY u.id, u.username
     """
-  private static let printedRecent = """
+  static let printedRecent = """
     SELECT
         c.id,
         c.name,

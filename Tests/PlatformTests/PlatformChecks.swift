@@ -87,13 +87,14 @@ struct PlatformChecks {
     shown: [String: Shown] = [:], belongs: [String: (ResourceState) throws -> Bool] = [:]
   ) async throws {
     let states = try states()
+    let byID = Dictionary(uniqueKeysWithValues: states.map { ($0.id, $0) })
     for table in platform.tables {
       guard let type = table.resource else { continue }
       let key = table.columns.first { $0.source == .field("id") || $0.source == .field("number") }
       guard let key else { continue }
       var expected: [String: ResourceState] = [:]
       for state in states where state.type == type && state.fields["deleted_at"] == nil {
-        let isHere = try isIn(table, state, states) && belongs[table.name]?(state) ?? true
+        let isHere = try isIn(table, state, states, byID) && belongs[table.name]?(state) ?? true
         guard isHere else { continue }
         expected[key.source == .field("id") ? state.id.text : state.fields["number"]?.canonicalString ?? ""] = state
       }
@@ -142,10 +143,12 @@ struct PlatformChecks {
   }
 
   /// Whether a resource is one of the table's, by the list's own conditions.
-  private func isIn(_ table: PlatformTable, _ state: ResourceState, _ states: [ResourceState]) throws -> Bool {
+  private func isIn(
+    _ table: PlatformTable, _ state: ResourceState, _ states: [ResourceState], _ byID: [Identifier: ResourceState]
+  ) throws -> Bool {
     func platform(of organization: Identifier?) -> String? {
-      let found = states.first { $0.id == organization && $0.fields["deleted_at"] == nil }
-      return found?.fields["platform"]?.stringValue
+      guard let found = organization.flatMap({ byID[$0] }), found.fields["deleted_at"] == nil else { return nil }
+      return found.fields["platform"]?.stringValue
     }
     switch state.type {
     case "organization":
@@ -163,8 +166,7 @@ struct PlatformChecks {
     for condition in table.when {
       var fields: JSONObject? = state.fields
       if let reference = condition.reference {
-        let id = state.fields[reference]?.stringValue
-        fields = states.first { $0.id.text == id }?.fields
+        fields = state.fields[reference]?.stringValue.flatMap { Identifier($0) }.flatMap { byID[$0] }?.fields
       }
       guard let word = fields?[condition.field]?.stringValue else {
         if condition.includesAbsent { continue }

@@ -25,32 +25,37 @@ final class PlatformHarness: Sendable {
   let log: EventLog
   let engine: CommandEngine
   let projections: ProjectionService
+  private let isFolderMine: Bool
   private let projector: Task<Void, any Error>
 
   /// Opens everything, runs the body, and closes everything again.
+  /// - Parameter found: a data folder that a server has left, and the database that it filled; without it, both are new and gone afterwards.
   static func with(
-    projections: String = PlatformHarness.repository + "/projections", _ body: (PlatformHarness) async throws -> Void
+    projections: String = PlatformHarness.repository + "/projections", found: (data: String, url: String)? = nil,
+    _ body: (PlatformHarness) async throws -> Void
   ) async throws {
-    let harness = try await PlatformHarness(projections: projections)
+    let harness = try await PlatformHarness(projections: projections, found: found)
     let outcome: Result<Void, any Error>
     do { outcome = .success(try await body(harness)) } catch { outcome = .failure(error) }
     try await harness.close()
     try outcome.get()
   }
 
-  private init(projections projectionsFolder: String) async throws {
+  private init(projections projectionsFolder: String, found: (data: String, url: String)?) async throws {
+    isFolderMine = found == nil
     folder = FileManager.default.temporaryDirectory.path + "/daybook-platforms-" + UUID().uuidString
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let data = found?.data ?? folder + "/data"
+    try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
     catalog = try Catalog.load(
       folder: PlatformHarness.repository + "/schema", knownBehaviours: CommandEngine.knownBehaviours)
-    let vault = try Vault.open(folder: folder + "/data/vault")
+    let vault = try Vault.open(folder: data + "/vault")
     self.vault = vault
-    var configuration = EventLogConfiguration(folder: folder + "/data/log")
+    var configuration = EventLogConfiguration(folder: data + "/log")
     configuration.mapSize = 1 << 27
     configuration.beforeCommit = { try vault.persistPendingKeys() }
     log = try EventLog.open(configuration)
     engine = try CommandEngine(catalog: catalog, log: log, vault: vault)
-    url = try await ThrowawayPostgres.database()
+    if let found { url = found.url } else { url = try await ThrowawayPostgres.database() }
     let projections = try PlatformHarness.makeService(log, vault, catalog, url, projectionsFolder)
     self.projections = projections
     projector = Task { try await projections.run() }
@@ -81,7 +86,7 @@ final class PlatformHarness: Sendable {
     _ = await projector.result
     log.close()
     vault.close()
-    try FileManager.default.removeItem(atPath: folder)
+    if isFolderMine { try FileManager.default.removeItem(atPath: folder) }
   }
 
   /// Gives a command and answers its result.

@@ -49,7 +49,7 @@ SELECT
   state.shown::varchar(50) AS status,
   r.started_at,
   r.completed_at,
-  least(r.rows_processed, 2147483647)::integer AS records_processed,
+  CASE WHEN r.rows_processed > 2147483647 THEN 2147483647 ELSE r.rows_processed END::integer AS records_processed,
   r.error_message,
   coalesce(r.execution_log, (
     SELECT jsonb_agg(
@@ -111,7 +111,7 @@ SELECT
   t.template_config,
   t.is_builtin,
   t.is_public,
-  least(t.use_count, 2147483647)::integer AS use_count,
+  CASE WHEN t.use_count > 2147483647 THEN 2147483647 ELSE t.use_count END::integer AS use_count,
   t.tags::varchar[] AS tags,
   owner.number::integer AS owner_id,
   t.created_at,
@@ -153,7 +153,7 @@ SELECT
   f.example_usage,
   f.is_builtin,
   f.is_public,
-  least(f.use_count, 2147483647)::integer AS use_count,
+  CASE WHEN f.use_count > 2147483647 THEN 2147483647 ELSE f.use_count END::integer AS use_count,
   f.tags::varchar[] AS tags,
   owner.number::integer AS owner_id,
   f.created_at,

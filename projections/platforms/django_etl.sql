@@ -2,7 +2,8 @@
 -- _id, as Django names them.
 --
 -- A row shows where its organization is of the platform django_etl and not deleted; a user where they are a member of one.
--- Personal columns are NULL to roles without a grant to read them; text that Django keeps empty rather than NULL is ''.
+-- Personal columns are NULL once they are erased, and to roles without a grant to read them; those that Django never keeps NULL
+-- show as '!' then. Text that Django keeps empty rather than NULL is ''.
 
 CREATE VIEW django_etl.organizations WITH (security_invoker = true) AS
 SELECT
@@ -32,10 +33,10 @@ SELECT
   '!'::varchar(128) AS password,
   u.last_login_at AS last_login,
   u.is_superuser,
-  CASE WHEN p.id IS NOT NULL THEN coalesce(p.username, '!') END::varchar(150) AS username,
-  CASE WHEN p.id IS NOT NULL THEN coalesce(p.first_name, '') END::varchar(150) AS first_name,
-  CASE WHEN p.id IS NOT NULL THEN coalesce(p.last_name, '') END::varchar(150) AS last_name,
-  CASE WHEN p.id IS NOT NULL THEN coalesce(p.email, '') END::varchar(254) AS email,
+  coalesce(p.username, '!')::varchar(150) AS username,
+  CASE WHEN p.email IS NOT NULL THEN coalesce(p.first_name, '') ELSE '!' END::varchar(150) AS first_name,
+  CASE WHEN p.email IS NOT NULL THEN coalesce(p.last_name, '') ELSE '!' END::varchar(150) AS last_name,
+  coalesce(p.email, '!')::varchar(254) AS email,
   u.is_staff,
   u.is_active,
   u.created_at AS date_joined,

@@ -1,8 +1,8 @@
 -- The schema of ETL/ELT Builder: its tables, views and function under their documented names, over the read models.
 --
 -- A row shows where its organization is of the platform etl_builder and not deleted; a user where they are a member of one.
--- Personal columns are NULL to roles without a grant to read them; what a document says is never NULL and nobody has given
--- shows as '!'.
+-- Personal columns are NULL once they are erased, and to roles without a grant to read them; those that the document says are
+-- never NULL show as '!' then, as they do where nobody has given them.
 
 CREATE VIEW etl_builder.organizations WITH (security_invoker = true) AS
 SELECT
@@ -31,8 +31,8 @@ WHERE m.deleted_at IS NULL;
 CREATE VIEW etl_builder.users WITH (security_invoker = true) AS
 SELECT
   u.id,
-  p.email::varchar(255) AS email,
-  CASE WHEN p.id IS NOT NULL THEN coalesce(p.username, '!') END::varchar(100) AS username,
+  coalesce(p.email, '!')::varchar(255) AS email,
+  coalesce(p.username, '!')::varchar(100) AS username,
   '!'::varchar(255) AS password_hash,
   p.full_name::varchar(255) AS full_name,
   CASE WHEN u.role IN ('admin', 'developer') THEN u.role ELSE 'viewer' END::varchar(50) AS role,
@@ -103,11 +103,11 @@ SELECT
   r.status::varchar(50) AS status,
   r.started_at,
   r.completed_at,
-  round(least(r.duration_seconds, 2147483647))::integer AS duration_seconds,
+  round(CASE WHEN r.duration_seconds > 2147483647 THEN 2147483647 ELSE r.duration_seconds END)::integer AS duration_seconds,
   r.params,
   r.result,
   r.error_message,
-  least(r.rows_processed, 2147483647)::integer AS rows_processed,
+  CASE WHEN r.rows_processed > 2147483647 THEN 2147483647 ELSE r.rows_processed END::integer AS rows_processed,
   r.data_size_bytes,
   r.created_at
 FROM daybook.runs AS r
@@ -122,7 +122,7 @@ SELECT
   l.node_id::varchar(100) AS node_id,
   l.at AS timestamp,
   l.level::varchar(20) AS level,
-  p.message,
+  coalesce(p.message, '!') AS message,
   p.metadata
 FROM daybook.run_logs AS l
 LEFT JOIN personal.run_logs AS p USING (id)
@@ -134,10 +134,10 @@ SELECT
   m.run_id AS execution_id,
   m.node_id::varchar(100) AS node_id,
   m.at AS timestamp,
-  least(m.rows_input, 2147483647)::integer AS rows_input,
-  least(m.rows_output, 2147483647)::integer AS rows_output,
-  least(m.rows_filtered, 2147483647)::integer AS rows_filtered,
-  least(m.rows_error, 2147483647)::integer AS rows_error,
+  CASE WHEN m.rows_input > 2147483647 THEN 2147483647 ELSE m.rows_input END::integer AS rows_input,
+  CASE WHEN m.rows_output > 2147483647 THEN 2147483647 ELSE m.rows_output END::integer AS rows_output,
+  CASE WHEN m.rows_filtered > 2147483647 THEN 2147483647 ELSE m.rows_filtered END::integer AS rows_filtered,
+  CASE WHEN m.rows_error > 2147483647 THEN 2147483647 ELSE m.rows_error END::integer AS rows_error,
   m.data_size_bytes,
   m.duration_seconds,
   m.memory_peak_mb,
@@ -163,7 +163,9 @@ FROM daybook.api_keys AS k
 JOIN etl_builder.organizations AS o ON o.id = k.organization_id
 WHERE k.deleted_at IS NULL;
 
--- What was done to deleted things stays to be read; so it asks for no living organization.
+-- What was done to deleted things stays to be read; so it asks for no living organization. A user belongs to no organization:
+-- what was done to one shows where they are a member of one of the platform's, and up to the end of a membership that has
+-- ended. Row-level security shows such rows to nobody but the owner of the database.
 CREATE VIEW etl_builder.audit_trail WITH (security_invoker = true) AS
 SELECT
   a.id,
@@ -181,7 +183,29 @@ SELECT
     'correlation', a.correlation, 'causation', a.causation)) AS metadata
 FROM daybook.audit_trail AS a
 LEFT JOIN personal.audit_trail AS p USING (id)
-JOIN daybook.organizations AS o ON o.id = a.organization_id AND o.platform = 'etl_builder';
+JOIN daybook.organizations AS o ON o.id = a.organization_id AND o.platform = 'etl_builder'
+UNION ALL
+SELECT
+  a.id,
+  a.at AS timestamp,
+  a.user_id,
+  a.organization_id,
+  a.action::varchar(100) AS action,
+  a.resource_type::varchar(100) AS resource_type,
+  a.resource_id,
+  p.ip AS ip_address,
+  p.user_agent,
+  a.changes,
+  jsonb_strip_nulls(jsonb_build_object(
+    'event', a.event, 'event_id', a.event_id, 'actor', a.actor, 'version', a.version, 'reason', p.reason,
+    'correlation', a.correlation, 'causation', a.causation)) AS metadata
+FROM daybook.audit_trail AS a
+LEFT JOIN personal.audit_trail AS p USING (id)
+WHERE a.organization_id IS NULL AND a.resource_type = 'user'
+  AND EXISTS (
+    SELECT FROM daybook.memberships AS m
+    JOIN daybook.organizations AS o ON o.id = m.organization_id AND o.platform = 'etl_builder'
+    WHERE m.user_id = a.resource_id AND (m.deleted_at IS NULL OR a.at <= m.deleted_at));
 
 CREATE VIEW etl_builder.notifications WITH (security_invoker = true) AS
 SELECT
@@ -216,7 +240,7 @@ SELECT
   t.color::varchar(20) AS color,
   t.is_public,
   t.is_active,
-  least(t.use_count, 2147483647)::integer AS usage_count,
+  CASE WHEN t.use_count > 2147483647 THEN 2147483647 ELSE t.use_count END::integer AS usage_count,
   t.created_at,
   t.updated_at
 FROM daybook.module_templates AS t
@@ -230,8 +254,8 @@ SELECT
   d.run_id AS execution_id,
   d.node_id::varchar(100) AS node_id,
   p.sample_data,
-  CASE WHEN p.id IS NOT NULL THEN coalesce(p.schema_info, '{}') END AS schema_info,
-  least(d.row_count, 2147483647)::integer AS row_count,
+  coalesce(p.schema_info, '{}') AS schema_info,
+  CASE WHEN d.row_count > 2147483647 THEN 2147483647 ELSE d.row_count END::integer AS row_count,
   d.column_count,
   d.created_at,
   d.expires_at
@@ -321,7 +345,7 @@ COMMENT ON VIEW etl_builder.users IS 'Members of the platform''s organizations. 
 COMMENT ON VIEW etl_builder.connections IS 'Secret members of config are sealed: {"$sealed": …}.';
 COMMENT ON VIEW etl_builder.api_keys IS 'A key''s hash never leaves the service: it shows as !.';
 COMMENT ON VIEW etl_builder.audit_trail IS
-  'Every event of the platform''s organizations; metadata has its name, its reason and what it belongs to.';
+  'Every event of the platform''s organizations and of their members; metadata has its name, its reason and what it belongs to.';
 COMMENT ON VIEW etl_builder.data_previews IS 'Previews that have not expired.';
 COMMENT ON FUNCTION etl_builder.cleanup_expired_data() IS
   'Says what is due by the documented periods; the command retention.sweep does it.';

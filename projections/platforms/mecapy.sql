@@ -29,7 +29,7 @@ SELECT
   owner.number::integer AS user_id,
   f.filename,
   coalesce(f.original_filename, f.filename)::varchar(255) AS original_filename,
-  least(f.file_size, 2147483647)::integer AS file_size,
+  CASE WHEN f.file_size > 2147483647 THEN 2147483647 ELSE f.file_size END::integer AS file_size,
   coalesce(f.mime_type, '!')::varchar(100) AS content_type,
   coalesce(f.s3_key, '!')::varchar(500) AS s3_key,
   coalesce(f.s3_bucket, '!')::varchar(100) AS s3_bucket,
@@ -147,7 +147,7 @@ SELECT
 FROM daybook.users AS u
 LEFT JOIN personal.users AS p USING (id)
 CROSS JOIN LATERAL (
-  SELECT count(*) AS total, coalesce(sum(least(x.file_size, 2147483647)), 0) AS bytes
+  SELECT count(*) AS total, coalesce(sum(CASE WHEN x.file_size > 2147483647 THEN 2147483647 ELSE x.file_size END), 0) AS bytes
   FROM daybook.files AS x
   JOIN daybook.organizations AS o ON o.id = x.organization_id
   WHERE x.owner_id = u.id AND x.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL

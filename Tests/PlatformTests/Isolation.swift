@@ -1,0 +1,99 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+import Postgres
+import Testing
+
+/// Holds against the log what a restricted SQL role of one company sees.
+struct Isolation {
+  let harness: PlatformHarness
+  let facts: LogFacts
+
+  init(_ harness: PlatformHarness, _ facts: LogFacts) {
+    self.harness = harness
+    self.facts = facts
+  }
+
+  /// One company of each platform gets a role; it sees rows in every view of its platform, and nowhere a row of anybody else.
+  func check() async throws {
+    // A table of schema daybook says whose its rows are; these two say it by their id.
+    let tables = try await harness.rows(
+      """
+      SELECT c.relname, bool_or(a.attname = 'organization_id') FROM pg_class AS c
+      JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+      WHERE n.nspname = 'daybook' AND c.relkind IN ('r', 'p') AND NOT c.relispartition GROUP BY c.relname ORDER BY 1
+      """)
+    #expect(tables.count > 35)
+    for platform in harness.catalog.platforms {
+      let companies = facts.states.values.filter {
+        $0.type == "organization" && facts.platform(of: $0.id) == platform.name
+      }.map(\.id.text).sorted()
+      try #require(companies.count == 2, "\(platform.name)")
+      let role = try await harness.role(of: companies[0], personal: false)
+      try await checkTables(tables, role, company: companies[0], platform)
+      try await checkViews(role, company: companies[0], other: companies[1], platform)
+    }
+  }
+
+  private func checkTables(_ tables: [[String?]], _ role: String, company: String, _ platform: Platform) async throws {
+    let members = Set(
+      facts.states.values.filter { $0.type == "membership" && $0.organization?.text == company }
+        .compactMap { $0.fields["user_id"]?.stringValue })
+    try await harness.onConnection(role) { connection in
+      for table in tables {
+        let name = PostgresIdentifier.quote(table[0] ?? "")
+        if table[1] == "t" {
+          let seen = try await connection.query(
+            "SELECT organization_id::text, count(*) FROM daybook.\(name) GROUP BY 1")
+          let all = try await harness.rows(
+            "SELECT count(*) FROM daybook.\(name) WHERE organization_id = '\(company)'")
+          // What another company made public is seen, and nothing else of theirs.
+          let publicFields = harness.catalog.types.first { $0.plural == table[0] }?.publicFields ?? []
+          let secret = publicFields.isEmpty ? "true" : "(\(publicFields.joined(separator: " OR "))) IS NOT TRUE"
+          let foreign = try await connection.query(
+            "SELECT count(*) FROM daybook.\(name) WHERE organization_id <> '\(company)' AND \(secret)")
+          #expect(foreign.rows == [["0"]], "a role of \(platform.name) sees others' rows of daybook.\(name)")
+          let own = seen.rows.first { $0[0] == company }?[1] ?? "0"
+          #expect(own == all[0][0], "a role of \(platform.name) sees \(own) of its rows of daybook.\(name)")
+        } else {
+          let seen = Set(try await connection.query("SELECT id::text FROM daybook.\(name)").rows.compactMap { $0[0] })
+          switch table[0] {
+          case "organizations": #expect(seen == [company], "\(platform.name): daybook.\(name)")
+          case "users": #expect(seen.isSubset(of: members) && !seen.isEmpty, "\(platform.name): daybook.\(name)")
+          default: Issue.record("nothing says whose the rows of daybook.\(name) are")
+          }
+        }
+      }
+    }
+  }
+
+  private func checkViews(_ role: String, company: String, other: String, _ platform: Platform) async throws {
+    let second = try await harness.role(of: other, personal: false)
+    for schema in harness.catalog.platforms {
+      let checks = try PlatformChecks(harness, schema.name)
+      let mine = try await checks.counts(at: role)
+      if schema.name != platform.name {
+        for (view, count) in mine { #expect(count == 0, "a role of \(platform.name) sees \(schema.name).\(view)") }
+        continue
+      }
+      let all = try await checks.counts(at: harness.url)
+      let theirs = try await checks.counts(at: second)
+      let (ids, otherIDs) = (try await checks.identifiers(at: role), try await checks.identifiers(at: second))
+      for view in schema.tables.map(\.name) + schema.views.map(\.name) {
+        let (own, foreign, whole) = (mine[view] ?? 0, theirs[view] ?? 0, all[view] ?? 0)
+        // A short month has not some of everything in each company.
+        #expect(own > 0 && foreign > 0 || whole < 10, "\(schema.name).\(view): \(own) and \(foreign) of \(whole)")
+        let nobodys = view == "audit_trail" ? try await ofNoOrganization(schema.name) : 0
+        #expect(own + foreign + nobodys == whole, "\(schema.name).\(view): \(own) and \(foreign) of \(whole)")
+        #expect((ids[view] ?? []).isDisjoint(with: otherIDs[view] ?? []), "\(schema.name).\(view)")
+      }
+    }
+  }
+
+  /// Rows of the audit trail about people: no organization's, so no organization's role sees them.
+  private func ofNoOrganization(_ schema: String) async throws -> Int {
+    let rows = try await harness.rows("SELECT count(*) FROM \(schema).audit_trail WHERE organization_id IS NULL")
+    return Int(rows[0][0] ?? "") ?? -1
+  }
+}
