@@ -47,12 +47,34 @@ import Testing
       let text = try await desk.daybook("catalog", "pipeline")
       #expect(text.status == 0, "\(text.errors)")
       #expect(text.output.contains("pipeline.rollback"))
+      let shown = text.output.split(separator: "\n").map(String.init)
+      #expect(shown.contains { $0.hasPrefix("  versioned: ") })
+      let template = try await desk.daybook("catalog", "pipeline_template").output
+      #expect(template.contains("\n  public: while is_public or is_builtin\n"))
+      let dashboard = try await desk.daybook("catalog", "dashboard").output
+      #expect(
+        dashboard.contains("  visible to: user_id and who has admin; everybody without user_id or while is_shared"))
+      let connection = try await desk.daybook("catalog", "connection").output
+      #expect(connection.contains("unique with organization_id (django_etl)"))
       let markdown = try await desk.daybook("catalog", "user", "--format", "markdown")
       #expect(markdown.output.contains("## user"))
       #expect(markdown.output.contains("| email | contact |"))
       let schema = try await desk.daybook("catalog", "--format", "json-schema").json()
       #expect(schema["$defs"]?["pipeline"]?["properties"]?["name"] != nil)
       #expect(schema["$defs"]?["pipeline"]?["x-commands"]?["pipeline.rollback"] != nil)
+      let whole = try await desk.daybook("catalog").lines
+      func line(_ first: String) throws -> String {
+        try #require(whole.first { $0.hasPrefix("  \(first) ") }, "\(first)")
+      }
+      for (name, type) in try #require(schema["$defs"]?.objectValue) {
+        #expect(whole.contains(name.uppercased()))
+        for (method, _) in type["x-commands"]?.objectValue ?? [:] { _ = try line(method) }
+      }
+      let measure = try line("run.measure")
+      #expect(measure.contains("  run.measured  ") && measure.contains("  runs:execute  "))
+      #expect(measure.contains("at timestamp, node_id string required, rows_input bigint"))
+      #expect(try line("alert.escalate_due").contains("  the server itself"))
+      #expect(try line("run.previewed").hasSuffix("  sample_data, schema_info  previews"))
       let unknown = try await desk.daybook("catalog", "pipelin")
       #expect(unknown.status == 64)
       #expect(unknown.errors.contains("pipeline"))

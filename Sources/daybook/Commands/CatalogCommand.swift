@@ -16,8 +16,9 @@ struct CatalogCommand: AsyncParsableCommand {
     commandName: "catalog",
     abstract: "Show the resource types, and where each platform's tables and columns went.",
     discussion: """
-      Of each type: fields, commands, events, permissions, personal data. It reads
-      the folder schema/ itself; openrpc asks the server, whose document it is.
+      Of each type: fields, commands with their parameters, events, permissions,
+      sealed facts, personal data. It reads the folder schema/ itself; openrpc asks
+      the server, whose document it is.
 
       EXAMPLES
         daybook catalog pipeline
@@ -93,78 +94,5 @@ struct CatalogCommand: AsyncParsableCommand {
       .map { (key: "\(type.name).\($0.name)", value: type.parametersSchema(of: $0)) }
     item["x-commands"] = .object(JSONObject(members: commands))
     return .object(item)
-  }
-}
-
-/// One resource type as a page for people.
-struct CatalogListing {
-  private let type: ResourceType
-
-  init(_ type: ResourceType) {
-    self.type = type
-  }
-
-  func lines(isMarkdown: Bool) -> [String] {
-    let fields = type.fields.map { [$0.name, kind($0), rules($0), $0.summary] }
-    let commands = type.commands.filter { !$0.isInternal }.map { command in
-      [
-        "\(type.name).\(command.name)", "\(type.name).\(command.event)",
-        command.isAdministrative ? "administrator" : "\(type.plural):\(command.permission.rawValue)", movement(command),
-      ]
-    }
-    let personal = type.fields.compactMap { field in
-      field.personal.map { [field.name, $0.category, $0.purpose, $0.legalBasis, $0.retention, $0.recipients] }
-    }
-    var lines = [isMarkdown ? "## \(type.name)" : type.name.uppercased(), "", type.summary, ""]
-    lines += Self.table(["FIELD", "TYPE", "RULES", "MEANING"], fields, isMarkdown)
-    lines += Self.table(["COMMAND", "EVENT", "NEEDS", "STATES"], commands, isMarkdown)
-    lines += Self.table(
-      ["PERSONAL FIELD", "CATEGORY", "PURPOSE", "LEGAL BASIS", "KEPT", "RECIPIENTS"], personal, isMarkdown)
-    return lines
-  }
-
-  static func table(_ headings: [String], _ rows: [[String]], _ isMarkdown: Bool) -> [String] {
-    guard !rows.isEmpty else { return [] }
-    if isMarkdown {
-      func line(_ cells: [String]) -> String {
-        "| \(cells.map { $0.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|") }.joined(separator: " | ")) |"
-      }
-      let names = headings.map { "\($0.prefix(1))\($0.dropFirst().lowercased())" }
-      return [line(names), "|" + headings.map { _ in "---|" }.joined()] + rows.map(line) + [""]
-    }
-    var table = Table(headings)
-    for row in rows { table.add(row) }
-    return table.lines(width: Terminal.width).map { "  \($0)" } + [""]
-  }
-
-  private func kind(_ field: Field) -> String {
-    switch field.type {
-    case .enum: field.values.joined(separator: " ")
-    case .reference: "→ \(field.reference?.types.joined(separator: ", ") ?? "")"
-    default: field.type.rawValue
-    }
-  }
-
-  private func rules(_ field: Field) -> String {
-    var rules: [String] = []
-    if field.isRequired { rules.append("required") }
-    if let length = field.maximumLength { rules.append("≤ \(length)") }
-    if field.isImmutable { rules.append("fixed") }
-    if !field.isAssignable { rules.append("set by commands") }
-    if field.secret != nil { rules.append("secret") }
-    if field.personal != nil { rules.append("personal") }
-    if let reference = field.reference { rules.append("on delete \(reference.onDelete.rawValue)") }
-    if let value = field.defaultValue { rules.append("default \(value.canonicalString)") }
-    for constraint in type.unique where constraint.fields.contains(field.name) {
-      rules.append(
-        constraint.fields.count == 1
-          ? "unique" : "unique with \(constraint.fields.filter { $0 != field.name }.joined(separator: ", "))")
-    }
-    return rules.joined(separator: ", ")
-  }
-
-  private func movement(_ command: Command) -> String {
-    guard let to = command.to else { return "" }
-    return "\(command.from.isEmpty ? "any" : command.from.joined(separator: ", ")) → \(to)"
   }
 }
