@@ -56,7 +56,9 @@ COMMENT ON COLUMN daybook.alerts.resolved_by IS 'Refers to user.';
 COMMENT ON COLUMN daybook.alerts.resolution_type IS 'One of manual, auto.';
 COMMENT ON COLUMN daybook.alerts.next_escalation_at IS
   'When the rule''s escalation policy tells the next, unless somebody acknowledges it before.';
-COMMENT ON COLUMN daybook.alerts.notifications_sent IS 'For each escalation {level, at, channels, user_ids}.';
+COMMENT ON COLUMN daybook.alerts.notifications_sent IS
+  'For each of the latest 50 escalations {level, at, channels, user_ids}; everybody is true where all '
+  'of the organization were told.';
 COMMENT ON COLUMN daybook.alerts.created_by IS
   'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.alerts.updated_at IS 'When its last event was recorded.';

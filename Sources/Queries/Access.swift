@@ -70,6 +70,12 @@ struct Access: Sendable {
     return state
   }
 
+  /// Whether the caller belongs to where a resource does, and doesn't only see it because it is public: only then its reasons are for
+  /// them, which its organization's people gave each other.
+  func belongs(to state: ResourceState) -> Bool {
+    isUser || isOrganization || principal.canSee(organization: state.organization)
+  }
+
   /// The organizations through which a resource can be seen.
   private func organizations(of state: ResourceState, in snapshot: LogSnapshot) throws -> [Identifier] {
     if let organization = state.organization { return [organization] }

@@ -179,6 +179,90 @@ extension Book {
     #expect(try await watch.measure(run, errors: 0, node: "n1").eventNames.contains("alert.resolved"))
   }
 
+  @Test(arguments: ["run", "task_run"])
+  func `no rule is asked about a counter that the measurement never gave`(_ type: String) async throws {
+    let watch = try await Watch()
+    let low = try await watch.book.make(
+      "alert_rule.create",
+      [
+        "name": "nothing comes out", "metric": "rows_output", "threshold": 1, "operator": "lt", "severity": "high",
+        "organization_id": .string(watch.organization),
+      ])
+    let run = try await watch.run()
+    let id = type == "run" ? run : try await watch.book.make("task_run.start", ["run_id": .string(run), "name": "t"])
+    func measure(_ params: JSONObject) async throws -> [String] {
+      try await watch.book.call("\(type).measure", params.merging(["id": .string(id), "node_id": "n"])).eventNames
+    }
+    #expect(try await measure(["rows_error": 3]) == ["\(type).measured"])
+    #expect(try await measure(["rows_output": .null]) == ["\(type).measured"])
+    let stored = try #require(try watch.book.records(of: id).last).body.data
+    #expect(stored["rows_output"] == 0 && stored["rows_input"] == 0, "what is stored keeps its defaults")
+    #expect(try watch.book.item(low)["open_alert_id"] == JSON.null)
+    #expect(try await measure(["rows_output": 0]).contains("alert.raised"))
+    #expect(try await measure(["rows_error": 3]) == ["\(type).measured"], "what says nothing ends nothing")
+    #expect(try await measure(["rows_output": 1]).contains("alert.resolved"))
+  }
+
+  @Test(arguments: ["alert.create", "alert.raise"])
+  func `an alert raised by hand becomes its rule's open one, where there is none`(_ method: String) async throws {
+    let watch = try await Watch()
+    func raise() async throws -> JSONObject {
+      try await watch.book.call(
+        method,
+        ["message": "seen", "rule_id": .string(watch.rule), "organization_id": .string(watch.organization)],
+        as: watch.bob.principal)
+    }
+    let raised = try await raise()
+    let id = try #require(raised["id"]?.stringValue)
+    #expect(raised.eventNames.prefix(2).last == "alert_rule.fired")
+    #expect(try watch.openAlert() == id && watch.book.item(watch.rule)["last_fired_at"] == watch.at(0))
+    #expect(try watch.book.records(of: watch.rule).last?.header.actor == "server")
+    watch.minute(1)
+    #expect(try await !raise().eventNames.contains("alert_rule.fired"), "one is open already")
+    #expect(try watch.openAlert() == id && watch.book.item(watch.rule)["last_fired_at"] == watch.at(0))
+    let run = try await watch.run()
+    #expect(try await watch.measure(run, errors: 50).eventNames == ["run.measured"], "it is open")
+    #expect(
+      try await watch.measure(run, errors: 1).eventNames == ["run.measured", "alert.resolved", "alert_rule.cleared"])
+    #expect(try watch.book.item(id)["resolution_type"] == "auto")
+    try watch.book.checkIndexes()
+  }
+
+  @Test func `a level at which nobody is there tells the owner of the rule, and without one everybody`() async throws {
+    let watch = try await Watch()
+    try await watch.book.call(
+      "escalation_policy.edit",
+      [
+        "id": .string(watch.policy),
+        "levels": [["after_minutes": 10], ["after_minutes": 20, "notify_user_ids": [.string(watch.bob.id)]]],
+      ])
+    try await watch.measure(try await watch.run(), errors: 50)
+    let id = try #require(try watch.openAlert())
+    func told() throws -> [String?] {
+      try watch.book.notifications(in: watch.organization).dropFirst().map { $0["user_id"]?.stringValue }
+    }
+    watch.minute(10)
+    try await watch.escalateDue(id)
+    #expect(try told() == [watch.ann.id])
+    try await watch.book.call("alert_rule.edit", ["id": .string(watch.rule), "owner_id": .null])
+    try await watch.book.call("user.deactivate", ["id": .string(watch.bob.id)])
+    watch.minute(30)
+    try await watch.escalateDue(id)
+    #expect(try told() == [watch.ann.id, nil])
+    let sent = try #require(try watch.book.item(id)["notifications_sent"]?.arrayValue)
+    #expect(sent.map { $0["user_ids"] } == [[.string(watch.ann.id)], []])
+    #expect(sent.map { $0["everybody"] } == [nil, true])
+    // Who is there and wants none gets none, and nobody stands in.
+    try await watch.book.call("user.reactivate", ["id": .string(watch.bob.id)])
+    try await watch.book.make(
+      "user_preferences.create",
+      [
+        "user_id": .string(watch.bob.id), "organization_id": .string(watch.organization),
+        "notifications_enabled": false,
+      ])
+    #expect(try await watch.book.call("alert.escalate", ["id": .string(id)]).eventNames == ["alert.escalated"])
+  }
+
   @Test(arguments: ["alert.resolve", "alert.close", "alert.delete"])
   func `a rule whose alert a person ends may fire again`(_ method: String) async throws {
     let watch = try await Watch()
@@ -317,7 +401,7 @@ extension Book {
     let created = try await watch.book.call(
       "alert.create",
       ["message": "noted", "rule_id": .string(watch.rule), "organization_id": .string(watch.organization)])
-    #expect(created.eventNames == ["alert.created"])
+    #expect(created.eventNames == ["alert.created", "alert_rule.fired"])
     let id = try #require(created["id"]?.stringValue)
     #expect(try watch.book.item(id)["next_escalation_at"] == watch.at(10))
     #expect(

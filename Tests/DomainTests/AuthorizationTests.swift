@@ -253,6 +253,25 @@ import Testing
     )
   }
 
+  @Test func onlyAnAdministratorDeactivatesTheLastOwner() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let ann = try await book.member("ann", of: acme, role: "owner")
+    let bob = try await book.member("bob", of: acme, role: "owner")
+    let eve = try await book.member("eve", of: acme)
+    func deactivate(_ id: String) -> JSONObject { ["id": .string(id)] }
+    try await book.call("user.deactivate", deactivate(eve.id), as: ann.principal)
+    try await book.call("user.deactivate", deactivate(bob.id), as: ann.principal)
+    #expect(
+      try await book.refusal("user.deactivate", deactivate(ann.id), as: ann.principal).reason == "state",
+      "the other owner is deactivated")
+    try await book.call("user.reactivate", deactivate(bob.id))
+    try await book.call("user.deactivate", deactivate(ann.id), as: book.principal(bob.id))
+    #expect(try await book.refusal("user.deactivate", deactivate(bob.id), as: book.principal(bob.id)).reason == "state")
+    try await book.call("user.deactivate", deactivate(bob.id))
+    #expect(try book.item(bob.id)["is_active"] == false)
+  }
+
   @Test func theLastOwnerCanNeitherLeaveNorBeDemotedNorDeleted() async throws {
     let book = try Book()
     let acme = try await book.organization("acme")

@@ -14,6 +14,24 @@ import Testing
       ])
   }
 
+  @Test func aKeyThatMayNotReadToolsGetsNoToolsCodeByCalculating() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let tool = try await book.make(
+      "tool.create",
+      [
+        "name": "t", "display_name": "T", "description": "d", "code_template": "the code",
+        "docker_image": "python:3.12", "organization_id": .string(acme),
+      ])
+    let asked: JSONObject = ["name": "c", "tool_id": .string(tool)]
+    let narrow = try await book.key(["calculations": ["read", "execute"]], in: acme)
+    let refused = try await book.refusal("calculation.create", asked, as: narrow.principal)
+    #expect(refused.data["permission"] == "tools:read")
+    let wide = try await book.key(["calculations": ["read", "execute"], "tools": ["read"]], in: acme)
+    let made = try await book.make("calculation.create", asked, as: wide.principal)
+    #expect(try book.item(made)["code"] == "the code")
+  }
+
   @Test func aCalculationBelongsToWhoMakesItAndRunsItsToolsCode() async throws {
     let book = try Book()
     let acme = try await book.organization("acme")

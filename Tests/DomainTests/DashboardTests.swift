@@ -4,6 +4,19 @@ import EventLog
 import Testing
 
 @Suite struct DashboardTests {
+  @Test func onlyWhoAdministersDashboardsMakesOneForSomebodyElse() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let (ann, bob) = (try await book.member("ann", of: acme), try await book.member("bob", of: acme))
+    let admin = try await book.member("admin", of: acme, role: "admin")
+    let layout: JSONObject = ["name": "d", "layout_config": [:], "is_default": true]
+    let own = try await book.make("dashboard.create", layout, as: ann.principal)
+    let hers = layout.merging(["user_id": .string(ann.id)])
+    #expect(try await book.refusal("dashboard.create", hers, as: bob.principal).type == "forbidden")
+    #expect(try book.item(own)["is_default"] == true)
+    try await book.call("dashboard.create", hers, as: admin.principal)
+  }
+
   @Test func `a dashboard is its maker's, hidden until it is shared, and changed by its user alone`() async throws {
     let book = try Book()
     let acme = try await book.organization("acme")

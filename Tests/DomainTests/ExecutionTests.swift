@@ -138,6 +138,23 @@ import Testing
     #expect(try await book.refusal("run.set_task_states", ["id": .string(run)]).paths == ["/task_states"])
   }
 
+  @Test func whatIsKnownOfTasksIsBoundedHoweverOftenMoreIsTold() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let run = try await book.make("run.create", ["code": "1", "organization_id": .string(acme)])
+    let note = JSON.string(String(repeating: "x", count: 700_000))
+    func told(_ task: String) -> JSONObject {
+      ["id": .string(run), "task_states": .object([task: ["state": "running", "note": note]])]
+    }
+    try await book.call("run.set_task_states", told("a"))
+    #expect(try await book.refusal("run.set_task_states", told("b")).type == "too_large")
+    let end = told("b").merging(["status": "success"])
+    #expect(try await book.refusal("run.finish", end).type == "too_large")
+    try await book.call(
+      "run.set_task_states", ["id": .string(run), "task_states": ["a": nil, "b": ["state": "success"]]])
+    #expect(try book.item(run)["task_states"] == ["b": ["state": "success"]])
+  }
+
   @Test func theWordsOfAllPlatformsAreTakenForTheSameStates() async throws {
     let book = try Book()
     let acme = try await book.organization("acme")

@@ -12,6 +12,24 @@ import Testing
       ["held_id": .string(held), "name": "case", "matter": "2026/17", "reason": "a court asked"], as: principal)
   }
 
+  @Test func whoAdministersAnOrganizationHoldsOnlyItsOwnPeople() async throws {
+    let book = try Book()
+    let (acme, shared) = (try await book.organization("acme"), try await book.organization("shared"))
+    let boss = try await book.member("boss", of: acme, role: "owner")
+    try await book.call(
+      "membership.create", ["organization_id": .string(shared), "user_id": .string(boss.id), "role": "member"])
+    let stranger = try await book.member("stranger", of: shared)
+    let worker = try await book.member("worker", of: acme)
+    let principal = try book.principal(boss.id)
+    func hold(_ id: String) -> JSONObject {
+      ["name": "h", "held_id": .string(id), "organization_id": .string(acme), "reason": "case"]
+    }
+    let refused = try await book.refusal("legal_hold.place", hold(stranger.id), as: principal)
+    #expect(refused.type == "not_found")
+    try await book.call("legal_hold.place", hold(worker.id), as: principal)
+    try await book.call("legal_hold.place", hold(stranger.id))
+  }
+
   @Test func whatIsHeldIsNotDeletedUntilEveryHoldIsReleased() async throws {
     let book = try Book()
     let acme = try await book.organization("acme")

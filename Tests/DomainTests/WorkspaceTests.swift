@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Catalog
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
@@ -236,6 +237,34 @@ import Testing
     #expect(try !place.book.everything().contains(token))
   }
 
+  @Test func whoJoinsByATokenChangesNothingOutsideOfTheWorkspaceUntilAnAdministratorLetsThem() async throws {
+    let place = try await Place()
+    let book = place.book
+    // A developer on the platform, at home elsewhere.
+    let elsewhere = try await book.organization("elsewhere")
+    let dev = try await book.member("dev", of: elsewhere)
+    let link = try await link(place, role: "viewer")
+    try await book.call("workspace.join", ["token": .string(link.token)], as: dev.principal)
+    let joined = try book.principal(dev.id)
+    let organization = try #require(Identifier(place.organization))
+    #expect(joined.allows(.read, on: "pipelines", organization: organization))
+    let pipeline: JSONObject = ["name": "p", "organization_id": .string(place.organization)]
+    #expect(try await book.refusal("pipeline.create", pipeline, as: joined).type == "forbidden")
+    let page = pipeline.merging(["kind": "page", "workspace_id": .string(place.workspace)])
+    #expect(try await book.refusal("pipeline.create", page, as: joined).type == "forbidden")
+    try await book.call(
+      "pipeline.create", pipeline.merging(["organization_id": .string(elsewhere)]), as: joined)
+    let membership = try book.log.read { snapshot in
+      try snapshot.referrers(of: try #require(Identifier(dev.id)), type: "membership", limit: 10).first {
+        try snapshot.state($0.id)?.organization == organization
+      }
+    }
+    let id = JSON.string(try #require(membership).id.text)
+    #expect(try await book.refusal("membership.edit", ["id": id, "is_guest": false], as: joined).type == "forbidden")
+    try await book.call("membership.edit", ["id": id, "is_guest": false])
+    try await book.call("pipeline.create", pipeline, as: book.principal(dev.id))
+  }
+
   @Test func whoJoinsByATokenGetsItsRoleAndAPlaceInTheOrganization() async throws {
     let place = try await Place()
     let book = place.book
@@ -250,7 +279,7 @@ import Testing
     #expect(joined["organization_id"] == .string(place.organization))
     #expect(try place.role(zoe.id) == "editor")
     let organization = try #require(Identifier(place.organization))
-    #expect(try book.principal(zoe.id).organizations == [organization: "member"])
+    #expect(try book.principal(zoe.id).organizations == [organization: "guest"])
     #expect(try book.item(link.id)["use_count"] == 1)
     let fact = try #require(try book.records(of: place.workspace).last)
     #expect(fact.body.data["user_id"] == .string(zoe.id) && fact.body.data["share_link_id"] == .string(link.id))

@@ -58,6 +58,12 @@ struct EventSource {
     if organizations.count < 3 { return try create("organization") }
     if users.count < 3 { return try create("user") }
     let living = made.indices.filter { !made[$0].isDeleted }
+    // Pipelines have versions, and are few among so many types.
+    if chance(10) {
+      let pipelines = living.filter { made[$0].type.name == "pipeline" }
+      if pipelines.count < 3 { return try create("pipeline") }
+      return try edit(pipelines[Int.random(in: 0..<pipelines.count, using: &generator)])
+    }
     if living.count < 20 || chance(4) {
       let types = catalog.types.filter { $0.hasReadModel && $0.name != "sql_role" }
       return try create(types[Int.random(in: 0..<types.count, using: &generator)].name)

@@ -120,7 +120,7 @@ import Vault
     let rows = try await models.rows(
       "SELECT pipeline_id, position, snapshot, version_number, is_active FROM daybook.pipeline_versions ORDER BY position"
     )
-    #expect(rows.count > 3)
+    #expect(rows.count > 10)
     var last: [Identifier: Int64] = [:]
     for row in rows {
       guard let id = row[0].flatMap({ Identifier($0) }), let position = row[1].flatMap({ UInt64($0) }) else {

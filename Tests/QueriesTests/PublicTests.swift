@@ -50,6 +50,16 @@ import Testing
       let versions = try await library.ask("pipeline_template.versions", ["id": .string(open)], as: bob)
       #expect(versions.items.map { $0.integer("version_number") } == [1, 2])
       #expect(versions.items[1]["changes"] == ["description"])
+      // Why something was done is for the people of its organization.
+      try await library.tell("pipeline_template.edit", ["id": .string(open), "name": "o", "reason": "Ann is ill"])
+      let ann = try await library.member("ann@example.org", of: acme)
+      for verb in ["history", "versions"] {
+        let method = "pipeline_template.\(verb)"
+        let theirs = try await library.ask(method, ["id": .string(open)], as: bob)
+        #expect(theirs.items.last?["reason"] == .null, "\(verb)")
+        let ours = try await library.ask(method, ["id": .string(open)], as: ann)
+        #expect(ours.items.last?["reason"] == "Ann is ill", "\(verb)")
+      }
       // Somebody of no organization has signed in, too.
       let loner = try #require(Identifier(try await library.make("user", ["email": "loner@example.org"])))
       let principal = try #require(try library.engine.principal(forUser: loner))

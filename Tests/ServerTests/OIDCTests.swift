@@ -49,6 +49,19 @@ struct OIDCTests {
 
   private let issuer = TokenIssuer(kid: "k1")
 
+  @Test func `a token of another type than access and identity tokens signs nobody in`() async throws {
+    let issuer = TokenIssuer(kid: "a")
+    let bench = try Bench([issuer.publicKey])
+    let end = bench.start.adding(seconds: 60)
+    for type: JSON in ["logout+jwt", "secevent+jwt", "dpop+jwt", 1] {
+      let refused = try await bench.refusal(try issuer.token("s", until: end, header: ["typ": type]))
+      #expect(refused?.type == "unauthenticated", "\(type.canonicalString)")
+    }
+    for type: JSON in ["JWT", "at+jwt", nil] {
+      #expect(try await bench.refusal(try issuer.token("s", until: end, header: ["typ": type])) == nil)
+    }
+  }
+
   @Test("A token that is signed by a known key, of the issuer, for this service and in force, proves its subject")
   func good() async throws {
     let bench = try Bench([issuer.publicKey])

@@ -79,7 +79,7 @@ private struct Collector: LogHandler {
   /// A job that finds those ids, and notes for which its command was given.
   private func job(_ method: String, refusing refused: Identifier? = nil, with error: DaybookError? = nil) -> TimedJob {
     let (ids, given) = (ids, given)
-    return TimedJob.commands(method, find: { _ in ids }) { id in
+    return TimedJob.commands(method, find: { _, last in last == nil ? ids : [] }) { id in
       given.withLockedValue { $0.append("\(method) \(id.text)") }
       if id == refused, let error { throw error }
     }
@@ -97,6 +97,23 @@ private struct Collector: LogHandler {
     #expect(given.withLockedValue { $0.count } == 12, "the one that failed is tried again")
     let told = lines.withLockedValue { $0 }
     #expect(told == ["timed work failed for one resource; trying again error=not now id=\(ids[1].text) job=a.do"])
+  }
+
+  @Test func `resources that fail every time keep none behind them from its turn, however many they are`() async throws
+  {
+    let (ids, given) = (ids, given)
+    let job = TimedJob.commands(
+      "a.do",
+      find: { _, last in
+        let next = last.flatMap { ids.firstIndex(of: $0) }.map { $0 + 1 } ?? 0
+        return Array(ids[next...].prefix(1))
+      }
+    ) { id in
+      given.withLockedValue { $0.append(id.text) }
+      if id != ids.last { throw DaybookError(code: -32010, type: "held", message: "held") }
+    }
+    await work([job]).turn()
+    #expect(given.withLockedValue { $0 } == ids.map(\.text))
   }
 
   @Test func `what was deleted since it was found is no trouble`() async throws {
@@ -146,6 +163,23 @@ private struct Collector: LogHandler {
     clock.move(.seconds(1))
     await timed.turn()
     #expect(turns.withLockedValue { $0 } == 3)
+  }
+
+  @Test func `a job that pauses after failures too waits its pause before it is tried again`() async throws {
+    let turns = NIOLockedValueBox(0)
+    let clock = HandClock()
+    let job = TimedJob(name: "hourly", pause: .seconds(3600), pausesAfterFailure: true) { _, _ in
+      turns.withLockedValue { $0 += 1 }
+      throw DaybookError(code: -32603, type: "internal", message: "it fails")
+    }
+    let timed = work([job], clock)
+    await timed.turn()
+    clock.move(.seconds(3599))
+    await timed.turn()
+    #expect(turns.withLockedValue { $0 } == 1)
+    clock.move(.seconds(1))
+    await timed.turn()
+    #expect(turns.withLockedValue { $0 } == 2)
   }
 
   @Test func `it takes its turns by the clock until the server stops`() async throws {

@@ -48,20 +48,36 @@ enum MembershipRules {
     }
   }
 
+  /// Refuses where an organization of an active user has no other owner who is active.
+  static func checkOwners(without user: ResourceState, in decision: Decision) throws {
+    guard user.fields["is_active"] != false else { return }
+    for own in try decision.transaction.memberships(of: user.id) where own.fields["role"]?.stringValue == "owner" {
+      guard let organization = own.organization else { continue }
+      try requireOwner(of: organization, in: decision, "be deactivated") { link in
+        guard let other = try decision.transaction.living(link, type: "membership")?.reference("user_id"),
+          other != user.id
+        else { return false }
+        return try decision.transaction.living(other, type: "user")?.fields["is_active"] != false
+      }
+    }
+  }
+
   /// Refuses unless an owner whom `counts` accepts remains.
   static func requireOwner(
-    of organization: Identifier, in decision: Decision, _ counts: (Identifier) -> Bool
+    of organization: Identifier, in decision: Decision, _ refused: String = "leave",
+    _ counts: (Identifier) throws -> Bool
   ) throws {
     let transaction = decision.transaction
-    for link in try transaction.referrers(of: organization, type: "membership", limit: .max) where counts(link.id) {
-      if let other = try transaction.living(link.id, type: "membership"), other.organization == organization,
+    for link in try transaction.referrers(of: organization, type: "membership", limit: .max) {
+      if try counts(link.id), let other = try transaction.living(link.id, type: "membership"),
+        other.organization == organization,
         other.fields["role"]?.stringValue == "owner"
       {
         return
       }
     }
     throw DaybookError.conflict(
-      reason: "state", "An organization's last owner can't leave; make somebody else an owner first.",
+      reason: "state", "An organization's last owner can't \(refused); make somebody else an owner first.",
       ["from": "owner", "allowed": []])
   }
 }

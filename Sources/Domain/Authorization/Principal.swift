@@ -24,7 +24,8 @@ public struct Principal: Sendable {
   public let actor: String
   /// The platform role (`admin`, `developer`, `viewer`, `officer`, `auditor`); nil for all but users.
   public let platformRole: String?
-  /// The organizations that the caller belongs to, with the role there: `owner`, `admin`, `member`, or `key` for an API key.
+  /// The organizations that the caller belongs to, with the role there: `owner`, `admin`, `member`, `guest` for a
+  /// member who came by a share link, or `key` for an API key.
   public let organizations: [Identifier: String]
   /// An API key's permission map: verbs by plural resource, `*` for every resource; nil for all but keys.
   public let keyPermissions: [String: Set<Permission>]?
@@ -107,6 +108,7 @@ public struct Principal: Sendable {
   ///
   /// Administrators have every permission. Owners and admins of an organization have every one in it. A member's follow the platform role:
   /// `developer` reads, writes and executes; `viewer` reads; `auditor` and `officer` read, `audit` and `log` included.
+  /// A guest reads, whatever the platform role.
   /// An API key has what its map says.
   public func allows(_ permission: Permission, on plural: String, organization: Identifier?) -> Bool {
     if isAdministrator { return true }
@@ -117,10 +119,14 @@ public struct Principal: Sendable {
     return Principal.permissions(role: role, platformRole: platformRole, plural: plural).contains(permission)
   }
 
+  /// The role of a member who came by a share link of a workspace.
+  static let guest = "guest"
+
   /// What a role in an organization, together with a platform role, allows there.
   static func permissions(role: String, platformRole: String?, plural: String) -> Set<Permission> {
     if role == "owner" || role == "admin" || platformRole == "admin" { return Set(Permission.allCases) }
     let isRecord = plural == "audit" || plural == "log"
+    if role == guest { return isRecord ? [] : [.read] }
     switch platformRole {
     case "developer": return isRecord ? [] : [.read, .write, .execute]
     case "auditor", "officer": return [.read]

@@ -149,7 +149,8 @@ final class PrincipalRegister: Sendable {
       guard let organization = membership.organization, let role = membership.fields["role"]?.stringValue,
         try isActiveOrganization(organization, from: source)
       else { continue }
-      organizations[organization] = role
+      let isGuest = role == "member" && membership.fields["is_guest"] == true
+      organizations[organization] = isGuest ? Principal.guest : role
     }
     return Principal(
       kind: .user(id), platformRole: user.fields["role"]?.stringValue, organizations: organizations, subject: id,

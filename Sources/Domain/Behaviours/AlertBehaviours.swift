@@ -5,16 +5,19 @@ import EventLog
 /// Alerts.
 enum AlertBehaviours {
   /// `alert.create`, `alert.raise`: by hand. One that names a rule climbs the levels of that rule's escalation policy,
-  /// as the rule's own do.
+  /// as the rule's own do, and is the rule's open alert where it has none.
   static let raise = Behaviour(decide: { decision in
     var values = JSONObject()
+    var rule: ResourceState?
     if let id = decision.fields["rule_id"]?.stringValue.flatMap({ Identifier($0) }),
-      let rule = try decision.transaction.living(id, type: "alert_rule"), try decision.isVisible(rule),
-      let next = try Escalation.first(of: rule, decision)
+      let named = try decision.transaction.living(id, type: "alert_rule"), try decision.isVisible(named)
     {
-      values["next_escalation_at"] = .string(next.text)
+      rule = named
+      if let next = try Escalation.first(of: named, decision) { values["next_escalation_at"] = .string(next.text) }
     }
-    try decision.applyCreation(values)
+    let raised = try decision.applyCreation(values)
+    guard let rule, try AlertRules.openAlert(of: rule, decision) == nil else { return }
+    try decision.reacting(to: raised.id) { try AlertRules.open(raised.resource, of: rule, $0) }
   })
 
   /// `alert.escalate`: to the next level, by hand.
@@ -82,7 +85,7 @@ enum AlertRuleBehaviours {
     func find(_ parameter: String, _ type: String) throws -> ResourceState? {
       guard let id = decision.parameters[parameter]?.stringValue.flatMap({ Identifier($0) }) else { return nil }
       guard let state = try decision.transaction.living(id, type: type), state.organization == measurement.organization
-      else { throw DaybookError.invalidParam("/\(parameter)", "there is no \(type) of this id") }
+      else { throw DaybookError.missing(type, id, at: "/\(parameter)") }
       return state
     }
     let run = try find("run_id", "run")
@@ -132,11 +135,11 @@ enum EscalationPolicyBehaviours {
   private static func checkPeople(_ decision: Decision, in organization: Identifier?) throws {
     for (index, level) in (decision.fields["levels"]?.arrayValue ?? []).enumerated() {
       for (place, value) in (level["notify_user_ids"]?.arrayValue ?? []).enumerated() {
-        guard let id = value.stringValue.flatMap({ Identifier($0) }),
-          try Addressee.isReachable(id, in: organization, decision)
-        else {
-          throw DaybookError.invalidParam(
-            "/levels/\(index)/notify_user_ids/\(place)", "there is no active user of this id in the organization")
+        guard let id = value.stringValue.flatMap({ Identifier($0) }) else { continue }
+        guard try Addressee.isReachable(id, in: organization, decision) else {
+          throw DaybookError.missing(
+            "user", id, at: "/levels/\(index)/notify_user_ids/\(place)",
+            "there is no active user of this id in the organization")
         }
       }
     }

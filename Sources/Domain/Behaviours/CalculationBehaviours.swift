@@ -85,6 +85,8 @@ enum CalculationBehaviours {
     if decision.fields["code"] == nil, let id = decision.fields["tool_id"]?.stringValue.flatMap({ Identifier($0) }),
       let tool = try decision.transaction.living(id, type: "tool"), try decision.isVisible(tool)
     {
+      // The code would show in the calculation.
+      try decision.require(.read, on: "tools", in: tool.organization)
       values["code"] = tool.fields["code_template"]
     }
     return values

@@ -13,6 +13,10 @@ enum DashboardBehaviours {
       context.fields["user_id"] = .string(subject.text)
     },
     decide: { decision in
+      // Nobody else's is made, or becomes their default, but by who administers dashboards.
+      if let user = decision.fields["user_id"]?.stringValue.flatMap({ Identifier($0) }), user != decision.actor {
+        try decision.require(.admin, on: decision.type.plural, in: try decision.newOrganization())
+      }
       let event = try decision.applyCreation()
       if decision.fields["is_default"] == true { try replaceDefault(by: event.resource, cause: event, decision) }
     })

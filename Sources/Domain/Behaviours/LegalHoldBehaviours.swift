@@ -14,10 +14,13 @@ enum LegalHoldBehaviours {
       }
       guard let held = try decision.transaction.state(id), decision.model.types[held.type]?.type.hasReadModel == true,
         try decision.isVisible(held)
-      else { throw DaybookError.invalidParam("/held_id", "there is no person, resource or organization of this id") }
+      else { throw notFound(id) }
       guard !held.isDeleted else { throw DaybookError.invalidParam("/held_id", "this was deleted") }
       guard held.type != LegalHolds.type else {
         throw DaybookError.invalidParam("/held_id", "is a legal hold itself")
+      }
+      if let named = decision.prepared.organization, !decision.principal.canSee(organization: named) {
+        throw DaybookError.missing("organization", named, at: "/organization_id")
       }
       let organization: Identifier?
       if held.type == "user" {
@@ -31,6 +34,7 @@ enum LegalHoldBehaviours {
         }
       }
       try authorize(decision, in: organization)
+      if held.type == "user" { try checkMember(id, of: organization, decision) }
       try decision.checkVersion(0)
       let values = decision.fields.merging(["held_type": .string(held.type), "is_active": true])
       let event = try decision.create(
@@ -55,6 +59,18 @@ enum LegalHoldBehaviours {
         try decision.transaction.unlink(state.id, type: decision.type.name, from: held)
       }
     })
+
+  /// An organization holds its own people: one of elsewhere could else be kept from erasure by whoever shares some other place with them.
+  private static func checkMember(_ user: Identifier, of organization: Identifier?, _ decision: Decision) throws {
+    if decision.principal.isAdministrator || decision.principal.platformRole == "officer" { return }
+    guard try decision.transaction.memberships(of: user).contains(where: { $0.organization == organization }) else {
+      throw notFound(user)
+    }
+  }
+
+  private static func notFound(_ id: Identifier) -> DaybookError {
+    .missing("resource", id, at: "/held_id", "there is no person, resource or organization of this id")
+  }
 
   /// Officers, administrators, and who administers the organization.
   private static func authorize(_ decision: Decision, in organization: Identifier?) throws {

@@ -9,6 +9,9 @@ enum MembershipBehaviours {
     let state = try decision.target()
     try MembershipRules.checkRank(of: state, by: decision.principal)
     let values = decision.fields
+    if values.contains("is_guest") {
+      try MembershipRules.checkGrant(state.fields.merging(values), in: state.organization, by: decision)
+    }
     if let organization = state.organization, let role = values["role"]?.stringValue,
       let old = state.fields["role"]?.stringValue, role != old
     {

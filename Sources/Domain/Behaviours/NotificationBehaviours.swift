@@ -30,7 +30,7 @@ enum NotificationBehaviours {
       }
       let organization = try decision.prepared.organization.map { organization in
         guard decision.principal.canSee(organization: organization) else {
-          throw DaybookError.invalidParam("/organization_id", "there is no organization of this id")
+          throw DaybookError.missing("organization", organization, at: "/organization_id")
         }
         return organization
       }

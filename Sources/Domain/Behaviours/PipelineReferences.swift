@@ -12,25 +12,27 @@ enum PipelineReferences {
   static func check(
     _ values: JSONObject, kind: JSON?, organization: Identifier?, in decision: Decision
   ) throws {
-    var problems: [ValueProblem] = []
     switch kind?.stringValue {
     case "dag":
       guard let tasks = values["tasks"]?.arrayValue else { return }
-      var known: [Target: String?] = [:]
+      var problems: [DaybookError.ReferenceProblem] = []
+      var known: [Target: State] = [:]
       for (index, task) in tasks.enumerated() {
         for (member, isPage) in [("page_id", true), ("connection_id", false)] {
           guard let value = task["config"]?[member], !value.isNull else { continue }
-          if let problem = try problem(of: value, isPage: isPage, organization, decision, &known) {
-            problems.append(ValueProblem(path: "/tasks/\(index)/config/\(member)", problem: problem))
+          let path = "/tasks/\(index)/config/\(member)"
+          if let problem = try problem(of: value, isPage: isPage, organization, decision, path, &known) {
+            problems.append(problem)
           }
         }
       }
+      guard problems.isEmpty else { throw DaybookError.references(problems) }
     case "page": return
     default:
       guard let nodes = values["config"]?["nodes"]?.arrayValue else { return }
-      problems = try moduleProblems(nodes, organization, decision)
+      let problems = try moduleProblems(nodes, organization, decision)
+      guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
     }
-    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
   }
 
   private struct Target: Hashable {
@@ -38,23 +40,37 @@ enum PipelineReferences {
     let isPage: Bool
   }
 
+  /// What is known of something that many tasks may name.
+  private enum State { case living, deleted, missing }
+
   private static func problem(
-    of value: JSON, isPage: Bool, _ organization: Identifier?, _ decision: Decision, _ known: inout [Target: String?]
-  ) throws -> String? {
-    guard let id = value.stringValue.flatMap({ Identifier($0) }) else { return "must be a UUID of 36 characters" }
-    let target = Target(id: id, isPage: isPage)
-    if let answer = known[target] { return answer }
-    let type = isPage ? "pipeline" : "connection"
-    var problem: String?
-    if let state = try decision.transaction.state(id), state.type == type, state.organization == organization,
-      !isPage || state.fields["kind"] == "page"
-    {
-      if state.isDeleted { problem = "this \(isPage ? "page" : "connection") was deleted" }
-    } else {
-      problem = "there is no \(isPage ? "page" : "connection") of this id"
+    of value: JSON, isPage: Bool, _ organization: Identifier?, _ decision: Decision, _ path: String,
+    _ known: inout [Target: State]
+  ) throws -> DaybookError.ReferenceProblem? {
+    guard let id = value.stringValue.flatMap({ Identifier($0) }) else {
+      return DaybookError.ReferenceProblem(path: path, problem: "must be a UUID of 36 characters")
     }
-    known.updateValue(problem, forKey: target)
-    return problem
+    let target = Target(id: id, isPage: isPage)
+    let spoken = isPage ? "page" : "connection"
+    let type = isPage ? "pipeline" : "connection"
+    let found = try known[target] ?? state(of: id, type, organization, decision)
+    known[target] = found
+    switch found {
+    case .living: return nil
+    case .deleted: return DaybookError.ReferenceProblem(path: path, problem: "this \(spoken) was deleted")
+    case .missing:
+      return DaybookError.ReferenceProblem(
+        path: path, problem: "there is no \(spoken) of this id", missing: (type: type, id: id))
+    }
+  }
+
+  private static func state(
+    of id: Identifier, _ type: String, _ organization: Identifier?, _ decision: Decision
+  ) throws -> State {
+    guard let state = try decision.transaction.state(id), state.type == type, state.organization == organization,
+      type != "pipeline" || state.fields["kind"] == "page"
+    else { return .missing }
+    return state.isDeleted ? .deleted : .living
   }
 
   /// A node that names a module template (`module_template_id`, or `template_id` with the id of one) has a configuration that the template's schema

@@ -67,7 +67,7 @@ enum RunBehaviours {
     }
     if isTaken {
       for (name, value) in decision.parameters where name != "status" && name != "at" {
-        merged[name] = name == "task_states" ? TaskStates.merged(state.fields[name], with: value) : value
+        merged[name] = name == "task_states" ? try TaskStates.merged(state.fields[name], with: value) : value
       }
     }
     try decision.edit(state, decision.type, event: decision.command.event, values: merged)
@@ -83,7 +83,7 @@ enum RunBehaviours {
       guard let told = decision.parameters["task_states"] else {
         throw DaybookError.invalidParam("/task_states", "is required")
       }
-      let states = TaskStates.merged(state.fields["task_states"], with: told)
+      let states = try TaskStates.merged(state.fields["task_states"], with: told)
       try decision.edit(state, decision.type, event: decision.command.event, values: ["task_states": states])
     })
 
@@ -125,12 +125,15 @@ enum RunBehaviours {
         ])
     })
 
-  /// `run.measure`, `task_run.measure`: what one node did.
+  /// `run.measure`, `task_run.measure`: what one node did. Counters that nobody gave are kept as 0, and no alert rule is
+  /// asked about them.
   static let measure = Behaviour(decide: { decision in
     let state = try decision.target()
     var data = decision.parameters
     if data["at"] == nil { data["at"] = .string(decision.now.text) }
-    try decision.record(decision.command.event, on: state, decision.type, data: data)
+    let event = try decision.record(decision.command.event, on: state, decision.type, data: data)
+    let given = data.filter { !decision.prepared.defaulted.contains($0.key) }
+    try decision.reacting(to: event.id) { try RunReactions.measured(given, of: state, $0) }
   })
 
   /// `run.preview`: some rows at one node, and what columns they have, sealed as a whole; how many there are is not.

@@ -9,6 +9,8 @@ enum TaskStates {
     "none", "scheduled", "queued", "pending", "running", "success", "completed", "failed", "skipped", "up_for_retry",
     "up_for_reschedule", "upstream_failed", "deferred", "restarting", "removed", "cancelled",
   ]
+  /// How many bytes of JSON the states of one run may come to: every event about them holds them all.
+  static let maximumBytes = 1 << 20
   private static let times = ["started_at", "completed_at"]
 
   /// What is wrong in the shape of task states.
@@ -52,7 +54,8 @@ enum TaskStates {
   }
 
   /// What is known after more has been told: task by task and member by member, a null taking a task or a member out.
-  static func merged(_ known: JSON?, with told: JSON) -> JSON {
+  /// - Throws: ``DaybookError`` `too_large` where more is known then than one run may hold.
+  static func merged(_ known: JSON?, with told: JSON) throws -> JSON {
     guard let told = told.objectValue else { return told }
     var states = known?.objectValue ?? [:]
     for (task, value) in told {
@@ -63,6 +66,13 @@ enum TaskStates {
       let before = states[task]?.objectValue ?? [:]
       states[task] = .object(before.merging(object).filter { !$0.value.isNull })
     }
-    return .object(states)
+    let merged = JSON.object(states)
+    // What was too large already may still become smaller.
+    let size = merged.canonicalBytes.count
+    guard size <= maximumBytes || size <= known?.canonicalBytes.count ?? 0 else {
+      throw DaybookError.tooLarge(
+        limit: Int64(maximumBytes), "The task states of one run come to \(size) bytes, more than \(maximumBytes).")
+    }
+    return merged
   }
 }

@@ -98,9 +98,12 @@ extension PipelineBehaviours {
 
   /// The template that `template_id` names: seen by the caller, alive, to be read.
   private static func template(_ decision: Decision, _ type: TypeModel) throws -> ResourceState {
-    guard let id = decision.parameters["template_id"]?.stringValue.flatMap({ Identifier($0) }),
-      let state = try decision.transaction.state(id), state.type == type.name, try decision.isVisible(state)
-    else { throw DaybookError.invalidParam("/template_id", "there is no pipeline template of this id") }
+    guard let id = decision.parameters["template_id"]?.stringValue.flatMap({ Identifier($0) }) else {
+      throw DaybookError.invalidParam("/template_id", "is required")
+    }
+    guard let state = try decision.transaction.state(id), state.type == type.name, try decision.isVisible(state) else {
+      throw DaybookError.missing(type.name, id, at: "/template_id")
+    }
     guard !state.isDeleted else {
       throw DaybookError.invalidParam("/template_id", "this pipeline template was deleted")
     }

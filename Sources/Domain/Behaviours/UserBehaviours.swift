@@ -28,7 +28,7 @@ enum UserBehaviours {
       if let organization {
         guard principal.canSee(organization: organization),
           try decision.transaction.living(organization, type: "organization") != nil
-        else { throw DaybookError.invalidParam("/organization_id", "there is no organization of this id") }
+        else { throw DaybookError.missing("organization", organization, at: "/organization_id") }
       }
       try decision.require(.admin, on: "users", in: organization)
       try UserRules.checkPlatformRights(decision.fields, before: nil, by: principal)
@@ -89,8 +89,10 @@ enum UserBehaviours {
     })
 
   /// `user.deactivate`: ends the person's sessions, and revokes the keys they made, in one transaction; `user.reactivate` brings neither back.
+  /// Only an administrator deactivates an organization's last owner.
   static let deactivate = Behaviour(decide: { decision in
     let state = try decision.target()
+    if !decision.principal.isAdministrator { try MembershipRules.checkOwners(without: state, in: decision) }
     let keys = try keys(madeBy: state.id, decision)
     guard
       let event = try decision.edit(

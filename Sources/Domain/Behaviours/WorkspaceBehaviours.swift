@@ -31,7 +31,7 @@ enum WorkspaceBehaviours {
     try raise(owner, to: .owner, in: state.id, state.organization, decision, causation: edited.id)
   })
 
-  /// `workspace.join`: the role of the link whose token it is, for who signed in, and a place in the workspace's organization. A role that is higher already
+  /// `workspace.join`: the role of the link whose token it is, for who signed in, and a guest's place in the workspace's organization. A role that is higher already
   /// stays; nothing is recorded where nothing changes.
   static let join = Behaviour(
     authorizesItself: true,
@@ -60,7 +60,8 @@ enum WorkspaceBehaviours {
           Decision.Creation(
             type: decision.model.type("membership"), event: "membership.created", organization: organization,
             values: [
-              "joined_at": .string(decision.now.text), "role": "member", "user_id": .string(user.text),
+              "is_guest": true, "joined_at": .string(decision.now.text), "role": "member",
+              "user_id": .string(user.text),
             ], causation: joined.id, checksReferences: false))
       }
       try raise(user, to: role, in: workspace.id, organization, decision, causation: joined.id)

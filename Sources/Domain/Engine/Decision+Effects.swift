@@ -33,8 +33,9 @@ extension Decision {
     if let lifecycle = type.lifecycle, !values.contains(lifecycle.field) {
       values[lifecycle.field] = .string(lifecycle.initial)
     }
-    values = try platformValues(values, of: type, organization: organization)
+    // First of all what it refers to: nothing else may be said of what the caller may not know.
     if creation.checksReferences { try checkReferences(values, of: type, organization: organization) }
+    values = try platformValues(values, of: type, organization: organization)
     var draft = try draft(
       creation.event, type: type, resource: id, organization: organization, causation: creation.causation)
     let place = Sealer.Place(event: draft.id, resource: id, organization: organization)
@@ -107,10 +108,9 @@ extension Decision {
       set["version_number"] = .integer(ContentVersions.number(of: state) + 1)
       was["version_number"] = state.fields["version_number"] ?? .null
     }
-    try checkPlatform(values.filter { set.contains($0.key) }, of: state, type)
-    if checksReferences {
-      try checkReferences(values.filter { set.contains($0.key) }, of: type, organization: state.organization)
-    }
+    let changed = values.filter { set.contains($0.key) }
+    if checksReferences { try checkReferences(changed, of: type, organization: state.organization) }
+    try checkPlatform(changed, of: state, type)
     draft.set = set
     draft.was = was
     draft.data = try sealedFacts(data, draft, type)
@@ -196,30 +196,32 @@ extension Decision {
 
   /// Checks that references lead to something alive, of an allowed type, in the same organization.
   func checkReferences(_ values: JSONObject, of type: TypeModel, organization: Identifier?) throws {
-    var problems: [ValueProblem] = []
+    var problems: [DaybookError.ReferenceProblem] = []
     for field in type.references {
       guard let reference = field.field.reference,
         let id = values[field.name]?.stringValue.flatMap({ Identifier($0) })
       else { continue }
-      if let problem = try problem(of: reference, to: id, from: type, organization: organization) {
-        problems.append(ValueProblem(path: "/\(field.name)", problem: problem))
+      if let problem = try problem(of: reference, to: id, from: type, organization: organization, "/\(field.name)") {
+        problems.append(problem)
       }
     }
-    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+    guard problems.isEmpty else { throw DaybookError.references(problems) }
   }
 
   private func problem(
-    of reference: Reference, to id: Identifier, from type: TypeModel, organization: Identifier?
-  ) throws -> String? {
+    of reference: Reference, to id: Identifier, from type: TypeModel, organization: Identifier?, _ path: String
+  ) throws -> DaybookError.ReferenceProblem? {
     let names = reference.types.map(DaybookError.spoken).joined(separator: " or ")
-    let missing = "there is no \(names) of this id"
+    let missing = DaybookError.ReferenceProblem(
+      path: path, problem: "there is no \(names) of this id", missing: (type: reference.types[0], id: id))
     guard let state = try transaction.state(id), reference.types.contains(state.type) else { return missing }
     if state.type == "user" {
       guard try mayRefer(toUser: id, from: type, organization: organization) else { return missing }
     } else if let organization, state.organization != organization, !isPublic(state) {
       return missing
     }
-    return state.isDeleted ? "this \(DaybookError.spoken(state.type)) was deleted" : nil
+    guard state.isDeleted else { return nil }
+    return DaybookError.ReferenceProblem(path: path, problem: "this \(DaybookError.spoken(state.type)) was deleted")
   }
 
   /// A user who is referred to is the caller, or a member of the resource's organization; administrators may name anyone.

@@ -160,7 +160,7 @@ final class Decision {
     }
     guard principal.canSee(organization: organization), let state = try transaction.state(organization),
       state.type == "organization"
-    else { throw DaybookError.invalidParam("/organization_id", "there is no organization of this id") }
+    else { throw DaybookError.missing("organization", organization, at: "/organization_id") }
     guard !state.isDeleted else {
       throw DaybookError.invalidParam("/organization_id", "this organization was deleted")
     }
@@ -172,7 +172,8 @@ final class Decision {
       let id = Identifier(source)
     else { return nil }
     guard let state = try transaction.state(id), try isVisible(state) else {
-      throw DaybookError.invalidParam("/\(field)", "there is nothing of this id")
+      let types = type.references.first { $0.name == field }?.field.reference?.types
+      throw DaybookError.missing(types?.first ?? "resource", id, at: "/\(field)")
     }
     return state.organization
   }
@@ -224,7 +225,7 @@ final class Decision {
   func checkAbout() throws {
     for (index, id) in prepared.common.about.enumerated() {
       guard try transaction.living(id, type: "user") != nil, try seesUser(id) else {
-        throw DaybookError.invalidParam("/about/\(index)", "there is no user of this id")
+        throw DaybookError.missing("user", id, at: "/about/\(index)")
       }
     }
   }

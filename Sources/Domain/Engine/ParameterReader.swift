@@ -77,6 +77,7 @@ struct ParameterReader {
   private var organization: Identifier?
   private var fields = JSONObject()
   private var parameters = JSONObject()
+  private var defaulted: Set<String> = []
   private var attachment: (any Sendable)?
 
   init(command: CommandModel, principal: Principal) {
@@ -106,7 +107,7 @@ struct ParameterReader {
     guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
     return PreparedCommand(
       method: command.method, content: .single(command), principal: principal, origin: origin, common: common.common,
-      id: id, organization: organization, fields: fields, parameters: parameters,
+      id: id, organization: organization, fields: fields, parameters: parameters, defaulted: defaulted,
       fingerprint: engine.fingerprint(common.common, method: command.method, params: given),
       attachment: attachment, passwords: engine.passwords, engine: engine)
   }
@@ -223,6 +224,7 @@ struct ParameterReader {
     for parameter in command.parameters where !parameters.contains(parameter.name) {
       if let value = parameter.defaultValue, given[parameter.name]?.isNull ?? true {
         parameters.append(key: parameter.name, value: value)
+        defaulted.insert(parameter.name)
       } else if parameter.isRequired, !given.contains(parameter.name) {
         refuse("/" + parameter.name, "is required")
       }

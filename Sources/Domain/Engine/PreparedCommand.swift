@@ -37,6 +37,8 @@ public final class PreparedCommand: Sendable {
   let fields: JSONObject
   /// The command's own parameters, normalized, with defaults.
   let parameters: JSONObject
+  /// The parameters that nobody gave, and that have their defaults.
+  let defaulted: Set<String>
   /// The keyed hash of the request, where it has a command id.
   let fingerprint: [UInt8]?
   /// What the behaviour's check has read of the parameters.
@@ -51,7 +53,8 @@ public final class PreparedCommand: Sendable {
   init(
     method: String, content: Content, principal: Principal, origin: Origin, common: CommonParameters,
     id: Identifier? = nil, organization: Identifier? = nil, fields: JSONObject = [:], parameters: JSONObject = [:],
-    fingerprint: [UInt8]? = nil, attachment: (any Sendable)? = nil, passwords: PasswordWorkers? = nil,
+    defaulted: Set<String> = [], fingerprint: [UInt8]? = nil, attachment: (any Sendable)? = nil,
+    passwords: PasswordWorkers? = nil,
     engine: CommandEngine? = nil
   ) {
     self.method = method
@@ -63,6 +66,7 @@ public final class PreparedCommand: Sendable {
     self.organization = organization
     self.fields = fields
     self.parameters = parameters
+    self.defaulted = defaulted
     self.fingerprint = fingerprint
     self.attachment = attachment
     self.passwords = passwords

@@ -13,14 +13,17 @@ enum AlertReactions {
       title: "Alert: \(rule?.fields["name"]?.stringValue ?? "raised")", message: message(alert), about: alert)
   }
 
-  /// Those whom the level names are told.
+  /// Those whom the level names are told, or who stands in for them.
   static let escalated: Reactions.Reaction = { cause, decision in
     guard let alert = try decision.transaction.living(cause.event.resource, type: "alert") else { return }
     let level = cause.set["escalation_level"]?.integerValue ?? 0
-    for id in cause.data["user_ids"]?.arrayValue ?? [] {
-      guard let user = id.stringValue.flatMap({ Identifier($0) }) else { continue }
+    var told = (cause.data["user_ids"]?.arrayValue ?? []).compactMap { id in
+      id.stringValue.flatMap { Identifier($0) }.map { Addressee.user($0) }
+    }
+    if cause.data["everybody"] == true { told.append(.organization) }
+    for addressee in told {
       try decision.notify(
-        .user(user), type: "alert", title: "Alert escalated to level \(level)", message: message(alert), about: alert)
+        addressee, type: "alert", title: "Alert escalated to level \(level)", message: message(alert), about: alert)
     }
   }
 

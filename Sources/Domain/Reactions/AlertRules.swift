@@ -107,14 +107,18 @@ enum AlertRules {
     let raised = try decision.create(
       Decision.Creation(
         type: try decision.model.type("alert"), event: "alert.raised", organization: rule.organization, values: values))
+    try open(raised.resource, of: rule, decision)
+  }
+
+  /// An alert becomes the one that a rule has open.
+  static func open(_ alert: Identifier, of rule: ResourceState, _ decision: Decision) throws {
     try decision.edit(
       rule, try decision.model.type("alert_rule"), event: "alert_rule.fired",
-      values: ["last_fired_at": .string(decision.now.text), "open_alert_id": .string(raised.resource.text)],
-      isForced: true)
+      values: ["last_fired_at": .string(decision.now.text), "open_alert_id": .string(alert.text)], isForced: true)
   }
 
   /// The alert that a rule has raised and that has not ended.
-  private static func openAlert(of rule: ResourceState, _ decision: Decision) throws -> ResourceState? {
+  static func openAlert(of rule: ResourceState, _ decision: Decision) throws -> ResourceState? {
     guard let id = rule.reference("open_alert_id"), let alert = try decision.transaction.living(id, type: "alert"),
       alert.fields["status"] == "active" || alert.fields["status"] == "acknowledged"
     else { return nil }

@@ -4,6 +4,9 @@ import EventLog
 
 /// How an alert that stays open climbs the levels of its rule's escalation policy.
 enum Escalation {
+  /// How many escalations an alert says of whom they told, the latest; every event holds them all, and the history the others.
+  static let keptEntries = 50
+
   /// When an alert that a rule raises now is told to the first level; nil where no policy says so.
   static func first(of rule: ResourceState, _ decision: Decision) throws -> Timestamp? {
     guard let level = try levels(of: rule, decision).first else { return nil }
@@ -44,13 +47,11 @@ enum Escalation {
         values["severity"] = .string(severity)
         values["level"] = .string(AlertWords.level(of: severity))
       }
-      let told = try recipients(of: reached, in: alert.organization, decision)
-      let channels = reached["channels"] ?? []
-      let entry: JSON = [
-        "level": .integer(level), "at": .string(decision.now.text), "channels": channels, "user_ids": .array(told),
-      ]
-      values["notifications_sent"] = .array((alert.fields["notifications_sent"]?.arrayValue ?? []) + [entry])
-      data = ["user_ids": .array(told), "channels": channels]
+      data = try recipients(of: reached, alert, decision)
+      data["channels"] = reached["channels"] ?? []
+      let entry = data.merging(["level": .integer(level), "at": .string(decision.now.text)])
+      values["notifications_sent"] = .array(
+        (alert.fields["notifications_sent"]?.arrayValue ?? []).suffix(keptEntries - 1) + [.object(entry)])
     }
     // Who acknowledged it is at work on it: no clock drives it on.
     if alert.fields["status"] == "active", level < Int64(levels.count),
@@ -69,17 +70,27 @@ enum Escalation {
     return next <= now
   }
 
+  /// Who is told: `user_ids`; where the level names nobody who is there, the owner of the rule, and without one all of
+  /// the organization (`everybody`).
   private static func recipients(
-    of level: JSON, in organization: Identifier?, _ decision: Decision
-  ) throws -> [JSON] {
+    of level: JSON, _ alert: ResourceState, _ decision: Decision
+  ) throws -> JSONObject {
     var told: [JSON] = []
+    var isAnybodyThere = false
     for value in level["notify_user_ids"]?.arrayValue ?? [] {
       guard let id = value.stringValue.flatMap({ Identifier($0) }), !told.contains(.string(id.text)),
-        try Addressee.isReachable(id, in: organization, decision), try Addressee.wantsNotifications(id, decision)
+        try Addressee.isReachable(id, in: alert.organization, decision)
       else { continue }
-      told.append(.string(id.text))
+      isAnybodyThere = true
+      if try Addressee.wantsNotifications(id, decision) { told.append(.string(id.text)) }
     }
-    return told
+    if isAnybodyThere { return ["user_ids": .array(told)] }
+    let rule = try alert.reference("rule_id").flatMap { try decision.transaction.living($0, type: "alert_rule") }
+    switch try Addressee.first(of: [rule?.reference("owner_id")], in: alert.organization, decision) {
+    case .user(let id): return ["user_ids": [.string(id.text)]]
+    case .organization: return ["user_ids": [], "everybody": true]
+    case .nobody: return ["user_ids": []]
+    }
   }
 
   private static func time(of level: JSON, after start: Timestamp) -> Timestamp? {

@@ -25,12 +25,12 @@ struct Measurement {
     "memory_peak_mb", "cpu_percent",
   ]
 
-  /// What `run.measured` or `task_run.measured` says; nil where the run belongs to no organization.
-  init?(data: JSONObject, of run: ResourceState, task: ResourceState?) {
+  /// What was given to `run.measure` or `task_run.measure`; nil where the run belongs to no organization.
+  init?(given: JSONObject, of run: ResourceState, task: ResourceState?) {
     self.init(of: run)
     self.task = task?.id
-    node = data["node_id"]?.stringValue
-    for name in Self.members { values[name] = data[name]?.doubleValue }
+    node = given["node_id"]?.stringValue
+    for name in Self.members { values[name] = given[name]?.doubleValue }
   }
 
   /// What a run's end says: `run_failed` (1 or 0), `run_duration_seconds`, `rows_processed`, `data_size_bytes`, and

@@ -24,8 +24,6 @@ enum Reactions {
   private static let table: [String: Reaction] = [
     "run.finished": RunReactions.ended,
     "run.reported": RunReactions.ended,
-    "run.measured": RunReactions.measured,
-    "task_run.measured": RunReactions.measured,
     "alert.raised": AlertReactions.raised,
     "alert.escalated": AlertReactions.escalated,
     "alert.escalated_by_policy": AlertReactions.escalated,

@@ -20,16 +20,15 @@ enum RunReactions {
     try AlertRules.ask(about: Measurement(end: status, of: run), decision)
   }
 
-  /// A node was measured.
-  static let measured: Reactions.Reaction = { cause, decision in
-    guard let state = try decision.transaction.state(cause.event.resource), !state.isDeleted else { return }
+  /// A node was measured: the alert rules are asked about what was given.
+  static func measured(_ given: JSONObject, of state: ResourceState, _ decision: Decision) throws {
     var run: ResourceState? = state
     if state.type != "run" {
       run = try state.reference("run_id").flatMap { try decision.transaction.living($0, type: "run") }
     }
     guard let run else { return }
     try AlertRules.ask(
-      about: Measurement(data: cause.data, of: run, task: state.type == "task_run" ? state : nil), decision)
+      about: Measurement(given: given, of: run, task: state.type == "task_run" ? state : nil), decision)
   }
 
   private static func tellFailure(

@@ -19,7 +19,7 @@ enum AccessRules {
     switch part {
     case .rows:
       if let condition = condition(definition) {
-        let condition = visibility.map { "\(condition) AND \(own($0))" } ?? condition
+        let condition = visibility.map { "(\(condition)) AND \(own($0))" } ?? condition
         result.append("CREATE POLICY tenant ON \(table) FOR SELECT USING (\(condition))")
       }
     case .personal:

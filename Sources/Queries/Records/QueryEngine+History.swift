@@ -18,7 +18,8 @@ extension QueryEngine {
     ]
     let start = try cursor.map { try cursors.open($0, query: query)["version"]?.integerValue ?? 0 }
     return try await log.background { [self] snapshot in
-      _ = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
+      let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
+      let showsReasons = access.belongs(to: state)
       let last = try snapshot.latestVersion(of: identifier)
       let range: ClosedRange<Int64>
       let next: Int64?
@@ -35,7 +36,9 @@ extension QueryEngine {
         range = lower...min(last, lower + Int64(limit) - 1)
         next = range.upperBound < last ? range.upperBound + 1 : nil
       }
-      var items = try snapshot.history(of: identifier, versions: range).map { try historyItem($0, access) }
+      var items = try snapshot.history(of: identifier, versions: range).map {
+        try historyItem($0, access, showsReasons: showsReasons)
+      }
       if isDescending { items.reverse() }
       return try page(
         items, next: next.map { ["version": .integer($0)] }, position: snapshot.head.position, query: query)
@@ -43,7 +46,7 @@ extension QueryEngine {
   }
 
   /// One event of a history.
-  private func historyItem(_ record: LogRecord, _ access: Access) throws -> JSON {
+  private func historyItem(_ record: LogRecord, _ access: Access, showsReasons: Bool) throws -> JSON {
     let header = try record.parsedHeader()
     let body = try record.parsedBody()
     let changes = try view.shownChanges(
@@ -52,7 +55,8 @@ extension QueryEngine {
       "actor": .string(header.actor), "at": .string(header.at.text),
       "changes": .object(changes), "event": .string(header.event),
       "id": .string(header.id.text), "position": JSON(position: header.position),
-      "reason": try view.reason(body.reason, resource: header.resource), "version": .integer(header.version),
+      "reason": showsReasons ? try view.reason(body.reason, resource: header.resource) : .null,
+      "version": .integer(header.version),
     ]
     if let causation = header.causation { item["causation_id"] = .string(causation.text) }
     if let correlation = header.correlation { item["correlation_id"] = .string(correlation) }

@@ -25,7 +25,8 @@ extension QueryEngine {
     let query: JSON = ["method": .string("\(access.type.name).versions"), "id": .string(identifier.text)]
     let start = try cursor.map { try cursors.open($0, query: query)["number"]?.integerValue ?? 1 } ?? 1
     return try await log.background { [self] snapshot in
-      _ = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
+      let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
+      let showsReasons = access.belongs(to: state)
       var items: [JSON] = []
       var names: [Int64: JSON] = [:]
       var next: JSON?
@@ -43,7 +44,8 @@ extension QueryEngine {
           "actor": .string(header.actor), "at": .string(header.at.text),
           "changes": .array(changed.map(JSON.string)), "event": .string(header.event), "name": .null,
           "position": JSON(position: header.position), "version": .integer(header.version),
-          "reason": try view.reason(body.reason, resource: header.resource), "version_number": .integer(number),
+          "reason": showsReasons ? try view.reason(body.reason, resource: header.resource) : .null,
+          "version_number": .integer(number),
         ]
         if let source = body.data["rolled_back_to"] { item["rolled_back_to"] = source }
         items.append(.object(item))

@@ -31,15 +31,18 @@ public struct DueWork: Sendable {
 }
 
 extension QueryEngine {
-  /// Resources for which some work looks due, the longest known first.
+  /// Resources for which some work looks due, in the order of their ids, those after one where it is given.
   /// - Throws: ``DaybookError`` `unavailable` where PostgreSQL is away.
-  public func candidates(for work: DueWork, at now: Timestamp, limit: Int) async throws -> [Identifier] {
+  public func candidates(
+    for work: DueWork, at now: Timestamp, after last: Identifier? = nil, limit: Int
+  ) async throws -> [Identifier] {
     var sql = SQLBuilder()
     let present = sql.bind(.text(now.text), as: "timestamptz")
     let condition = work.condition.split(separator: "$1", omittingEmptySubsequences: false).joined(separator: present)
+    let start = last.map { " AND t.id > \(sql.bind(.uuid($0.text), as: "uuid"))" } ?? ""
     sql.append(
       """
-      SELECT t.id::text FROM daybook."\(work.projection)" t WHERE t.deleted_at IS NULL AND \(condition) \
+      SELECT t.id::text FROM daybook."\(work.projection)" t WHERE t.deleted_at IS NULL AND \(condition)\(start) \
       ORDER BY t.id LIMIT \(limit)
       """)
     let statement = sql

@@ -56,6 +56,9 @@ final class TokenVerifier: Sendable {
     guard header["crit"] == nil else {
       throw DaybookError.unauthenticated("The token demands an extension that is not known here.")
     }
+    guard Self.isTokenOfAccess(header["typ"]) else {
+      throw DaybookError.unauthenticated("The token is of a type that is not for signing in.")
+    }
     guard let key = keys.key(named: header["kid"]?.stringValue, algorithm: algorithm) else {
       throw DaybookError.unauthenticated("The token is signed by a key that is not known here.")
     }
@@ -96,6 +99,13 @@ final class TokenVerifier: Sendable {
   private static func timestamp(_ seconds: Double) -> Timestamp? {
     guard seconds.isFinite, (0...200_000_000_000).contains(seconds) else { return nil }
     return Timestamp(microseconds: Int64(seconds * 1_000_000))
+  }
+
+  /// Whether a token's type (RFC 8725 §3.11) is none in particular, or that of access tokens (RFC 9068): a provider signs logout tokens and
+  /// others by the same keys.
+  private static func isTokenOfAccess(_ type: JSON?) -> Bool {
+    guard let type else { return true }
+    return ["jwt", "at+jwt", "application/at+jwt", "application/jwt"].contains(type.stringValue?.lowercased() ?? "")
   }
 
   private static func header(of token: String) throws -> JSONObject {

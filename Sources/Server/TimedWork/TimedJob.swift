@@ -7,20 +7,24 @@ import Queries
 struct TimedJob: Sendable {
   /// What the log of the server calls it.
   let name: String
-  /// How long after a turn that succeeded the next may come; nil for every turn.
+  /// How long after a turn the next may come; nil for every turn.
   var pause: Duration?
+  /// Whether a turn that failed is followed by the pause as well; else it is tried again at the next turn.
+  var pausesAfterFailure = false
   /// One turn; gets the present. What goes wrong with one thing out of many it reports, and goes on.
   let work: @Sendable (Timestamp, TimedReports) async throws -> Void
 
   /// All that a server does.
   static func all(of services: Services) -> [TimedJob] {
-    let retention = TimedJob(name: "retention.sweep", pause: .seconds(3600)) { _, _ in
+    let retention = TimedJob(name: "retention.sweep", pause: .seconds(3600), pausesAfterFailure: true) { _, _ in
       try await services.engine.sweepRetention()
     }
     let due = DueWork.all(of: services.catalog).map { due in
       TimedJob.commands(
         due.method,
-        find: { try await services.queries.candidates(for: due, at: $0, limit: candidateLimit) },
+        find: { now, last in
+          try await services.queries.candidates(for: due, at: now, after: last, limit: candidateLimit)
+        },
         give: { id in
           _ = try await services.engine.apply(
             method: due.method, params: ["id": .string(id.text)], principal: .server)
@@ -29,25 +33,32 @@ struct TimedJob: Sendable {
     return due + [retention]
   }
 
-  /// How many resources one turn of a job takes care of.
+  /// How many resources are looked for at once.
   static let candidateLimit = 500
 
-  /// A command for each resource that a search finds. One that fails doesn't keep the others from theirs.
+  /// A command for each resource that a search finds, and then for those after them, until it finds no more: those for which the command
+  /// fails each time don't keep the others from theirs, however many they are.
+  /// - Parameter find: gets the present, and the last resource that was found before.
   static func commands(
-    _ method: String, find: @escaping @Sendable (Timestamp) async throws -> [Identifier],
+    _ method: String, find: @escaping @Sendable (Timestamp, _ after: Identifier?) async throws -> [Identifier],
     give: @escaping @Sendable (Identifier) async throws -> Void
   ) -> TimedJob {
-    TimedJob(name: method) { now, reports in
-      for id in try await find(now) {
-        do {
-          try Task.checkCancellation()
-          try await give(id)
-        } catch let error as DaybookError where error.type == "not_found" || error.type == "gone" {
-          // Deleted since the read model was asked: nothing is due any more.
-          continue
-        } catch let error as DaybookError where error.type != "unavailable" && error.type != "overloaded" {
-          reports.failed(method, about: id, error)
-        }
+    /// One resource's turn.
+    @Sendable func attempt(_ id: Identifier, _ reports: TimedReports) async throws {
+      do {
+        try Task.checkCancellation()
+        try await give(id)
+      } catch let error as DaybookError where error.type == "not_found" || error.type == "gone" {
+        // Deleted since the read model was asked: nothing is due any more.
+      } catch let error as DaybookError where error.type != "unavailable" && error.type != "overloaded" {
+        reports.failed(method, about: id, error)
+      }
+    }
+    return TimedJob(name: method) { now, reports in
+      var found = try await find(now, nil)
+      while let last = found.last {
+        for id in found { try await attempt(id, reports) }
+        found = try await find(now, last)
       }
     }
   }

@@ -5,8 +5,8 @@ import ServiceLifecycle
 
 /// Does what falls due by the clock: alerts escalate, files expire, retention is swept.
 ///
-/// Every turn gives each job its chance, one after the other; a job that fails is tried again at the next turn and
-/// never keeps another from its own. Nothing is decided here: the commands decide again inside the log, by its clock,
+/// Every turn gives each job its chance, one after the other; a job that fails is tried again at the next turn,
+/// or after its pause where it says so, and never keeps another from its own. Nothing is decided here: the commands decide again inside the log, by its clock,
 /// so a turn too many records nothing.
 struct TimedWork<Time: Clock>: Service where Time.Duration == Duration {
   let jobs: [TimedJob]
@@ -48,15 +48,19 @@ struct TimedWork<Time: Clock>: Service where Time.Duration == Duration {
       do {
         try await job.work(now(), reports)
         reports.succeeded(job.name)
-        if let pause = job.pause {
-          let next = clock.now.advanced(by: pause)
-          nextTurns.withLockedValue { $0[job.name] = next }
-        }
+        pause(job)
       } catch is CancellationError {
         return
       } catch {
         reports.failed(job.name, error)
+        if job.pausesAfterFailure { pause(job) }
       }
     }
+  }
+
+  private func pause(_ job: TimedJob) {
+    guard let pause = job.pause else { return }
+    let next = clock.now.advanced(by: pause)
+    nextTurns.withLockedValue { $0[job.name] = next }
   }
 }
