@@ -9,9 +9,11 @@ import Postgres
 extension ProjectionService {
   /// How often an idle projector sees that PostgreSQL and its tables are there.
   private static let checkInterval = Duration.seconds(1)
-  /// How long events gather, and from how many on they don't.
+  /// How long events gather; how long, where more than so many have come meanwhile; and from how many on they don't.
   private static let pace = Duration.milliseconds(50)
-  private static let paceLimit: UInt64 = 2000
+  private static let busyPace = Duration.milliseconds(200)
+  private static let busyEvents: UInt64 = 100
+  private static let paceLimit: UInt64 = 4000
   private static let niceness: Int32 = 10
 
   /// Connects, takes the database over, and projects until something is in the way.
@@ -65,11 +67,13 @@ extension ProjectionService {
       contents.units = progress
     }
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { [wake] in
+      group.addTask { [wake, idle] in
         var head = log.head.position
         while true {
           head = try await log.waitForEvents(after: head)
           wake.signal()
+          // Under load it finds the events by itself: a thread woken by every commit is one that commands have to wait for.
+          await idle.wait(atMost: Self.checkInterval)
         }
       }
       if !opened.changed.isEmpty { group.addTask { await self.rebuildChanged(opened.changed.sorted()) } }
@@ -119,6 +123,7 @@ extension ProjectionService {
         await pace(progress)
         continue
       }
+      idle.signal()
       await wake.wait(atMost: Self.checkInterval)
       if log.head.position == head { try await held { try await runner.check() } }
     }
@@ -128,8 +133,15 @@ extension ProjectionService {
   /// PostgreSQL about as much for one event as for a hundred, and commands need the processors too.
   private func pace(_ progress: [UnitID: UnitProgress]) async {
     let slowest = progress.values.map(\.checkpoint.position).min() ?? 0
-    guard !board.hasWaiters, log.head.position - min(slowest, log.head.position) < Self.paceLimit else { return }
-    await board.demand.wait(atMost: Self.pace)
+    let began = ContinuousClock.now
+    let behind = log.head.position
+    while true {
+      let head = log.head.position
+      let waited = ContinuousClock.now - began
+      let limit = head - min(behind, head) > Self.busyEvents ? Self.busyPace : Self.pace
+      guard !board.hasWaiters, head - min(slowest, head) < Self.paceLimit, waited < limit else { return }
+      await board.demand.wait(atMost: Self.pace)
+    }
   }
 
   private func held<R: Sendable>(_ body: @Sendable () async throws -> R) async throws -> R {

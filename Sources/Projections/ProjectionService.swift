@@ -19,6 +19,8 @@ public final class ProjectionService: Sendable {
   let logger: Logger
   let board = ProgressBoard()
   let wake = WakeSignal()
+  /// The projector has posted all there is and sleeps.
+  let idle = WakeSignal()
   /// Taken by the live projector for each step, and by a rebuild for its end.
   let gate = FairSemaphore(permits: 1)
   let roles: SqlRoleKeeper

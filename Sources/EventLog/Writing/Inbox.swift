@@ -27,12 +27,15 @@ final class Inbox: @unchecked Sendable {
   private var taken = 0
   private var isClosed = false
   private let limit: Int
-  /// How many the last batch had, and for how many the writer waits now (1 where any one will do).
-  private var lastBatch = 1
+  /// How many the last batch had (0 before the first), and for how many the writer waits now (1 where any one will do).
+  private var lastBatch = 0
   private var wanted = 1
 
   /// The longest that the writer gathers, in nanoseconds: well under the time of one sync.
   private static let gathering = 150_000
+
+  /// The longest that it looks for more before it sleeps, in nanoseconds.
+  private static let lingering = 200_000
 
   init(limit: Int) {
     self.limit = limit
@@ -62,6 +65,7 @@ final class Inbox: @unchecked Sendable {
   func take(_ maximum: Int) -> [Submission] {
     pthread_mutex_lock(&lock)
     defer { pthread_mutex_unlock(&lock) }
+    linger()
     while taken == waiting.count && !isClosed { pthread_cond_wait(&filled, &lock) }
     gather()
     let end = min(waiting.count, taken + maximum)
@@ -73,6 +77,21 @@ final class Inbox: @unchecked Sendable {
       taken = 0
     }
     return batch
+  }
+
+  /// Looks for a moment whether whoever was answered just now comes back, before the thread goes to sleep: to be woken takes a good part of
+  /// the time of a sync where a processor has gone idle. It gives way to every thread that can run. The caller holds the lock.
+  private func linger() {
+    guard lastBatch > 0 else { return }
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    let end = now.tv_sec * 1_000_000_000 + now.tv_nsec + Inbox.lingering
+    while taken == waiting.count, !isClosed, now.tv_sec * 1_000_000_000 + now.tv_nsec < end {
+      pthread_mutex_unlock(&lock)
+      sched_yield()
+      clock_gettime(CLOCK_MONOTONIC, &now)
+      pthread_mutex_lock(&lock)
+    }
   }
 
   /// Gives those who were answered just now a moment to come back, where there were several: without it, clients that send one command
