@@ -139,7 +139,9 @@ extension ProjectionService {
       let head = log.head.position
       let waited = ContinuousClock.now - began
       let limit = head - min(behind, head) > Self.busyEvents ? Self.busyPace : Self.pace
-      guard !board.hasWaiters, head - min(slowest, head) < Self.paceLimit, waited < limit else { return }
+      guard !Task.isCancelled, !board.hasWaiters, head - min(slowest, head) < Self.paceLimit, waited < limit else {
+        return
+      }
       await board.demand.wait(atMost: Self.pace)
     }
   }

@@ -196,6 +196,44 @@ import Testing
     #expect(try place.role(place.viewer.id) == nil)
   }
 
+  @Test func whoLeavesTheOrganizationLeavesItsWorkspacesAndNoOthers() async throws {
+    let place = try await Place()
+    let book = place.book
+    let other = try await book.organization("other")
+    let elsewhere = try await book.make("workspace.create", ["name": "e", "organization_id": .string(other)])
+    for (type, more) in [("membership", [:] as JSONObject), ("workspace_member", ["workspace_id": .string(elsewhere)])]
+    {
+      try await book.call(
+        "\(type).create",
+        more.merging(["organization_id": .string(other), "user_id": .string(place.editor.id)]))
+    }
+    func membership(_ user: String) throws -> JSON {
+      let id = try #require(Identifier(user))
+      return try book.log.read { snapshot in
+        let states = try snapshot.referrers(of: id, type: "membership", limit: 10).compactMap {
+          try snapshot.state($0.id)
+        }
+        let found = states.first { $0.organization?.text == place.organization && !$0.isDeleted }
+        return .string(try #require(found).id.text)
+      }
+    }
+    let left = try await book.call("membership.delete", ["id": try membership(place.editor.id)])
+    #expect(
+      left["events"]?.arrayValue?.compactMap { $0["event"]?.stringValue } == [
+        "membership.deleted", "workspace_member.deleted",
+      ])
+    #expect(try place.role(place.editor.id) == nil && place.role(place.viewer.id) == "viewer")
+    let kept = try book.log.read { snapshot in
+      try snapshot.referrers(of: try #require(Identifier(elsewhere)), type: "workspace_member", limit: 10)
+        .compactMap { try snapshot.state($0.id) }.filter { !$0.isDeleted }.compactMap {
+          $0.fields["user_id"]?.stringValue
+        }
+    }
+    #expect(kept.contains(place.editor.id))
+    let refused = try await book.refusal("membership.delete", ["id": try membership(place.owner.id)])
+    #expect(refused.data["reason"] == "state", "a workspace's last owner")
+  }
+
   @Test func aNewOwnerHasTheRoleToo() async throws {
     let place = try await Place()
     let edited = try await place.book.call(

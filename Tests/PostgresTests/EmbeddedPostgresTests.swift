@@ -99,6 +99,8 @@ import Testing
         try #require(kill(pid, SIGKILL) == 0)
         #expect(try await server.ensureRunning() == conninfo)
         #expect(await server.processID != pid)
+        var status: CInt = 0
+        #expect(waitpid(pid, &status, WNOHANG) == -1 && errno == ECHILD, "the dead one is no zombie")
         let lost = try await failure { _ = try await sleeper.value }
         #expect(lost.code == .connectionLost)
         #expect(try await query(conninfo, "SELECT i FROM kept") == [["7"]])

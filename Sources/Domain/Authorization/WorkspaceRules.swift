@@ -107,6 +107,17 @@ enum WorkspaceRules {
     return try decision.transaction.living(id, type: "workspace_member")
   }
 
+  /// The places in workspaces that somebody gives up together with a membership: those in that organization's.
+  static func places(leftWith membership: ResourceState, in decision: Decision) throws -> [ResourceState] {
+    guard membership.type == "membership", let user = membership.reference("user_id") else { return [] }
+    return try decision.transaction.referrers(of: user, type: "workspace_member", limit: .max).compactMap { link in
+      guard let place = try decision.transaction.living(link.id, type: "workspace_member"),
+        place.organization == membership.organization, place.reference("user_id") == user
+      else { return nil }
+      return place
+    }
+  }
+
   /// Refuses a deletion by which a workspace that stays would lose its last owner.
   static func checkOwners(leavingBy plan: DeletionPlan, in decision: Decision) throws {
     var checked: Set<Identifier> = []

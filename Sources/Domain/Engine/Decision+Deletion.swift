@@ -71,6 +71,9 @@ extension Decision {
         limit: Int64(CommandEngine.eventLimit),
         "More than \(CommandEngine.eventLimit) resources depend on this; delete parts of it first.")
     }
+    for place in try WorkspaceRules.places(leftWith: state, in: self) {
+      try collect(place, try model.type("workspace_member"), cause: state.id, into: &plan)
+    }
     for link in try transaction.referrers(of: state.id, type: nil, limit: CommandEngine.eventLimit + 1) {
       guard !plan.contains(link.id), let referrer = try transaction.state(link.id), !referrer.isDeleted,
         let referrerType = model.types[link.type]

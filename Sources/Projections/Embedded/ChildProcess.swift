@@ -68,6 +68,18 @@ enum ChildProcess {
     }
   }
 
+  /// Waits until a child of this process has ended, taking its exit status unless that was taken already, and says whether it is
+  /// in time.
+  static func waitForEnd(_ pid: pid_t, within limit: Duration) async throws -> Bool {
+    let end = ContinuousClock.now + limit
+    var status: CInt = 0
+    while waitpid(pid, &status, WNOHANG) == 0 {
+      if ContinuousClock.now >= end { return false }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    return true
+  }
+
   /// Runs a program whose output nobody needs.
   static func run(_ arguments: [String], as account: ServerAccount) async throws -> CInt {
     let null = open("/dev/null", O_WRONLY | O_CLOEXEC)

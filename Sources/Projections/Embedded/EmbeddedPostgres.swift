@@ -18,6 +18,8 @@ public actor EmbeddedPostgres {
   private let turn = FairSemaphore(permits: 1)
   private var place: ClusterPlace?
   private var configuration: ClusterConfiguration?
+  /// The server process that this process started last.
+  private var child: pid_t?
 
   /// Describes a server; ``start()`` makes it.
   /// - Parameters:
@@ -203,11 +205,16 @@ public actor EmbeddedPostgres {
   private func launch(
     _ place: ClusterPlace, _ configuration: ClusterConfiguration, _ binaries: PostgresBinaries
   ) async throws {
+    // One that is dying is nobody's server any more, but this process's child: nobody else would take its exit status.
+    if let child, try await !ChildProcess.waitForEnd(child, within: .seconds(15)) {
+      throw EmbeddedPostgresError(.stopFailed, "PostgreSQL, process \(child), doesn't end; end it and start again")
+    }
     let log = try place.openLog()
     defer { close(log) }
     let pid = try ChildProcess.spawn(
       [binaries.postgres, "-D", place.cluster] + ClusterConfiguration.privacyArguments, as: configuration.account,
       output: log)
+    child = pid
     try await waitUntilReady(pid, place, within: .seconds(300))
     logger.info("the private PostgreSQL \(binaries.version) runs as \(configuration.account.name), process \(pid)")
   }
