@@ -181,31 +181,18 @@ SELECT
   jsonb_strip_nulls(jsonb_build_object(
     'event', a.event, 'event_id', a.event_id, 'actor', a.actor, 'version', a.version, 'reason', p.reason,
     'correlation', a.correlation, 'causation', a.causation)) AS metadata
-FROM daybook.audit_trail AS a
-LEFT JOIN personal.audit_trail AS p USING (id)
-JOIN daybook.organizations AS o ON o.id = a.organization_id AND o.platform = 'etl_builder'
-UNION ALL
-SELECT
-  a.id,
-  a.at AS timestamp,
-  a.user_id,
-  a.organization_id,
-  a.action::varchar(100) AS action,
-  a.resource_type::varchar(100) AS resource_type,
-  a.resource_id,
-  p.ip AS ip_address,
-  p.user_agent,
-  a.changes,
-  jsonb_strip_nulls(jsonb_build_object(
-    'event', a.event, 'event_id', a.event_id, 'actor', a.actor, 'version', a.version, 'reason', p.reason,
-    'correlation', a.correlation, 'causation', a.causation)) AS metadata
-FROM daybook.audit_trail AS a
-LEFT JOIN personal.audit_trail AS p USING (id)
-WHERE a.organization_id IS NULL AND a.resource_type = 'user'
-  AND EXISTS (
-    SELECT FROM daybook.memberships AS m
-    JOIN daybook.organizations AS o ON o.id = m.organization_id AND o.platform = 'etl_builder'
-    WHERE m.user_id = a.resource_id AND (m.deleted_at IS NULL OR a.at <= m.deleted_at));
+FROM (
+  SELECT a.* FROM daybook.audit_trail AS a
+  JOIN daybook.organizations AS o ON o.id = a.organization_id AND o.platform = 'etl_builder'
+  UNION ALL
+  SELECT a.* FROM daybook.audit_trail AS a
+  WHERE a.organization_id IS NULL AND a.resource_type = 'user'
+    AND EXISTS (
+      SELECT FROM daybook.memberships AS m
+      JOIN daybook.organizations AS o ON o.id = m.organization_id AND o.platform = 'etl_builder'
+      WHERE m.user_id = a.resource_id AND (m.deleted_at IS NULL OR a.at <= m.deleted_at))
+) AS a
+LEFT JOIN personal.audit_trail AS p USING (id);
 
 CREATE VIEW etl_builder.notifications WITH (security_invoker = true) AS
 SELECT

@@ -1,6 +1,6 @@
-import EventLog
 import BasicTypes
 import CanonicalJSON
+import EventLog
 
 /// People's places in organizations.
 enum MembershipBehaviours {
