@@ -57,7 +57,7 @@ let package = Package(
     .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
     .systemLibrary(name: "CPostgres", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(name: "CBcrypt", providers: [.apt(["libcrypt-dev"])]),
-    module("BasicTypes", []),
+    module("BasicTypes", [crypto]),
     module("CanonicalJSON", []),
     module("MerkleTree", ["BasicTypes", crypto]),
     module("LMDB", ["CLMDB"]),

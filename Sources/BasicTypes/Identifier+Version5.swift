@@ -1,4 +1,3 @@
-import BasicTypes
 import Crypto
 
 extension Identifier {
