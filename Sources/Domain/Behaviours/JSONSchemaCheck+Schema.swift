@@ -1,3 +1,4 @@
+import BasicTypes
 import CanonicalJSON
 import Catalog
 
@@ -103,7 +104,7 @@ private struct SchemaReader {
         if let to = places[target] { edges.append((from, to)) }
       }
     }
-    return PipelineContent.hasCycle(vertices: places.count, edges: edges)
+    return DirectedGraph.hasCycle(vertices: places.count, edges: edges)
   }
 
   /// The definitions by which a schema looks at the same value.

@@ -55,7 +55,7 @@ enum PipelineContent {
         }
       }
     }
-    if problems.isEmpty, hasCycle(vertices: steps.count, edges: edges) {
+    if problems.isEmpty, DirectedGraph.hasCycle(vertices: steps.count, edges: edges) {
       problems.append(ValueProblem(path: "/steps", problem: "depend on each other in a circle"))
     }
     return problems
@@ -77,25 +77,5 @@ enum PipelineContent {
         object["id"] = .string(id)
         return .object(object)
       })
-  }
-
-  /// Whether the edges go in a circle: whether taking away what nothing leads to, again and again, leaves something.
-  static func hasCycle(vertices: Int, edges: [(from: Int, to: Int)]) -> Bool {
-    var incoming = [Int](repeating: 0, count: vertices)
-    var outgoing = [[Int]](repeating: [], count: vertices)
-    for edge in edges {
-      incoming[edge.to] += 1
-      outgoing[edge.from].append(edge.to)
-    }
-    var free = incoming.indices.filter { incoming[$0] == 0 }
-    var removed = 0
-    while let vertex = free.popLast() {
-      removed += 1
-      for next in outgoing[vertex] {
-        incoming[next] -= 1
-        if incoming[next] == 0 { free.append(next) }
-      }
-    }
-    return removed < vertices
   }
 }

@@ -1,3 +1,4 @@
+import BasicTypes
 import CanonicalJSON
 import Catalog
 
@@ -160,7 +161,7 @@ private struct PipelineGraph {
 
   mutating func checkCircle() {
     guard kind == "dag", problems.isEmpty else { return }
-    if PipelineContent.hasCycle(vertices: vertices.count, edges: links) {
+    if DirectedGraph.hasCycle(vertices: vertices.count, edges: links) {
       refuse("/edges", "go in a circle, which a dag must not")
     }
   }
