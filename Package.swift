@@ -65,7 +65,12 @@ let package = Package(
     module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks]),
     module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
-    module("Domain", ["BasicTypes", "Catalog", "EventLog", "Vault", "MerkleTree", "CanonicalJSON", crypto, nioLocks]),
+    module("OpenLineage", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON", crypto]),
+    module(
+      "Domain",
+      [
+        "BasicTypes", "Catalog", "OpenLineage", "EventLog", "Vault", "MerkleTree", "CanonicalJSON", crypto, nioLocks,
+      ]),
     module(
       "Projections", ["BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "CanonicalJSON", crypto, log, nioLocks]),
     module(
@@ -108,7 +113,7 @@ let package = Package(
     tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
     tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
     tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON"]),
-    tests("OpenLineageTests", ["Domain", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
+    tests("OpenLineageTests", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
     tests(
       "DomainTests",
       ["Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit", nioLocks]),

@@ -1,9 +1,9 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
 import Foundation
+import OpenLineage
 import Testing
 
 /// A report target in memory that holds to the real catalog: fields must be declared and pass their checks, unique constraints hold, defaults are set.

@@ -1,7 +1,7 @@
 import BasicTypes
 import CanonicalJSON
-import Domain
 import EventLog
+import OpenLineage
 import Testing
 
 @Suite(.enabled(if: Repository.hasData, "shared/data is absent"))

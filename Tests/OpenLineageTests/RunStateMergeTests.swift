@@ -1,6 +1,6 @@
 import BasicTypes
 import CanonicalJSON
-import Domain
+import OpenLineage
 import Testing
 
 @Suite struct RunStateMergeTests {

@@ -1,8 +1,9 @@
-import Vault
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import OpenLineage
+import Vault
 
 /// The door for OpenLineage producers.
 enum OpenLineageBehaviours {

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import OpenLineage
 
 /// Executions, and the reports about them, which may come late, twice and out of order.
 enum RunBehaviours {
