@@ -65,18 +65,19 @@ let package = Package(
     module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks]),
     module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
+    module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("OpenLineage", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON", crypto]),
     module(
       "Domain",
       [
-        "BasicTypes", "Catalog", "OpenLineage", "EventLog", "Vault", "MerkleTree", "CanonicalJSON", crypto, nioLocks,
+        "BasicTypes", "Catalog", "Schedules", "OpenLineage", "EventLog", "Vault", "MerkleTree", "CanonicalJSON", nioLocks,
       ]),
     module(
       "Projections", ["BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "CanonicalJSON", crypto, log, nioLocks]),
     module(
       "Queries",
       [
-        "BasicTypes", "Catalog", "Domain", "EventLog", "Vault", "Projections", "Postgres", "CanonicalJSON",
+        "BasicTypes", "Catalog", "Schedules", "Domain", "EventLog", "Vault", "Projections", "Postgres", "CanonicalJSON",
         "MerkleTree", crypto, nioLocks,
       ]),
     module("Protocol", ["CanonicalJSON", nioCore]),
@@ -113,6 +114,7 @@ let package = Package(
     tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
     tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
     tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON"]),
+    tests("SchedulesTests", ["Schedules", "BasicTypes", "CanonicalJSON"]),
     tests("OpenLineageTests", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
     tests(
       "DomainTests",

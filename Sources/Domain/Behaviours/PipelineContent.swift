@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Schedules
 
 /// What a pipeline's steps, nodes and edges must be among themselves.
 enum PipelineContent {

@@ -3,6 +3,7 @@ import CanonicalJSON
 import Catalog
 import Domain
 import EventLog
+import Schedules
 
 extension QueryEngine {
   /// Whether resources of a type have times at which they run.

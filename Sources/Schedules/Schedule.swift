@@ -89,7 +89,7 @@ public struct Schedule: Sendable {
   static let words = ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually", "@once"]
 
   /// What is wrong with a schedule.
-  static func problems(_ value: JSON, path: String) -> [ValueProblem] {
+  package static func problems(_ value: JSON, path: String) -> [ValueProblem] {
     switch value {
     case .null: return []
     case .string(let text):

@@ -1,6 +1,6 @@
 import BasicTypes
 import CanonicalJSON
-import Domain
+import Schedules
 import Testing
 
 /// When schedules fire.
