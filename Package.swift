@@ -66,11 +66,13 @@ let package = Package(
     module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
+    module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("OpenLineage", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON", crypto]),
     module(
       "Domain",
       [
-        "BasicTypes", "Catalog", "Schedules", "OpenLineage", "EventLog", "Vault", "MerkleTree", "CanonicalJSON", nioLocks,
+        "BasicTypes", "Catalog", "Schedules", "JSONSchema", "OpenLineage", "EventLog", "Vault", "MerkleTree",
+        "CanonicalJSON", nioLocks,
       ]),
     module(
       "Projections", ["BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "CanonicalJSON", crypto, log, nioLocks]),

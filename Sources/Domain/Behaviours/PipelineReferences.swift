@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import JSONSchema
 
 /// What the JSON inside of a pipeline refers to: pages and connections of a DAG's tasks, module templates of a flow's nodes.
 ///

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import JSONSchema
 
 /// What holds for everything that others make something from: templates and library functions.
 enum TemplateRules {

@@ -10,7 +10,7 @@ import Catalog
 /// stranger's can take for ever.
 ///
 /// Only schemas that ``schemaProblems(_:path:)`` finds nothing wrong with may be used.
-struct JSONSchemaCheck {
+package struct JSONSchemaCheck {
   /// How many comparisons one command may take: `allOf` and `$ref` together could ask for more than anyone can wait for.
   static let stepLimit = 500_000
   /// How deep values and references may go together.
@@ -19,8 +19,11 @@ struct JSONSchemaCheck {
   private(set) var stepsLeft = JSONSchemaCheck.stepLimit
   private var isExhausted = false
 
+  /// A check with all its steps left.
+  package init() {}
+
   /// What is wrong with a value; nothing where it satisfies the schema.
-  mutating func problems(of value: JSON, schema: JSON, path: String) -> [ValueProblem] {
+  package mutating func problems(of value: JSON, schema: JSON, path: String) -> [ValueProblem] {
     var problems: [ValueProblem] = []
     check(value, schema, Place(definitions: schema["$defs"], path: path, depth: 0), &problems)
     if isExhausted { return [ValueProblem(path: path, problem: "takes too many steps to check against its schema")] }
