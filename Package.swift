@@ -62,6 +62,7 @@ let package = Package(
     module("MerkleTree", ["BasicTypes", crypto]),
     module("LMDB", ["CLMDB"]),
     module("Postgres", ["CPostgres", log, nioLocks]),
+    module("EmbeddedPostgres", ["Postgres", log]),
     module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks]),
     module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
@@ -75,7 +76,11 @@ let package = Package(
         "CanonicalJSON", nioLocks,
       ]),
     module(
-      "Projections", ["BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "CanonicalJSON", crypto, log, nioLocks]),
+      "Projections",
+      [
+        "BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", crypto, log,
+        nioLocks,
+      ]),
     module(
       "Queries",
       [
@@ -86,8 +91,9 @@ let package = Package(
     module(
       "Server",
       [
-        "BasicTypes", "Protocol", "Queries", "Domain", "Projections", "Catalog", "EventLog", "Vault", "MerkleTree",
-        "CanonicalJSON",
+        "BasicTypes", "Protocol", "Queries", "Domain", "Projections", "EmbeddedPostgres", "Catalog", "EventLog",
+        "Vault",
+        "MerkleTree", "CanonicalJSON",
         nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals, log, jwt,
       ]),
     module("DaybookClient", ["Protocol", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks]),
@@ -109,8 +115,8 @@ let package = Package(
     module(
       "DaybookTestKit",
       [
-        "Projections", "Postgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog", "Domain", log,
-        nioLocks,
+        "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog",
+        "Domain", log, nioLocks,
       ]),
     tests("CanonicalJSONTests", ["CanonicalJSON"]),
     tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
@@ -125,8 +131,8 @@ let package = Package(
     tests(
       "ProjectionsTests",
       [
-        "Projections", "Postgres", "EventLog", "Vault", "Catalog", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log,
-        nioLocks,
+        "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "Catalog", "BasicTypes", "CanonicalJSON",
+        "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "QueriesTests",
@@ -148,7 +154,8 @@ let package = Package(
       ]),
     tests("CommandLineTests", ["daybook", "DaybookTestKit", "CanonicalJSON"]),
     tests("AcceptanceTests", ["DaybookClient", "BasicTypes", "CanonicalJSON"]),
-    tests("PostgresTests", ["Postgres", "Projections", "DaybookTestKit", log, nioLocks]),
+    tests("PostgresTests", ["Postgres", "DaybookTestKit", log, nioLocks]),
+    tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "Postgres", "DaybookTestKit", log, nioLocks]),
     tests("EventLogTests", ["EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
   ]
 )

@@ -1,8 +1,8 @@
+import EmbeddedPostgres
 import Glibc
 import Logging
 import NIOConcurrencyHelpers
 import Postgres
-import Projections
 
 /// A real PostgreSQL for tests: one server a test process, started when first asked for, and gone with the process, however
 /// that ends. It syncs nothing to disk.

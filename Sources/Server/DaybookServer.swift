@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import Domain
+import EmbeddedPostgres
 import EventLog
 import Logging
 import NIOConcurrencyHelpers

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import EmbeddedPostgres
 import EventLog
 import Foundation
 import Logging

@@ -1,4 +1,5 @@
 import Catalog
+import EmbeddedPostgres
 import EventLog
 import Logging
 import Projections

@@ -1,5 +1,3 @@
-import Postgres
-
 /// What a PostgreSQL that Daybook didn't set up itself must be like.
 public enum PostgresSettings {
   /// What the server's log must not do, and what each setting must be for that. Errors aren't to be logged at all, since

@@ -1,7 +1,7 @@
+import EmbeddedPostgres
 import Glibc
 import Logging
 import Postgres
-import Projections
 import Testing
 
 /// Servers of their own, one after another, since each takes a part of the machine.
@@ -101,7 +101,7 @@ import Testing
         #expect(await server.processID != pid)
         var status: CInt = 0
         #expect(waitpid(pid, &status, WNOHANG) == -1 && errno == ECHILD, "the dead one is no zombie")
-        let lost = try await failure { _ = try await sleeper.value }
+        let lost = try await #require(throws: PostgresError.self) { _ = try await sleeper.value }
         #expect(lost.code == .connectionLost)
         #expect(try await query(conninfo, "SELECT i FROM kept") == [["7"]])
         await busy.close()
@@ -232,7 +232,9 @@ import Testing
         }
         #expect(try await query(url("analyst", "right"), "SELECT current_user") == [["analyst"]])
         for (user, password) in [("analyst", "wrong"), ("stranger", "right")] {
-          let refused = try await failure { _ = try await query(url(user, password), "SELECT 1") }
+          let refused = try await #require(throws: PostgresError.self) {
+            _ = try await query(url(user, password), "SELECT 1")
+          }
           #expect(refused.code == .connectionFailed, "\(user)")
         }
       }
@@ -247,10 +249,16 @@ import Testing
         try await connection.execute(
           "CREATE TABLE t (i int, name text UNIQUE); INSERT INTO t VALUES (1, 'secret-marker')")
         for sql in ["INSERT INTO t (i) VALUES ($1)", "INSERT INTO t (name) VALUES ($1)"] {
-          for _ in 1...3 { _ = try await failure { try await connection.query(sql, ["secret-marker"]) } }
+          for _ in 1...3 {
+            _ = try await #require(throws: PostgresError.self) { try await connection.query(sql, ["secret-marker"]) }
+          }
         }
-        _ = try await failure { try await connection.execute("SELECT 'secret-marker'::int") }
-        _ = try await failure { try await connection.copyIn("COPY t FROM STDIN", Array("secret-marker\tx\n".utf8)) }
+        _ = try await #require(throws: PostgresError.self) {
+          try await connection.execute("SELECT 'secret-marker'::int")
+        }
+        _ = try await #require(throws: PostgresError.self) {
+          try await connection.copyIn("COPY t FROM STDIN", Array("secret-marker\tx\n".utf8))
+        }
         try await connection.execute("DO $$ BEGIN RAISE WARNING 'secret-marker'; END $$")
         await connection.close()
         await server.stop()
