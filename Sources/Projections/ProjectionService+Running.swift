@@ -39,7 +39,7 @@ extension ProjectionService {
     }
     setURL(target)
     do {
-      for problem in try await PostgresSettings.checkSettings(connection) { logger.warning("PostgreSQL: \(problem)") }
+      for problem in try await PostgresSafety.checkSettings(connection) { logger.warning("PostgreSQL: \(problem)") }
     } catch {
       await connection.close()
       throw error

@@ -57,7 +57,7 @@ public final class ProjectionService: Sendable {
       let connection = try await PostgresConnection.connect(target, applicationName: "daybook queries", logger: logger)
       do {
         // What is amiss in the settings was told when the projector connected.
-        _ = try await PostgresSettings.checkSettings(connection)
+        _ = try await PostgresSafety.checkSettings(connection)
         try await connection.execute("SET default_transaction_read_only = on; SET work_mem = '64MB'; SET jit = off")
       } catch {
         await connection.close()
@@ -277,7 +277,7 @@ public final class ProjectionService: Sendable {
     _ = try await currentEpoch()
     let connection = try await PostgresConnection.connect(connectionURL, applicationName: "daybook", logger: logger)
     do {
-      _ = try await PostgresSettings.checkSettings(connection)
+      _ = try await PostgresSafety.checkSettings(connection)
       let result = try await body(connection)
       await connection.close()
       return result

@@ -277,7 +277,7 @@ import Testing
       try await withServer(server) { conninfo in
         func check(_ conninfo: String) async throws -> (problems: [String], verbosity: String?) {
           let connection = try await PostgresConnection.connect(conninfo)
-          let problems = try await PostgresSettings.checkSettings(connection)
+          let problems = try await PostgresSafety.checkSettings(connection)
           let verbosity = try await connection.query("SHOW log_error_verbosity")[0, 0]
           await connection.close()
           return (problems, verbosity)

@@ -1,5 +1,5 @@
 /// What a PostgreSQL that Daybook didn't set up itself must be like.
-public enum PostgresSettings {
+public enum PostgresSafety {
   /// What the server's log must not do, and what each setting must be for that. Errors aren't to be logged at all, since
   /// the primary message of a data exception (SQLSTATE class 22) quotes the value that didn't fit.
   private static let required = [
