@@ -1,0 +1,64 @@
+import CanonicalJSON
+
+/// JSON Schemas (2020-12) of the catalog's values, as `rpc.discover` gives them.
+extension Field {
+  /// The schema of a value of this field.
+  public var jsonSchema: JSON {
+    var schema: JSONObject = [:]
+    switch type {
+    case .string, .text: schema["type"] = "string"
+    case .slug:
+      schema["type"] = "string"
+      schema["pattern"] = "^[a-z0-9_-]+$"
+    case .email:
+      schema["type"] = "string"
+      schema["format"] = "email"
+    case .integer:
+      schema["type"] = "integer"
+      schema["minimum"] = .integer(Int64(Int32.min))
+      schema["maximum"] = .integer(Int64(Int32.max))
+    case .bigint:
+      schema["type"] = "integer"
+      schema["minimum"] = .integer(.min)
+      schema["maximum"] = .integer(.max)
+    case .float: schema["type"] = "number"
+    case .boolean: schema["type"] = "boolean"
+    case .timestamp:
+      schema["type"] = "string"
+      schema["format"] = "date-time"
+    case .json: break
+    case .object: schema["type"] = "object"
+    case .tags:
+      schema["type"] = "array"
+      schema["items"] = ["type": "string"]
+    case .list:
+      schema["type"] = "array"
+      schema["items"] = JSONSchema.object(items)
+    case .enum:
+      schema["type"] = "string"
+      schema["enum"] = .array((values + synonyms.keys.sorted()).map(JSON.string))
+    case .reference, .uuid:
+      schema["type"] = "string"
+      schema["format"] = "uuid"
+    case .ip:
+      schema["type"] = "string"
+      schema["anyOf"] = [["format": "ipv4"], ["format": "ipv6"]]
+    }
+    if let maximumLength { schema["maxLength"] = .integer(Int64(maximumLength)) }
+    if let minimum { schema["minimum"] = JSON(finite: minimum) }
+    if let maximum { schema["maximum"] = JSON(finite: maximum) }
+    if let defaultValue { schema["default"] = defaultValue }
+    if !summary.isEmpty { schema["description"] = .string(summary) }
+    if secret != nil { schema["writeOnly"] = true }
+    return .object(schema)
+  }
+
+  /// The schema of a value of this field or null.
+  public var nullableJSONSchema: JSON {
+    guard case .object(var schema) = jsonSchema, let type = schema["type"] else { return jsonSchema }
+    schema["type"] = .array([type, "null"])
+    if let values = schema["enum"]?.arrayValue { schema["enum"] = .array(values + [.null]) }
+    // `anyOf` of formats applies to strings alone, so null passes it.
+    return .object(schema)
+  }
+}

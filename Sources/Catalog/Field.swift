@@ -1,0 +1,45 @@
+import CanonicalJSON
+
+/// One field of a resource type, or one parameter of a command.
+public struct Field: Sendable {
+  /// The name, the same in JSON and SQL.
+  public var name: String
+  /// What it holds.
+  public var type: FieldType
+  /// What it means, in a sentence; may be empty.
+  public var summary: String = ""
+  /// Whether a living resource must have it (NOT NULL).
+  public var isRequired = false
+  /// What `create` sets where nothing is given.
+  public var defaultValue: JSON?
+  /// The greatest length, in Unicode scalars (as PostgreSQL counts `varchar(n)`).
+  public var maximumLength: Int?
+  /// The greatest length in bytes of UTF-8, for a text that a unique constraint indexes (an index entry of PostgreSQL holds about 2,700 bytes).
+  public var maximumBytes: Int?
+  /// The least value of a number.
+  public var minimum: Double?
+  /// The greatest value of a number.
+  public var maximum: Double?
+  /// The allowed values of an `enum`.
+  public var values: [String] = []
+  /// Other words that are accepted for a value and stored as it (`completed` for `success`).
+  public var synonyms: [String: String] = [:]
+  /// Where it holds personal data: whose, and why it may be held.
+  public var personal: PersonalData?
+  /// Whether the value is a secret that is sealed and never shown, wholly or in its named members.
+  public var secret: SecretRule?
+  /// What it refers to, for a `reference`.
+  public var reference: Reference?
+  /// Whether `edit` may change it; false for what is fixed at creation.
+  public var isImmutable = false
+  /// Whether commands' callers may set it at all; false for what only behaviours and lifecycles set.
+  public var isAssignable = true
+  /// The members of each object of a `list`.
+  public var items: [Field] = []
+
+  /// A field of that name and type, with nothing else said.
+  public init(name: String, type: FieldType) {
+    self.name = name
+    self.type = type
+  }
+}

@@ -1,0 +1,53 @@
+import CanonicalJSON
+
+extension ResourceType {
+  /// The schema of the params of one of the type's commands, the common ones included: an object that takes nothing else.
+  public func parametersSchema(of command: Command) -> JSON {
+    var properties: JSONObject = [:]
+    var required: [JSON] = []
+    for parameter in parameters(of: command) {
+      let declared = command.effect == .edit ? field(parameter.name) : nil
+      let mayBeNull = !parameter.isRequired && declared?.isRequired != true
+      properties[parameter.name] = mayBeNull ? parameter.nullableJSONSchema : parameter.jsonSchema
+      if parameter.isRequired { required.append(.string(parameter.name)) }
+    }
+    for parameter in Command.commonParameters { properties[parameter.name] = parameter.jsonSchema }
+    if command.requiresReason { required.append("reason") }
+    var schema: JSONObject = [
+      "type": "object", "properties": .object(properties), "additionalProperties": false,
+    ]
+    if !required.isEmpty { schema["required"] = .array(required) }
+    return .object(schema)
+  }
+
+  /// The schema of one resource as `get` and `list` show it: hashes and whole secrets left out, absent members where there is no value.
+  public var itemSchema: JSON {
+    var properties: JSONObject = [
+      "id": ["type": "string", "format": "uuid"],
+      "number": ["type": "integer", "minimum": 1],
+      "created_by": ["type": ["string", "null"], "format": "uuid"],
+      "created_at": ["type": "string", "format": "date-time"],
+      "updated_at": ["type": "string", "format": "date-time"],
+      "version": ["type": "integer", "minimum": 1],
+      "deleted_at": ["type": ["string", "null"], "format": "date-time"],
+    ]
+    if let organizationField {
+      properties["organization_id"] =
+        organizationField.isRequired ? organizationField.jsonSchema : organizationField.nullableJSONSchema
+    }
+    for field in fields where field.secret != .whole && field.secret != .hash {
+      var shown = field
+      shown.synonyms = [:]
+      shown.secret = nil
+      shown.defaultValue = nil
+      // A personal value may have been erased, and a required one of a deleted resource too.
+      let isAlwaysThere = field.isRequired && field.personal == nil
+      properties[field.name] = isAlwaysThere ? shown.jsonSchema : shown.nullableJSONSchema
+    }
+    return [
+      "title": .string(name), "description": .string(summary), "type": "object",
+      "properties": .object(properties),
+      "required": ["id", "number", "created_at", "updated_at", "version"],
+    ]
+  }
+}

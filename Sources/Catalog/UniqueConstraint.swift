@@ -1,0 +1,19 @@
+/// Fields that only one living resource may have in this combination. A null in any of them exempts the resource.
+public struct UniqueConstraint: Sendable, Equatable {
+  /// The name, unique in the catalog (`organization_slug`).
+  public let name: String
+  /// The fields; `organization_id` may be one of them.
+  public let fields: [String]
+  /// Whether text is compared without regard to case.
+  public let ignoresCase: Bool
+  /// The platforms whose organizations it binds; empty for every organization.
+  public let platforms: [String]
+
+  /// A constraint of that name.
+  public init(name: String, fields: [String], ignoresCase: Bool, platforms: [String]) {
+    self.name = name
+    self.fields = fields
+    self.ignoresCase = ignoresCase
+    self.platforms = platforms
+  }
+}
