@@ -2,7 +2,8 @@ import BasicTypes
 import LMDB
 import MerkleTree
 
-/// Puts what a batch has staged into LMDB: all decisions are made by now, so the puts come database by database, in key order.
+/// Puts what a batch has staged into LMDB: all decisions are made by now, so the puts come database by database; records, states, unique
+/// keys and tree nodes in the order of their keys.
 struct BatchWriter {
   let store: WriteTransaction
   let databases: Databases

@@ -5,7 +5,7 @@ import Protocol
 
 /// One client's connection: bytes to lines to calls, and answers back.
 ///
-/// A handler on the connection's event loop, where architecture.md names NIOAsyncChannel: answers come from the log's writer in bursts, and a
+/// A handler on the connection's event loop rather than an async sequence: answers come from the log's writer in bursts, and a
 /// handler puts each burst on the wire with one wake-up and no task per line, while holding `read` back is all the backpressure that it
 /// takes: nothing is read while ``ServerConfiguration/maximumInFlight`` calls are unanswered or the client doesn't take its answers.
 // Invariant behind @unchecked: `outbox` and `commands` can be used from any thread; every other member is touched on `eventLoop` only.
