@@ -92,9 +92,7 @@ let package = Package(
       "Server",
       [
         "BasicTypes", "Protocol", "Queries", "Domain", "Projections", "EmbeddedPostgres", "Catalog", "EventLog",
-        "Vault",
-        "MerkleTree", "CanonicalJSON",
-        nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals, log, jwt,
+        "Vault", "MerkleTree", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals, log, jwt,
       ]),
     module("DaybookClient", ["Protocol", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks]),
     .executableTarget(

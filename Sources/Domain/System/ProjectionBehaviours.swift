@@ -36,15 +36,3 @@ enum ProjectionBehaviours {
       data: ["position": .integer(position)])
   })
 }
-
-/// Sign-ins.
-enum SessionBehaviours {
-  /// `session.refuse`: refused attempts of one source within a minute, as a fact; each such event is a resource of its own.
-  static let refuse = Behaviour(decide: { decision in
-    var draft = try decision.draft(
-      decision.command.event, type: decision.type, resource: Identifier.version7(at: decision.now), organization: nil)
-    draft.data = decision.parameters
-    decision.subject = draft.resource
-    try decision.append(draft, type: decision.type)
-  })
-}

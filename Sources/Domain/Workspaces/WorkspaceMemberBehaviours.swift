@@ -1,0 +1,31 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+
+/// People's places in workspaces.
+enum WorkspaceMemberBehaviours {
+  /// `workspace_member.create`.
+  static let create = Behaviour(organizationSource: "workspace_id", decide: { try $0.applyCreation() })
+
+  /// `workspace_member.edit`: a new role; the last owner keeps theirs.
+  static let edit = Behaviour(decide: { decision in
+    let state = try decision.target()
+    if let role = decision.fields["role"]?.stringValue, role != "owner", state.workspaceRole == .owner,
+      let workspace = state.reference("workspace_id")
+    {
+      try WorkspaceRules.requireOwner(of: workspace, in: decision) { $0 != state.id }
+    }
+    try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
+  })
+
+  /// `workspace_member.delete`: by the workspace's owners, or by the member, who leaves; never the last owner's.
+  static let delete = Behaviour(
+    authorizesItself: true,
+    decide: { decision in
+      let state = try decision.target()
+      let isOwn = state.reference("user_id").map { decision.principal.kind == .user($0) } ?? false
+      if !isOwn { try decision.authorize(on: state) }
+      try decision.delete(state, decision.type, event: decision.command.event)
+    })
+}
