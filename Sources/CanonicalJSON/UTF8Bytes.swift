@@ -7,7 +7,7 @@
 #endif
 
 /// Strings as the bytes of their UTF-8, where `String`'s own comparison would go by Unicode normalization.
-enum UTF8Bytes {
+package enum UTF8Bytes {
   /// Runs `body` on the bytes of `text`, without a copy for any string that is stored as UTF-8.
   @inline(__always)
   static func withBytes<Result>(of text: String, _ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
@@ -16,7 +16,7 @@ enum UTF8Bytes {
   }
 
   /// Whether both strings are the same bytes.
-  static func areEqual(_ left: String, _ right: String) -> Bool {
+  package static func areEqual(_ left: String, _ right: String) -> Bool {
     let count = left.utf8.count
     guard count == right.utf8.count else { return false }
     return withBytes(of: left) { left in
@@ -28,7 +28,7 @@ enum UTF8Bytes {
   }
 
   /// Feeds the bytes and their count, so that neighbours can't run into each other.
-  static func hash(_ text: String, into hasher: inout Hasher) {
+  package static func hash(_ text: String, into hasher: inout Hasher) {
     withBytes(of: text) { bytes in
       hasher.combine(bytes.count)
       hasher.combine(bytes: UnsafeRawBufferPointer(bytes))
@@ -51,7 +51,7 @@ enum UTF8Bytes {
   /// It is the order of the bytes but for one case: scalars above U+FFFF (first byte F0 and up) are surrogates in
   /// UTF-16, D800 to DFFF, and so come before U+E000 to U+FFFF (first byte EE or EF).
   @inline(__always)
-  static func order(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {
+  package static func order(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {
     let shared = min(left.count, right.count)
     var index = 0
     while index < shared {

@@ -84,6 +84,38 @@ import Testing
     #expect(try !temporary.verify().isHealthy)
   }
 
+  @Test func `every changed byte of a state is found, in the names of its members too`() async throws {
+    let temporary = try await filled()
+    // A field that a later event adds stands behind the others of the first one in the order of the log, not in the state's.
+    let log = try temporary.open()
+    _ = try await log.commit { try $0.record(.numbered(3), set: ["an": "added field", "e\u{301}": 1, "\"quoted": 2]) }
+    log.close()
+    #expect(try temporary.verify().problems == [])
+    var length = 1
+    var index = 0
+    while index < length {
+      for mask: UInt8 in [0x01, 0x20] {
+        try change(temporary, "states") { transaction, database, _, _ in
+          let key = Identifier.numbered(3).bytes
+          var changed = [UInt8](try #require(try transaction.get(database, key)))
+          length = changed.count
+          changed[index] ^= mask
+          try transaction.put(database, key, changed)
+        }
+        #expect(try !temporary.verify().isHealthy, "byte \(index) of the state, changed by \(mask)")
+        try change(temporary, "states") { transaction, database, _, _ in
+          let key = Identifier.numbered(3).bytes
+          var changed = [UInt8](try #require(try transaction.get(database, key)))
+          changed[index] ^= mask
+          try transaction.put(database, key, changed)
+        }
+      }
+      index += 1
+    }
+    #expect(length > 150)
+    #expect(try temporary.verify().problems == [])
+  }
+
   @Test(arguments: ["unique", "links", "subjects", "commands"])
   func anAddedIndexEntryIsFound(_ name: String) async throws {
     let temporary = try await filled()

@@ -1,4 +1,5 @@
 import BasicTypes
+import CanonicalJSON
 import LMDB
 
 /// Folds every state again from the log, member by member on the stored bytes, and compares; checks the history index on the way.
@@ -134,32 +135,15 @@ struct StateCheck {
     }
   }
 
+  /// Encodes what the events add up to in the one way a state is written, and compares the bytes: whatever differs is found.
   private func compare(
     _ stored: UnsafeRawBufferPointer, _ folded: Folded, _ numbers: inout [String: UInt64],
     _ report: inout VerificationReport
   ) {
     guard folded.isComplete else { return }
-    func isText(_ value: UnsafeRawBufferPointer, _ expected: UnsafeRawBufferPointer?) -> Bool {
-      guard let text = MemberScanner.plainText(value), let expected else { return false }
-      return MemberScanner.equal(text, expected)
-    }
-    var scanner = MemberScanner(stored)
-    var agreeing = 0
-    while let member = scanner.next() {
-      let agrees: Bool
-      switch member.key.first {
-      case UInt8(ascii: "c"): agrees = isText(member.value, folded.createdAt)
-      case UInt8(ascii: "f"): agrees = sameMembers(member.value, folded.members)
-      case UInt8(ascii: "p"): agrees = MemberScanner.integer(member.value) == folded.position
-      case UInt8(ascii: "t"): agrees = isText(member.value, folded.type)
-      case UInt8(ascii: "u"): agrees = isText(member.value, folded.updatedAt)
-      case UInt8(ascii: "v"): agrees = MemberScanner.integer(member.value) == folded.version
-      case UInt8(ascii: "o"): agrees = isText(member.value, folded.organization)
-      default: agrees = false
-      }
-      agreeing += agrees ? 1 : -100
-    }
-    guard scanner.isWellFormed, agreeing == (folded.organization == nil ? 6 : 7) else {
+    guard let expected = StateCheck.encode(folded, capacity: stored.count),
+      expected.withUnsafeBytes({ MemberScanner.equal($0, stored) })
+    else {
       report.note("the stored state differs from what its events add up to", at: folded.position)
       return
     }
@@ -171,19 +155,61 @@ struct StateCheck {
     }
   }
 
-  private func sameMembers(_ fields: UnsafeRawBufferPointer, _ members: [MemberScanner.Member]) -> Bool {
-    var scanner = MemberScanner(fields)
-    var count = 0
-    while let member = scanner.next() {
-      // Both are sorted unless an edit has added a member, so the one at the same place is tried first.
-      let isThere = count < members.count && MemberScanner.equal(members[count].key, member.key)
-      guard
-        let other = isThere ? members[count] : members.first(where: { MemberScanner.equal($0.key, member.key) }),
-        MemberScanner.equal(other.value, member.value)
-      else { return false }
-      count += 1
+  /// The bytes of ``ResourceState`` `encoded`, made of the stored bytes of its events; nil where they lack a part of it.
+  private static func encode(_ folded: Folded, capacity: Int) -> [UInt8]? {
+    guard let createdAt = folded.createdAt, let updatedAt = folded.updatedAt, let type = folded.type else { return nil }
+    var out: [UInt8] = []
+    out.reserveCapacity(capacity)
+    func text(_ name: StaticString, _ value: UnsafeRawBufferPointer) {
+      append(name, to: &out)
+      out.append(UInt8(ascii: "\""))
+      out.append(contentsOf: value)
+      out.append(UInt8(ascii: "\""))
     }
-    return scanner.isWellFormed && count == members.count
+    text(#"{"created_at":"#, createdAt)
+    append(#","fields":{"#, to: &out)
+    for (index, member) in sorted(folded.members).enumerated() {
+      if index > 0 { out.append(UInt8(ascii: ",")) }
+      out.append(UInt8(ascii: "\""))
+      out.append(contentsOf: member.key)
+      append(#"":"#, to: &out)
+      out.append(contentsOf: member.value)
+    }
+    append("}", to: &out)
+    if let organization = folded.organization { text(#","organization":"#, organization) }
+    append(#","position":\#(folded.position)"#, to: &out)
+    text(#","type":"#, type)
+    text(#","updated_at":"#, updatedAt)
+    append(#","version":\#(folded.version)}"#, to: &out)
+    return out
+  }
+
+  private static func append(_ text: StaticString, to out: inout [UInt8]) {
+    text.withUTF8Buffer { out.append(contentsOf: $0) }
+  }
+
+  @_disfavoredOverload
+  private static func append(_ text: String, to out: inout [UInt8]) {
+    out.append(contentsOf: text.utf8)
+  }
+
+  /// Members in the order of canonical JSON (RFC 8785 §3.2.3); those of a first event are in it already.
+  private static func sorted(_ members: [MemberScanner.Member]) -> [MemberScanner.Member] {
+    func precedes(_ left: MemberScanner.Member, _ right: MemberScanner.Member) -> Bool {
+      let hasEscape = left.key.contains(UInt8(ascii: "\\")) || right.key.contains(UInt8(ascii: "\\"))
+      if hasEscape, let one = unescaped(left.key), let other = unescaped(right.key) {
+        return one.utf16.lexicographicallyPrecedes(other.utf16)
+      }
+      return UTF8Bytes.order(left.key.bindMemory(to: UInt8.self), right.key.bindMemory(to: UInt8.self)) < 0
+    }
+    for index in members.indices.dropFirst() where !precedes(members[index - 1], members[index]) {
+      return members.sorted(by: precedes)
+    }
+    return members
+  }
+
+  private static func unescaped(_ key: UnsafeRawBufferPointer) -> String? {
+    try? JSON.parse([UInt8(ascii: "\"")] + Array(key) + [UInt8(ascii: "\"")]).stringValue
   }
 
   private static func identifier(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
