@@ -96,12 +96,15 @@ private struct SchemaReader {
 
   /// Whether definitions lead to each other without going into the value: that would never end.
   var hasCircle: Bool {
-    let places = Dictionary(uniqueKeysWithValues: definitions.keys.enumerated().map { ($1, $0) })
+    // Keyed by JSON texts, which are told apart by their bytes: to a dictionary of strings, two names of an object that
+    // differ in normalization alone are one key.
+    var places: [JSON: Int] = [:]
+    for (index, name) in definitions.keys.enumerated() { places[.string(name)] = index }
     var edges: [(from: Int, to: Int)] = []
     for (name, schema) in definitions {
-      guard let from = places[name] else { continue }
+      guard let from = places[.string(name)] else { continue }
       for target in SchemaReader.references(in: schema) {
-        if let to = places[target] { edges.append((from, to)) }
+        if let to = places[.string(target)] { edges.append((from, to)) }
       }
     }
     return DirectedGraph.hasCycle(vertices: places.count, edges: edges)

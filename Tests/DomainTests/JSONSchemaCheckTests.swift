@@ -6,6 +6,21 @@ import Testing
 
 /// The configuration schemas of module templates, through the commands that use them.
 @Suite struct JSONSchemaCheckTests {
+  @Test func `names that differ in normalization alone are two definitions, and end nothing`() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let twins: JSON = [
+      "$defs": ["\u{e9}": ["type": "string"], "e\u{301}": ["$ref": "#/$defs/\u{e9}"]],
+      "properties": ["a": ["$ref": "#/$defs/e\u{301}"]],
+    ]
+    let made = try await book.call("module_template.create", template(twins, acme))
+    #expect(made["version"] == 1)
+    let circle: JSON = ["$defs": ["\u{e9}": ["$ref": "#/$defs/e\u{301}"], "e\u{301}": ["$ref": "#/$defs/\u{e9}"]]]
+    var refused = template(circle, acme)
+    refused["name"] = "other"
+    #expect(try await book.refusal("module_template.create", refused).paths == ["/config_schema/$defs"])
+  }
+
   private func template(_ schema: JSON, _ acme: String, defaults: JSON? = .none) -> JSONObject {
     var params: JSONObject = [
       "name": "m", "category": "extractor", "type": "postgres", "organization_id": .string(acme),

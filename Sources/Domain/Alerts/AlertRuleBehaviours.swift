@@ -13,7 +13,7 @@ enum AlertRuleBehaviours {
     else { throw DaybookError.invalidParam("/value", "is required") }
     try decision.authorize(in: organization)
     var measurement = Measurement(organization: organization)
-    measurement.values[metric] = value
+    measurement.values[.string(metric)] = value
     measurement.context = decision.parameters["context"]?.objectValue ?? [:]
     try locate(&measurement, decision)
     var results: [JSON] = []

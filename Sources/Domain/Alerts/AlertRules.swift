@@ -49,7 +49,7 @@ enum AlertRules {
     var judgements: [Judgement] = []
     for link in links {
       guard let rule = try decision.transaction.living(link.id, type: "alert_rule"), rule.fields["is_active"] != false,
-        let metric = rule.fields["metric"]?.stringValue, let value = measurement.values[metric],
+        let name = rule.fields["metric"], let metric = name.stringValue, let value = measurement.values[name],
         let isBeyond = breaches(rule, value)
       else { continue }
       if let pipeline = rule.reference("pipeline_id"), pipeline != measurement.pipeline { continue }

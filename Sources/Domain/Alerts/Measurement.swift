@@ -5,8 +5,8 @@ import EventLog
 /// Values by the names under which alert rules watch them, and where they come from.
 struct Measurement {
   let organization: Identifier
-  /// The values by metric.
-  var values: [String: Double] = [:]
+  /// The values by metric; names are told apart by their bytes.
+  var values: [JSON: Double] = [:]
   var pipeline: Identifier?
   var run: Identifier?
   var task: Identifier?
@@ -30,16 +30,16 @@ struct Measurement {
     self.init(of: run)
     self.task = task?.id
     node = given["node_id"]?.stringValue
-    for name in Self.members { values[name] = given[name]?.doubleValue }
+    for name in Self.members { values[.string(name)] = given[name]?.doubleValue }
   }
 
   /// What a run's end says: `run_failed` (1 or 0), `run_duration_seconds`, `rows_processed`, `data_size_bytes`, and
   /// every number of the run's own `metrics`.
   init?(end status: String, of run: ResourceState) {
     self.init(of: run)
-    for (name, value) in run.fields["metrics"]?.objectValue ?? [:] { values[name] = value.doubleValue }
+    for (name, value) in run.fields["metrics"]?.objectValue ?? [:] { values[.string(name)] = value.doubleValue }
     for name in ["rows_processed", "data_size_bytes"] {
-      if let value = run.fields[name]?.doubleValue { values[name] = value }
+      if let value = run.fields[name]?.doubleValue { values[.string(name)] = value }
     }
     if let seconds = run.fields["duration_seconds"]?.doubleValue { values["run_duration_seconds"] = seconds }
     values["run_failed"] = status == "success" ? 0 : 1

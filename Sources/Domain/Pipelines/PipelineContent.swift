@@ -26,25 +26,26 @@ enum PipelineContent {
     guard let steps = steps?.arrayValue, !steps.isEmpty else { return [] }
     var problems: [ValueProblem] = []
     var byOrder: Set<Int64> = []
-    var byID: [String: Int] = [:]
-    var byName: [String: [Int]] = [:]
+    // Keyed by JSON texts, which are told apart by their bytes, as the members of an object are.
+    var byID: [JSON: Int] = [:]
+    var byName: [JSON: [Int]] = [:]
     for (index, step) in steps.enumerated() {
       if let order = step["order_index"]?.integerValue, !byOrder.insert(order).inserted {
         problems.append(ValueProblem(path: "/steps/\(index)/order_index", problem: "is another step's too"))
       }
-      if let id = step["id"]?.stringValue, byID.updateValue(index, forKey: id) != nil {
+      if let id = step["id"], id.stringValue != nil, byID.updateValue(index, forKey: id) != nil {
         problems.append(ValueProblem(path: "/steps/\(index)/id", problem: "is another step's too"))
       }
-      if let name = step["name"]?.stringValue { byName[name, default: []].append(index) }
+      if let name = step["name"], name.stringValue != nil { byName[name, default: []].append(index) }
     }
     var edges: [(from: Int, to: Int)] = []
     for (index, step) in steps.enumerated() {
       for (place, dependency) in (step["dependencies"]?.arrayValue ?? []).enumerated() {
-        guard let name = dependency.stringValue else { continue }
+        guard let text = dependency.stringValue else { continue }
         let path = "/steps/\(index)/dependencies/\(place)"
         // A name stands for one step; an id may be written in either case.
-        let named = byName[name] ?? []
-        let found = byID[name] ?? Identifier(name).flatMap { byID[$0.text] } ?? named.first
+        let named = byName[dependency] ?? []
+        let found = byID[dependency] ?? Identifier(text).flatMap { byID[.string($0.text)] } ?? named.first
         if let found, found == index {
           problems.append(ValueProblem(path: path, problem: "is the step itself"))
         } else if named.count > 1 {
@@ -65,17 +66,17 @@ enum PipelineContent {
   /// Steps with an id each: their own, that of the step of the same name before, or a new one.
   static func withIdentifiers(_ steps: JSON, before: JSON?, at now: Timestamp) -> JSON {
     guard let list = steps.arrayValue, list.contains(where: { $0["id"] == nil }) else { return steps }
-    var taken = Set(list.compactMap { $0["id"]?.stringValue })
-    var known: [String: String] = [:]
+    var taken = Set(list.compactMap { $0["id"] })
+    var known: [JSON: JSON] = [:]
     for step in before?.arrayValue ?? [] {
-      if let name = step["name"]?.stringValue, let id = step["id"]?.stringValue, known[name] == nil { known[name] = id }
+      if let name = step["name"], let id = step["id"], known[name] == nil { known[name] = id }
     }
     return .array(
       list.map { step in
         guard var object = step.objectValue, object["id"] == nil else { return step }
-        var id = Identifier.version7(at: now).text
-        if let name = object["name"]?.stringValue, let old = known[name], taken.insert(old).inserted { id = old }
-        object["id"] = .string(id)
+        var id = JSON.string(Identifier.version7(at: now).text)
+        if let name = object["name"], let old = known[name], taken.insert(old).inserted { id = old }
+        object["id"] = id
         return .object(object)
       })
   }

@@ -180,7 +180,7 @@ struct RetentionPlanner: Sendable {
   private func countAudit(_ plan: inout RetentionPlan) async throws {
     let due = plan.entries.indices.filter { plan.entries[$0].retentionClass == .audit }
     guard let end = due.map({ plan.entries[$0].through }).max() else { return }
-    let owners = Dictionary(uniqueKeysWithValues: due.map { (plan.entries[$0].organization, $0) })
+    let owners = Dictionary(due.map { (plan.entries[$0].organization, $0) }) { first, _ in first }
     var next = (due.map { plan.entries[$0].last?.sweptThrough ?? 0 }.min() ?? 0) + 1
     while next <= end {
       try Task.checkCancellation()

@@ -48,7 +48,7 @@ enum TaskRunBehaviours {
     else { return }
     let content = try ContentVersions.content(of: pipeline, version: version, in: decision.transaction)
     let steps = content["steps"]?.arrayValue ?? []
-    guard steps.contains(where: { $0["id"]?.stringValue == step }) else {
+    guard steps.contains(where: { $0["id"] == .string(step) }) else {
       throw DaybookError.invalidParam(
         "/step_id", "is no step of the pipeline's version \(version), which this run runs")
     }

@@ -112,7 +112,7 @@ struct ProjectionModel: Sendable {
   private let byName: [String: Int]
 
   init(catalog: Catalog, definitions: [ProjectionDefinition]) {
-    types = Dictionary(uniqueKeysWithValues: catalog.types.map { ($0.name, TypeModel($0)) })
+    types = Dictionary(catalog.types.map { ($0.name, TypeModel($0)) }) { first, _ in first }
     self.definitions = definitions
     var states: [String: String] = [:]
     for definition in definitions {
@@ -124,7 +124,7 @@ struct ProjectionModel: Sendable {
       copies[UnitID(projection: definition.name, part: .rows)] = RowCopy(definition, types)
     }
     self.copies = copies
-    byName = Dictionary(uniqueKeysWithValues: definitions.enumerated().map { ($1.name, $0) })
+    byName = Dictionary(definitions.enumerated().map { ($1.name, $0) }) { first, _ in first }
   }
 
   func definition(_ name: String) -> ProjectionDefinition? { byName[name].map { definitions[$0] } }

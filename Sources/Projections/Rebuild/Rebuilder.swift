@@ -142,7 +142,7 @@ struct Rebuilder: Sendable {
         return try Digests.read(definitions, .next, session)
       }
     }
-    let before = Dictionary(uniqueKeysWithValues: try await old.map { ($0.table, $0) })
+    let before = Dictionary(try await old.map { ($0.table, $0) }) { first, _ in first }
     var notes: [String] = []
     for definition in definitions {
       if let reason = reasons[definition.name] { notes.append("\(definition.name): not compared, \(reason)") }

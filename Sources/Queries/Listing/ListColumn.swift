@@ -123,7 +123,7 @@ struct ListColumns: Sendable {
       columns.append(ListColumn(field: field, isPersonal: field.personal != nil))
     }
     all = columns
-    places = Dictionary(uniqueKeysWithValues: columns.enumerated().map { ($1.field.name, $0) })
+    places = Dictionary(columns.enumerated().map { ($1.field.name, $0) }) { first, _ in first }
   }
 
   /// The place of the column of that field; nil where the type has no such field, or shows it to nobody.
