@@ -117,6 +117,17 @@ public struct Identifier: Hashable, Sendable, Comparable {
   }
 }
 
+extension Identifier {
+  /// The version that the id names (RFC 9562 §4.2).
+  public var version: UInt8 { UInt8(truncatingIfNeeded: high >> 12) & 15 }
+
+  /// Whether no client may give this id to anything: those of version 8 are the server's own, and so are the two that RFC
+  /// 9562 reserves (§5.9, §5.10) and version 7 at the beginning of time, which stands for the system user.
+  public var isReserved: Bool {
+    version == 8 || (high == 0 && low == 0) || (high == .max && low == .max) || high == 0x0000_0000_0000_7000
+  }
+}
+
 extension Identifier: CustomStringConvertible {
   /// The text.
   public var description: String { text }

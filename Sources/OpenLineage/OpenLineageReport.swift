@@ -28,7 +28,7 @@ public struct OpenLineageReport<Target: ReportTarget> {
   public static func record(_ event: OpenLineageEvent, in target: Target) throws -> Outcome {
     let namespace = event.job?.namespace ?? event.dataset?.namespace ?? ""
     var organization = try ReportOrganization.resolve(namespace: namespace, in: target)
-    if target.ownOrganization == nil, let run = event.run, let identifier = Identifier(run.runID),
+    if target.ownOrganization == nil, let run = event.run, let identifier = chosenIdentifier(run.runID),
       let known = try target.state(identifier), known.type == "run", let owner = known.organization
     {
       // For the administrator a run stays where it is, though a parent facet or an earlier report named another namespace.
@@ -41,9 +41,14 @@ public struct OpenLineageReport<Target: ReportTarget> {
     return Outcome(resource: try report.record(), organization: organization, isDuplicate: false)
   }
 
-  /// The id of a run: the producer's own where it is a UUID, else version 5 of the organization, the job's namespace, a line break and the run id.
+  /// The id of a run: the producer's own where it is a UUID that clients may choose, else version 5 of the organization,
+  /// the job's namespace, a line break and the run id.
   public static func runIdentifier(_ runID: String, namespace: String, organization: Identifier) -> Identifier {
-    Identifier(runID) ?? .version5(namespace: organization, name: "\(namespace)\n\(runID)")
+    chosenIdentifier(runID) ?? .version5(namespace: organization, name: "\(namespace)\n\(runID)")
+  }
+
+  private static func chosenIdentifier(_ runID: String) -> Identifier? {
+    Identifier(runID).flatMap { $0.isReserved ? nil : $0 }
   }
 
   private func knownResource() throws -> Identifier? {
@@ -156,7 +161,7 @@ public struct OpenLineageReport<Target: ReportTarget> {
     _ identifier: Identifier, runID: String, organization: Identifier
   ) throws -> ResourceState {
     var fields: JSONObject = ["status": "pending"]
-    if Identifier(runID) == nil { fields["external_id"] = .string(runID) }
+    if Self.chosenIdentifier(runID) == nil { fields["external_id"] = .string(runID) }
     return try target.create(
       type: "run", id: identifier, organization: organization, fields: fields, event: "created", data: [:])
   }

@@ -227,6 +227,7 @@ import Vault
         event: "retention.swept", type: "retention",
         resource: Identifier.version5(namespace: .urlNamespace, name: "daybook:retention:logs:\(swept)"),
         actor: "server")
+      draft.organization = Identifier(swept)
       draft.set = ["class": "logs", "keys_through": "2026-01", "number": 1]
       try transaction.append(draft)
     }

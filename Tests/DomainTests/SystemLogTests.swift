@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Catalog
 import Domain
 import EventLog
 import Testing
@@ -30,6 +31,82 @@ import Testing
     let again = try await book.call("system.log", ["message": "more"], as: ann.principal)
     #expect(again["id"] == result["id"] && again["version"] == 2)
     try book.checkIndexes()
+  }
+
+  /// An id that a stranger knows, since it follows from public words and the id of an organization.
+  private func formerIdentifier(_ name: String, in namespace: String?) throws -> Identifier {
+    guard let namespace else { return .version5(namespace: .urlNamespace, name: name) }
+    return .version5(namespace: try #require(Identifier(namespace)), name: name)
+  }
+
+  @Test func `no client takes an id that the server derives or reserves`() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let made = try await book.call("system.log", ["organization_id": .string(acme), "message": "m"])
+    let derived = try #require(made["id"]?.stringValue)
+    #expect(Identifier(derived)?.version == 8)
+    let unused = DerivedIdentifier(
+      name: "daybook:projection:pipelines", type: "projection", organization: nil, former: .urlNamespace)
+    for id in [
+      try formerIdentifier("daybook:system", in: acme).text, try formerIdentifier("daybook:system", in: nil).text,
+      unused.id.text, CommandEngine.systemUser.text, "00000000-0000-0000-0000-000000000000",
+      "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    ] {
+      let params: JSONObject = ["id": .string(id), "name": "p", "organization_id": .string(acme)]
+      #expect(try await book.refusal("pipeline.create", params).paths == ["/id"], "\(id)")
+    }
+    let user: JSONObject = ["id": .string(CommandEngine.systemUser.text), "email": "s@example.org"]
+    #expect(try await book.refusal("user.create", user).paths == ["/id"])
+    // A report's run id of that kind is a name like any other that is no UUID.
+    let report: JSONObject = [
+      "eventType": "START", "eventTime": "2026-11-01T00:00:00Z", "producer": "https://example.org",
+      "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+      "run": ["runId": .string(unused.id.text)], "job": ["namespace": "n", "name": "j"],
+    ]
+    let run = try await book.call("openlineage.record", ["organization_id": .string(acme), "event": .object(report)])
+    #expect(run["id"]?.stringValue != unused.id.text)
+    try book.checkIndexes()
+  }
+
+  @Test func `what stands under a derived id in an old log and is another's is passed over`() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let evil = try await book.organization("evil")
+    for namespace in [acme, nil] {
+      let id = try formerIdentifier("daybook:system", in: namespace)
+      let schema = book.catalog.revision
+      _ = try await book.log.commit { transaction in
+        var draft = EventDraft(
+          event: "pipeline.created", type: "pipeline", resource: id, actor: "local:0", schema: schema,
+          at: transaction.now)
+        draft.organization = Identifier(evil)
+        draft.set = ["name": "squatter"]
+        try transaction.append(draft)
+      }
+      var params: JSONObject = ["message": "secret"]
+      if let namespace { params["organization_id"] = .string(namespace) }
+      let made = try await book.call("system.log", params)
+      let own = try #require(made["id"]?.stringValue)
+      #expect(own != id.text && made["version"] == 1)
+      let record = try #require(try book.records(of: own).last)
+      #expect(record.header.organization?.text == namespace)
+      #expect(try await book.call("system.log", params)["version"] == 2)
+    }
+  }
+
+  @Test func `lines of an old log go on where they were`() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let id = try formerIdentifier("daybook:system", in: acme)
+    let schema = book.catalog.revision
+    _ = try await book.log.commit { transaction in
+      var draft = EventDraft(
+        event: "system.logged", type: "system", resource: id, actor: "local:0", schema: schema, at: transaction.now)
+      draft.organization = Identifier(acme)
+      try transaction.append(draft)
+    }
+    let made = try await book.call("system.log", ["organization_id": .string(acme), "message": "m"])
+    #expect(made["id"]?.stringValue == id.text && made["version"] == 2)
   }
 
   @Test func `one line may be given by itself, correlated as the command is`() async throws {

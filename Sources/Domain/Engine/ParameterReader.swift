@@ -122,6 +122,11 @@ struct ParameterReader {
       refuse("/id", "must be a UUID of 36 characters")
       return
     }
+    if isCreation, identifier.isReserved || identifier.version == 5 {
+      // Version 5 ids are what reports derive from names: whoever took one would stand in the way of another's report.
+      refuse("/id", "is reserved for ids that the server derives: leave it out, or send a UUID of version 4 or 7")
+      return
+    }
     id = identifier
   }
 

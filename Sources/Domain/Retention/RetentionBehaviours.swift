@@ -113,7 +113,7 @@ enum RetentionBehaviours {
   private static func stillHolds(_ entry: RetentionPlan.Entry, _ decision: Decision) throws -> Bool {
     let transaction = decision.transaction
     let rule = try RetentionPolicies.rule(entry.retentionClass, organization: entry.organization, in: transaction)
-    let last = try transaction.state(RetentionPlan.identifier(entry.retentionClass, entry.organization))
+    let last = try RetentionPlan.identifier(entry.retentionClass, entry.organization).resolve(transaction.state).state
     guard rule == entry.rule, last?.version == entry.last?.version,
       entry.before <= entry.retentionClass.due(at: decision.now, hours: rule.hours)
     else { return false }
@@ -179,9 +179,10 @@ enum RetentionBehaviours {
       data["tree_size"] = .integer(Int64(tree.size))
       data["root"] = .string(tree.root)
     }
-    let id = RetentionPlan.identifier(entry.retentionClass, entry.organization)
+    let (id, known) = try RetentionPlan.identifier(entry.retentionClass, entry.organization)
+      .resolve(decision.transaction.state)
     let cause: AppendedEvent?
-    if let state = try decision.transaction.state(id) {
+    if let state = known {
       cause = try decision.edit(
         state, decision.type, event: decision.command.event, values: set, data: data, isForced: true)
     } else {

@@ -47,9 +47,11 @@ struct RetentionPlan: Sendable {
   var isPartial = false
 
   /// The id under which sweeps of a class of an organization's data are recorded.
-  static func identifier(_ retentionClass: RetentionClass, _ organization: Identifier?) -> Identifier {
-    Identifier.version5(
-      namespace: .urlNamespace, name: "daybook:retention:\(retentionClass.rawValue):\(organization?.text ?? "none")")
+  static func identifier(_ retentionClass: RetentionClass, _ organization: Identifier?) -> DerivedIdentifier {
+    let name = "daybook:retention:\(retentionClass.rawValue)"
+    return DerivedIdentifier(
+      name: name, type: "retention", organization: organization,
+      former: .version5(namespace: .urlNamespace, name: "\(name):\(organization?.text ?? "none")"))
   }
 }
 

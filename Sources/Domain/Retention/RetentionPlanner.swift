@@ -82,7 +82,7 @@ struct RetentionPlanner: Sendable {
       let rule = try RetentionPolicies.rule(candidate, organization: owner, in: snapshot)
       let before = candidate.due(at: now, hours: rule.hours)
       let through = try snapshot.position(at: Timestamp(microseconds: before.microseconds - 1))
-      let last = try snapshot.state(RetentionPlan.identifier(candidate, owner))
+      let last = try RetentionPlan.identifier(candidate, owner).resolve(snapshot.state).state
       let hold = try owner.flatMap { try snapshot.hold(on: candidate, of: $0) }
       return (
         RetentionPlan.Entry(

@@ -5,8 +5,10 @@ import EventLog
 /// What operators decide about read models.
 enum ProjectionBehaviours {
   /// The id under which the decisions about a projection are kept.
-  static func identifier(of name: String) -> Identifier {
-    Identifier.version5(namespace: .urlNamespace, name: "daybook:projection:\(name)")
+  static func identifier(of name: String, type: String) -> DerivedIdentifier {
+    DerivedIdentifier(
+      name: "daybook:projection:\(name)", type: type, organization: nil,
+      former: .version5(namespace: .urlNamespace, name: "daybook:projection:\(name)"))
   }
 
   /// `projection.skip`: the projection passes over an event.
@@ -18,9 +20,9 @@ enum ProjectionBehaviours {
     guard position <= Int64(decision.transaction.headPosition) else {
       throw DaybookError.invalidParam("/position", "the log does not reach this position yet")
     }
-    let id = identifier(of: name)
+    let (id, known) = try identifier(of: name, type: decision.type.name).resolve(decision.transaction.state)
     decision.subject = id
-    guard let state = try decision.transaction.state(id) else {
+    guard let state = known else {
       try decision.checkVersion(0)
       try decision.create(
         Decision.Creation(

@@ -5,8 +5,10 @@ import EventLog
 /// What programs log about themselves.
 enum SystemLogBehaviours {
   /// The id under which the lines of an organization, or of the service as a whole, are recorded.
-  static func identifier(of organization: Identifier?) -> Identifier {
-    Identifier.version5(namespace: organization ?? .urlNamespace, name: "daybook:system")
+  static func identifier(of organization: Identifier?, type: String) -> DerivedIdentifier {
+    DerivedIdentifier(
+      name: "daybook:system", type: type, organization: organization,
+      former: .version5(namespace: organization ?? .urlNamespace, name: "daybook:system"))
   }
 
   /// `system.log`: lines, which are sealed as a whole; how many there are, and of what level, is not.
@@ -24,9 +26,9 @@ enum SystemLogBehaviours {
       try decision.authorize(in: organization)
       let lines = try decision.parameters["lines"]?.arrayValue ?? [.object(singleLine(decision))]
       let data = facts(of: lines, at: decision.now)
-      let id = identifier(of: organization)
+      let (id, known) = try identifier(of: organization, type: decision.type.name).resolve(decision.transaction.state)
       decision.subject = id
-      if let state = try decision.transaction.state(id) {
+      if let state = known {
         try decision.checkVersion(state.version)
         try decision.record(decision.command.event, on: state, decision.type, data: data)
       } else {
