@@ -57,7 +57,7 @@ public final class EventLog: Sendable {
     } catch let error as LMDBError {
       throw EventLogError.storage(error)
     }
-    try EventLog.checkHead(configuration, environment, databases, stored)
+    let newest = try EventLog.checkHead(configuration, environment, databases, stored)
     self.environment = environment
     self.databases = databases
     let keeper = configuration.headFile.flatMap { file in
@@ -78,7 +78,7 @@ public final class EventLog: Sendable {
     let writer = writer
     var started = [try DedicatedThread { writer.run() }]
     if let keeper {
-      keeper.set(writer.currentHead)
+      keeper.start(newest: newest, head: writer.currentHead)
       started.append(try DedicatedThread { keeper.run() })
     }
     threads.withLockedValue { $0 = started }
@@ -111,16 +111,28 @@ public final class EventLog: Sendable {
     try transaction.commit()
   }
 
-  /// Refuses a log that is shorter than, or another than, the head that was signed last.
+  /// Refuses a log that is shorter than, or another than, the newest head that was signed.
+  /// - Returns: Which of the two files holds that head; nil where neither states anything.
   private static func checkHead(
     _ configuration: EventLogConfiguration, _ environment: Environment, _ databases: Databases, _ stored: StoredHead
-  ) throws {
-    guard let file = configuration.headFile, let verify = configuration.verifyHead,
-      let note = try FileWriting.read(file)
-    else { return }
-    guard let signed = verify(String(decoding: note, as: UTF8.self)) else {
-      throw EventLogError.damaged("The signed head in \(file) is not signed by this log's key. Run `daybook verify`.")
+  ) throws -> Int? {
+    guard let headFile = configuration.headFile, let verify = configuration.verifyHead else { return nil }
+    let files = HeadSlots(file: headFile)
+    let slots = try files.read(verify)
+    for (file, slot) in zip(files.files, slots) where slot == .unreadable {
+      configuration.logger.warning(
+        "a signed head beside the log is torn or not signed by the log's key: it states nothing, and is made anew",
+        metadata: ["file": "\(file)"])
     }
+    guard let newest = HeadSlots.newest(slots), let signed = slots[newest].statement else {
+      if stored.frontier.size > 0 {
+        configuration.logger.warning(
+          "neither signed head beside the log is whole, so whether its last events are missing can't be checked",
+          metadata: ["files": "\(files.files.joined(separator: ", "))", "position": "\(stored.frontier.size)"])
+      }
+      return nil
+    }
+    let file = files.files[newest]
     guard signed.size <= stored.frontier.size else {
       throw EventLogError.damaged(
         "The log ends at position \(stored.frontier.size), but \(file) was signed for position \(signed.size): the tail is lost. "
@@ -139,6 +151,7 @@ public final class EventLog: Sendable {
         "The log is not the one whose head was signed in \(file) at position \(signed.size): it was forked or changed. "
           + "Run `daybook verify`.")
     }
+    return newest
   }
 
   /// The head after the last commit; cheap.

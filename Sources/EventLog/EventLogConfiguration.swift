@@ -6,7 +6,8 @@ import MerkleTree
 public struct EventLogConfiguration: Sendable {
   /// The folder of the LMDB environment; made when missing.
   public var folder: String
-  /// The file that keeps the signed head, beside the folder; nil keeps none.
+  /// The first of the two files that keep the signed head in turn, beside the folder; the other is named like it with
+  /// `-2` at its end. Nil keeps none.
   public var headFile: String?
   /// The file whose lock says which process has the log; nil takes no lock.
   public var lockFile: String?

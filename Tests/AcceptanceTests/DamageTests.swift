@@ -16,7 +16,7 @@ extension Acceptance {
         let made = try await runProgram(
           [
             "sh", "-c",
-            "rm -rf \"$1\" && mkdir -p \"$1/log\" && cp -r \"$0/vault\" \"$0/head\" \"$1/\" && cp \"$0.root-key\" \"$1.root-key\"",
+            "rm -rf \"$1\" && mkdir -p \"$1/log\" && cp -r \"$0/vault\" \"$0\"/head* \"$1/\" && cp \"$0.root-key\" \"$1.root-key\"",
             server.data, copy,
           ],
           in: server.folder)

@@ -3,6 +3,7 @@ import CanonicalJSON
 import EventLog
 import MerkleTree
 import NIOConcurrencyHelpers
+import Testing
 
 #if canImport(Glibc)
   import Glibc
@@ -25,7 +26,7 @@ final class TemporaryLog: Sendable {
   }
 
   deinit {
-    for name in ["log/data.mdb", "log/lock.mdb", "head", "lock"] { unlink("\(folder)/\(name)") }
+    for name in ["log/data.mdb", "log/lock.mdb", "head", "head-2", "lock"] { unlink("\(folder)/\(name)") }
     rmdir("\(folder)/log")
     rmdir(folder)
   }
@@ -53,6 +54,29 @@ final class TemporaryLog: Sendable {
     configuration.clock = { clock.withLockedValue { $0 } ?? .now }
     change(&configuration)
     return try EventLog.open(configuration)
+  }
+
+  /// What a file beside the log holds.
+  func bytes(of name: String) throws -> [UInt8] {
+    let file = try #require(fopen(folder + "/" + name, "r"), "no file \(name)")
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    while case let byte = fgetc(file), byte >= 0 { bytes.append(UInt8(byte)) }
+    return bytes
+  }
+
+  /// Makes a file beside the log of these bytes.
+  func write(_ bytes: [UInt8], to name: String) throws {
+    let file = try #require(fopen(folder + "/" + name, "w"), "no file \(name)")
+    #expect(fwrite(bytes, 1, bytes.count, file) == bytes.count)
+    fclose(file)
+  }
+
+  /// The positions that both heads are signed for; 0 where one states nothing.
+  func heads() throws -> [UInt64] {
+    try ["head", "head-2"].map { name in
+      TemporaryLog.check(String(decoding: try bytes(of: name).prefix { $0 != 0 }, as: UTF8.self))?.size ?? 0
+    }
   }
 
   func verify() throws -> VerificationReport {

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 import LMDB
+import MerkleTree
 import Testing
 
 #if canImport(Glibc)
@@ -134,17 +135,75 @@ import Testing
     for _ in 0..<5 { _ = try await older.commit { try $0.record(.numbered(1), set: ["text": "more"]) } }
     older.close()
     // The longer log's signed head beside the shorter log: what a cleanly removed tail looks like.
-    #expect(rename(shorter.headFile, temporary.headFile) == 0)
+    for name in ["head", "head-2"] { try temporary.write(try shorter.bytes(of: name), to: name) }
     let report = try temporary.verify()
     #expect(report.problems.contains { $0.position == 41 })
     let refusal = #expect(throws: EventLogError.self) { try temporary.open() }
     #expect(refusal?.code == .damaged)
   }
 
+  /// What a power cut leaves of a file that was being written: nothing, a part, or an older note with a NUL in it.
+  private static let torn: [[UInt8]] = [[], Array("test 4".utf8), [0], Array("test 9 abc\0".utf8), [0xFF, 0xFE]]
+
+  @Test(arguments: ["head", "head-2"], torn)
+  func `one torn head doesn't stop the start, and a lost tail is still found`(_ name: String, _ left: [UInt8])
+    async throws
+  {
+    let temporary = try await filled()
+    try temporary.write(left, to: name)
+    #expect(try temporary.verify().problems == [])
+    #expect(try temporary.verify().signedPosition == 40)
+    try temporary.open().close()
+    #expect(try temporary.heads() == [40, 40])
+    // The other log ends earlier: the head that is whole says so, whichever it is.
+    let shorter = TemporaryLog()
+    let log = try shorter.open()
+    for _ in 0..<5 { _ = try await log.commit { try $0.record(.numbered(1), set: ["text": "less"]) } }
+    log.close()
+    for file in ["head", "head-2"] { try shorter.write(try temporary.bytes(of: file), to: file) }
+    try shorter.write(left, to: name)
+    #expect(try shorter.verify().problems.contains { $0.position == 6 })
+    #expect(#expect(throws: EventLogError.self) { try shorter.open() }?.code == .damaged)
+  }
+
+  @Test(arguments: torn) func `a log whose heads are both torn starts, and signs both anew`(_ left: [UInt8])
+    async throws
+  {
+    let temporary = try await filled()
+    for name in ["head", "head-2"] { try temporary.write(left, to: name) }
+    #expect(try !temporary.verify().isHealthy, "whether the tail is there can't be told")
+    try temporary.open().close()
+    #expect(try temporary.heads() == [40, 40])
+    #expect(try temporary.verify().problems == [])
+  }
+
+  @Test func `a log written with one head file gets its second one at the next start`() async throws {
+    let temporary = try await filled()
+    let note = try TemporaryLog.sign(40, try #require(Digest(base64: try temporary.verify().root)))
+    try temporary.write(Array(note.utf8), to: "head")
+    unlink(temporary.headFile + "-2")
+    #expect(try temporary.verify().problems == [])
+    try temporary.open().close()
+    #expect(try temporary.heads() == [40, 40])
+  }
+
+  @Test func `both heads are whole before the first command, and one of them at any moment after`() async throws {
+    let temporary = TemporaryLog()
+    let log = try temporary.open()
+    for name in ["head", "head-2"] { #expect(try temporary.bytes(of: name) == [UInt8](repeating: 0, count: 512)) }
+    #expect(try temporary.verify().problems == [])
+    for number in 1...200 {
+      _ = try await log.commit { try $0.record(.numbered(1), set: ["number": .integer(Int64(number))]) }
+      for name in ["head", "head-2"] { #expect(try temporary.bytes(of: name).count == 512) }
+    }
+    log.close()
+    #expect(try temporary.heads().contains(200))
+  }
+
   @Test func aForkIsRefusedAtStart() async throws {
     let temporary = try await filled()
     let other = try await filled()
-    #expect(rename(other.headFile, temporary.headFile) == 0)
+    for name in ["head", "head-2"] { try temporary.write(try other.bytes(of: name), to: name) }
     #expect(try !temporary.verify().isHealthy)
     let refusal = #expect(throws: EventLogError.self) { try temporary.open() }
     #expect(refusal?.code == .damaged)

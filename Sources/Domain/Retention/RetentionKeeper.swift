@@ -39,7 +39,8 @@ extension CommandEngine {
       let due = try log.read { snapshot in
         try keys.filter { key in
           guard let known = RetentionClass(rawValue: key.retentionClass) else { return false }
-          return try RetentionPlan.identifier(known, key.organization).resolve(snapshot.state).state?.destroysKey(of: key.month)
+          return try RetentionPlan.identifier(known, key.organization).resolve(snapshot.state).state?.destroysKey(
+            of: key.month)
             ?? false
         }
       }

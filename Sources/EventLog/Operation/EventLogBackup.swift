@@ -86,10 +86,10 @@ public enum EventLogBackup {
     try requireEmpty(logFolder)
     try FileWriting.makeFolder(logFolder)
     try copy(backup + "/log/data.mdb", to: logFolder + "/data.mdb", progress)
+    // A head that an earlier log left there would call this one a log without its tail.
+    for file in HeadSlots(file: headFile).files { unlink(file) }
     if let head = try FileWriting.read(backup + "/head") {
       try FileWriting.replace(headFile, with: head, syncing: true)
-    } else {
-      unlink(headFile)
     }
     return BackupManifest(position: UInt64(position), root: root, at: at)
   }

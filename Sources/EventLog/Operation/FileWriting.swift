@@ -64,6 +64,23 @@ enum FileWriting {
     if syncing, fdatasync(descriptor) != 0 { throw failure("sync", path) }
   }
 
+  /// Makes what was written to a file durable.
+  static func sync(_ path: String) throws(EventLogError) {
+    let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw failure("sync", path) }
+    defer { close(descriptor) }
+    guard fdatasync(descriptor) == 0 else { throw failure("sync", path) }
+  }
+
+  /// Makes the names in a file's folder durable.
+  static func syncFolder(of path: String) throws(EventLogError) {
+    let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    let descriptor = open(folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw failure("sync", folder) }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else { throw failure("sync", folder) }
+  }
+
   static func makeFolder(_ path: String) throws(EventLogError) {
     var made = ""
     for part in path.split(separator: "/", omittingEmptySubsequences: true) {

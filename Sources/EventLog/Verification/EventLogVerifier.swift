@@ -27,21 +27,8 @@ public enum EventLogVerifier {
     guard access(file, R_OK) == 0 else { throw FileWriting.failure("read", file) }
     var report = VerificationReport()
     // The note is read before the log: a running server only lets the log grow beyond it.
-    var signed: (size: UInt64, root: Digest)?
-    if let headFile, var note = try FileWriting.read(headFile) {
-      if let verifyHead {
-        // A running server may be writing it this moment: what doesn't prove itself is read again.
-        for _ in 0..<10 {
-          signed = verifyHead(String(decoding: note, as: UTF8.self))
-          if signed != nil { break }
-          usleep(10_000)
-          note = try FileWriting.read(headFile) ?? []
-        }
-        if signed == nil { report.note("the signed head beside the log is damaged, or signed by another key") }
-      }
-    } else if headFile != nil {
-      report.note("the signed head beside the log is missing")
-    }
+    let slots = try headFile.map { try readHead($0, verifyHead) } ?? []
+    let signed = HeadSlots.newest(slots).flatMap { slots[$0].statement }
     report.signedPosition = signed?.size
     do {
       let environment = try open(folder)
@@ -65,6 +52,7 @@ public enum EventLogVerifier {
       let checked = try records.get().report
       report.take(checked)
       report.root = checked.root
+      if signed == nil, !slots.isEmpty, verifyHead != nil { noteMissingHead(slots, checked.events, &report) }
       guard let folded = try outcome.withLockedValue({ $0 })?.get() else {
         throw EventLogError.damaged("the states were not checked")
       }
@@ -79,6 +67,32 @@ public enum EventLogVerifier {
       report.note(error.message)
     }
     return report
+  }
+
+  /// The two signed heads. A running server may be writing one of them this moment: where neither proves itself, they
+  /// are read again.
+  private static func readHead(
+    _ file: String, _ verify: (@Sendable (String) -> HeadStatement?)?
+  ) throws -> [HeadSlots.Slot] {
+    let files = HeadSlots(file: file)
+    var slots = try files.read { verify?($0) }
+    for _ in 0..<10 where verify != nil && slots.contains(.unreadable) && HeadSlots.newest(slots) == nil {
+      usleep(10_000)
+      slots = try files.read { verify?($0) }
+    }
+    return slots
+  }
+
+  /// What can't be proved where no signed head is whole. A log without events has none.
+  private static func noteMissingHead(
+    _ slots: [HeadSlots.Slot], _ events: UInt64, _ report: inout VerificationReport
+  ) {
+    guard events > 0 else { return }
+    report.isTailUnproven = true
+    report.note(
+      slots.contains(.unreadable)
+        ? "no signed head beside the log is whole and signed by its key: whether the last events are missing can't be told"
+        : "there is no signed head beside the log: whether the last events are missing can't be told")
   }
 
   private static func open(_ folder: String) throws(LMDBError) -> Environment {

@@ -18,6 +18,8 @@ public struct VerificationReport: Sendable {
   public internal(set) var root = ""
   /// The position that the signed head beside the log was signed for; nil where there is none.
   public internal(set) var signedPosition: UInt64?
+  /// Whether no signed head beside the log is whole, so that nothing proves that its last events are there.
+  public internal(set) var isTailUnproven = false
   /// What is wrong; at most ``maximumProblems`` are listed.
   public internal(set) var problems: [VerificationProblem] = []
   /// How many there are, listed or not.
@@ -28,6 +30,9 @@ public struct VerificationReport: Sendable {
 
   /// Whether nothing is wrong.
   public var isHealthy: Bool { problemCount == 0 }
+
+  /// Whether the log contradicts itself nowhere, and only its end is unproven.
+  public var isWholeInItself: Bool { problemCount == (isTailUnproven ? 1 : 0) }
 
   mutating func note(_ description: String, at position: UInt64? = nil) {
     problemCount += 1

@@ -16,8 +16,10 @@ public struct DataFolder: Sendable, Equatable {
 
   /// The folder of the event log.
   public var log: String { path + "/log" }
-  /// The log's signed head (a C2SP checkpoint note).
+  /// The first of the two files that hold the log's signed head (a C2SP checkpoint note) in turn.
   public var head: String { path + "/head" }
+  /// Both files of the log's signed head.
+  public var heads: [String] { [head, head + "-2"] }
   /// The keys.
   public var vault: String { path + "/vault" }
   /// The private PostgreSQL.

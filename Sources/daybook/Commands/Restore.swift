@@ -49,7 +49,7 @@ struct Restore: AsyncParsableCommand {
     guard access(folder.log + "/data.mdb", F_OK) != 0 else {
       throw Failure(
         .usage, "This data folder has a log already; nothing was changed.", place: folder.log,
-        next: "Name a new folder with --data, or move the log and the file head out of this one.")
+        next: "Name a new folder with --data, or move the log and the files head and head-2 out of this one.")
     }
     guard access(backup + "/manifest.json", R_OK) == 0 else {
       throw Failure(.usage, "This is no backup: it has no manifest.json.", place: backup)
@@ -69,7 +69,7 @@ struct Restore: AsyncParsableCommand {
     }
     bar.end()
     // Another key will sign this log from now on, so the old signature would read as a forgery.
-    if withoutKeys { unlink(folder.head) }
+    if withoutKeys { for file in folder.heads { unlink(file) } }
     if output.json {
       Terminal.say(json: [
         "position": .integer(Int64(clamping: manifest.position)), "root": .string(manifest.root),

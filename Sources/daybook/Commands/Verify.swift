@@ -62,6 +62,13 @@ struct Verify: AsyncParsableCommand {
       let at = problem["position"]?.integerValue.map { "position \($0): " } ?? ""
       Terminal.say("\(at)\(Terminal.plain(problem.cell("description")))")
     }
+    if report["whole_in_itself"] == true {
+      Terminal.say(
+        "The log in \(place.logFolder) is whole in itself, up to its last event (\(report.cell("events")) events).")
+      Terminal.say(
+        "Next: compare that position with the last one that was acknowledged to you; daybook serve signs a new head.")
+      return
+    }
     let count = report["problem_count"]?.integerValue ?? Int64(problems.count)
     Terminal.say("The log in \(place.logFolder) is damaged: \(count) problem\(count == 1 ? "" : "s") found.")
     Terminal.say(

@@ -42,7 +42,8 @@ struct VerifyLog: ParsableCommand {
 
   private static func describe(_ report: VerificationReport, _ notes: [String]) -> JSONObject {
     [
-      "healthy": .bool(report.isHealthy), "events": .integer(Int64(clamping: report.events)),
+      "healthy": .bool(report.isHealthy), "whole_in_itself": .bool(report.isWholeInItself),
+      "events": .integer(Int64(clamping: report.events)),
       "states": .integer(Int64(clamping: report.states)),
       "index_entries": .integer(Int64(clamping: report.indexEntries)), "root": .string(report.root),
       "signed_position": report.signedPosition.map { .integer(Int64(clamping: $0)) } ?? .null,

@@ -1,0 +1,88 @@
+import MerkleTree
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// What a signed note says of a log: how many events it had, and the root of the tree over them.
+public typealias HeadStatement = (size: UInt64, root: Digest)
+
+/// The two files beside the log that hold its signed head in turn: `head` and `head-2`.
+///
+/// Each is a C2SP note with NUL bytes behind it, of one size for ever, so that writing it again changes no metadata: a
+/// power cut can leave an old or a torn note in the file that was being written, and never touches the other one. A file
+/// that is missing, empty or torn states nothing; the newest note that is valid counts.
+struct HeadSlots: Sendable {
+  /// What one of the two files says.
+  enum Slot: Sendable, Equatable {
+    /// There is no such file, or there is nothing in it: no statement.
+    case blank
+    /// It holds something that isn't a note of ours, whole: no statement.
+    case unreadable
+    /// A valid note.
+    case statement(size: UInt64, root: Digest)
+
+    var statement: HeadStatement? {
+      guard case .statement(let size, let root) = self else { return nil }
+      return (size, root)
+    }
+  }
+
+  /// A multiple of a disk's block of 512 bytes, which a note of some 200 bytes fits into.
+  private static let block = 512
+  let files: [String]
+
+  init(file: String) { files = [file, file + "-2"] }
+
+  /// Reads both files.
+  /// - Parameter verify: Checks a note's signature; nil from it means not ours.
+  /// - Throws: ``EventLogError`` where a file is there and can't be read.
+  func read(_ verify: (String) -> HeadStatement?) throws(EventLogError) -> [Slot] {
+    var slots: [Slot] = []
+    for file in files {
+      let bytes = try FileWriting.read(file) ?? []
+      let note = bytes.prefix { $0 != 0 }
+      if note.isEmpty {
+        // Anything behind a NUL is no note of ours either, but a file of NUL bytes alone has not been written yet.
+        slots.append(bytes.contains { $0 != 0 } ? .unreadable : .blank)
+      } else if let found = verify(String(decoding: note, as: UTF8.self)) {
+        slots.append(.statement(size: found.size, root: found.root))
+      } else {
+        slots.append(.unreadable)
+      }
+    }
+    return slots
+  }
+
+  /// The index of the slot with the newest valid statement; nil where neither has one.
+  static func newest(_ slots: [Slot]) -> Int? {
+    slots.indices.filter { slots[$0].statement != nil }.max {
+      (slots[$0].statement?.size ?? 0) < (slots[$1].statement?.size ?? 0)
+    }
+  }
+
+  /// Makes the files that aren't there, or aren't of full size, whole and durable, with nothing said in them that
+  /// wasn't before.
+  func prepare() throws(EventLogError) {
+    var isNew = false
+    for file in files {
+      let bytes = try FileWriting.read(file)
+      let size = HeadSlots.paddedSize(bytes?.count ?? 0)
+      if let bytes, bytes.count == size { continue }
+      let content = bytes ?? []
+      try FileWriting.overwrite(
+        file, with: content + [UInt8](repeating: 0, count: size - content.count), syncing: true)
+      isNew = true
+    }
+    if isNew, let file = files.first { try FileWriting.syncFolder(of: file) }
+  }
+
+  /// Writes a note over what a slot holds, in one write.
+  func write(_ note: String, to index: Int, syncing: Bool) throws(EventLogError) {
+    var bytes = Array(note.utf8)
+    bytes.append(contentsOf: repeatElement(0, count: HeadSlots.paddedSize(bytes.count) - bytes.count))
+    try FileWriting.overwrite(files[index], with: bytes, syncing: syncing)
+  }
+
+  private static func paddedSize(_ count: Int) -> Int { max(1, (count + block - 1) / block) * block }
+}
