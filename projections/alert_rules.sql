@@ -1,3 +1,4 @@
+-- Generated from schema/alert_rule.yaml by tools/generate; only the indexes are written by hand.
 -- projection: alert_rules
 -- from: alert_rule
 -- summary: When a measurement becomes an alert. alert_rules (Data Aggregator).
@@ -38,8 +39,7 @@ COMMENT ON COLUMN daybook.alert_rules.pipeline_id IS
 COMMENT ON COLUMN daybook.alert_rules.owner_id IS 'Refers to user.';
 COMMENT ON COLUMN daybook.alert_rules.open_alert_id IS
   'The alert that it raised and that is neither resolved nor closed.';
-COMMENT ON COLUMN daybook.alert_rules.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.alert_rules.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.alert_rules.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.alert_rules.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.alert_rules.deleted_at IS 'When it was deleted; the row stays.';

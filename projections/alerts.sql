@@ -1,8 +1,8 @@
+-- Generated from schema/alert.yaml by tools/generate; only the indexes are written by hand.
 -- projection: alerts
 -- from: alert
--- summary: Something that a person should know of. alerts (Django ETL: level and alert_type, is_resolved is
---   status; Data Aggregator: severity, status, escalation). Both platforms' words for how bad it is keep
---   their own field.
+-- summary: Something that a person should know of. alerts (Django ETL: level and alert_type, is_resolved is status;
+--   Data Aggregator: severity, status, escalation). Both platforms' words for how bad it is keep their own field.
 
 -- section: tables
 CREATE TABLE daybook.alerts (
@@ -38,9 +38,8 @@ CREATE TABLE daybook.alerts (
 );
 
 COMMENT ON TABLE daybook.alerts IS
-  'Something that a person should know of. alerts (Django ETL: level and alert_type, is_resolved is '
-  'status; Data Aggregator: severity, status, escalation). Both platforms'' words for how bad it is keep '
-  'their own field.';
+  'Something that a person should know of. alerts (Django ETL: level and alert_type, is_resolved is status; Data '
+  'Aggregator: severity, status, escalation). Both platforms'' words for how bad it is keep their own field.';
 COMMENT ON COLUMN daybook.alerts.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.alerts.rule_id IS 'Refers to alert_rule.';
 COMMENT ON COLUMN daybook.alerts.run_id IS 'Refers to run.';
@@ -57,10 +56,9 @@ COMMENT ON COLUMN daybook.alerts.resolution_type IS 'One of manual, auto.';
 COMMENT ON COLUMN daybook.alerts.next_escalation_at IS
   'When the rule''s escalation policy tells the next, unless somebody acknowledges it before.';
 COMMENT ON COLUMN daybook.alerts.notifications_sent IS
-  'For each of the latest 50 escalations {level, at, channels, user_ids}; everybody is true where all '
-  'of the organization were told.';
-COMMENT ON COLUMN daybook.alerts.created_by IS
-  'The user who made it; the system user for what no person made.';
+  'For each of the latest 50 escalations {level, at, channels, user_ids}; everybody is true where all of the '
+  'organization were told.';
+COMMENT ON COLUMN daybook.alerts.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.alerts.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.alerts.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.alerts.deleted_at IS 'When it was deleted; the row stays.';

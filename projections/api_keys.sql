@@ -1,7 +1,8 @@
+-- Generated from schema/api_key.yaml by tools/generate; only the indexes are written by hand.
 -- projection: api_keys
 -- from: api_key
--- summary: A program's key to one organization. api_keys (ETL Builder). The key itself is shown once; its
---   SHA-256 is kept.
+-- summary: A program's key to one organization. api_keys (ETL Builder). The key itself is shown once; its SHA-256 is
+--   kept.
 
 -- section: tables
 CREATE TABLE daybook.api_keys (
@@ -23,15 +24,13 @@ CREATE TABLE daybook.api_keys (
 );
 
 COMMENT ON TABLE daybook.api_keys IS
-  'A program''s key to one organization. api_keys (ETL Builder). The key itself is shown once; its '
-  'SHA-256 is kept.';
+  'A program''s key to one organization. api_keys (ETL Builder). The key itself is shown once; its SHA-256 is kept.';
 COMMENT ON COLUMN daybook.api_keys.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.api_keys.user_id IS
   'Who made it and for whom it acts; it is revoked when they are deactivated or deleted. Refers to user.';
 COMMENT ON COLUMN daybook.api_keys.permissions IS
   'Verbs by plural resource, such as {"pipelines":["read","execute"]}; "*" stands for every resource.';
-COMMENT ON COLUMN daybook.api_keys.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.api_keys.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.api_keys.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.api_keys.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.api_keys.deleted_at IS 'When it was deleted; the row stays.';

@@ -1,7 +1,8 @@
+-- Generated from schema/calculation_file.yaml by tools/generate; only the indexes are written by hand.
 -- projection: calculation_files
 -- from: calculation_file
--- summary: A file that a calculation reads, and as what. calculation_files (MecaPy; `file_role` is role,
---   `added_at` is created_at).
+-- summary: A file that a calculation reads, and as what. calculation_files (MecaPy; `file_role` is role, `added_at`
+--   is created_at).
 
 -- section: tables
 CREATE TABLE daybook.calculation_files (
@@ -19,8 +20,8 @@ CREATE TABLE daybook.calculation_files (
 );
 
 COMMENT ON TABLE daybook.calculation_files IS
-  'A file that a calculation reads, and as what. calculation_files (MecaPy; `file_role` is role, '
-  '`added_at` is created_at).';
+  'A file that a calculation reads, and as what. calculation_files (MecaPy; `file_role` is role, `added_at` is '
+  'created_at).';
 COMMENT ON COLUMN daybook.calculation_files.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.calculation_files.calculation_id IS 'Refers to calculation.';
 COMMENT ON COLUMN daybook.calculation_files.file_id IS 'Refers to file.';

@@ -1,3 +1,4 @@
+-- Generated from schema/calculation.yaml by tools/generate; only the indexes are written by hand.
 -- projection: calculations
 -- from: calculation
 -- summary: A run of stored code by a person. calculations (MecaPy; `completed` is success).
@@ -41,8 +42,7 @@ COMMENT ON COLUMN daybook.calculations.result_data IS 'At most 50,000 characters
 COMMENT ON COLUMN daybook.calculations.execution_time IS 'In seconds.';
 COMMENT ON COLUMN daybook.calculations.memory_used IS 'In MB.';
 COMMENT ON COLUMN daybook.calculations.cpu_time IS 'In seconds of a CPU.';
-COMMENT ON COLUMN daybook.calculations.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.calculations.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.calculations.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.calculations.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.calculations.deleted_at IS 'When it was deleted; the row stays.';

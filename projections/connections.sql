@@ -1,8 +1,8 @@
+-- Generated from schema/connection.yaml by tools/generate; only the indexes are written by hand.
 -- projection: connections
 -- from: connection
--- summary: How to reach a source, a destination or a cluster. connections (ETL Builder), connectors (Django
---   ETL, Data Aggregator: `connector_type`), SparkConnection (ETLab: `connection_type`, `user_id` is
---   owner_id).
+-- summary: How to reach a source, a destination or a cluster. connections (ETL Builder), connectors (Django ETL, Data
+--   Aggregator: `connector_type`), SparkConnection (ETLab: `connection_type`, `user_id` is owner_id).
 
 -- section: tables
 CREATE TABLE daybook.connections (
@@ -28,24 +28,21 @@ CREATE TABLE daybook.connections (
 );
 
 COMMENT ON TABLE daybook.connections IS
-  'How to reach a source, a destination or a cluster. connections (ETL Builder), connectors (Django '
-  'ETL, Data Aggregator: `connector_type`), SparkConnection (ETLab: `connection_type`, `user_id` is '
-  'owner_id).';
+  'How to reach a source, a destination or a cluster. connections (ETL Builder), connectors (Django ETL, Data '
+  'Aggregator: `connector_type`), SparkConnection (ETLab: `connection_type`, `user_id` is owner_id).';
 COMMENT ON COLUMN daybook.connections.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.connections.type IS
-  'One of postgres, mysql, mongodb, sqlite, s3, minio, gcs, azure_blob, rest_api, graphql, soap, kafka, '
-  'rabbitmq, csv, json, excel, parquet, database, api, file, cloud, local, standalone, yarn, '
-  'kubernetes, databricks, livy.';
+  'One of postgres, mysql, mongodb, sqlite, s3, minio, gcs, azure_blob, rest_api, graphql, soap, kafka, rabbitmq, csv, '
+  'json, excel, parquet, database, api, file, cloud, local, standalone, yarn, kubernetes, databricks, livy.';
 COMMENT ON COLUMN daybook.connections.config IS
-  'What its type needs; the Spark types (local, standalone, yarn, kubernetes, databricks, livy) are '
-  'checked member by member. Secret members are sealed.';
+  'What its type needs; the Spark types (local, standalone, yarn, kubernetes, databricks, livy) are checked member by '
+  'member. Secret members are sealed.';
 COMMENT ON COLUMN daybook.connections.credential_id IS 'Refers to credential.';
 COMMENT ON COLUMN daybook.connections.owner_id IS 'Refers to user.';
 COMMENT ON COLUMN daybook.connections.is_default IS
   'At most one of its owner, or, without an owner, of its organization.';
 COMMENT ON COLUMN daybook.connections.last_test_status IS 'One of success, failed, pending.';
-COMMENT ON COLUMN daybook.connections.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.connections.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.connections.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.connections.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.connections.deleted_at IS 'When it was deleted; the row stays.';

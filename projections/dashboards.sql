@@ -1,3 +1,4 @@
+-- Generated from schema/dashboard.yaml by tools/generate; only the indexes are written by hand.
 -- projection: dashboards
 -- from: dashboard
 -- summary: A person's layout of widgets. dashboard_layouts (Data Aggregator; `version` is version_number).
@@ -24,10 +25,8 @@ CREATE TABLE daybook.dashboards (
 COMMENT ON TABLE daybook.dashboards IS
   'A person''s layout of widgets. dashboard_layouts (Data Aggregator; `version` is version_number).';
 COMMENT ON COLUMN daybook.dashboards.number IS '1, 2, 3 … of its type, in the order of creation.';
-COMMENT ON COLUMN daybook.dashboards.user_id IS
-  'Whose it is; the caller''s where it is not given. Refers to user.';
-COMMENT ON COLUMN daybook.dashboards.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.dashboards.user_id IS 'Whose it is; the caller''s where it is not given. Refers to user.';
+COMMENT ON COLUMN daybook.dashboards.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.dashboards.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.dashboards.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.dashboards.deleted_at IS 'When it was deleted; the row stays.';

@@ -1,3 +1,4 @@
+-- Generated from schema/dataset.yaml by tools/generate; only the indexes are written by hand.
 -- projection: datasets
 -- from: dataset
 -- summary: A table, file or topic that runs read and write. OpenLineage datasets; unique by organization, namespace
@@ -28,8 +29,7 @@ CREATE TABLE daybook.datasets (
 );
 
 COMMENT ON TABLE daybook.datasets IS
-  'A table, file or topic that runs read and write. OpenLineage datasets; unique by organization, namespace and '
-  'name.';
+  'A table, file or topic that runs read and write. OpenLineage datasets; unique by organization, namespace and name.';
 COMMENT ON COLUMN daybook.datasets.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.datasets.schema_fields IS
   'The columns, as the schema facet lists them: name, type, description, nested fields.';

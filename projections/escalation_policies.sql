@@ -1,3 +1,4 @@
+-- Generated from schema/escalation_policy.yaml by tools/generate; only the indexes are written by hand.
 -- projection: escalation_policies
 -- from: escalation_policy
 -- summary: Who is told when an alert stays open. alert_escalation_policies (Data Aggregator).

@@ -1,7 +1,7 @@
+-- Generated from schema/file_job.yaml by tools/generate; only the indexes are written by hand.
 -- projection: file_jobs
 -- from: file_job
--- summary: Work on a file in the background. file_processing_jobs (Data Aggregator; `completed` is
---   success).
+-- summary: Work on a file in the background. file_processing_jobs (Data Aggregator; `completed` is success).
 
 -- section: tables
 CREATE TABLE daybook.file_jobs (
@@ -31,8 +31,7 @@ COMMENT ON COLUMN daybook.file_jobs.file_id IS 'Refers to file.';
 COMMENT ON COLUMN daybook.file_jobs.job_type IS 'One of validation, conversion, extraction.';
 COMMENT ON COLUMN daybook.file_jobs.status IS 'One of pending, running, success, failed.';
 COMMENT ON COLUMN daybook.file_jobs.output_file_id IS 'Refers to file.';
-COMMENT ON COLUMN daybook.file_jobs.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.file_jobs.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.file_jobs.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.file_jobs.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.file_jobs.deleted_at IS 'When it was deleted; the row stays.';

@@ -1,3 +1,4 @@
+-- Generated from schema/file.yaml by tools/generate; only the indexes are written by hand.
 -- projection: files
 -- from: file
 -- summary: A file that somebody uploaded; its bytes are in an object store. file_uploads (Data Aggregator),
@@ -41,8 +42,8 @@ CREATE TABLE daybook.files (
 );
 
 COMMENT ON TABLE daybook.files IS
-  'A file that somebody uploaded; its bytes are in an object store. file_uploads (Data Aggregator), '
-  'user_files (MecaPy: `content_type` is mime_type, `user_id` is owner_id).';
+  'A file that somebody uploaded; its bytes are in an object store. file_uploads (Data Aggregator), user_files '
+  '(MecaPy: `content_type` is mime_type, `user_id` is owner_id).';
 COMMENT ON COLUMN daybook.files.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.files.file_type IS 'csv, json, xml, excel and the like.';
 COMMENT ON COLUMN daybook.files.file_size IS 'In bytes.';
@@ -54,8 +55,7 @@ COMMENT ON COLUMN daybook.files.duplicate_of IS
   'An earlier file of the organization with the same content. Refers to file.';
 COMMENT ON COLUMN daybook.files.owner_id IS 'Refers to user.';
 COMMENT ON COLUMN daybook.files.pipeline_id IS 'Refers to pipeline.';
-COMMENT ON COLUMN daybook.files.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.files.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.files.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.files.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.files.deleted_at IS 'When it was deleted; the row stays.';

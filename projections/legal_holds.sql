@@ -1,3 +1,4 @@
+-- Generated from schema/legal_hold.yaml by tools/generate; only the indexes are written by hand.
 -- projection: legal_holds
 -- from: legal_hold
 -- summary: Keeps a person, a resource or an organization from erasure, retention and deletion.
@@ -25,8 +26,7 @@ COMMENT ON TABLE daybook.legal_holds IS
 COMMENT ON COLUMN daybook.legal_holds.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.legal_holds.held_id IS 'The person, resource or organization that is held.';
 COMMENT ON COLUMN daybook.legal_holds.matter IS 'The case or request that it serves.';
-COMMENT ON COLUMN daybook.legal_holds.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.legal_holds.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.legal_holds.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.legal_holds.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.legal_holds.deleted_at IS 'When it was deleted; the row stays.';

@@ -1,3 +1,4 @@
+-- Generated from schema/lineage_edge.yaml by tools/generate; only the indexes are written by hand.
 -- projection: lineage_edges
 -- from: lineage_edge
 -- summary: What was made from what: between datasets through runs (OpenLineage, columns included) and between task
@@ -35,8 +36,7 @@ COMMENT ON COLUMN daybook.lineage_edges.run_id IS 'The run through which it was 
 COMMENT ON COLUMN daybook.lineage_edges.columns IS 'Column lineage: [{"source","target","transformations"}].';
 COMMENT ON COLUMN daybook.lineage_edges.reported_fields IS
   'For each field that reports decide, the event time of the report that decided it.';
-COMMENT ON COLUMN daybook.lineage_edges.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.lineage_edges.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.lineage_edges.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.lineage_edges.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.lineage_edges.deleted_at IS 'When it was deleted; the row stays.';

@@ -1,7 +1,8 @@
+-- Generated from schema/module_template.yaml by tools/generate; only the indexes are written by hand.
 -- projection: module_templates
 -- from: module_template
--- summary: A reusable kind of node with the JSON Schema of its configuration. module_templates (ETL
---   Builder; `usage_count` is use_count).
+-- summary: A reusable kind of node with the JSON Schema of its configuration. module_templates (ETL Builder;
+--   `usage_count` is use_count).
 
 -- section: tables
 CREATE TABLE daybook.module_templates (
@@ -28,16 +29,15 @@ CREATE TABLE daybook.module_templates (
 );
 
 COMMENT ON TABLE daybook.module_templates IS
-  'A reusable kind of node with the JSON Schema of its configuration. module_templates (ETL Builder; '
-  '`usage_count` is use_count).';
+  'A reusable kind of node with the JSON Schema of its configuration. module_templates (ETL Builder; `usage_count` is '
+  'use_count).';
 COMMENT ON COLUMN daybook.module_templates.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.module_templates.category IS 'One of extractor, transformer, loader.';
 COMMENT ON COLUMN daybook.module_templates.config_schema IS
-  'JSON Schema (2020-12) of a node''s configuration. Checked are type, enum, const, properties, '
-  'required, additionalProperties, items, minItems, maxItems, uniqueItems, minimum, maximum, '
-  'exclusiveMinimum, exclusiveMaximum, multipleOf, minLength, maxLength, anyOf, allOf, oneOf, not, and '
-  '$ref to #/$defs/NAME; title, description, default, format and examples say something and check '
-  'nothing. Every other keyword is refused.';
+  'JSON Schema (2020-12) of a node''s configuration. Checked are type, enum, const, properties, required, '
+  'additionalProperties, items, minItems, maxItems, uniqueItems, minimum, maximum, exclusiveMinimum, exclusiveMaximum, '
+  'multipleOf, minLength, maxLength, anyOf, allOf, oneOf, not, and $ref to #/$defs/NAME; title, description, default, '
+  'format and examples say something and check nothing. Every other keyword is refused.';
 COMMENT ON COLUMN daybook.module_templates.default_config IS
   'Must satisfy config_schema; fills in what a node''s own configuration leaves out.';
 COMMENT ON COLUMN daybook.module_templates.is_public IS 'Whether other organizations may use it.';

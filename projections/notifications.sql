@@ -1,3 +1,4 @@
+-- Generated from schema/notification.yaml by tools/generate; only the indexes are written by hand.
 -- projection: notifications
 -- from: notification
 -- summary: Something told to a person, or to all of an organization. notifications (ETL Builder).
@@ -26,10 +27,8 @@ COMMENT ON TABLE daybook.notifications IS
   'Something told to a person, or to all of an organization. notifications (ETL Builder).';
 COMMENT ON COLUMN daybook.notifications.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.notifications.user_id IS 'Refers to user.';
-COMMENT ON COLUMN daybook.notifications.type IS
-  'One of pipeline_failed, pipeline_success, alert, info, warning.';
-COMMENT ON COLUMN daybook.notifications.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.notifications.type IS 'One of pipeline_failed, pipeline_success, alert, info, warning.';
+COMMENT ON COLUMN daybook.notifications.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.notifications.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.notifications.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.notifications.deleted_at IS 'When it was deleted; the row stays.';

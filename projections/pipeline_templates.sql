@@ -1,3 +1,4 @@
+-- Generated from schema/pipeline_template.yaml by tools/generate; only the indexes are written by hand.
 -- projection: pipeline_templates
 -- from: pipeline_template
 -- summary: What new pipelines are made from. pipeline_templates (Data Aggregator).
@@ -30,8 +31,7 @@ COMMENT ON COLUMN daybook.pipeline_templates.number IS '1, 2, 3 … of its type,
 COMMENT ON COLUMN daybook.pipeline_templates.category IS 'One of etl, elt, quality, streaming.';
 COMMENT ON COLUMN daybook.pipeline_templates.template_config IS
   'Fields of the pipeline that it makes; other members join its config.';
-COMMENT ON COLUMN daybook.pipeline_templates.is_builtin IS
-  'Only administrators make and change what is built in.';
+COMMENT ON COLUMN daybook.pipeline_templates.is_builtin IS 'Only administrators make and change what is built in.';
 COMMENT ON COLUMN daybook.pipeline_templates.is_public IS 'Whether other organizations may use it.';
 COMMENT ON COLUMN daybook.pipeline_templates.owner_id IS 'Refers to user.';
 COMMENT ON COLUMN daybook.pipeline_templates.created_by IS

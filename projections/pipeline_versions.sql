@@ -1,7 +1,9 @@
+-- Generated from schema/pipeline.yaml by tools/generate; only the indexes are written by hand.
 -- projection: pipeline_versions
 -- events: pipeline.*
 -- opens: reason
--- summary: Every version of every pipeline, with all that is versioned as it then was. pipeline_versions (Data Aggregator).
+-- summary: Every version of every pipeline, with all that is versioned as it then was. pipeline_versions (Data
+--   Aggregator).
 
 -- section: tables
 CREATE TABLE daybook.pipeline_versions (
@@ -28,25 +30,25 @@ CREATE UNLOGGED TABLE personal.pipeline_versions (
   change_description text
 );
 
-COMMENT ON TABLE daybook.pipeline_versions IS 'Every version of every pipeline, with all that is versioned as it then was.';
+COMMENT ON TABLE daybook.pipeline_versions IS
+  'Every version of every pipeline, with all that is versioned as it then was. pipeline_versions (Data Aggregator).';
 COMMENT ON COLUMN daybook.pipeline_versions.id IS 'The position of the event that made the version.';
-COMMENT ON COLUMN daybook.pipeline_versions.version_number IS '1, 2, 3 … of the pipeline: a version is made only when content differs.';
+COMMENT ON COLUMN daybook.pipeline_versions.version_number IS
+  '1, 2, 3 … of the pipeline: a version is made only when content differs.';
 COMMENT ON COLUMN daybook.pipeline_versions.version_name IS 'The name that was given to it later.';
 COMMENT ON COLUMN daybook.pipeline_versions.snapshot IS 'All versioned fields that had a value, with their values.';
 COMMENT ON COLUMN daybook.pipeline_versions.is_active IS 'Whether it is the pipeline''s latest version.';
 COMMENT ON COLUMN daybook.pipeline_versions.rolled_back_to IS 'The version whose content a rollback brought back.';
-COMMENT ON COLUMN daybook.pipeline_versions.created_by IS 'The user who made it; the pipeline''s creator for version 1.';
+COMMENT ON COLUMN daybook.pipeline_versions.created_by IS
+  'The user who made it; the pipeline''s creator for version 1.';
 COMMENT ON COLUMN personal.pipeline_versions.change_description IS 'The reason of the command that made the version.';
-
--- section: indexes
-CREATE INDEX pipeline_versions_is_active ON daybook.pipeline_versions (is_active);
-CREATE INDEX pipeline_versions_organization_id ON daybook.pipeline_versions (organization_id);
 
 -- section: fill
 -- snapshot_changes holds every versioned field that the events of this chunk have set up to the version;
 -- snapshot_removed names those that they have cleared.
 INSERT INTO daybook.pipeline_versions (
-  id, organization_id, pipeline_id, version_number, snapshot, is_active, rolled_back_to, created_by, created_at, position)
+  id, organization_id, pipeline_id, version_number, snapshot, is_active, rolled_back_to, created_by, created_at,
+  position)
 SELECT
   e.position, e.organization_id, e.resource_id, e.version_number,
   coalesce(before.snapshot, '{}') - e.snapshot_removed || e.snapshot_changes,
@@ -85,3 +87,7 @@ INSERT INTO personal.pipeline_versions (id, change_description)
 SELECT (e ->> 'position')::bigint, e ->> 'reason'
 FROM jsonb_array_elements($1::jsonb) AS e
 WHERE e ? 'version_number';
+
+-- section: indexes
+CREATE INDEX pipeline_versions_is_active ON daybook.pipeline_versions (is_active);
+CREATE INDEX pipeline_versions_organization_id ON daybook.pipeline_versions (organization_id);

@@ -1,8 +1,8 @@
+-- Generated from schema/pipeline.yaml by tools/generate; only the indexes are written by hand.
 -- projection: pipelines
 -- from: pipeline
--- summary: What moves data. pipelines (ETL Builder, Django ETL, Data Aggregator), pages and dag_definitions
---   (ETLab), jobs of OpenLineage. The documents' own version string is version_label; their version numbers
---   are version_number.
+-- summary: What moves data. pipelines (ETL Builder, Django ETL, Data Aggregator), pages and dag_definitions (ETLab),
+--   jobs of OpenLineage. The documents' own version string is version_label; their version numbers are version_number.
 
 -- section: tables
 CREATE TABLE daybook.pipelines (
@@ -49,9 +49,8 @@ CREATE TABLE daybook.pipelines (
 );
 
 COMMENT ON TABLE daybook.pipelines IS
-  'What moves data. pipelines (ETL Builder, Django ETL, Data Aggregator), pages and dag_definitions '
-  '(ETLab), jobs of OpenLineage. The documents'' own version string is version_label; their version '
-  'numbers are version_number.';
+  'What moves data. pipelines (ETL Builder, Django ETL, Data Aggregator), pages and dag_definitions (ETLab), jobs of '
+  'OpenLineage. The documents'' own version string is version_label; their version numbers are version_number.';
 COMMENT ON COLUMN daybook.pipelines.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.pipelines.kind IS 'One of flow, page, dag.';
 COMMENT ON COLUMN daybook.pipelines.name IS
@@ -66,12 +65,11 @@ COMMENT ON COLUMN daybook.pipelines.owner_id IS 'Refers to user.';
 COMMENT ON COLUMN daybook.pipelines.workspace_id IS 'The workspace of a page or DAG. Refers to workspace.';
 COMMENT ON COLUMN daybook.pipelines.template_id IS 'What it was made from. Refers to pipeline_template.';
 COMMENT ON COLUMN daybook.pipelines.sync_status IS
-  'How a DAG stands to its scheduler, pending at first. Changed content, also by a rollback, makes what '
-  'was synced, or failed to be, modified. One of pending, synced, error, modified.';
+  'How a DAG stands to its scheduler, pending at first. Changed content, also by a rollback, makes what was synced, or '
+  'failed to be, modified. One of pending, synced, error, modified.';
 COMMENT ON COLUMN daybook.pipelines.reported_fields IS
   'For each field that reports decide, the event time of the report that decided it.';
-COMMENT ON COLUMN daybook.pipelines.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.pipelines.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.pipelines.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.pipelines.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.pipelines.deleted_at IS 'When it was deleted; the row stays.';

@@ -1,7 +1,8 @@
+-- Generated from schema/retention_policy.yaml by tools/generate; only the indexes are written by hand.
 -- projection: retention_policies
 -- from: retention_policy
--- summary: How long a class of data is kept. cleanup_expired_data (ETL Builder) and the retention rules of
---   Data Aggregator. An organization's own policy goes before one without organization.
+-- summary: How long a class of data is kept. cleanup_expired_data (ETL Builder) and the retention rules of Data
+--   Aggregator. An organization's own policy goes before one without organization.
 
 -- section: tables
 CREATE TABLE daybook.retention_policies (
@@ -21,12 +22,13 @@ CREATE TABLE daybook.retention_policies (
 );
 
 COMMENT ON TABLE daybook.retention_policies IS
-  'How long a class of data is kept. cleanup_expired_data (ETL Builder) and the retention rules of Data '
-  'Aggregator. An organization''s own policy goes before one without organization.';
+  'How long a class of data is kept. cleanup_expired_data (ETL Builder) and the retention rules of Data Aggregator. An '
+  'organization''s own policy goes before one without organization.';
 COMMENT ON COLUMN daybook.retention_policies.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.retention_policies.class IS
   'One of previews, logs, system_logs, facets, sessions, runs, audit.';
-COMMENT ON COLUMN daybook.retention_policies.action IS 'One of delete, archive.';
+COMMENT ON COLUMN daybook.retention_policies.action IS
+  'The audit trail is archived and never deleted; everything else is deleted. One of delete, archive.';
 COMMENT ON COLUMN daybook.retention_policies.created_by IS
   'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.retention_policies.updated_at IS 'When its last event was recorded.';

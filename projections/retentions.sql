@@ -1,7 +1,8 @@
+-- Generated from schema/retention.yaml by tools/generate; only the indexes are written by hand.
 -- projection: retentions
 -- from: retention
--- summary: What retention sweeps have removed: one record an organization and class of data.
---   cleanup_expired_data (ETL Builder).
+-- summary: What retention sweeps have removed: one record an organization and class of data. cleanup_expired_data
+--   (ETL Builder).
 
 -- section: tables
 CREATE TABLE daybook.retentions (
@@ -21,17 +22,15 @@ CREATE TABLE daybook.retentions (
 );
 
 COMMENT ON TABLE daybook.retentions IS
-  'What retention sweeps have removed: one record an organization and class of data. '
-  'cleanup_expired_data (ETL Builder).';
+  'What retention sweeps have removed: one record an organization and class of data. cleanup_expired_data (ETL '
+  'Builder).';
 COMMENT ON COLUMN daybook.retentions.number IS '1, 2, 3 … of its type, in the order of creation.';
-COMMENT ON COLUMN daybook.retentions.class IS
-  'One of previews, logs, system_logs, facets, sessions, runs, audit.';
+COMMENT ON COLUMN daybook.retentions.class IS 'One of previews, logs, system_logs, facets, sessions, runs, audit.';
 COMMENT ON COLUMN daybook.retentions.before IS 'What is older was removed.';
 COMMENT ON COLUMN daybook.retentions.through IS 'The last position before that time.';
 COMMENT ON COLUMN daybook.retentions.keys_through IS 'The last month whose key was destroyed.';
 COMMENT ON COLUMN daybook.retentions.kept_months IS 'Months up to that one whose key was kept.';
-COMMENT ON COLUMN daybook.retentions.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.retentions.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.retentions.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.retentions.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.retentions.deleted_at IS 'When it was deleted; the row stays.';

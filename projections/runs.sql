@@ -1,8 +1,8 @@
+-- Generated from schema/run.yaml by tools/generate; only the indexes are written by hand.
 -- projection: runs
 -- from: run
--- summary: One execution, of a pipeline at the version it ran or of ad hoc code. pipeline_executions (ETL
---   Builder), pipeline_runs (Django ETL, Data Aggregator), execution_history and dag_executions (ETLab),
---   runs of OpenLineage.
+-- summary: One execution, of a pipeline at the version it ran or of ad hoc code. pipeline_executions (ETL Builder),
+--   pipeline_runs (Django ETL, Data Aggregator), execution_history and dag_executions (ETLab), runs of OpenLineage.
 
 -- section: tables
 CREATE TABLE daybook.runs (
@@ -48,9 +48,8 @@ CREATE TABLE daybook.runs (
 );
 
 COMMENT ON TABLE daybook.runs IS
-  'One execution, of a pipeline at the version it ran or of ad hoc code. pipeline_executions (ETL '
-  'Builder), pipeline_runs (Django ETL, Data Aggregator), execution_history and dag_executions (ETLab), '
-  'runs of OpenLineage.';
+  'One execution, of a pipeline at the version it ran or of ad hoc code. pipeline_executions (ETL Builder), '
+  'pipeline_runs (Django ETL, Data Aggregator), execution_history and dag_executions (ETLab), runs of OpenLineage.';
 COMMENT ON COLUMN daybook.runs.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.runs.pipeline_id IS 'Refers to pipeline.';
 COMMENT ON COLUMN daybook.runs.pipeline_version IS 'The version_number that it ran.';

@@ -1,3 +1,4 @@
+-- Generated from schema/schema_definition.yaml by tools/generate; only the indexes are written by hand.
 -- projection: schema_definitions
 -- from: schema_definition
 -- summary: A reusable list of columns. schema_definitions (ETLab).

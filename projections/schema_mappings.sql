@@ -1,3 +1,4 @@
+-- Generated from schema/schema_mapping.yaml by tools/generate; only the indexes are written by hand.
 -- projection: schema_mappings
 -- from: schema_mapping
 -- summary: Which field of a source becomes which of a destination. schema_mappings (Data Aggregator).

@@ -1,7 +1,8 @@
+-- Generated from schema/share_link.yaml by tools/generate; only the indexes are written by hand.
 -- projection: share_links
 -- from: share_link
--- summary: An invitation to a workspace; whoever has its token joins with its role. workspace_share_links
---   (ETLab). The token is shown once and kept as its SHA-256.
+-- summary: An invitation to a workspace; whoever has its token joins with its role. workspace_share_links (ETLab).
+--   The token is shown once and kept as its SHA-256.
 
 -- section: tables
 CREATE TABLE daybook.share_links (
@@ -22,15 +23,13 @@ CREATE TABLE daybook.share_links (
 );
 
 COMMENT ON TABLE daybook.share_links IS
-  'An invitation to a workspace; whoever has its token joins with its role. workspace_share_links '
-  '(ETLab). The token is shown once and kept as its SHA-256.';
+  'An invitation to a workspace; whoever has its token joins with its role. workspace_share_links (ETLab). The token '
+  'is shown once and kept as its SHA-256.';
 COMMENT ON COLUMN daybook.share_links.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.share_links.workspace_id IS 'Refers to workspace.';
-COMMENT ON COLUMN daybook.share_links.token_prefix IS
-  'The first characters of the token, to tell links apart.';
+COMMENT ON COLUMN daybook.share_links.token_prefix IS 'The first characters of the token, to tell links apart.';
 COMMENT ON COLUMN daybook.share_links.role IS 'One of owner, editor, viewer.';
-COMMENT ON COLUMN daybook.share_links.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.share_links.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.share_links.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.share_links.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.share_links.deleted_at IS 'When it was deleted; the row stays.';

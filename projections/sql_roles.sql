@@ -1,3 +1,4 @@
+-- Generated from schema/sql_role.yaml by tools/generate; only the indexes are written by hand.
 -- projection: sql_roles
 -- from: sql_role
 -- summary: A PostgreSQL role that may read one organization's rows; personal columns only by a recorded grant.

@@ -1,3 +1,4 @@
+-- Generated from schema/task_run.yaml by tools/generate; only the indexes are written by hand.
 -- projection: task_runs
 -- from: task_run
 -- summary: One step of a run. task_runs (Django ETL; `pipeline_run_id` is run_id, `pipeline_step_id` is step_id),
@@ -28,8 +29,8 @@ CREATE TABLE daybook.task_runs (
 );
 
 COMMENT ON TABLE daybook.task_runs IS
-  'One step of a run. task_runs (Django ETL; `pipeline_run_id` is run_id, `pipeline_step_id` is step_id), '
-  'task_states (ETLab).';
+  'One step of a run. task_runs (Django ETL; `pipeline_run_id` is run_id, `pipeline_step_id` is step_id), task_states '
+  '(ETLab).';
 COMMENT ON COLUMN daybook.task_runs.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.task_runs.run_id IS 'Refers to run.';
 COMMENT ON COLUMN daybook.task_runs.step_id IS 'The id of a step of the pipeline''s pinned version.';

@@ -1,7 +1,7 @@
+-- Generated from schema/tool.yaml by tools/generate; only the indexes are written by hand.
 -- projection: tools
 -- from: tool
--- summary: A scientific tool, code and the container that runs it. tools (MecaPy; `version` is
---   version_label).
+-- summary: A scientific tool, code and the container that runs it. tools (MecaPy; `version` is version_label).
 
 -- section: tables
 CREATE TABLE daybook.tools (
@@ -30,12 +30,12 @@ CREATE TABLE daybook.tools (
 COMMENT ON TABLE daybook.tools IS
   'A scientific tool, code and the container that runs it. tools (MecaPy; `version` is version_label).';
 COMMENT ON COLUMN daybook.tools.number IS '1, 2, 3 … of its type, in the order of creation.';
+COMMENT ON COLUMN daybook.tools.version_label IS 'The version''s name as its author gave it.';
 COMMENT ON COLUMN daybook.tools.memory_limit IS 'In MB.';
 COMMENT ON COLUMN daybook.tools.cpu_limit IS 'In cores.';
 COMMENT ON COLUMN daybook.tools.timeout IS 'In seconds.';
 COMMENT ON COLUMN daybook.tools.author_id IS 'Refers to user.';
-COMMENT ON COLUMN daybook.tools.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.tools.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.tools.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.tools.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.tools.deleted_at IS 'When it was deleted; the row stays.';

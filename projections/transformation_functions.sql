@@ -1,3 +1,4 @@
+-- Generated from schema/transformation_function.yaml by tools/generate; only the indexes are written by hand.
 -- projection: transformation_functions
 -- from: transformation_function
 -- summary: A function of the transformation library. transformation_functions (Data Aggregator).
@@ -30,8 +31,7 @@ CREATE TABLE daybook.transformation_functions (
 
 COMMENT ON TABLE daybook.transformation_functions IS
   'A function of the transformation library. transformation_functions (Data Aggregator).';
-COMMENT ON COLUMN daybook.transformation_functions.number IS
-  '1, 2, 3 … of its type, in the order of creation.';
+COMMENT ON COLUMN daybook.transformation_functions.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.transformation_functions.category IS 'One of filter, map, aggregate, sort, custom.';
 COMMENT ON COLUMN daybook.transformation_functions.function_type IS 'One of python, sql.';
 COMMENT ON COLUMN daybook.transformation_functions.is_builtin IS

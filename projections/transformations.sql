@@ -1,3 +1,4 @@
+-- Generated from schema/transformation.yaml by tools/generate; only the indexes are written by hand.
 -- projection: transformations
 -- from: transformation
 -- summary: A transformation of data with its code or configuration. transformations (Data Aggregator).

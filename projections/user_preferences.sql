@@ -1,7 +1,8 @@
+-- Generated from schema/user_preferences.yaml by tools/generate; only the indexes are written by hand.
 -- projection: user_preferences
 -- from: user_preferences
--- summary: How a person likes things shown, one a user. user_preferences (Data Aggregator),
---   auth_user.preferences (Django ETL).
+-- summary: How a person likes things shown, one a user. user_preferences (Data Aggregator), auth_user.preferences
+--   (Django ETL).
 
 -- section: tables
 CREATE TABLE daybook.user_preferences (
@@ -32,8 +33,8 @@ CREATE UNLOGGED TABLE personal.user_preferences (
 );
 
 COMMENT ON TABLE daybook.user_preferences IS
-  'How a person likes things shown, one a user. user_preferences (Data Aggregator), '
-  'auth_user.preferences (Django ETL).';
+  'How a person likes things shown, one a user. user_preferences (Data Aggregator), auth_user.preferences (Django '
+  'ETL).';
 COMMENT ON COLUMN daybook.user_preferences.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.user_preferences.user_id IS
   'Whose they are; with create, who asks where it is absent. Refers to user.';

@@ -1,8 +1,9 @@
+-- Generated from schema/user.yaml by tools/generate; only the indexes are written by hand.
 -- projection: users
 -- from: user
--- summary: A person. users of all five platforms, auth_user of Django ETL; full_name (ETL Builder, Data
---   Aggregator), display_name (MecaPy; `name` in ETLab), email_verified (`is_verified` in Data Aggregator),
---   last_login_at (`last_login` in MecaPy and Django).
+-- summary: A person. users of all five platforms, auth_user of Django ETL; full_name (ETL Builder, Data Aggregator),
+--   display_name (MecaPy; `name` in ETLab), email_verified (`is_verified` in Data Aggregator), last_login_at
+--   (`last_login` in MecaPy and Django).
 
 -- section: tables
 CREATE TABLE daybook.users (
@@ -37,16 +38,15 @@ CREATE UNLOGGED TABLE personal.users (
 );
 
 COMMENT ON TABLE daybook.users IS
-  'A person. users of all five platforms, auth_user of Django ETL; full_name (ETL Builder, Data '
-  'Aggregator), display_name (MecaPy; `name` in ETLab), email_verified (`is_verified` in Data '
-  'Aggregator), last_login_at (`last_login` in MecaPy and Django).';
+  'A person. users of all five platforms, auth_user of Django ETL; full_name (ETL Builder, Data Aggregator), '
+  'display_name (MecaPy; `name` in ETLab), email_verified (`is_verified` in Data Aggregator), last_login_at '
+  '(`last_login` in MecaPy and Django).';
 COMMENT ON COLUMN daybook.users.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.users.role IS
-  'The role on the platform. With create, organization_id and no membership_role, one of owner, admin, '
-  'member is instead the role of the first membership, and this one is viewer. One of admin, developer, '
-  'viewer, officer, auditor.';
-COMMENT ON COLUMN daybook.users.created_by IS
-  'The user who made it; the system user for what no person made.';
+  'The role on the platform. With create, organization_id and no membership_role, one of owner, admin, member is '
+  'instead the role of the first membership, and this one is viewer. One of admin, developer, viewer, officer, '
+  'auditor.';
+COMMENT ON COLUMN daybook.users.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.users.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.users.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.users.deleted_at IS 'When it was deleted; the row stays.';

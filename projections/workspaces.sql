@@ -1,3 +1,4 @@
+-- Generated from schema/workspace.yaml by tools/generate; only the indexes are written by hand.
 -- projection: workspaces
 -- from: workspace
 -- summary: A place for pages, DAGs and schemas that several people work on. workspaces (ETLab).
@@ -21,10 +22,8 @@ CREATE TABLE daybook.workspaces (
 COMMENT ON TABLE daybook.workspaces IS
   'A place for pages, DAGs and schemas that several people work on. workspaces (ETLab).';
 COMMENT ON COLUMN daybook.workspaces.number IS '1, 2, 3 … of its type, in the order of creation.';
-COMMENT ON COLUMN daybook.workspaces.owner_id IS
-  'By default who makes it; always an owner member. Refers to user.';
-COMMENT ON COLUMN daybook.workspaces.created_by IS
-  'The user who made it; the system user for what no person made.';
+COMMENT ON COLUMN daybook.workspaces.owner_id IS 'By default who makes it; always an owner member. Refers to user.';
+COMMENT ON COLUMN daybook.workspaces.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.workspaces.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.workspaces.version IS 'How many events it has had.';
 COMMENT ON COLUMN daybook.workspaces.deleted_at IS 'When it was deleted; the row stays.';

@@ -134,6 +134,9 @@ private struct CrossCheck {
       }
       claim(type.name, as: "resource", key: "resource", in: &names)
       claim(type.plural, as: "plural", key: "plural", in: &plurals)
+      if type.versionTable != nil {
+        claim(VersionTable.name(of: type), as: "read model", key: "versions", in: &plurals)
+      }
       for constraint in type.unique {
         claim(constraint.name, as: "unique constraint", key: "unique.\(constraint.name)", in: &constraints)
       }

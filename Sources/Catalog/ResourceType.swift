@@ -29,6 +29,8 @@ public struct ResourceType: Sendable {
   public let publicFields: [String]
   /// Whose eyes its resources are for, where not for all of the organization's.
   public var visibility: Visibility?
+  /// The read model of its versions; nil where it has none.
+  package var versionTable: VersionTable?
 
   /// A resource type from its parts.
   public init(

@@ -27,7 +27,7 @@ struct TypeReader {
 
   static let typeKeys = [
     "resource", "plural", "summary", "organization", "natural_keys", "read_model", "processing", "fields", "unique",
-    "lifecycle", "versioned", "public", "visible_to", "commands", "facts",
+    "lifecycle", "versioned", "versions", "public", "visible_to", "commands", "facts",
   ]
 
   /// The longest name: PostgreSQL's identifiers have 63 bytes, and the read models put endings to names.
@@ -69,6 +69,7 @@ struct TypeReader {
       fields: fields, unique: unique, lifecycle: lifecycle, versionedContent: versioned, commands: commands,
       facts: facts, hasReadModel: hasReadModel, publicFields: publicFields)
     type.visibility = top["visible_to"].flatMap { readVisibility($0) }
+    type.versionTable = top["versions"].flatMap { readVersions($0, type: name, of: versioned) }
     return type
   }
 

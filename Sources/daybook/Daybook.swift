@@ -45,7 +45,7 @@ struct Daybook: AsyncParsableCommand {
       CommandGroup(name: "Read model", subcommands: [ProjectionsCommand.self, Rebuild.self, SQLRole.self]),
       CommandGroup(
         name: "Safekeeping", subcommands: [Verify.self, VerifyLog.self, Backup.self, Restore.self, Keys.self]),
-      CommandGroup(name: "Catalog", subcommands: [CatalogCommand.self]),
+      CommandGroup(name: "Catalog", subcommands: [CatalogCommand.self, GenerateCommand.self]),
     ])
 
   static func main() async {

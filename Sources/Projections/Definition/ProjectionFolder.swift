@@ -88,14 +88,16 @@ public enum ProjectionFolder {
         throw refuse("the read model of \(name) is to be named \(type.plural)")
       }
       try compare(definition.columns, expectedRows(type), "daybook.\(definition.name)", refuse)
-      let personal = type.fields.filter { $0.personal != nil }.map { ($0.name, sqlTypes($0)) }
-      if !personal.isEmpty || definition.hasPersonalTable {
-        try compare(definition.personalColumns, [("id", ["uuid"])] + personal, "personal.\(definition.name)", refuse)
+      let personal = expectedPersonal(type)
+      if personal.count > 1 || definition.hasPersonalTable {
+        try compare(definition.personalColumns, personal, "personal.\(definition.name)", refuse)
       }
     }
   }
 
-  private static func expectedRows(_ type: ResourceType) -> [(String, [String])] {
+  /// The columns that the table of a type's states must have, in the order of a generated file, each with the SQL types
+  /// that will do; the first of them is the generated one.
+  static func expectedRows(_ type: ResourceType) -> [(String, [String])] {
     var expected: [(String, [String])] = [("id", ["uuid"]), ("number", ["bigint"])]
     if type.organization != .none { expected.append(("organization_id", ["uuid"])) }
     for field in type.fields {
@@ -110,6 +112,11 @@ public enum ProjectionFolder {
       ("version", ["bigint"]),
       ("deleted_at", ["timestamptz"]),
     ]
+  }
+
+  /// The same of its table of personal columns, `id` included; that alone where the type has none.
+  static func expectedPersonal(_ type: ResourceType) -> [(String, [String])] {
+    [("id", ["uuid"])] + type.fields.filter { $0.personal != nil }.map { ($0.name, sqlTypes($0)) }
   }
 
   private static func compare(
@@ -132,7 +139,7 @@ public enum ProjectionFolder {
   }
 
   /// The SQL types that hold whatever the catalog lets a field hold.
-  private static func sqlTypes(_ field: Field) -> [String] {
+  static func sqlTypes(_ field: Field) -> [String] {
     switch field.type {
     case .string, .slug, .email: field.maximumLength.map { ["varchar(\($0))", "text"] } ?? ["text"]
     case .text, .enum: ["text"]
@@ -148,7 +155,7 @@ public enum ProjectionFolder {
     }
   }
 
-  private static func names(in folder: String) throws -> [String] {
+  static func names(in folder: String) throws -> [String] {
     guard let directory = opendir(folder) else { throw failure(folder) }
     defer { closedir(directory) }
     var names: [String] = []
@@ -161,7 +168,7 @@ public enum ProjectionFolder {
     return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
-  private static func read(_ path: String) throws -> [UInt8] {
+  static func read(_ path: String) throws -> [UInt8] {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { throw failure(path) }
     defer { close(file) }
