@@ -126,7 +126,9 @@ import Testing
         #expect(changed == [["character varying(300)"]])
       }
       try change("platforms/etl_builder.sql", "o.name::varchar(300) AS name", "o.name::text AS name")
-      try change("organizations.sql", "-- section: indexes", "-- Another line.\n\n-- section: indexes")
+      try change(
+        "organizations.sql", "-- section: indexes",
+        "-- section: indexes\nCREATE INDEX organizations_name ON daybook.organizations (name);")
       try await Self.run(harness, projections: folder) { _ in
         let isChanged = try await Self.eventually { try await type("name") == [["text"]] }
         #expect(isChanged)

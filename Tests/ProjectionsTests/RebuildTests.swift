@@ -153,4 +153,37 @@ import Testing
     try await task.value
     try await models.close()
   }
+
+  @Test func `other words and another layout cost no rebuild, and the comments are said anew`() async throws {
+    let models = try await filled(60)
+    let tables = "SELECT 'daybook.alerts'::regclass::oid, 'personal.users'::regclass::oid"
+    let before = try await models.rows(tables)
+    try await models.stopProjector()
+    let folder = models.folder + "/projections"
+    try FileManager.default.copyItem(atPath: ReadModels.projectionsFolder, toPath: folder)
+    for (file, old, new) in [
+      ("alerts.sql", "metadata in Django ETL.", "What''s around it; more."),
+      ("alerts.sql", "CREATE INDEX alerts_severity ON", "-- For a list.\nCREATE INDEX alerts_severity\n  ON"),
+      ("users.sql", "-- summary: A person.", "-- summary: Somebody."),
+    ] {
+      let text = try String(contentsOfFile: "\(folder)/\(file)", encoding: .utf8)
+      #expect(text.contains(old))
+      try text.replacing(old, with: new).write(toFile: "\(folder)/\(file)", atomically: true, encoding: .utf8)
+    }
+    let service = try models.anotherService(projections: folder)
+    let task = Task { try await service.run() }
+    try await service.wait(for: models.log.head.position, projections: [], timeoutMilliseconds: 60_000)
+    #expect(await service.status().allSatisfy { $0.state == .running })
+    #expect(try await models.rows(tables) == before)
+    let said = """
+      SELECT col_description(attrelid, attnum) FROM pg_attribute
+      WHERE attrelid = 'daybook.alerts'::regclass AND attname = 'context'
+      """
+    #expect(try await models.rows(said) == [["What's around it; more."]])
+    let wording = "SELECT count(DISTINCT wording) FROM projector.checkpoints WHERE projection IN ('alerts', 'tools')"
+    #expect(try await models.rows(wording) == [["2"]])
+    task.cancel()
+    try await task.value
+    try await models.close()
+  }
 }

@@ -23,10 +23,23 @@ CREATE TABLE IF NOT EXISTS projector.checkpoints (
   is_indexed   boolean NOT NULL,
   refilling_to bigint NOT NULL DEFAULT 0,
   updated_at   timestamptz NOT NULL DEFAULT now(),
+  wording      text,
   PRIMARY KEY (generation, projection, part)
 ) WITH (fillfactor = 50);
+-- Databases that were made before have no such column; the table is locked for it only there.
+DO $$
+BEGIN
+  IF NOT EXISTS (
+    SELECT FROM pg_catalog.pg_attribute
+    WHERE attrelid = 'projector.checkpoints'::regclass AND attname = 'wording' AND NOT attisdropped
+  ) THEN
+    ALTER TABLE projector.checkpoints ADD COLUMN wording text;
+  END IF;
+END
+$$;
 COMMENT ON COLUMN projector.checkpoints.event_id IS 'The event at that position: another one there means another log.';
-COMMENT ON COLUMN projector.checkpoints.fingerprint IS 'SHA-256 of the SQL file that made the table.';
+COMMENT ON COLUMN projector.checkpoints.fingerprint IS 'A hash of the statements that made and fill the table.';
+COMMENT ON COLUMN projector.checkpoints.wording IS 'A hash of the statements that say what its columns mean.';
 COMMENT ON COLUMN projector.checkpoints.refilling_to IS 'Until it is there, a part that was emptied is not to be read.';
 
 -- Which event each stopped read model could not apply, and what PostgreSQL said about it, without values.

@@ -45,10 +45,13 @@ public struct ProjectionDefinition: Sendable {
   public let columns: [SQLColumn]
   /// The columns of `personal.<name>`, `id` included; empty where there is no such table.
   public let personalColumns: [SQLColumn]
-  /// SHA-256 of the file, in hexadecimal, and what the catalog says of who may read: another one means that the table has to be filled anew.
+  /// What makes and fills the table, as a ``ProjectionFingerprint``, and what the catalog says of who may read: another
+  /// one means that the table has to be filled anew.
   public private(set) var fingerprint: String
   /// Boolean columns of which any one that is true makes a living row public; the catalog names them.
   public private(set) var publicColumns: [String] = []
+  /// The same of its `COMMENT` statements: another one means that they have to be made anew, and nothing else.
+  let wording: String
 
   let tables: [String]
   let indexes: [String]
@@ -83,6 +86,11 @@ public struct ProjectionDefinition: Sendable {
   /// The statements that make the tables of one part, in the schemas of that generation.
   func tableStatements(_ part: UnitID.Part, _ generation: Generation) -> [String] {
     tables.filter { SQLText.touchesPersonal($0) == (part == .personal) }.map { SQLText.renamed($0, for: generation) }
+  }
+
+  /// The statements among them that say what the tables and columns mean.
+  func commentStatements(_ part: UnitID.Part, _ generation: Generation) -> [String] {
+    tableStatements(part, generation).filter(SQLText.isComment)
   }
 
   /// The statements that make the further indexes of one part.

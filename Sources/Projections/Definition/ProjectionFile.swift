@@ -1,5 +1,3 @@
-import Crypto
-
 /// Reads one SQL file of `projections/`: front matter in comments, then sections of statements.
 ///
 /// The front matter says `-- projection: NAME`, `-- summary: …`, and either `-- from: TYPE` or `-- events: NAME, TYPE.*, *`; an event
@@ -55,10 +53,13 @@ enum ProjectionFile {
     where statement.contains("TABLE personal.") && !statement.contains("UNLOGGED TABLE personal.") {
       if statement.contains("CREATE") { throw ProjectionError.definition(file, "a personal table has to be UNLOGGED") }
     }
+    let fingerprint = ProjectionFingerprint(
+      matter: matter,
+      sections: ["tables", "indexes", "fill", "fill opened", "remove"].map { (name: $0, statements: statements($0)) })
     return ProjectionDefinition(
       name: name, file: file, summary: matter["summary"] ?? "", source: try source(matter, file),
       opens: try opens(matter, file), needs: list(matter["needs"]), columns: columns, personalColumns: personalColumns,
-      fingerprint: SHA256.hash(data: bytes).map { hex($0) }.joined(), tables: tables, indexes: statements("indexes"),
+      fingerprint: fingerprint.rows, wording: fingerprint.wording, tables: tables, indexes: statements("indexes"),
       fill: statements("fill"), fillOpened: statements("fill opened"), removes: Set(list(matter["removes"])),
       removal: statements("remove"), partitionColumn: try partitionColumn(matter, tables, columns, file))
   }
@@ -114,10 +115,5 @@ enum ProjectionFile {
 
   private static func list(_ text: String?) -> [String] {
     (text ?? "").split(separator: ",").map { item in String(item.filter { $0 != " " }) }.filter { !$0.isEmpty }
-  }
-
-  private static func hex(_ byte: UInt8) -> String {
-    let text = String(byte, radix: 16)
-    return text.utf8.count == 1 ? "0" + text : text
   }
 }

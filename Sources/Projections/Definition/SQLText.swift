@@ -110,6 +110,32 @@ enum SQLText {
     return out
   }
 
+  /// The statement without what only people read: comments, and how it is laid out. Constants stay as they are.
+  static func essence(_ sql: String) -> String {
+    let bytes = Array(sql.utf8)
+    var out: [UInt8] = []
+    var isApart = false
+    func add(_ piece: ArraySlice<UInt8>) {
+      if isApart, !out.isEmpty { out.append(UInt8(ascii: " ")) }
+      isApart = false
+      out.append(contentsOf: piece)
+    }
+    var index = 0
+    while index < bytes.count {
+      if let end = endOfQuotation(bytes, index) {
+        if bytes[index] == UInt8(ascii: "-") { isApart = true } else { add(bytes[index..<end]) }
+        index = end
+      } else {
+        if isSpace(bytes[index]) { isApart = true } else { add(bytes[index...index]) }
+        index += 1
+      }
+    }
+    return String(decoding: out, as: UTF8.self)
+  }
+
+  /// Whether a statement only says what a table or a column means.
+  static func isComment(_ sql: String) -> Bool { essence(sql).hasPrefix("COMMENT ON ") }
+
   /// Where a comment, constant or dollar-quoted text that begins there ends.
   private static func endOfQuotation(_ bytes: [UInt8], _ start: Int) -> Int? {
     switch bytes[start] {

@@ -133,14 +133,16 @@ struct ProjectorSchema: Sendable {
     for statement in statements { try session.execute(statement) }
     try session.query(
       """
-      INSERT INTO projector.checkpoints (generation, projection, part, position, fingerprint, is_indexed, refilling_to)
-      VALUES ($1, $2, $3, 0, $4, $5, $6)
+      INSERT INTO projector.checkpoints
+        (generation, projection, part, position, fingerprint, is_indexed, refilling_to, wording)
+      VALUES ($1, $2, $3, 0, $4, $5, $6, $7)
       ON CONFLICT (generation, projection, part) DO UPDATE SET position = 0, event_id = NULL,
-        fingerprint = excluded.fingerprint, is_indexed = excluded.is_indexed, refilling_to = excluded.refilling_to
+        fingerprint = excluded.fingerprint, is_indexed = excluded.is_indexed, refilling_to = excluded.refilling_to,
+        wording = excluded.wording
       """,
       [
         .text(generation.rawValue), .text(unit.projection), .text(unit.part.rawValue), .text(definition.fingerprint),
-        .bool(isIndexed), .integer(Int(refillingTo)),
+        .bool(isIndexed), .integer(Int(refillingTo)), .text(definition.wording),
       ])
     try session.query(
       "DELETE FROM projector.parked WHERE generation = $1 AND projection = $2 AND part = $3",
@@ -161,8 +163,10 @@ struct ProjectorSchema: Sendable {
     let rows = UnitID(projection: definition.name, part: .rows)
     let personal = UnitID(projection: definition.name, part: .personal)
     let known = try session.query(
-      "SELECT part, position, fingerprint FROM projector.checkpoints WHERE generation = 'live' AND projection = $1",
-      [.text(definition.name)])
+      """
+      SELECT part, position, fingerprint, wording FROM projector.checkpoints
+      WHERE generation = 'live' AND projection = $1
+      """, [.text(definition.name)])
     let isIndexed = head < Self.deferIndexesBeyond
     let isThere = try exists(.live, rows, session) && known.rows.contains { $0[0] == "rows" }
     if !isThere {
@@ -176,13 +180,25 @@ struct ProjectorSchema: Sendable {
       return
     }
     // A changed file is a matter for a rebuild beside the old table.
-    guard known.rows.allSatisfy({ $0[2] == definition.fingerprint }), definition.hasPersonalTable else { return }
+    guard known.rows.allSatisfy({ $0[2] == definition.fingerprint }) else { return }
+    if known.rows.contains(where: { $0[3] != definition.wording }) { try renewComments(definition, session) }
+    guard definition.hasPersonalTable else { return }
     if try exists(.live, personal, session), known.rows.contains(where: { $0[0] == "personal" }) { return }
     let position = known.rows.first { $0[0] == "rows" }?[1].flatMap { UInt64($0) } ?? 0
     let table = PostgresIdentifier.quote(Generation.live.personal, definition.name)
     try platforms.drop(session)
     try session.execute("DROP TABLE IF EXISTS \(table)")
     try make(personal, .live, indexed: true, refillingTo: position, hasGroup: hasGroup, session)
+  }
+
+  /// Says anew what the columns mean, in tables that stay as they are.
+  private func renewComments(_ definition: ProjectionDefinition, _ session: PostgresSession) throws {
+    for unit in definition.units where try exists(.live, unit, session) {
+      for statement in definition.commentStatements(unit.part, .live) { try session.execute(statement) }
+    }
+    try session.query(
+      "UPDATE projector.checkpoints SET wording = $1 WHERE generation = 'live' AND projection = $2",
+      [.text(definition.wording), .text(definition.name)])
   }
 
   /// Sees whether a crash has emptied the personal tables; then they are filled again from the beginning.
