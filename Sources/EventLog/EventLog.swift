@@ -30,6 +30,7 @@ public final class EventLog: Sendable {
   private let lock: FolderLock?
   private let readers = DispatchQueue(label: "daybook.log.readers", attributes: .concurrent)
   private let maintenance: Maintenance
+  private let defaults = NIOLockedValueBox(StateDefaults())
 
   /// Opens the log, making it when there is none.
   ///
@@ -68,7 +69,8 @@ public final class EventLog: Sendable {
     self.waiters = waiters
     inbox = Inbox(limit: configuration.inboxLimit)
     writer = Writer(
-      environment: environment, databases: databases, configuration: configuration, inbox: inbox, head: stored
+      environment: environment, databases: databases, configuration: configuration, inbox: inbox, head: stored,
+      defaults: defaults
     ) { head in
       waiters.advance(to: head.position)
       keeper?.set(head)
@@ -154,6 +156,13 @@ public final class EventLog: Sendable {
     return newest
   }
 
+  /// What states have besides what their events have set. Reads and decisions that begin later see what is set here;
+  /// set it before any that depends on it.
+  public var stateDefaults: StateDefaults {
+    get { defaults.withLockedValue { $0 } }
+    set { defaults.withLockedValue { $0 = newValue } }
+  }
+
   /// The head after the last commit; cheap.
   public var head: LogHead { writer.currentHead }
 
@@ -203,7 +212,9 @@ public final class EventLog: Sendable {
   /// Reads a fixed state of the log, on the calling thread; keep it short, and never wait inside.
   public func read<Value>(_ body: (LogSnapshot) throws -> Value) throws -> Value {
     do {
-      return try environment.read { store in try body(LogSnapshot(store: store, databases: databases)) }
+      return try environment.read { store in
+        try body(LogSnapshot(store: store, databases: databases, defaults: stateDefaults))
+      }
     } catch let error as LMDBError {
       throw EventLogError.storage(error)
     }

@@ -44,7 +44,10 @@ public final class ProjectionService: Sendable {
     self.vault = vault
     self.logger = logger
     location = database
-    let model = ProjectionModel(catalog: catalog, definitions: try ProjectionFolder.load(folder, catalog: catalog))
+    let defaults = log.stateDefaults
+    let model = ProjectionModel(
+      catalog: catalog,
+      definitions: try ProjectionFolder.load(folder, catalog: catalog).map { $0.withDefaults(defaults) })
     let platforms = PlatformInstaller(
       schemas: try ProjectionFolder.platforms(folder, catalog: catalog), logger: logger)
     schema = ProjectorSchema(

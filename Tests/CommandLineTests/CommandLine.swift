@@ -38,11 +38,21 @@ struct Outcome {
 /// A folder of its own, and the program run in it.
 final class Desk: Sendable {
   let folder: String
+  /// Where `schema` and `projections` are.
+  let home: String
   var data: String { folder + "/data" }
 
-  init() throws {
+  /// A desk in a folder of its own.
+  /// - Parameter ownHome: Whether it has a copy of `schema` and `projections`, to be changed.
+  init(ownHome: Bool = false) throws {
     folder = "/tmp/daybook-cli-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    home = ownHome ? folder + "/home" : Workplace.repository
+    guard ownHome else { return }
+    try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+    for name in ["schema", "projections"] {
+      try FileManager.default.copyItem(atPath: "\(Workplace.repository)/\(name)", toPath: "\(home)/\(name)")
+    }
   }
 
   func remove() throws {
@@ -71,8 +81,9 @@ final class Desk: Sendable {
   }
 
   /// Starts a server, runs the body, and stops the server, which must end well.
-  func withServer(_ body: () async throws -> Void) async throws {
-    let url = try await ThrowawayPostgres.database()
+  /// - Parameter url: The database, where it isn't a new one.
+  func withServer(url given: String? = nil, _ body: () async throws -> Void) async throws {
+    let url = if let given { given } else { try await ThrowawayPostgres.database() }
     let process = try make(["serve", "--listen", "none", "--postgres", url, "--log-level", "error"], [:])
     let output = Pipe()
     process.standardOutput = output
@@ -117,7 +128,7 @@ final class Desk: Sendable {
     process.arguments = arguments
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
     var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("DAYBOOK_") }
-    variables["DAYBOOK_HOME"] = Workplace.repository
+    variables["DAYBOOK_HOME"] = home
     variables["DAYBOOK_DATA"] = data
     process.environment = variables.merging(environment) { _, own in own }
     return process
@@ -131,8 +142,8 @@ final class Desk: Sendable {
 }
 
 /// Runs a body with a desk that is cleared afterwards.
-func withDesk(_ body: (Desk) async throws -> Void) async throws {
-  let desk = try Desk()
+func withDesk(ownHome: Bool = false, _ body: (Desk) async throws -> Void) async throws {
+  let desk = try Desk(ownHome: ownHome)
   let outcome: Result<Void, any Error>
   do { outcome = .success(try await body(desk)) } catch { outcome = .failure(error) }
   try desk.remove()

@@ -255,8 +255,17 @@ import Vault
     let error = await #expect(throws: DaybookError.self) { try await engine.recordCatalog() }
     #expect(
       error?.data["contradictions"] == [
-        ["problem": "organization.purpose: is required, but missing", "count": 2],
-        ["problem": "organization.settings: the field is gone, but values of it are held", "count": 2],
+        [
+          "problem": "organization.purpose: is required, but missing", "count": 2,
+          "remedy": .string(
+            "Give the field a default, which those resources then have; or add it without `required`, give it a value "
+              + "in each resource by edit, then require it."),
+        ],
+        [
+          "problem": "organization.settings: the field is gone, but values of it are held", "count": 2,
+          "remedy":
+            "Keep it, or clear it first: give null to organization.edit under the catalog that has it.",
+        ],
       ])
     #expect(book.log.head.position == 3)
     let same = Catalog(types: book.catalog.types, revision: "third", source: [:])

@@ -41,6 +41,7 @@ public final class CommandEngine: Sendable {
   ) throws {
     model = try CatalogModel(catalog: catalog)
     self.log = log
+    log.stateDefaults = try CommandEngine.recordedDefaults(log)
     self.vault = vault
     self.clock = clock
     sealer = Sealer(vault: vault)

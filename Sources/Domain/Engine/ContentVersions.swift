@@ -45,6 +45,13 @@ enum ContentVersions {
   static func content(
     of state: ResourceState, version wanted: Int64, in transaction: LogTransaction
   ) throws -> JSONObject {
+    let defaults = transaction.defaults.values(of: state.type)
+    return defaults.merging(try recordedContent(of: state, version: wanted, in: transaction))
+  }
+
+  private static func recordedContent(
+    of state: ResourceState, version wanted: Int64, in transaction: LogTransaction
+  ) throws -> JSONObject {
     var fields = state.fields
     var upper = state.version
     while (fields["version_number"]?.integerValue ?? 1) > wanted, upper >= 1 {

@@ -7,12 +7,15 @@ import MerkleTree
 public struct LogSnapshot {
   let store: ReadTransaction
   let databases: Databases
+  /// What the states that it reads have besides what their events have set.
+  public let defaults: StateDefaults
   /// The head of that moment.
   public let head: LogHead
 
-  init(store: ReadTransaction, databases: Databases) throws {
+  init(store: ReadTransaction, databases: Databases, defaults: StateDefaults = StateDefaults()) throws {
     self.store = store
     self.databases = databases
+    self.defaults = defaults
     let stored = try LogSnapshot.storedHead(store, databases)
     head = LogHead(
       position: stored.frontier.size, at: stored.frontier.size == 0 ? nil : stored.at, root: stored.frontier.root())
@@ -30,7 +33,7 @@ public struct LogSnapshot {
   /// The state of a resource, deleted ones too; nil where there never was one.
   public func state(_ id: Identifier) throws -> ResourceState? {
     guard let bytes = try store.get(databases.states, id.bytes) else { return nil }
-    return try ResourceState(id: id, encoded: bytes)
+    return defaults.completed(try ResourceState(id: id, encoded: bytes))
   }
 
   /// Who holds a unique key.
@@ -142,7 +145,7 @@ public struct LogSnapshot {
       state = next
       return true
     }
-    return state
+    return state.map(defaults.completed)
   }
 
   /// The last position whose event is not later than a time; 0 where all are later.

@@ -29,6 +29,8 @@ public final class LogTransaction {
 
   let store: WriteTransaction
   let databases: Databases
+  /// What the states that it reads have besides what their events have set.
+  public let defaults: StateDefaults
   private var batch = Staging()
   private var own = Staging()
   private(set) var discarded = false
@@ -38,8 +40,10 @@ public final class LogTransaction {
   private var salts = SaltSource()
 
   init(
-    store: WriteTransaction, databases: Databases, head: StoredHead, now: Timestamp, clockRefusal: EventLogError?
+    store: WriteTransaction, databases: Databases, head: StoredHead, now: Timestamp, clockRefusal: EventLogError?,
+    defaults: StateDefaults
   ) {
+    self.defaults = defaults
     self.store = store
     self.databases = databases
     self.now = now
@@ -55,6 +59,11 @@ public final class LogTransaction {
 
   /// The state of a resource, deleted ones too; nil where there never was one.
   public func state(_ id: Identifier) throws -> ResourceState? {
+    try storedState(id).map(defaults.completed)
+  }
+
+  /// The state as the resource's events make it.
+  private func storedState(_ id: Identifier) throws -> ResourceState? {
     if let staged = own.states[id] ?? batch.states[id] ?? batch.cached[id] { return staged }
     guard let bytes = try store.get(databases.states, id.bytes) else { return nil }
     let state = try ResourceState(id: id, encoded: bytes)
@@ -76,6 +85,18 @@ public final class LogTransaction {
   /// Makes a resource the holder of a unique key.
   public func claim(constraint: String, key: [UInt8], for holder: Identifier) throws {
     own.unique[Key.unique(constraint, key)] = Holder(holder: holder)
+  }
+
+  /// Gives up every key of a unique constraint, for an index that is made anew.
+  public func releaseAll(constraint: String) throws {
+    let prefix = Key.unique(constraint, [])
+    let cursor = try store.cursor(databases.unique)
+    var entry = try cursor.seek(prefix)
+    while let (key, _) = entry, key.count >= prefix.count, key.prefix(prefix.count).elementsEqual(prefix) {
+      own.unique[[UInt8](key)] = Holder(holder: nil)
+      entry = try cursor.next()
+    }
+    for key in batch.unique.keys where key.starts(with: prefix) { own.unique[key] = Holder(holder: nil) }
   }
 
   /// Gives a unique key up.
@@ -138,7 +159,7 @@ public final class LogTransaction {
     if let clockRefusal { throw clockRefusal }
     let position = headPosition + 1
     var next: ResourceState
-    if let before = try state(draft.resource) {
+    if let before = try storedState(draft.resource) {
       next = before
       next.version += 1
       next.updatedAt = now

@@ -19,11 +19,13 @@ final class Writer: @unchecked Sendable {
   private let published: NIOLockedValueBox<LogHead>
   private let statistics = NIOLockedValueBox(WriterStatistics())
   private let onCommit: @Sendable (LogHead) -> Void
+  private let defaults: NIOLockedValueBox<StateDefaults>
 
   init(
     environment: Environment, databases: Databases, configuration: EventLogConfiguration, inbox: Inbox,
-    head: StoredHead, onCommit: @escaping @Sendable (LogHead) -> Void
+    head: StoredHead, defaults: NIOLockedValueBox<StateDefaults>, onCommit: @escaping @Sendable (LogHead) -> Void
   ) {
+    self.defaults = defaults
     self.environment = environment
     self.databases = databases
     self.configuration = configuration
@@ -104,7 +106,8 @@ final class Writer: @unchecked Sendable {
     }
     let store = try environment.beginWrite()
     let transaction = LogTransaction(
-      store: store, databases: databases, head: head, now: now, clockRefusal: clockRefusal)
+      store: store, databases: databases, head: head, now: now, clockRefusal: clockRefusal,
+      defaults: defaults.withLockedValue { $0 })
     for submission in batch {
       transaction.beginDecision()
       do {

@@ -1,3 +1,6 @@
+import CanonicalJSON
+import EventLog
+
 /// One read model: one SQL file of `projections/`, read and checked.
 public struct ProjectionDefinition: Sendable {
   /// What fills a read model.
@@ -71,6 +74,24 @@ public struct ProjectionDefinition: Sendable {
     definition.publicColumns = columns
     // The policy of the table says it, so another list needs another table.
     definition.fingerprint += " public: " + columns.joined(separator: ", ")
+    return definition
+  }
+
+  /// The definition where resources of the types that fill it have values that no event has set: other values need
+  /// another table.
+  func withDefaults(_ defaults: StateDefaults) -> ProjectionDefinition {
+    guard !defaults.isEmpty else { return self }
+    let types: Set<String>
+    switch source {
+    case .state(let type): types = [type]
+    case .events(.all): types = []
+    case .events(.named(let events, let whole)): types = whole.union(events.map { String($0.prefix { $0 != "." }) })
+    }
+    let relevant = JSONObject(
+      members: types.sorted().map { (key: $0, value: .object(defaults.values(of: $0))) }.filter { $0.value != [:] })
+    guard !relevant.isEmpty else { return self }
+    var definition = self
+    definition.fingerprint += " defaults: \(JSON.object(relevant).canonicalString)"
     return definition
   }
 

@@ -20,9 +20,11 @@ struct ChunkBuilder {
   private var foldPlaces: [Identifier: Int] = [:]
   private var staged = BinaryCopy()
   private var fixedFields: [Identifier: JSONObject] = [:]
+  private let defaults: FoldDefaults
 
-  private init(_ request: PreparedChunk.Request, model: ProjectionModel, vault: Vault) throws {
+  private init(_ request: PreparedChunk.Request, model: ProjectionModel, vault: Vault, defaults: StateDefaults) throws {
     self.model = model
+    self.defaults = FoldDefaults(defaults, model)
     opener = ValueOpener(vault: vault)
     units = Set(request.units)
     chunk = PreparedChunk(request: request, last: request.after)
@@ -56,7 +58,7 @@ struct ChunkBuilder {
   static func build(
     _ request: PreparedChunk.Request, model: ProjectionModel, vault: Vault, snapshot: LogSnapshot
   ) throws -> PreparedChunk {
-    var builder = try ChunkBuilder(request, model: model, vault: vault)
+    var builder = try ChunkBuilder(request, model: model, vault: vault, defaults: snapshot.defaults)
     let wanted = Int(clamping: request.through - min(request.after, request.through))
     let records = try snapshot.records(
       from: request.after + 1, limit: min(request.maximumEvents, wanted), maximumBytes: request.maximumBytes)
@@ -78,7 +80,7 @@ struct ChunkBuilder {
         place = known
       } else {
         place = folds.count
-        folds.append(ResourceFold(type: type, first: event))
+        folds.append(ResourceFold(type: type, first: event, defaults: defaults.values(of: type)))
         foldPlaces[event.resource] = place
       }
       folds[place].take(event)

@@ -31,9 +31,12 @@ struct ResourceFold {
   private var created: Moment?
   private var last: Moment
   private var version: Int64
+  /// What fields have that no event sets, by their place.
+  private let defaults: [(place: Int, value: Value)]
 
-  init(type: TypeModel, first: StoredEvent) {
+  init(type: TypeModel, first: StoredEvent, defaults: [(place: Int, value: Value)] = []) {
     self.type = type
+    self.defaults = defaults
     resource = first.resource
     values = Array(repeating: nil, count: type.fields.count)
     last = Moment(first)
@@ -50,6 +53,8 @@ struct ResourceFold {
       values[index] = Value(body: event.body, range: member.value)
       hint = index + 1
     }
+    // What a new resource lacks, and what was cleared, reads as the default.
+    for (place, value) in defaults where values[place].map(\.isNull) ?? (created != nil) { values[place] = value }
   }
 
   /// The row's changed columns as one JSON object, null where a field was cleared; sealed values stay sealed.
