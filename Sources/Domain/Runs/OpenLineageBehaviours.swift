@@ -44,6 +44,10 @@ enum OpenLineageBehaviours {
     case .identifierTaken:
       .conflict(
         reason: "unique", "The id of this run belongs to something else already.", ["fields": ["/event/run/runId"]])
+    case .tooManyPairs(let limit):
+      .tooLarge(
+        limit: Int64(limit),
+        "This shows more than \(limit) pairs of an input and an output, each of which is an edge; report it in parts.")
     case .gone(let id, let since): .gone(type: "run", id: id.text, since: since.text)
     }
   }
