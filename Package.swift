@@ -59,20 +59,22 @@ let package = Package(
     .systemLibrary(name: "CBcrypt", providers: [.apt(["libcrypt-dev"])]),
     module("BasicTypes", [crypto]),
     module("CanonicalJSON", []),
+    module("Refusals", ["CanonicalJSON"]),
     module("MerkleTree", ["BasicTypes", crypto]),
     module("LMDB", ["CLMDB"]),
     module("Postgres", ["CPostgres", log, nioLocks]),
     module("EmbeddedPostgres", ["Postgres", log]),
     module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks]),
     module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
-    module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
+    module("Catalog", ["BasicTypes", "CanonicalJSON", "Refusals", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("OpenLineage", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON", crypto]),
     module(
       "Domain",
       [
-        "BasicTypes", "Catalog", "Schedules", "JSONSchema", "OpenLineage", "EventLog", "Vault", "MerkleTree",
+        "BasicTypes", "Catalog", "Refusals", "Schedules", "JSONSchema", "OpenLineage", "EventLog", "Vault",
+        "MerkleTree",
         "CanonicalJSON", nioLocks,
       ]),
     module(
@@ -84,31 +86,33 @@ let package = Package(
     module(
       "Queries",
       [
-        "BasicTypes", "Catalog", "Schedules", "Domain", "EventLog", "Vault", "Projections", "Postgres", "CanonicalJSON",
+        "BasicTypes", "Catalog", "Refusals", "Schedules", "Domain", "EventLog", "Vault", "Projections", "Postgres",
+        "CanonicalJSON",
         "MerkleTree", crypto, nioLocks,
       ]),
-    module("Protocol", ["CanonicalJSON", nioCore]),
+    module("Protocol", ["CanonicalJSON", "Refusals", nioCore]),
     module(
       "Server",
       [
-        "BasicTypes", "Protocol", "Queries", "Domain", "Projections", "EmbeddedPostgres", "Catalog", "EventLog",
-        "Vault", "MerkleTree", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals, log, jwt,
+        "BasicTypes", "Refusals", "Protocol", "Queries", "Domain", "Projections", "EmbeddedPostgres", "Catalog",
+        "EventLog", "Vault", "MerkleTree", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals,
+        log, jwt,
       ]),
-    module("DaybookClient", ["Protocol", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks]),
+    module("DaybookClient", ["Protocol", "CanonicalJSON", "Refusals", nioCore, nioPosix, nioSSL, nioLocks]),
     .executableTarget(
       name: "daybook",
       dependencies: [
         "Server", "DaybookClient", "Projections", "Queries", "Domain", "Catalog", "EventLog", "Vault", "Protocol",
-        "BasicTypes", "CanonicalJSON", "MerkleTree", arguments, signals, log, subprocess,
+        "BasicTypes", "CanonicalJSON", "MerkleTree", "Refusals", arguments, signals, log, subprocess,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "DaybookBench",
-      dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", arguments],
+      dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", "Refusals", arguments],
       swiftSettings: strict),
     .executableTarget(
       name: "DaybookDemo",
-      dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", arguments],
+      dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", "Refusals", arguments],
       swiftSettings: strict),
     module(
       "DaybookTestKit",
@@ -117,15 +121,18 @@ let package = Package(
         "Domain", log, nioLocks,
       ]),
     tests("CanonicalJSONTests", ["CanonicalJSON"]),
+    tests("RefusalsTests", ["Refusals", "CanonicalJSON"]),
     tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
     tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
-    tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON"]),
+    tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON", "Refusals"]),
     tests("SchedulesTests", ["Schedules", "BasicTypes", "CanonicalJSON"]),
     tests("OpenLineageTests", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
     tests(
       "DomainTests",
-      ["Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit", nioLocks]),
-    tests("ProtocolTests", ["Protocol", "CanonicalJSON", nioCore]),
+      [
+        "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit", "Refusals", nioLocks,
+      ]),
+    tests("ProtocolTests", ["Protocol", "CanonicalJSON", "Refusals", nioCore]),
     tests(
       "ProjectionsTests",
       [
@@ -135,23 +142,25 @@ let package = Package(
     tests(
       "QueriesTests",
       [
-        "Queries", "Projections", "Domain", "EventLog", "Vault", "Catalog", "MerkleTree", "BasicTypes", "CanonicalJSON",
+        "Refusals", "Queries", "Projections", "Domain", "EventLog", "Vault", "Catalog", "MerkleTree", "BasicTypes",
+        "CanonicalJSON",
         "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "ServerTests",
       [
-        "Server", "Protocol", "DaybookClient", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore,
+        "Refusals", "Server", "Protocol", "DaybookClient", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log,
+        nioCore,
         nioPosix, nioLocks, jwt, crypto,
       ]),
     tests(
       "PlatformTests",
       [
-        "Server", "DaybookClient", "Catalog", "Domain", "Projections", "Postgres", "EventLog", "Vault",
+        "Refusals", "Server", "DaybookClient", "Catalog", "Domain", "Projections", "Postgres", "EventLog", "Vault",
         "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
       ]),
     tests("CommandLineTests", ["daybook", "DaybookTestKit", "CanonicalJSON"]),
-    tests("AcceptanceTests", ["DaybookClient", "BasicTypes", "CanonicalJSON"]),
+    tests("AcceptanceTests", ["DaybookClient", "BasicTypes", "CanonicalJSON", "Refusals"]),
     tests("PostgresTests", ["Postgres", "DaybookTestKit", log, nioLocks]),
     tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "Postgres", "DaybookTestKit", log, nioLocks]),
     tests("EventLogTests", ["EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),

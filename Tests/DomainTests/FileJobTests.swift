@@ -1,6 +1,7 @@
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 @Suite struct FileJobTests {

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 /// The configuration schemas of module templates, through the commands that use them.

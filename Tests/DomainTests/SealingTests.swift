@@ -3,6 +3,7 @@ import CanonicalJSON
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
+import Refusals
 import Testing
 import Vault
 

@@ -3,6 +3,7 @@ import CanonicalJSON
 import Catalog
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 @Suite struct SystemLogTests {
@@ -83,7 +84,7 @@ import Testing
       return ["organization_id": .string(acme), "event": event]
     }
     let many = try await book.refusal("openlineage.record", report(datasets(101, "in"), datasets(10, "out")))
-    #expect(many.type == "too_large" && many.data["limit"] == 1000)
+    #expect(many.code == .tooLarge && many.data["limit"] == 1000)
     let named = try await book.refusal("openlineage.record", report(datasets(1001, "in"), []))
     #expect(named.paths == ["/event/inputs"])
     // One dataset named again and again is one.
@@ -157,7 +158,7 @@ import Testing
     let ann = try await book.member("ann", of: acme)
     try await book.make("membership.create", ["user_id": .string(ann.id), "organization_id": .string(second)])
     let both = try book.principal(ann.id)
-    #expect(try await book.refusal("system.log", ["message": "m"], as: both).type == "forbidden")
+    #expect(try await book.refusal("system.log", ["message": "m"], as: both).code == .forbidden)
     let result = try await book.call("system.log", ["message": "m"])
     let state = try book.state(try #require(result["id"]?.stringValue))
     #expect(state.organization == nil)

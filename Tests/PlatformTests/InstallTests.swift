@@ -5,6 +5,7 @@ import EventLog
 import Foundation
 import Postgres
 import Projections
+import Refusals
 import Testing
 
 /// How the platforms' views come into PostgreSQL, and stay there whatever happens to the tables below them.

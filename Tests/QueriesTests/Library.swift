@@ -10,6 +10,7 @@ import MerkleTree
 import NIOConcurrencyHelpers
 import Projections
 import Queries
+import Refusals
 import Testing
 import Vault
 
@@ -103,11 +104,11 @@ final class Library: Sendable {
   func refusal(
     _ method: String, _ params: JSONObject, as principal: Principal = administrator,
     sourceLocation: SourceLocation = #_sourceLocation
-  ) async throws -> DaybookError {
-    var refused: DaybookError?
+  ) async throws -> Refusal {
+    var refused: Refusal?
     do {
       _ = try await ask(method, params, as: principal)
-    } catch let error as DaybookError {
+    } catch let error as Refusal {
       refused = error
     }
     return try #require(refused, "\(method) was not refused", sourceLocation: sourceLocation)

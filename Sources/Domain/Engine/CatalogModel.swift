@@ -1,5 +1,6 @@
 import CanonicalJSON
 import Catalog
+import Refusals
 
 /// The catalog, laid out so that a command finds what it needs without searching.
 final class CatalogModel: Sendable {
@@ -45,7 +46,7 @@ final class CatalogModel: Sendable {
   /// The model of a type that the catalog must have for the engine's own work.
   func type(_ name: String) throws -> TypeModel {
     guard let type = types[name] else {
-      throw DaybookError.internalError("The catalog has no resource type \(name).")
+      throw Refusal.internalError("The catalog has no resource type \(name).")
     }
     return type
   }
@@ -177,7 +178,7 @@ final class CommandModel: Sendable {
       command.parameters.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { _, last in last })
     if let name = command.behaviour {
       guard let known = Behaviours.table[name] else {
-        throw DaybookError.internalError("The catalog names the behaviour \(name), which this version does not have.")
+        throw Refusal.internalError("The catalog names the behaviour \(name), which this version does not have.")
       }
       behaviour = known
     } else {

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Refusals
 import Vault
 
 /// What the log's unique and link indexes must hold for a resource: a pure function of its state, the catalog and the vault's look-up key.
@@ -25,7 +26,7 @@ public struct IndexRules: Sendable {
   }
 
   /// The rules of a catalog, with the vault whose keys made the hashes.
-  /// - Throws: ``DaybookError`` where the catalog names a behaviour that this version doesn't have.
+  /// - Throws: ``Refusal`` where the catalog names a behaviour that this version doesn't have.
   public init(catalog: Catalog, vault: Vault) throws {
     self.init(model: try CatalogModel(catalog: catalog), sealer: Sealer(vault: vault))
   }
@@ -83,7 +84,7 @@ public struct IndexRules: Sendable {
         case .value(let value): values.append(value)
         case .erased: return nil
         case .locked:
-          throw DaybookError.unavailable(
+          throw Refusal.unavailable(
             component: "vault", "A key that the log's index needs is missing from the vault.")
         }
       default: values.append(stored)

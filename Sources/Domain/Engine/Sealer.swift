@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Refusals
 import Vault
 
 /// How values go into the log and come out of it: personal and secret ones sealed, all others as they are.
@@ -81,7 +82,7 @@ struct SecretMembers {
   let place: Sealer.Place
 
   /// The value with its secret members sealed: a mask keeps what was there, an unchanged secret its token.
-  /// - Throws: ``DaybookError`` `invalid_params` for a mask where there was no secret.
+  /// - Throws: ``Refusal`` `invalid_params` for a mask where there was no secret.
   mutating func seal(_ value: JSON, before: JSON?, path: String) throws -> JSON {
     switch value {
     case .object(let object):
@@ -111,7 +112,7 @@ struct SecretMembers {
   private func sealMember(_ value: JSON, before: JSON?, path: String) throws -> JSON {
     if SecretMembers.isMask(value) {
       guard let before, Vault.isSealed(before) else {
-        throw DaybookError.invalidParam("/\(path)", SecretMembers.maskProblem)
+        throw Refusal.invalidParam("/\(path)", SecretMembers.maskProblem)
       }
       return before
     }

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Refusals
 import Vault
 
 extension Decision {
@@ -9,7 +10,7 @@ extension Decision {
   private static let actorFields: Set<String> = ["owner_id", "user_id", "author_id", "triggered_by"]
 
   /// A new resource's values as its organization's platform wants them: the acting user where the document wants somebody.
-  /// - Throws: ``DaybookError`` `invalid_params` with every value that the document doesn't allow, by field.
+  /// - Throws: ``Refusal`` `invalid_params` with every value that the document doesn't allow, by field.
   func platformValues(_ values: JSONObject, of type: TypeModel, organization: Identifier?) throws -> JSONObject {
     if type.name == "membership", let organization { try checkNewMember(values, of: organization) }
     let named =
@@ -32,7 +33,7 @@ extension Decision {
         }
       }
     }
-    guard problems.isEmpty else { throw DaybookError.invalidParams(Decision.distinct(problems)) }
+    guard problems.isEmpty else { throw Refusal.invalidParams(Decision.distinct(problems)) }
     return completed
   }
 
@@ -64,7 +65,7 @@ extension Decision {
         }
       }
     }
-    guard problems.isEmpty else { throw DaybookError.invalidParams(Decision.distinct(problems)) }
+    guard problems.isEmpty else { throw Refusal.invalidParams(Decision.distinct(problems)) }
   }
 
   /// Whoever becomes a member has what the platform's table of users demands.
@@ -91,8 +92,8 @@ extension Decision {
     }
     guard !problems.isEmpty else { return }
     // In `user.create` the fields are the command's own; elsewhere it is the user who doesn't fit.
-    if command.type === users { throw DaybookError.invalidParams(Decision.distinct(problems)) }
-    throw DaybookError.invalidParams(
+    if command.type === users { throw Refusal.invalidParams(Decision.distinct(problems)) }
+    throw Refusal.invalidParams(
       Decision.distinct(problems).map { problem in
         ValueProblem(path: "/user_id", problem: "this user's \(problem.path.dropFirst()) \(problem.problem)")
       })

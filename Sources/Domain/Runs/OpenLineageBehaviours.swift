@@ -3,6 +3,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import OpenLineage
+import Refusals
 import Vault
 
 /// The door for OpenLineage producers.
@@ -25,7 +26,7 @@ enum OpenLineageBehaviours {
     },
     decide: { decision in
       guard let event = decision.prepared.attachment as? OpenLineageEvent else {
-        throw DaybookError.internalError("An OpenLineage event was not read before its command was submitted.")
+        throw Refusal.internalError("An OpenLineage event was not read before its command was submitted.")
       }
       let organization = try decision.newOrganization()
       try decision.authorize(in: organization)
@@ -39,7 +40,7 @@ enum OpenLineageBehaviours {
       }
     })
 
-  private static func refusal(_ failure: ReportFailure) -> DaybookError {
+  private static func refusal(_ failure: ReportFailure) -> Refusal {
     switch failure {
     case .identifierTaken:
       .conflict(
@@ -61,7 +62,7 @@ struct ReportTransaction: ReportTarget {
   func find(type: String, constraint: String, values: [JSON]) throws -> ResourceState? {
     let model = try decision.model.type(type)
     guard let constraint = model.unique.first(where: { $0.name == constraint }) else {
-      throw DaybookError.internalError("The catalog has no unique constraint \(constraint).")
+      throw Refusal.internalError("The catalog has no unique constraint \(constraint).")
     }
     let key = decision.engine.rules.key(constraint.name, values, ignoringCase: constraint.ignoresCase)
     guard let holder = try decision.transaction.holder(constraint: constraint.name, key: key) else { return nil }
@@ -97,7 +98,7 @@ struct ReportTransaction: ReportTarget {
       Decision.Creation(
         type: model, event: "\(type).\(event)", id: id, organization: organization, values: values, data: data))
     guard let state = try decision.transaction.state(created.resource) else {
-      throw DaybookError.internalError("A resource that was just made is not there.")
+      throw Refusal.internalError("A resource that was just made is not there.")
     }
     return state
   }
@@ -116,16 +117,16 @@ struct ReportTransaction: ReportTarget {
     var normal = JSONObject(minimumCapacity: fields.count)
     for (name, value) in fields {
       guard let field = type.field(name) else {
-        throw DaybookError.internalError("The type \(type.name) has no field \(name).")
+        throw Refusal.internalError("The type \(type.name) has no field \(name).")
       }
       normal.append(
         key: name, value: FieldCheck.check(value, field: field.field, path: "/event", problems: &problems))
       if let last = problems.last, last.path.hasPrefix("/event"), !last.problem.hasPrefix("makes ") {
         problems[problems.count - 1] = ValueProblem(
-          path: "/event", problem: "makes a \(DaybookError.spoken(type.name)) whose \(name) \(last.problem)")
+          path: "/event", problem: "makes a \(Refusal.spoken(type.name)) whose \(name) \(last.problem)")
       }
     }
-    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+    guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
     return normal
   }
 }

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Refusals
 import Vault
 
 /// Places that several people work on, and who is in them.
@@ -38,7 +39,7 @@ enum WorkspaceBehaviours {
     findsOrganization: true,
     decide: { decision in
       guard case .user(let user) = decision.principal.kind else {
-        throw DaybookError.forbidden(permission: "user", "Only a person who has signed in can join a workspace.")
+        throw Refusal.forbidden(permission: "user", "Only a person who has signed in can join a workspace.")
       }
       let (link, workspace, organization) = try invitation(decision)
       guard let role = link.workspaceRole else { throw unknownToken }
@@ -74,7 +75,7 @@ enum WorkspaceBehaviours {
   ) throws -> (link: ResourceState, workspace: ResourceState, organization: Identifier) {
     let transaction = decision.transaction
     guard let token = decision.parameters["token"]?.stringValue else {
-      throw DaybookError.invalidParam("/token", "is required")
+      throw Refusal.invalidParam("/token", "is required")
     }
     let key = decision.engine.rules.key(
       "share_link_token", [.string(SecretToken.sha256Hex(token))], ignoringCase: false)
@@ -92,10 +93,9 @@ enum WorkspaceBehaviours {
     return (link, workspace, organization)
   }
 
-  private static let unknownToken = DaybookError(
-    code: -32004, type: "not_found",
-    message: "No share link that is in force has this token: it is unknown, expired or revoked.",
-    data: ["resource_type": "share_link"])
+  private static let unknownToken = Refusal(
+    .notFound, "No share link that is in force has this token: it is unknown, expired or revoked.",
+    ["resource_type": "share_link"])
 
   /// Gives somebody at least that role.
   private static func raise(

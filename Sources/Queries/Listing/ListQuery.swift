@@ -15,7 +15,7 @@ struct ListQuery: Sendable {
   let identity: JSON
 
   /// Reads the parameters.
-  /// - Throws: ``DaybookError`` `invalid_params` with every fault.
+  /// - Throws: ``Refusal`` `invalid_params` with every fault.
   init(_ parameters: inout QueryParameters, type: ResourceType) throws {
     self.type = type
     let columns = ListColumns(type)

@@ -70,7 +70,7 @@ struct RunRecordsQuery: Sendable {
   let identity: JSON
 
   /// Reads the parameters.
-  /// - Throws: ``DaybookError`` `invalid_params` with every fault.
+  /// - Throws: ``Refusal`` `invalid_params` with every fault.
   init(_ parameters: inout QueryParameters, method: String, records: RunRecords, type: ResourceType) throws {
     self.records = records
     owner = type.name == "run" ? "run_id" : "\(type.name)_id"

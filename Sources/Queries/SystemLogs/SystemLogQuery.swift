@@ -34,7 +34,7 @@ struct SystemLogQuery: Sendable {
   let identity: JSON
 
   /// Reads the parameters.
-  /// - Throws: ``DaybookError`` `invalid_params` with every fault.
+  /// - Throws: ``Refusal`` `invalid_params` with every fault.
   init(_ parameters: inout QueryParameters) throws {
     organization = parameters.identifier("organization_id")
     level = parameters.choice("level", of: Self.levels)
