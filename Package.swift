@@ -74,8 +74,7 @@ let package = Package(
       "Domain",
       [
         "BasicTypes", "Catalog", "Refusals", "Schedules", "JSONSchema", "OpenLineage", "EventLog", "Vault",
-        "MerkleTree",
-        "CanonicalJSON", nioLocks,
+        "MerkleTree", "CanonicalJSON", nioLocks,
       ]),
     module(
       "Projections",
@@ -87,8 +86,7 @@ let package = Package(
       "Queries",
       [
         "BasicTypes", "Catalog", "Refusals", "Schedules", "Domain", "EventLog", "Vault", "Projections", "Postgres",
-        "CanonicalJSON",
-        "MerkleTree", crypto, nioLocks,
+        "CanonicalJSON", "MerkleTree", crypto, nioLocks,
       ]),
     module("Protocol", ["CanonicalJSON", "Refusals", nioCore]),
     module(
@@ -143,15 +141,13 @@ let package = Package(
       "QueriesTests",
       [
         "Refusals", "Queries", "Projections", "Domain", "EventLog", "Vault", "Catalog", "MerkleTree", "BasicTypes",
-        "CanonicalJSON",
-        "DaybookTestKit", log, nioLocks,
+        "CanonicalJSON", "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "ServerTests",
       [
-        "Refusals", "Server", "Protocol", "DaybookClient", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log,
-        nioCore,
-        nioPosix, nioLocks, jwt, crypto,
+        "Refusals", "Server", "Protocol", "DaybookClient", "DaybookTestKit", "Catalog", "JSONSchema", "Queries",
+        "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore, nioPosix, nioLocks, jwt, crypto,
       ]),
     tests(
       "PlatformTests",

@@ -56,11 +56,12 @@ public final class DaybookServer: Sendable {
 
   /// Opens the data folder and listens; commands are answered from now on. ``run()`` must follow.
   ///
-  /// With `signals` (SIGTERM and SIGINT of a server process), those stop it gracefully.
+  /// With `signals` (SIGTERM and SIGINT of a server process), those stop it gracefully. `additional` queries are
+  /// answered besides its own.
   /// - Throws: ``ServerStartError``, `CatalogError`, `EventLogError`, `VaultError`: each says what to do.
-  public static func start(_ configuration: ServerConfiguration, signals: [UnixSignal] = []) async throws
-    -> DaybookServer
-  {
+  package static func start(
+    _ configuration: ServerConfiguration, signals: [UnixSignal] = [], additional: [QueryMethod] = []
+  ) async throws -> DaybookServer {
     let logger = Logger(label: "daybook") { label in
       LineLogHandler(label: label, format: configuration.logFormat, level: configuration.logLevel)
     }
@@ -88,7 +89,9 @@ public final class DaybookServer: Sendable {
       let embedded = configuration.postgres == nil ? EmbeddedPostgres(dataFolder: folder.postgres, logger: logger) : nil
       let projections = try ReadModelRunner.service(
         configuration, embedded: embedded, log: log, vault: vault, catalog: catalog, logger: logger)
-      let queries = try QueryEngine(catalog: catalog, log: log, vault: vault, projections: projections, engine: engine)
+      let queries = try QueryEngine(
+        catalog: catalog, log: log, vault: vault, projections: projections, engine: engine,
+        additional: additional)
       let services = Services(
         configuration: configuration, catalog: catalog, log: log, vault: vault, engine: engine, queries: queries,
         projections: projections, tokens: tokens, logger: logger)

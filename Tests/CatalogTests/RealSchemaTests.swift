@@ -94,7 +94,7 @@ enum RealSchema {
     }
     let pipeline = try #require(catalog.type("pipeline"))
     let create = pipeline.parametersSchema(of: try #require(pipeline.command("create")))
-    #expect(create["properties"]?["status"]?["enum"] == ["draft", "active", nil])
+    #expect(create["properties"]?["status"]?["enum"] == ["draft", "active"])
     #expect(create["required"] == ["name"])
     let edit = pipeline.parametersSchema(of: try #require(pipeline.command("edit")))
     #expect(edit["required"] == ["id"])

@@ -95,7 +95,7 @@ import Testing
   @Test func describesEveryMethodThatItAnswers() async throws {
     try await Library.withLibrary { library in
       _ = try await library.organization("acme")
-      let names = library.queries.methods.map(\.name)
+      let names = library.queries.methods.map(\.signature.name)
       #expect(Set(names).count == names.count)
       for name in ["pipeline.get", "pipeline.versions", "user.list", "audit.search", "lineage.graph", "log.read"] {
         #expect(library.queries.isQuery(name))

@@ -73,16 +73,6 @@ struct PartsTests {
     #expect(batch.put(Array("2".utf8), at: 1) == Array("[1,2,3]\n".utf8))
   }
 
-  @Test("Edit distances are what they are, or beyond the limit")
-  func distance() {
-    for (left, right, expected) in [
-      ("", "", 0), ("abc", "abc", 0), ("abc", "abd", 1), ("abc", "ab", 1), ("kitten", "sitting", 3), ("", "xyz", 3),
-    ] {
-      #expect(MethodTable.distance(Array(left.utf8), Array(right.utf8), limit: 5) == expected)
-    }
-    #expect(MethodTable.distance(Array("a".utf8), Array("abcdefgh".utf8), limit: 3) > 3)
-  }
-
   @Test("The log is one line a message, for people and for programs, whatever is in it")
   func logging() throws {
     let lines = NIOLockedValueBox<[String]>([])

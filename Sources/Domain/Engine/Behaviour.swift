@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Refusals
 
 /// What the catalog can't say: a command that needs computing, under the name by which the catalog refers to it.
 struct Behaviour: Sendable {
@@ -22,6 +23,8 @@ struct Behaviour: Sendable {
   var keepsPrincipals = false
   /// Whether the behaviour finds the organization, where none is named: it isn't needed then.
   var findsOrganization = false
+  /// The codes with which it may refuse besides those that follow from the command.
+  var alsoRefuses: Set<Refusal.Code> = []
   /// Decides the command inside the write transaction.
   var decide: @Sendable (Decision) throws -> Void
 }

@@ -4,16 +4,6 @@ import Catalog
 import NIOConcurrencyHelpers
 import Refusals
 
-/// The parameters that every command takes.
-struct CommonParameters: Sendable {
-  var commandID: String?
-  var about: [Identifier] = []
-  var expectedVersion: Int64?
-  var reason: String?
-  var correlation: String?
-  var isDryRun = false
-}
-
 /// A command whose parameters have been checked as far as they can be without the log: ready to be submitted.
 ///
 /// Where ``needsBackground`` is true, ``prepareInBackground()`` must have returned before it is submitted.

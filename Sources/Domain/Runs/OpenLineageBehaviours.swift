@@ -24,6 +24,7 @@ enum OpenLineageBehaviours {
         context.refuse("/event", "is no OpenLineage event")
       }
     },
+    alsoRefuses: [.notFound, .gone],
     decide: { decision in
       guard let event = decision.prepared.attachment as? OpenLineageEvent else {
         throw Refusal.internalError("An OpenLineage event was not read before its command was submitted.")

@@ -6,28 +6,46 @@ import EventLog
 import Postgres
 import Refusals
 
-extension QueryEngine {
-  /// The most edges of one node that a walk looks at.
-  private static let maximumEdgesOfNode = 10_000
-
+extension QueryMethod {
   /// `lineage.graph`: the datasets and task runs around one, and the edges between them.
   ///
   /// The present is read from the log's link index, so it needs no PostgreSQL and sees every edge that was
   /// acknowledged. The past asks the read model which edges a node ever had (the index holds living ones only), and
   /// the log what each was then.
-  func lineageGraph(
-    _ parameters: inout QueryParameters, _ principal: Principal, _ wait: ReadModelWait
-  ) async throws -> [UInt8] {
-    let start = parameters.requiredIdentifier("id")
-    let direction = parameters.choice("direction", of: LineageDirection.allCases.map(\.rawValue))
-    let depth = parameters.integer("depth", in: 1...50) ?? 5
-    let limit = parameters.integer("limit", in: 1...10_000) ?? 1000
-    let asOf = parameters.asOf()
-    try parameters.finish()
+  static let lineageGraph = QueryMethod(
+    "lineage.graph", "What a dataset or task run was made from, and what was made from it.",
+    [
+      .parameter("id", .uuid, "The dataset or task run to start from.", isRequired: true),
+      .choice(
+        "direction", "Towards what it was made from, what was made from it, or both.",
+        of: LineageDirection.allCases.map(\.rawValue), default: LineageDirection.both.rawValue),
+      .count("depth", "How many edges away at most.", in: 1...50, default: 5),
+      .count("limit", "How many edges at most.", in: 1...10_000, default: 1000), .asOf,
+    ],
+    result: Schemas.object([
+      "edges": Schemas.array(
+        of: Schemas.object([
+          "id": Schemas.identifier, "source_id": Schemas.identifier, "target_id": Schemas.identifier,
+        ])),
+      "nodes": Schemas.array(
+        of: Schemas.object(["distance": Schemas.integer, "id": Schemas.identifier, "type": Schemas.string])),
+      "position": Schemas.integer, "truncated": Schemas.boolean,
+    ]),
+    errors: [.forbidden, .notFound], example: ["id": .string(ExampleWorld.identifier(of: "dataset").text)],
+    answer: { try await $1.engine.lineageGraph($0, $1) })
+}
+
+extension QueryEngine {
+  /// The most edges of one node that a walk looks at.
+  private static let maximumEdgesOfNode = 10_000
+
+  fileprivate func lineageGraph(_ arguments: Arguments, _ call: QueryCall) async throws -> [UInt8] {
+    let start = try arguments.required("id")
     var walk = LineageWalk(
-      from: start, direction: direction.flatMap(LineageDirection.init) ?? .both, depth: Int(depth), limit: Int(limit))
-    let access = try await lineageAccess(start, principal)
-    guard let asOf else {
+      from: start, direction: arguments.text("direction").flatMap(LineageDirection.init) ?? .both,
+      depth: arguments.count("depth"), limit: arguments.count("limit"))
+    let access = try await lineageAccess(start, call.principal)
+    guard let asOf = AsOf(arguments) else {
       let began = walk
       return try await log.background { [self] snapshot in
         var walk = began
@@ -39,7 +57,7 @@ extension QueryEngine {
         return try graph(walk, access, through: nil, in: snapshot)
       }
     }
-    try await reach(["lineage_edges"], wait)
+    try await reach(["lineage_edges"], call.wait)
     let position = try await log.background { snapshot in try snapshot.resolve(asOf) }
     while !walk.wanted.isEmpty { walk.advance(try await pastEdges(of: walk.wanted, access, through: position)) }
     let ended = walk

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Catalog
 import Domain
 import EventLog
 import NIOCore
@@ -12,26 +13,21 @@ extension Connection {
   private static let maximumSubscriptions = 64
 
   /// `log.subscribe`: answers, then tells of events from a position on as the client takes them.
-  func subscribe(_ request: Request, _ principal: Principal?, _ reply: Reply) throws {
-    guard let principal else { throw Refusal.unauthenticated() }
-    var parameters = CallParameters(request.params)
-    let from = parameters.integer("from", in: 1...Int64.max).map(UInt64.init) ?? 1
-    let wanted = SubscriptionRequest(
-      events: parameters.strings("events"), resource: parameters.identifier("resource_id"))
-    try parameters.finish()
+  func subscribe(_ arguments: Arguments, _ principal: Principal, _ reply: Reply) throws {
+    let from = arguments.position("from") ?? 1
     guard subscriptions.count < Self.maximumSubscriptions else {
       throw Refusal.tooLarge(
         limit: Int64(Self.maximumSubscriptions),
         "A connection may have at most \(Self.maximumSubscriptions) subscriptions.")
     }
     // Who may read nothing learns it now.
-    _ = try services.queries.logFilter(events: wanted.events, resource: wanted.resource, principal: principal)
+    _ = try services.queries.logFilter(arguments, principal: principal)
     nextSubscription += 1
     let id = nextSubscription
     let result: JSONObject = ["position": JSON(position: services.log.head.position), "subscription": .integer(id)]
     reply.succeed(JSON.object(result).canonicalBytes, kind: .server)
     let subscription = Subscription(
-      id: id, wanted: wanted, principal: principal, services: services, outbox: outbox)
+      id: id, wanted: arguments, principal: principal, services: services, outbox: outbox)
     services.metrics.subscriptionStarted()
     let eventLoop = eventLoop
     subscriptions[id] = services.connections.spawn {
@@ -45,23 +41,10 @@ extension Connection {
   }
 
   /// `log.unsubscribe`.
-  func unsubscribe(_ request: Request, _ reply: Reply) throws {
-    var parameters = CallParameters(request.params)
-    let id = parameters.integer("subscription", in: 1...Int64.max)
-    if id == nil { parameters.refuse("subscription", "is required") }
-    try parameters.finish()
-    guard let id, let task = subscriptions[id] else {
-      throw Refusal.notFound(type: "subscription", id: id.map(String.init) ?? "")
-    }
+  func unsubscribe(_ id: Int64) throws {
+    guard let task = subscriptions[id] else { throw Refusal.notFound(type: "subscription", id: String(id)) }
     task.cancel()
-    reply.succeed(Array("{}".utf8), kind: .server)
   }
-}
-
-/// What a subscriber wants to hear of.
-struct SubscriptionRequest: Sendable {
-  let events: [String]?
-  let resource: Identifier?
 }
 
 /// One subscription: reads the log at the pace of its client, and holds no more than one chunk of it.
@@ -70,7 +53,8 @@ struct Subscription: Sendable {
   private static let chunk = (records: 512, bytes: 256 << 10)
 
   let id: Int64
-  let wanted: SubscriptionRequest
+  /// The params of `log.subscribe`: what the subscriber wants to hear of.
+  let wanted: Arguments
   let principal: Principal
   let services: Services
   let outbox: Outbox
@@ -88,8 +72,7 @@ struct Subscription: Sendable {
         }
         // Memberships and keys change while a subscription runs.
         guard let current = try services.engine.refresh(principal) else { throw Refusal.unauthenticated() }
-        let filter = try services.queries.logFilter(
-          events: wanted.events, resource: wanted.resource, principal: current)
+        let filter = try services.queries.logFilter(wanted, principal: current)
         let accepted = try records.filter(filter.accepts)
         next = last.position + 1
         guard !accepted.isEmpty, !Task.isCancelled else { continue }

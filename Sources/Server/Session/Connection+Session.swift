@@ -1,4 +1,5 @@
 import CanonicalJSON
+import Catalog
 import Domain
 import Logging
 import NIOCore
@@ -23,14 +24,7 @@ extension Connection {
   }
 
   /// `session.open`. The calls behind it wait for its outcome.
-  func openSession(_ request: Request, _ reply: Reply) {
-    let credentials: Credentials
-    do {
-      credentials = try Credentials(request.params)
-    } catch {
-      fail(reply, services.describe(error, method: request.method), kind: .server)
-      return
-    }
+  func openSession(_ credentials: Credentials, _ reply: Reply) {
     beginSignIn()
     let services = services
     let peer = peer
@@ -50,7 +44,7 @@ extension Connection {
           let answer = Session.description(of: principal, services.catalog)
           reply.succeed(JSON.object(answer).canonicalBytes, kind: .server)
         case .failure(let error):
-          self.fail(reply, services.describe(error, method: request.method), kind: .server)
+          self.fail(reply, services.describe(error, method: "session.open"), kind: .server)
         }
         self.endSignIn()
       }
@@ -58,12 +52,9 @@ extension Connection {
   }
 
   /// `session.close`: the connection speaks for its peer again, or for nobody. What was subscribed to ends.
-  func closeSession(_ request: Request, _ reply: Reply) throws {
-    var parameters = CallParameters(request.params)
-    try parameters.finish()
+  func closeSession() {
     for task in subscriptions.values { task.cancel() }
     session = peer.principal.map(Session.own) ?? .none
-    reply.succeed(Array("{}".utf8), kind: .server)
   }
 }
 
@@ -87,21 +78,29 @@ struct Credentials: Sendable {
     }
   }
 
-  /// The params of `session.open`.
+  /// The parameters of `session.open`.
+  static let fields: [Field] = [
+    .text("api_key", "A key (dbk_…).", atMost: 200), .text("email", "A user's address.", atMost: 320),
+    .text("password", "The user's password.", atMost: 1024),
+    .text("token", "An OpenID Connect token.", atMost: 16_384),
+    .text("user_agent", "What the client calls itself; kept, sealed, in the events it makes.", atMost: 500),
+  ]
+
+  /// What a call of `session.open` names.
   /// - Throws: ``Refusal`` `invalid_params`.
-  init(_ params: JSONObject) throws {
-    var parameters = CallParameters(params)
-    let key = parameters.string("api_key", maximumBytes: 200)
-    let email = parameters.string("email", maximumBytes: 320)
-    let password = parameters.string("password", maximumBytes: 1024)
-    let token = parameters.string("token", maximumBytes: 16_384)
-    userAgent = parameters.string("user_agent", maximumBytes: 500)
+  init(_ given: Arguments) throws {
+    var arguments = given
+    let key = arguments.text("api_key")
+    let email = arguments.text("email")
+    let password = arguments.text("password")
+    let token = arguments.text("token")
+    userAgent = arguments.text("user_agent")
     let ways = [key != nil, email != nil || password != nil, token != nil].count { $0 }
-    if ways != 1 { parameters.refuse("api_key", "give one of api_key, email with password, or token") }
+    if ways != 1 { arguments.refuse("/api_key", "give one of api_key, email with password, or token") }
     if (email == nil) != (password == nil) {
-      parameters.refuse(email == nil ? "email" : "password", "email and password belong together")
+      arguments.refuse(email == nil ? "/email" : "/password", "email and password belong together")
     }
-    try parameters.finish()
+    try arguments.check()
     if let key {
       kind = .apiKey(key)
     } else if let email, let password {
