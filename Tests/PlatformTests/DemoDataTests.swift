@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Domain
 import EventLog
 import Foundation
 import Testing
@@ -43,6 +44,10 @@ import Testing
           }
         }
         try await Isolation(harness, facts).check()
+        // Nothing of a log contradicts the catalog that it was made under, and nothing has to be added to it.
+        let same = Catalog(types: harness.catalog.types, revision: "another", source: [:])
+        try await CommandEngine(catalog: same, log: harness.log, vault: harness.vault).recordCatalog()
+        #expect(harness.log.stateDefaults.isEmpty)
       }
     }
   }

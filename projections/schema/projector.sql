@@ -120,3 +120,34 @@ BEGIN
   RETURN EXISTS (
     SELECT FROM projector.sql_roles AS r WHERE r.role_name = projector.asking_role() AND r.personal);
 END $$;
+
+-- What the platforms' views ask again and again. These are plain SQL functions that run with the rights of whoever reads the
+-- view: PostgreSQL puts them into the query, so that they cost nothing and row-level security holds (which is why none is STRICT,
+-- SECURITY DEFINER or has settings of its own). At the first start the tables that they read are not there yet.
+SET LOCAL check_function_bodies = off;
+
+-- The living organizations of a platform.
+CREATE OR REPLACE FUNCTION projector.platform_organizations(platform text) RETURNS SETOF uuid
+LANGUAGE sql STABLE AS $$
+  SELECT o.id FROM daybook.organizations AS o WHERE o.platform = $1 AND o.deleted_at IS NULL
+$$;
+
+-- The users who are members of one of them.
+CREATE OR REPLACE FUNCTION projector.platform_members(platform text) RETURNS SETOF uuid
+LANGUAGE sql STABLE AS $$
+  SELECT m.user_id FROM daybook.memberships AS m
+  JOIN daybook.organizations AS o ON o.id = m.organization_id
+  WHERE m.deleted_at IS NULL AND o.platform = $1 AND o.deleted_at IS NULL
+$$;
+
+-- A number in a column that the document calls an integer; what doesn't fit shows as the greatest one.
+CREATE OR REPLACE FUNCTION projector.fitted(number bigint) RETURNS integer
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN $1 > 2147483647 THEN 2147483647 ELSE $1 END::integer
+$$;
+CREATE OR REPLACE FUNCTION projector.fitted(number double precision) RETURNS integer
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT round(CASE WHEN $1 > 2147483647 THEN 2147483647 ELSE $1 END)::integer
+$$;
+
+RESET check_function_bodies;

@@ -11,8 +11,9 @@ extension CommandEngine {
   /// What states have besides what their events have set, as `catalog.revised` events have recorded it.
   static func recordedDefaults(_ log: EventLog) throws -> StateDefaults {
     do {
-      let recorded = try log.read { try $0.state(catalogIdentifier)?.fields["defaults"]?.objectValue }
-      return StateDefaults(recorded ?? [:])
+      let recorded = try log.read { try $0.state(catalogIdentifier) }
+      guard let recorded, recorded.type == "catalog" else { return StateDefaults() }
+      return StateDefaults(recorded.fields["defaults"]?.objectValue ?? [:])
     } catch {
       throw Refusal(error)
     }
