@@ -55,8 +55,8 @@ extension Connection {
       case .command:
         guard let principal else { throw Refusal.unauthenticated() }
         commandsSent += 1
-        let command = HeldCommand(request: request, principal: principal, ticket: commandsSent, reply: reply)
-        if isPreparing { heldCommands.append(command) } else { run(command) }
+        machine.commandArrived(
+          HeldCommand(request: request, principal: principal, ticket: commandsSent, reply: reply))
       case .query:
         guard let principal else { throw Refusal.unauthenticated() }
         services.metrics.asked(request.method)
@@ -77,8 +77,8 @@ extension Connection {
 
   // MARK: Commands
 
-  /// Submits a command, or prepares it in the background first and holds back the commands behind it.
-  private func run(_ command: HeldCommand) {
+  /// Submits a command, or prepares it in the background first; the commands behind it wait until it is submitted.
+  func run(_ command: HeldCommand) {
     let prepared: PreparedCommand
     do {
       prepared = try services.engine.prepare(
@@ -86,13 +86,14 @@ extension Connection {
         origin: peer.origin(for: session))
     } catch {
       refuse(command, error)
+      machine.commandPassed()
       return
     }
     guard prepared.needsBackground else {
       submit(prepared, command)
+      machine.commandPassed()
       return
     }
-    isPreparing = true
     let eventLoop = eventLoop
     _ = services.connections.spawn {
       let failure: (any Error)?
@@ -103,9 +104,9 @@ extension Connection {
         failure = error
       }
       eventLoop.execute {
-        self.isPreparing = false
         if let failure { self.refuse(command, failure) } else { self.submit(prepared, command) }
-        while !self.isPreparing, let next = self.heldCommands.popFirst() { self.run(next) }
+        self.machine.commandPassed()
+        self.proceed()
       }
     }
   }
@@ -135,24 +136,23 @@ extension Connection {
 
   // MARK: Queries
 
-  /// Runs a query as a task of its own, or lets it wait where too many run.
+  /// Takes a query in; it waits where too many run.
   func enqueue(
     _ request: Request, _ principal: Principal?, _ reply: Reply, kind: ServerMetrics.Kind,
     answer: @escaping @Sendable (QueryCall) async throws -> [UInt8]
   ) {
     let query = HeldQuery(
       request: request, principal: principal, reply: reply, commandsBefore: commandsSent, kind: kind, answer: answer)
-    if runningQueries < Self.maximumQueries { run(query) } else { heldQueries.append(query) }
+    machine.queryArrived(query, ofBatch: reply.target.batch)
   }
 
-  private func run(_ query: HeldQuery) {
-    runningQueries += 1
-    nextTask += 1
-    let ticket = nextTask
+  /// Runs a query as a task of its own.
+  func run(_ query: HeldQuery) {
+    let ticket = tasks.nextQuery()
     let services = services
     let commands = commands
     let eventLoop = eventLoop
-    tasks[ticket] = services.connections.spawn {
+    tasks.queries[ticket] = services.connections.spawn {
       do {
         var params = query.request.params
         let wait = try ReadWait(taking: &params)
@@ -166,9 +166,9 @@ extension Connection {
         query.reply.fail(described, kind: query.kind)
       }
       eventLoop.execute {
-        self.tasks[ticket] = nil
-        self.runningQueries -= 1
-        if let next = self.heldQueries.popFirst() { self.run(next) }
+        self.tasks.queries[ticket] = nil
+        self.machine.queryFinished()
+        self.proceed()
       }
     }
   }

@@ -29,11 +29,11 @@ extension Connection {
       fail(reply, services.describe(error, method: request.method), kind: .server)
       return
     }
-    beginSignIn()
+    machine.signInBegan()
     let services = services
     let peer = peer
     let eventLoop = eventLoop
-    signIn = services.connections.spawn {
+    tasks.signIn = services.connections.spawn {
       let outcome: Result<Principal, any Error>
       do {
         outcome = .success(try await services.signIn(credentials, from: peer))
@@ -41,7 +41,7 @@ extension Connection {
         outcome = .failure(error)
       }
       eventLoop.execute {
-        self.signIn = nil
+        self.tasks.signIn = nil
         switch outcome {
         case .success(let principal):
           self.session = .opened(principal, userAgent: credentials.userAgent)
@@ -50,7 +50,8 @@ extension Connection {
         case .failure(let error):
           self.fail(reply, services.describe(error, method: request.method), kind: .server)
         }
-        self.endSignIn()
+        self.machine.signInEnded()
+        self.proceed()
       }
     }
   }
@@ -59,7 +60,7 @@ extension Connection {
   func closeSession(_ request: Request, _ reply: Reply) throws {
     var parameters = CallParameters(request.params)
     try parameters.finish()
-    for task in subscriptions.values { task.cancel() }
+    machine.signedOut()
     session = peer.principal.map(Session.own) ?? .none
     reply.succeed(Array("{}".utf8), kind: .server)
   }

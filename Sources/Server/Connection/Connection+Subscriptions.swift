@@ -8,9 +8,6 @@ import Queries
 import Refusals
 
 extension Connection {
-  /// How many subscriptions one connection may have.
-  private static let maximumSubscriptions = 64
-
   /// `log.subscribe`: answers, then tells of events from a position on as the client takes them.
   func subscribe(_ request: Request, _ principal: Principal?, _ reply: Reply) throws {
     guard let principal else { throw Refusal.unauthenticated() }
@@ -19,29 +16,29 @@ extension Connection {
     let wanted = SubscriptionRequest(
       events: parameters.strings("events"), resource: parameters.identifier("resource_id"))
     try parameters.finish()
-    guard subscriptions.count < Self.maximumSubscriptions else {
-      throw Refusal.tooLarge(
-        limit: Int64(Self.maximumSubscriptions),
-        "A connection may have at most \(Self.maximumSubscriptions) subscriptions.")
+    guard machine.maySubscribe else {
+      let limit = machine.limits.subscriptions
+      throw Refusal.tooLarge(limit: Int64(limit), "A connection may have at most \(limit) subscriptions.")
     }
     // Who may read nothing learns it now.
     _ = try services.queries.logFilter(events: wanted.events, resource: wanted.resource, principal: principal)
-    nextSubscription += 1
-    let id = nextSubscription
+    let id = tasks.nextSubscription()
     let result: JSONObject = ["position": JSON(position: services.log.head.position), "subscription": .integer(id)]
     reply.succeed(JSON.object(result).canonicalBytes, kind: .server)
     let subscription = Subscription(
       id: id, wanted: wanted, principal: principal, services: services, outbox: outbox)
     services.metrics.subscriptionStarted()
     let eventLoop = eventLoop
-    subscriptions[id] = services.connections.spawn {
+    tasks.subscriptions[id] = services.connections.spawn {
       await subscription.run(from: from)
       eventLoop.execute {
-        self.subscriptions[id] = nil
+        self.tasks.subscriptions[id] = nil
         self.services.metrics.subscriptionEnded()
-        self.pump()
+        self.machine.subscriptionEnded()
+        self.proceed()
       }
     }
+    machine.subscriptionStarted()
   }
 
   /// `log.unsubscribe`.
@@ -50,7 +47,7 @@ extension Connection {
     let id = parameters.integer("subscription", in: 1...Int64.max)
     if id == nil { parameters.refuse("subscription", "is required") }
     try parameters.finish()
-    guard let id, let task = subscriptions[id] else {
+    guard let id, let task = tasks.subscriptions[id] else {
       throw Refusal.notFound(type: "subscription", id: id.map(String.init) ?? "")
     }
     task.cancel()

@@ -21,7 +21,8 @@ struct ReadWait: Sendable {
     timeoutMilliseconds = timeout.map(Int.init) ?? 5000
   }
 
-  /// The position that a read model must have reached: the one asked for, or that of the commands sent before, once they are answered.
+  /// The position that a read model must have reached: the one asked for, or that of the commands sent before, once
+  /// they are answered.
   /// - Throws: ``Refusal`` `stale` where the log itself isn't there in time.
   func resolve(after commandsBefore: UInt64, of commands: CommandTracker, log: EventLog) async throws -> UInt64 {
     if let atLeast {
