@@ -140,7 +140,7 @@ struct ListenerTests {
 
   @Test("Who connects over TCP and says nothing is let go")
   func silentStranger() async throws {
-    try await TestServer.run({ $0.strangerTimeout = .milliseconds(50) }) { test in
+    try await TestServer.run({ $0.signInTimeout = .milliseconds(50) }) { test in
       let stranger = try await test.raw("tcp")
       #expect(try await stranger.rest().isEmpty)
       // The administrator's own socket has no such limit.

@@ -67,10 +67,13 @@ struct PartsTests {
 
   @Test("A batch is answered once, when its last answer is there, in the order of its calls")
   func batch() {
-    let batch = BatchReply(count: 3)
-    #expect(batch.put(Array("3".utf8), at: 2) == nil)
-    #expect(batch.put(Array("1".utf8), at: 0) == nil)
-    #expect(batch.put(Array("2".utf8), at: 1) == Array("[1,2,3]\n".utf8))
+    let batch = BatchReply(number: 1, count: 3)
+    let third = batch.put(Array("33".utf8), at: 2)
+    #expect(third.line == nil && third.change == 2)
+    let first = batch.put(Array("1".utf8), at: 0)
+    #expect(first.line == nil && first.change == 1)
+    let second = batch.put(Array("2".utf8), at: 1)
+    #expect(second.line == Array("[1,2,33]\n".utf8) && second.change == -3, "nothing is held any more")
   }
 
   @Test("The log is one line a message, for people and for programs, whatever is in it")

@@ -56,9 +56,8 @@ extension Connection {
       case .command(let method):
         guard let principal else { throw Refusal.unauthenticated() }
         commandsSent += 1
-        let command = HeldCommand(
-          request: request, method: method, principal: principal, ticket: commandsSent, reply: reply)
-        if isPreparing { heldCommands.append(command) } else { run(command) }
+        machine.commandArrived(
+          HeldCommand(request: request, method: method, principal: principal, ticket: commandsSent, reply: reply))
       case .query(let query):
         guard let principal else { throw Refusal.unauthenticated() }
         services.metrics.asked(request.method)
@@ -79,8 +78,8 @@ extension Connection {
 
   // MARK: Commands
 
-  /// Submits a command, or prepares it in the background first and holds back the commands behind it.
-  private func run(_ command: HeldCommand) {
+  /// Submits a command, or prepares it in the background first; the commands behind it wait until it is submitted.
+  func run(_ command: HeldCommand) {
     let prepared: PreparedCommand
     do {
       prepared = try services.engine.prepare(
@@ -88,13 +87,14 @@ extension Connection {
         origin: peer.origin(for: session))
     } catch {
       refuse(command, error)
+      machine.commandPassed()
       return
     }
     guard prepared.needsBackground else {
       submit(prepared, command)
+      machine.commandPassed()
       return
     }
-    isPreparing = true
     let eventLoop = eventLoop
     _ = services.connections.spawn {
       let failure: (any Error)?
@@ -105,9 +105,9 @@ extension Connection {
         failure = error
       }
       eventLoop.execute {
-        self.isPreparing = false
         if let failure { self.refuse(command, failure) } else { self.submit(prepared, command) }
-        while !self.isPreparing, let next = self.heldCommands.popFirst() { self.run(next) }
+        self.machine.commandPassed()
+        self.proceed()
       }
     }
   }
@@ -137,24 +137,23 @@ extension Connection {
 
   // MARK: Queries
 
-  /// Runs a query as a task of its own, or lets it wait where too many run.
+  /// Takes a query in; it waits where too many run.
   func enqueue(
     _ request: Request, _ reply: Reply, kind: ServerMetrics.Kind,
     prepare: @escaping @Sendable (JSONObject) throws -> PreparedRead
   ) {
     let query = HeldQuery(
       request: request, reply: reply, commandsBefore: commandsSent, kind: kind, prepare: prepare)
-    if runningQueries < Self.maximumQueries { run(query) } else { heldQueries.append(query) }
+    machine.queryArrived(query, ofBatch: reply.target.batch)
   }
 
-  private func run(_ query: HeldQuery) {
-    runningQueries += 1
-    nextTask += 1
-    let ticket = nextTask
+  /// Runs a query as a task of its own.
+  func run(_ query: HeldQuery) {
+    let ticket = tasks.nextQuery()
     let services = services
     let commands = commands
     let eventLoop = eventLoop
-    tasks[ticket] = services.connections.spawn {
+    tasks.queries[ticket] = services.connections.spawn {
       do {
         let read = try query.prepare(query.request.params)
         let position = try await read.wait.resolve(after: query.commandsBefore, of: commands, log: services.log)
@@ -165,9 +164,9 @@ extension Connection {
         query.reply.fail(described, kind: query.kind)
       }
       eventLoop.execute {
-        self.tasks[ticket] = nil
-        self.runningQueries -= 1
-        if let next = self.heldQueries.popFirst() { self.run(next) }
+        self.tasks.queries[ticket] = nil
+        self.machine.queryFinished()
+        self.proceed()
       }
     }
   }

@@ -9,40 +9,37 @@ import Queries
 import Refusals
 
 extension Connection {
-  /// How many subscriptions one connection may have.
-  private static let maximumSubscriptions = 64
-
   /// `log.subscribe`: answers, then tells of events from a position on as the client takes them.
   func subscribe(_ arguments: Arguments, _ principal: Principal, _ reply: Reply) throws {
     let from = arguments.position("from") ?? 1
-    guard subscriptions.count < Self.maximumSubscriptions else {
-      throw Refusal.tooLarge(
-        limit: Int64(Self.maximumSubscriptions),
-        "A connection may have at most \(Self.maximumSubscriptions) subscriptions.")
+    guard machine.maySubscribe else {
+      let limit = machine.limits.subscriptions
+      throw Refusal.tooLarge(limit: Int64(limit), "A connection may have at most \(limit) subscriptions.")
     }
     // Who may read nothing learns it now.
     _ = try services.queries.logFilter(arguments, principal: principal)
-    nextSubscription += 1
-    let id = nextSubscription
+    let id = tasks.nextSubscription()
     let result: JSONObject = ["position": JSON(position: services.log.head.position), "subscription": .integer(id)]
     reply.succeed(JSON.object(result).canonicalBytes, kind: .server)
     let subscription = Subscription(
       id: id, wanted: arguments, principal: principal, services: services, outbox: outbox)
     services.metrics.subscriptionStarted()
     let eventLoop = eventLoop
-    subscriptions[id] = services.connections.spawn {
+    tasks.subscriptions[id] = services.connections.spawn {
       await subscription.run(from: from)
       eventLoop.execute {
-        self.subscriptions[id] = nil
+        self.tasks.subscriptions[id] = nil
         self.services.metrics.subscriptionEnded()
-        self.pump()
+        self.machine.subscriptionEnded()
+        self.proceed()
       }
     }
+    machine.subscriptionStarted()
   }
 
   /// `log.unsubscribe`.
   func unsubscribe(_ id: Int64) throws {
-    guard let task = subscriptions[id] else { throw Refusal.notFound(type: "subscription", id: String(id)) }
+    guard let task = tasks.subscriptions[id] else { throw Refusal.notFound(type: "subscription", id: String(id)) }
     task.cancel()
   }
 }

@@ -3,60 +3,7 @@ import Catalog
 import Domain
 import Logging
 import NIOCore
-import Protocol
 import Refusals
-
-extension Connection {
-  /// Who the connection speaks for as the log says it now; a key that was revoked since speaks for nobody.
-  func currentPrincipal() throws -> Principal? {
-    switch session {
-    case .none: return nil
-    case .own(let principal): return principal
-    case .opened(let principal, let userAgent):
-      guard let current = try services.engine.refresh(principal) else {
-        session = .none
-        return nil
-      }
-      session = .opened(current, userAgent: userAgent)
-      services.noteUse(of: current)
-      return current
-    }
-  }
-
-  /// `session.open`. The calls behind it wait for its outcome.
-  func openSession(_ credentials: Credentials, _ reply: Reply) {
-    beginSignIn()
-    let services = services
-    let peer = peer
-    let eventLoop = eventLoop
-    signIn = services.connections.spawn {
-      let outcome: Result<Principal, any Error>
-      do {
-        outcome = .success(try await services.signIn(credentials, from: peer))
-      } catch {
-        outcome = .failure(error)
-      }
-      eventLoop.execute {
-        self.signIn = nil
-        switch outcome {
-        case .success(let principal):
-          self.session = .opened(principal, userAgent: credentials.userAgent)
-          let answer = Session.description(of: principal, services.catalog)
-          reply.succeed(JSON.object(answer).canonicalBytes, kind: .server)
-        case .failure(let error):
-          self.fail(reply, services.describe(error, method: "session.open"), kind: .server)
-        }
-        self.endSignIn()
-      }
-    }
-  }
-
-  /// `session.close`: the connection speaks for its peer again, or for nobody. What was subscribed to ends.
-  func closeSession() {
-    for task in subscriptions.values { task.cancel() }
-    session = peer.principal.map(Session.own) ?? .none
-  }
-}
 
 /// What somebody signs in with.
 struct Credentials: Sendable {
