@@ -64,10 +64,10 @@ struct Access: Sendable {
     let organizations = try organizations(of: state, in: snapshot).filter { principal.canSee(organization: $0) }
     if isUser, state.id == ownUser { return state }
     guard !organizations.isEmpty else { throw Refusal.notFound(type: type.name, id: id) }
+    guard principal.isShown(state, of: type) else { throw Refusal.notFound(type: type.name, id: id) }
     guard organizations.contains(where: { principal.allows(.read, on: type.plural, organization: $0) }) else {
       throw forbidden
     }
-    guard principal.isShown(state, of: type) else { throw Refusal.notFound(type: type.name, id: id) }
     return state
   }
 
