@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -25,6 +26,8 @@ public final class QueryEngine: Sendable {
   let cursors: CursorSealer
   let clock: @Sendable () -> Timestamp
   private let names: Set<String>
+  /// Who may see the resources of each type, by its name.
+  private let conditions: [String: AudienceCondition]
 
   /// An engine over the parts that it asks.
   /// - Parameters:
@@ -45,6 +48,12 @@ public final class QueryEngine: Sendable {
     cursors = CursorSealer(vault: vault)
     methods = QueryMethod.all(of: catalog)
     names = Set(methods.map(\.name))
+    conditions = Dictionary(catalog.types.map { ($0.name, AudienceCondition(Audience($0))) }) { first, _ in first }
+  }
+
+  /// What a caller may read of a type.
+  func access(to type: ResourceType, _ principal: Principal) -> Access {
+    Access(principal: principal, type: type, condition: conditions[type.name] ?? AudienceCondition(Audience(type)))
   }
 
   /// Whether a method of that name is a query of this engine.
@@ -81,7 +90,7 @@ public final class QueryEngine: Sendable {
     guard parts.count == 2, names.contains(method), let type = catalog.type(String(parts[0])) else {
       throw Refusal.methodNotFound(method)
     }
-    let access = Access(principal: principal, type: type)
+    let access = access(to: type, principal)
     switch parts[1] {
     case "get": return try await get(&parameters, access)
     case "list": return try await list(&parameters, access, wait)

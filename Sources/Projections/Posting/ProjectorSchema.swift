@@ -129,7 +129,7 @@ struct ProjectorSchema: Sendable {
     var statements: [String] = []
     if isIndexed { statements += definition.indexStatements(unit.part, generation) }
     statements += AccessRules.statements(
-      definition, unit.part, generation, hasGroup: hasGroup, visibility: model.visibility(of: definition))
+      definition, unit.part, generation, hasGroup: hasGroup, audience: model.audience(of: definition))
     for statement in statements { try session.execute(statement) }
     try session.query(
       """

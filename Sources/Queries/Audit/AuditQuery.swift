@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -66,11 +67,11 @@ struct AuditQuery: Sendable {
   ]
 
   /// The one statement: the page and the position of the read model in one snapshot.
-  /// - Parameter organizations: Whose rows may be seen; nil for all.
-  func statement(organizations: Set<Identifier>?, after position: UInt64?) -> SQLBuilder {
+  /// - Parameter scope: What the caller may read of ``AudienceCondition/audit``.
+  func statement(_ scope: Audience.Reach, after position: UInt64?) -> SQLBuilder {
     var sql = SQLBuilder()
     var conditions = SQLConditions()
-    if let organizations { conditions.add("t.organization_id = ANY(\(sql.bind(organizations.sorted())))") }
+    if let condition = AudienceCondition.audit.sql(scope, in: &sql) { conditions.add(condition) }
     if let actor { conditions.add("t.actor = \(sql.bind(.text(actor), as: "text"))") }
     if let action { conditions.add("t.action = \(sql.bind(.text(action), as: "text"))") }
     if let event { conditions.add("t.event = \(sql.bind(.text(event), as: "text"))") }

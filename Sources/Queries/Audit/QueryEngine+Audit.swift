@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -12,17 +13,14 @@ extension QueryEngine {
     _ parameters: inout QueryParameters, _ principal: Principal, _ wait: ReadModelWait
   ) async throws -> [UInt8] {
     let query = try AuditQuery(&parameters, catalog: catalog)
-    var organizations: Set<Identifier>?
-    if let visible = principal.visibleOrganizations {
-      let readable = visible.filter { principal.allows(.read, on: "audit", organization: $0) }
-      guard !readable.isEmpty else { throw Refusal.forbidden(permission: "audit:read") }
-      organizations = readable
+    guard let scope = AudienceCondition.audit.audience.reach(of: principal) else {
+      throw Refusal.forbidden(permission: "audit:read")
     }
     let start = try query.cursor.map {
       UInt64(try cursors.open($0, query: query.identity)["position"]?.integerValue ?? 0)
     }
     try await reach(["audit_trail", "retentions"], wait)
-    let statement = query.statement(organizations: organizations, after: start)
+    let statement = query.statement(scope, after: start)
     let result = try await ask(needsPersonal: true) { connection in
       try await connection.query(statement.text, statement.parameters)
     }

@@ -55,11 +55,11 @@ extension QueryEngine {
       let state = try snapshot.state(start)
       let type =
         state.flatMap { $0.type == "dataset" || $0.type == "task_run" ? catalog.type($0.type) : nil } ?? datasets
-      let found = try Access(principal: principal, type: type).require(state, id: start.text, in: snapshot)
+      let found = try access(to: type, principal).require(state, id: start.text, in: snapshot)
       guard principal.allows(.read, on: edges.plural, organization: found.organization) else {
         throw Refusal.forbidden(permission: "\(edges.plural):read")
       }
-      return Access(principal: principal, type: edges)
+      return access(to: edges, principal)
     }
   }
 

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -11,7 +12,7 @@ extension QueryEngine {
   /// `R.list`: the resources that a caller may see, filtered, ordered, page by page, from PostgreSQL.
   func list(_ parameters: inout QueryParameters, _ access: Access, _ wait: ReadModelWait) async throws -> [UInt8] {
     let query = try ListQuery(&parameters, type: access.type)
-    let scope = try access.scope()
+    let scope = try access.reach()
     let place = try query.cursor.map { cursor -> ListPlace in
       guard let place = ListPlace(try cursors.open(cursor, query: query.identity)) else {
         throw Refusal.invalidParam("/cursor", "is not a cursor of this query")
@@ -43,11 +44,11 @@ extension QueryEngine {
 
   /// The one statement of a list: the page and the position of the read model in one snapshot.
   private func statement(
-    of query: ListQuery, _ access: Access, _ scope: Access.Scope, after place: ListPlace?
+    of query: ListQuery, _ access: Access, _ scope: Audience.Reach, after place: ListPlace?
   ) -> SQLBuilder {
     var sql = SQLBuilder()
     var conditions = SQLConditions()
-    if let condition = access.condition(scope, in: &sql) { conditions.add(condition) }
+    if let condition = access.condition.sql(scope, in: &sql) { conditions.add(condition) }
     if !query.includesDeleted { conditions.add("t.\"deleted_at\" IS NULL") }
     for condition in query.filter.conditions { conditions.add(condition.sql(in: &sql)) }
     if let place { conditions.add(query.order.after(place, in: &sql)) }

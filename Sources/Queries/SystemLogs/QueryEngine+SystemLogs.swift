@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -13,11 +14,8 @@ extension QueryEngine {
     _ parameters: inout QueryParameters, _ principal: Principal, _ wait: ReadModelWait
   ) async throws -> [UInt8] {
     let query = try SystemLogQuery(&parameters)
-    var organizations: Set<Identifier>?
-    if let visible = principal.visibleOrganizations {
-      let readable = visible.filter { principal.allows(.read, on: "systems", organization: $0) }
-      guard !readable.isEmpty else { throw Refusal.forbidden(permission: "systems:read") }
-      organizations = readable
+    guard let scope = AudienceCondition.systemLogs.audience.reach(of: principal) else {
+      throw Refusal.forbidden(permission: "systems:read")
     }
     let place = try query.cursor.map { cursor -> SystemLogPlace in
       guard let place = SystemLogPlace(try cursors.open(cursor, query: query.identity)) else {
@@ -26,7 +24,7 @@ extension QueryEngine {
       return place
     }
     try await reach([SystemLogQuery.table], wait)
-    let statement = query.statement(organizations: organizations, after: place)
+    let statement = query.statement(scope, after: place)
     let result = try await ask(needsPersonal: true) { connection in
       try await connection.query(statement.text, statement.parameters)
     }

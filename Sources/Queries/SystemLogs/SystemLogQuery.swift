@@ -1,6 +1,8 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Domain
 import Postgres
 
 /// One `system.logs` as it was asked.
@@ -55,11 +57,11 @@ struct SystemLogQuery: Sendable {
   }
 
   /// The one statement: the page and the position of the read model in one snapshot.
-  /// - Parameter organizations: Whose lines may be seen; nil for all, the service's own included.
-  func statement(organizations: Set<Identifier>?, after place: SystemLogPlace?) -> SQLBuilder {
+  /// - Parameter scope: What the caller may read of ``AudienceCondition/systemLogs``.
+  func statement(_ scope: Audience.Reach, after place: SystemLogPlace?) -> SQLBuilder {
     var sql = SQLBuilder()
     var conditions = SQLConditions()
-    if let organizations { conditions.add("t.organization_id = ANY(\(sql.bind(organizations.sorted())))") }
+    if let condition = AudienceCondition.systemLogs.sql(scope, in: &sql) { conditions.add(condition) }
     if let organization { conditions.add("t.organization_id = \(sql.bind(.uuid(organization.text), as: "uuid"))") }
     if let level { conditions.add("t.level = \(sql.bind(.text(level), as: "text"))") }
     if let correlation { conditions.add("t.correlation_id = \(sql.bind(.text(correlation), as: "text"))") }
