@@ -25,11 +25,16 @@ struct Access: Sendable {
   /// - Throws: ``Refusal`` `not_found` or `forbidden`.
   func require(_ state: ResourceState?, id: String, in snapshot: LogSnapshot) throws -> ResourceState {
     guard let state, state.type == type.name else { throw Refusal.notFound(type: type.name, id: id) }
-    if try audience.permits(.reads, to: principal, on: state, in: snapshot) { return state }
+    if try permits(state, in: snapshot) { return state }
     guard try audience.permits(.sees, to: principal, on: state, in: snapshot) else {
       throw Refusal.notFound(type: type.name, id: id)
     }
     throw forbidden
+  }
+
+  /// Whether the caller may read a resource of the type.
+  func permits(_ state: ResourceState, in snapshot: LogSnapshot) throws -> Bool {
+    try audience.permits(.reads, to: principal, on: state, in: snapshot)
   }
 
   /// Whether the caller belongs to where a resource that they may read does, and doesn't only see it because it is
