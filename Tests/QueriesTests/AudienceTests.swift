@@ -61,6 +61,37 @@ import Testing
     }
   }
 
+  @Test(.timeLimit(.minutes(5)))
+  func `a deactivated organization's SQL role reads nothing, nor does a session that names a deactivated user`()
+    async throws
+  {
+    try await Library.withLibrary { library in
+      let (world, _) = try await Self.prepare(library)
+      func asker(_ name: String) throws -> AudienceWorld.Asker {
+        try #require(world.askers.first { $0.name == name })
+      }
+      func isBlind(_ name: String) async throws -> Bool {
+        let session = try #require(try asker(name).session)
+        return try await Self.seen(by: session, of: library.engine.catalog, library).values.allSatisfy(\.isEmpty)
+      }
+      for name in ["Ann", "Stranger", "a key that administers", "a foreign key"] {
+        #expect(try await isBlind(name) == false, "\(name)")
+      }
+      try await library.tell("user.deactivate", ["id": .string(world.users["Stranger"] ?? "")])
+      try await library.tell("organization.edit", ["id": .string(world.acme), "is_active": false])
+      try await library.projections.wait(
+        for: library.log.head.position, projections: [], timeoutMilliseconds: 60_000)
+      for name in ["Ann", "Stranger", "a key that administers"] {
+        #expect(try await isBlind(name), "\(name)")
+      }
+      #expect(try await isBlind("a foreign key") == false)
+      // As the others who came through them: the key and the user may not act at all.
+      for name in ["Stranger", "a key that administers"] {
+        #expect(try library.engine.refresh(try #require(try asker(name).principal)) == nil, "\(name)")
+      }
+    }
+  }
+
   @Test func `every type that nobody can get or list is without a read model`() throws {
     let catalog = try Catalog.load(
       folder: Repository.root + "/schema", knownBehaviours: CommandEngine.knownBehaviours)
