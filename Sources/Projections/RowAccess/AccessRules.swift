@@ -18,7 +18,7 @@ enum AccessRules {
     if hasGroup { result.append("GRANT SELECT ON \(table) TO \(group)") }
     switch part {
     case .rows:
-      if let policy = audience.policy { result.append("CREATE POLICY tenant ON \(table) FOR SELECT USING (\(policy))") }
+      result += policyStatements(audience, table)
     case .personal:
       // The rows that the asking role sees in the read model, and only with a recorded grant.
       result.append(
@@ -32,6 +32,31 @@ enum AccessRules {
       }
     }
     return result
+  }
+
+  /// The policy of a table of rows, with a comment that says what was asked for.
+  private static func policyStatements(_ audience: Audience, _ table: String) -> [String] {
+    guard let policy = audience.policy else { return [] }
+    return [
+      "CREATE POLICY tenant ON \(table) FOR SELECT USING (\(policy))",
+      "COMMENT ON POLICY tenant ON \(table) IS \(PostgresLiteral.quote(policy))",
+    ]
+  }
+
+  /// Makes the policy of a live table anew where the catalog has come to say otherwise of who may see its rows; the rows
+  /// stay as they are.
+  static func renewPolicy(
+    _ definition: ProjectionDefinition, _ audience: Audience, _ session: PostgresSession
+  ) throws {
+    let table = PostgresIdentifier.quote(Generation.live.rows, definition.name)
+    let found = try session.query(
+      """
+      SELECT obj_description(oid, 'pg_policy') FROM pg_catalog.pg_policy
+      WHERE polrelid = to_regclass($1) AND polname = 'tenant'
+      """, [.text(table)])
+    guard found.rows.first?[0] != audience.policy else { return }
+    try session.execute("DROP POLICY IF EXISTS tenant ON \(table)")
+    for statement in policyStatements(audience, table) { try session.execute(statement) }
   }
 
   /// Keeps values of indexed expressions out of `pg_statistic`, whose pages go through the write-ahead log.
