@@ -69,24 +69,25 @@ let package = Package(
     module("Catalog", ["BasicTypes", "CanonicalJSON", "Refusals", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
+    module("Access", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("OpenLineage", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON", crypto]),
     module(
       "Domain",
       [
-        "BasicTypes", "Catalog", "Refusals", "Schedules", "JSONSchema", "OpenLineage", "EventLog", "Vault",
+        "BasicTypes", "Catalog", "Refusals", "Access", "Schedules", "JSONSchema", "OpenLineage", "EventLog", "Vault",
         "MerkleTree", "CanonicalJSON", nioLocks,
       ]),
     module(
       "Projections",
       [
-        "BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", crypto, log,
-        nioLocks,
+        "BasicTypes", "Catalog", "Access", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", crypto,
+        log, nioLocks,
       ]),
     module(
       "Queries",
       [
-        "BasicTypes", "Catalog", "Refusals", "Schedules", "Domain", "EventLog", "Vault", "Projections", "Postgres",
-        "CanonicalJSON", "MerkleTree", crypto, nioLocks,
+        "BasicTypes", "Catalog", "Refusals", "Schedules", "Access", "Domain", "EventLog", "Vault", "Projections",
+        "Postgres", "CanonicalJSON", "MerkleTree", crypto, nioLocks,
       ]),
     module("Protocol", ["CanonicalJSON", "Refusals", nioCore]),
     module(
@@ -140,8 +141,8 @@ let package = Package(
     tests(
       "QueriesTests",
       [
-        "Refusals", "Queries", "Projections", "Domain", "EventLog", "Vault", "Catalog", "MerkleTree", "BasicTypes",
-        "CanonicalJSON", "DaybookTestKit", log, nioLocks,
+        "Refusals", "Queries", "Projections", "Postgres", "Access", "Domain", "EventLog", "Vault", "Catalog",
+        "MerkleTree", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "ServerTests",

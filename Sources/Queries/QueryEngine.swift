@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -25,6 +26,8 @@ public final class QueryEngine: Sendable {
   let cursors: CursorSealer
   let clock: @Sendable () -> Timestamp
   private let byName: [String: QueryMethod]
+  /// Who may see the resources of each type, by its name.
+  private let conditions: [String: AudienceCondition]
 
   /// An engine over the parts that it asks.
   /// - Parameters:
@@ -46,6 +49,12 @@ public final class QueryEngine: Sendable {
     cursors = CursorSealer(vault: vault)
     methods = QueryMethod.all(of: catalog) + additional
     byName = Dictionary(methods.map { ($0.signature.name, $0) }, uniquingKeysWith: { first, _ in first })
+    conditions = Dictionary(catalog.types.map { ($0.name, AudienceCondition(Audience($0))) }) { first, _ in first }
+  }
+
+  /// What a caller may read of a type.
+  func access(to type: ResourceType, _ principal: Principal) -> Access {
+    Access(principal: principal, type: type, condition: conditions[type.name] ?? AudienceCondition(Audience(type)))
   }
 
   /// Whether a method of that name is a query of this engine.

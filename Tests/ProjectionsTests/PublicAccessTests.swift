@@ -36,6 +36,44 @@ import Testing
     try await models.close()
   }
 
+  @Test(.timeLimit(.minutes(2)))
+  func `a policy of an earlier catalog is made anew at the next start, and the rows stay`() async throws {
+    let models = try await ReadModels()
+    try await models.append([draft("notification", Identifier.version7(at: .now), ["title": "t"])])
+    try await models.settle()
+    func policy() async throws -> [[String?]] {
+      try await models.rows(
+        """
+        SELECT p.oid::text, pg_get_expr(p.polqual, p.polrelid), (SELECT count(*) FROM daybook.notifications)
+        FROM pg_policy AS p WHERE p.polrelid = 'daybook.notifications'::regclass
+        """)
+    }
+    let made = try await policy()
+    #expect(made.count == 1)
+    try await models.stopProjector()
+    // As a catalog without visible_to made it.
+    try await models.execute(
+      """
+      DROP POLICY tenant ON daybook.notifications;
+      CREATE POLICY tenant ON daybook.notifications FOR SELECT
+        USING (organization_id = ANY (ARRAY(SELECT projector.current_organizations())))
+      """)
+    func restart() async throws -> [[String?]] {
+      let service = try models.anotherService()
+      let task = Task { try await service.run() }
+      try await ReadModels.settle(service, models.log.head.position, [])
+      let found = try await policy()
+      task.cancel()
+      try await task.value
+      return found
+    }
+    let renewed = try await restart()
+    #expect(renewed.map { $0.dropFirst() } == made.map { $0.dropFirst() })
+    #expect(renewed != made)
+    #expect(try await restart() == renewed, "one that is right stays")
+    try await models.close()
+  }
+
   private func check(_ models: ReadModels, _ name: String) async throws {
     let rest = models.url.split(separator: "@", maxSplits: 1).last.map(String.init) ?? models.url
     let url =

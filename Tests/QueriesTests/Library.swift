@@ -29,6 +29,8 @@ final class Library: Sendable {
   let log: EventLog
   let engine: CommandEngine
   let projections: ProjectionService
+  /// The database of the read models, as its owner.
+  let url: String
   let queries: QueryEngine
   /// What the clock of queries says; nil for the system's time.
   let clock = NIOLockedValueBox<Timestamp?>(nil)
@@ -61,9 +63,10 @@ final class Library: Sendable {
     engine = try CommandEngine(catalog: catalog, log: log, vault: vault)
     var logger = Logger(label: "queries-tests")
     logger.logLevel = .warning
+    url = try await ThrowawayPostgres.database()
     let projections = try ProjectionService(
       log: log, vault: vault, catalog: catalog, folder: Repository.root + "/projections",
-      database: .url(try await ThrowawayPostgres.database()), logger: logger)
+      database: .url(url), logger: logger)
     self.projections = projections
     let clock = clock
     queries = try QueryEngine(

@@ -72,4 +72,38 @@ import Testing
       #expect(try await library.refusal("lineage.graph", ["id": .string(source)], as: outsider).code == .notFound)
     }
   }
+
+  @Test func `a walk shows a key no nodes and edges that it may not get`() async throws {
+    try await Library.withLibrary { library in
+      let acme = try await library.organization("acme")
+      let source = try await dataset("source", acme, library)
+      let target = try await dataset("target", acme, library)
+      let task = Identifier.version7(at: .now)
+      var draft = EventDraft(event: "task_run.created", type: "task_run", resource: task, actor: "local:0")
+      draft.organization = Identifier(acme)
+      draft.set = ["number": 1, "organization_id": .string(acme), "status": "running"]
+      let recorded = draft
+      _ = try await library.log.commit { try $0.append(recorded) }
+      _ = try await link(source, task.text, acme, library)
+      _ = try await link(source, target, acme, library)
+      func key(_ permissions: JSON) async throws -> Principal {
+        let made = try await library.tell(
+          "api_key.create", ["name": "k", "organization_id": .string(acme), "permissions": permissions])
+        return try #require(try library.engine.principal(forKey: made.text("api_key")))
+      }
+      let some = try await key(["datasets": ["read"], "lineage_edges": ["read"]])
+      let all = try await key(["*": ["read"]])
+      for asOf in [nil, Int64(library.log.head.position)] {
+        var params: JSONObject = ["id": .string(source)]
+        if let asOf { params["as_of"] = .integer(asOf) }
+        func nodes(_ principal: Principal) async throws -> Set<String> {
+          let graph = try await library.ask("lineage.graph", params, as: principal)
+          return Set((graph["nodes"]?.arrayValue ?? []).map { $0.text("id") })
+        }
+        #expect(try await nodes(all) == [source, target, task.text])
+        #expect(try await nodes(some) == [source, target])
+      }
+      #expect(try await library.refusal("task_run.get", ["id": .string(task.text)], as: some).code == .forbidden)
+    }
+  }
 }

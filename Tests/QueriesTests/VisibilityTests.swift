@@ -68,6 +68,26 @@ import Testing
     }
   }
 
+  @Test func `a key that may not read a type isn't told that something hidden is there`() async throws {
+    try await Library.withLibrary { library in
+      let acme = try await library.organization("acme")
+      let ann = try await library.make("user", ["email": "ann@example.org", "organization_id": .string(acme)])
+      func notify(_ params: JSONObject) async throws -> JSONObject {
+        let result = try await library.tell(
+          "notification.notify",
+          params.merging(["type": "info", "title": "t", "organization_id": .string(acme)]))
+        return ["id": .string(result.text("id"))]
+      }
+      let key = try await library.tell(
+        "api_key.create", ["name": "k", "organization_id": .string(acme), "permissions": ["runs": ["read"]]])
+      let program = try #require(try library.engine.principal(forKey: key.text("api_key")))
+      let all = try await library.refusal("notification.get", try await notify([:]), as: program)
+      #expect(all.code == .forbidden)
+      let anns = try await library.refusal("notification.get", try await notify(["user_id": .string(ann)]), as: program)
+      #expect(anns.code == .notFound)
+    }
+  }
+
   @Test func `what falls due is found in the read models, and no more`() async throws {
     try await Library.withLibrary { library in
       let acme = try await library.organization("acme")

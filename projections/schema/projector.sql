@@ -85,22 +85,32 @@ CREATE OR REPLACE FUNCTION projector.asking_role() RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 RETURN CASE current_setting('role') WHEN 'none' THEN session_user::text ELSE current_setting('role') END;
 
--- The organizations whose rows the asking role may read. The setting app.current_user_id narrows them to those where that
--- user is a member; it never widens them.
+-- The organizations whose rows the asking role may read: its own, while that is active. The setting app.current_user_id
+-- narrows them to those where that user, while active, is a member; it never widens them.
 CREATE OR REPLACE FUNCTION projector.current_organizations() RETURNS SETOF uuid
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   narrowed text := nullif(current_setting('app.current_user_id', true), '');
 BEGIN
   IF narrowed IS NULL THEN
-    RETURN QUERY SELECT r.organization_id FROM projector.sql_roles AS r WHERE r.role_name = projector.asking_role();
+    RETURN QUERY
+      SELECT r.organization_id FROM projector.sql_roles AS r
+      WHERE r.role_name = projector.asking_role()
+        AND NOT EXISTS (
+          SELECT FROM daybook.organizations AS o
+          WHERE o.id = r.organization_id AND (NOT o.is_active OR o.deleted_at IS NOT NULL));
   ELSE
     RETURN QUERY
       SELECT r.organization_id FROM projector.sql_roles AS r
       WHERE r.role_name = projector.asking_role()
+        AND NOT EXISTS (
+          SELECT FROM daybook.organizations AS o
+          WHERE o.id = r.organization_id AND (NOT o.is_active OR o.deleted_at IS NOT NULL))
         AND EXISTS (
           SELECT FROM daybook.memberships AS m
-          WHERE m.organization_id = r.organization_id AND m.user_id::text = lower(narrowed) AND m.deleted_at IS NULL);
+          LEFT JOIN daybook.users AS u ON u.id = m.user_id
+          WHERE m.organization_id = r.organization_id AND m.user_id::text = lower(narrowed) AND m.deleted_at IS NULL
+            AND coalesce(u.is_active, true) AND u.deleted_at IS NULL);
   END IF;
 END $$;
 

@@ -1,3 +1,4 @@
+import Access
 import CanonicalJSON
 import Catalog
 import Refusals
@@ -43,6 +44,9 @@ final class CatalogModel: Sendable {
     makerProtection = protection
   }
 
+  /// Who may see the resources of a type; of one that the catalog no longer has, who belongs to their organization.
+  func audience(of name: String) -> Audience { types[name]?.audience ?? .records(name) }
+
   /// The model of a type that the catalog must have for the engine's own work.
   func type(_ name: String) throws -> TypeModel {
     guard let type = types[name] else {
@@ -58,6 +62,8 @@ final class TypeModel: Sendable {
   let name: String
   let plural: String
   let organization: OrganizationRule
+  /// Who may see its resources.
+  let audience: Audience
   let fields: [FieldModel]
   let references: [FieldModel]
   let unique: [UniqueConstraint]
@@ -75,6 +81,7 @@ final class TypeModel: Sendable {
     name = type.name
     plural = type.plural
     organization = type.organization
+    audience = Audience(type)
     fields = type.fields.map { FieldModel($0, of: type) }
     references = fields.filter { $0.field.type == .reference }
     unique = type.unique

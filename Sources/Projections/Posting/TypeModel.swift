@@ -1,3 +1,4 @@
+import Access
 import Catalog
 
 #if canImport(Glibc)
@@ -28,8 +29,8 @@ final class TypeModel: Sendable {
   let plural: String
   let hasReadModel: Bool
   let isOrganization: Bool
-  /// Whose eyes its rows are for, where not for all of the organization's.
-  let visibility: Visibility?
+  /// Who may see its rows.
+  let audience: Audience
   /// All fields that a `set` may hold, in the order of canonical JSON.
   let fields: [FieldModel]
   /// Whether any field makes versions.
@@ -42,7 +43,7 @@ final class TypeModel: Sendable {
     plural = type.plural
     hasReadModel = type.hasReadModel
     isOrganization = type.name == "organization"
-    visibility = type.visibility
+    audience = Audience(type)
     let versioned = Set(type.versionedContent)
     isVersioned = !versioned.isEmpty
     var fields = type.fields.map { field in
@@ -129,10 +130,12 @@ struct ProjectionModel: Sendable {
 
   func definition(_ name: String) -> ProjectionDefinition? { byName[name].map { definitions[$0] } }
 
-  /// Whose eyes the rows of a read model are for, where not for all of the organization's.
-  func visibility(of definition: ProjectionDefinition) -> Visibility? {
-    guard case .state(let type) = definition.source else { return nil }
-    return types[type]?.visibility
+  /// Who may see the rows of a read model: of the states of a type, as the type's resources; of events, as what belongs
+  /// to the organization in their `organization_id`. Nobody where nothing says it.
+  func audience(of definition: ProjectionDefinition) -> Audience {
+    if case .state(let type) = definition.source, let audience = types[type]?.audience { return audience }
+    let hasOrganization = definition.columns.contains { $0.name == "organization_id" }
+    return hasOrganization ? .records(definition.name) : Audience(plural: definition.name, rules: [])
   }
 
   /// The definition of a unit that came from these definitions.

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -83,12 +84,10 @@ struct AuditQuery: Sendable {
   var order: String { " ORDER BY t.id \(isAscending ? "ASC" : "DESC")" }
 
   /// The conditions of a row.
-  /// - Parameter organizations: Whose rows may be seen; nil for all.
-  func conditions(
-    organizations: Set<Identifier>?, after position: UInt64?, in sql: inout SQLBuilder
-  ) -> SQLConditions {
+  /// - Parameter scope: What the caller may read of ``AudienceCondition/audit``.
+  func conditions(_ scope: Audience.Reach, after position: UInt64?, in sql: inout SQLBuilder) -> SQLConditions {
     var conditions = SQLConditions()
-    if let organizations { conditions.add("t.organization_id = ANY(\(sql.bind(organizations.sorted())))") }
+    if let condition = AudienceCondition.audit.sql(scope, in: &sql) { conditions.add(condition) }
     if let actor { conditions.add("t.actor = \(sql.bind(.text(actor), as: "text"))") }
     if let action { conditions.add("t.action = \(sql.bind(.text(action), as: "text"))") }
     if let event { conditions.add("t.event = \(sql.bind(.text(event), as: "text"))") }

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -27,12 +28,13 @@ extension QueryMethod {
 
 extension QueryEngine {
   fileprivate func searchAudit(_ query: AuditQuery, _ call: QueryCall) async throws -> [UInt8] {
-    let organizations = try call.principal.organizations(readable: "audit")
+    guard let scope = AudienceCondition.audit.audience.reach(of: call.principal) else {
+      throw Refusal.forbidden(permission: "audit:read")
+    }
     let start = try cursors.place(query.cursor, of: query.identity) { $0["position"]?.integerValue }
     try await reach([AuditQuery.table.name, "retentions"], call.wait)
     var sql = SQLBuilder()
-    let conditions = query.conditions(
-      organizations: organizations, after: start.map { UInt64(clamping: $0) }, in: &sql)
+    let conditions = query.conditions(scope, after: start.map { UInt64(clamping: $0) }, in: &sql)
     return try await page(
       of: AuditQuery.table, where: conditions, query.order, limit: query.limit, in: sql, identity: query.identity
     ) { row in

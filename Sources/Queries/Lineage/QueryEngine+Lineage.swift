@@ -73,11 +73,11 @@ extension QueryEngine {
       let state = try snapshot.state(start)
       let type =
         state.flatMap { $0.type == "dataset" || $0.type == "task_run" ? catalog.type($0.type) : nil } ?? datasets
-      let found = try Access(principal: principal, type: type).require(state, id: start.text, in: snapshot)
+      let found = try access(to: type, principal).require(state, id: start.text, in: snapshot)
       guard principal.allows(.read, on: edges.plural, organization: found.organization) else {
         throw Refusal.forbidden(permission: "\(edges.plural):read")
       }
-      return Access(principal: principal, type: edges)
+      return access(to: edges, principal)
     }
   }
 
@@ -86,7 +86,7 @@ extension QueryEngine {
   ) throws -> [LineageEdge] {
     try snapshot.referrers(of: node, type: "lineage_edge", limit: Self.maximumEdgesOfNode).compactMap { referrer in
       guard let state = try snapshot.state(referrer.id) else { return nil }
-      return edge(state, access)
+      return try edge(state, access, in: snapshot)
     }
   }
 
@@ -108,9 +108,9 @@ extension QueryEngine {
     return try await log.background { [self] snapshot in
       var edges: [Identifier: [LineageEdge]] = [:]
       for identifier in identifiers {
-        guard let state = try snapshot.fold(identifier, through: position), let edge = edge(state, access) else {
-          continue
-        }
+        guard let state = try snapshot.fold(identifier, through: position),
+          let edge = try edge(state, access, in: snapshot)
+        else { continue }
         edges[edge.source, default: []].append(edge)
         if edge.target != edge.source { edges[edge.target, default: []].append(edge) }
       }
@@ -118,9 +118,9 @@ extension QueryEngine {
     }
   }
 
-  /// The edge that a state is; nil for a deleted one, and for one that the caller may not see.
-  private func edge(_ state: ResourceState, _ access: Access) -> LineageEdge? {
-    guard !state.isDeleted, access.principal.canSee(organization: state.organization),
+  /// The edge that a state is; nil for a deleted one, and for one that the caller may not read.
+  private func edge(_ state: ResourceState, _ access: Access, in snapshot: LogSnapshot) throws -> LineageEdge? {
+    guard !state.isDeleted, try access.permits(state, in: snapshot),
       let source = state.fields["source_id"]?.stringValue.flatMap({ Identifier($0) }),
       let target = state.fields["target_id"]?.stringValue.flatMap({ Identifier($0) })
     else { return nil }
@@ -136,7 +136,9 @@ extension QueryEngine {
     for (identifier, distance) in walk.distances {
       let state =
         if let position { try snapshot.fold(identifier, through: position) } else { try snapshot.state(identifier) }
-      guard let state, access.principal.canSee(organization: state.organization) else { continue }
+      guard let state, let type = catalog.type(state.type),
+        try self.access(to: type, access.principal).permits(state, in: snapshot)
+      else { continue }
       let name = state.fields["name"] ?? .null
       var node: JSONObject = [
         "id": .string(identifier.text), "type": .string(state.type), "name": name,

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -29,7 +30,7 @@ extension QueryMethod {
 extension QueryEngine {
   fileprivate func list(_ query: ListQuery, _ call: QueryCall) async throws -> [UInt8] {
     let access = call.access(to: query.type)
-    let scope = try access.scope()
+    let scope = try access.reach()
     let place = try cursors.place(query.cursor, of: query.identity, ListPlace.init)
     // Which users a caller may see, their memberships say.
     let needed = query.type.name == "user" ? ["users", "memberships"] : [query.type.plural]
@@ -37,7 +38,7 @@ extension QueryEngine {
     if let asOf = query.asOf { return try await list(query, access, scope, place, asOf: asOf) }
     var sql = SQLBuilder()
     var conditions = SQLConditions()
-    if let condition = access.condition(scope, in: &sql) { conditions.add(condition) }
+    if let condition = access.condition.sql(scope, in: &sql) { conditions.add(condition) }
     if !query.includesDeleted { conditions.add("t.\"deleted_at\" IS NULL") }
     for condition in query.filter.conditions { conditions.add(condition.sql(in: &sql)) }
     if let place { conditions.add(query.order.after(place, in: &sql)) }

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -73,12 +74,8 @@ extension QueryEngine {
   /// The filter that `log.read` and `log.subscribe` share: what was asked for, within what the caller may see.
   /// - Throws: ``Refusal`` `forbidden` where the caller may read the log nowhere.
   public func logFilter(events: [String]?, resource: Identifier?, principal: Principal) throws -> LogFilter {
-    guard let visible = principal.visibleOrganizations else {
-      return LogFilter(events: events, resource: resource, organizations: nil)
-    }
-    let readable = visible.filter { principal.allows(.read, on: "log", organization: $0) }
-    guard !readable.isEmpty else { throw Refusal.forbidden(permission: "log:read") }
-    return LogFilter(events: events, resource: resource, organizations: readable)
+    guard let reach = Audience.log.reach(of: principal) else { throw Refusal.forbidden(permission: "log:read") }
+    return LogFilter(events: events, resource: resource, organizations: reach.organizations)
   }
 
   /// The filter that a call's params name.

@@ -80,5 +80,5 @@ package struct QueryCall: Sendable {
   }
 
   /// What the caller may read of a type.
-  func access(to type: ResourceType) -> Access { Access(principal: principal, type: type) }
+  func access(to type: ResourceType) -> Access { engine.access(to: type, principal) }
 }

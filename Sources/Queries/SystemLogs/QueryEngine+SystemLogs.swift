@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -17,11 +18,13 @@ extension QueryMethod {
 
 extension QueryEngine {
   fileprivate func systemLogs(_ query: SystemLogQuery, _ call: QueryCall) async throws -> [UInt8] {
-    let organizations = try call.principal.organizations(readable: "systems")
+    guard let scope = AudienceCondition.systemLogs.audience.reach(of: call.principal) else {
+      throw Refusal.forbidden(permission: "systems:read")
+    }
     let place = try cursors.place(query.cursor, of: query.identity, TimePlace.init)
     try await reach([SystemLogQuery.table.name], call.wait)
     var sql = SQLBuilder()
-    let conditions = query.conditions(organizations: organizations, after: place, in: &sql)
+    let conditions = query.conditions(scope, after: place, in: &sql)
     return try await page(
       of: SystemLogQuery.table, where: conditions, query.order.clause, limit: query.limit, in: sql,
       identity: query.identity

@@ -1,6 +1,8 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Domain
 import Postgres
 
 /// One `system.logs` as it was asked.
@@ -61,12 +63,10 @@ struct SystemLogQuery: Sendable {
   }
 
   /// The conditions of a row.
-  /// - Parameter organizations: Whose lines may be seen; nil for all, the service's own included.
-  func conditions(
-    organizations: Set<Identifier>?, after place: TimePlace?, in sql: inout SQLBuilder
-  ) -> SQLConditions {
+  /// - Parameter scope: What the caller may read of ``AudienceCondition/systemLogs``.
+  func conditions(_ scope: Audience.Reach, after place: TimePlace?, in sql: inout SQLBuilder) -> SQLConditions {
     var conditions = SQLConditions()
-    if let organizations { conditions.add("t.organization_id = ANY(\(sql.bind(organizations.sorted())))") }
+    if let condition = AudienceCondition.systemLogs.sql(scope, in: &sql) { conditions.add(condition) }
     if let organization { conditions.add("t.organization_id = \(sql.bind(.uuid(organization.text), as: "uuid"))") }
     if let level { conditions.add("t.level = \(sql.bind(.text(level), as: "text"))") }
     if let correlation { conditions.add("t.correlation_id = \(sql.bind(.text(correlation), as: "text"))") }
