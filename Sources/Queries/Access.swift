@@ -57,7 +57,7 @@ struct Access: Sendable {
 
   /// Lets the caller read a resource, or refuses.
   /// - Throws: ``DaybookError`` `not_found` or `forbidden`.
-  func require(_ state: ResourceState?, id: String, in snapshot: LogSnapshot) throws -> ResourceState {
+  func require(_ state: ResourceState?, id: String, in snapshot: borrowing LogSnapshot) throws -> ResourceState {
     guard let state, state.type == type.name else { throw DaybookError.notFound(type: type.name, id: id) }
     if principal.isAdministrator || (readsPublic && type.isPublic(state)) { return state }
     let organizations = try organizations(of: state, in: snapshot).filter { principal.canSee(organization: $0) }
@@ -77,7 +77,7 @@ struct Access: Sendable {
   }
 
   /// The organizations through which a resource can be seen.
-  private func organizations(of state: ResourceState, in snapshot: LogSnapshot) throws -> [Identifier] {
+  private func organizations(of state: ResourceState, in snapshot: borrowing LogSnapshot) throws -> [Identifier] {
     if let organization = state.organization { return [organization] }
     if isOrganization { return [state.id] }
     guard isUser else { return [] }

@@ -56,7 +56,7 @@ struct ChunkBuilder {
 
   /// Builds the chunk that a request describes from the log as the snapshot has it.
   static func build(
-    _ request: PreparedChunk.Request, model: ProjectionModel, vault: Vault, snapshot: LogSnapshot
+    _ request: PreparedChunk.Request, model: ProjectionModel, vault: Vault, snapshot: borrowing LogSnapshot
   ) throws -> PreparedChunk {
     var builder = try ChunkBuilder(request, model: model, vault: vault, defaults: snapshot.defaults)
     let wanted = Int(clamping: request.through - min(request.after, request.through))
@@ -68,7 +68,7 @@ struct ChunkBuilder {
     return builder.chunk
   }
 
-  private mutating func take(_ event: StoredEvent, _ snapshot: LogSnapshot) throws {
+  private mutating func take(_ event: StoredEvent, _ snapshot: borrowing LogSnapshot) throws {
     chunk.last = event.position
     chunk.lastEventID = event.id
     chunk.lastAt = event.at
@@ -113,7 +113,7 @@ struct ChunkBuilder {
   }
 
   /// Takes the event down for the read models that are filled from events.
-  private mutating func takeFacts(_ event: StoredEvent, _ plan: EventPlan, _ snapshot: LogSnapshot) throws {
+  private mutating func takeFacts(_ event: StoredEvent, _ plan: EventPlan, _ snapshot: borrowing LogSnapshot) throws {
     let type = plan.type
     var row: StagedRow?
     var isStaged = false
@@ -216,7 +216,7 @@ struct ChunkBuilder {
 
   /// The fields of the event's resource that a read model needs; they are fixed at creation, so the newest state has them.
   private mutating func fixed(
-    _ names: [String], of event: StoredEvent, _ type: TypeModel?, _ snapshot: LogSnapshot
+    _ names: [String], of event: StoredEvent, _ type: TypeModel?, _ snapshot: borrowing LogSnapshot
   ) throws -> JSONObject {
     guard let type, names.contains(where: { name in type.fields.contains { $0.name == name } }) else { return [:] }
     let state: JSONObject

@@ -63,7 +63,7 @@ extension QueryEngine {
   }
 
   private func presentEdges(
-    of node: Identifier, _ access: Access, in snapshot: LogSnapshot
+    of node: Identifier, _ access: Access, in snapshot: borrowing LogSnapshot
   ) throws -> [LineageEdge] {
     try snapshot.referrers(of: node, type: "lineage_edge", limit: Self.maximumEdgesOfNode).compactMap { referrer in
       guard let state = try snapshot.state(referrer.id) else { return nil }
@@ -111,7 +111,7 @@ extension QueryEngine {
   }
 
   private func graph(
-    _ walk: LineageWalk, _ access: Access, through position: UInt64?, in snapshot: LogSnapshot
+    _ walk: LineageWalk, _ access: Access, through position: UInt64?, in snapshot: borrowing LogSnapshot
   ) throws -> [UInt8] {
     var nodes: [(distance: Int, name: String, json: JSON)] = []
     for (identifier, distance) in walk.distances {

@@ -101,7 +101,7 @@ extension QueryEngine {
 
   /// The positions at which the two ends stand; the first is nil where nothing came before.
   private func positions(
-    _ ends: Ends, _ identifier: Identifier, in snapshot: LogSnapshot
+    _ ends: Ends, _ identifier: Identifier, in snapshot: borrowing LogSnapshot
   ) throws -> (from: UInt64?, to: UInt64) {
     switch ends {
     case .versions(let from, let to):
@@ -130,7 +130,7 @@ extension QueryEngine {
   }
 
   private func position(
-    ofVersion version: Int64, _ identifier: Identifier, _ snapshot: LogSnapshot
+    ofVersion version: Int64, _ identifier: Identifier, _ snapshot: borrowing LogSnapshot
   ) throws -> UInt64? {
     guard version >= 1 else { return nil }
     return try snapshot.history(of: identifier, versions: version...version).first?.position
@@ -141,7 +141,7 @@ extension QueryEngine {
   }
 
   private func endpoint(
-    _ position: UInt64, _ ends: Ends, _ identifier: Identifier, _ snapshot: LogSnapshot
+    _ position: UInt64, _ ends: Ends, _ identifier: Identifier, _ snapshot: borrowing LogSnapshot
   ) throws -> JSON {
     guard let header = try snapshot.record(at: position)?.parsedHeader() else {
       throw DaybookError.internalError("the log has no record at position \(position)")
