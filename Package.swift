@@ -59,12 +59,13 @@ let package = Package(
     .systemLibrary(name: "CBcrypt", providers: [.apt(["libcrypt-dev"])]),
     module("BasicTypes", [crypto]),
     module("CanonicalJSON", []),
+    module("Failpoints", [nioLocks]),
     module("MerkleTree", ["BasicTypes", crypto]),
     module("LMDB", ["CLMDB", nioLocks]),
     module("Postgres", ["CPostgres", log, nioLocks]),
     module("EmbeddedPostgres", ["Postgres", log]),
-    module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks]),
-    module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
+    module("Vault", ["BasicTypes", "CanonicalJSON", "Failpoints", "CBcrypt", crypto, nioLocks]),
+    module("EventLog", ["BasicTypes", "Failpoints", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
@@ -78,8 +79,8 @@ let package = Package(
     module(
       "Projections",
       [
-        "BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", crypto, log,
-        nioLocks,
+        "BasicTypes", "Catalog", "EventLog", "Failpoints", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON",
+        crypto, log, nioLocks,
       ]),
     module(
       "Queries",
@@ -92,14 +93,15 @@ let package = Package(
       "Server",
       [
         "BasicTypes", "Protocol", "Queries", "Domain", "Projections", "EmbeddedPostgres", "Catalog", "EventLog",
-        "Vault", "MerkleTree", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals, log, jwt,
+        "Failpoints", "Vault", "MerkleTree", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals,
+        log, jwt,
       ]),
     module("DaybookClient", ["Protocol", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks]),
     .executableTarget(
       name: "daybook",
       dependencies: [
         "Server", "DaybookClient", "Projections", "Queries", "Domain", "Catalog", "EventLog", "Vault", "Protocol",
-        "BasicTypes", "CanonicalJSON", "MerkleTree", arguments, signals, log, subprocess,
+        "BasicTypes", "CanonicalJSON", "Failpoints", "MerkleTree", arguments, signals, log, subprocess,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -118,8 +120,9 @@ let package = Package(
       ]),
     tests("CanonicalJSONTests", ["CanonicalJSON"]),
     tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
+    tests("FailpointsTests", ["Failpoints"]),
     tests("LMDBTests", ["LMDB"]),
-    tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
+    tests("VaultTests", ["Vault", "Failpoints", "BasicTypes", "CanonicalJSON", crypto]),
     tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON"]),
     tests("SchedulesTests", ["Schedules", "BasicTypes", "CanonicalJSON"]),
     tests("OpenLineageTests", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
@@ -152,9 +155,9 @@ let package = Package(
         "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
       ]),
     tests("CommandLineTests", ["daybook", "DaybookTestKit", "CanonicalJSON"]),
-    tests("AcceptanceTests", ["DaybookClient", "BasicTypes", "CanonicalJSON"]),
+    tests("AcceptanceTests", ["DaybookClient", "Failpoints", "BasicTypes", "CanonicalJSON"]),
     tests("PostgresTests", ["Postgres", "DaybookTestKit", log, nioLocks]),
     tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "Postgres", "DaybookTestKit", log, nioLocks]),
-    tests("EventLogTests", ["EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
+    tests("EventLogTests", ["EventLog", "Failpoints", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
   ]
 )

@@ -1,4 +1,5 @@
 import BasicTypes
+import Failpoints
 import LMDB
 import MerkleTree
 
@@ -7,11 +8,13 @@ import MerkleTree
 struct BatchWriter {
   let store: WriteTransaction
   let databases: Databases
+  let failpoints: Failpoints
 
   /// Writes the batch and answers the head it makes. Nothing is durable before the transaction commits.
   func write(_ staging: Staging, onto head: StoredHead, at now: Timestamp) throws -> StoredHead {
     var next = head
     try writeRecords(staging, &next, at: now)
+    try failpoints.reached(.logPutting)
     for (id, state) in staging.states.sorted(by: { $0.key < $1.key }) {
       try store.put(databases.states, id.bytes, state.encoded)
     }
