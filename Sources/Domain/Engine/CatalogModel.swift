@@ -161,7 +161,7 @@ final class CommandModel: Sendable {
   /// Whether `id` names an existing resource.
   let needsTarget: Bool
   let parameters: [Field]
-  let behaviour: Behaviour?
+  let behaviour: AnyBehaviour?
   private let parametersByName: [String: Int]
 
   init(_ command: Command, of type: TypeModel) throws {

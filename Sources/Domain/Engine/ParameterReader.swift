@@ -78,7 +78,6 @@ struct ParameterReader {
   private var fields = JSONObject()
   private var parameters = JSONObject()
   private var defaulted: Set<String> = []
-  private var attachment: (any Sendable)?
 
   init(command: CommandModel, principal: Principal) {
     self.command = command
@@ -89,7 +88,7 @@ struct ParameterReader {
   private var isCreation: Bool { command.command.effect == .create }
 
   mutating func read(_ given: JSONObject, origin: Origin, engine: CommandEngine) throws -> PreparedCommand {
-    let params = command.behaviour?.normalize?(given) ?? given
+    let params = command.behaviour?.traits.normalize?(given) ?? given
     for (name, value) in params where !common.take(name, value, problems: &problems) {
       switch name {
       case "id" where command.needsTarget || isCreation: readID(value)
@@ -103,13 +102,13 @@ struct ParameterReader {
     }
     complete(given: params)
     if command.takesOrganization, organization == nil, !params.contains("organization_id") { defaultOrganization() }
-    checkBehaviour(engine)
+    let preparation = prepare(engine)
     guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
     return PreparedCommand(
-      method: command.method, content: .single(command), principal: principal, origin: origin, common: common.common,
+      method: command.method, content: .single(command, preparation), principal: principal, origin: origin,
+      common: common.common,
       id: id, organization: organization, fields: fields, parameters: parameters, defaulted: defaulted,
-      fingerprint: engine.fingerprint(common.common, method: command.method, params: given),
-      attachment: attachment, passwords: engine.passwords, engine: engine)
+      fingerprint: engine.fingerprint(common.common, method: command.method, params: given))
   }
 
   private mutating func refuse(_ path: String, _ problem: String) {
@@ -141,11 +140,8 @@ struct ParameterReader {
   }
 
   private mutating func defaultOrganization() {
-    if command.behaviour?.findsOrganization == true { return }
-    if let behaviour = command.behaviour, let source = behaviour.organizationSource, fields[source]?.stringValue != nil
-    {
-      return
-    }
+    if command.behaviour?.traits.findsOrganization == true { return }
+    if let source = command.behaviour?.traits.organizationSource, fields[source]?.stringValue != nil { return }
     if principal.keyPermissions != nil || !principal.organizations.isEmpty, let only = principal.onlyOrganization {
       organization = only
     } else if type.organization == .required {
@@ -192,7 +188,7 @@ struct ParameterReader {
         // Left empty, default or not.
         if field.field.isRequired {
           refuse(path, "must not be null")
-        } else if command.behaviour?.fillsDefaults == true {
+        } else if command.behaviour?.traits.fillsDefaults == true {
           fields.append(key: field.name, value: .null)
         }
       } else if field.field.isRequired {
@@ -237,7 +233,7 @@ struct ParameterReader {
     guard isCreation else { return }
     for field in type.fields where !fields.contains(field.name) {
       if let value = field.field.defaultValue, !given.contains(field.name) {
-        if command.behaviour?.fillsDefaults == true { continue }
+        if command.behaviour?.traits.fillsDefaults == true { continue }
         fields.append(key: field.name, value: value)
       } else if field.field.isRequired, field.field.isAssignable, !given.contains(field.name) {
         refuse("/" + field.name, "is required")
@@ -245,15 +241,15 @@ struct ParameterReader {
     }
   }
 
-  private mutating func checkBehaviour(_ engine: CommandEngine) {
-    guard let check = command.behaviour?.check else { return }
+  private mutating func prepare(_ engine: CommandEngine) -> Preparation<Deciding> {
+    guard let behaviour = command.behaviour else { return .ready { try $0.applyCatalog() } }
     var context = CheckContext(
       model: engine.model, principal: principal, isCreation: isCreation, organization: organization,
       refused: Set(problems.map(\.path)), fields: fields, parameters: parameters)
-    check(&context)
+    let preparation = behaviour.prepare(&context)
     fields = context.fields
     parameters = context.parameters
     problems += context.problems
-    attachment = context.attachment
+    return preparation
   }
 }
