@@ -60,12 +60,13 @@ let package = Package(
     module("BasicTypes", [crypto]),
     module("CanonicalJSON", []),
     module("Refusals", ["CanonicalJSON"]),
+    module("Failpoints", [nioLocks]),
     module("MerkleTree", ["BasicTypes", crypto]),
-    module("LMDB", ["CLMDB"]),
+    module("LMDB", ["CLMDB", nioLocks]),
     module("Postgres", ["CPostgres", log, nioLocks]),
     module("EmbeddedPostgres", ["Postgres", log]),
-    module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks]),
-    module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
+    module("Vault", ["BasicTypes", "CanonicalJSON", "Failpoints", "CBcrypt", crypto, nioLocks]),
+    module("EventLog", ["BasicTypes", "Failpoints", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", "Refusals", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
@@ -80,8 +81,8 @@ let package = Package(
     module(
       "Projections",
       [
-        "BasicTypes", "Catalog", "Access", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", crypto,
-        log, nioLocks,
+        "BasicTypes", "Catalog", "Access", "EventLog", "Failpoints", "Vault", "Postgres", "EmbeddedPostgres",
+        "CanonicalJSON", crypto, log, nioLocks,
       ]),
     module(
       "Queries",
@@ -94,7 +95,8 @@ let package = Package(
       "Server",
       [
         "BasicTypes", "Refusals", "Protocol", "Queries", "Domain", "Projections", "EmbeddedPostgres", "Catalog",
-        "EventLog", "Vault", "MerkleTree", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals,
+        "EventLog", "Failpoints", "Vault", "MerkleTree", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks,
+        lifecycle, signals,
         log, jwt,
       ]),
     module("DaybookClient", ["Protocol", "CanonicalJSON", "Refusals", nioCore, nioPosix, nioSSL, nioLocks]),
@@ -102,7 +104,7 @@ let package = Package(
       name: "daybook",
       dependencies: [
         "Server", "DaybookClient", "Projections", "Queries", "Domain", "Catalog", "EventLog", "Vault", "Protocol",
-        "BasicTypes", "CanonicalJSON", "MerkleTree", "Refusals", arguments, signals, log, subprocess,
+        "BasicTypes", "CanonicalJSON", "Failpoints", "MerkleTree", "Refusals", arguments, signals, log, subprocess,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -122,7 +124,9 @@ let package = Package(
     tests("CanonicalJSONTests", ["CanonicalJSON"]),
     tests("RefusalsTests", ["Refusals", "CanonicalJSON"]),
     tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
-    tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
+    tests("FailpointsTests", ["Failpoints"]),
+    tests("LMDBTests", ["LMDB"]),
+    tests("VaultTests", ["Vault", "Failpoints", "BasicTypes", "CanonicalJSON", crypto]),
     tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON", "Refusals"]),
     tests("SchedulesTests", ["Schedules", "BasicTypes", "CanonicalJSON"]),
     tests("OpenLineageTests", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
@@ -157,9 +161,9 @@ let package = Package(
         "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
       ]),
     tests("CommandLineTests", ["daybook", "DaybookTestKit", "CanonicalJSON"]),
-    tests("AcceptanceTests", ["DaybookClient", "BasicTypes", "CanonicalJSON", "Refusals"]),
+    tests("AcceptanceTests", ["DaybookClient", "Failpoints", "BasicTypes", "CanonicalJSON", "Refusals"]),
     tests("PostgresTests", ["Postgres", "DaybookTestKit", log, nioLocks]),
     tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "Postgres", "DaybookTestKit", log, nioLocks]),
-    tests("EventLogTests", ["EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
+    tests("EventLogTests", ["EventLog", "Failpoints", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
   ]
 )

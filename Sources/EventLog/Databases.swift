@@ -60,6 +60,11 @@ enum Key {
 
   static func meta(_ name: String) -> [UInt8] { Array(name.utf8) }
 
+  /// The eight bytes from an offset on, which must be there.
+  static func readPosition(_ bytes: RawSpan, at offset: Int = 0) -> UInt64 {
+    UInt64(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+  }
+
   static func readPosition(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     var value: UInt64 = 0
     for byte in bytes.prefix(8) { value = value << 8 | UInt64(byte) }
@@ -90,8 +95,20 @@ enum Sealed {
     return stored.suffix(8).elementsEqual(expected) ? value : nil
   }
 
-  static func unwrap(_ key: [UInt8], _ stored: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-    key.withUnsafeBytes { unwrap($0, stored) }
+  /// Whether a stored value ends in its own checksum.
+  static func isIntact(_ key: RawSpan, _ stored: RawSpan) -> Bool {
+    key.withUnsafeBytes { keyBytes in stored.withUnsafeBytes { unwrap(keyBytes, $0) != nil } }
+  }
+
+  /// A copy of the value without its checksum; nil where the checksum is not its own.
+  static func value(_ key: RawSpan, _ stored: RawSpan) -> [UInt8]? {
+    key.withUnsafeBytes { keyBytes in stored.withUnsafeBytes { unwrap(keyBytes, $0).map { [UInt8]($0) } } }
+  }
+
+  /// The position that a value of eight bytes holds; nil where it has another length or the checksum is not its own.
+  static func position(_ key: RawSpan, _ stored: RawSpan) -> UInt64? {
+    guard stored.byteCount == 16 else { return nil }
+    return key.withUnsafeBytes { keyBytes in stored.withUnsafeBytes { unwrap(keyBytes, $0).map(Key.readPosition) } }
   }
 }
 

@@ -1,6 +1,7 @@
 import BasicTypes
 import Catalog
 import EventLog
+import Failpoints
 import Logging
 import NIOConcurrencyHelpers
 import Postgres
@@ -17,6 +18,7 @@ public final class ProjectionService: Sendable {
   let schema: ProjectorSchema
   let location: DatabaseLocation
   let logger: Logger
+  let failpoints: Failpoints
   let board = ProgressBoard()
   let wake = WakeSignal()
   /// The projector has posted all there is and sleeps.
@@ -35,14 +37,17 @@ public final class ProjectionService: Sendable {
   ///   - database: Where the read models are.
   ///   - queryConnections: How many connections queries have at most.
   ///   - queryTimeout: How long a query waits for one.
+  ///   - failpoints: Where tests make the posting fail, or end the process.
   /// - Throws: ``ProjectionError`` `definition` for a file that contradicts itself or the catalog.
-  public init(
+  package init(
     log: EventLog, vault: Vault, catalog: Catalog, folder: String, database: DatabaseLocation,
-    queryConnections: Int = 8, queryTimeout: Duration = .seconds(10), logger: Logger
+    queryConnections: Int = 8, queryTimeout: Duration = .seconds(10), failpoints: Failpoints = .none,
+    logger: Logger
   ) throws {
     self.log = log
     self.vault = vault
     self.logger = logger
+    self.failpoints = failpoints
     location = database
     let defaults = log.stateDefaults
     let model = ProjectionModel(

@@ -23,7 +23,7 @@ struct Access: Sendable {
 
   /// Lets the caller read a resource, or refuses.
   /// - Throws: ``Refusal`` `not_found` or `forbidden`.
-  func require(_ state: ResourceState?, id: String, in snapshot: LogSnapshot) throws -> ResourceState {
+  func require(_ state: ResourceState?, id: String, in snapshot: borrowing LogSnapshot) throws -> ResourceState {
     guard let state, state.type == type.name else { throw Refusal.notFound(type: type.name, id: id) }
     if try permits(state, in: snapshot) { return state }
     guard try audience.permits(.sees, to: principal, on: state, in: snapshot) else {
@@ -33,7 +33,7 @@ struct Access: Sendable {
   }
 
   /// Whether the caller may read a resource of the type.
-  func permits(_ state: ResourceState, in snapshot: LogSnapshot) throws -> Bool {
+  func permits(_ state: ResourceState, in snapshot: borrowing LogSnapshot) throws -> Bool {
     try audience.permits(.reads, to: principal, on: state, in: snapshot)
   }
 

@@ -4,6 +4,7 @@ import Catalog
 import Domain
 import EmbeddedPostgres
 import EventLog
+import Failpoints
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
@@ -68,6 +69,7 @@ public final class DaybookServer: Sendable {
     // A mistake in schema/, or in the keys for tokens, is told before anything is touched.
     let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: configuration.clock) }
     let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
+    if configuration.failpoints.isArmed { logger.warning("a failpoint is armed: this server is for a test only") }
     let folder = DataFolder(configuration.dataFolder)
     let vault = try openVault(folder, configuration, logger)
     let log: EventLog
@@ -75,6 +77,7 @@ public final class DaybookServer: Sendable {
       var settings = try folder.logConfiguration(vault: vault, logger: logger)
       settings.mapSize = configuration.mapSize
       settings.clock = configuration.clock
+      settings.failpoints = configuration.failpoints
       log = try EventLog.open(settings)
     } catch {
       vault.close()
@@ -112,7 +115,8 @@ public final class DaybookServer: Sendable {
     -> Vault
   {
     do {
-      return try Vault.open(folder: folder.vault, rootKeyFile: configuration.rootKeyFile)
+      return try Vault.open(
+        folder: folder.vault, rootKeyFile: configuration.rootKeyFile, failpoints: configuration.failpoints)
     } catch let error as VaultError where error.code == .inUse {
       var settings = EventLogConfiguration(folder: folder.log)
       settings.lockFile = folder.lock

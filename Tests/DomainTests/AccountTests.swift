@@ -110,10 +110,10 @@ import Testing
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let other = try book.principal(ann.id)
-    let change = try book.engine.prepare(
-      method: "user.set_password", params: ["id": .string(ann.id), "password": "correct horse"],
-      principal: ann.principal, origin: Origin())
-    try await change.prepareInBackground()
+    let change = try await book.engine.prepareInBackground(
+      book.engine.prepare(
+        method: "user.set_password", params: ["id": .string(ann.id), "password": "correct horse"],
+        principal: ann.principal, origin: Origin()))
     func create(_ principal: Principal) throws -> PreparedCommand {
       try book.engine.prepare(
         method: "pipeline.create", params: ["name": "p"], principal: principal, origin: Origin())

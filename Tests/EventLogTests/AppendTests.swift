@@ -52,12 +52,13 @@ struct Refused: Error, Equatable {}
       for try await isAsExpected in group { #expect(isAsExpected) }
     }
     #expect(log.head.position == UInt64((0..<200).filter { $0 % 3 != 0 }.count))
-    try log.read { (snapshot: LogSnapshot) throws in
+    try log.read { (snapshot: borrowing LogSnapshot) throws in
       for number in 0..<200 {
         let holder = try snapshot.holder(constraint: "c", key: [UInt8(number)])
         #expect((holder == nil) == (number % 3 == 0))
       }
     }
+    log.close()
     #expect(try temporary.verify().isHealthy)
   }
 
@@ -108,6 +109,7 @@ struct Refused: Error, Equatable {}
       _ = try await log.commit { try $0.record(.numbered(UInt64(number)), set: ["text": text]) }
     }
     #expect(log.head.position == 200)
+    log.close()
     #expect(try temporary.verify().isHealthy)
   }
 
@@ -213,6 +215,7 @@ struct Refused: Error, Equatable {}
     #expect(unlink(filler) == 0)
     _ = try await log.commit { try $0.record(.numbered(9999), set: ["text": text]) }
     #expect(log.head.position == recorded + 1)
+    log.close()
     #expect(try temporary.verify().isHealthy)
   }
 }

@@ -74,7 +74,7 @@ struct Seeded: RandomNumberGenerator {
         #expect(fails)
       }
     }
-    try log.read { (snapshot: LogSnapshot) throws in
+    try log.read { (snapshot: borrowing LogSnapshot) throws in
       #expect(snapshot.head.position == model.positions)
       for (id, fields) in model.fields {
         let state = try #require(try snapshot.state(id))

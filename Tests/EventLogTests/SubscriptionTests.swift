@@ -43,7 +43,7 @@ import Testing
     for number in 1...10 {
       _ = try await log.commit { try $0.record(.numbered(1), set: ["n": .integer(Int64(number))]) }
     }
-    try log.read { (snapshot: LogSnapshot) throws in
+    try log.read { (snapshot: borrowing LogSnapshot) throws in
       for number in 1...10 {
         #expect(try snapshot.fold(.numbered(1), through: UInt64(number))?.fields["n"] == .integer(Int64(number)))
       }

@@ -43,7 +43,7 @@ final class TemporaryLog: Sendable {
     return (size, root)
   }
 
-  func open(_ change: (inout EventLogConfiguration) -> Void = { _ in }) throws -> EventLog {
+  func open(_ change: (inout EventLogConfiguration) throws -> Void = { _ in }) throws -> EventLog {
     var configuration = EventLogConfiguration(folder: logFolder)
     configuration.headFile = headFile
     configuration.lockFile = folder + "/lock"
@@ -52,7 +52,7 @@ final class TemporaryLog: Sendable {
     configuration.verifyHead = TemporaryLog.check
     let clock = clock
     configuration.clock = { clock.withLockedValue { $0 } ?? .now }
-    change(&configuration)
+    try change(&configuration)
     return try EventLog.open(configuration)
   }
 

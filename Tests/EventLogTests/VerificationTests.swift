@@ -39,12 +39,16 @@ import Testing
     defer { environment.close() }
     let database = try #require(try environment.databases([name]).first)
     let transaction = try environment.beginWrite()
-    var entry: ([UInt8], [UInt8])?
-    do {
-      let cursor = try transaction.cursor(database)
-      var found = try cursor.first()
-      for _ in 0..<7 { if let next = try cursor.next() { found = next } }
-      entry = found.map { ([UInt8]($0.key), [UInt8]($0.value)) }
+    // The eighth entry, or the last of fewer.
+    let entry = try transaction.withCursor(database) { cursor in
+      var seen = 0
+      var entry: ([UInt8], [UInt8])?
+      try cursor.scan { key, value in
+        entry = (key.copy, value.copy)
+        seen += 1
+        return seen < 8
+      }
+      return entry
     }
     let (key, value) = try #require(entry)
     try body(transaction, database, key, value)
@@ -98,7 +102,7 @@ import Testing
       for mask: UInt8 in [0x01, 0x20] {
         try change(temporary, "states") { transaction, database, _, _ in
           let key = Identifier.numbered(3).bytes
-          var changed = [UInt8](try #require(try transaction.get(database, key)))
+          var changed = try #require(try transaction.value(database, key))
           length = changed.count
           changed[index] ^= mask
           try transaction.put(database, key, changed)
@@ -106,7 +110,7 @@ import Testing
         #expect(try !temporary.verify().isHealthy, "byte \(index) of the state, changed by \(mask)")
         try change(temporary, "states") { transaction, database, _, _ in
           let key = Identifier.numbered(3).bytes
-          var changed = [UInt8](try #require(try transaction.get(database, key)))
+          var changed = try #require(try transaction.value(database, key))
           changed[index] ^= mask
           try transaction.put(database, key, changed)
         }

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Crypto
+import Failpoints
 import Foundation
 import Testing
 
@@ -21,7 +22,9 @@ final class TestVault: Sendable {
 
   deinit { try? FileManager.default.removeItem(atPath: base) }
 
-  func open() throws -> Vault { try Vault.open(folder: folder) }
+  func open(failpoints: Failpoints = .none) throws -> Vault {
+    try Vault.open(folder: folder, failpoints: failpoints)
+  }
 
   func bytes(_ name: String) throws -> [UInt8] {
     try Array(Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)")))

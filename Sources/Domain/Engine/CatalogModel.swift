@@ -169,7 +169,7 @@ final class CommandModel: Sendable {
   /// Whether `id` names an existing resource.
   let needsTarget: Bool
   let parameters: CommandParameters
-  let behaviour: Behaviour?
+  let behaviour: AnyBehaviour?
 
   init(_ command: Command, of type: TypeModel) throws {
     self.type = type

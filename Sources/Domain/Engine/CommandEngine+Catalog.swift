@@ -67,7 +67,7 @@ extension CommandEngine {
 
   /// Goes through the states of all resources, in chunks, so that no read transaction lasts long.
   private func eachState<Result: Sendable>(
-    _ start: Result, _ visit: @escaping @Sendable (inout Result, ResourceState, LogSnapshot) throws -> Void
+    _ start: Result, _ visit: @escaping @Sendable (inout Result, ResourceState, borrowing LogSnapshot) throws -> Void
   ) async throws -> Result {
     var result = start
     var next: UInt64 = 1

@@ -95,6 +95,29 @@ public final class CommandEngine: Sendable {
     return try reader.read(params, origin: origin, engine: self)
   }
 
+  /// Does what is slow, off the event loop and off the writer, for a command that needs it; answers any other as it is.
+  /// - Returns: the command, ready to be submitted.
+  /// - Throws: ``Refusal``: `invalid_params` for a password that can't be hashed, `overloaded` where too many wait.
+  public func prepareInBackground(_ command: PreparedCommand) async throws -> PreparedCommand {
+    switch command.content {
+    case .single(let model, .background(let work)):
+      return command.with(.single(model, .ready(try await work(self, command))))
+    case .single:
+      return command
+    case .batch(let members):
+      var ready: [PreparedCommand] = []
+      ready.reserveCapacity(members.count)
+      for (index, member) in members.enumerated() {
+        do {
+          ready.append(member.needsBackground ? try await prepareInBackground(member) : member)
+        } catch let error as Refusal {
+          throw error.atIndex(index)
+        }
+      }
+      return command.with(.batch(ready))
+    }
+  }
+
   /// Hands a prepared command to the writer. The completion runs on the writer's thread after the events are on the disk (of a sweep
   /// that destroys keys: on another one, once they are gone), or at once where the command was refused before; keep it short. Commands are
   /// decided in the order of these calls.
@@ -123,8 +146,8 @@ public final class CommandEngine: Sendable {
   public func apply(
     method: String, params: JSONObject, principal: Principal, origin: Origin = Origin()
   ) async throws -> CommandResult {
-    let prepared = try prepare(method: method, params: params, principal: principal, origin: origin)
-    if prepared.needsBackground { try await prepared.prepareInBackground() }
+    let prepared = try await prepareInBackground(
+      prepare(method: method, params: params, principal: principal, origin: origin))
     return try await withCheckedThrowingContinuation { continuation in
       submit(prepared) { continuation.resume(with: $0) }
     }

@@ -87,7 +87,7 @@ final class Decision {
     if let since = state.deletedAt {
       throw Refusal.gone(type: type.name, id: id.text, since: since.text)
     }
-    if command.behaviour?.authorizesItself != true { try authorize(on: state) }
+    if command.behaviour?.traits.authorizesItself != true { try authorize(on: state) }
     try checkVersion(state.version)
     loadedTarget = state
     subject = id
@@ -167,7 +167,7 @@ final class Decision {
   }
 
   private func sourceOrganization() throws -> Identifier? {
-    guard let field = command.behaviour?.organizationSource, let source = fields[field]?.stringValue,
+    guard let field = command.behaviour?.traits.organizationSource, let source = fields[field]?.stringValue,
       let id = Identifier(source)
     else { return nil }
     guard let state = try transaction.state(id), try isVisible(state) else {
@@ -237,7 +237,7 @@ final class Decision {
         limit: Int64(CommandEngine.eventLimit),
         "This would record more than \(CommandEngine.eventLimit) events at once; do it in parts.")
     }
-    if type.decidesPrincipals, command.behaviour?.keepsPrincipals != true { changesPrincipals = true }
+    if type.decidesPrincipals, command.behaviour?.traits.keepsPrincipals != true { changesPrincipals = true }
     let event = try transaction.append(draft)
     events.append(event)
     if Reactions.follow(from: draft.event) {

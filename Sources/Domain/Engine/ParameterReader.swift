@@ -16,7 +16,6 @@ struct ParameterReader {
   private var fields = JSONObject()
   private var parameters = JSONObject()
   private var defaulted: Set<String> = []
-  private var attachment: (any Sendable)?
 
   init(command: CommandModel, principal: Principal) {
     self.command = command
@@ -27,7 +26,7 @@ struct ParameterReader {
   private var isCreation: Bool { command.command.effect == .create }
 
   mutating func read(_ given: JSONObject, origin: Origin, engine: CommandEngine) throws -> PreparedCommand {
-    let params = command.behaviour?.normalize?(given) ?? given
+    let params = command.behaviour?.traits.normalize?(given) ?? given
     var faults: [ValueProblem] = []
     command.parameters.list.read(params, problems: &faults) { index, value, isDefault in
       take(value, of: index, isDefault: isDefault)
@@ -39,13 +38,12 @@ struct ParameterReader {
     if command.takesOrganization, organization == nil, params["organization_id"]?.isNull ?? true {
       defaultOrganization()
     }
-    checkBehaviour(engine)
+    let preparation = prepare(engine)
     guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
     return PreparedCommand(
-      method: command.method, content: .single(command), principal: principal, origin: origin, common: common,
-      id: id, organization: organization, fields: fields, parameters: parameters, defaulted: defaulted,
-      fingerprint: engine.fingerprint(common, method: command.method, params: given),
-      attachment: attachment, passwords: engine.passwords, engine: engine)
+      method: command.method, content: .single(command, preparation), principal: principal, origin: origin,
+      common: common, id: id, organization: organization, fields: fields, parameters: parameters,
+      defaulted: defaulted, fingerprint: engine.fingerprint(common, method: command.method, params: given))
   }
 
   private mutating func refuse(_ path: String, _ problem: String) {
@@ -79,7 +77,7 @@ struct ParameterReader {
   private mutating func takeField(_ field: FieldModel, _ value: JSON) {
     if value.isNull {
       // On an edit a null clears. At creation the field is left empty, default or not.
-      if !isCreation || command.behaviour?.fillsDefaults == true { fields.append(key: field.name, value: .null) }
+      if !isCreation || command.behaviour?.traits.fillsDefaults == true { fields.append(key: field.name, value: .null) }
       return
     }
     if isCreation, case .secretMembers(let names) = field.keeping {
@@ -92,8 +90,8 @@ struct ParameterReader {
   }
 
   private mutating func defaultOrganization() {
-    if command.behaviour?.findsOrganization == true { return }
-    if let behaviour = command.behaviour, let source = behaviour.organizationSource, fields[source]?.stringValue != nil
+    if command.behaviour?.traits.findsOrganization == true { return }
+    if let behaviour = command.behaviour, let source = behaviour.traits.organizationSource, fields[source]?.stringValue != nil
     {
       return
     }
@@ -104,15 +102,15 @@ struct ParameterReader {
     }
   }
 
-  private mutating func checkBehaviour(_ engine: CommandEngine) {
-    guard let check = command.behaviour?.check else { return }
+  private mutating func prepare(_ engine: CommandEngine) -> Preparation<Deciding> {
+    guard let behaviour = command.behaviour else { return .ready { try $0.applyCatalog() } }
     var context = CheckContext(
       model: engine.model, principal: principal, isCreation: isCreation, organization: organization,
       refused: Set(problems.map(\.path)), fields: fields, parameters: parameters)
-    check(&context)
+    let preparation = behaviour.prepare(&context)
     fields = context.fields
     parameters = context.parameters
     problems += context.problems
-    attachment = context.attachment
+    return preparation
   }
 }

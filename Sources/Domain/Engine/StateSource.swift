@@ -3,16 +3,16 @@ import BasicTypes
 import EventLog
 
 /// Where states are read from: a committed snapshot, or the write transaction with what it has staged.
-protocol StateSource {
-  func state(_ id: Identifier) throws -> ResourceState?
-  func holder(constraint: String, key: [UInt8]) throws -> Identifier?
-  func referrers(of target: Identifier, type: String?, limit: Int) throws -> [(type: String, id: Identifier)]
+protocol StateSource: ~Copyable {
+  borrowing func state(_ id: Identifier) throws -> ResourceState?
+  borrowing func holder(constraint: String, key: [UInt8]) throws -> Identifier?
+  borrowing func referrers(of target: Identifier, type: String?, limit: Int) throws -> [(type: String, id: Identifier)]
 }
 
 extension LogTransaction: StateSource {}
 extension LogSnapshot: StateSource {}
 
-extension StateSource {
+extension StateSource where Self: ~Copyable {
   /// The state of a resource of that type that isn't deleted.
   func living(_ id: Identifier, type: String) throws -> ResourceState? {
     guard let state = try state(id), state.type == type, !state.isDeleted else { return nil }

@@ -24,7 +24,7 @@ enum LegalHolds {
   }
 }
 
-extension StateSource {
+extension StateSource where Self: ~Copyable {
   /// An active hold on just that person, resource or organization; nil where there is none.
   func activeHold(on id: Identifier) throws -> Identifier? {
     for link in try referrers(of: id, type: LegalHolds.type, limit: .max) {

@@ -71,7 +71,7 @@ struct ChunkBuilder {
 
   /// Builds the chunk that a request describes from the log as the snapshot has it.
   static func build(
-    _ request: PreparedChunk.Request, model: ProjectionModel, vault: Vault, snapshot: LogSnapshot
+    _ request: PreparedChunk.Request, model: ProjectionModel, vault: Vault, snapshot: borrowing LogSnapshot
   ) throws -> PreparedChunk {
     let wanted = Int(clamping: request.through - min(request.after, request.through))
     let records = try snapshot.records(
@@ -85,7 +85,7 @@ struct ChunkBuilder {
     return builder.chunk
   }
 
-  private mutating func take(_ event: StoredEvent, _ snapshot: LogSnapshot) throws {
+  private mutating func take(_ event: StoredEvent, _ snapshot: borrowing LogSnapshot) throws {
     chunk.last = event.position
     chunk.lastEventID = event.id
     chunk.lastAt = event.at
@@ -113,7 +113,7 @@ struct ChunkBuilder {
   }
 
   /// Takes the event down for the read models that are filled from events.
-  private mutating func fill(_ plan: Plan, from event: StoredEvent, _ snapshot: LogSnapshot) throws {
+  private mutating func fill(_ plan: Plan, from event: StoredEvent, _ snapshot: borrowing LogSnapshot) throws {
     var row: StagedRow?
     var isStaged = false
     for place in plan.filled {
@@ -147,7 +147,7 @@ struct ChunkBuilder {
   /// The fields of the event's resource that a read model needs; they are fixed at creation, so the newest state has
   /// them.
   private mutating func fixed(
-    _ names: [String], of event: StoredEvent, _ type: TypeModel?, _ snapshot: LogSnapshot
+    _ names: [String], of event: StoredEvent, _ type: TypeModel?, _ snapshot: borrowing LogSnapshot
   ) throws -> JSONObject {
     guard let type, names.contains(where: { name in type.fields.contains { $0.name == name } })
     else { return [:] }

@@ -38,9 +38,10 @@ struct SkipRegister: Sendable {
     return isChanged
   }
 
-  private static func skipped(_ snapshot: LogSnapshot, _ name: String) throws -> Set<UInt64> {
+  private static func skipped(_ snapshot: borrowing LogSnapshot, _ name: String) throws -> Set<UInt64> {
     var skipped: Set<UInt64> = []
-    for value in try identifier(of: name).resolve(snapshot.state).state?.fields["skipped"]?.arrayValue ?? [] {
+    let register = try identifier(of: name).resolve({ try snapshot.state($0) }).state
+    for value in register?.fields["skipped"]?.arrayValue ?? [] {
       if let position = value.integerValue, position > 0 { skipped.insert(UInt64(position)) }
     }
     return skipped

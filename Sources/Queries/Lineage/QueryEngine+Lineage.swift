@@ -82,7 +82,7 @@ extension QueryEngine {
   }
 
   private func presentEdges(
-    of node: Identifier, _ access: Access, in snapshot: LogSnapshot
+    of node: Identifier, _ access: Access, in snapshot: borrowing LogSnapshot
   ) throws -> [LineageEdge] {
     try snapshot.referrers(of: node, type: "lineage_edge", limit: Self.maximumEdgesOfNode).compactMap { referrer in
       guard let state = try snapshot.state(referrer.id) else { return nil }
@@ -119,7 +119,7 @@ extension QueryEngine {
   }
 
   /// The edge that a state is; nil for a deleted one, and for one that the caller may not read.
-  private func edge(_ state: ResourceState, _ access: Access, in snapshot: LogSnapshot) throws -> LineageEdge? {
+  private func edge(_ state: ResourceState, _ access: Access, in snapshot: borrowing LogSnapshot) throws -> LineageEdge? {
     guard !state.isDeleted, try access.permits(state, in: snapshot),
       let source = state.fields["source_id"]?.stringValue.flatMap({ Identifier($0) }),
       let target = state.fields["target_id"]?.stringValue.flatMap({ Identifier($0) })
@@ -130,7 +130,7 @@ extension QueryEngine {
   }
 
   private func graph(
-    _ walk: LineageWalk, _ access: Access, through position: UInt64?, in snapshot: LogSnapshot
+    _ walk: LineageWalk, _ access: Access, through position: UInt64?, in snapshot: borrowing LogSnapshot
   ) throws -> [UInt8] {
     var nodes: [(distance: Int, name: String, json: JSON)] = []
     for (identifier, distance) in walk.distances {

@@ -100,25 +100,22 @@ extension QueryEngine {
         let name = question.treeSize == nil ? "/to_size" : "/tree_size"
         throw Refusal.invalidParam(name, "is larger than the tree, which has \(head) leaves")
       }
-      func node(_ level: UInt8, _ index: UInt64) throws -> Digest {
-        try snapshot.treeNode(level: level, index: index)
-      }
-      var result: JSONObject = ["root": .string(try MerkleProof.root(size: end, node: node).base64)]
+      var result: JSONObject = ["root": .string(try snapshot.root(size: end).base64)]
       let hashes: [Digest]
       if let position = question.position {
         guard position <= end else {
           throw Refusal.invalidParam("/position", "is not in a tree of \(end) leaves")
         }
-        hashes = try MerkleProof.inclusion(index: position - 1, size: end, node: node)
-        result["leaf_hash"] = .string(try node(0, position - 1).base64)
+        hashes = try snapshot.inclusionProof(index: position - 1, size: end)
+        result["leaf_hash"] = .string(try snapshot.treeNode(level: 0, index: position - 1).base64)
         result["leaf_index"] = JSON(position: position - 1)
         result["position"] = JSON(position: position)
         result["tree_size"] = JSON(position: end)
       } else {
         let start = question.fromSize ?? 0
         guard start <= end else { throw Refusal.invalidParam("/from_size", "is larger than to_size, \(end)") }
-        hashes = try MerkleProof.consistency(from: start, to: end, node: node)
-        result["from_root"] = .string(try MerkleProof.root(size: start, node: node).base64)
+        hashes = try snapshot.consistencyProof(from: start, to: end)
+        result["from_root"] = .string(try snapshot.root(size: start).base64)
         result["from_size"] = JSON(position: start)
         result["to_size"] = JSON(position: end)
       }

@@ -130,7 +130,7 @@ extension QueryEngine {
 
   /// The positions at which the two ends stand; the first is nil where nothing came before.
   private func positions(
-    _ ends: DiffEnds, _ identifier: Identifier, in snapshot: LogSnapshot
+    _ ends: DiffEnds, _ identifier: Identifier, in snapshot: borrowing LogSnapshot
   ) throws -> (from: UInt64?, to: UInt64) {
     guard ends.areNumbers else {
       let last = try snapshot.latestVersion(of: identifier)
@@ -157,7 +157,7 @@ extension QueryEngine {
   }
 
   private func position(
-    ofVersion version: Int64, _ identifier: Identifier, _ snapshot: LogSnapshot
+    ofVersion version: Int64, _ identifier: Identifier, _ snapshot: borrowing LogSnapshot
   ) throws -> UInt64? {
     guard version >= 1 else { return nil }
     return try snapshot.history(of: identifier, versions: version...version).first?.position
@@ -168,7 +168,7 @@ extension QueryEngine {
   }
 
   private func endpoint(
-    _ position: UInt64, _ ends: DiffEnds, _ identifier: Identifier, _ snapshot: LogSnapshot
+    _ position: UInt64, _ ends: DiffEnds, _ identifier: Identifier, _ snapshot: borrowing LogSnapshot
   ) throws -> JSON {
     guard let header = try snapshot.record(at: position)?.parsedHeader() else {
       throw Refusal.internalError("the log has no record at position \(position)")

@@ -77,7 +77,8 @@ extension QueryEngine {
 
   /// Every event of a resource, oldest first, read in bounded chunks.
   func forEachRecord(
-    of identifier: Identifier, in snapshot: LogSnapshot, _ body: (EventHeader, EventBody, LogRecord) throws -> Void
+    of identifier: Identifier, in snapshot: borrowing LogSnapshot,
+    _ body: (EventHeader, EventBody, LogRecord) throws -> Void
   ) throws {
     let last = try snapshot.latestVersion(of: identifier)
     var lower: Int64 = 1

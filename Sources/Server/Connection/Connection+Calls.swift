@@ -96,16 +96,19 @@ extension Connection {
       return
     }
     let eventLoop = eventLoop
+    let engine = services.engine
     _ = services.connections.spawn {
-      let failure: (any Error)?
+      let outcome: Result<PreparedCommand, any Error>
       do {
-        try await prepared.prepareInBackground()
-        failure = nil
+        outcome = .success(try await engine.prepareInBackground(prepared))
       } catch {
-        failure = error
+        outcome = .failure(error)
       }
       eventLoop.execute {
-        if let failure { self.refuse(command, failure) } else { self.submit(prepared, command) }
+        switch outcome {
+        case .success(let ready): self.submit(ready, command)
+        case .failure(let failure): self.refuse(command, failure)
+        }
         self.machine.commandPassed()
         self.proceed()
       }

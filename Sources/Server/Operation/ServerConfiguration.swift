@@ -1,5 +1,6 @@
 import BasicTypes
 import EventLog
+import Failpoints
 import Logging
 import NIOCore
 
@@ -75,6 +76,9 @@ public struct ServerConfiguration: Sendable {
   public var mapSize = 1 << 30
   /// Gets the ready line, once; by default it goes to standard output.
   public var announce: @Sendable (String) -> Void = { StandardStream.output.write($0 + "\n") }
+
+  /// Where tests make a change of stored data fail, or end the process: what `DAYBOOK_FAILPOINT` says.
+  package var failpoints = Failpoints.none
 
   /// The time of events, and by which keys and tokens expire; tests have their own.
   var clock: @Sendable () -> Timestamp = { .now }

@@ -64,14 +64,16 @@ actor DaybookProcess {
   }
 
   /// Starts it and waits for the ready line.
-  func start(_ more: [String] = [], within limit: Duration = .seconds(60)) async throws {
+  func start(
+    _ more: [String] = [], environment: [String: String] = [:], within limit: Duration = .seconds(60)
+  ) async throws {
     starts += 1
     // Two servers may share a folder of files.
     let output = "\(data)-stdout-\(starts).log"
     let program = try #require(Workplace.binary)
     let process = try SpawnedProcess(
       [program, "serve", "--data", data, "--listen", "127.0.0.1:0"] + arguments + more, outputFile: output,
-      errorFile: errorFile)
+      errorFile: errorFile, environment: environment)
     self.process = process
     try folder.note(process.pid)
     let errorFile = errorFile
@@ -103,6 +105,12 @@ actor DaybookProcess {
   func kill() async throws {
     process?.send(SIGKILL)
     _ = try await process?.wait(within: .seconds(20))
+  }
+
+  /// Waits until it has ended by itself, and how it did.
+  func end(within limit: Duration = .seconds(60)) async throws -> ExitStatus {
+    guard let process else { throw HarnessError("no server") }
+    return try await process.wait(within: limit)
   }
 
   /// SIGTERM, and how it ended.
