@@ -114,55 +114,65 @@ let package = Package(
       name: "DaybookDemo",
       dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", "Refusals", arguments],
       swiftSettings: strict),
+    // The test kit is three modules, so that the tests of a low room aren't built anew when a high one changes.
+    module("TestBasics", ["CanonicalJSON"]),
     module(
       "DaybookTestKit",
       [
-        "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog",
-        "Domain", log, nioLocks,
+        "TestBasics", "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "MerkleTree", "Vault", "BasicTypes",
+        "CanonicalJSON", "Catalog", "Domain", "Refusals", log, nioLocks,
       ]),
-    tests("CanonicalJSONTests", ["CanonicalJSON"]),
+    module("ServerTestKit", ["TestBasics", "Server", "DaybookClient", "CanonicalJSON", nioCore, nioPosix]),
+    tests("CanonicalJSONTests", ["TestBasics", "CanonicalJSON"]),
     tests("RefusalsTests", ["Refusals", "CanonicalJSON"]),
-    tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
-    tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
-    tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON", "Refusals"]),
+    tests("MerkleTreeTests", ["TestBasics", "MerkleTree", "BasicTypes", crypto]),
+    tests("VaultTests", ["TestBasics", "Vault", "BasicTypes", "CanonicalJSON", crypto]),
+    tests("CatalogTests", ["TestBasics", "Catalog", "BasicTypes", "CanonicalJSON", "Refusals"]),
     tests("SchedulesTests", ["Schedules", "BasicTypes", "CanonicalJSON"]),
-    tests("OpenLineageTests", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
+    tests("OpenLineageTests", ["TestBasics", "OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
     tests(
       "DomainTests",
       [
-        "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit", "Refusals", nioLocks,
+        "TestBasics", "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit",
+        "Refusals", nioLocks,
       ]),
     tests("ProtocolTests", ["Protocol", "CanonicalJSON", "Refusals", nioCore]),
     tests(
       "ProjectionsTests",
       [
-        "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "Catalog", "BasicTypes", "CanonicalJSON",
+        "TestBasics", "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "Catalog", "BasicTypes",
+        "CanonicalJSON",
         "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "QueriesTests",
       [
-        "Refusals", "Queries", "Projections", "Domain", "EventLog", "Vault", "Catalog", "MerkleTree", "BasicTypes",
+        "TestBasics", "Refusals", "Queries", "Projections", "Domain", "EventLog", "Vault", "Catalog", "MerkleTree",
+        "BasicTypes",
         "CanonicalJSON",
         "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "ServerTests",
       [
-        "Refusals", "Server", "Protocol", "DaybookClient", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log,
+        "TestBasics", "ServerTestKit", "Refusals", "Server", "Protocol", "DaybookClient", "Domain", "EventLog",
+        "BasicTypes", "CanonicalJSON", log,
         nioCore,
         nioPosix, nioLocks, jwt, crypto,
       ]),
     tests(
       "PlatformTests",
       [
-        "Refusals", "Server", "DaybookClient", "Catalog", "Domain", "Projections", "Postgres", "EventLog", "Vault",
+        "TestBasics", "Refusals", "Server", "DaybookClient", "Catalog", "Domain", "Projections", "Postgres", "EventLog",
+        "Vault",
         "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
       ]),
-    tests("CommandLineTests", ["daybook", "DaybookTestKit", "CanonicalJSON"]),
-    tests("AcceptanceTests", ["DaybookClient", "BasicTypes", "CanonicalJSON", "Refusals"]),
-    tests("PostgresTests", ["Postgres", "DaybookTestKit", log, nioLocks]),
+    tests("CommandLineTests", ["TestBasics", "daybook", "DaybookTestKit", "CanonicalJSON"]),
+    tests("AcceptanceTests", ["TestBasics", "DaybookClient", "BasicTypes", "CanonicalJSON", "Refusals"]),
+    tests("PostgresTests", ["TestBasics", "Postgres", "DaybookTestKit", log, nioLocks]),
     tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "Postgres", "DaybookTestKit", log, nioLocks]),
-    tests("EventLogTests", ["EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
+    tests(
+      "EventLogTests",
+      ["TestBasics", "DaybookTestKit", "EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
   ]
 )

@@ -1,5 +1,6 @@
 import CanonicalJSON
 import Glibc
+import TestBasics
 import Testing
 
 @Suite("Numbers")
@@ -130,33 +131,29 @@ struct NumberTests {
     #expect(try JSON.parse("1" + String(repeating: "0", count: 400)).doubleValue == nil)
   }
 
-  @Test("Random doubles are written with the fewest digits, the nearest such, and read back as themselves")
+  @Test("Random doubles are written with the fewest digits, the nearest such, and read back as themselves", .seeded)
   func writesShortest() throws {
-    let seed = UInt64.random(in: .min ... .max)
-    print("Numbers.writesShortest: seed \(seed)")
-    var random = RandomJSON(generator: SeededGenerator(seed: seed))
+    var random = RandomJSON(generator: try Seeded())
     for _ in 0..<20_000 {
       let value = random.finiteDouble()
       let written = text(value)
-      #expect(strtod(written, nil) == value, "seed \(seed): \(value)")
+      #expect(strtod(written, nil) == value, "\(value)")
       let (precision, shortest) = shortestByPrinting(value)
       let digits = significantDigits(written)
       // printf rounds correctly at each length; at powers of two a shorter text than its shortest may exist.
-      #expect(digits.count <= precision, "seed \(seed): \(value)")
+      #expect(digits.count <= precision, "\(value)")
       if digits.count == significantDigits(shortest).count {
-        #expect(digits == significantDigits(shortest), "seed \(seed): \(value)")
+        #expect(digits == significantDigits(shortest), "\(value)")
       }
       if value.magnitude >= 1e21 || value != value.rounded() {
-        #expect(try JSON.parse(written).doubleValue == value, "seed \(seed): \(value)")
+        #expect(try JSON.parse(written).doubleValue == value, "\(value)")
       }
     }
   }
 
-  @Test("Random literals of any length and exponent are read as the nearest double")
+  @Test("Random literals of any length and exponent are read as the nearest double", .seeded)
   func readsNearest() throws {
-    let seed = UInt64.random(in: .min ... .max)
-    print("Numbers.readsNearest: seed \(seed)")
-    var generator = SeededGenerator(seed: seed)
+    var generator = try Seeded()
     for _ in 0..<20_000 {
       let integral = String(
         UInt64.random(in: 0...(.max >> UInt64.random(in: 0..<64, using: &generator)), using: &generator))
@@ -165,7 +162,7 @@ struct NumberTests {
       let exponent = Int.random(in: -40...40, using: &generator)
       let literal = "\(integral).\(fraction)e\(exponent)"
       let expected = JSON(finite: strtod(literal, nil))
-      #expect(try JSON.parse(literal) == expected, "seed \(seed): \(literal)")
+      #expect(try JSON.parse(literal) == expected, "\(literal)")
     }
   }
 

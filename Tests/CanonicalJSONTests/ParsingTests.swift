@@ -1,4 +1,5 @@
 import CanonicalJSON
+import TestBasics
 import Testing
 
 @Suite("Parsing")
@@ -18,11 +19,11 @@ struct ParsingTests {
 
   @Test(
     "JSONTestSuite: all y_ documents are accepted, all n_ ones refused, and no i_ one crashes",
-    .enabled(if: OutsideData.isPresent, "../shared/data is absent"))
+    .needsSharedData)
   func acceptsAndRefusesTheTestSuite() throws {
     var counts: [Character: Int] = [:]
-    for name in try OutsideData.names(in: "parsing") where name.hasSuffix(".json") {
-      let bytes = try OutsideData.bytes("parsing/" + name)
+    for name in try Repository.sharedNames(in: "json/parsing", ending: ".json") {
+      let bytes = try Repository.shared("json/parsing/" + name)
       let options = JSONParseOptions(duplicateKeys: name.hasPrefix("y_object_duplicated_key") ? .lastWins : .reject)
       let fault = fault(bytes, options)
       counts[name.first ?? "?", default: 0] += 1

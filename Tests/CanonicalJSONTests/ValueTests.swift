@@ -1,4 +1,5 @@
 import CanonicalJSON
+import TestBasics
 import Testing
 
 @Suite("Values")
@@ -77,18 +78,16 @@ struct ValueTests {
     #expect(object.isEmpty)
   }
 
-  @Test("An object behaves like a dictionary that sorts its keys, whatever is set and removed")
-  func matchesADictionary() {
-    let seed = UInt64.random(in: .min ... .max)
-    print("Values.matchesADictionary: seed \(seed)")
-    var generator = SeededGenerator(seed: seed)
+  @Test("An object behaves like a dictionary that sorts its keys, whatever is set and removed", .seeded)
+  func matchesADictionary() throws {
+    var generator = try Seeded()
     var object = JSONObject()
     var model: [String: JSON] = [:]
     for step in 0..<5000 {
       let key = "key\(Int.random(in: 0..<40, using: &generator))"
       switch Int.random(in: 0..<5, using: &generator) {
       case 0:
-        #expect(object.removeValue(forKey: key) == model.removeValue(forKey: key), "seed \(seed)")
+        #expect(object.removeValue(forKey: key) == model.removeValue(forKey: key))
       case 1:
         object.append(key: key, value: .integer(Int64(step)))
         model[key] = .integer(Int64(step))
@@ -97,13 +96,13 @@ struct ValueTests {
         object[key] = value
         model[key] = value
       default:
-        #expect(object[key] == model[key], "seed \(seed)")
-        #expect(object.contains(key) == (model[key] != nil), "seed \(seed)")
+        #expect(object[key] == model[key])
+        #expect(object.contains(key) == (model[key] != nil))
       }
       if step % 50 == 0 {
-        #expect(object.keys == model.keys.sorted(), "seed \(seed)")
-        #expect(object.values == model.keys.sorted().map { model[$0] ?? .null }, "seed \(seed)")
-        #expect(object == JSONObject(members: model.map { ($0.key, $0.value) }), "seed \(seed)")
+        #expect(object.keys == model.keys.sorted())
+        #expect(object.values == model.keys.sorted().map { model[$0] ?? .null })
+        #expect(object == JSONObject(members: model.map { ($0.key, $0.value) }))
       }
     }
   }

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
@@ -8,7 +9,7 @@ import Testing
 
 /// People's sign-ins, their keys, and what happens to both when an account ends.
 @Suite struct AccountTests {
-  private func keys(_ book: Book, _ organization: String, of person: Principal) async throws -> [(
+  private func keys(_ book: TestDomain, _ organization: String, of person: Principal) async throws -> [(
     id: String, principal: Principal
   )] {
     var keys: [(String, Principal)] = []
@@ -20,7 +21,7 @@ import Testing
   }
 
   @Test func deactivationClosesSessionsAndRevokesKeysAtOnceAndReactivationBringsNeitherBack() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let ann = try await book.member("ann", of: acme, role: "owner")
@@ -28,7 +29,7 @@ import Testing
     let foreign = try await book.key(["*": ["write"]], in: acme)
     // A key made where she is no longer a member counts too.
     let membership = try await book.make(
-      "membership.create", ["user_id": .string(ann.id), "organization_id": .string(other), "role": "admin"])
+      "membership", ["user_id": .string(ann.id), "organization_id": .string(other), "role": "admin"])
     let left = try await book.key(["*": ["write"]], in: other, as: book.principal(ann.id))
     try await book.call("membership.delete", ["id": .string(membership)])
     try await book.call("api_key.revoke", ["id": .string(keys[1].id)])
@@ -55,7 +56,7 @@ import Testing
   }
 
   @Test func aDryRunClosesNothing() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     try await book.call("user.deactivate", ["id": .string(ann.id), "dry_run": true])
@@ -65,7 +66,7 @@ import Testing
   }
 
   @Test func deletionOfAUserRevokesTheirKeysInTheSameTransaction() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     _ = try await book.member("owner", of: acme, role: "owner")
     let ann = try await book.member("ann", of: acme, role: "admin")
@@ -84,10 +85,10 @@ import Testing
   }
 
   @Test func aNewPasswordClosesThePersonsOtherSessionsAndNotTheirOwn() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "user.create",
+      "user",
       [
         "email": "ann@example.org", "password": "correct horse", "organization_id": .string(acme), "role": "developer",
       ])
@@ -106,7 +107,7 @@ import Testing
   }
 
   @Test func commandsRightBehindAPasswordChangeAreRefusedOnlyToOtherSessions() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let other = try book.principal(ann.id)
@@ -132,7 +133,7 @@ import Testing
   }
 
   @Test func aLoginIsRecordedWithItsAddressSealedAndAtMostOnceAMinute() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let start = Timestamp.now
     book.clock.withLockedValue { $0 = start }
     let acme = try await book.organization("acme")
@@ -155,14 +156,14 @@ import Testing
     let key = try await book.key(["*": ["read"]], in: acme)
     let head = book.log.head.position
     try await book.engine.recordSignIn(of: key.principal, from: Origin(ip: "192.0.2.9"))
-    try await book.engine.recordSignIn(of: Book.administrator, from: Origin())
+    try await book.engine.recordSignIn(of: TestDomain.administrator, from: Origin())
     #expect(book.log.head.position == head)
     #expect(
       try await book.refusal("user.record_login", ["id": .string(ann.id)]).code == .methodNotFound)
   }
 
   @Test func theUseOfAKeyIsRecordedAtMostOnceAMinuteAndHoldsNothingUp() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let start = Timestamp.now
     book.clock.withLockedValue { $0 = start }
     let acme = try await book.organization("acme")
@@ -181,7 +182,7 @@ import Testing
     book.clock.withLockedValue { $0 = start.adding(seconds: 60) }
     try await use()
     #expect(try uses() == 2 && book.item(key.id)["last_used_at"] == .string(start.adding(seconds: 60).text))
-    book.engine.noteUse(of: Book.administrator) { _ in Issue.record("the administrator is no key") }
+    book.engine.noteUse(of: TestDomain.administrator) { _ in Issue.record("the administrator is no key") }
     try await book.call("api_key.delete", ["id": .string(key.id)])
     book.clock.withLockedValue { $0 = start.adding(seconds: 120) }
     try await use()
@@ -189,12 +190,12 @@ import Testing
   }
 
   @Test func aUserOfAnIdentityProviderNeedsNoPasswordAndIsFoundByItsSubject() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let start = Timestamp.now
     book.clock.withLockedValue { $0 = start }
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "user.create",
+      "user",
       [
         "email": "kay@example.org", "keycloak_id": "f3b0-kay", "organization_id": .string(acme), "role": "developer",
       ])
@@ -219,12 +220,12 @@ import Testing
   }
 
   @Test func everybodyKeepsTheirOwnPreferencesAndAdminsThoseOfOthers() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, platformRole: "viewer")
     let bob = try await book.member("bob", of: acme)
     let admin = try await book.member("admin", of: acme, role: "admin").principal
-    let made = try await book.make("user_preferences.create", ["custom_settings": ["dense": true]], as: ann.principal)
+    let made = try await book.make("user_preferences", ["custom_settings": ["dense": true]], as: ann.principal)
     let item = try book.item(made)
     #expect(item["user_id"] == .string(ann.id) && item["organization_id"] == .string(acme))
     let defaults: JSONObject = [

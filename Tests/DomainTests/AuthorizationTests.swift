@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
@@ -9,7 +10,7 @@ import Testing
 
 @Suite struct AuthorizationTests {
   @Test func rolesAllowWhatTheTableSays() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try #require(Identifier(try await book.organization("other")))
     let id = try #require(Identifier(acme))
@@ -43,10 +44,10 @@ import Testing
   }
 
   @Test func whatIsAnotherTenantsIsNotFoundAndWhatIsSeenButNotAllowedIsForbidden() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
-    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
     let stranger = try await book.member("s", of: other, role: "owner").principal
     let viewer = try await book.member("v", of: acme, platformRole: "viewer").principal
     let edit: JSONObject = ["id": .string(pipeline), "name": "q"]
@@ -66,23 +67,23 @@ import Testing
   }
 
   @Test func theOrganizationDefaultsToTheOnlyOneAndElseMustBeSaid() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let ann = try await book.member("ann", of: acme)
-    let id = try await book.make("pipeline.create", ["name": "p"], as: ann.principal)
+    let id = try await book.make("pipeline", ["name": "p"], as: ann.principal)
     #expect(try book.item(id)["organization_id"] == .string(acme))
     try await book.call("membership.create", ["user_id": .string(ann.id), "organization_id": .string(other)])
     let both = try book.principal(ann.id)
     #expect(try await book.refusal("pipeline.create", ["name": "p"], as: both).paths == ["/organization_id"])
     #expect(try await book.refusal("pipeline.create", ["name": "p"]).paths == ["/organization_id"])
     let key = try await book.key(["*": ["write"]], in: other).principal
-    let made = try await book.make("pipeline.create", ["name": "p"], as: key)
+    let made = try await book.make("pipeline", ["name": "p"], as: key)
     #expect(try book.item(made)["organization_id"] == .string(other))
   }
 
   @Test func aRevokedKeyFailsOnItsNextCommand() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let key = try await book.key(["pipelines": ["write"]], in: acme)
     try await book.call("pipeline.create", ["name": "p"], as: key.principal)
@@ -93,11 +94,11 @@ import Testing
   }
 
   @Test func aCommandRightBehindARevocationIsRefusedThoughItsPrincipalWasResolvedBefore() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let key = try await book.key(["pipelines": ["write"]], in: acme)
     let revoke = try book.engine.prepare(
-      method: "api_key.revoke", params: ["id": .string(key.id)], principal: Book.administrator, origin: Origin())
+      method: "api_key.revoke", params: ["id": .string(key.id)], principal: TestDomain.administrator, origin: Origin())
     let create = try book.engine.prepare(
       method: "pipeline.create", params: ["name": "p"], principal: key.principal, origin: Origin())
     async let revoked = book.submit(revoke)
@@ -113,7 +114,7 @@ import Testing
   }
 
   @Test func anExpiredKeyAndADeactivatedUserMayNotAct() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let start = try #require(Timestamp("2026-11-21T10:00:00Z"))
     book.clock.withLockedValue { $0 = start }
     let acme = try await book.organization("acme")
@@ -137,10 +138,10 @@ import Testing
   }
 
   @Test func aMembershipThatEndsTakesItsRightsAlongAtOnce() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
-    let id = try await book.make("pipeline.create", ["name": "p"], as: ann.principal)
+    let id = try await book.make("pipeline", ["name": "p"], as: ann.principal)
     let user = try #require(Identifier(ann.id))
     let memberships = try book.log.read { try $0.referrers(of: user, type: "membership", limit: 2) }
     let membership = try #require(memberships.first)
@@ -151,11 +152,11 @@ import Testing
   }
 
   @Test func aKeyOfAUserWhoWasDeactivatedMayNotAct() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, role: "owner")
     let key = try await book.key(["*": ["write"]], in: acme, as: ann.principal)
-    let id = try await book.make("pipeline.create", ["name": "p"], as: key.principal)
+    let id = try await book.make("pipeline", ["name": "p"], as: key.principal)
     #expect(try book.item(id)["created_by"] == .string(ann.id), "a key acts for its creator")
     #expect(key.principal.subject?.text == ann.id)
     try await book.call("user.deactivate", ["id": .string(ann.id)])
@@ -163,7 +164,7 @@ import Testing
   }
 
   @Test func nobodyHandsOutMoreThanTheyHave() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let owner = try await book.member("o", of: acme, role: "owner").principal
     let admin = try await book.member("a", of: acme, role: "admin").principal
@@ -189,7 +190,7 @@ import Testing
   }
 
   @Test func wrongPermissionMapsAreRefusedByPlace() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let error = try await book.refusal(
       "api_key.create",
@@ -210,7 +211,7 @@ import Testing
   }
 
   @Test func aProfileIsThePersonsOwnAndTheAccountIsNotForAdminsOfOnePlaceAlone() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let admin = try await book.member("admin", of: acme, role: "admin").principal
@@ -236,10 +237,10 @@ import Testing
   }
 
   @Test func aPasswordSignsInUntilItIsChanged() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "user.create", ["email": "ann@example.org", "password": "correct horse", "organization_id": .string(acme)])
+      "user", ["email": "ann@example.org", "password": "correct horse", "organization_id": .string(acme)])
     #expect(try await book.engine.principal(email: "ANN@example.org", password: "correct horse")?.actor == "user:\(id)")
     #expect(try await book.engine.principal(email: "ann@example.org", password: "wrong") == nil)
     #expect(try await book.engine.principal(email: "nobody@example.org", password: "correct horse") == nil)
@@ -255,7 +256,7 @@ import Testing
   }
 
   @Test func onlyAnAdministratorDeactivatesTheLastOwner() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, role: "owner")
     let bob = try await book.member("bob", of: acme, role: "owner")
@@ -274,7 +275,7 @@ import Testing
   }
 
   @Test func theLastOwnerCanNeitherLeaveNorBeDemotedNorDeleted() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, role: "owner")
     let bob = try await book.member("bob", of: acme)
@@ -302,7 +303,7 @@ import Testing
   }
 }
 
-extension Book {
+extension TestDomain {
   /// Submits a prepared command and waits for its fate.
   func submit(_ command: PreparedCommand) async -> Result<CommandResult, Refusal> {
     await withCheckedContinuation { continuation in

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -7,7 +8,7 @@ import Testing
 
 @Suite struct CommandTests {
   @Test func aCreatedResourceHasItsNumberDefaultsMakerAndOrganization() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let result = try await book.call("pipeline.create", ["name": "Load", "organization_id": .string(organization)])
     #expect(result["version"] == 1)
@@ -28,7 +29,7 @@ import Testing
   }
 
   @Test func everyFaultOfTheParametersIsListed() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let error = try await book.refusal(
       "pipeline.create",
       [
@@ -46,9 +47,9 @@ import Testing
   }
 
   @Test func aFieldThatOnlyCommandsSetNamesThem() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
-    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(organization)])
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(organization)])
     let error = try await book.refusal("pipeline.edit", ["id": .string(pipeline), "status": "active", "kind": "dag"])
     let problems = error.data["problems"]?.canonicalString ?? ""
     #expect(problems.contains("is set by pipeline.publish, pipeline.pause"))
@@ -56,10 +57,10 @@ import Testing
   }
 
   @Test func anUnknownMethodSuggestsTheNearest() throws {
-    let book = try Book()
+    let book = try TestDomain()
     #expect(throws: Refusal.methodNotFound("pipeline.publsh", suggestions: ["pipeline.publish"])) {
       try book.engine.prepare(
-        method: "pipeline.publsh", params: [:], principal: Book.administrator, origin: Origin())
+        method: "pipeline.publsh", params: [:], principal: TestDomain.administrator, origin: Origin())
     }
     #expect(book.engine.isCommand("pipeline.publish"))
     #expect(book.engine.isCommand("batch.apply"))
@@ -68,10 +69,10 @@ import Testing
   }
 
   @Test func anEditRecordsOnlyWhatDiffersAndNothingWhenNothingDoes() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let id = try await book.make(
-      "pipeline.create",
+      "pipeline",
       ["name": "p", "description": "d", "config": ["a": 1, "b": [1, 2]], "organization_id": .string(organization)])
     let result = try await book.call(
       "pipeline.edit", ["id": .string(id), "name": "q", "config": ["b": [1, 2], "a": 1.0]])
@@ -90,9 +91,9 @@ import Testing
   }
 
   @Test func anUnexpectedVersionIsAConflict() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
-    let id = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(organization)])
+    let id = try await book.make("pipeline", ["name": "p", "organization_id": .string(organization)])
     try await book.call("pipeline.edit", ["id": .string(id), "name": "q", "expected_version": 1])
     let error = try await book.refusal("pipeline.edit", ["id": .string(id), "name": "r", "expected_version": 1])
     #expect(error.code == .conflict)
@@ -100,9 +101,9 @@ import Testing
   }
 
   @Test func theLifecycleAllowsOnlyItsTransitions() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
-    let id = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(organization)])
+    let id = try await book.make("pipeline", ["name": "p", "organization_id": .string(organization)])
     let error = try await book.refusal("pipeline.resume", ["id": .string(id)])
     #expect(error.data == ["reason": "state", "from": "draft", "allowed": ["paused"]])
     for (command, status) in [
@@ -115,12 +116,12 @@ import Testing
     #expect(try book.item(id)["published_at"]?.stringValue != nil)
     #expect(try book.item(id)["version_number"] == 1, "moving along the lifecycle is no new content")
     let born = try await book.make(
-      "pipeline.create", ["name": "b", "status": "active", "organization_id": .string(organization)])
+      "pipeline", ["name": "b", "status": "active", "organization_id": .string(organization)])
     #expect(try book.item(born)["status"] == "active")
   }
 
   @Test func theSameCommandIdAnswersTheFirstResultAgainAndRefusesAnother() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = ["name": "p", "organization_id": .string(organization), "command_id": "c1"]
     let first = try await book.call("pipeline.create", params)
@@ -140,7 +141,7 @@ import Testing
   }
 
   @Test func aRefusedCommandIdCanBeUsedAgain() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = ["name": "x", "slug": "acme", "command_id": "c"]
     #expect(try await book.refusal("organization.create", params).reason == "unique")
@@ -149,7 +150,7 @@ import Testing
   }
 
   @Test func aSecretIsShownOnceEvenToTheSameCommandId() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = ["name": "k", "organization_id": .string(organization), "command_id": "k"]
     let key = try #require(try await book.call("api_key.create", params)["api_key"]?.stringValue)
@@ -158,7 +159,7 @@ import Testing
   }
 
   @Test func aDryRunAnswersAndRecordsNothing() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let head = book.log.head.position
     let result = try await book.call(
@@ -169,12 +170,12 @@ import Testing
     #expect(result["api_key"] == nil)
     #expect(book.log.head.position == head)
     let id = try await book.make(
-      "api_key.create", ["name": "k", "organization_id": .string(organization), "command_id": "d"])
+      "api_key", ["name": "k", "organization_id": .string(organization), "command_id": "d"])
     #expect(try book.item(id)["number"] == 1, "a dry run uses up no number")
   }
 
   @Test func aBatchAppliesAllOrNone() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let id = Identifier.version7(at: .now).text
     let create: JSON = [
@@ -195,7 +196,7 @@ import Testing
   }
 
   @Test func aBatchNamesTheCommandWhoseParametersAreWrong() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let nested: JSON = ["method": "batch.apply", "params": ["commands": []]]
     #expect(try await book.refusal("batch.apply", ["commands": [nested]]).data["index"] == 0)
     let wrong: JSON = ["method": "organization.create", "params": ["name": "x"]]
@@ -210,7 +211,7 @@ import Testing
   }
 
   @Test func aBatchWithACommandIdIsReplayedWhole() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = [
       "command_id": "b",
@@ -226,11 +227,11 @@ import Testing
   }
 
   @Test func whatIsNotThereIsNotFoundAndWhatWasDeletedIsGone() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let error = try await book.refusal("pipeline.edit", ["id": .string(organization), "name": "x"])
     #expect(error.data == ["resource_type": "pipeline", "id": .string(organization)])
-    let id = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(organization)])
+    let id = try await book.make("pipeline", ["name": "p", "organization_id": .string(organization)])
     try await book.call("pipeline.delete", ["id": .string(id)])
     let gone = try await book.refusal("pipeline.edit", ["id": .string(id), "name": "x"])
     #expect(gone.code == .gone)
@@ -242,7 +243,7 @@ import Testing
   }
 
   @Test func anIdOfTheCallersChoiceMustBeNew() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = ["id": .string(organization), "name": "p", "organization_id": .string(organization)]
     let error = try await book.refusal("pipeline.create", params)

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
@@ -11,9 +12,9 @@ private let otherHash = String(repeating: "f", count: 64)
 
 @Suite struct FileTests {
   /// A file in so many chunks, or uploaded at once.
-  private func file(_ book: Book, _ organization: String, _ more: JSONObject = [:]) async throws -> String {
+  private func file(_ book: TestDomain, _ organization: String, _ more: JSONObject = [:]) async throws -> String {
     let params: JSONObject = ["organization_id": .string(organization), "filename": "f.csv", "file_size": 10]
-    return try await book.make("file.create", params.merging(more))
+    return try await book.make("file", params.merging(more))
   }
 
   private func chunk(_ id: String, _ index: Int64) -> JSONObject {
@@ -21,7 +22,7 @@ private let otherHash = String(repeating: "f", count: 64)
   }
 
   @Test func chunksComeInAnyOrderAndEachCountsOnce() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 7])
     #expect(try book.item(id)["status"] == "uploading")
@@ -45,7 +46,7 @@ private let otherHash = String(repeating: "f", count: 64)
   }
 
   @Test func anUploadInAThousandChunksKeepsItsStateSmallAndTooManyGapsAreRefused() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 1000])
     for index: Int64 in 0..<256 { try await book.call("file.add_chunk", chunk(id, index * 2)) }
@@ -58,7 +59,7 @@ private let otherHash = String(repeating: "f", count: 64)
   }
 
   @Test func anUploadIsCompleteWhenEveryChunkIsThere() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 4])
     let complete: JSONObject = ["id": .string(id), "file_hash": .string(hash), "file_size": 12]
@@ -83,7 +84,7 @@ private let otherHash = String(repeating: "f", count: 64)
   }
 
   @Test func whatIsWrongWithAFileIsRefusedByName() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 2])
     for wrong in [hash.uppercased(), String(hash.dropLast()), "z" + hash.dropFirst(), ""] {
@@ -125,7 +126,7 @@ private let otherHash = String(repeating: "f", count: 64)
   }
 
   @Test func aFileOfTheSameContentIsKnownAsADuplicateOfTheEarliest() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let content: JSONObject = ["status": "uploaded", "file_hash": .string(hash)]
@@ -169,7 +170,7 @@ private let otherHash = String(repeating: "f", count: 64)
   }
 
   @Test func aFailedFileSaysWhy() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 2])
     let params: JSONObject = ["id": .string(id), "error_message": "the line went dead"]
@@ -202,7 +203,7 @@ private let otherHash = String(repeating: "f", count: 64)
   }
 
   @Test func theServerExpiresAFileWhenItsTimeHasCome() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     book.clock.withLockedValue { $0 = Timestamp.now }
     let end = Timestamp.now.adding(seconds: 3600)

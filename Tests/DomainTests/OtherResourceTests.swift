@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -9,10 +10,10 @@ import Vault
 
 @Suite struct OtherResourceTests {
   @Test func aCredentialIsRotatedAndRevealedAndEveryReadIsRecorded() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "credential.create", ["name": "c", "data": ["key": "v1"], "organization_id": .string(acme)])
+      "credential", ["name": "c", "data": ["key": "v1"], "organization_id": .string(acme)])
     #expect(try book.item(id)["encryption_key_id"]?.stringValue.flatMap { Identifier($0) } != nil)
     #expect(try await book.refusal("credential.reveal", ["id": .string(id)]).paths == ["/reason"])
     let params: JSONObject = ["id": .string(id), "reason": "incident 7", "command_id": "r"]
@@ -35,9 +36,9 @@ import Vault
   }
 
   @Test func aConnectionTestIsKept() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let id = try await book.make("connection.create", ["name": "c", "type": "s3", "organization_id": .string(acme)])
+    let id = try await book.make("connection", ["name": "c", "type": "s3", "organization_id": .string(acme)])
     let result = try await book.call(
       "connection.test", ["id": .string(id), "status": "failed", "message": "no route"])
     #expect(result.eventNames == ["connection.tested"])
@@ -48,13 +49,13 @@ import Vault
   }
 
   @Test func thereIsOneDefaultConnectionForEachOwnerAndOneForTheRest() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     func connection(owner: String?) async throws -> String {
       var params: JSONObject = ["name": "c", "type": "local", "organization_id": .string(acme)]
       if let owner { params["owner_id"] = .string(owner) }
-      return try await book.make("connection.create", params)
+      return try await book.make("connection", params)
     }
     let (first, second) = (try await connection(owner: nil), try await connection(owner: nil))
     let (owned, later) = (try await connection(owner: ann.id), try await connection(owner: ann.id))
@@ -69,9 +70,10 @@ import Vault
   }
 
   @Test func anAlertGoesItsWay() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let id = try await book.make("alert.raise", ["message": "m", "severity": "high", "organization_id": .string(acme)])
+    let id = try await book.make(
+      by: "alert.raise", ["message": "m", "severity": "high", "organization_id": .string(acme)])
     try await book.call("alert.escalate", ["id": .string(id)])
     try await book.call("alert.escalate", ["id": .string(id)])
     #expect(try book.item(id)["escalation_level"] == 2)
@@ -86,11 +88,11 @@ import Vault
   }
 
   @Test func datasetsAndEdgesAreMadeUniqueAndUnlinked() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     func dataset(_ name: String) async throws -> String {
       try await book.make(
-        "dataset.create", ["namespace": "ns", "name": .string(name), "organization_id": .string(acme)])
+        "dataset", ["namespace": "ns", "name": .string(name), "organization_id": .string(acme)])
     }
     let (source, target) = (try await dataset("a"), try await dataset("b"))
     #expect(
@@ -100,11 +102,11 @@ import Vault
     let ends: JSONObject = [
       "source_id": .string(source), "target_id": .string(target), "organization_id": .string(acme),
     ]
-    let edge = try await book.make("lineage_edge.link", ends)
+    let edge = try await book.make(by: "lineage_edge.link", ends)
     #expect(try await book.refusal("lineage_edge.create", ends).reason == "unique")
     let unlinked = try await book.call("lineage_edge.unlink", ["id": .string(edge)])
     #expect(unlinked.eventNames == ["lineage_edge.unlinked"])
-    let again = try await book.make("lineage_edge.link", ends)
+    let again = try await book.make(by: "lineage_edge.link", ends)
     #expect(
       try await book.call("dataset.delete", ["id": .string(source)]).eventNames == [
         "dataset.deleted", "lineage_edge.deleted",
@@ -115,7 +117,7 @@ import Vault
   }
 
   @Test func aSkippedPositionIsKeptOnceWithItsReason() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let params: JSONObject = ["name": "runs", "position": 1, "reason": "can't be applied"]
     let first = try await book.call("projection.skip", params)
@@ -132,7 +134,7 @@ import Vault
   }
 
   @Test func refusedSignInsAreRecordedByTheServerAlone() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let params: JSONObject = ["method": "api_key", "attempts": 5]
     let result = try await book.call(
       "session.refuse", params, as: .server, from: Origin(ip: "198.51.100.9", userAgent: nil))
@@ -146,7 +148,7 @@ import Vault
   }
 
   @Test func anOrganizationsRoleGivenWithItIsThatOfTheFirstMembership() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let organization: JSON = .string(acme)
     let cases: [(JSONObject, platform: JSON, membership: JSON)] = [
@@ -157,12 +159,12 @@ import Vault
     ]
     for (index, one) in cases.enumerated() {
       let user = try await book.make(
-        "user.create",
+        "user",
         one.0.merging(["email": .string("u\(index)@example.org"), "organization_id": organization]))
       #expect(try book.item(user)["role"] == one.platform, "\(one.0)")
       #expect(try book.principal(user).organizations.values.map(JSON.string) == [one.membership], "\(one.0)")
     }
-    let alone = try await book.make("user.create", ["email": "alone@example.org", "role": "admin"])
+    let alone = try await book.make("user", ["email": "alone@example.org", "role": "admin"])
     #expect(try book.item(alone)["role"] == "admin", "without an organization it is the platform's role")
     let refused: [JSONObject] = [
       ["role": "owner"], ["role": "owner", "organization_id": nil],
@@ -181,7 +183,7 @@ import Vault
   }
 
   @Test func usersSqlRolesAndMembershipsAreMadeEditedAndDeleted() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let result = try await book.call(
       "user.create", ["email": "a@example.org", "organization_id": .string(acme), "membership_role": "admin"])
@@ -195,7 +197,7 @@ import Vault
     let text = try #require(id.stringValue)
     #expect(try book.item(text)["email_verified"] == true)
     #expect(try await book.call("user.delete", ["id": id]).eventNames == ["user.deleted", "membership.deleted"])
-    let role = try await book.make("sql_role.create", ["name": "analyst", "organization_id": .string(acme)])
+    let role = try await book.make("sql_role", ["name": "analyst", "organization_id": .string(acme)])
     try await book.call("sql_role.edit", ["id": .string(role), "personal": true])
     #expect(
       try await book.refusal("sql_role.create", ["name": "analyst", "organization_id": .string(acme)]).reason
@@ -205,7 +207,7 @@ import Vault
   }
 
   @Test func anOpenLineageReportBecomesResourcesOnce() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let event: JSON = [
       "eventType": "COMPLETE", "eventTime": "2026-01-01T00:00:00Z", "producer": "test",
       "run": ["runId": "0196a1b2-0000-7000-8000-000000000001"], "job": ["namespace": "My Place", "name": "job"],
@@ -229,7 +231,7 @@ import Vault
   }
 
   @Test func theCatalogsRevisionIsRecordedOnceAndAContradictionIsRefusedWithItsCount() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     try await book.engine.recordCatalog()
     let head = book.log.head.position
     #expect(head == 1)
@@ -275,13 +277,13 @@ import Vault
   }
 
   @Test func everyBehaviourOfTheCatalogIsKnownAndEveryCommandIsPrepared() throws {
-    let book = try Book()
+    let book = try TestDomain()
     let named = Set(book.catalog.types.flatMap(\.commands).compactMap(\.behaviour))
     #expect(named.isSubset(of: CommandEngine.knownBehaviours))
     for method in book.catalog.commandMethods where book.engine.isCommand(method) {
       #expect(throws: Refusal.self, "\(method) took a parameter that it can't know") {
         try book.engine.prepare(
-          method: method, params: ["surely_unknown": 1], principal: Book.administrator, origin: Origin())
+          method: method, params: ["surely_unknown": 1], principal: TestDomain.administrator, origin: Origin())
       }
     }
   }

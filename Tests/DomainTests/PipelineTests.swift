@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -7,10 +8,10 @@ import Testing
 
 @Suite struct PipelineTests {
   @Test func aVersionIsMadeOnlyWhereContentDiffersAndARollbackMakesANewOne() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "pipeline.create",
+      "pipeline",
       ["name": "one", "config": ["a": 1, "b": 2], "organization_id": .string(acme), "description": "first"])
     try await book.call("pipeline.edit", ["id": .string(id), "name": "two"])
     try await book.call("pipeline.publish", ["id": .string(id)])
@@ -36,9 +37,9 @@ import Testing
   }
 
   @Test func aRollbackToContentThatIsThereRecordsNothing() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let id = try await book.make("pipeline.create", ["name": "one", "organization_id": .string(acme)])
+    let id = try await book.make("pipeline", ["name": "one", "organization_id": .string(acme)])
     try await book.call("pipeline.edit", ["id": .string(id), "name": "two"])
     try await book.call("pipeline.edit", ["id": .string(id), "name": "one"])
     let head = book.log.head.position
@@ -59,10 +60,10 @@ import Testing
   }
 
   @Test func aDagSaysHowItStandsToItsSchedulerAndAnEditAfterASyncMakesItModified() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "pipeline.create", ["name": "one", "kind": "dag", "organization_id": .string(acme)])
+      "pipeline", ["name": "one", "kind": "dag", "organization_id": .string(acme)])
     func status() throws -> JSON? { try book.item(id)["sync_status"] }
     #expect(try status() == "pending")
     #expect(try book.item(id)["last_synced_at"] == JSON.null)
@@ -95,10 +96,10 @@ import Testing
 
   @Test(arguments: ["flow", "page"])
   func onlyADagIsSynced(_ kind: String) async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "pipeline.create", ["name": "one", "kind": .string(kind), "organization_id": .string(acme)])
+      "pipeline", ["name": "one", "kind": .string(kind), "organization_id": .string(acme)])
     #expect(try book.item(id)["sync_status"] == JSON.null)
     for method in ["pipeline.mark_synced", "pipeline.mark_sync_failed"] {
       let error = try await book.refusal(method, ["id": .string(id)])
@@ -109,9 +110,9 @@ import Testing
   }
 
   @Test func aRollbackReachesAcrossManyVersions() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let id = try await book.make("pipeline.create", ["name": "n0", "organization_id": .string(acme)])
+    let id = try await book.make("pipeline", ["name": "n0", "organization_id": .string(acme)])
     for number in 1...150 {
       try await book.call("pipeline.edit", ["id": .string(id), "name": .string("n\(number)")])
     }
@@ -122,9 +123,9 @@ import Testing
   }
 
   @Test func aVersionCanBeNamed() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let id = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
+    let id = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
     let result = try await book.call(
       "pipeline.name_version", ["id": .string(id), "version_number": 1, "name": "good one"])
     #expect(result.eventNames == ["pipeline.version_named"])
@@ -134,7 +135,7 @@ import Testing
   }
 
   @Test func stepsGetIdsThatStayAndTheirOrderAndDependenciesAreChecked() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     func step(_ name: String, _ order: Int64, _ dependencies: [String] = []) -> JSON {
       [
@@ -143,7 +144,7 @@ import Testing
       ]
     }
     let steps: JSON = [step("a", 0), step("b", 1, ["a"])]
-    let id = try await book.make("pipeline.create", ["name": "p", "steps": steps, "organization_id": .string(acme)])
+    let id = try await book.make("pipeline", ["name": "p", "steps": steps, "organization_id": .string(acme)])
     let stored = try #require(try book.item(id)["steps"]?.arrayValue)
     #expect(stored.allSatisfy { $0["id"]?.stringValue.flatMap { Identifier($0) } != nil })
     #expect(stored[0]["is_parallel"] == false)
@@ -163,7 +164,7 @@ import Testing
   }
 
   @Test func edgesLeadToNodesAndADagHasNoCircle() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     func edge(_ from: String, _ to: String) -> JSON { ["source": .string(from), "target": .string(to)] }
     let nodes: JSON = [["id": "a", "type": "source"], ["id": "b", "type": "sink"]]
@@ -178,7 +179,7 @@ import Testing
     )
     #expect(
       try await book.refusal("pipeline.create", params("page", nodes, [edge("a", "c")])).paths == ["/edges/0/target"])
-    let dag = try await book.make("pipeline.create", params("dag", nodes, [edge("a", "b")]))
+    let dag = try await book.make("pipeline", params("dag", nodes, [edge("a", "b")]))
     #expect(try await book.refusal("pipeline.edit", ["id": .string(dag), "edges": circle]).paths == ["/edges"])
     #expect(
       try await book.refusal("pipeline.edit", ["id": .string(dag), "nodes": [["id": "a"]]]).paths == ["/edges/0/target"]
@@ -189,7 +190,7 @@ import Testing
     "0 2 * * *", "*/15 0-23/2 1,15 jan-mar MON-fri", "@daily", "@hourly", "@yearly", "59 23 31 12 7",
   ])
   func schedulesThatAreTaken(_ line: String) async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     try await book.call(
       "pipeline.create", ["name": "p", "schedule": .string(line), "organization_id": .string(acme)])
@@ -206,7 +207,7 @@ import Testing
     "*/0 * * * *", "1//2 * * * *", "@sometimes", "* * * * * *", "1,,2 * * * *", "-1 * * * *",
   ])
   func schedulesThatAreRefused(_ line: String) async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let error = try await book.refusal(
       "pipeline.create", ["name": "p", "schedule": .string(line), "organization_id": .string(acme)])

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -9,14 +10,14 @@ import Testing
 @Suite struct TemplateTests {
   /// Two organizations with somebody who writes in each, and a template of the first.
   private struct Scene {
-    let book: Book
+    let book: TestDomain
     let acme: String
     let other: String
     let ann: Principal
     let bob: Principal
 
     init() async throws {
-      book = try Book()
+      book = try TestDomain()
       acme = try await book.organization("acme")
       other = try await book.organization("other")
       ann = try await book.member("ann", of: acme).principal
@@ -25,7 +26,7 @@ import Testing
 
     func template(_ config: JSON, _ more: JSONObject = [:]) async throws -> String {
       try await book.make(
-        "pipeline_template.create",
+        "pipeline_template",
         JSONObject(members: [
           (key: "name", value: "t"), (key: "category", value: "etl"), (key: "template_config", value: config),
           (key: "organization_id", value: .string(acme)),
@@ -195,7 +196,7 @@ import Testing
       #expect(error.data["permission"] == "administrator")
       // Of no organization, and of one.
       for organization in [JSON.null, .string(scene.acme)] {
-        let id = try await book.make("\(type).create", params.merging(["organization_id": organization]))
+        let id = try await book.make("\(type)", params.merging(["organization_id": organization]))
         for (verb, more) in [("edit", ["name": "x"]), ("delete", [:]), ("rollback", ["to_version": 1])]
           as [(String, JSONObject)]
         {
@@ -209,9 +210,9 @@ import Testing
         try await book.call("\(type).edit", ["id": .string(id), "description": "d"])
       }
     }
-    let id = try await book.make("pipeline_template.create", template)
+    let id = try await book.make("pipeline_template", template)
     let made = try await book.make(
-      "pipeline.from_template", ["template_id": .string(id), "name": "p"], as: scene.bob)
+      by: "pipeline.from_template", ["template_id": .string(id), "name": "p"], as: scene.bob)
     #expect(try book.item(made)["template_id"] == .string(id))
   }
 
@@ -219,7 +220,7 @@ import Testing
     let scene = try await Scene()
     let book = scene.book
     let id = try await book.make(
-      "module_template.create",
+      "module_template",
       [
         "name": "m", "category": "loader", "type": "s3", "config_schema": [:], "organization_id": .string(scene.acme),
       ])

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -64,10 +65,10 @@ import Testing
 
   @Test(arguments: subjects)
   func contentIsNumberedAndComesBackByARollback(_ subject: Subject) async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "\(subject.type).create", subject.made.merging(["organization_id": .string(acme)]))
+      "\(subject.type)", subject.made.merging(["organization_id": .string(acme)]))
     let target: JSONObject = ["id": .string(id)]
     let versioned = try #require(book.catalog.type(subject.type)).versionedContent
     let first = try book.item(id)
@@ -101,11 +102,11 @@ import Testing
   }
 
   @Test func columnsOfASchemaDefinitionAreVersioned() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     func column(_ type: String) -> JSON { [["name": "a", "type": .string(type)]] }
     let id = try await book.make(
-      "schema_definition.create", ["name": "s", "columns": column("string"), "organization_id": .string(acme)])
+      "schema_definition", ["name": "s", "columns": column("string"), "organization_id": .string(acme)])
     try await book.call("schema_definition.edit", ["id": .string(id), "columns": column("string")])
     #expect(try book.item(id)["version_number"] == 1)
     try await book.call("schema_definition.edit", ["id": .string(id), "columns": column("struct")])
@@ -115,7 +116,7 @@ import Testing
   }
 
   @Test func everyVersionedTypeHasARollback() throws {
-    let book = try Book()
+    let book = try TestDomain()
     for type in book.catalog.types where !type.versionedContent.isEmpty {
       #expect(type.command("rollback")?.event == "rolled_back", "\(type.name)")
     }

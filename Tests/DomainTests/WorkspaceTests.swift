@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
@@ -11,7 +12,7 @@ import Testing
 @Suite struct WorkspaceTests {
   /// A workspace with somebody of each role, and a developer of the organization who has none.
   struct Place {
-    let book: Book
+    let book: TestDomain
     let organization: String
     let workspace: String
     let owner: (id: String, principal: Principal)
@@ -20,14 +21,14 @@ import Testing
     let outsider: (id: String, principal: Principal)
 
     init() async throws {
-      book = try Book()
+      book = try TestDomain()
       organization = try await book.organization("acme")
       owner = try await book.member("owner", of: organization)
       // The role in the workspace decides there, whatever the platform role: this one is a viewer on the platform.
       editor = try await book.member("editor", of: organization, platformRole: "viewer")
       viewer = try await book.member("viewer", of: organization)
       outsider = try await book.member("outsider", of: organization)
-      workspace = try await book.make("workspace.create", ["name": "w"], as: owner.principal)
+      workspace = try await book.make("workspace", ["name": "w"], as: owner.principal)
       for (member, role) in [(editor, "editor"), (viewer, "viewer")] {
         try await book.call(
           "workspace_member.create",
@@ -38,7 +39,7 @@ import Testing
 
     func page(_ name: String, as principal: Principal) async throws -> String {
       try await book.make(
-        "pipeline.create", ["name": .string(name), "kind": "page", "workspace_id": .string(workspace)], as: principal)
+        "pipeline", ["name": .string(name), "kind": "page", "workspace_id": .string(workspace)], as: principal)
     }
 
     /// The role that somebody has in the workspace; nil for none.
@@ -58,7 +59,7 @@ import Testing
   }
 
   @Test func whoMakesAWorkspaceOwnsItAndIsItsFirstOwnerMember() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let made = try await book.call("workspace.create", ["name": "w"], as: ann.principal)
@@ -105,10 +106,10 @@ import Testing
     let editor = place.editor.principal
     try await book.call("pipeline.edit", edit, as: editor)
     let schema = try await book.make(
-      "schema_definition.create",
+      "schema_definition",
       ["name": "s", "columns": [["name": "id", "type": "integer"]], "workspace_id": workspace], as: editor)
     try await book.call("schema_definition.edit", ["id": .string(schema), "name": "t"], as: editor)
-    let run = try await book.make("run.start", ["pipeline_id": .string(page)], as: editor)
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(page)], as: editor)
     try await book.call("run.finish", ["id": .string(run), "status": "success"], as: editor)
     for (method, params): (String, JSONObject) in [
       ("pipeline.delete", ["id": .string(page)]), ("schema_definition.delete", ["id": .string(schema)]),
@@ -134,7 +135,7 @@ import Testing
     let book = place.book
     let admin = try await book.member("admin", of: place.organization, role: "admin").principal
     let key = try await book.key(["pipelines": ["write"]], in: place.organization).principal
-    for principal in [admin, key, Book.administrator] {
+    for principal in [admin, key, TestDomain.administrator] {
       let params: JSONObject = [
         "name": "p", "kind": "page", "workspace_id": .string(place.workspace),
         "organization_id": .string(place.organization),
@@ -147,7 +148,7 @@ import Testing
   @Test func whatMovesIntoAWorkspaceOrOutOfItNeedsTheRightsOfBothPlaces() async throws {
     let place = try await Place()
     let book = place.book
-    let loose = try await book.make("pipeline.create", ["name": "loose"], as: place.outsider.principal)
+    let loose = try await book.make("pipeline", ["name": "loose"], as: place.outsider.principal)
     let into: JSONObject = ["id": .string(loose), "workspace_id": .string(place.workspace)]
     #expect(try await book.refusal("pipeline.edit", into, as: place.outsider.principal).code == .forbidden)
     #expect(try await book.refusal("pipeline.edit", into, as: place.editor.principal).code == .forbidden)
@@ -166,7 +167,7 @@ import Testing
     for (method, params): (String, JSONObject) in [
       ("workspace_member.delete", ["id": owner]), ("workspace_member.edit", ["id": owner, "role": "editor"]),
     ] {
-      for principal in [place.owner.principal, Book.administrator] {
+      for principal in [place.owner.principal, TestDomain.administrator] {
         #expect(try await book.refusal(method, params, as: principal).reason == "state", "\(method)")
       }
     }
@@ -177,7 +178,7 @@ import Testing
     #expect(try await book.refusal("workspace_member.delete", ["id": editor]).reason == "state")
     // A deletion that would take the last owner along is refused as well; the workspace's own goes on.
     let other = try await book.make(
-      "workspace.create", ["name": "x", "organization_id": .string(place.organization)])
+      "workspace", ["name": "x", "organization_id": .string(place.organization)])
     try await book.call(
       "workspace_member.create",
       ["workspace_id": .string(other), "user_id": .string(place.viewer.id), "role": "owner"])
@@ -201,7 +202,7 @@ import Testing
     let place = try await Place()
     let book = place.book
     let other = try await book.organization("other")
-    let elsewhere = try await book.make("workspace.create", ["name": "e", "organization_id": .string(other)])
+    let elsewhere = try await book.make("workspace", ["name": "e", "organization_id": .string(other)])
     for (type, more) in [("membership", [:] as JSONObject), ("workspace_member", ["workspace_id": .string(elsewhere)])]
     {
       try await book.call(
@@ -255,8 +256,8 @@ import Testing
   }
 
   /// A user who is in no organization.
-  private func stranger(_ name: String, _ book: Book) async throws -> (id: String, principal: Principal) {
-    let id = try await book.make("user.create", ["email": .string("\(name)@example.org")])
+  private func stranger(_ name: String, _ book: TestDomain) async throws -> (id: String, principal: Principal) {
+    let id = try await book.make("user", ["email": .string("\(name)@example.org")])
     return (id, try book.principal(id))
   }
 
@@ -382,7 +383,7 @@ import Testing
     let place = try await Place()
     let link = try await link(place, role: "viewer")
     let key = try await place.book.key(["*": ["admin", "read", "write"]], in: place.organization).principal
-    for principal in [key, Book.administrator] {
+    for principal in [key, TestDomain.administrator] {
       let error = try await place.book.refusal("workspace.join", ["token": .string(link.token)], as: principal)
       #expect(error.code == .forbidden)
     }

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import NIOConcurrencyHelpers
 import Testing
@@ -12,7 +13,7 @@ struct Refused: Error, Equatable {}
 
 @Suite struct AppendTests {
   @Test func positionsAreDenseAndVersionsCountPerResource() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
     for round in 1...5 {
@@ -31,7 +32,7 @@ struct Refused: Error, Equatable {}
   }
 
   @Test func aRefusedDecisionLeavesNothingAndSpoilsNobody() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
     try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -62,7 +63,7 @@ struct Refused: Error, Equatable {}
   }
 
   @Test func ofManyWritersThatClaimOneKeyExactlyOneWins() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
     for round in 0..<20 {
@@ -87,7 +88,7 @@ struct Refused: Error, Equatable {}
   }
 
   @Test func aDiscardedDecisionAnswersItsValueAndRecordsNothing() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
     let committed = try await log.commit { transaction in
@@ -100,7 +101,7 @@ struct Refused: Error, Equatable {}
   }
 
   @Test func aSmallMapGrowsByItself() async throws {
-    let temporary = TemporaryLog(mapSize: 1 << 18)
+    let temporary = try TestLog(mapSize: 1 << 18)
     let log = try temporary.open()
     defer { log.close() }
     let text = JSON.string(String(repeating: "x", count: 10_000))
@@ -112,7 +113,7 @@ struct Refused: Error, Equatable {}
   }
 
   @Test func timeNeverGoesBackAndAClockFarBehindRefusesWrites() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let start = Timestamp(microseconds: 1_800_000_000_000_000)
     temporary.clock.withLockedValue { $0 = start }
     let log = try temporary.open()
@@ -132,7 +133,7 @@ struct Refused: Error, Equatable {}
   }
 
   @Test func aFullInboxRefusesAsOverloadedAndTheRestIsDecided() throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open { $0.inboxLimit = 4 }
     let outcomes = NIOLockedValueBox<[String]>([])
     for number in 0..<2000 {
@@ -152,7 +153,7 @@ struct Refused: Error, Equatable {}
   }
 
   @Test func commandResultsSurviveARestart() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let stored = StoredCommand(fingerprint: [UInt8](repeating: 7, count: 32), result: Array("{}".utf8))
     let log = try temporary.open()
     _ = try await log.commit { transaction in
@@ -169,7 +170,7 @@ struct Refused: Error, Equatable {}
   }
 
   @Test func aSecondOpenOfTheFolderIsRefusedByNameOfTheHolder() throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
     let refusal = #expect(throws: EventLogError.self) { try temporary.open() }
@@ -181,7 +182,7 @@ struct Refused: Error, Equatable {}
 /// Needs to mount a small file system, which only root may.
 @Suite(.enabled(if: geteuid() == 0, "only root can mount a small file system")) struct FullDiskTests {
   @Test func aFullDiskRefusesWritesWhileReadsGoOnAndWritesGoOnWhenThereIsSpaceAgain() async throws {
-    let temporary = TemporaryLog(mapSize: 1 << 26)
+    let temporary = try TestLog(mapSize: 1 << 26)
     guard mkdir(temporary.logFolder, 0o700) == 0,
       mount("tmpfs", temporary.logFolder, "tmpfs", 0, "size=4m") == 0
     else {

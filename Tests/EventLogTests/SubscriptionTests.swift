@@ -1,11 +1,12 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import Testing
 
 @Suite struct SubscriptionTests {
   @Test func aReaderFromAnyPositionSeesHistoryThenLiveWithoutAGap() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open()
     for number in 0..<50 { _ = try await log.commit { try $0.record(.numbered(UInt64(number)), set: ["n": 1]) } }
     let reader = Task {
@@ -26,7 +27,7 @@ import Testing
   }
 
   @Test func aWaitEndsWhenItsTaskIsCancelledOrTheLogCloses() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open()
     let cancelled = Task { try await log.waitForEvents(after: 5) }
     cancelled.cancel()
@@ -37,7 +38,7 @@ import Testing
   }
 
   @Test func theStateAtAnyPositionIsFoldedFromHistory() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
     for number in 1...10 {

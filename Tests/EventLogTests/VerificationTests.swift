@@ -1,8 +1,10 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import LMDB
 import MerkleTree
+import TestBasics
 import Testing
 
 #if canImport(Glibc)
@@ -11,8 +13,8 @@ import Testing
 
 /// Everything that is stored is changed in turn, through LMDB itself, and must be found.
 @Suite struct VerificationTests {
-  private func filled() async throws -> TemporaryLog {
-    let temporary = TemporaryLog()
+  private func filled() async throws -> TestLog {
+    let temporary = try TestLog()
     let log = try temporary.open()
     for number in 0..<40 {
       _ = try await log.commit { transaction in
@@ -31,7 +33,7 @@ import Testing
   }
 
   private func change(
-    _ temporary: TemporaryLog, _ name: String, _ body: (WriteTransaction, Database, [UInt8], [UInt8]) throws -> Void
+    _ temporary: TestLog, _ name: String, _ body: (WriteTransaction, Database, [UInt8], [UInt8]) throws -> Void
   ) throws {
     var options = Environment.Options()
     options.mapSize = 1 << 24
@@ -156,7 +158,7 @@ import Testing
     try temporary.open().close()
     #expect(try temporary.heads() == [40, 40])
     // The other log ends earlier: the head that is whole says so, whichever it is.
-    let shorter = TemporaryLog()
+    let shorter = try TestLog()
     let log = try shorter.open()
     for _ in 0..<5 { _ = try await log.commit { try $0.record(.numbered(1), set: ["text": "less"]) } }
     log.close()
@@ -179,7 +181,7 @@ import Testing
 
   @Test func `a log written with one head file gets its second one at the next start`() async throws {
     let temporary = try await filled()
-    let note = try TemporaryLog.sign(40, try #require(Digest(base64: try temporary.verify().root)))
+    let note = try TestLog.sign(40, try #require(Digest(base64: try temporary.verify().root)))
     try temporary.write(Array(note.utf8), to: "head")
     unlink(temporary.headFile + "-2")
     #expect(try temporary.verify().problems == [])
@@ -188,7 +190,7 @@ import Testing
   }
 
   @Test func `both heads are whole before the first command, and one of them at any moment after`() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open()
     for name in ["head", "head-2"] { #expect(try temporary.bytes(of: name) == [UInt8](repeating: 0, count: 512)) }
     #expect(try temporary.verify().problems == [])
@@ -220,19 +222,21 @@ import Testing
 
   @Test func aBackupIsWholeAndComesBackTheSame() async throws {
     let temporary = try await filled()
-    let target = TemporaryLog()
+    let target = try TestLog()
     let log = try temporary.open()
-    let manifest = try EventLogBackup.make(of: log, into: target.folder + "/backup")
+    let manifest = try EventLogBackup.make(of: log, into: target.folder.path + "/backup")
     log.close()
     #expect(manifest.position == 40)
     _ = try EventLogBackup.restore(
-      from: target.folder + "/backup", logFolder: target.logFolder, headFile: target.headFile)
+      from: target.folder.path + "/backup", logFolder: target.logFolder, headFile: target.headFile)
     let report = try target.verify()
     #expect(report.problems == [])
     #expect(report.root == manifest.root)
-    #expect(throws: EventLogError.self) { try EventLogBackup.make(of: log, into: target.folder) }
-    for name in ["log/data.mdb", "log/lock.mdb", "head", "manifest.json"] { unlink(target.folder + "/backup/" + name) }
-    rmdir(target.folder + "/backup/log")
-    rmdir(target.folder + "/backup")
+    #expect(throws: EventLogError.self) { try EventLogBackup.make(of: log, into: target.folder.path) }
+    for name in ["log/data.mdb", "log/lock.mdb", "head", "manifest.json"] {
+      unlink(target.folder.path + "/backup/" + name)
+    }
+    rmdir(target.folder.path + "/backup/log")
+    rmdir(target.folder.path + "/backup")
   }
 }

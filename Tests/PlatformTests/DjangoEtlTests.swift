@@ -23,7 +23,7 @@ import Testing
     let edge: String
   }
 
-  static func makeTenant(_ harness: PlatformHarness, _ name: String) async throws -> Tenant {
+  static func makeTenant(_ harness: TestReadModels, _ name: String) async throws -> Tenant {
     let organization = try await harness.organization(name, platform: "django_etl", ["settings": ["region": "eu"]])
     let owner = try await harness.make(
       "user",
@@ -69,7 +69,7 @@ import Testing
         "pipeline_id": .string(pipeline), "trigger_type": "webhook", "triggered_by": .string(owner),
         "context": ["ENV": "prod"],
       ], as: principal)
-    try await harness.tell("run.begin", ["id": .string(run), "at": "2025-01-10T02:00:00Z"], as: principal)
+    try await harness.call("run.begin", ["id": .string(run), "at": "2025-01-10T02:00:00Z"], as: principal)
     var tasks: [String] = []
     for (index, step) in steps.enumerated() {
       let task = try await harness.make(
@@ -78,9 +78,9 @@ import Testing
           "run_id": .string(run), "step_id": .string(step), "name": .string("task \(index)"),
           "input_data": ["from": .integer(Int64(index))],
         ], as: principal)
-      try await harness.tell(
+      try await harness.call(
         "task_run.begin", ["id": .string(task), "at": .string("2025-01-10T02:0\(index):00Z")], as: principal)
-      try await harness.tell(
+      try await harness.call(
         "task_run.log",
         [
           "id": .string(task),
@@ -90,17 +90,17 @@ import Testing
           ],
         ], as: principal)
       if index == 0 {
-        try await harness.tell(
+        try await harness.call(
           "task_run.finish", ["id": .string(task), "status": "failed", "at": "2025-01-10T02:00:30Z"], as: principal)
-        try await harness.tell("task_run.retry", ["id": .string(task)], as: principal)
-        try await harness.tell("task_run.begin", ["id": .string(task)], as: principal)
+        try await harness.call("task_run.retry", ["id": .string(task)], as: principal)
+        try await harness.call("task_run.begin", ["id": .string(task)], as: principal)
       }
-      try await harness.tell(
+      try await harness.call(
         "task_run.finish",
         ["id": .string(task), "status": "success", "output_data": ["rows": 9], "metrics": ["rows": 9]], as: principal)
       tasks.append(task)
     }
-    try await harness.tell(
+    try await harness.call(
       "run.finish",
       ["id": .string(run), "status": "timeout", "at": "2025-01-10T03:00:00Z", "metrics": ["cpu": 12.5]], as: principal)
     let alert = try await harness.make(
@@ -109,7 +109,7 @@ import Testing
         "organization_id": .string(organization), "run_id": .string(run), "task_run_id": .string(tasks[0]),
         "level": "error", "alert_type": "task_failed", "message": "It failed", "context": ["attempt": 1],
       ], as: principal)
-    try await harness.tell("alert.resolve", ["id": .string(alert)], as: principal)
+    try await harness.call("alert.resolve", ["id": .string(alert)], as: principal)
     let edge = try await harness.make(
       "lineage_edge",
       [
@@ -122,13 +122,13 @@ import Testing
   }
 
   @Test func `every documented table and column is there with its type`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       try await PlatformChecks(harness, "django_etl").expectDocumentedColumns()
     }
   }
 
   @Test func `what commands set comes out of the documented columns`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       let tenant = try await Self.makeTenant(harness, "acme")
       let checks = try PlatformChecks(harness, "django_etl")
       try await checks.expectValuesInEveryColumn()
@@ -168,7 +168,7 @@ import Testing
   }
 
   @Test func `rows are those that the log has, and no others`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       let tenant = try await Self.makeTenant(harness, "acme")
       let other = try await Self.makeTenant(harness, "globex")
       let elsewhere = try await harness.organization("elsewhere", platform: "etl_builder")
@@ -191,7 +191,7 @@ import Testing
         ["email": "plain@acme.example", "username": "plain", "organization_id": .string(tenant.organization)])
       _ = try await harness.make(
         "run", ["pipeline_id": .string(tenant.pipeline), "trigger_type": "manual"])
-      try await harness.tell("pipeline.delete", ["id": .string(other.pipeline)])
+      try await harness.call("pipeline.delete", ["id": .string(other.pipeline)])
       let checks = try PlatformChecks(harness, "django_etl")
       try await checks.expectRowsOfTheLog(belongs: [
         "data_lineage": { state in
@@ -200,7 +200,7 @@ import Testing
       ])
       #expect(try await harness.row("django_etl.auth_user", plain)["first_name"] == "")
       // A run that has not begun shows when it was made: auto_now_add.
-      let pending = try await harness.rows(
+      let pending = try await harness.settledRows(
         "SELECT count(*) FROM django_etl.pipeline_runs AS v JOIN daybook.runs AS r USING (id) WHERE r.started_at IS NULL AND v.started_at = r.created_at"
       )
       #expect(pending == [["1"]])
@@ -208,7 +208,7 @@ import Testing
   }
 
   @Test func `a restricted role sees its own rows only, in every view of the schema`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       let acme = try await Self.makeTenant(harness, "acme")
       let globex = try await Self.makeTenant(harness, "globex")
       let checks = try PlatformChecks(harness, "django_etl")
@@ -224,7 +224,7 @@ import Testing
         #expect(one.union(other) == all[table.name], "\(table.name)")
       }
       for (url, isGranted) in [(plain, false), (personal, true)] {
-        try await harness.onConnection(url) { connection in
+        try await PostgresConnection.with(url) { connection in
           let user = try await connection.query(
             "SELECT email, username = '!', first_name = '!', last_login_ip IS NULL FROM django_etl.auth_user WHERE id = $1::uuid",
             [.text(acme.owner)])
@@ -242,7 +242,7 @@ import Testing
   }
 
   @Test func `every documented query runs`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       _ = try await Self.makeTenant(harness, "acme")
       try await PlatformChecks(harness, "django_etl").expectQueriesRun()
     }

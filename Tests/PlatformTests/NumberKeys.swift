@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import EventLog
 import Testing
 

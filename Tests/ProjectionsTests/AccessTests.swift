@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import Postgres
 import Projections
@@ -11,7 +12,7 @@ import Testing
 
   @Test(.timeLimit(.minutes(2)))
   func aRoleReadsItsOrganizationsRowsAndNoPersonalColumns() async throws {
-    let models = try await ReadModels()
+    let models = try await TestReadModels()
     var source = try EventSource(seed: 31, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(300))
     let (mine, other) = (source.organizations[0], source.organizations[1])
@@ -31,9 +32,10 @@ import Testing
     // The roles are made right after the commit; the next chunk comes behind that.
     try await models.append(try source.events(1))
     try await models.settle()
-    for role in [plain, personal] { try await models.service.setPassword(role: role, password: "hunter2 \"it's\"") }
+    for role in [plain, personal] { try await models.projections.setPassword(role: role, password: "hunter2 \"it's\"") }
     for (role, sees) in [(plain, false), (personal, true)] {
-      let connection = try await PostgresConnection.connect(signIn(models.url, role, "hunter2 \"it's\""))
+      let connection = try await PostgresConnection.connect(
+        signingIn(to: models.url, as: role, password: "hunter2 \"it's\""))
       for table in [
         "pipelines", "runs", "audit_trail", "api_keys", "connections", "pipeline_versions", "run_metrics",
         "data_previews",
@@ -70,9 +72,9 @@ import Testing
     }
     // A dropped schema comes back without the roles being dropped on the way: their passwords stand.
     try await models.execute("DROP SCHEMA daybook CASCADE")
-    #expect(try await models.service.rebuild(nil).isSwapped)
+    #expect(try await models.projections.rebuild(nil).isSwapped)
     try await models.settle()
-    await (try PostgresConnection.connect(signIn(models.url, plain, "hunter2 \"it's\""))).close()
+    await (try PostgresConnection.connect(signingIn(to: models.url, as: plain, password: "hunter2 \"it's\""))).close()
     drafts[1].id = Identifier.version7(at: .now)
     drafts[1].event = "sql_role.deleted"
     drafts[1].set = ["deleted_at": .string(Timestamp.now.text)]
@@ -92,16 +94,8 @@ import Testing
     return draft
   }
 
-  /// The URL with another role and its password.
-  private func signIn(_ url: String, _ role: String, _ password: String) -> String {
-    let encoded = password.utf8.map { byte in "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
-    let rest = url.split(separator: "@", maxSplits: 1).last.map(String.init) ?? url
-    if url.contains("@") { return "postgresql://\(role):\(encoded)@\(rest)" }
-    return url + (url.contains("?") ? "&" : "?") + "user=\(role)&password=\(encoded)"
-  }
-
   @Test func aRoleThatDaybookDidNotMakeIsNeverTouched() async throws {
-    let models = try await ReadModels()
+    let models = try await TestReadModels()
     let name = "foreign_\(UInt32.random(in: 0...UInt32.max))"
     try await models.execute("CREATE ROLE \(name) NOLOGIN")
     var source = try EventSource(seed: 33, catalog: models.catalog, vault: models.vault)
@@ -116,7 +110,7 @@ import Testing
     #expect(role == [["f", "0"]])
     #expect(try await models.rows("SELECT * FROM projector.sql_roles") == [])
     let error = await #expect(throws: ProjectionError.self) {
-      try await models.service.setPassword(role: name, password: "x")
+      try await models.projections.setPassword(role: name, password: "x")
     }
     #expect(error?.code == .role)
     try await models.execute("DROP ROLE \(name)")

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import Postgres
 import Projections
@@ -9,7 +10,7 @@ import Testing
 @Suite struct PublicAccessTests {
   @Test(.timeLimit(.minutes(2)))
   func aRoleReadsWhatIsPublicOfOthersAndNothingElseOfTheirs() async throws {
-    let models = try await ReadModels()
+    let models = try await TestReadModels()
     let (mine, other) = (Identifier.version7(at: .now), Identifier.version7(at: .now))
     let name = "public_reader_\(UInt32.random(in: 0...UInt32.max))"
     try await models.append([
@@ -28,15 +29,15 @@ import Testing
     // The roles are made right after the commit; the next chunk comes behind that.
     try await models.append([draft("pipeline_template", mine, ["name": "later"])])
     try await models.settle()
-    try await models.service.setPassword(role: name, password: "secret")
+    try await models.projections.setPassword(role: name, password: "secret")
     try await check(models, name)
     // A rebuild keeps the policies.
-    #expect(try await models.service.rebuild(["pipeline_templates"]).isSwapped)
+    #expect(try await models.projections.rebuild(["pipeline_templates"]).isSwapped)
     try await check(models, name)
     try await models.close()
   }
 
-  private func check(_ models: ReadModels, _ name: String) async throws {
+  private func check(_ models: TestReadModels, _ name: String) async throws {
     let rest = models.url.split(separator: "@", maxSplits: 1).last.map(String.init) ?? models.url
     let url =
       models.url.contains("@")

@@ -9,10 +9,10 @@ import Testing
 
 @Suite struct LogQueryTests {
   @Test func readsRecordsAsTheyAreHashed() async throws {
-    try await Library.withLibrary { library in
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let pipeline = try await library.make("pipeline", ["organization_id": .string(organization), "name": "one"])
-      try await library.tell("pipeline.edit", ["id": .string(pipeline), "name": "two"])
+      try await library.call("pipeline.edit", ["id": .string(pipeline), "name": "two"])
       let all = try await library.ask("log.read")
       let records = all["records"]?.arrayValue ?? []
       #expect(all.integer("next") == Int64(library.log.head.position) + 1)
@@ -43,7 +43,7 @@ import Testing
   }
 
   @Test func provesThatTheTreeOnlyGrew() async throws {
-    try await Library.withLibrary { library in
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let early = try await library.ask("log.head")
       for number in 0..<5 {
@@ -65,7 +65,7 @@ import Testing
   }
 
   @Test func signsItsHead() async throws {
-    try await Library.withLibrary { library in
+    try await TestQueries.with { library in
       _ = try await library.organization("acme")
       let answer = try await library.ask("log.checkpoint")
       let note = try SignedNote(parsing: Array(answer.text("note").utf8))
@@ -78,7 +78,7 @@ import Testing
   }
 
   @Test func tellsWhereTheReadModelsAreAndWhatIsProcessed() async throws {
-    try await Library.withLibrary { library in
+    try await TestQueries.with { library in
       _ = try await library.organization("acme")
       _ = try await library.ask("organization.list")
       let status = try await library.ask("projection.status")
@@ -93,7 +93,7 @@ import Testing
   }
 
   @Test func describesEveryMethodThatItAnswers() async throws {
-    try await Library.withLibrary { library in
+    try await TestQueries.with { library in
       _ = try await library.organization("acme")
       let names = library.queries.methods.map(\.name)
       #expect(Set(names).count == names.count)

@@ -5,6 +5,7 @@ import Domain
 import EventLog
 import NIOConcurrencyHelpers
 import Refusals
+import ServerTestKit
 import Testing
 
 @testable import Server

@@ -4,6 +4,7 @@ import DaybookClient
 import Domain
 import EventLog
 import Protocol
+import ServerTestKit
 import Testing
 
 @testable import Server

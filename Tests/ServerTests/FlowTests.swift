@@ -3,6 +3,8 @@ import DaybookClient
 import EventLog
 import Foundation
 import NIOCore
+import ServerTestKit
+import TestBasics
 import Testing
 
 @testable import Server
@@ -126,62 +128,59 @@ struct FlowTests {
 
   @Test("A stop answers what was taken in, records nothing without an answer, and ends every connection")
   func stopping() async throws {
-    let folder = NSTemporaryDirectory() + "daybook-" + UUID().uuidString.prefix(8)
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }  // A leftover in the temporary folder harms nobody.
-    let test = try await TestServer.start(folder: folder)
-    let services = test.server.services
-    let before = services.log.head.position
-    let client = try await test.raw()
-    var text = ""
-    for number in 0..<20_000 {
-      text +=
-        #"{"jsonrpc":"2.0","id":\#(number),"method":"organization.create","params":{"name":"n","slug":"s\#(number)"}}"#
-        + "\n"
+    try await TemporaryFolder.with { folder in
+      let test = try await TestServer.start(folder: folder.path)
+      let services = test.server.services
+      let before = services.log.head.position
+      let client = try await test.raw()
+      var text = ""
+      for number in 0..<20_000 {
+        text +=
+          #"{"jsonrpc":"2.0","id":\#(number),"method":"organization.create","params":{"name":"n","slug":"s\#(number)"}}"#
+          + "\n"
+      }
+      client.push(text)
+      let first = try await client.read(300)
+      async let stopped: Void = test.stop()
+      let answers = try await first + client.rest()
+      try await stopped
+      let positions = answers.compactMap { $0["result"]?["position"]?.integerValue }
+      #expect(positions.count == answers.count)
+      let reopened = try await TestServer.start(folder: folder.path)
+      let recorded = reopened.server.services.log.head.position - before
+      #expect(UInt64(answers.count) == recorded, "every command that was recorded was answered")
+      #expect(answers.count < 20_000, "the server stopped before the client had sent everything")
+      try await reopened.stop()
     }
-    client.push(text)
-    let first = try await client.read(300)
-    async let stopped: Void = test.stop()
-    let answers = try await first + client.rest()
-    try await stopped
-    let positions = answers.compactMap { $0["result"]?["position"]?.integerValue }
-    #expect(positions.count == answers.count)
-    let reopened = try await TestServer.start(folder: folder)
-    let recorded = reopened.server.services.log.head.position - before
-    #expect(UInt64(answers.count) == recorded, "every command that was recorded was answered")
-    #expect(answers.count < 20_000, "the server stopped before the client had sent everything")
-    try await reopened.stop()
   }
 
   @Test("A call that won't be answered in time doesn't hold a stop up for longer than allowed")
   func stoppingLate() async throws {
-    let folder = NSTemporaryDirectory() + "daybook-" + UUID().uuidString.prefix(8)
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }  // A leftover in the temporary folder harms nobody.
-    let test = try await TestServer.start(folder: folder) { $0.stopTimeout = .milliseconds(50) }
-    let client = try await test.raw()
-    let late = #"{"jsonrpc":"2.0","id":1,"method":"log.head","params":{"at_least":1000,"timeout_ms":600000}}"#
-    try await client.send(late + "\n")
-    #expect(try await client.ask(#"{"jsonrpc":"2.0","id":2,"method":"server.ping"}"#)["id"] == 2)
-    try await test.stop()
-    #expect(test.server.services.connections.isIdle)
-    _ = try await client.rest()
-    let again = try await TestServer.start(folder: folder)
-    try await again.stop()
+    try await TemporaryFolder.with { folder in
+      let test = try await TestServer.start(folder: folder.path) { $0.stopTimeout = .milliseconds(50) }
+      let client = try await test.raw()
+      let late = #"{"jsonrpc":"2.0","id":1,"method":"log.head","params":{"at_least":1000,"timeout_ms":600000}}"#
+      try await client.send(late + "\n")
+      #expect(try await client.ask(#"{"jsonrpc":"2.0","id":2,"method":"server.ping"}"#)["id"] == 2)
+      try await test.stop()
+      #expect(test.server.services.connections.isIdle)
+      _ = try await client.rest()
+      let again = try await TestServer.start(folder: folder.path)
+      try await again.stop()
+    }
   }
 
   @Test("A stop ends idle connections and subscriptions")
   func stoppingIdle() async throws {
-    let folder = NSTemporaryDirectory() + "daybook-" + UUID().uuidString.prefix(8)
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }  // A leftover in the temporary folder harms nobody.
-    let test = try await TestServer.start(folder: folder)
-    let idle = try await test.raw("tcp")
-    let subscriber = try await test.raw()
-    #expect(try await subscriber.ask(#"{"jsonrpc":"2.0","id":1,"method":"log.subscribe"}"#)["result"] != nil)
-    try await test.stop()
-    #expect(try await idle.rest().isEmpty)
-    _ = try await subscriber.rest()
-    #expect(!FileManager.default.fileExists(atPath: folder + "/data/daybook.sock"))
+    try await TemporaryFolder.with { folder in
+      let test = try await TestServer.start(folder: folder.path)
+      let idle = try await test.raw("tcp")
+      let subscriber = try await test.raw()
+      #expect(try await subscriber.ask(#"{"jsonrpc":"2.0","id":1,"method":"log.subscribe"}"#)["result"] != nil)
+      try await test.stop()
+      #expect(try await idle.rest().isEmpty)
+      _ = try await subscriber.rest()
+      #expect(!FileManager.default.fileExists(atPath: folder.path + "/data/daybook.sock"))
+    }
   }
 }

@@ -3,6 +3,8 @@ import DaybookClient
 import EventLog
 import Foundation
 import NIOCore
+import ServerTestKit
+import TestBasics
 import Testing
 
 @testable import Server
@@ -34,10 +36,7 @@ struct ListenerTests {
     """
 
   private func withFolder(_ body: (String) async throws -> Void) async throws {
-    let folder = NSTemporaryDirectory() + "daybook-" + UUID().uuidString.prefix(8)
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }  // A leftover in the temporary folder harms nobody.
-    try await body(folder)
+    try await TemporaryFolder.with { try await body($0.path) }
   }
 
   @Test("TLS is spoken where a certificate is given, and a client that doesn't trust it goes no further")

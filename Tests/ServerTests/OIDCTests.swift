@@ -8,6 +8,8 @@ import JWTKit
 import Logging
 import NIOConcurrencyHelpers
 import Refusals
+import ServerTestKit
+import TestBasics
 import Testing
 
 @testable import Server
@@ -16,12 +18,15 @@ import Testing
 struct OIDCTests {
   /// A verifier with a JWKS file and a clock of its own.
   final class Bench {
-    let file = NSTemporaryDirectory() + "daybook-jwks-" + UUID().uuidString + ".json"
+    let folder: TemporaryFolder
+    let file: String
     let clock: NIOLockedValueBox<Timestamp>
     let start: Timestamp
     let verifier: TokenVerifier
 
     init(_ keys: [JSON]) throws {
+      folder = try TemporaryFolder()
+      file = folder.path + "/jwks.json"
       let start = Timestamp(microseconds: 1_800_000_000_000_000)
       let clock = NIOLockedValueBox(start)
       try TokenIssuer.write(keys, to: file)
@@ -31,10 +36,6 @@ struct OIDCTests {
         OIDCSettings(keysFile: file, issuer: TokenIssuer.issuer, audience: TokenIssuer.audience),
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
         clock: { clock.withLockedValue { $0 } })
-    }
-
-    deinit {
-      try? FileManager.default.removeItem(atPath: file)  // A leftover in the temporary folder harms nobody.
     }
 
     /// What a token is refused with; nil where it is taken.
@@ -227,9 +228,10 @@ struct OIDCTests {
     let issuer = issuer
     let clock = NIOLockedValueBox(Timestamp.now)
     let start = clock.withLockedValue { $0 }
-    let keys = NSTemporaryDirectory() + "daybook-jwks-" + UUID().uuidString + ".json"
+    let folder = try TemporaryFolder()
+    defer { withExtendedLifetime(folder) {} }
+    let keys = folder.path + "/jwks.json"
     try TokenIssuer.write([issuer.publicKey], to: keys)
-    defer { try? FileManager.default.removeItem(atPath: keys) }  // A leftover in the temporary folder harms nobody.
     try await TestServer.run { configuration in
       configuration.oidc = OIDCSettings(keysFile: keys, issuer: TokenIssuer.issuer, audience: TokenIssuer.audience)
       configuration.clock = { clock.withLockedValue { $0 } }

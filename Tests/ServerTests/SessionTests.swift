@@ -6,6 +6,7 @@ import EventLog
 import NIOCore
 import Protocol
 import Refusals
+import ServerTestKit
 import Testing
 
 @testable import Server

@@ -1,4 +1,5 @@
 import Foundation
+import TestBasics
 
 /// Reads an LMDB 0.9 file without LMDB: an opinion of its own about what is stored, and where.
 ///
@@ -40,7 +41,7 @@ struct LMDBFile {
     pages = Int(clamping: best!.last) &+ 1
   }
 
-  init(path: String) throws { try self.init(try Files.bytes(path)) }
+  init(path: String) throws { try self.init(try TestFiles.bytes(path)) }
 
   /// Every database by name.
   func databases() throws -> [String: [Entry]] {

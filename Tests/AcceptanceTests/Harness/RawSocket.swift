@@ -2,6 +2,7 @@ import CanonicalJSON
 import DaybookClient
 import Foundation
 import Glibc
+import TestBasics
 
 // Invariant behind @unchecked: one task at a time uses it, and its calls are waited for.
 /// A socket and its bytes, as `nc` has them: nothing is known of the protocol but the line end.
