@@ -136,19 +136,9 @@ import Testing
     try await harness.call("api_key.mark_used", ["id": .string(id.text)], as: .server)
   }
 
-  @Test func `every documented table, view and column is there with its type`() async throws {
-    try await TestReadModels.with { harness in
-      try await PlatformChecks(harness, "etl_builder").expectDocumentedColumns()
-    }
-  }
-
   @Test func `what commands set comes out of the documented columns`() async throws {
     try await TestReadModels.with { harness in
       let tenant = try await Self.makeTenant(harness, "acme")
-      let checks = try PlatformChecks(harness, "etl_builder")
-      try await checks.expectValuesInEveryColumn()
-      try await checks.expectNothingMissing()
-
       let user = try await harness.row("etl_builder.users", tenant.owner)
       #expect(user["email"] == "ada@acme.example" && user["username"] == "ada-acme")
       #expect(user["password_hash"] == "!" && user["full_name"] == "Ada Lovelace" && user["role"] == "developer")
@@ -198,44 +188,6 @@ import Testing
       #expect(audit.map { $0["metadata"]?["event"] ?? .null } == ["connection.created", "connection.tested"])
       #expect(audit.last?["ip_address"] == "192.0.2.8" && audit.last?["user_agent"] == "curl/8")
       #expect(audit.allSatisfy { $0["user_id"]?.stringValue == tenant.owner && $0["resource_type"] == "connection" })
-    }
-  }
-
-  @Test func `rows are those that the log has, and no others`() async throws {
-    try await TestReadModels.with { harness in
-      let tenant = try await Self.makeTenant(harness, "acme")
-      let other = try await Self.makeTenant(harness, "globex")
-      // What belongs elsewhere: an organization of another platform, pipelines of other kinds, deleted things.
-      let elsewhere = try await harness.organization("elsewhere", platform: "django_etl")
-      _ = try await harness.make(
-        "user", ["email": "x@elsewhere.example", "username": "x", "organization_id": .string(elsewhere)])
-      let page = try await harness.make(
-        "pipeline", ["organization_id": .string(tenant.organization), "name": "page", "kind": "page"])
-      _ = try await harness.make("run", ["pipeline_id": .string(page), "trigger_type": "manual"])
-      _ = try await harness.make(
-        "run", ["organization_id": .string(tenant.organization), "code": "SELECT 1", "trigger_type": "manual"])
-      let gone = try await harness.make(
-        "pipeline",
-        [
-          "organization_id": .string(tenant.organization), "name": "gone", "schedule": "@daily",
-          "config": ["nodes": [], "edges": []],
-        ])
-      _ = try await harness.make("run", ["pipeline_id": .string(gone), "trigger_type": "scheduled"])
-      try await harness.call("pipeline.delete", ["id": .string(gone)])
-      let auditor = try await harness.make(
-        "user",
-        [
-          "email": "audit@acme.example", "username": "audit", "role": "auditor",
-          "organization_id": .string(tenant.organization), "membership_role": "member",
-        ])
-      let left = try await harness.make(
-        "user",
-        ["email": "left@acme.example", "username": "left", "organization_id": .string(tenant.organization)])
-      try await harness.call("user.delete", ["id": .string(left)])
-      try await harness.call("notification.delete", ["id": .string(other.notification)])
-      let checks = try PlatformChecks(harness, "etl_builder")
-      try await checks.expectRowsOfTheLog(shown: Self.shown)
-      #expect(try await harness.row("etl_builder.users", auditor)["role"] == "viewer")
     }
   }
 
@@ -289,64 +241,6 @@ import Testing
     }
   }
 
-  @Test func `a restricted role sees its own rows only, in every view of the schema`() async throws {
-    try await TestReadModels.with { harness in
-      let acme = try await Self.makeTenant(harness, "acme")
-      let globex = try await Self.makeTenant(harness, "globex")
-      let checks = try PlatformChecks(harness, "etl_builder")
-      let plain = try await harness.role(of: acme.organization, personal: false)
-      let personal = try await harness.role(of: acme.organization, personal: true)
-      let foreign = try await harness.role(of: globex.organization, personal: true)
-      let mine = try await checks.identifiers(at: plain)
-      let theirs = try await checks.identifiers(at: foreign)
-      let all = try await checks.identifiers(at: harness.url)
-      for table in checks.platform.tables {
-        let (one, other) = (mine[table.name] ?? [], theirs[table.name] ?? [])
-        #expect(!one.isEmpty && !other.isEmpty && one.isDisjoint(with: other), "\(table.name)")
-        // What was done to users, who belong to no organization, is for the owner of the database alone.
-        let ownerOnly =
-          table.name == "audit_trail"
-          ? Set(
-            try await harness.settledRows("SELECT id FROM etl_builder.audit_trail WHERE organization_id IS NULL")
-              .compactMap { $0[0] }) : []
-        #expect(one.union(other).union(ownerOnly) == all[table.name], "\(table.name)")
-        #expect(ownerOnly.isDisjoint(with: one.union(other)), "\(table.name)")
-        #expect(table.name != "audit_trail" || !ownerOnly.isEmpty)
-      }
-      #expect(mine["users"] == [acme.owner] && mine["organizations"] == [acme.organization])
-      for count in try await checks.counts(at: plain).values { #expect(count > 0) }
-
-      // Personal columns need the grant.
-      for (url, email) in [(plain, "!"), (personal, "ada@acme.example")] {
-        try await PostgresConnection.with(url) { connection in
-          let user = try await connection.query(
-            "SELECT email, username, password_hash, full_name FROM etl_builder.users")
-          let isGranted = url == personal
-          #expect(
-            user.rows == [[email, isGranted ? "ada-acme" : "!", "!", isGranted ? "Ada Lovelace" : nil]])
-          let messages = try await connection.query(
-            "SELECT message FROM etl_builder.execution_logs ORDER BY timestamp")
-          #expect(messages.rows == (isGranted ? [["slow at acme"], ["and on"]] : [["!"], ["!"]]))
-          let previews = try await connection.query("SELECT schema_info FROM etl_builder.data_previews")
-          #expect(previews.rows == [[isGranted ? "{\"a\": \"integer\"}" : "{}"]])
-        }
-      }
-
-      // The documented setting narrows, and never widens.
-      let narrowed = try await checks.counts(at: personal, setting: acme.owner)
-      #expect(try await checks.counts(at: personal) == narrowed)
-      for (view, count) in try await checks.counts(at: personal, setting: globex.owner) {
-        #expect(count == 0, "\(view)")
-      }
-      try await PostgresConnection.with(plain) { connection in
-        await #expect(throws: PostgresError.self) {
-          try await connection.execute("UPDATE etl_builder.organizations SET name = 'x'")
-        }
-        try await connection.execute("SELECT etl_builder.cleanup_expired_data()")
-      }
-    }
-  }
-
   @Test func `the audit trail has what was done to the platform's members, as long as they are`() async throws {
     try await TestReadModels.with { harness in
       let tenant = try await Self.makeTenant(harness, "acme")
@@ -395,10 +289,64 @@ import Testing
     }
   }
 
-  @Test func `every documented query runs`() async throws {
-    try await TestReadModels.with { harness in
-      _ = try await Self.makeTenant(harness, "acme")
-      try await PlatformChecks(harness, "etl_builder").expectQueriesRun()
+}
+
+extension EtlBuilderTests.Tenant: PlatformSample {
+  static let platform = "etl_builder"
+
+  static func make(_ harness: TestReadModels, _ name: String) async throws -> Self {
+    try await EtlBuilderTests.makeTenant(harness, name)
+  }
+
+  static func addStrangers(_ harness: TestReadModels, _ tenant: Self, _ other: Self) async throws -> RowRules {
+    // Pipelines of other kinds, deleted things.
+    let page = try await harness.make(
+      "pipeline", ["organization_id": .string(tenant.organization), "name": "page", "kind": "page"])
+    _ = try await harness.make("run", ["pipeline_id": .string(page), "trigger_type": "manual"])
+    _ = try await harness.make(
+      "run", ["organization_id": .string(tenant.organization), "code": "SELECT 1", "trigger_type": "manual"])
+    let gone = try await harness.make(
+      "pipeline",
+      [
+        "organization_id": .string(tenant.organization), "name": "gone", "schedule": "@daily",
+        "config": ["nodes": [], "edges": []],
+      ])
+    _ = try await harness.make("run", ["pipeline_id": .string(gone), "trigger_type": "scheduled"])
+    try await harness.call("pipeline.delete", ["id": .string(gone)])
+    let auditor = try await harness.make(
+      "user",
+      [
+        "email": "audit@acme.example", "username": "audit", "role": "auditor",
+        "organization_id": .string(tenant.organization), "membership_role": "member",
+      ])
+    let left = try await harness.make(
+      "user",
+      ["email": "left@acme.example", "username": "left", "organization_id": .string(tenant.organization)])
+    try await harness.call("user.delete", ["id": .string(left)])
+    try await harness.call("notification.delete", ["id": .string(other.notification)])
+    return RowRules(
+      shown: EtlBuilderTests.shown,
+      afterwards: {
+        let user = try await harness.row("etl_builder.users", auditor)
+        #expect(user["role"] == "viewer")
+      })
+  }
+
+  func expectPersonalValues(_ connection: PostgresConnection, isGranted: Bool) async throws {
+    let user = try await connection.query("SELECT id, email, username, password_hash, full_name FROM etl_builder.users")
+    #expect(
+      user.rows == [
+        isGranted ? [owner, "ada@acme.example", "ada-acme", "!", "Ada Lovelace"] : [owner, "!", "!", "!", nil]
+      ])
+    let organizations = try await connection.query("SELECT id FROM etl_builder.organizations")
+    #expect(organizations.rows == [[organization]])
+    let messages = try await connection.query("SELECT message FROM etl_builder.execution_logs ORDER BY timestamp")
+    #expect(messages.rows == (isGranted ? [["slow at acme"], ["and on"]] : [["!"], ["!"]]))
+    let previews = try await connection.query("SELECT schema_info FROM etl_builder.data_previews")
+    #expect(previews.rows == [[isGranted ? "{\"a\": \"integer\"}" : "{}"]])
+    await #expect(throws: PostgresError.self) {
+      try await connection.execute("UPDATE etl_builder.organizations SET name = 'x'")
     }
+    try await connection.execute("SELECT etl_builder.cleanup_expired_data()")
   }
 }
