@@ -29,9 +29,6 @@ import Testing
     }
     try await models.append(drafts)
     try await models.settle()
-    // The roles are made right after the commit; the next chunk comes behind that.
-    try await models.append(try source.events(1))
-    try await models.settle()
     for role in [plain, personal] { try await models.projections.setPassword(role: role, password: "hunter2 \"it's\"") }
     for (role, sees) in [(plain, false), (personal, true)] {
       let connection = try await PostgresConnection.connect(
@@ -80,8 +77,6 @@ import Testing
     drafts[1].set = ["deleted_at": .string(Timestamp.now.text)]
     try await models.append([drafts[1]])
     try await models.settle()
-    try await models.append(try source.events(1))
-    try await models.settle()
     #expect(try await models.rows("SELECT FROM pg_roles WHERE rolname = $1", [.text(plain)]).isEmpty)
     try await models.close()
   }
@@ -101,8 +96,6 @@ import Testing
     var source = try EventSource(seed: 33, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(10))
     try await models.append([draft("sql_role", source.organizations[0], ["name": .string(name), "personal": true])])
-    try await models.settle()
-    try await models.append(try source.events(1))
     try await models.settle()
     let role = try await models.rows(
       "SELECT r.rolcanlogin, (SELECT count(*) FROM pg_auth_members AS m WHERE m.member = r.oid) FROM pg_roles AS r WHERE rolname = $1",
