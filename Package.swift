@@ -123,6 +123,7 @@ let package = Package(
         "CanonicalJSON", "Catalog", "Domain", "Refusals", log, nioLocks,
       ]),
     module("ServerTestKit", ["TestBasics", "Server", "DaybookClient", "CanonicalJSON", nioCore, nioPosix]),
+    tests("BasicTypesTests", ["TestBasics", "BasicTypes"]),
     tests("CanonicalJSONTests", ["TestBasics", "CanonicalJSON"]),
     tests("RefusalsTests", ["Refusals", "CanonicalJSON"]),
     tests("MerkleTreeTests", ["TestBasics", "MerkleTree", "BasicTypes", crypto]),
