@@ -162,6 +162,9 @@ let package = Package(
         nioPosix, nioLocks, jwt, crypto,
       ]),
     tests(
+      "DaybookClientTests",
+      ["TestBasics", "ServerTestKit", "DaybookClient", "Refusals", "CanonicalJSON", nioCore, nioPosix, nioLocks]),
+    tests(
       "PlatformTests",
       [
         "TestBasics", "Refusals", "Server", "DaybookClient", "Catalog", "Domain", "Projections", "Postgres", "EventLog",
