@@ -1,7 +1,7 @@
+import EmbeddedPostgres
 import Logging
 import NIOConcurrencyHelpers
 import Postgres
-import EmbeddedPostgres
 import TestBasics
 
 /// A real PostgreSQL for tests: one server a test process, started when first asked for, and gone with the process, however

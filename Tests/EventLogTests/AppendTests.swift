@@ -137,7 +137,9 @@ struct Refused: Error, Equatable {}
     let log = try temporary.open { $0.inboxLimit = 4 }
     let outcomes = NIOLockedValueBox<[String]>([])
     for number in 0..<2000 {
-      log.submit({ try $0.record(.numbered(UInt64(number)), set: ["a": 1]) }) { result in
+      log.submit {
+        try $0.record(.numbered(UInt64(number)), set: ["a": 1])
+      } completion: { result in
         switch result {
         case .success: outcomes.withLockedValue { $0.append("ok") }
         case .failure(let error):

@@ -49,7 +49,9 @@ struct AccountSessionTests {
   func lastLogin() async throws {
     let clock = NIOLockedValueBox(Timestamp.now)
     let start = clock.withLockedValue { $0 }
-    try await TestServer.run({ $0.clock = { clock.withLockedValue { $0 } } }) { test in
+    try await TestServer.run {
+      $0.clock = { clock.withLockedValue { $0 } }
+    } _: { test in
       let administrator = try await test.administrator()
       let acme = try await test.organization("acme")
       let id = try await user("ann", of: acme, administrator)
@@ -129,7 +131,9 @@ struct AccountSessionTests {
   func keys() async throws {
     let clock = NIOLockedValueBox(Timestamp.now)
     let start = clock.withLockedValue { $0 }
-    try await TestServer.run({ $0.clock = { clock.withLockedValue { $0 } } }) { test in
+    try await TestServer.run {
+      $0.clock = { clock.withLockedValue { $0 } }
+    } _: { test in
       let administrator = try await test.administrator()
       let acme = try await test.organization("acme")
       let made = try await administrator.call(

@@ -123,7 +123,9 @@ struct ListenerTests {
 
   @Test("One connection too many is told so, and the others go on")
   func limit() async throws {
-    try await TestServer.run({ $0.maximumConnections = 2 }) { test in
+    try await TestServer.run {
+      $0.maximumConnections = 2
+    } _: { test in
       let first = try await test.administrator()
       _ = try await first.call("server.ping")
       let second = try await test.administrator()
@@ -139,7 +141,9 @@ struct ListenerTests {
 
   @Test("Who connects over TCP and says nothing is let go")
   func silentStranger() async throws {
-    try await TestServer.run({ $0.strangerTimeout = .milliseconds(50) }) { test in
+    try await TestServer.run {
+      $0.strangerTimeout = .milliseconds(50)
+    } _: { test in
       let stranger = try await test.raw("tcp")
       #expect(try await stranger.rest().isEmpty)
       // The administrator's own socket has no such limit.
@@ -153,10 +157,10 @@ struct ListenerTests {
   func readyLine() async throws {
     for format in ServerConfiguration.LogFormat.allCases {
       let (lines, told) = AsyncStream.makeStream(of: String.self)
-      try await TestServer.run({
+      try await TestServer.run {
         $0.logFormat = format
         $0.announce = { told.yield($0) }
-      }) { test in
+      } _: { test in
         var iterator = lines.makeAsyncIterator()
         let line = try #require(await iterator.next())
         switch format {

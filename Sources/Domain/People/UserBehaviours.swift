@@ -1,8 +1,8 @@
-import NIOConcurrencyHelpers
-import EventLog
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import EventLog
+import NIOConcurrencyHelpers
 import Refusals
 
 /// People's accounts.

@@ -67,8 +67,8 @@ final class RawSocket: @unchecked Sendable {
     try await blocking {
       var sent = 0
       while sent < bytes.count {
-        let count = bytes.withUnsafeBytes { raw in
-          Glibc.send(descriptor, raw.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
+        let count = bytes[sent...].withUnsafeBytes { raw in
+          Glibc.send(descriptor, raw.baseAddress, raw.count, Int32(MSG_NOSIGNAL))
         }
         if count < 0, errno == EINTR { continue }
         guard count > 0 else { throw HarnessError.call("send") }
