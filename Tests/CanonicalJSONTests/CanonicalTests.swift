@@ -2,12 +2,10 @@ import CanonicalJSON
 import TestBasics
 import Testing
 
-@Suite("Canonical text")
-struct CanonicalTests {
-  @Test(
-    "The published RFC 8785 inputs give their outputs byte for byte",
-    .needsSharedData)
-  func writesThePublishedVectors() throws {
+/// Canonical text.
+@Suite struct CanonicalTests {
+  @Test(.needsSharedData)
+  func `the published RFC 8785 inputs give their outputs byte for byte`() throws {
     let names = try Repository.sharedNames(in: "json/canonical/input", ending: ".json")
     #expect(names.count == 6)
     for name in names {
@@ -21,8 +19,7 @@ struct CanonicalTests {
     }
   }
 
-  @Test("RFC 8785 §3.2.3: keys are sorted by UTF-16 code units, surrogates before U+FB33")
-  func sortsByUTF16() throws {
+  @Test func `RFC 8785 §3.2.3: keys are sorted by UTF-16 code units, surrogates before U+FB33`() throws {
     let sorted = ["\r", "1", "\u{80}", "\u{F6}", "\u{20AC}", "\u{1F600}", "\u{FB33}"]
     var object = JSONObject()
     for key in sorted.shuffled() { object[key] = 1 }
@@ -31,8 +28,8 @@ struct CanonicalTests {
     #expect(try JSON.parse(text) == .object(object))
   }
 
-  @Test("The order of keys is that of their UTF-16 code units for any two strings", .seeded)
-  func ordersLikeUTF16() throws {
+  @Test(.seeded)
+  func `the order of keys is that of their UTF-16 code units for any two strings`() throws {
     var random = RandomJSON(generator: try Seeded())
     let edges = ["", "\u{D7FF}", "\u{E000}", "\u{FFFF}", "\u{10000}", "\u{10FFFF}", "a", "ab", "\u{EE80}", "\u{FB33}"]
     for _ in 0..<3000 {
@@ -45,8 +42,8 @@ struct CanonicalTests {
     }
   }
 
-  @Test("RFC 8785 §3.2.2.2: only quotes, backslashes and control characters are escaped, the shortest way")
-  func escapes() throws {
+  @Test func `RFC 8785 §3.2.2.2: only quotes, backslashes and control characters are escaped, the shortest way`() throws
+  {
     #expect(JSON.string("\u{8}\t\n\u{C}\r").canonicalString == #""\b\t\n\f\r""#)
     #expect(JSON.string("\0\u{1}\u{B}\u{F}\u{1F}").canonicalString == #""\u0000\u0001\u000b\u000f\u001f""#)
     #expect(JSON.string("\"\\/").canonicalString == #""\"\\/""#)
@@ -57,8 +54,7 @@ struct CanonicalTests {
     }
   }
 
-  @Test("Values, objects and pieces are appended behind what is there")
-  func appends() {
+  @Test func `values, objects and pieces are appended behind what is there`() {
     var bytes = Array("> ".utf8)
     let object: JSONObject = ["b": [true, false, nil], "a": 1]
     object.writeCanonical(into: &bytes)
@@ -71,8 +67,8 @@ struct CanonicalTests {
     #expect(JSON.array([]).canonicalString == "[]")
   }
 
-  @Test("Random values read back as themselves, and canonical text is a fixed point", .seeded)
-  func roundTrips() throws {
+  @Test(.seeded)
+  func `random values read back as themselves, and canonical text is a fixed point`() throws {
     var random = RandomJSON(generator: try Seeded())
     for round in 0..<2000 {
       let value = random.value()
@@ -85,8 +81,8 @@ struct CanonicalTests {
     }
   }
 
-  @Test("Two random values are equal exactly when their canonical bytes are", .seeded)
-  func equalityIsThatOfBytes() throws {
+  @Test(.seeded)
+  func `two random values are equal exactly when their canonical bytes are`() throws {
     var random = RandomJSON(generator: try Seeded())
     let values = (0..<300).map { _ in random.value(depth: 4) } + [1, 1.5, nil, "", [], [:]]
     for left in values {

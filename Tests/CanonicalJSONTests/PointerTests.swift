@@ -2,27 +2,25 @@ import CanonicalJSON
 import TestBasics
 import Testing
 
-@Suite("Pointers and differences")
-struct PointerTests {
+/// Pointers and differences.
+@Suite struct PointerTests {
   private static let document: JSON = [
     "foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, "k\"l": 6, " ": 7, "m~n": 8,
   ]
 
   @Test(
-    "RFC 6901 §5: the specification's pointers lead to its values",
     arguments: [
       ("", document), ("/foo", ["bar", "baz"]), ("/foo/0", "bar"), ("/", 0), ("/a~1b", 1), ("/c%d", 2), ("/e^f", 3),
       ("/g|h", 4), ("/i\\j", 5), ("/k\"l", 6), ("/ ", 7), ("/m~0n", 8),
     ] as [(String, JSON)])
-  func resolves(text: String, expected: JSON) throws {
+  func `RFC 6901 §5: the specification's pointers lead to its values`(text: String, expected: JSON) throws {
     let pointer = try #require(JSONPointer(text))
     #expect(pointer.resolve(in: Self.document) == expected)
     #expect(pointer.description == text)
     #expect(JSONPointer(tokens: pointer.tokens) == pointer)
   }
 
-  @Test("A pointer that leads nowhere gives nothing, and one that isn't written as RFC 6901 says is refused")
-  func leadsNowhere() {
+  @Test func `a pointer that leads nowhere gives nothing, and one that isn't written as RFC 6901 says is refused`() {
     for text in [
       "/foo/2", "/foo/-", "/foo/-0", "/foo/00", "/foo/01", "/foo/a", "/foo/0/x", "/bar", "/foo/99999999999999999999",
     ] {
@@ -31,8 +29,7 @@ struct PointerTests {
     for text in ["foo", "~", "/~", "/~2", "/a~", " /a"] { #expect(JSONPointer(text) == nil, "\(text)") }
   }
 
-  @Test("Tokens are escaped so that they read back: ~1 is a tilde and a one only as ~01")
-  func escapes() {
+  @Test func `tokens are escaped so that they read back: ~1 is a tilde and a one only as ~01`() {
     #expect(JSONPointer.escape("a/b~c") == "a~1b~0c")
     #expect(JSONPointer.escape("~1") == "~01")
     #expect(JSONPointer("/~01")?.tokens == ["~1"])
@@ -40,8 +37,7 @@ struct PointerTests {
     #expect(JSONPointer(tokens: ["\u{E9}"]) != JSONPointer(tokens: ["e\u{301}"]))
   }
 
-  @Test("A difference is named where it is, in the order of the canonical text")
-  func compares() {
+  @Test func `a difference is named where it is, in the order of the canonical text`() {
     let from: JSON = [
       "same": ["deep": [1, 2]], "changed": ["x": 1, "y": [1, 2, 3]], "gone": nil, "kind": [1], "a/b": ["~": "old"],
     ]
@@ -62,9 +58,9 @@ struct PointerTests {
     #expect(JSONDifference.compare(1, "1") == [JSONDifference(pointer: "", from: 1, to: "1")])
   }
 
-  @Test(
-    "Every difference of two random values is what the pointer leads to in each, and equal values have none", .seeded)
-  func comparesRandomValues() throws {
+  @Test(.seeded)
+  func `every difference of two random values is what the pointer leads to in each, and equal values have none`() throws
+  {
     var random = RandomJSON(generator: try Seeded())
     for _ in 0..<500 {
       let shared = random.object(depth: 3)

@@ -4,7 +4,7 @@ import TestBasics
 import Testing
 
 @Suite(.serialized) struct DemoTests {
-  @Test func aMonthIsToldWithoutASurpriseAndToldAgainAddsNothing() async throws {
+  @Test func `a month is told without a surprise, and told again adds nothing`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         let first = try await tell(desk, "--scale", "0.05", "--days", "4")
@@ -40,7 +40,7 @@ import Testing
     }
   }
 
-  @Test func aSeedTellsTheSameStoryOnEveryServerAndAnotherSeedAnotherOne() async throws {
+  @Test func `a seed tells the same story on every server, and another seed another one`() async throws {
     var told: [[String]] = []
     for seed in ["7", "7", "8"] {
       try await withDesk { desk in
@@ -57,7 +57,7 @@ import Testing
     #expect(told[0] != told[2])
   }
 
-  @Test func peopleGetATableAndWhatToTryNext() async throws {
+  @Test func `people get a table and what to try next`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         let outcome = try await run(desk, "--scale", "0.02", "--days", "1", "--platform", "etl_builder")
@@ -80,7 +80,7 @@ import Testing
     }
   }
 
-  @Test func wrongUsageAndAnAbsentServerHaveTheirExitCodes() async throws {
+  @Test func `wrong usage and an absent server have their exit codes`() async throws {
     try await withDesk { desk in
       #expect(try await run(desk, "--scale", "0").status == .code(64))
       #expect(try await run(desk, "--days", "0").status == .code(64))

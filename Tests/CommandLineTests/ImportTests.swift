@@ -11,7 +11,7 @@ import Testing
     """
 
   @Test(.needsSharedData)
-  func takesEveryFileCompletelyAndASecondTimeChangesNothing() async throws {
+  func `import takes every file completely, and a second time changes nothing`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         let shared = try #require(Repository.sharedData)
@@ -45,7 +45,7 @@ import Testing
     }
   }
 
-  @Test func reportsABadLineByItsNumberAndTakesTheOthers() async throws {
+  @Test func `import reports a bad line by its number and takes the others`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         let line = run.split(separator: "\n").joined()
@@ -65,7 +65,7 @@ import Testing
     }
   }
 
-  @Test func readsADocumentOverManyLinesAnArrayAndStandardInput() async throws {
+  @Test func `import reads a document over many lines, an array and standard input`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         let single = try await desk.daybook("import", "openlineage", "-", "--json", input: "{\n" + run.dropFirst())

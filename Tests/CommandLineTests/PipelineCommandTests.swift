@@ -4,7 +4,7 @@ import TestBasics
 import Testing
 
 @Suite(.serialized) struct PipelineCommandTests {
-  @Test func versionsDiffRollbackHistoryAndAuditTellOneStory() async throws {
+  @Test func `versions, diff, rollback, history and audit tell one story`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         let id = try await desk.makePipeline()
@@ -35,7 +35,7 @@ import Testing
     }
   }
 
-  @Test func tailGivesTheLogAsItIsStored() async throws {
+  @Test func `tail gives the log as it is stored`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         _ = try await desk.makePipeline()
@@ -53,7 +53,7 @@ import Testing
     }
   }
 
-  @Test func statusProjectionsAndSQLRolesAreTablesAndJSON() async throws {
+  @Test func `status, projections and SQL roles are tables and JSON`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         _ = try await desk.makePipeline()

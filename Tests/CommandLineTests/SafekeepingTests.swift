@@ -4,7 +4,7 @@ import TestBasics
 import Testing
 
 @Suite(.serialized) struct SafekeepingTests {
-  @Test func rebuildsVerifiesBacksUpAndRestoresWithTheKeys() async throws {
+  @Test func `rebuild, verify, backup and restore work with the keys`() async throws {
     try await withDesk { desk in
       let user: JSON = ["email": "ada@example.org", "full_name": "Ada"]
       let backup = desk.folder + "/backup"
@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  @Test func damageOfAnyKindEndsVerifyWithTwoAndAReport() async throws {
+  @Test func `damage of any kind ends verify with two and a report`() async throws {
     try await withDesk { desk in
       try await desk.withServer { _ = try await desk.makePipeline() }
       let file = URL(fileURLWithPath: desk.data + "/log/data.mdb")

@@ -4,7 +4,7 @@ import TestBasics
 import Testing
 
 @Suite(.serialized) struct UsageTests {
-  @Test func exitCodesMeanWhatTheHelpSays() async throws {
+  @Test func `exit codes mean what the help says`() async throws {
     try await withDesk { desk in
       let help = try await desk.daybook("--help")
       #expect(help.status == .code(0))
@@ -43,7 +43,7 @@ import Testing
     }
   }
 
-  @Test func theCatalogIsShownInEveryFormat() async throws {
+  @Test func `the catalog is shown in every format`() async throws {
     try await withDesk { desk in
       let text = try await desk.daybook("catalog", "pipeline")
       #expect(text.status == .code(0), "\(text.errors)")

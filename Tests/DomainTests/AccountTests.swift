@@ -20,7 +20,9 @@ import Testing
     return keys
   }
 
-  @Test func deactivationClosesSessionsAndRevokesKeysAtOnceAndReactivationBringsNeitherBack() async throws {
+  @Test func `deactivation closes sessions and revokes keys at once, and reactivation brings neither back`()
+    async throws
+  {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
@@ -55,7 +57,7 @@ import Testing
     #expect(try book.engine.refresh(book.principal(ann.id)) != nil)
   }
 
-  @Test func aDryRunClosesNothing() async throws {
+  @Test func `a dry run closes nothing`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
@@ -65,7 +67,7 @@ import Testing
     try await book.call("pipeline.create", ["name": "p"], as: ann.principal)
   }
 
-  @Test func deletionOfAUserRevokesTheirKeysInTheSameTransaction() async throws {
+  @Test func `deletion of a user revokes their keys in the same transaction`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     _ = try await book.member("owner", of: acme, role: "owner")
@@ -84,7 +86,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aNewPasswordClosesThePersonsOtherSessionsAndNotTheirOwn() async throws {
+  @Test func `a new password closes the person's other sessions and not their own`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -106,7 +108,7 @@ import Testing
     #expect(try await book.engine.principal(email: "ann@example.org", password: "third password") != nil)
   }
 
-  @Test func commandsRightBehindAPasswordChangeAreRefusedOnlyToOtherSessions() async throws {
+  @Test func `commands right behind a password change are refused only to other sessions`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
@@ -132,7 +134,7 @@ import Testing
     }
   }
 
-  @Test func aLoginIsRecordedWithItsAddressSealedAndAtMostOnceAMinute() async throws {
+  @Test func `a login is recorded with its address sealed, at most once a minute`() async throws {
     let book = try TestDomain()
     let start = Timestamp.now
     book.clock.withLockedValue { $0 = start }
@@ -162,7 +164,7 @@ import Testing
       try await book.refusal("user.record_login", ["id": .string(ann.id)]).code == .methodNotFound)
   }
 
-  @Test func theUseOfAKeyIsRecordedAtMostOnceAMinuteAndHoldsNothingUp() async throws {
+  @Test func `the use of a key is recorded at most once a minute, and holds nothing up`() async throws {
     let book = try TestDomain()
     let start = Timestamp.now
     book.clock.withLockedValue { $0 = start }
@@ -189,7 +191,7 @@ import Testing
     #expect(try uses() == 2)
   }
 
-  @Test func aUserOfAnIdentityProviderNeedsNoPasswordAndIsFoundByItsSubject() async throws {
+  @Test func `a user of an identity provider needs no password and is found by their subject`() async throws {
     let book = try TestDomain()
     let start = Timestamp.now
     book.clock.withLockedValue { $0 = start }
@@ -219,7 +221,7 @@ import Testing
     #expect(try book.engine.principal(keycloakID: "f3b0-kay", expiresAt: expiry) == nil)
   }
 
-  @Test func everybodyKeepsTheirOwnPreferencesAndAdminsThoseOfOthers() async throws {
+  @Test func `everybody keeps their own preferences, and admins those of others`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, platformRole: "viewer")

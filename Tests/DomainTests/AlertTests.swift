@@ -342,11 +342,10 @@ extension TestDomain {
     #expect(try await watch.book.call("run.cancel", ["id": .string(run)]).eventNames == ["run.cancelled"])
   }
 
-  @Test(
-    arguments: [
-      ("gt", 10.0, false), ("gt", 10.5, true), ("gte", 10, true), ("gte", 9, false), ("lt", 10, false),
-      ("lt", 9.9, true), ("lte", 10, true), ("lte", 11, false), ("eq", 10, true), ("eq", 10.1, false),
-    ])
+  @Test(arguments: [
+    ("gt", 10.0, false), ("gt", 10.5, true), ("gte", 10, true), ("gte", 9, false), ("lt", 10, false),
+    ("lt", 9.9, true), ("lte", 10, true), ("lte", 11, false), ("eq", 10, true), ("eq", 10.1, false),
+  ])
   func `each operator compares as it says`(_ condition: String, _ value: Double, _ fires: Bool) async throws {
     let watch = try await Watch()
     try await watch.book.call("alert_rule.edit", ["id": .string(watch.rule), "operator": .string(condition)])

@@ -9,7 +9,7 @@ import Refusals
 import Testing
 
 @Suite struct AuthorizationTests {
-  @Test func rolesAllowWhatTheTableSays() async throws {
+  @Test func `roles allow what the table says`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try #require(Identifier(try await book.organization("other")))
@@ -43,7 +43,7 @@ import Testing
     #expect(platform.visibleOrganizations == nil)
   }
 
-  @Test func whatIsAnotherTenantsIsNotFoundAndWhatIsSeenButNotAllowedIsForbidden() async throws {
+  @Test func `what is another tenant's is not found, and what is seen but not allowed is forbidden`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
@@ -66,7 +66,7 @@ import Testing
     try await book.call("organization.edit", ["id": .string(other), "name": "x"], as: stranger)
   }
 
-  @Test func theOrganizationDefaultsToTheOnlyOneAndElseMustBeSaid() async throws {
+  @Test func `the organization defaults to the only one, and otherwise must be given`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
@@ -82,7 +82,7 @@ import Testing
     #expect(try book.item(made)["organization_id"] == .string(other))
   }
 
-  @Test func aRevokedKeyFailsOnItsNextCommand() async throws {
+  @Test func `a revoked key fails on its next command`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let key = try await book.key(["pipelines": ["write"]], in: acme)
@@ -93,7 +93,7 @@ import Testing
     #expect(try book.engine.refresh(key.principal) == nil)
   }
 
-  @Test func aCommandRightBehindARevocationIsRefusedThoughItsPrincipalWasResolvedBefore() async throws {
+  @Test func `a command right behind a revocation is refused, though its principal was resolved before`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let key = try await book.key(["pipelines": ["write"]], in: acme)
@@ -113,7 +113,7 @@ import Testing
     #expect(try await book.refusal("pipeline.create", ["name": "q"], as: key.principal).code == .unauthenticated)
   }
 
-  @Test func anExpiredKeyAndADeactivatedUserMayNotAct() async throws {
+  @Test func `an expired key and a deactivated user may not act`() async throws {
     let book = try TestDomain()
     let start = try #require(Timestamp("2026-11-21T10:00:00Z"))
     book.clock.withLockedValue { $0 = start }
@@ -137,7 +137,7 @@ import Testing
     try await book.call("pipeline.create", ["name": "p"], as: book.principal(ann.id))
   }
 
-  @Test func aMembershipThatEndsTakesItsRightsAlongAtOnce() async throws {
+  @Test func `a membership that ends takes its rights along at once`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
@@ -151,7 +151,7 @@ import Testing
     #expect(try #require(try book.engine.refresh(ann.principal)).organizations.isEmpty)
   }
 
-  @Test func aKeyOfAUserWhoWasDeactivatedMayNotAct() async throws {
+  @Test func `a key of a user who was deactivated may not act`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, role: "owner")
@@ -163,7 +163,7 @@ import Testing
     #expect(try await book.refusal("pipeline.create", ["name": "p"], as: key.principal).code == .unauthenticated)
   }
 
-  @Test func nobodyHandsOutMoreThanTheyHave() async throws {
+  @Test func `nobody hands out more than they have`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let owner = try await book.member("o", of: acme, role: "owner").principal
@@ -189,7 +189,7 @@ import Testing
         == .forbidden)
   }
 
-  @Test func wrongPermissionMapsAreRefusedByPlace() async throws {
+  @Test func `wrong permission maps are refused by place`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let error = try await book.refusal(
@@ -210,7 +210,7 @@ import Testing
     try await book.call("api_key.edit", ["id": .string(key.id), "permissions": ["audit": ["read"]]])
   }
 
-  @Test func aProfileIsThePersonsOwnAndTheAccountIsNotForAdminsOfOnePlaceAlone() async throws {
+  @Test func `a profile is the person's own, and the account is not for admins of one place alone`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
@@ -236,7 +236,7 @@ import Testing
     }
   }
 
-  @Test func aPasswordSignsInUntilItIsChanged() async throws {
+  @Test func `a password signs in until it is changed`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -255,7 +255,7 @@ import Testing
     )
   }
 
-  @Test func onlyAnAdministratorDeactivatesTheLastOwner() async throws {
+  @Test func `only an administrator deactivates the last owner`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, role: "owner")
@@ -274,7 +274,7 @@ import Testing
     #expect(try book.item(bob.id)["is_active"] == false)
   }
 
-  @Test func theLastOwnerCanNeitherLeaveNorBeDemotedNorDeleted() async throws {
+  @Test func `the last owner can neither leave nor be demoted nor deleted`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, role: "owner")

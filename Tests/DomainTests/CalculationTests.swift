@@ -16,7 +16,7 @@ import Testing
       ])
   }
 
-  @Test func aKeyThatMayNotReadToolsGetsNoToolsCodeByCalculating() async throws {
+  @Test func `a key that may not read tools gets no tool's code by calculating`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let tool = try await book.make(
@@ -34,7 +34,7 @@ import Testing
     #expect(try book.item(made)["code"] == "the code")
   }
 
-  @Test func aCalculationBelongsToWhoMakesItAndRunsItsToolsCode() async throws {
+  @Test func `a calculation belongs to whoever makes it and runs its tool's code`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let tool = try await tool(book, in: acme)
@@ -63,7 +63,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func whatACalculationLacksOrHasTooMuchOfIsRefusedByName() async throws {
+  @Test func `what a calculation lacks or has too much of is refused by name`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
@@ -115,7 +115,7 @@ import Testing
       ).paths == ["/user_id"])
   }
 
-  @Test func aCalculationBeginsFinishesAndIsCancelledAsRunsAre() async throws {
+  @Test func `a calculation begins, finishes and is cancelled as runs are`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let params: JSONObject = ["organization_id": .string(acme), "name": "c", "code": "1"]
@@ -156,7 +156,7 @@ import Testing
     #expect(try book.item(failing)["error_message"] == "division by zero")
   }
 
-  @Test func aFileIsAttachedOnceAndHeldFastWhileTheCalculationLives() async throws {
+  @Test func `a file is attached once and held fast while the calculation lives`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")

@@ -125,19 +125,18 @@ import Testing
       refused?.data["contradictions"]?.arrayValue?.first?["problem"] == "alert.priority: a value is gone, but held")
   }
 
-  @Test(
-    arguments: [
-      ("  priority: {type: text, required: true}\n", "priority: is required, but missing", "Give the field a default"),
-      (
-        "  priority: {type: text, required: true, default: x, secret: whole}\n", "priority: is required, but missing",
-        "A default can't stand for what is sealed"
-      ),
-      ("", "message: is of type integer, but values of another type are held", "Add a field of another name"),
-      ("", "message: holds texts of more than 3 characters", "Keep the longer limit"),
-      ("", "message: is to be sealed, but values of it stand in the clear", "Add a field of another name"),
-      ("", "level: a value is gone, but held", "Keep it among the values"),
-      ("", "message: the field is gone, but values of it are held", "give null to alert.edit"),
-    ])
+  @Test(arguments: [
+    ("  priority: {type: text, required: true}\n", "priority: is required, but missing", "Give the field a default"),
+    (
+      "  priority: {type: text, required: true, default: x, secret: whole}\n", "priority: is required, but missing",
+      "A default can't stand for what is sealed"
+    ),
+    ("", "message: is of type integer, but values of another type are held", "Add a field of another name"),
+    ("", "message: holds texts of more than 3 characters", "Keep the longer limit"),
+    ("", "message: is to be sealed, but values of it stand in the clear", "Add a field of another name"),
+    ("", "level: a value is gone, but held", "Keep it among the values"),
+    ("", "message: the field is gone, but values of it are held", "give null to alert.edit"),
+  ])
   func `what can't be changed under resources says how to go about it`(
     _ added: String, _ problem: String, _ remedy: String
   ) async throws {

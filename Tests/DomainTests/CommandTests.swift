@@ -7,7 +7,7 @@ import Refusals
 import Testing
 
 @Suite struct CommandTests {
-  @Test func aCreatedResourceHasItsNumberDefaultsMakerAndOrganization() async throws {
+  @Test func `a created resource has its number, defaults, maker and organization`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let result = try await book.call("pipeline.create", ["name": "Load", "organization_id": .string(organization)])
@@ -28,7 +28,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func everyFaultOfTheParametersIsListed() async throws {
+  @Test func `every fault of the parameters is listed`() async throws {
     let book = try TestDomain()
     let error = try await book.refusal(
       "pipeline.create",
@@ -46,7 +46,7 @@ import Testing
     #expect(error.data["problems"]?.canonicalString.contains("did you mean name?") == true)
   }
 
-  @Test func aFieldThatOnlyCommandsSetNamesThem() async throws {
+  @Test func `a field that only commands set names them`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(organization)])
@@ -56,7 +56,7 @@ import Testing
     #expect(problems.contains("is fixed at creation"))
   }
 
-  @Test func anUnknownMethodSuggestsTheNearest() throws {
+  @Test func `an unknown method suggests the nearest`() throws {
     let book = try TestDomain()
     #expect(throws: Refusal.methodNotFound("pipeline.publsh", suggestions: ["pipeline.publish"])) {
       try book.engine.prepare(
@@ -68,7 +68,7 @@ import Testing
     #expect(!book.engine.isCommand("pipeline.get"))
   }
 
-  @Test func anEditRecordsOnlyWhatDiffersAndNothingWhenNothingDoes() async throws {
+  @Test func `an edit records only what differs, and nothing when nothing does`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let id = try await book.make(
@@ -90,7 +90,7 @@ import Testing
     #expect(try await book.refusal("pipeline.edit", ["id": .string(id), "name": nil]).paths == ["/name"])
   }
 
-  @Test func anUnexpectedVersionIsAConflict() async throws {
+  @Test func `an unexpected version is a conflict`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let id = try await book.make("pipeline", ["name": "p", "organization_id": .string(organization)])
@@ -100,7 +100,7 @@ import Testing
     #expect(error.data == ["reason": "version", "expected": 1, "actual": 2])
   }
 
-  @Test func theLifecycleAllowsOnlyItsTransitions() async throws {
+  @Test func `the lifecycle allows only its transitions`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let id = try await book.make("pipeline", ["name": "p", "organization_id": .string(organization)])
@@ -120,7 +120,7 @@ import Testing
     #expect(try book.item(born)["status"] == "active")
   }
 
-  @Test func theSameCommandIdAnswersTheFirstResultAgainAndRefusesAnother() async throws {
+  @Test func `the same command id returns the first result again, and refuses another command`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = ["name": "p", "organization_id": .string(organization), "command_id": "c1"]
@@ -140,7 +140,7 @@ import Testing
       try await book.call("pipeline.create", params, as: other)["replayed"] == nil, "command ids are each actor's own")
   }
 
-  @Test func aRefusedCommandIdCanBeUsedAgain() async throws {
+  @Test func `a refused command id can be used again`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = ["name": "x", "slug": "acme", "command_id": "c"]
@@ -149,7 +149,7 @@ import Testing
     #expect(try await book.call("organization.create", params).eventNames == ["organization.created"])
   }
 
-  @Test func aSecretIsShownOnceEvenToTheSameCommandId() async throws {
+  @Test func `a secret is shown once even to the same command id`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = ["name": "k", "organization_id": .string(organization), "command_id": "k"]
@@ -158,7 +158,7 @@ import Testing
     #expect(try await book.call("api_key.create", params)["api_key"] == ["shown_once": true])
   }
 
-  @Test func aDryRunAnswersAndRecordsNothing() async throws {
+  @Test func `a dry run has its result and records nothing`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let head = book.log.head.position
@@ -174,7 +174,7 @@ import Testing
     #expect(try book.item(id)["number"] == 1, "a dry run uses up no number")
   }
 
-  @Test func aBatchAppliesAllOrNone() async throws {
+  @Test func `a batch applies all or none`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let id = Identifier.version7(at: .now).text
@@ -195,7 +195,7 @@ import Testing
     #expect(try book.view.reason(records[1].body.reason, resource: book.state(id).id) == "import")
   }
 
-  @Test func aBatchNamesTheCommandWhoseParametersAreWrong() async throws {
+  @Test func `a batch names the command whose parameters are wrong`() async throws {
     let book = try TestDomain()
     let nested: JSON = ["method": "batch.apply", "params": ["commands": []]]
     #expect(try await book.refusal("batch.apply", ["commands": [nested]]).data["index"] == 0)
@@ -210,7 +210,7 @@ import Testing
     #expect(try await book.refusal("batch.apply", ["commands": [own]]).paths == ["/command_id"])
   }
 
-  @Test func aBatchWithACommandIdIsReplayedWhole() async throws {
+  @Test func `a batch with a command id is replayed whole`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = [
@@ -226,7 +226,7 @@ import Testing
     #expect(again["results"]?.arrayValue?.first?["api_key"] == ["shown_once": true])
   }
 
-  @Test func whatIsNotThereIsNotFoundAndWhatWasDeletedIsGone() async throws {
+  @Test func `what is not there is not found, and what was deleted is gone`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let error = try await book.refusal("pipeline.edit", ["id": .string(organization), "name": "x"])
@@ -242,7 +242,7 @@ import Testing
     #expect(try await book.refusal("pipeline.edit", ["id": 3]).paths == ["/id"])
   }
 
-  @Test func anIdOfTheCallersChoiceMustBeNew() async throws {
+  @Test func `an id of the caller's choice must be new`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = ["id": .string(organization), "name": "p", "organization_id": .string(organization)]

@@ -35,7 +35,7 @@ import Testing
       ("livy", ["url": "http://livy"]), ("postgres", ["host": "db.example.org", "port": 5432, "password": "p"]),
       ("kafka", ["brokers": ["a:9092"]]), ("s3", ["port": nil, "host": nil]), ("csv", [:]),
     ] as [(String, JSON)])
-  func aDocumentedConfigurationIsTaken(_ type: String, _ config: JSON) async throws {
+  func `a documented configuration is taken`(_ type: String, _ config: JSON) async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make("connection", params(type, config, acme))
@@ -66,7 +66,9 @@ import Testing
       ("mongodb", ["port": "27017"], ["port"]), ("rest_api", ["port": 1.5], ["port"]),
       ("kafka", ["host": ""], ["host"]),
     ] as [(String, JSON, [String])])
-  func aWrongConfigurationIsRefusedAndTheMemberNamed(_ type: String, _ config: JSON, _ members: [String]) async throws {
+  func `a wrong configuration is refused, and the member named`(_ type: String, _ config: JSON, _ members: [String])
+    async throws
+  {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let error = try await book.refusal("connection.create", params(type, config, acme))
@@ -80,13 +82,13 @@ import Testing
   }
 
   @Test(arguments: [JSON.array([]), "text", 5, true])
-  func aConfigurationIsAnObject(_ config: JSON) async throws {
+  func `a configuration is an object`(_ config: JSON) async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     #expect(try await book.refusal("connection.create", params("s3", config, acme)).paths == ["/config"])
   }
 
-  @Test func anEditIsJudgedWithWhatStaysAndSecretsStandForThemselves() async throws {
+  @Test func `an edit is judged with what stays, and secrets stand for themselves`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -103,7 +105,7 @@ import Testing
         .paths == ["/config/cluster_id"])
   }
 
-  @Test func aCredentialHoldsTheSecretsInTheConfigurationsPlace() async throws {
+  @Test func `a credential holds the secrets in the configuration's place`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let credential = try await book.make(
@@ -118,7 +120,7 @@ import Testing
 
   // MARK: - Defaults
 
-  @Test func aPersonHasOneDefaultHoweverItCameAbout() async throws {
+  @Test func `a person has one default, however it came about`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme", platform: "etlab")
     let (ann, bob) = (try await book.member("ann", of: acme), try await book.member("bob", of: acme))

@@ -9,7 +9,7 @@ import Testing
 
 /// Credentials in use, their rotations, and warnings before they expire.
 @Suite struct CredentialTests {
-  @Test func aCredentialInUseStaysAndTheRefusalNamesWhatUsesIt() async throws {
+  @Test func `a credential in use stays, and the refusal names what uses it`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -25,7 +25,7 @@ import Testing
     #expect(try await book.call("credential.delete", ["id": .string(id)]).eventNames == ["credential.deleted"])
   }
 
-  @Test func theHistoryTellsOfRotationsWithoutTheirSecrets() async throws {
+  @Test func `the history tells of rotations without their secrets`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -47,7 +47,7 @@ import Testing
     #expect(try !book.everything().contains("very-secret"))
   }
 
-  @Test func anOrganizationIsToldOnceForEachDateThatACredentialExpires() async throws {
+  @Test func `an organization is told once for each date that a credential expires`() async throws {
     let book = try TestDomain()
     let start = try #require(Timestamp("2026-03-01T00:00:00Z"))
     book.clock.withLockedValue { $0 = start }

@@ -6,7 +6,7 @@ import Refusals
 import Testing
 
 @Suite struct DashboardTests {
-  @Test func onlyWhoAdministersDashboardsMakesOneForSomebodyElse() async throws {
+  @Test func `only somebody who administers dashboards makes one for somebody else`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let (ann, bob) = (try await book.member("ann", of: acme), try await book.member("bob", of: acme))

@@ -6,7 +6,7 @@ import Refusals
 import Testing
 
 @Suite struct ExecutionTests {
-  @Test func aRunIsOfAPipelineOrOfCode() async throws {
+  @Test func `a run is of a pipeline or of code`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     for method in ["run.create", "run.start"] {
@@ -45,7 +45,7 @@ import Testing
     #expect(gone.paths == ["/connection_id"])
   }
 
-  @Test func whoTriggeredARunIsTheActingPersonUnlessAScheduleOrAWebhookDid() async throws {
+  @Test func `a run is triggered by the acting person, unless a schedule or a webhook did it`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let (user, principal) = try await book.member("ann", of: acme)
@@ -74,7 +74,7 @@ import Testing
     #expect(wrong.paths == ["/trigger_type"])
   }
 
-  @Test func taskStatesAreMergedTaskByTaskAndMemberByMember() async throws {
+  @Test func `task states are merged task by task and member by member`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let dag = try await book.make(
@@ -110,7 +110,7 @@ import Testing
       ])
   }
 
-  @Test func taskStatesOfAnotherShapeAreRefusedAtTheirPlace() async throws {
+  @Test func `task states of another shape are refused at their place`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let here: JSONObject = ["organization_id": .string(acme), "code": "1"]
@@ -140,7 +140,7 @@ import Testing
     #expect(try await book.refusal("run.set_task_states", ["id": .string(run)]).paths == ["/task_states"])
   }
 
-  @Test func whatIsKnownOfTasksIsBoundedHoweverOftenMoreIsTold() async throws {
+  @Test func `what is known of tasks is bounded, however often more is told`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let run = try await book.make("run", ["code": "1", "organization_id": .string(acme)])
@@ -157,7 +157,7 @@ import Testing
     #expect(try book.item(run)["task_states"] == ["b": ["state": "success"]])
   }
 
-  @Test func theWordsOfAllPlatformsAreTakenForTheSameStates() async throws {
+  @Test func `the words of all platforms are taken for the same states`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let here: JSONObject = ["organization_id": .string(acme), "code": "1"]

@@ -12,7 +12,7 @@ import Testing
       ["organization_id": .string(organization), "filename": "f", "file_size": 1, "status": "uploaded"])
   }
 
-  @Test func aJobTakesItsFileThroughProcessing() async throws {
+  @Test func `a job takes its file through processing`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let file = try await uploaded(book, acme)
@@ -51,7 +51,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aFileHasEndedWithItsLastRunningJobAndAnyThatFailedFailsIt() async throws {
+  @Test func `a file has ended with its last running job, and any that failed fails it`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let file = try await uploaded(book, acme)
@@ -80,7 +80,7 @@ import Testing
     #expect(try book.state(file).version == before)
   }
 
-  @Test func whatAJobCannotDoIsRefusedByName() async throws {
+  @Test func `what a job cannot do is refused by name`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")

@@ -21,7 +21,7 @@ private let otherHash = String(repeating: "f", count: 64)
     ["id": .string(id), "index": .integer(index), "size_bytes": 5]
   }
 
-  @Test func chunksComeInAnyOrderAndEachCountsOnce() async throws {
+  @Test func `chunks come in any order, and each counts once`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 7])
@@ -45,7 +45,7 @@ private let otherHash = String(repeating: "f", count: 64)
     #expect(data == ["index": 6, "size_bytes": 5, "sha256": .string(hash)])
   }
 
-  @Test func anUploadInAThousandChunksKeepsItsStateSmallAndTooManyGapsAreRefused() async throws {
+  @Test func `an upload in a thousand chunks keeps its state small, and too many gaps are refused`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 1000])
@@ -58,7 +58,7 @@ private let otherHash = String(repeating: "f", count: 64)
     #expect(try book.item(id)["upload_progress"] == 51)
   }
 
-  @Test func anUploadIsCompleteWhenEveryChunkIsThere() async throws {
+  @Test func `an upload is complete when every chunk is there`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 4])
@@ -83,7 +83,7 @@ private let otherHash = String(repeating: "f", count: 64)
     try book.checkIndexes()
   }
 
-  @Test func whatIsWrongWithAFileIsRefusedByName() async throws {
+  @Test func `what is wrong with a file is refused by name`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 2])
@@ -125,7 +125,7 @@ private let otherHash = String(repeating: "f", count: 64)
     _ = try await file(book, acme, ["s3_key": "k"])
   }
 
-  @Test func aFileOfTheSameContentIsKnownAsADuplicateOfTheEarliest() async throws {
+  @Test func `a file of the same content is known as a duplicate of the earliest`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
@@ -169,7 +169,7 @@ private let otherHash = String(repeating: "f", count: 64)
     try book.checkIndexes()
   }
 
-  @Test func aFailedFileSaysWhy() async throws {
+  @Test func `a failed file says why`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 2])
@@ -202,7 +202,7 @@ private let otherHash = String(repeating: "f", count: 64)
     }
   }
 
-  @Test func theServerExpiresAFileWhenItsTimeHasCome() async throws {
+  @Test func `the server expires a file when its time has come`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     book.clock.withLockedValue { $0 = Timestamp.now }

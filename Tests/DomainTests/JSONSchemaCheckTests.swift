@@ -88,7 +88,7 @@ import Testing
       (["$defs": ["a": ["$ref": "#/$defs/b"], "b": ["anyOf": [["$ref": "#/$defs/a"]]]]], "/config_schema/$defs"),
       (["title": 1], "/config_schema/title"), (["description": 1], "/config_schema/description"),
     ] as [(JSON, String)])
-  func aSchemaThatCannotBeCheckedIsRefusedWithThePlace(_ schema: JSON, _ path: String) async throws {
+  func `a schema that cannot be checked is refused with the place`(_ schema: JSON, _ path: String) async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     #expect(try await book.refusal("module_template.create", template(schema, acme)).paths == [path])
@@ -154,7 +154,8 @@ import Testing
   ]
 
   @Test(arguments: cases.indices)
-  func aValueIsTakenWhereItSatisfiesTheSchemaAndElseRefusedWithThePlace(_ index: Int) async throws {
+  func `a value is taken where it satisfies the schema, and otherwise refused with the place`(_ index: Int) async throws
+  {
     let one = Self.cases[index]
     let book = try TestDomain()
     let acme = try await book.organization("acme")
@@ -167,7 +168,7 @@ import Testing
     }
   }
 
-  @Test func aSchemaThatWouldTakeForEverIsGivenUp() async throws {
+  @Test func `a schema that would take forever is given up`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     // Each definition asks the next one twice: 2^40 comparisons.
@@ -182,7 +183,7 @@ import Testing
     #expect(error.message.contains("too many steps"))
   }
 
-  @Test func aDefaultMustSatisfyTheSchemaAfterAnEditOfEither() async throws {
+  @Test func `a default must satisfy the schema after an edit of either`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -200,7 +201,7 @@ import Testing
     #expect(try book.item(id)["version_number"] == 2)
   }
 
-  @Test func aFlowsNodeHasAConfigurationThatItsModuleTemplateAllows() async throws {
+  @Test func `a flow's node has a configuration that its module template allows`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")

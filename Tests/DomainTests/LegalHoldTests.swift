@@ -16,7 +16,7 @@ import Testing
       ["held_id": .string(held), "name": "case", "matter": "2026/17", "reason": "a court asked"], as: principal)
   }
 
-  @Test func whoAdministersAnOrganizationHoldsOnlyItsOwnPeople() async throws {
+  @Test func `whoever administers an organization holds only its own people`() async throws {
     let book = try TestDomain()
     let (acme, shared) = (try await book.organization("acme"), try await book.organization("shared"))
     let boss = try await book.member("boss", of: acme, role: "owner")
@@ -34,7 +34,7 @@ import Testing
     try await book.call("legal_hold.place", hold(stranger.id))
   }
 
-  @Test func whatIsHeldIsNotDeletedUntilEveryHoldIsReleased() async throws {
+  @Test func `what is held is not deleted until every hold is released`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
@@ -58,7 +58,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func whatIsHeldKeepsWhatItWouldGoWith() async throws {
+  @Test func `what is held keeps what it would go with`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
@@ -73,7 +73,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func anOrganizationsHoldKeepsWhatItHasButNotWhoMayEnter() async throws {
+  @Test func `an organization's hold keeps what it has, but not who may enter`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
@@ -88,7 +88,7 @@ import Testing
     #expect(try await book.refusal("organization.delete", ["id": .string(acme)]).code == .held)
   }
 
-  @Test func aHeldPersonStaysAndSoDoesTheHoldItself() async throws {
+  @Test func `a held person stays, and so does the hold itself`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
@@ -100,7 +100,7 @@ import Testing
     #expect(try await book.refusal("organization.delete", ["id": .string(acme)]).data["hold_id"] == .string(held))
   }
 
-  @Test func officersAndAdministratorsPlaceHoldsAndMembersDoNot() async throws {
+  @Test func `officers and administrators place holds, and members do not`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")

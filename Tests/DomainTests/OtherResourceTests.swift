@@ -9,7 +9,7 @@ import Testing
 import Vault
 
 @Suite struct OtherResourceTests {
-  @Test func aCredentialIsRotatedAndRevealedAndEveryReadIsRecorded() async throws {
+  @Test func `a credential is rotated and revealed, and every read is recorded`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -35,7 +35,7 @@ import Vault
     )
   }
 
-  @Test func aConnectionTestIsKept() async throws {
+  @Test func `a connection test is kept`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make("connection", ["name": "c", "type": "s3", "organization_id": .string(acme)])
@@ -48,7 +48,7 @@ import Vault
     #expect(try await book.refusal("connection.test", ["id": .string(id), "status": "maybe"]).paths == ["/status"])
   }
 
-  @Test func thereIsOneDefaultConnectionForEachOwnerAndOneForTheRest() async throws {
+  @Test func `there is one default connection for each owner, and one for the rest`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
@@ -69,7 +69,7 @@ import Vault
     #expect(defaults == [false, true, false, true])
   }
 
-  @Test func anAlertGoesItsWay() async throws {
+  @Test func `an alert goes its way`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -87,7 +87,7 @@ import Vault
     #expect(try book.item(id)["status"] == "closed")
   }
 
-  @Test func datasetsAndEdgesAreMadeUniqueAndUnlinked() async throws {
+  @Test func `datasets and edges are made, unique and unlinked`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     func dataset(_ name: String) async throws -> String {
@@ -116,7 +116,7 @@ import Vault
     try book.checkIndexes()
   }
 
-  @Test func aSkippedPositionIsKeptOnceWithItsReason() async throws {
+  @Test func `a skipped position is kept once with its reason`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let params: JSONObject = ["name": "runs", "position": 1, "reason": "can't be applied"]
@@ -133,7 +133,7 @@ import Vault
     #expect(try await book.refusal("projection.skip", params, as: owner).code == .forbidden)
   }
 
-  @Test func refusedSignInsAreRecordedByTheServerAlone() async throws {
+  @Test func `refused sign-ins are recorded by the server alone`() async throws {
     let book = try TestDomain()
     let params: JSONObject = ["method": "api_key", "attempts": 5]
     let result = try await book.call(
@@ -147,7 +147,7 @@ import Vault
     #expect(try await book.refusal("session.refuse", params).code == .methodNotFound)
   }
 
-  @Test func anOrganizationsRoleGivenWithItIsThatOfTheFirstMembership() async throws {
+  @Test func `an organization's role given with it is that of the first membership`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let organization: JSON = .string(acme)
@@ -182,7 +182,7 @@ import Vault
     #expect(error.code == .forbidden)
   }
 
-  @Test func usersSqlRolesAndMembershipsAreMadeEditedAndDeleted() async throws {
+  @Test func `users, SQL roles and memberships are made, edited and deleted`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let result = try await book.call(
@@ -206,7 +206,7 @@ import Vault
     try book.checkIndexes()
   }
 
-  @Test func anOpenLineageReportBecomesResourcesOnce() async throws {
+  @Test func `an OpenLineage report becomes resources once`() async throws {
     let book = try TestDomain()
     let event: JSON = [
       "eventType": "COMPLETE", "eventTime": "2026-01-01T00:00:00Z", "producer": "test",
@@ -230,7 +230,7 @@ import Vault
     #expect(try await book.refusal("openlineage.record", ["event": event], as: viewer).code == .forbidden)
   }
 
-  @Test func theCatalogsRevisionIsRecordedOnceAndAContradictionIsRefusedWithItsCount() async throws {
+  @Test func `the catalog's revision is recorded once, and a contradiction is refused with its count`() async throws {
     let book = try TestDomain()
     try await book.engine.recordCatalog()
     let head = book.log.head.position
@@ -276,7 +276,7 @@ import Vault
     #expect(try book.records(of: id).last?.body.was == ["revision": .string(book.catalog.revision)])
   }
 
-  @Test func everyBehaviourOfTheCatalogIsKnownAndEveryCommandIsPrepared() throws {
+  @Test func `every behaviour of the catalog is known, and every command is prepared`() throws {
     let book = try TestDomain()
     let named = Set(book.catalog.types.flatMap(\.commands).compactMap(\.behaviour))
     #expect(named.isSubset(of: CommandEngine.knownBehaviours))

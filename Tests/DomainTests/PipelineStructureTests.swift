@@ -34,7 +34,7 @@ import Testing
 
   private func edge(_ from: String, _ to: String) -> JSON { ["source": .string(from), "target": .string(to)] }
 
-  @Test func aPagesNodesAndEdgesHaveTheDocumentedStructure() async throws {
+  @Test func `a page's nodes and edges have the documented structure`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let nodes: JSON = [node("a"), node("b", "transform"), node("c", "sink")]
@@ -58,7 +58,7 @@ import Testing
       page([["id": "a", "type": "filter"], 5], 5, acme).merging(["kind": "flow"]))
   }
 
-  @Test func aDagsTasksHaveTheDocumentedStructureAndGoInNoCircle() async throws {
+  @Test func `a DAG's tasks have the documented structure and go in no circle`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let good = try await book.make(
@@ -87,7 +87,7 @@ import Testing
         == ["/edges/0/source", "/edges/0/target"])
   }
 
-  @Test func aDagsTasksReferToLivingPagesAndConnectionsOfTheSameOrganization() async throws {
+  @Test func `a DAG's tasks refer to living pages and connections of the same organization`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
@@ -124,7 +124,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aThousandNodesWithAsManyEdgesAreOnePipeline() async throws {
+  @Test func `a thousand nodes with as many edges are one pipeline`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let count = 1000

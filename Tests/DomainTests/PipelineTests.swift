@@ -7,7 +7,7 @@ import Refusals
 import Testing
 
 @Suite struct PipelineTests {
-  @Test func aVersionIsMadeOnlyWhereContentDiffersAndARollbackMakesANewOne() async throws {
+  @Test func `a version is made only where content differs, and a rollback makes a new one`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -36,7 +36,7 @@ import Testing
     #expect(try await book.refusal("pipeline.rollback", ["id": .string(id), "to_version": 0]).paths == ["/to_version"])
   }
 
-  @Test func aRollbackToContentThatIsThereRecordsNothing() async throws {
+  @Test func `a rollback to content that is there records nothing`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make("pipeline", ["name": "one", "organization_id": .string(acme)])
@@ -59,7 +59,7 @@ import Testing
     #expect(stale.reason == "version")
   }
 
-  @Test func aDagSaysHowItStandsToItsSchedulerAndAnEditAfterASyncMakesItModified() async throws {
+  @Test func `a DAG says how it stands to its scheduler, and an edit after a sync makes it modified`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -95,7 +95,7 @@ import Testing
   }
 
   @Test(arguments: ["flow", "page"])
-  func onlyADagIsSynced(_ kind: String) async throws {
+  func `only a DAG is synced`(_ kind: String) async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -109,7 +109,7 @@ import Testing
     #expect(set.paths == ["/sync_status"])
   }
 
-  @Test func aRollbackReachesAcrossManyVersions() async throws {
+  @Test func `a rollback reaches across many versions`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make("pipeline", ["name": "n0", "organization_id": .string(acme)])
@@ -122,7 +122,7 @@ import Testing
     }
   }
 
-  @Test func aVersionCanBeNamed() async throws {
+  @Test func `a version can be named`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
@@ -134,7 +134,7 @@ import Testing
     #expect(error.paths == ["/version_number"])
   }
 
-  @Test func stepsGetIdsThatStayAndTheirOrderAndDependenciesAreChecked() async throws {
+  @Test func `steps get ids that stay, and their order and dependencies are checked`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     func step(_ name: String, _ order: Int64, _ dependencies: [String] = []) -> JSON {
@@ -163,7 +163,7 @@ import Testing
     }
   }
 
-  @Test func edgesLeadToNodesAndADagHasNoCircle() async throws {
+  @Test func `edges lead to nodes, and a DAG has no circle`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     func edge(_ from: String, _ to: String) -> JSON { ["source": .string(from), "target": .string(to)] }
@@ -189,7 +189,7 @@ import Testing
   @Test(arguments: [
     "0 2 * * *", "*/15 0-23/2 1,15 jan-mar MON-fri", "@daily", "@hourly", "@yearly", "59 23 31 12 7",
   ])
-  func schedulesThatAreTaken(_ line: String) async throws {
+  func `a schedule in a known form is taken`(_ line: String) async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     try await book.call(
@@ -206,7 +206,7 @@ import Testing
     "", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * foo *", "* * * * 8", "5-1 * * * *",
     "*/0 * * * *", "1//2 * * * *", "@sometimes", "* * * * * *", "1,,2 * * * *", "-1 * * * *",
   ])
-  func schedulesThatAreRefused(_ line: String) async throws {
+  func `a schedule in another form is refused, and says why`(_ line: String) async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let error = try await book.refusal(

@@ -7,7 +7,7 @@ import Refusals
 import Testing
 
 @Suite struct ReferenceTests {
-  @Test func aReferenceMustLeadToSomethingAliveOfTheSameOrganization() async throws {
+  @Test func `a reference must lead to something alive of the same organization`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
@@ -24,7 +24,7 @@ import Testing
     #expect(error.message.contains("was deleted"))
   }
 
-  @Test func aUserReferredToIsAMemberUnlessAnAdministratorSaysSo() async throws {
+  @Test func `a user referred to is a member, unless an administrator says so`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
@@ -39,7 +39,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func deletionTakesAlongWhatDependsAndNamesTheCause() async throws {
+  @Test func `deletion takes along what depends and names the cause`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
@@ -60,7 +60,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aProtectedReferenceRefusesAndNamesWhatStillRefers() async throws {
+  @Test func `a protected reference refuses and names what still refers`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let credential = try await book.make(
@@ -76,7 +76,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func deletingAnOrganizationTakesEverythingAlongThoughPartsProtectEachOther() async throws {
+  @Test func `deleting an organization takes everything along, though parts protect each other`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let owner = try await book.member("ann", of: acme, role: "owner")
@@ -98,7 +98,7 @@ import Testing
     try await book.organization("acme")
   }
 
-  @Test func deletionClearsReferencesThatMayBeEmpty() async throws {
+  @Test func `deletion clears references that may be empty`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let connection = try await book.make(
@@ -115,7 +115,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aUserWhoIsReferredToTwiceByOneResourceIsClearedInOneEvent() async throws {
+  @Test func `a user who is referred to twice by one resource is cleared in one event`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
@@ -129,7 +129,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aCombinationThatMustBeUniqueIsRefusedAndFreeAgainAfterwards() async throws {
+  @Test func `a combination that must be unique is refused, and free again afterwards`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let error = try await book.refusal("organization.create", ["name": "x", "slug": "acme"])
@@ -143,7 +143,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func anEmailIsUniqueInAnyCaseAndInTheWholeService() async throws {
+  @Test func `an email is unique in any case of its letters and in the whole service`() async throws {
     let book = try TestDomain()
     let user = try await book.make("user", ["email": "Ann@Example.org", "username": "ann"])
     #expect(try await book.refusal("user.create", ["email": "aNN@example.ORG"]).reason == "unique")
@@ -153,7 +153,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aPlatformsOwnConstraintBindsOnlyItsOrganizations() async throws {
+  @Test func `a platform's own constraint binds only its organizations`() async throws {
     let book = try TestDomain()
     let free = try await book.organization("free")
     let django = try await book.organization("django", platform: "django_etl")

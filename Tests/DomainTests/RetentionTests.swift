@@ -40,7 +40,7 @@ import Vault
 
   private func isErased(_ opened: Opened) -> Bool { opened == .erased }
 
-  @Test func logLinesGoAfterThirtyDaysAndTheirKeyWithTheWholeMonth() async throws {
+  @Test func `log lines go after thirty days, and their key with the whole month`() async throws {
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
@@ -69,7 +69,7 @@ import Vault
     try book.checkIndexes()
   }
 
-  @Test func aDryRunTellsWhatWouldGoAndByWhichPolicyAndRecordsNothing() async throws {
+  @Test func `a dry run says what would go and by which policy, and records nothing`() async throws {
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
@@ -92,7 +92,7 @@ import Vault
     #expect(try isErased(lines(book, of: run)))
   }
 
-  @Test func anOrganizationsOwnPolicyGoesBeforeAGlobalOneAndThatBeforeTheDefault() async throws {
+  @Test func `an organization's own policy goes before a global one, and that before the default`() async throws {
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
@@ -117,7 +117,7 @@ import Vault
     #expect(try isErased(lines(book, of: runs[0])))
   }
 
-  @Test func theAuditTrailIsArchivedAndNeverDeleted() async throws {
+  @Test func `the audit trail is archived and never deleted`() async throws {
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
@@ -144,7 +144,7 @@ import Vault
     #expect(try await book.call("retention.sweep", ["organization_id": .string(acme)]).eventNames == [])
   }
 
-  @Test func finishedRunsGoAfterNinetyDaysWithWhatDependsOnThem() async throws {
+  @Test func `finished runs go after ninety days with what depends on them`() async throws {
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
@@ -181,7 +181,7 @@ import Vault
     try book.checkIndexes()
   }
 
-  @Test func aHoldKeepsThePayloadsThatShareAKeyWithWhatItHolds() async throws {
+  @Test func `a hold keeps the payloads that share a key with what it holds`() async throws {
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
@@ -197,7 +197,7 @@ import Vault
     #expect(try isErased(lines(book, of: run)))
   }
 
-  @Test func aPreviewIsKeptUntilItExpiresAndItsKeyUntilTheLastOneOfTheMonth() async throws {
+  @Test func `a preview is kept until it expires, and its key until the last one of the month`() async throws {
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
@@ -217,7 +217,7 @@ import Vault
     #expect(book.vault.expiringKeys().allSatisfy { $0.retentionClass != "previews" })
   }
 
-  @Test func whatACrashLeftIsDestroyedAtTheNextStart() async throws {
+  @Test func `what a crash left is destroyed at the next start`() async throws {
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
@@ -240,7 +240,7 @@ import Vault
     #expect(try book.engine.destroySweptKeys() == 0)
   }
 
-  @Test func onlyWhoAdministersSweepsAndOnlyAdministratorsEverything() async throws {
+  @Test func `only somebody who administers sweeps, and only administrators sweep everything`() async throws {
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
@@ -260,7 +260,7 @@ import Vault
     #expect(book.vault.expiringKeys().filter { $0.retentionClass == "logs" } == [])
   }
 
-  @Test func whatReportsSaidBesidesGoesWithItsWholeMonth() async throws {
+  @Test func `what reports said besides goes with its whole month`() async throws {
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
@@ -283,7 +283,7 @@ import Vault
     #expect(book.vault.expiringKeys() == [])
   }
 
-  @Test func whatADeletedOrganizationLeftIsSweptAsWell() async throws {
+  @Test func `what a deleted organization left is swept as well`() async throws {
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
@@ -299,7 +299,7 @@ import Vault
     try book.checkIndexes()
   }
 
-  @Test func theLogVerifiesAfterEverythingThatASweepDoes() async throws {
+  @Test func `the log verifies after everything that a sweep does`() async throws {
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")

@@ -8,7 +8,7 @@ import Testing
 import Vault
 
 @Suite struct RunTests {
-  @Test func aRunIsPinnedToTheVersionItRuns() async throws {
+  @Test func `a run is pinned to the version it runs`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
@@ -25,7 +25,7 @@ import Vault
     #expect(try book.item(pending)["pipeline_version"] == 3)
   }
 
-  @Test func aRunBeginsAndFinishesWithItsDuration() async throws {
+  @Test func `a run begins and finishes with its duration`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let run = try await book.make("run", ["code": "1", "organization_id": .string(acme)])
@@ -45,7 +45,7 @@ import Vault
     #expect(again["events"] == [])
   }
 
-  @Test func theLatestEndDecidesAndWhatCameWithALosingEndIsNotTaken() async throws {
+  @Test func `the latest end decides, and what came with a losing end is not taken`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let run = try await book.make(by: "run.start", ["code": "1", "organization_id": .string(acme)])
@@ -60,7 +60,7 @@ import Vault
     #expect(try book.item(run)["status"] == "failed")
   }
 
-  @Test func aPreviewIsKeptSealedWithTheTimeWhenItExpires() async throws {
+  @Test func `a preview is kept sealed, with the time when it expires`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let run = try await book.make(by: "run.start", ["code": "1", "organization_id": .string(acme)])
@@ -102,7 +102,7 @@ import Vault
     #expect(Set(error.paths) == ["/node_id", "/sample_data", "/row_count"])
   }
 
-  @Test func whatHasEndedCannotBeCancelledOrBegunNow() async throws {
+  @Test func `what has ended cannot be cancelled or begun now`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let run = try await book.make(by: "run.start", ["code": "1", "organization_id": .string(acme)])
@@ -116,7 +116,7 @@ import Vault
     #expect(error.data == ["reason": "state", "from": "success", "allowed": ["pending", "running"]])
   }
 
-  @Test func aMeasurementIsAFactOfTheRun() async throws {
+  @Test func `a measurement is a fact of the run`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let run = try await book.make(by: "run.start", ["code": "1", "organization_id": .string(acme)])
@@ -133,7 +133,7 @@ import Vault
       ])
   }
 
-  @Test func aTaskRunBelongsToItsRunsOrganizationAndStep() async throws {
+  @Test func `a task run belongs to its run's organization and step`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let step: JSON = ["name": "a", "order_index": 0, "step_type": "load"]

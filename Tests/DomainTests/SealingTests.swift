@@ -9,7 +9,7 @@ import Testing
 import Vault
 
 @Suite struct SealingTests {
-  @Test func neitherPersonalNorSecretTextEntersTheLog() async throws {
+  @Test func `neither personal nor secret text enters the log`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.make(
@@ -43,7 +43,7 @@ import Vault
     #expect(try book.view.reason(made.body.reason, resource: made.header.resource) == "plain-admin-reason")
   }
 
-  @Test func aPersonalValueThatIsSentAgainIsNotSealedAgain() async throws {
+  @Test func `a personal value that is sent again is not sealed again`() async throws {
     let book = try TestDomain()
     let ann = try await book.make("user", ["email": "ann@example.org", "full_name": "Ann"])
     #expect(try book.item(ann)["full_name"] == "Ann")
@@ -59,7 +59,7 @@ import Vault
     #expect(try book.log.read { try $0.positions(about: id, from: 1, limit: 10) }.count == 2)
   }
 
-  @Test func secretMembersAreMaskedAndTheMaskSentBackKeepsThem() async throws {
+  @Test func `secret members are masked, and the mask sent back keeps them`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -87,7 +87,7 @@ import Vault
     #expect(error.paths == ["/config/token"])
   }
 
-  @Test func aMaskOrASealedTokenIsRefusedWhereSomethingIsMade() async throws {
+  @Test func `a mask or a sealed token is refused where something is made`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let error = try await book.refusal(
@@ -99,7 +99,7 @@ import Vault
     #expect(Set(error.paths) == ["/config/password", "/config/a/$sealed"])
   }
 
-  @Test func aReasonAboutOthersOpensOnlyWhileTheKeysOfAllExist() async throws {
+  @Test func `a reason about others opens only while the keys of all exist`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, role: "owner")
@@ -122,7 +122,7 @@ import Vault
     #expect(unknown.paths == ["/about/0"])
   }
 
-  @Test func factsThatExpireAreSealedByClassAndMonthAndTheirCountsAreNot() async throws {
+  @Test func `facts that expire are sealed by class and month, and their counts are not`() async throws {
     let book = try TestDomain()
     book.clock.withLockedValue { $0 = Timestamp("2026-11-21T10:00:00Z") }
     let acme = try await book.organization("acme")
@@ -154,7 +154,7 @@ import Vault
       ])
   }
 
-  @Test func theViewLeavesOutHashesAndWholeSecrets() async throws {
+  @Test func `the view leaves out hashes and whole secrets`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let key = try await book.key(["*": ["read"]], in: acme)

@@ -178,11 +178,10 @@ import Testing
     #expect(try await book.refusal("system.log", given).paths == [path])
   }
 
-  @Test(
-    arguments: [
-      ("logger_name", 255), ("module", 255), ("function_name", 255), ("request_id", 100), ("request_method", 10),
-      ("request_path", 500), ("exception_type", 255), ("correlation_id", 100),
-    ])
+  @Test(arguments: [
+    ("logger_name", 255), ("module", 255), ("function_name", 255), ("request_id", 100), ("request_method", 10),
+    ("request_path", 500), ("exception_type", 255), ("correlation_id", 100),
+  ])
   func `each text of a line has its documented length`(_ name: String, _ length: Int) async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")

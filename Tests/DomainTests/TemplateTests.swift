@@ -34,7 +34,7 @@ import Testing
     }
   }
 
-  @Test func aPipelineIsMadeFromATemplateAndWhatIsGivenBesides() async throws {
+  @Test func `a pipeline is made from a template and what is given besides`() async throws {
     let scene = try await Scene()
     let book = scene.book
     let step: JSON = ["name": "read", "order_index": 0, "step_type": "extract"]
@@ -74,7 +74,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func whatATemplateMakesIsCheckedLikeAnyPipeline() async throws {
+  @Test func `what a template makes is checked like any pipeline`() async throws {
     let scene = try await Scene()
     let book = scene.book
     let wrong: [(JSON, [String])] = [
@@ -116,7 +116,7 @@ import Testing
     #expect(try book.item(id)["use_count"] == 0)
   }
 
-  @Test func privateTemplatesAreNotThereForAnotherOrganization() async throws {
+  @Test func `private templates are not there for another organization`() async throws {
     let scene = try await Scene()
     let book = scene.book
     let id = try await scene.template([:])
@@ -139,7 +139,7 @@ import Testing
     #expect(across.paths == ["/template_id"])
   }
 
-  @Test func publicTemplatesAreEverybodysToUseAndTheirOwnersToChange() async throws {
+  @Test func `public templates are everybody's to use and their owner's to change`() async throws {
     let scene = try await Scene()
     let book = scene.book
     let id = try await scene.template(["description": "shared"], ["is_public": true])
@@ -181,7 +181,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func whatIsBuiltInIsForEverybodyAndOnlyAdministratorsMakeAndChangeIt() async throws {
+  @Test func `what is built in is for everybody, and only administrators make and change it`() async throws {
     let scene = try await Scene()
     let book = scene.book
     let owner = try await book.member("owner", of: scene.acme, role: "owner").principal
@@ -216,7 +216,7 @@ import Testing
     #expect(try book.item(made)["template_id"] == .string(id))
   }
 
-  @Test func modulesAreCountedAndTheCounterIsNobodysToSet() async throws {
+  @Test func `modules are counted, and the counter is nobody's to set`() async throws {
     let scene = try await Scene()
     let book = scene.book
     let id = try await book.make(

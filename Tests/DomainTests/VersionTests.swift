@@ -64,7 +64,7 @@ import Testing
   ]
 
   @Test(arguments: subjects)
-  func contentIsNumberedAndComesBackByARollback(_ subject: Subject) async throws {
+  func `content is numbered and comes back by a rollback`(_ subject: Subject) async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
@@ -101,7 +101,7 @@ import Testing
         == ["/version_number"])
   }
 
-  @Test func columnsOfASchemaDefinitionAreVersioned() async throws {
+  @Test func `columns of a schema definition are versioned`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     func column(_ type: String) -> JSON { [["name": "a", "type": .string(type)]] }
@@ -115,7 +115,7 @@ import Testing
     #expect(try book.item(id)["version_number"] == 3)
   }
 
-  @Test func everyVersionedTypeHasARollback() throws {
+  @Test func `every versioned type has a rollback`() throws {
     let book = try TestDomain()
     for type in book.catalog.types where !type.versionedContent.isEmpty {
       #expect(type.command("rollback")?.event == "rolled_back", "\(type.name)")

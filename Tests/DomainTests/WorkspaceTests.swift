@@ -58,7 +58,7 @@ import Testing
     func memberID(_ user: String) throws -> JSON { .string(try #require(try member(user)).id.text) }
   }
 
-  @Test func whoMakesAWorkspaceOwnsItAndIsItsFirstOwnerMember() async throws {
+  @Test func `whoever makes a workspace owns it and is its first owner member`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
@@ -84,7 +84,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aViewerOnlyReadsAnEditorMakesAndChangesAndAnOwnerDoesEverything() async throws {
+  @Test func `a viewer only reads, an editor makes and changes, and an owner does everything`() async throws {
     let place = try await Place()
     let book = place.book
     let workspace: JSON = .string(place.workspace)
@@ -130,7 +130,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func ownersOfTheOrganizationAdministratorsAndKeysAreNotBoundByTheRoles() async throws {
+  @Test func `owners of the organization, administrators and keys are not bound by the roles`() async throws {
     let place = try await Place()
     let book = place.book
     let admin = try await book.member("admin", of: place.organization, role: "admin").principal
@@ -145,7 +145,7 @@ import Testing
     try await book.call("share_link.create", ["workspace_id": .string(place.workspace)], as: admin)
   }
 
-  @Test func whatMovesIntoAWorkspaceOrOutOfItNeedsTheRightsOfBothPlaces() async throws {
+  @Test func `what moves into a workspace or out of it needs the rights of both places`() async throws {
     let place = try await Place()
     let book = place.book
     let loose = try await book.make("pipeline", ["name": "loose"], as: place.outsider.principal)
@@ -160,7 +160,7 @@ import Testing
     try await book.call("pipeline.edit", out, as: place.owner.principal)
   }
 
-  @Test func theLastOwnerOfAWorkspaceCanNeitherLeaveNorBeDemoted() async throws {
+  @Test func `the last owner of a workspace can neither leave nor be demoted`() async throws {
     let place = try await Place()
     let book = place.book
     let owner = try place.memberID(place.owner.id)
@@ -188,7 +188,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aMemberLeavesByThemselvesAndNobodyElseRemovesThem() async throws {
+  @Test func `a member leaves by themselves, and nobody else removes them`() async throws {
     let place = try await Place()
     let viewer = try place.memberID(place.viewer.id)
     #expect(
@@ -198,7 +198,7 @@ import Testing
     #expect(try place.role(place.viewer.id) == nil)
   }
 
-  @Test func whoLeavesTheOrganizationLeavesItsWorkspacesAndNoOthers() async throws {
+  @Test func `whoever leaves the organization leaves its workspaces and no others`() async throws {
     let place = try await Place()
     let book = place.book
     let other = try await book.organization("other")
@@ -236,7 +236,7 @@ import Testing
     #expect(refused.data["reason"] == "state", "a workspace's last owner")
   }
 
-  @Test func aNewOwnerHasTheRoleToo() async throws {
+  @Test func `a new owner has the role too`() async throws {
     let place = try await Place()
     let edited = try await place.book.call(
       "workspace.edit", ["id": .string(place.workspace), "owner_id": .string(place.editor.id)],
@@ -261,7 +261,7 @@ import Testing
     return (id, try book.principal(id))
   }
 
-  @Test func aTokenIsShownOnceAndKeptAsItsHash() async throws {
+  @Test func `a token is shown once and kept as its hash`() async throws {
     let place = try await Place()
     let params: JSONObject = ["workspace_id": .string(place.workspace), "command_id": "c"]
     let made = try await place.book.call("share_link.create", params, as: place.owner.principal)
@@ -277,7 +277,9 @@ import Testing
     #expect(try !place.book.everything().contains(token))
   }
 
-  @Test func whoJoinsByATokenChangesNothingOutsideOfTheWorkspaceUntilAnAdministratorLetsThem() async throws {
+  @Test func `whoever joins by a token changes nothing outside of the workspace until an administrator lets them`()
+    async throws
+  {
     let place = try await Place()
     let book = place.book
     // A developer on the platform, at home elsewhere.
@@ -305,7 +307,7 @@ import Testing
     try await book.call("pipeline.create", pipeline, as: book.principal(dev.id))
   }
 
-  @Test func whoJoinsByATokenGetsItsRoleAndAPlaceInTheOrganization() async throws {
+  @Test func `whoever joins by a token gets its role and a place in the organization`() async throws {
     let place = try await Place()
     let book = place.book
     let link = try await link(place, role: "editor")
@@ -329,7 +331,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func joiningAgainNeverLowersARoleAndMayRaiseIt() async throws {
+  @Test func `joining again never lowers a role and may raise it`() async throws {
     let place = try await Place()
     let book = place.book
     let viewing = try await link(place, role: "viewer")
@@ -342,7 +344,7 @@ import Testing
     #expect(try place.role(place.editor.id) == "owner")
   }
 
-  @Test func anExpiredARevokedAndAnUnknownTokenAreTheSameToWhoHasNone() async throws {
+  @Test func `an expired, a revoked and an unknown token are the same to whoever has none`() async throws {
     let place = try await Place()
     let book = place.book
     let start = Timestamp.now.adding(seconds: 10)
@@ -379,7 +381,7 @@ import Testing
       try await book.refusal("workspace.join", ["token": .string(expiring.token)], as: last.principal) == refusals[0])
   }
 
-  @Test func onlyAPersonJoins() async throws {
+  @Test func `only a person joins`() async throws {
     let place = try await Place()
     let link = try await link(place, role: "viewer")
     let key = try await place.book.key(["*": ["admin", "read", "write"]], in: place.organization).principal

@@ -12,7 +12,7 @@ import Testing
 struct Refused: Error, Equatable {}
 
 @Suite struct AppendTests {
-  @Test func positionsAreDenseAndVersionsCountPerResource() async throws {
+  @Test func `positions are dense and versions count per resource`() async throws {
     let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
@@ -31,7 +31,7 @@ struct Refused: Error, Equatable {}
     #expect(log.head.position == 10)
   }
 
-  @Test func aRefusedDecisionLeavesNothingAndSpoilsNobody() async throws {
+  @Test func `a refused decision leaves nothing and spoils nobody`() async throws {
     let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
@@ -62,7 +62,7 @@ struct Refused: Error, Equatable {}
     #expect(try temporary.verify().isHealthy)
   }
 
-  @Test func ofManyWritersThatClaimOneKeyExactlyOneWins() async throws {
+  @Test func `of many writers that claim one key, exactly one wins`() async throws {
     let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
@@ -87,7 +87,7 @@ struct Refused: Error, Equatable {}
     }
   }
 
-  @Test func aDiscardedDecisionAnswersItsValueAndRecordsNothing() async throws {
+  @Test func `a discarded decision answers its value and records nothing`() async throws {
     let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
@@ -100,7 +100,7 @@ struct Refused: Error, Equatable {}
     #expect(log.head.position == 0)
   }
 
-  @Test func aSmallMapGrowsByItself() async throws {
+  @Test func `a small map grows by itself`() async throws {
     let temporary = try TestLog(mapSize: 1 << 18)
     let log = try temporary.open()
     defer { log.close() }
@@ -112,7 +112,7 @@ struct Refused: Error, Equatable {}
     #expect(try temporary.verify().isHealthy)
   }
 
-  @Test func timeNeverGoesBackAndAClockFarBehindRefusesWrites() async throws {
+  @Test func `time never goes back, and a clock far behind refuses writes`() async throws {
     let temporary = try TestLog()
     let start = Timestamp(microseconds: 1_800_000_000_000_000)
     temporary.clock.withLockedValue { $0 = start }
@@ -132,7 +132,7 @@ struct Refused: Error, Equatable {}
     #expect(third.value.position == 3)
   }
 
-  @Test func aFullInboxRefusesAsOverloadedAndTheRestIsDecided() throws {
+  @Test func `a full inbox refuses as overloaded, and the rest is decided`() throws {
     let temporary = try TestLog()
     let log = try temporary.open { $0.inboxLimit = 4 }
     let outcomes = NIOLockedValueBox<[String]>([])
@@ -154,7 +154,7 @@ struct Refused: Error, Equatable {}
     #expect(log.head.position == UInt64(counted.count { $0 == "ok" }))
   }
 
-  @Test func commandResultsSurviveARestart() async throws {
+  @Test func `command results survive a restart`() async throws {
     let temporary = try TestLog()
     let stored = StoredCommand(fingerprint: [UInt8](repeating: 7, count: 32), result: Array("{}".utf8))
     let log = try temporary.open()
@@ -171,7 +171,7 @@ struct Refused: Error, Equatable {}
     #expect(other.value == nil)
   }
 
-  @Test func aSecondOpenOfTheFolderIsRefusedByNameOfTheHolder() throws {
+  @Test func `a second open of the folder is refused by name of the holder`() throws {
     let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
@@ -183,7 +183,7 @@ struct Refused: Error, Equatable {}
 
 /// Needs to mount a small file system, which only root may.
 @Suite(.enabled(if: geteuid() == 0, "only root can mount a small file system")) struct FullDiskTests {
-  @Test func aFullDiskRefusesWritesWhileReadsGoOnAndWritesGoOnWhenThereIsSpaceAgain() async throws {
+  @Test func `a full disk refuses writes while reads go on, and writes go on when there is space again`() async throws {
     let temporary = try TestLog(mapSize: 1 << 26)
     guard mkdir(temporary.logFolder, 0o700) == 0,
       mount("tmpfs", temporary.logFolder, "tmpfs", 0, "size=4m") == 0

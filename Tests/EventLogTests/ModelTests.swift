@@ -15,7 +15,7 @@ import Testing
     var positions: UInt64 = 0
   }
 
-  @Test(.seeded) func randomDecisionsLeaveWhatAModelSays() async throws {
+  @Test(.seeded) func `random decisions leave what a model says`() async throws {
     var random = try Seeded()
     let temporary = try TestLog()
     var log = try temporary.open()

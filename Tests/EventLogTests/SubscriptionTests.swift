@@ -5,7 +5,7 @@ import EventLog
 import Testing
 
 @Suite struct SubscriptionTests {
-  @Test func aReaderFromAnyPositionSeesHistoryThenLiveWithoutAGap() async throws {
+  @Test func `a reader from any position sees history, then live events, without a gap`() async throws {
     let temporary = try TestLog()
     let log = try temporary.open()
     for number in 0..<50 { _ = try await log.commit { try $0.record(.numbered(UInt64(number)), set: ["n": 1]) } }
@@ -26,7 +26,7 @@ import Testing
     log.close()
   }
 
-  @Test func aWaitEndsWhenItsTaskIsCancelledOrTheLogCloses() async throws {
+  @Test func `a wait ends when its task is cancelled or the log closes`() async throws {
     let temporary = try TestLog()
     let log = try temporary.open()
     let cancelled = Task { try await log.waitForEvents(after: 5) }
@@ -37,7 +37,7 @@ import Testing
     await #expect(throws: EventLogError.self) { try await closed.value }
   }
 
-  @Test func theStateAtAnyPositionIsFoldedFromHistory() async throws {
+  @Test func `the state at any position is folded from history`() async throws {
     let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }

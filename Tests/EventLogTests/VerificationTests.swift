@@ -53,7 +53,7 @@ import Testing
     try transaction.commit()
   }
 
-  @Test func anUntouchedLogIsHealthy() async throws {
+  @Test func `an untouched log is healthy`() async throws {
     let temporary = try await filled()
     let report = try temporary.verify()
     #expect(report.problems == [])
@@ -65,7 +65,7 @@ import Testing
   @Test(arguments: [
     "headers", "bodies", "history", "states", "unique", "links", "subjects", "commands", "tree", "meta",
   ])
-  func aChangedBitOfAnyDatabaseIsFound(_ name: String) async throws {
+  func `a changed bit of any database is found`(_ name: String) async throws {
     let temporary = try await filled()
     try change(temporary, name) { transaction, database, key, value in
       var changed = value
@@ -81,7 +81,7 @@ import Testing
   @Test(arguments: [
     "headers", "bodies", "history", "states", "unique", "links", "subjects", "commands", "tree", "meta",
   ])
-  func aRemovedEntryOfAnyDatabaseIsFound(_ name: String) async throws {
+  func `a removed entry of any database is found`(_ name: String) async throws {
     let temporary = try await filled()
     try change(temporary, name) { transaction, database, key, _ in try transaction.delete(database, key) }
     #expect(try !temporary.verify().isHealthy)
@@ -120,7 +120,7 @@ import Testing
   }
 
   @Test(arguments: ["unique", "links", "subjects", "commands"])
-  func anAddedIndexEntryIsFound(_ name: String) async throws {
+  func `an added index entry is found`(_ name: String) async throws {
     let temporary = try await filled()
     try change(temporary, name) { transaction, database, key, value in
       var other = key
@@ -130,7 +130,7 @@ import Testing
     #expect(try !temporary.verify().isHealthy)
   }
 
-  @Test func aRemovedTailIsFoundByItsPositionAndRefusedAtStart() async throws {
+  @Test func `a removed tail is found by its position, and refused at start`() async throws {
     let temporary = try await filled()
     let shorter = try await filled()
     let older = try shorter.open()
@@ -202,7 +202,7 @@ import Testing
     #expect(try temporary.heads().contains(200))
   }
 
-  @Test func aForkIsRefusedAtStart() async throws {
+  @Test func `a fork is refused at start`() async throws {
     let temporary = try await filled()
     let other = try await filled()
     for name in ["head", "head-2"] { try temporary.write(try other.bytes(of: name), to: name) }
@@ -211,7 +211,7 @@ import Testing
     #expect(refusal?.code == .damaged)
   }
 
-  @Test func aCutFileIsFoundWithoutReadingBeyondItsEnd() async throws {
+  @Test func `a cut file is found without reading beyond its end`() async throws {
     let temporary = try await filled()
     let file = temporary.logFolder + "/data.mdb"
     var information = stat()
@@ -220,7 +220,7 @@ import Testing
     #expect(try !temporary.verify().isHealthy)
   }
 
-  @Test func aBackupIsWholeAndComesBackTheSame() async throws {
+  @Test func `a backup is whole and comes back the same`() async throws {
     let temporary = try await filled()
     let target = try TestLog()
     let log = try temporary.open()

@@ -11,7 +11,7 @@ import Testing
   private func text(_ id: Identifier) -> String { id.text }
 
   @Test(.timeLimit(.minutes(2)))
-  func aRoleReadsItsOrganizationsRowsAndNoPersonalColumns() async throws {
+  func `a role reads its organization's rows and no personal columns`() async throws {
     let models = try await TestReadModels()
     var source = try EventSource(seed: 31, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(300))
@@ -89,7 +89,7 @@ import Testing
     return draft
   }
 
-  @Test func aRoleThatDaybookDidNotMakeIsNeverTouched() async throws {
+  @Test func `a role that Daybook did not make is never touched`() async throws {
     let models = try await TestReadModels()
     let name = "foreign_\(UInt32.random(in: 0...UInt32.max))"
     try await models.execute("CREATE ROLE \(name) NOLOGIN")

@@ -24,7 +24,7 @@ import Vault
   }
 
   @Test(.timeLimit(.minutes(3)))
-  func aCrashEmptiesThePersonalTablesAndTheyAreRefilled() async throws {
+  func `a crash empties the personal tables, and they are refilled`() async throws {
     let (server, folder) = try ownServer()
     let url = try await server.start()
     let models = try await TestReadModels(url: url)
@@ -56,7 +56,7 @@ import Vault
   }
 
   @Test(.timeLimit(.minutes(3)))
-  func readModelsCatchUpByThemselvesWhenPostgreSQLComesBack() async throws {
+  func `read models catch up by themselves when PostgreSQL comes back`() async throws {
     let (server, folder) = try ownServer()
     let models = try await TestReadModels(url: try await server.start())
     var source = try EventSource(seed: 43, catalog: models.catalog, vault: models.vault)
@@ -77,7 +77,7 @@ import Vault
   }
 
   @Test(.timeLimit(.minutes(3)))
-  func noPersonalValueReachesTheWriteAheadLogTheStatisticsOrATemporaryFile() async throws {
+  func `no personal value reaches the write-ahead log, the statistics or a temporary file`() async throws {
     let (server, folder) = try ownServer()
     let models = try await TestReadModels(url: try await server.start())
     var source = try EventSource(seed: 47, catalog: models.catalog, vault: models.vault)

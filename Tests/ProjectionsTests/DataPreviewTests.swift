@@ -26,7 +26,7 @@ import Vault
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aPreviewIsOneRowAndWhatItShowsIsApart() async throws {
+  func `a preview is one row, and what it shows is apart`() async throws {
     let models = try await TestReadModels()
     let organization = Identifier.version7(at: .now)
     let full = try Self.preview(models, in: organization, sample: [["name": "Ada", "n": 1]], schema: ["name": "text"])

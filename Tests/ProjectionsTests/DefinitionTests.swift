@@ -6,7 +6,7 @@ import Testing
 
 /// The SQL files and the catalog say the same.
 @Suite struct DefinitionTests {
-  @Test func everyFieldHasItsColumnAndEveryColumnItsField() throws {
+  @Test func `every field has its column, and every column its field`() throws {
     let catalog = try Catalog.load(folder: Repository.schema)
     let definitions = try ProjectionFolder.load(Repository.projections, catalog: catalog)
     for type in catalog.types where type.hasReadModel {
@@ -30,7 +30,7 @@ import Testing
     ("run_logs.sql", "-- needs: run_id", "-- needs: name", "not immutable"),
     ("run_logs.sql", "-- section: fill opened", "-- section: fill upwards", "fill upwards"),
   ])
-  func aFileThatContradictsTheCatalogIsRefusedByName(
+  func `a file that contradicts the catalog is refused by name`(
     _ file: String, _ old: String, _ new: String, _ problem: String
   ) throws {
     let temporary = try TemporaryFolder()
@@ -47,7 +47,7 @@ import Testing
     #expect(error?.message.contains(problem) == true, "\(error?.message ?? "")")
   }
 
-  @Test func aResourceTypeWithoutAFileIsRefused() throws {
+  @Test func `a resource type without a file is refused`() throws {
     let temporary = try TemporaryFolder()
     defer { withExtendedLifetime(temporary) {} }
     let folder = temporary.path + "/projections"

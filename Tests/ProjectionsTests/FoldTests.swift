@@ -11,7 +11,7 @@ import Vault
 
 /// Rows against the log's own states.
 @Suite struct FoldTests {
-  @Test(.seeded) func rowsAreWhatTheEventsAddUpTo() async throws {
+  @Test(.seeded) func `rows are what the events add up to`() async throws {
     let seed = try Seeded().seed
     let models = try await TestReadModels()
     var source = try EventSource(seed: seed, catalog: models.catalog, vault: models.vault)
@@ -30,7 +30,7 @@ import Vault
   }
 
   /// New rows are laid out by Daybook, and what is unusual is left to PostgreSQL: there must be no difference to see.
-  @Test func aRowIsWhatPostgreSQLItselfMakesOfTheFields() async throws {
+  @Test func `a row is what PostgreSQL itself makes of the fields`() async throws {
     let models = try await TestReadModels()
     let fields: [JSONObject] = [
       [

@@ -31,7 +31,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aReadModelStopsAtTheEventThatItCantApplyAndTheOthersGoOn() async throws {
+  func `a read model stops at the event that it can't apply, and the others go on`() async throws {
     let (models, position) = try await broken()
     let service = try models.anotherService()
     let task = Task { try await service.run() }
@@ -87,7 +87,7 @@ import Testing
     try await models.close()
   }
 
-  @Test func aWaitThatTimesOutSaysHowFarTheReadModelsAre() async throws {
+  @Test func `a wait that times out says how far the read models are`() async throws {
     let models = try await TestReadModels()
     var source = try EventSource(seed: 3, catalog: models.catalog, vault: models.vault)
     let head = try await models.append(try source.events(10))
@@ -108,7 +108,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aSecondProjectorDeposesTheFirstAndNothingIsAppliedTwice() async throws {
+  func `a second projector deposes the first, and nothing is applied twice`() async throws {
     let models = try await TestReadModels()
     var source = try EventSource(seed: 5, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(100))
@@ -132,7 +132,7 @@ import Testing
     try await models.close()
   }
 
-  @Test func readModelsOfAnotherLogAreFilledAnew() async throws {
+  @Test func `read models of another log are filled anew`() async throws {
     let first = try await TestReadModels()
     var source = try EventSource(seed: 21, catalog: first.catalog, vault: first.vault)
     try await first.append(try source.events(60))

@@ -73,7 +73,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func everyMonthThatHasRowsHasAPartitionAndMonthsAreMadeAhead() async throws {
+  func `every month that has rows has a partition, and months are made ahead`() async throws {
     let models = try await TestReadModels()
     let organization = Identifier.version7(at: .now)
     let runs = (0..<2).map { _ in Identifier.version7(at: .now) }
@@ -120,7 +120,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aPartitionIsNoWayAroundRowLevelSecurity() async throws {
+  func `a partition is no way around row-level security`() async throws {
     let models = try await TestReadModels()
     try await models.append([Self.measured(.version7(at: .now), .version7(at: .now), at: "2021-03-01T00:00:00Z")])
     try await models.settle()

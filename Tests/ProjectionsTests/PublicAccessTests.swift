@@ -9,7 +9,7 @@ import Testing
 /// Row-level security where the catalog calls rows public.
 @Suite struct PublicAccessTests {
   @Test(.timeLimit(.minutes(2)))
-  func aRoleReadsWhatIsPublicOfOthersAndNothingElseOfTheirs() async throws {
+  func `a role reads what is public of others and nothing else of theirs`() async throws {
     let models = try await TestReadModels()
     let (mine, other) = (Identifier.version7(at: .now), Identifier.version7(at: .now))
     let name = "public_reader_\(UInt32.random(in: 0...UInt32.max))"

@@ -36,7 +36,7 @@ import Testing
     return after
   }
 
-  @Test func aDroppedSchemaComesBackTheSameUnderARunningProjector() async throws {
+  @Test func `a dropped schema comes back the same under a running projector`() async throws {
     let models = try await filled()
     let before = try await models.projections.digests()
     #expect(before.contains { $0.table == "personal.users" && $0.rows > 0 })
@@ -49,7 +49,7 @@ import Testing
     try await models.close()
   }
 
-  @Test func aRebuildRightAfterADroppedSchemaGivesTheSameRows() async throws {
+  @Test func `a rebuild right after a dropped schema gives the same rows`() async throws {
     let models = try await filled()
     let before = try await models.projections.digests()
     try await models.execute("DROP SCHEMA daybook CASCADE")
@@ -61,7 +61,7 @@ import Testing
     try await models.close()
   }
 
-  @Test func aDroppedDatabaseComesBackTheSame() async throws {
+  @Test func `a dropped database comes back the same`() async throws {
     let models = try await filled(120)
     let before = try await models.projections.digests()
     let name = try await models.rows("SELECT current_database()")[0][0] ?? ""
@@ -73,7 +73,7 @@ import Testing
     try await models.close()
   }
 
-  @Test func aRebuildGivesTheSameRowsAndSwapsThem() async throws {
+  @Test func `a rebuild gives the same rows and swaps them`() async throws {
     let models = try await filled()
     let before = try await models.projections.digests()
     let oldTable = try await models.rows("SELECT 'daybook.pipelines'::regclass::oid")
@@ -108,7 +108,7 @@ import Testing
     try await models.close()
   }
 
-  @Test func aRebuildNamesTheTablesThatHadOtherRows() async throws {
+  @Test func `a rebuild names the tables that had other rows`() async throws {
     let models = try await filled(120)
     let before = try await models.projections.digests()
     try await models.execute("UPDATE daybook.users SET role = 'admin'; DELETE FROM personal.users")
@@ -117,7 +117,7 @@ import Testing
     try await models.close()
   }
 
-  @Test func aRebuildIsStoppedByWhatOthersMadeOnTopOfATable() async throws {
+  @Test func `a rebuild is stopped by what others made on top of a table`() async throws {
     let models = try await filled(60)
     try await models.execute("CREATE SCHEMA mine; CREATE VIEW mine.active AS SELECT id FROM daybook.pipelines")
     let error = await #expect(throws: ProjectionError.self) { try await models.projections.rebuild(nil) }
@@ -131,7 +131,7 @@ import Testing
     try await models.close()
   }
 
-  @Test func aChangedFileIsRebuiltBesideTheOldTableAtTheNextStart() async throws {
+  @Test func `a changed file is rebuilt beside the old table at the next start`() async throws {
     let models = try await filled()
     try await models.stopProjector()
     let folder = models.folder.path + "/projections"

@@ -22,7 +22,7 @@ import Vault
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aLineIsOneRowAndWhatItSaysIsApart() async throws {
+  func `a line is one row, and what it says is apart`() async throws {
     let models = try await TestReadModels()
     let organization = Identifier.version7(at: .now)
     let user = Identifier.version7(at: .now)
@@ -62,7 +62,7 @@ import Vault
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aSessionThatNamesItsUserReadsThatUsersNotificationsAndEverybodys() async throws {
+  func `a session that names its user reads that user's notifications and everybody's`() async throws {
     let models = try await TestReadModels()
     var source = try EventSource(seed: 32, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(50))

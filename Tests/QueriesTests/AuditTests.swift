@@ -6,7 +6,7 @@ import Refusals
 import Testing
 
 @Suite struct AuditTests {
-  @Test func findsByEachFilterAndShowsBeforeAndAfter() async throws {
+  @Test func `the audit trail is found by each filter and shows before and after`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let editor = try await library.member("ada@example.org", of: organization, role: "developer")
@@ -45,7 +45,7 @@ import Testing
     }
   }
 
-  @Test func pagesFromTheNewestOnWhileEventsAreAdded() async throws {
+  @Test func `the audit trail is paged from the newest on while events are added`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       for number in 0..<9 {
@@ -66,7 +66,7 @@ import Testing
     }
   }
 
-  @Test func isForThoseWhoMayReadItAndOnlyTheirOwnOrganizations() async throws {
+  @Test func `the audit trail is for those who may read it, and only their own organization's`() async throws {
     try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let other = try await library.organization("other")

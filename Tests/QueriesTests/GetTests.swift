@@ -6,7 +6,7 @@ import Refusals
 import Testing
 
 @Suite struct GetTests {
-  @Test func answersByIdAndByNaturalKeyInAnyCaseOfAnAddress() async throws {
+  @Test func `get finds by id and by natural key, in any case of an address`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let byKey = try await library.ask("organization.get", ["slug": "acme"])
@@ -23,7 +23,7 @@ import Testing
     }
   }
 
-  @Test func answersAsOfAPositionAndATime() async throws {
+  @Test func `get shows a resource as of a position and as of a time`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let before = library.log.head.position
@@ -48,7 +48,7 @@ import Testing
     }
   }
 
-  @Test func saysGoneOfWhatWasDeletedUnlessAskedForIt() async throws {
+  @Test func `what was deleted is gone, unless it is asked for`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let pipeline = try await library.make("pipeline", ["organization_id": .string(organization), "name": "short"])
@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  @Test func hidesAnotherTenantsResourcesAsIfTheyWereNot() async throws {
+  @Test func `another tenant's resources are hidden as if they were not there`() async throws {
     try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let other = try await library.organization("other")
@@ -85,7 +85,7 @@ import Testing
     }
   }
 
-  @Test func namesEveryFaultOfItsParameters() async throws {
+  @Test func `every fault of the parameters is named`() async throws {
     try await TestQueries.with { library in
       let refused = try await library.refusal("pipeline.get", ["id": "x", "as_of": false, "colour": "red"])
       let paths = (refused.data["problems"]?.arrayValue ?? []).map { $0.text("path") }

@@ -5,7 +5,7 @@ import Refusals
 import Testing
 
 @Suite struct HistoryTests {
-  @Test func tellsWhoWhenWhyFromAndTo() async throws {
+  @Test func `history says who, when, why, from and to`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let editor = try await library.member("ada@example.org", of: organization, role: "developer")
@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  @Test func pagesThroughALongHistoryWithoutGapOrRepetition() async throws {
+  @Test func `a long history is paged without gap or repetition`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let pipeline = try await library.make("pipeline", ["organization_id": .string(organization), "name": "0"])
@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  @Test func neverShowsASecretNotEvenAChangedOne() async throws {
+  @Test func `history never shows a secret, not even a changed one`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let connection = try await library.make(
@@ -81,7 +81,7 @@ import Testing
     }
   }
 
-  @Test func listsVersionsAndComparesAnyTwoOfThem() async throws {
+  @Test func `versions are listed, and any two of them compared`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let pipeline = try await library.make(

@@ -22,7 +22,7 @@ import Testing
     return try #require(try await library.call("lineage_edge.link", params)["id"]?.stringValue)
   }
 
-  @Test func walksUpAndDownToTheDepthAskedForThroughCycles() async throws {
+  @Test func `lineage is walked up and down to the depth asked for, through cycles`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       var ids: [String] = []
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  @Test func forgetsAnUnlinkedEdgeButNotInThePast() async throws {
+  @Test func `lineage forgets an unlinked edge, but not in the past`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let source = try await dataset("source", organization, library)

@@ -6,7 +6,7 @@ import Refusals
 import Testing
 
 @Suite struct ListTests {
-  @Test func showsItemsJustAsGetDoes() async throws {
+  @Test func `a list shows items just as get does`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let pipeline = try await library.make(
@@ -46,7 +46,7 @@ import Testing
     }
   }
 
-  @Test func filtersByEveryOperator() async throws {
+  @Test func `a list is filtered by every operator`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       var ids: [String: String] = [:]
@@ -93,7 +93,7 @@ import Testing
     }
   }
 
-  @Test func findsPeopleByTheirPersonalFields() async throws {
+  @Test func `a list finds people by their personal fields`() async throws {
     try await TestQueries.with { library in
       _ = try await library.make("user", ["email": "Ada@Example.org", "full_name": "Ada"])
       _ = try await library.make("user", ["email": "bob@example.org", "full_name": "Bob"])
@@ -108,7 +108,7 @@ import Testing
     }
   }
 
-  @Test func pagesVisitEachRowOnceWhileRowsAreAdded() async throws {
+  @Test func `pages visit each row once while rows are added`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       for number in 0..<23 {
@@ -135,7 +135,7 @@ import Testing
     }
   }
 
-  @Test func refusesACursorOfAnotherQuery() async throws {
+  @Test func `a cursor of another query is refused`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       for number in 0..<3 {
@@ -156,7 +156,7 @@ import Testing
     }
   }
 
-  @Test func namesEveryFaultOfAFilter() async throws {
+  @Test func `every fault of a filter is named`() async throws {
     try await TestQueries.with { library in
       let refused = try await library.refusal(
         "pipeline.list",
@@ -179,7 +179,7 @@ import Testing
     }
   }
 
-  @Test func answersAsOfThePastWithTheSameFiltersAndOrder() async throws {
+  @Test func `a list as of the past has the same filters and order`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       var ids: [String] = []

@@ -8,7 +8,7 @@ import Refusals
 import Testing
 
 @Suite struct LogQueryTests {
-  @Test func readsRecordsAsTheyAreHashed() async throws {
+  @Test func `log.read has records as they are hashed`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let pipeline = try await library.make("pipeline", ["organization_id": .string(organization), "name": "one"])
@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  @Test func provesThatTheTreeOnlyGrew() async throws {
+  @Test func `the log proves that the tree only grew`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let early = try await library.ask("log.head")
@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  @Test func signsItsHead() async throws {
+  @Test func `the head of the log is signed`() async throws {
     try await TestQueries.with { library in
       _ = try await library.organization("acme")
       let answer = try await library.ask("log.checkpoint")
@@ -77,7 +77,7 @@ import Testing
     }
   }
 
-  @Test func tellsWhereTheReadModelsAreAndWhatIsProcessed() async throws {
+  @Test func `the status says where the read models are, and what is processed`() async throws {
     try await TestQueries.with { library in
       _ = try await library.organization("acme")
       _ = try await library.ask("organization.list")
@@ -92,7 +92,7 @@ import Testing
     }
   }
 
-  @Test func describesEveryMethodThatItAnswers() async throws {
+  @Test func `every method that is answered is described`() async throws {
     try await TestQueries.with { library in
       _ = try await library.organization("acme")
       let names = library.queries.methods.map(\.name)

@@ -7,7 +7,7 @@ import Refusals
 import Testing
 
 @Suite struct NextRunsTests {
-  @Test func tellsWhenAScheduleFiresNextFromTheLogAlone() async throws {
+  @Test func `a schedule's next times follow from the log alone`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       func pipeline(_ schedule: JSON) async throws -> JSON {
@@ -37,7 +37,7 @@ import Testing
     }
   }
 
-  @Test func refusesWhatItCannotAnswer() async throws {
+  @Test func `what can't be answered is refused`() async throws {
     try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let other = try await library.organization("other")

@@ -10,7 +10,7 @@ import Testing
 /// What is public is read by everybody who has signed in; what isn't is not there for another organization.
 @Suite struct PublicTests {
   @Test(.timeLimit(.minutes(2)))
-  func publicTemplatesAreReadAcrossOrganizationsAndPrivateOnesAreNotThere() async throws {
+  func `public templates are read across organizations and private ones are not there`() async throws {
     try await TestQueries.with { library in
       let (acme, other) = (try await library.organization("acme"), try await library.organization("other"))
       let bob = try await library.member("bob@example.org", of: other)
@@ -70,7 +70,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aToolsVersionsAreRowsWithTheContentThatItHadThen() async throws {
+  func `a tool's versions are rows with the content that it had then`() async throws {
     try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let id = try await library.make(

@@ -13,7 +13,7 @@ import Testing
       try await library.call("run.start", ["organization_id": .string(organization), "code": "1"])["id"])
   }
 
-  @Test func linesComeInTheOrderOfTheirTimesPageByPageWithThoseOfTasks() async throws {
+  @Test func `lines come in the order of their times, page by page, with those of tasks`() async throws {
     try await TestQueries.with { library in
       let run = try await started(library, try await library.organization("acme"))
       let task = try #require(try await library.call("task_run.start", ["run_id": run, "name": "load"])["id"])
@@ -61,7 +61,7 @@ import Testing
     }
   }
 
-  @Test func measurementsComeWithAllTheyHold() async throws {
+  @Test func `measurements come with all they hold`() async throws {
     try await TestQueries.with { library in
       let run = try await started(library, try await library.organization("acme"))
       let task = try #require(try await library.call("task_run.start", ["run_id": run])["id"])
@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  @Test func aPreviewIsShownUntilItExpires() async throws {
+  @Test func `a preview is shown until it expires`() async throws {
     try await TestQueries.with { library in
       let run = try await started(library, try await library.organization("acme"))
       let sample: JSON = [["name": "Ada", "n": 1]]
@@ -118,7 +118,7 @@ import Testing
     }
   }
 
-  @Test func whatARunToldIsForThoseWhoMayReadTheRun() async throws {
+  @Test func `what a run told is for those who may read the run`() async throws {
     try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let other = try await library.organization("other")
@@ -148,7 +148,7 @@ import Testing
     }
   }
 
-  @Test func everyPlatformsWordForAStateFindsItInLists() async throws {
+  @Test func `every platform's word for a state finds it in lists`() async throws {
     try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let pending = JSON.string(try await library.make("run", ["organization_id": .string(acme), "code": "1"]))

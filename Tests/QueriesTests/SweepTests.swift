@@ -16,7 +16,7 @@ import Vault
 /// What a sweep takes away from the read models.
 @Suite struct SweepTests {
   @Test(.timeLimit(.minutes(3)))
-  func aSweepTakesTheRowsAndARebuildDoesNotBringThemBack() async throws {
+  func `a sweep takes the rows, and a rebuild does not bring them back`() async throws {
     let models = try await TestReadModels()
     let engine = models.engine
     try models.set("2026-01-15T10:00:00Z")
@@ -79,7 +79,7 @@ import Vault
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func whatIsArchivedIsSearchedOnlyWhereItIsAskedFor() async throws {
+  func `what is archived is searched only where it is asked for`() async throws {
     try await TestQueries.with { library in
       let models = library.models
       try models.set("2026-01-15T10:00:00Z")

@@ -9,16 +9,15 @@ import Testing
 
 @testable import Server
 
-@Suite("Slow clients, subscriptions and stopping", .timeLimit(.minutes(3)))
-struct FlowTests {
+/// Slow clients, subscriptions and stopping.
+@Suite(.timeLimit(.minutes(3))) struct FlowTests {
   /// Bytes of memory that this process uses (proc(5), statm).
   private func residentBytes() throws -> Int {
     let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
     return try #require(Int(fields[1])) * 4096
   }
 
-  @Test("A client that never reads is no longer read, takes no memory, and delays nobody")
-  func neverReads() async throws {
+  @Test func `a client that never reads is no longer read, takes no memory, and delays nobody`() async throws {
     try await TestServer.run { test in
       let slow = try await RawClient.connect(to: test.endpoint("unix"), isReading: false)
       let other = try await test.administrator()
@@ -43,8 +42,9 @@ struct FlowTests {
     }
   }
 
-  @Test("A subscription tells every event once, in order, from history into what is written meanwhile")
-  func subscription() async throws {
+  @Test func `a subscription tells every event once, in order, from history into what is written meanwhile`()
+    async throws
+  {
     try await TestServer.run { test in
       let writer = try await test.administrator()
       for number in 0..<500 {
@@ -76,8 +76,7 @@ struct FlowTests {
     }
   }
 
-  @Test("A subscriber that doesn't read delays no writer, and finds everything when it reads")
-  func slowSubscriber() async throws {
+  @Test func `a subscriber that doesn't read delays no writer, and finds everything when it reads`() async throws {
     try await TestServer.run { test in
       let slow = try await RawClient.connect(to: test.endpoint("unix"), isReading: false)
       try await slow.send(
@@ -102,8 +101,9 @@ struct FlowTests {
     }
   }
 
-  @Test("A subscription tells only of what was asked for, with the bytes as they are stored, until it is ended")
-  func filters() async throws {
+  @Test func `a subscription tells only of what was asked for, with the bytes as they are stored, until it is ended`()
+    async throws
+  {
     try await TestServer.run { test in
       let client = try await test.administrator()
       let made = try await client.call("organization.create", ["name": "n", "slug": "a"])
@@ -126,8 +126,9 @@ struct FlowTests {
     }
   }
 
-  @Test("A stop answers what was taken in, records nothing without an answer, and ends every connection")
-  func stopping() async throws {
+  @Test func `a stop answers what was taken in, records nothing without an answer, and ends every connection`()
+    async throws
+  {
     try await TemporaryFolder.with { folder in
       let test = try await TestServer.start(folder: folder.path)
       let services = test.server.services
@@ -154,8 +155,7 @@ struct FlowTests {
     }
   }
 
-  @Test("A call that won't be answered in time doesn't hold a stop up for longer than allowed")
-  func stoppingLate() async throws {
+  @Test func `a call that won't be answered in time doesn't hold a stop up for longer than allowed`() async throws {
     try await TemporaryFolder.with { folder in
       let test = try await TestServer.start(folder: folder.path) { $0.stopTimeout = .milliseconds(50) }
       let client = try await test.raw()
@@ -170,8 +170,7 @@ struct FlowTests {
     }
   }
 
-  @Test("A stop ends idle connections and subscriptions")
-  func stoppingIdle() async throws {
+  @Test func `a stop ends idle connections and subscriptions`() async throws {
     try await TemporaryFolder.with { folder in
       let test = try await TestServer.start(folder: folder.path)
       let idle = try await test.raw("tcp")

@@ -9,8 +9,7 @@ import Testing
 
 @testable import Server
 
-@Suite("Listening", .timeLimit(.minutes(2)))
-struct ListenerTests {
+@Suite(.timeLimit(.minutes(2))) struct ListenerTests {
   /// A self-signed certificate for localhost and 127.0.0.1, good until 2126, and its key; used by these tests only.
   private static let certificate = """
     -----BEGIN CERTIFICATE-----
@@ -39,8 +38,9 @@ struct ListenerTests {
     try await TemporaryFolder.with { try await body($0.path) }
   }
 
-  @Test("TLS is spoken where a certificate is given, and a client that doesn't trust it goes no further")
-  func tls() async throws {
+  @Test func `TLS is spoken where a certificate is given, and a client that doesn't trust it goes no further`()
+    async throws
+  {
     try await withFolder { folder in
       try Self.certificate.write(toFile: folder + "/cert.pem", atomically: true, encoding: .utf8)
       try Self.key.write(toFile: folder + "/key.pem", atomically: true, encoding: .utf8)
@@ -64,8 +64,7 @@ struct ListenerTests {
     }
   }
 
-  @Test("Beyond loopback there is no listening without TLS, unless that is said")
-  func insecure() async throws {
+  @Test func `beyond loopback there is no listening without TLS, unless that is said`() async throws {
     try await withFolder { folder in
       await #expect(throws: ServerStartError.self) {
         _ = try await TestServer.start(folder: folder) { $0.listen = ("0.0.0.0", 0) }
@@ -78,8 +77,9 @@ struct ListenerTests {
     }
   }
 
-  @Test("The socket is its owner's alone; a dead server's is replaced, a living one's and other files are not")
-  func socketFile() async throws {
+  @Test func `the socket is its owner's alone; a dead server's is replaced, a living one's and other files are not`()
+    async throws
+  {
     try await withFolder { folder in
       let path = folder + "/s.sock"
       let test = try await TestServer.start(folder: folder) { $0.socketPath = path }
@@ -102,8 +102,9 @@ struct ListenerTests {
     }
   }
 
-  @Test("A second server on a folder is refused, and told who holds it; after a stop the folder opens again")
-  func secondServer() async throws {
+  @Test func `a second server on a folder is refused, and told who holds it; after a stop the folder opens again`()
+    async throws
+  {
     try await withFolder { folder in
       let test = try await TestServer.start(folder: folder)
       do {
@@ -121,8 +122,7 @@ struct ListenerTests {
     }
   }
 
-  @Test("One connection too many is told so, and the others go on")
-  func limit() async throws {
+  @Test func `one connection too many is told so, and the others go on`() async throws {
     try await TestServer.run {
       $0.maximumConnections = 2
     } _: { test in
@@ -139,8 +139,7 @@ struct ListenerTests {
     }
   }
 
-  @Test("Who connects over TCP and says nothing is let go")
-  func silentStranger() async throws {
+  @Test func `who connects over TCP and says nothing is let go`() async throws {
     try await TestServer.run {
       $0.strangerTimeout = .milliseconds(50)
     } _: { test in
@@ -153,8 +152,7 @@ struct ListenerTests {
     }
   }
 
-  @Test("The ready line tells where, as text or as JSON")
-  func readyLine() async throws {
+  @Test func `the ready line tells where, as text or as JSON`() async throws {
     for format in ServerConfiguration.LogFormat.allCases {
       let (lines, told) = AsyncStream.makeStream(of: String.self)
       try await TestServer.run {
@@ -176,8 +174,7 @@ struct ListenerTests {
     }
   }
 
-  @Test("The environment's database settings are understood, and only PostgreSQL is")
-  func environment() throws {
+  @Test func `the environment's database settings are understood, and only PostgreSQL is`() throws {
     let settings = try PostgresSettings.from(environment: [
       "DATABASE_URL": "postgresql://u@h/d", "DB_POOL_SIZE": "7", "DB_MAX_OVERFLOW": "0", "DB_POOL_TIMEOUT": "3",
     ])
@@ -193,8 +190,7 @@ struct ListenerTests {
     }
   }
 
-  @Test("Endpoints are read and written in one form")
-  func endpoints() throws {
+  @Test func `endpoints are read and written in one form`() throws {
     for text in ["unix:/a/b.sock", "tcp:localhost:7717", "tls:example.org:1", "tcp:[::1]:7717"] {
       #expect(try Endpoint.parse(text).description == text)
     }
