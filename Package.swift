@@ -115,55 +115,72 @@ let package = Package(
       name: "DaybookDemo",
       dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", "Refusals", arguments],
       swiftSettings: strict),
+    // The test kit is three modules, so that the tests of a low room aren't built anew when a high one changes.
+    module("TestBasics", ["CanonicalJSON"]),
     module(
       "DaybookTestKit",
       [
-        "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog",
-        "Domain", log, nioLocks,
+        "TestBasics", "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "MerkleTree", "Vault", "BasicTypes",
+        "CanonicalJSON", "Catalog", "Domain", "Refusals", log, nioLocks,
       ]),
-    tests("CanonicalJSONTests", ["CanonicalJSON"]),
+    module("ServerTestKit", ["TestBasics", "Server", "DaybookClient", "CanonicalJSON", nioCore, nioPosix]),
+    tests("BasicTypesTests", ["TestBasics", "BasicTypes"]),
+    tests("CanonicalJSONTests", ["TestBasics", "CanonicalJSON"]),
     tests("RefusalsTests", ["Refusals", "CanonicalJSON"]),
-    tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
+    tests("MerkleTreeTests", ["TestBasics", "MerkleTree", "BasicTypes", crypto]),
     tests("FailpointsTests", ["Failpoints"]),
     tests("LMDBTests", ["LMDB"]),
-    tests("VaultTests", ["Vault", "Failpoints", "BasicTypes", "CanonicalJSON", crypto]),
-    tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON", "Refusals"]),
+    tests("VaultTests", ["TestBasics", "Vault", "Failpoints", "BasicTypes", "CanonicalJSON", crypto]),
+    tests("CatalogTests", ["TestBasics", "Catalog", "BasicTypes", "CanonicalJSON", "Refusals"]),
     tests("SchedulesTests", ["Schedules", "BasicTypes", "CanonicalJSON"]),
-    tests("OpenLineageTests", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
+    tests("OpenLineageTests", ["TestBasics", "OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
     tests(
       "DomainTests",
       [
-        "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit", "Refusals", nioLocks,
+        "TestBasics", "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit",
+        "Refusals", nioLocks,
       ]),
     tests("ProtocolTests", ["Protocol", "CanonicalJSON", "Refusals", nioCore]),
     tests(
       "ProjectionsTests",
       [
-        "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "Catalog", "BasicTypes", "CanonicalJSON",
+        "TestBasics", "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "Catalog", "BasicTypes",
+        "CanonicalJSON",
         "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "QueriesTests",
       [
-        "Refusals", "Queries", "Projections", "Postgres", "Access", "Domain", "EventLog", "Vault", "Catalog",
-        "MerkleTree", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
+        "TestBasics", "Refusals", "Queries", "Projections", "Postgres", "Access", "Domain", "EventLog", "Vault",
+        "Catalog", "MerkleTree", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "ServerTests",
       [
-        "Refusals", "Server", "Protocol", "DaybookClient", "DaybookTestKit", "Catalog", "JSONSchema", "Queries",
-        "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore, nioPosix, nioLocks, jwt, crypto,
+        "TestBasics", "ServerTestKit", "Refusals", "Server", "Protocol", "DaybookClient", "DaybookTestKit", "Catalog",
+        "JSONSchema", "Queries", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore, nioPosix, nioLocks,
+        jwt, crypto,
       ]),
+    tests(
+      "DaybookClientTests",
+      ["TestBasics", "ServerTestKit", "DaybookClient", "Refusals", "CanonicalJSON", nioCore, nioPosix, nioLocks]),
     tests(
       "PlatformTests",
       [
-        "Refusals", "Server", "DaybookClient", "Catalog", "Domain", "Projections", "Postgres", "EventLog", "Vault",
+        "TestBasics", "Refusals", "Server", "DaybookClient", "Catalog", "Domain", "Projections", "Postgres", "EventLog",
+        "Vault",
         "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
       ]),
-    tests("CommandLineTests", ["daybook", "DaybookTestKit", "CanonicalJSON"]),
-    tests("AcceptanceTests", ["DaybookClient", "Failpoints", "BasicTypes", "CanonicalJSON", "Refusals"]),
-    tests("PostgresTests", ["Postgres", "DaybookTestKit", log, nioLocks]),
+    tests("CommandLineTests", ["TestBasics", "daybook", "DaybookTestKit", "CanonicalJSON"]),
+    tests(
+      "AcceptanceTests", ["TestBasics", "DaybookClient", "Failpoints", "BasicTypes", "CanonicalJSON", "Refusals"]),
+    tests("PostgresTests", ["TestBasics", "Postgres", "DaybookTestKit", log, nioLocks]),
     tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "Postgres", "DaybookTestKit", log, nioLocks]),
-    tests("EventLogTests", ["EventLog", "Failpoints", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
+    tests(
+      "EventLogTests",
+      [
+        "TestBasics", "DaybookTestKit", "EventLog", "Failpoints", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON",
+        nioLocks,
+      ]),
   ]
 )

@@ -113,7 +113,8 @@ public final class ProjectionService: Sendable {
     await pool.close()
   }
 
-  /// Waits until the named read models show a position; all of them where none is named.
+  /// Waits until the named read models show a position; all of them where none is named. PostgreSQL's roles are then as
+  /// `sql_roles` at that position says.
   /// - Throws: ``ProjectionError``: `stale` with the position they have when time is up or one of them is parked before it,
   ///   `unavailable` while PostgreSQL is away, `unknown`; `CancellationError`.
   public func wait(for position: UInt64, projections names: [String], timeoutMilliseconds: Int) async throws {

@@ -1,6 +1,6 @@
+import BasicTypes
 import CanonicalJSON
 import Crypto
-import BasicTypes
 
 #if canImport(Glibc)
   import Glibc

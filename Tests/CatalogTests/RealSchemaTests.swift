@@ -1,13 +1,12 @@
 import CanonicalJSON
 import Catalog
 import Foundation
+import TestBasics
 import Testing
 
 /// The repository's own `schema/`.
 enum RealSchema {
-  static let folder = URL(fileURLWithPath: #filePath)
-    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("schema").path
+  static let folder = Repository.schema
 
   static func load() throws -> Catalog { try Catalog.load(folder: folder) }
 }

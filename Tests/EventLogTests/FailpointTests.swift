@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Dispatch
 import EventLog
 import Failpoints
@@ -36,7 +37,7 @@ import Testing
   }
 
   @Test func `a decision that fails leaves its batch, and its mates commit`() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     // The first decision is the one that the others wait behind.
     let log = try temporary.open { $0.failpoints = try Failpoints(parsing: "log.decided:throw@3") }
     let results = await batch([1, 2, 3], on: log)
@@ -52,7 +53,7 @@ import Testing
 
   @Test(arguments: [Failpoint.logPutting, .logPut, .logKeysDurable])
   func `a batch that fails leaves nothing, its callers are told, and the log goes on`(point: Failpoint) async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open { $0.failpoints = try Failpoints(parsing: "\(point.rawValue):throw@2") }
     _ = try await log.commit { try $0.record(.numbered(9), set: ["n": 9]) }
     let results = await batch([1, 2, 3], on: log)
@@ -69,7 +70,7 @@ import Testing
   }
 
   @Test func `once a batch is durable, nothing that happens then fails it`() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open { $0.failpoints = try Failpoints(parsing: "log.committed:throw") }
     #expect(try await log.commit { try $0.record(.numbered(1), set: ["n": 1]).position }.value == 1)
     #expect(log.head.position == 1)

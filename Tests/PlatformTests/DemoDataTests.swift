@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import Domain
+import DaybookTestKit
 import EventLog
 import Foundation
 import Testing
@@ -13,7 +14,7 @@ import Testing
     async throws
   {
     try await ToldDemo.with(["--scale", "0.05", "--days", "4"], meanwhile: ForeignCalls.check) { told in
-      try await PlatformHarness.with(found: (data: told.data, url: told.url)) { harness in
+      try await TestReadModels.with(found: (data: told.data, url: told.url)) { harness in
         try await harness.settle()
         let facts = try LogFacts(harness)
         var compared: [String: Set<String>] = [:]
@@ -38,7 +39,7 @@ import Testing
           }
           for query in platform.queries {
             guard let sql = query.sql, !sql.contains("pg_stat_statements") else { continue }
-            do { _ = try await harness.rows(sql) } catch {
+            do { _ = try await harness.settledRows(sql) } catch {
               Issue.record("\(platform.name): \(query.title): \(error)")
             }
           }

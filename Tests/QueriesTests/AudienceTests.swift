@@ -1,6 +1,7 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Catalog
 import Domain
 import EventLog
@@ -15,7 +16,7 @@ import Testing
 @Suite struct AudienceTests {
   @Test(.timeLimit(.minutes(5)))
   func `get, list and SQL roles show everybody the same of every type`() async throws {
-    try await Library.withLibrary { library in
+    try await TestQueries.with { library in
       let (world, cases) = try await Self.prepare(library)
       for asker in world.askers {
         for type in library.engine.catalog.types where type.hasReadModel {
@@ -39,7 +40,7 @@ import Testing
   /// If this fails, the table lacks a case: then a rendering could drop a rule, and the test above wouldn't notice.
   @Test(.timeLimit(.minutes(5)))
   func `whichever rule one rendering drops, the table notices`() async throws {
-    try await Library.withLibrary { library in
+    try await TestQueries.with { library in
       let (world, cases) = try await Self.prepare(library)
       var broken = 0
       for type in library.engine.catalog.types where type.hasReadModel {
@@ -65,7 +66,7 @@ import Testing
   func `a deactivated organization's SQL role reads nothing, nor does a session that names a deactivated user`()
     async throws
   {
-    try await Library.withLibrary { library in
+    try await TestQueries.with { library in
       let (world, _) = try await Self.prepare(library)
       func asker(_ name: String) throws -> AudienceWorld.Asker {
         try #require(world.askers.first { $0.name == name })
@@ -105,7 +106,7 @@ import Testing
 
   // MARK: - The world
 
-  private static func prepare(_ library: Library) async throws -> (AudienceWorld, AudienceCases) {
+  private static func prepare(_ library: TestQueries) async throws -> (AudienceWorld, AudienceCases) {
     let world = try await AudienceWorld(library)
     let cases = AudienceCases(library.engine.catalog, world)
     let drafts = cases.all.compactMap(\.draft)
@@ -138,7 +139,7 @@ import Testing
 
   /// What `get` answers, of these.
   private static func got(
-    _ cases: [AudienceCase], _ principal: Principal, _ library: Library
+    _ cases: [AudienceCase], _ principal: Principal, _ library: TestQueries
   ) async throws -> Set<Identifier> {
     var got: Set<Identifier> = []
     for row in cases {
@@ -152,7 +153,7 @@ import Testing
   }
 
   private static func listed(
-    _ type: ResourceType, _ principal: Principal, _ library: Library
+    _ type: ResourceType, _ principal: Principal, _ library: TestQueries
   ) async throws -> Set<Identifier> {
     do {
       let params: JSONObject = ["include_deleted": true, "limit": 1000]
@@ -163,9 +164,9 @@ import Testing
 
   /// What an SQL role's own session selects, by type.
   private static func seen(
-    by session: AudienceWorld.Session, of catalog: Catalog, _ library: Library
+    by session: AudienceWorld.Session, of catalog: Catalog, _ library: TestQueries
   ) async throws -> [String: Set<Identifier>] {
-    let connection = try await PostgresConnection.connect(signIn(library.url, session.role))
+    let connection = try await PostgresConnection.connect(signIn(library.models.url, session.role))
     var seen: [String: Set<Identifier>] = [:]
     do {
       if let user = session.user { try await connection.execute("SET app.current_user_id = '\(user)'") }
@@ -218,7 +219,7 @@ import Testing
   }
 
   private static func mistakes(
-    of audience: Audience, _ type: ResourceType, _ cases: [AudienceCase], _ world: AudienceWorld, _ library: Library
+    of audience: Audience, _ type: ResourceType, _ cases: [AudienceCase], _ world: AudienceWorld, _ library: TestQueries
   ) async throws -> Mistakes {
     func wrong(_ seen: Set<Identifier>, _ asker: AudienceWorld.Asker) -> Int {
       cases.count { seen.contains($0.id) != $0.seenBy.contains(asker.name) }
@@ -245,7 +246,7 @@ import Testing
 
   /// What a list by that condition selects.
   private static func selected(
-    _ condition: AudienceCondition, _ type: ResourceType, _ principal: Principal, _ library: Library
+    _ condition: AudienceCondition, _ type: ResourceType, _ principal: Principal, _ library: TestQueries
   ) async throws -> Set<Identifier> {
     guard let reach = condition.audience.reach(of: principal) else { return [] }
     var sql = SQLBuilder()
@@ -260,10 +261,10 @@ import Testing
 
   /// What a role selects where the table's policy is that of an audience; afterwards the policy is as it was.
   private static func seen(
-    by session: AudienceWorld.Session, under audience: Audience, _ type: ResourceType, _ library: Library
+    by session: AudienceWorld.Session, under audience: Audience, _ type: ResourceType, _ library: TestQueries
   ) async throws -> Set<Identifier> {
     let table = "daybook.\(PostgresIdentifier.quote(type.plural))"
-    let connection = try await PostgresConnection.connect(library.url)
+    let connection = try await PostgresConnection.connect(library.models.url)
     do {
       try await connection.execute(
         """

@@ -1,6 +1,7 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Postgres
@@ -39,7 +40,7 @@ struct AudienceWorld {
   let askers: [Asker]
 
   /// Makes everything by commands.
-  init(_ library: Library) async throws {
+  init(_ library: TestQueries) async throws {
     let acme = try await library.organization("acme")
     let other = try await library.organization("other")
     (self.acme, self.other) = (acme, other)
@@ -81,7 +82,7 @@ struct AudienceWorld {
       let id = try #require(users[name].flatMap { Identifier($0) })
       return try #require(try library.engine.principal(forUser: id))
     }
-    func key(_ organization: String, _ verbs: JSON, by maker: Principal = Library.administrator) async throws
+    func key(_ organization: String, _ verbs: JSON, by maker: Principal = TestDomain.administrator) async throws
       -> Principal
     {
       let made = try await library.tell(
@@ -89,7 +90,7 @@ struct AudienceWorld {
         ["name": "k", "organization_id": .string(organization), "permissions": ["*": verbs]], as: maker)
       return try #require(try library.engine.principal(forKey: made.text("api_key")))
     }
-    var askers = [Asker(name: "the local administrator", principal: Library.administrator)]
+    var askers = [Asker(name: "the local administrator", principal: TestDomain.administrator)]
     for name in ["Root", "Adam", "Olga", "Audrey", "Oscar", "Both", "Loner"] {
       askers.append(Asker(name: name, principal: try person(name)))
     }

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -7,23 +8,23 @@ import Testing
 
 @Suite struct LineageTests {
   /// A dataset of that name.
-  private func dataset(_ name: String, _ organization: String, _ library: Library) async throws -> String {
+  private func dataset(_ name: String, _ organization: String, _ library: TestQueries) async throws -> String {
     try await library.make(
       "dataset", ["organization_id": .string(organization), "namespace": "db", "name": .string(name)])
   }
 
   private func link(
-    _ source: String, _ target: String, _ organization: String, _ library: Library, columns: JSON = nil
+    _ source: String, _ target: String, _ organization: String, _ library: TestQueries, columns: JSON = nil
   ) async throws -> String {
     var params: JSONObject = [
       "organization_id": .string(organization), "source_id": .string(source), "target_id": .string(target),
     ]
     if !columns.isNull { params["columns"] = columns }
-    return try #require(try await library.tell("lineage_edge.link", params)["id"]?.stringValue)
+    return try #require(try await library.call("lineage_edge.link", params)["id"]?.stringValue)
   }
 
-  @Test func walksUpAndDownToTheDepthAskedForThroughCycles() async throws {
-    try await Library.withLibrary { library in
+  @Test func `lineage is walked up and down to the depth asked for, through cycles`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       var ids: [String] = []
       for name in ["a", "b", "c", "d"] { ids.append(try await dataset(name, organization, library)) }
@@ -55,14 +56,14 @@ import Testing
     }
   }
 
-  @Test func forgetsAnUnlinkedEdgeButNotInThePast() async throws {
-    try await Library.withLibrary { library in
+  @Test func `lineage forgets an unlinked edge, but not in the past`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let source = try await dataset("source", organization, library)
       let target = try await dataset("target", organization, library)
       let edge = try await link(source, target, organization, library)
       let then = library.log.head.position
-      try await library.tell("lineage_edge.unlink", ["id": .string(edge)])
+      try await library.call("lineage_edge.unlink", ["id": .string(edge)])
       let now = try await library.ask("lineage.graph", ["id": .string(source)])
       #expect(now["edges"] == [])
       let past = try await library.ask("lineage.graph", ["id": .string(source), "as_of": .integer(Int64(then))])
@@ -74,7 +75,7 @@ import Testing
   }
 
   @Test func `a walk shows a key no nodes and edges that it may not get`() async throws {
-    try await Library.withLibrary { library in
+    try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let source = try await dataset("source", acme, library)
       let target = try await dataset("target", acme, library)

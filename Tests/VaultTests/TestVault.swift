@@ -3,24 +3,22 @@ import CanonicalJSON
 import Crypto
 import Failpoints
 import Foundation
+import TestBasics
 import Testing
 
 @testable import Vault
 
-/// A data folder of its own with room for a vault, gone with the test.
+/// A data folder of its own with room for a vault, gone with it.
 final class TestVault: Sendable {
-  let base: String
+  private let home: TemporaryFolder
+
+  var base: String { home.path }
 
   var data: String { base + "/data" }
   var folder: String { data + "/vault" }
   var rootKeyFile: String { data + ".root-key" }
 
-  init() throws {
-    base = FileManager.default.temporaryDirectory.appendingPathComponent("vault-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: base, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: base) }
+  init() throws { home = try TemporaryFolder() }
 
   func open(failpoints: Failpoints = .none) throws -> Vault {
     try Vault.open(folder: folder, failpoints: failpoints)

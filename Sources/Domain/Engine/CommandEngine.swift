@@ -124,9 +124,9 @@ public final class CommandEngine: Sendable {
   public func submit(
     _ command: PreparedCommand, completion: @escaping @Sendable (Result<CommandResult, Refusal>) -> Void
   ) {
-    log.submit({ transaction in
+    log.submit { transaction in
       try self.decide(command, in: transaction)
-    }) { result in
+    } completion: { result in
       switch result {
       case .success(let committed):
         if let epoch = committed.value.epoch { self.principals.settle(epoch) }

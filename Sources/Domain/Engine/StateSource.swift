@@ -1,5 +1,5 @@
-import CanonicalJSON
 import BasicTypes
+import CanonicalJSON
 import EventLog
 
 /// Where states are read from: a committed snapshot, or the write transaction with what it has staged.

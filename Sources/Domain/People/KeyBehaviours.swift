@@ -1,7 +1,7 @@
-import EventLog
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import EventLog
 import Refusals
 import Vault
 

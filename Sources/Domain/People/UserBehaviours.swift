@@ -1,7 +1,8 @@
-import EventLog
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import EventLog
+import NIOConcurrencyHelpers
 import Refusals
 
 /// People's accounts.

@@ -1,8 +1,7 @@
-import NIOConcurrencyHelpers
-import MerkleTree
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import MerkleTree
 import NIOConcurrencyHelpers
 import Vault
 

@@ -18,11 +18,6 @@ struct SkipRegister: Sendable {
     units.compactMap { unit in positions[unit.projection]?.filter { $0 > position }.min() }.min()
   }
 
-  init(positions: [String: Set<UInt64>], scannedThrough: UInt64) {
-    self.positions = positions
-    self.scannedThrough = scannedThrough
-  }
-
   /// Looks up what the log decides at a head, or later, about these read models; whether anything new was found. What was decided
   /// is in the state of one resource each, so nothing is searched.
   mutating func scan(_ log: EventLog, _ names: [String], through head: UInt64) async throws -> Bool {
