@@ -1,5 +1,6 @@
 import CanonicalJSON
 import Catalog
+import Refusals
 
 /// One `R.list` as it was asked: checked, and not yet about any store.
 struct ListQuery: Sendable {
