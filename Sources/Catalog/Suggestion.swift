@@ -14,7 +14,8 @@ public enum Suggestion {
     nearest(to: word, in: candidates, atMost: 1).first
   }
 
-  /// Those candidates that come so near, the nearest first, equally near ones by their names.
+  /// Those candidates that come so near, and at most one edit less near than the nearest: the nearest first, equally near
+  /// ones by their names.
   public static func nearest(to word: String, in candidates: some Sequence<String>, atMost count: Int) -> [String] {
     guard word.utf8.count <= longestWord else { return [] }
     let wanted = Array(word.unicodeScalars)
@@ -24,7 +25,8 @@ public enum Suggestion {
       let distance = distance(wanted, Array(candidate.unicodeScalars))
       if distance <= allowed { near.append((candidate, distance)) }
     }
-    return near.sorted { ($0.distance, $0.word) < ($1.distance, $1.word) }.prefix(count).map(\.word)
+    let limit = 1 + (near.map(\.distance).min() ?? 0)
+    return near.filter { $0.distance <= limit }.sorted { ($0.distance, $0.word) < ($1.distance, $1.word) }.prefix(count).map(\.word)
   }
 
   /// ` (did you mean 'type'?)`, or nothing.

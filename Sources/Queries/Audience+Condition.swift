@@ -43,11 +43,17 @@ package struct AudienceCondition: Sendable {
   /// no bounds.
   func sql(_ reach: Audience.Reach, in sql: inout SQLBuilder) -> String? {
     guard case .bounded(let bounds) = reach else { return nil }
-    let readable = sql.bind(bounds.readable.sorted())
+    var bound: String?
+    // Bound once, and not where no rule asks for it.
+    func readable(_ sql: inout SQLBuilder) -> String {
+      let place = bound ?? sql.bind(bounds.readable.sorted())
+      bound = place
+      return place
+    }
     var choices: [String] = []
     for clause in clauses {
       switch clause {
-      case .tenant: choices.append("t.\"organization_id\" = ANY(\(readable))")
+      case .tenant: choices.append("t.\"organization_id\" = ANY(\(readable(&sql)))")
       case .addressee(let owner, let unless):
         var eyes = "\(owner) IS NULL"
         if let subject = bounds.subject { eyes += " OR \(owner) = \(sql.bind(.uuid(subject.text), as: "uuid"))" }
@@ -55,13 +61,13 @@ package struct AudienceCondition: Sendable {
         if !bounds.administered.isEmpty {
           eyes += " OR t.\"organization_id\" = ANY(\(sql.bind(bounds.administered.sorted())))"
         }
-        choices.append("(t.\"organization_id\" = ANY(\(readable)) AND (\(eyes)))")
-      case .ownOrganization: choices.append("t.\"id\" = ANY(\(readable))")
+        choices.append("(t.\"organization_id\" = ANY(\(readable(&sql))) AND (\(eyes)))")
+      case .ownOrganization: choices.append("t.\"id\" = ANY(\(readable(&sql)))")
       case .sharedOrganization:
         choices.append(
           """
           EXISTS (SELECT 1 FROM daybook.memberships m WHERE m.user_id = t.id AND m.deleted_at IS NULL \
-          AND m.organization_id = ANY(\(readable)))
+          AND m.organization_id = ANY(\(readable(&sql))))
           """)
       case .oneself:
         if let user = bounds.user { choices.append("t.\"id\" = \(sql.bind(.uuid(user.text), as: "uuid"))") }

@@ -195,9 +195,10 @@ import Testing
 
   @Test func `both heads are whole before the first command, and one of them at any moment after`() async throws {
     let temporary = try TestLog()
-    let log = try temporary.open()
+    try temporary.open().close()
     for name in ["head", "head-2"] { #expect(try temporary.bytes(of: name) == [UInt8](repeating: 0, count: 512)) }
     #expect(try temporary.verify().problems == [])
+    let log = try temporary.open()
     for number in 1...200 {
       _ = try await log.commit { try $0.record(.numbered(1), set: ["number": .integer(Int64(number))]) }
       for name in ["head", "head-2"] { #expect(try temporary.bytes(of: name).count == 512) }

@@ -27,6 +27,12 @@ import Testing
     for organization in [mine, other] {
       drafts.append(try DataPreviewTests.preview(models, in: organization, sample: [["a": 1]]))
     }
+    // What made them may have left them inactive, and then nothing may be read.
+    for (type, id) in [("organization", mine), ("user", member)] {
+      var active = EventDraft(event: "\(type).edited", type: type, resource: id, actor: "local:0")
+      active.set = ["is_active": true]
+      drafts.append(active)
+    }
     try await models.append(drafts)
     try await models.settle()
     for role in [plain, personal] { try await models.projections.setPassword(role: role, password: "hunter2 \"it's\"") }

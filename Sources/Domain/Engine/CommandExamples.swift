@@ -41,6 +41,7 @@ enum CommandExamples {
     "calculation.start": ["code": "print(1)"],
     "file.create": ["file_hash": .string(String(repeating: "0", count: 64))],
     "module_template.create": ["config_schema": ["type": "object"]],
+    "legal_hold.place": ["held_id": world("dataset")],
     "user_preferences.create": ["user_id": world("user")],
     "system.log": ["message": "The import has started."],
     "openlineage.record": [

@@ -22,6 +22,9 @@ struct CommandParameters: Sendable {
   /// By the place of each parameter in ``list``.
   let roles: [Role]
 
+  /// The defaults of a new resource's fields that no caller may set.
+  let ownDefaults: [(field: String, value: JSON)]
+
   /// What one command of a resource type takes.
   init(_ command: Command, of type: TypeModel, method: String, behaviour: AnyBehaviour?) {
     let own = Set(command.parameters.map(\.name))
@@ -48,6 +51,12 @@ struct CommandParameters: Sendable {
     list = ParameterList(
       method: method, parameters, refused: takesFields ? Self.refusals(command, type) : [:])
     self.roles = roles
+    let given = Set(parameters.map(\.field.name))
+    let fillsDefaults = command.effect == .create && behaviour?.traits.fillsDefaults != true
+    ownDefaults = type.fields.compactMap { model in
+      guard fillsDefaults, !given.contains(model.name), let value = model.field.defaultValue else { return nil }
+      return (model.name, value)
+    }
   }
 
   /// What a batch takes.
@@ -63,6 +72,7 @@ struct CommandParameters: Sendable {
       [ParameterList.Parameter(commands, checksLater: true)] + common.map { ParameterList.Parameter($0) },
       refused: [CommonParameter.expectedVersion.rawValue: "belongs to the commands of a batch"])
     roles = [.own] + common.compactMap { CommonParameter(rawValue: $0.name).map(Role.common) }
+    ownDefaults = []
   }
 
   /// Fields of the resource that this command doesn't take, and why.

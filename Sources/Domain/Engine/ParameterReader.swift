@@ -32,6 +32,8 @@ struct ParameterReader {
       take(value, of: index, isDefault: isDefault)
     }
     problems = faults + problems
+    if isCreation { refuseMasks(params) }
+    for (name, value) in command.parameters.ownDefaults { fields.append(key: name, value: value) }
     if command.command.requiresReason, let reason = common.reason, reason.allSatisfy(\.isWhitespace) {
       refuse("/reason", "is required")
     }
@@ -48,6 +50,15 @@ struct ParameterReader {
 
   private mutating func refuse(_ path: String, _ problem: String) {
     problems.append(ValueProblem(path: path, problem: problem))
+  }
+
+  /// A mask stands for a secret that is kept already: nothing new has one.
+  private mutating func refuseMasks(_ params: JSONObject) {
+    for case .field(let field) in command.parameters.roles {
+      guard case .secretMembers(let names) = field.keeping, let value = params[field.name] else { continue }
+      SecretMembers.refuseMasks(
+        in: value, names: names, path: "/" + JSONPointer.escape(field.name), problems: &problems)
+    }
   }
 
   /// Puts a value, which its field allows, where it belongs.
@@ -79,12 +90,6 @@ struct ParameterReader {
       // On an edit a null clears. At creation the field is left empty, default or not.
       if !isCreation || command.behaviour?.traits.fillsDefaults == true { fields.append(key: field.name, value: .null) }
       return
-    }
-    if isCreation, case .secretMembers(let names) = field.keeping {
-      let before = problems.count
-      SecretMembers.refuseMasks(
-        in: value, names: names, path: "/" + JSONPointer.escape(field.name), problems: &problems)
-      guard problems.count == before else { return }
     }
     fields.append(key: field.name, value: value)
   }

@@ -30,6 +30,7 @@ struct ListFilter: Sendable {
   /// Reads `where`; every fault is kept in the arguments under its path.
   init(_ arguments: inout Arguments, columns: ListColumns, type: ResourceType) {
     guard let object = arguments["where"]?.objectValue else {
+      if arguments["where"] != nil { arguments.refuse("/where", "must be an object of conditions") }
       conditions = []
       return
     }

@@ -21,7 +21,7 @@ extension QueryMethod {
           of: ListOrder.words(columns), default: "created_at"),
         .limit(), .cursor, .asOf, .flag("include_deleted", "List deleted ones too."),
       ],
-      result: Schemas.page(of: Schemas.item(type)), errors: [.forbidden, .tooLarge],
+      checkingLater: ["where"], result: Schemas.page(of: Schemas.item(type)), errors: [.forbidden, .tooLarge],
       read: { try ListQuery(&$0, type: type, columns: columns) },
       answer: { try await $1.engine.list($0, $1) })
   }

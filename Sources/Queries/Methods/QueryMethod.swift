@@ -15,19 +15,22 @@ package struct QueryMethod: Sendable {
   /// each.
   /// - Parameters:
   ///   - fields: Its own parameters.
+  ///   - checkingLater: Those of them that `read` checks itself.
   ///   - result: The JSON Schema of its result.
   ///   - errors: The codes with which it may refuse, besides those of every query.
   ///   - example: Params of a call that is accepted where the resources of ``ExampleWorld`` exist.
   ///   - read: Makes a question of the params; may add faults to them.
   ///   - answer: Answers it: the canonical JSON of the result.
   package init<Question: Sendable>(
-    _ name: String, _ summary: String, _ fields: [Field] = [], result: JSON, errors: Set<Refusal.Code> = [],
-    example: JSONObject? = [:], read: @escaping @Sendable (inout Arguments) throws -> Question,
+    _ name: String, _ summary: String, _ fields: [Field] = [], checkingLater: Set<String> = [], result: JSON,
+    errors: Set<Refusal.Code> = [], example: JSONObject? = [:], read: @escaping @Sendable (inout Arguments) throws -> Question,
     answer: @escaping @Sendable (Question, QueryCall) async throws -> [UInt8]
   ) {
     signature = MethodSignature(
       name, summary,
-      parameters: ParameterList(method: name, (fields + ReadWait.fields).map { ParameterList.Parameter($0) }),
+      parameters: ParameterList(method: name, (fields + ReadWait.fields).map {
+          ParameterList.Parameter($0, checksLater: checkingLater.contains($0.name))
+        }),
       result: result,
       errors: errors.union([.invalidParams, .unauthenticated, .stale, .unavailable, .internal]), example: example)
     self.read = { arguments in
