@@ -26,7 +26,8 @@ public enum Suggestion {
       if distance <= allowed { near.append((candidate, distance)) }
     }
     let limit = 1 + (near.map(\.distance).min() ?? 0)
-    return near.filter { $0.distance <= limit }.sorted { ($0.distance, $0.word) < ($1.distance, $1.word) }.prefix(count).map(\.word)
+    return near.filter { $0.distance <= limit }.sorted { ($0.distance, $0.word) < ($1.distance, $1.word) }.prefix(count)
+      .map(\.word)
   }
 
   /// ` (did you mean 'type'?)`, or nothing.

@@ -56,7 +56,8 @@ package struct Failpoints: Sendable {
     self.init { reached in
       guard reached == point,
         turns.withLockedValue({
-          $0 += 1; return $0 == turn
+          $0 += 1
+          return $0 == turn
         })
       else { return }
       guard isDeadly else { throw Failure(point: point) }

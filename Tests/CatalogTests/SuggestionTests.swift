@@ -14,7 +14,8 @@ import Testing
   @Test func `several come nearest first, equally near ones by name`() {
     let known = ["run.gets", "run.get", "run.set", "run.list"]
     #expect(Suggestion.nearest(to: "run.gett", in: known, atMost: 3) == ["run.get", "run.gets", "run.set"])
-    #expect(Suggestion.nearest(to: "pipeline.publsh", in: ["pipeline.publish", "pipeline.pause"], atMost: 3).count == 1)
+    #expect(
+      Suggestion.nearest(to: "pipeline.publsh", in: ["pipeline.publish", "pipeline.pause"], atMost: 3).count == 1)
     #expect(Suggestion.nearest(to: "run.xet", in: known, atMost: 1) == ["run.get"])
   }
 

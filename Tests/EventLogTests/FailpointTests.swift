@@ -15,10 +15,11 @@ import Testing
     let isBegun = DispatchSemaphore(value: 0)
     let mayEnd = DispatchSemaphore(value: 0)
     // While the writer is inside this decision, which records nothing, all others come to wait for it together.
-    log.submit({ _ in
+    log.submit { _ in
       isBegun.signal()
       mayEnd.wait()
-    }) { _ in }
+    } completion: { _ in
+    }
     isBegun.wait()
     let results = NIOLockedValueBox<[UInt64: Result<UInt64, any Error>]>([:])
     await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in

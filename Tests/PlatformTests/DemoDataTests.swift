@@ -1,8 +1,8 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import DaybookTestKit
+import Domain
 import EventLog
 import Foundation
 import Testing

@@ -1,7 +1,7 @@
 import BasicTypes
 import CanonicalJSON
-import DaybookTestKit
 import Catalog
+import DaybookTestKit
 import EventLog
 
 /// One resource, and who sees it.

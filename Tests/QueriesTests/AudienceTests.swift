@@ -1,8 +1,8 @@
 import Access
 import BasicTypes
 import CanonicalJSON
-import DaybookTestKit
 import Catalog
+import DaybookTestKit
 import Domain
 import EventLog
 import Postgres

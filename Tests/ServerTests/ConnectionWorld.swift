@@ -32,7 +32,8 @@ struct ConnectionWorld: Hashable {
   /// Everything that can happen.
   enum Input: Hashable {
     case opened, refused
-    case readWanted, bytes([Line])
+    case readWanted
+    case bytes([Line])
     /// What the system still had when the client closed its side, which nobody asked to read: lines, the last perhaps
     /// without its ending.
     case lastBytes([Line], isEnded: Bool)

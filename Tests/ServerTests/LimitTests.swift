@@ -39,7 +39,9 @@ struct LimitTests {
   }
 
   @Test func `whoever doesn't sign in in time is closed, however often it pings`() async throws {
-    try await TestServer.run({ $0.signInTimeout = .seconds(3) }) { test in
+    try await TestServer.run {
+      $0.signInTimeout = .seconds(3)
+    } _: { test in
       let organization = try await test.organization("acme")
       let key = try await test.apiKey(organization, ["*": ["read"]])
       let client = try await test.raw("tcp")
@@ -80,7 +82,9 @@ struct LimitTests {
   }
 
   @Test func `a call that a batch has no room for isn't carried out`() async throws {
-    try await TestServer.run({ $0.maximumHeldAnswers = 1000 }) { test in
+    try await TestServer.run {
+      $0.maximumHeldAnswers = 1000
+    } _: { test in
       let client = try await test.raw()
       // More than may be in flight, so that the last ones begin when many are answered.
       let calls = Array(repeating: ping, count: 600).joined(separator: ",")
@@ -100,7 +104,9 @@ struct LimitTests {
   @Test func `a slow reader that sends nothing more gets every answer`() async throws {
     // One call at a time, and each answer is more than the socket takes: nothing is in flight while calls still lie
     // there.
-    try await TestServer.run({ $0.maximumInFlight = 1 }) { test in
+    try await TestServer.run {
+      $0.maximumInFlight = 1
+    } _: { test in
       let client = try await RawClient.connect(to: test.endpoint("unix"), isReading: false)
       let line = #"{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}"#
       try await client.send(String(repeating: line + "\n", count: 4))

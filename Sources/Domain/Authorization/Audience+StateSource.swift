@@ -14,7 +14,8 @@ extension Audience {
 
   /// The same for any source of states.
   func permits(
-    _ standing: Standing, to principal: Principal, on state: ResourceState, from source: borrowing some StateSource & ~Copyable
+    _ standing: Standing, to principal: Principal, on state: ResourceState,
+    from source: borrowing some StateSource & ~Copyable
   ) throws -> Bool {
     try permits(
       standing, to: principal, id: state.id, organization: state.organization, fields: state.fields,

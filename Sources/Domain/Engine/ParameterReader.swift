@@ -96,7 +96,8 @@ struct ParameterReader {
 
   private mutating func defaultOrganization() {
     if command.behaviour?.traits.findsOrganization == true { return }
-    if let behaviour = command.behaviour, let source = behaviour.traits.organizationSource, fields[source]?.stringValue != nil
+    if let behaviour = command.behaviour, let source = behaviour.traits.organizationSource,
+      fields[source]?.stringValue != nil
     {
       return
     }

@@ -119,7 +119,8 @@ extension QueryEngine {
   }
 
   /// The edge that a state is; nil for a deleted one, and for one that the caller may not read.
-  private func edge(_ state: ResourceState, _ access: Access, in snapshot: borrowing LogSnapshot) throws -> LineageEdge? {
+  private func edge(_ state: ResourceState, _ access: Access, in snapshot: borrowing LogSnapshot) throws -> LineageEdge?
+  {
     guard !state.isDeleted, try access.permits(state, in: snapshot),
       let source = state.fields["source_id"]?.stringValue.flatMap({ Identifier($0) }),
       let target = state.fields["target_id"]?.stringValue.flatMap({ Identifier($0) })

@@ -23,12 +23,15 @@ package struct QueryMethod: Sendable {
   ///   - answer: Answers it: the canonical JSON of the result.
   package init<Question: Sendable>(
     _ name: String, _ summary: String, _ fields: [Field] = [], checkingLater: Set<String> = [], result: JSON,
-    errors: Set<Refusal.Code> = [], example: JSONObject? = [:], read: @escaping @Sendable (inout Arguments) throws -> Question,
+    errors: Set<Refusal.Code> = [], example: JSONObject? = [:],
+    read: @escaping @Sendable (inout Arguments) throws -> Question,
     answer: @escaping @Sendable (Question, QueryCall) async throws -> [UInt8]
   ) {
     signature = MethodSignature(
       name, summary,
-      parameters: ParameterList(method: name, (fields + ReadWait.fields).map {
+      parameters: ParameterList(
+        method: name,
+        (fields + ReadWait.fields).map {
           ParameterList.Parameter($0, checksLater: checkingLater.contains($0.name))
         }),
       result: result,
