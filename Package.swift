@@ -68,11 +68,12 @@ let package = Package(
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
+    module("Access", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("OpenLineage", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON", crypto]),
     module(
       "Domain",
       [
-        "BasicTypes", "Catalog", "Schedules", "JSONSchema", "OpenLineage", "EventLog", "Vault", "MerkleTree",
+        "BasicTypes", "Catalog", "Access", "Schedules", "JSONSchema", "OpenLineage", "EventLog", "Vault", "MerkleTree",
         "CanonicalJSON", nioLocks,
       ]),
     module(
@@ -84,21 +85,24 @@ let package = Package(
     module(
       "Queries",
       [
-        "BasicTypes", "Catalog", "Schedules", "Domain", "EventLog", "Vault", "Projections", "Postgres", "CanonicalJSON",
+        "BasicTypes", "Catalog", "Schedules", "Access", "Domain", "EventLog", "Vault", "Projections", "Postgres",
+        "CanonicalJSON",
         "MerkleTree", crypto, nioLocks,
       ]),
     module("Protocol", ["CanonicalJSON", nioCore]),
     module(
       "Server",
       [
-        "BasicTypes", "Protocol", "Queries", "Domain", "Projections", "EmbeddedPostgres", "Catalog", "EventLog",
+        "BasicTypes", "Protocol", "Queries", "Access", "Domain", "Projections", "EmbeddedPostgres", "Catalog",
+        "EventLog",
         "Vault", "MerkleTree", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals, log, jwt,
       ]),
     module("DaybookClient", ["Protocol", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks]),
     .executableTarget(
       name: "daybook",
       dependencies: [
-        "Server", "DaybookClient", "Projections", "Queries", "Domain", "Catalog", "EventLog", "Vault", "Protocol",
+        "Server", "DaybookClient", "Projections", "Queries", "Access", "Domain", "Catalog", "EventLog", "Vault",
+        "Protocol",
         "BasicTypes", "CanonicalJSON", "MerkleTree", arguments, signals, log, subprocess,
       ],
       swiftSettings: strict),
@@ -114,7 +118,7 @@ let package = Package(
       "DaybookTestKit",
       [
         "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog",
-        "Domain", log, nioLocks,
+        "Access", "Domain", log, nioLocks,
       ]),
     tests("CanonicalJSONTests", ["CanonicalJSON"]),
     tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
@@ -124,7 +128,7 @@ let package = Package(
     tests("OpenLineageTests", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
     tests(
       "DomainTests",
-      ["Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit", nioLocks]),
+      ["Access", "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit", nioLocks]),
     tests("ProtocolTests", ["Protocol", "CanonicalJSON", nioCore]),
     tests(
       "ProjectionsTests",
@@ -135,19 +139,21 @@ let package = Package(
     tests(
       "QueriesTests",
       [
-        "Queries", "Projections", "Domain", "EventLog", "Vault", "Catalog", "MerkleTree", "BasicTypes", "CanonicalJSON",
+        "Queries", "Projections", "Access", "Domain", "EventLog", "Vault", "Catalog", "MerkleTree", "BasicTypes",
+        "CanonicalJSON",
         "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "ServerTests",
       [
-        "Server", "Protocol", "DaybookClient", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore,
+        "Server", "Protocol", "DaybookClient", "Access", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log,
+        nioCore,
         nioPosix, nioLocks, jwt, crypto,
       ]),
     tests(
       "PlatformTests",
       [
-        "Server", "DaybookClient", "Catalog", "Domain", "Projections", "Postgres", "EventLog", "Vault",
+        "Server", "DaybookClient", "Catalog", "Access", "Domain", "Projections", "Postgres", "EventLog", "Vault",
         "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
       ]),
     tests("CommandLineTests", ["daybook", "DaybookTestKit", "CanonicalJSON"]),

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Crypto
@@ -8,7 +9,6 @@ import JWTKit
 import Logging
 import NIOConcurrencyHelpers
 import Testing
-
 @testable import Server
 
 @Suite("Tokens of an identity provider", .timeLimit(.minutes(2)))

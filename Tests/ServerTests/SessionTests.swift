@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import DaybookClient
@@ -6,7 +7,6 @@ import EventLog
 import NIOCore
 import Protocol
 import Testing
-
 @testable import Server
 
 @Suite("Sessions", .timeLimit(.minutes(2)))

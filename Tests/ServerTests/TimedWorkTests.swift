@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import Domain
 import Logging
@@ -5,7 +6,6 @@ import NIOConcurrencyHelpers
 import Projections
 import ServiceLifecycle
 import Testing
-
 @testable import Server
 
 /// A clock that moves only when a test says so.

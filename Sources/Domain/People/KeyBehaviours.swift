@@ -1,7 +1,8 @@
-import EventLog
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import EventLog
 import Vault
 
 /// Programs' keys.

@@ -1,8 +1,9 @@
-import NIOConcurrencyHelpers
-import EventLog
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import EventLog
+import NIOConcurrencyHelpers
 
 /// People's accounts.
 enum UserBehaviours {

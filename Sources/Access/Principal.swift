@@ -34,11 +34,12 @@ public struct Principal: Sendable {
   /// From when on an API key, or the token by which a person signed in, is no longer good.
   public private(set) var expiresAt: Timestamp?
   /// The sign-in by which a person came here; nil for all but users.
-  private(set) var signIn: SignIn?
+  package private(set) var signIn: SignIn?
   /// How far the changes to users, memberships, keys and organizations had come when this was resolved.
-  let epoch: UInt64
+  package let epoch: UInt64
 
-  init(
+  /// A caller as it was resolved.
+  package init(
     kind: Kind, platformRole: String? = nil, organizations: [Identifier: String] = [:],
     keyPermissions: [String: Set<Permission>]? = nil, subject: Identifier? = nil, expiresAt: Timestamp? = nil,
     signIn: SignIn? = nil, epoch: UInt64 = 0
@@ -70,7 +71,7 @@ public struct Principal: Sendable {
   public static func localAdministrator(uid: UInt32) -> Principal { Principal(kind: .localAdministrator(uid: uid)) }
 
   /// The same person, by another sign-in.
-  func by(_ signIn: SignIn?) -> Principal {
+  package func by(_ signIn: SignIn?) -> Principal {
     guard case .user = kind else { return self }
     var copy = self
     copy.signIn = signIn
@@ -85,7 +86,7 @@ public struct Principal: Sendable {
   public let isAdministrator: Bool
 
   /// Whether the log has a say in who this is; false for the local administrator and the server.
-  var isResolved: Bool {
+  package var isResolved: Bool {
     switch kind {
     case .localAdministrator, .server: false
     case .user, .apiKey: true
@@ -120,10 +121,10 @@ public struct Principal: Sendable {
   }
 
   /// The role of a member who came by a share link of a workspace.
-  static let guest = "guest"
+  package static let guest = "guest"
 
   /// What a role in an organization, together with a platform role, allows there.
-  static func permissions(role: String, platformRole: String?, plural: String) -> Set<Permission> {
+  package static func permissions(role: String, platformRole: String?, plural: String) -> Set<Permission> {
     if role == "owner" || role == "admin" || platformRole == "admin" { return Set(Permission.allCases) }
     let isRecord = plural == "audit" || plural == "log"
     if role == guest { return isRecord ? [] : [.read] }
@@ -135,7 +136,7 @@ public struct Principal: Sendable {
   }
 
   /// The permissions that the caller has on every resource of an organization: the measure of what it may hand on.
-  func grantable(in organization: Identifier) -> Set<Permission> {
+  package func grantable(in organization: Identifier) -> Set<Permission> {
     if isAdministrator { return Set(Permission.allCases) }
     guard let role = organizations[organization] else { return [] }
     if let keyPermissions { return keyPermissions["*"] ?? [] }
@@ -143,11 +144,12 @@ public struct Principal: Sendable {
   }
 
   /// The role's rank in that organization: owners 3, admins 2, members and keys 1, strangers 0; administrators stand above.
-  func rank(in organization: Identifier) -> Int {
+  package func rank(in organization: Identifier) -> Int {
     isAdministrator ? 4 : Principal.rank(of: organizations[organization])
   }
 
-  static func rank(of role: String?) -> Int {
+  /// The rank of a role in an organization; 0 for none.
+  package static func rank(of role: String?) -> Int {
     switch role {
     case "owner": 3
     case "admin": 2

@@ -31,7 +31,7 @@ public struct DaybookError: Error, Sendable, Equatable {
   }
 
   /// The same error, naming which command of a batch it is about.
-  func atIndex(_ index: Int) -> DaybookError {
+  package func atIndex(_ index: Int) -> DaybookError {
     var copy = self
     copy.data["index"] = .integer(Int64(index))
     return copy
@@ -73,7 +73,8 @@ extension DaybookError {
     invalidParams([(path, problem)])
   }
 
-  static func invalidParams(_ problems: [ValueProblem]) -> DaybookError {
+  /// `invalid_params` of what the catalog's check found.
+  package static func invalidParams(_ problems: [ValueProblem]) -> DaybookError {
     invalidParams(problems.map { (path: $0.path, problem: $0.problem) })
   }
 
@@ -104,16 +105,23 @@ extension DaybookError {
   }
 
   /// What a parameter refers to, and what is wrong with that.
-  struct ReferenceProblem {
-    let path: String
-    let problem: String
+  package struct ReferenceProblem {
+    package let path: String
+    package let problem: String
     /// The type and id of what isn't there, or may not be known to be; nil where something else is wrong with it.
-    var missing: (type: String, id: Identifier)?
+    package var missing: (type: String, id: Identifier)?
+
+    /// What is wrong with the parameter at a path.
+    package init(path: String, problem: String, missing: (type: String, id: Identifier)? = nil) {
+      self.path = path
+      self.problem = problem
+      self.missing = missing
+    }
   }
 
   /// `not_found` where nothing else is wrong than that parameters refer to what isn't there, or what the caller may not know of: `resource_type` and
   /// `id` are of the first, `problems` lists all as `invalid_params` does. `invalid_params` where anything else is wrong as well.
-  static func references(_ problems: [ReferenceProblem]) -> DaybookError {
+  package static func references(_ problems: [ReferenceProblem]) -> DaybookError {
     let refused = invalidParams(problems.map { (path: $0.path, problem: $0.problem) })
     guard let first = problems.first?.missing, problems.allSatisfy({ $0.missing != nil }) else { return refused }
     var data = refused.data
@@ -123,7 +131,9 @@ extension DaybookError {
   }
 
   /// `not_found` of what one parameter refers to.
-  static func missing(_ type: String, _ id: Identifier, at path: String, _ problem: String? = nil) -> DaybookError {
+  package static func missing(_ type: String, _ id: Identifier, at path: String, _ problem: String? = nil)
+    -> DaybookError
+  {
     references([
       ReferenceProblem(
         path: path, problem: problem ?? "there is no \(spoken(type)) of this id", missing: (type: type, id: id))
@@ -176,7 +186,7 @@ extension DaybookError {
   }
 
   /// A resource type's name as a sentence says it: `api_key` is "api key".
-  static func spoken(_ type: String) -> String {
+  package static func spoken(_ type: String) -> String {
     String(type.map { $0 == "_" ? " " : $0 })
   }
 }

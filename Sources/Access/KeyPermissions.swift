@@ -2,9 +2,9 @@ import CanonicalJSON
 import Catalog
 
 /// An API key's permission map: verbs by plural resource.
-enum KeyPermissions {
+package enum KeyPermissions {
   /// The map as sets; what is no known verb counts for nothing.
-  static func read(_ value: JSON) -> [String: Set<Permission>] {
+  package static func read(_ value: JSON) -> [String: Set<Permission>] {
     var map: [String: Set<Permission>] = [:]
     for (plural, verbs) in value.objectValue ?? [:] {
       map[plural] = Set((verbs.arrayValue ?? []).compactMap { $0.stringValue.flatMap(Permission.init(rawValue:)) })
@@ -13,7 +13,7 @@ enum KeyPermissions {
   }
 
   /// What is wrong with a map that a caller gave.
-  static func problems(_ value: JSON, plurals: Set<String>, path: String) -> [ValueProblem] {
+  package static func problems(_ value: JSON, plurals: Set<String>, path: String) -> [ValueProblem] {
     guard let map = value.objectValue else { return [ValueProblem(path: path, problem: "must be an object")] }
     var problems: [ValueProblem] = []
     // `audit` and `log` are no resource types, but read like ones.
@@ -36,7 +36,7 @@ enum KeyPermissions {
   }
 
   /// Whether a caller who has `own` on some resources may hand out `wanted`.
-  static func covers(own: [String: Set<Permission>], wanted: [String: Set<Permission>]) -> Bool {
+  package static func covers(own: [String: Set<Permission>], wanted: [String: Set<Permission>]) -> Bool {
     let everywhere = own["*"] ?? []
     return wanted.allSatisfy { plural, verbs in
       plural == "*" ? everywhere.isSuperset(of: verbs) : everywhere.union(own[plural] ?? []).isSuperset(of: verbs)

@@ -14,7 +14,7 @@ public struct Origin: Sendable {
   }
 
   /// The value that is sealed, or nil where nothing is known.
-  var value: JSON? {
+  package var value: JSON? {
     var object = JSONObject()
     if let ip { object["ip"] = .string(ip) }
     if let userAgent { object["user_agent"] = .string(userAgent) }
