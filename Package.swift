@@ -68,13 +68,14 @@ let package = Package(
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
-    module("Access", ["BasicTypes", "Catalog", "CanonicalJSON"]),
+    module("Access", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON"]),
+    module("Records", ["BasicTypes", "Catalog", "Access", "EventLog", "Vault", "CanonicalJSON"]),
     module("OpenLineage", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON", crypto]),
     module(
       "Domain",
       [
-        "BasicTypes", "Catalog", "Access", "Schedules", "JSONSchema", "OpenLineage", "EventLog", "Vault", "MerkleTree",
-        "CanonicalJSON", nioLocks,
+        "BasicTypes", "Catalog", "Access", "Records", "Schedules", "JSONSchema", "OpenLineage", "EventLog", "Vault",
+        "MerkleTree", "CanonicalJSON", nioLocks,
       ]),
     module(
       "Projections",
@@ -85,25 +86,23 @@ let package = Package(
     module(
       "Queries",
       [
-        "BasicTypes", "Catalog", "Schedules", "Access", "Domain", "EventLog", "Vault", "Projections", "Postgres",
-        "CanonicalJSON",
-        "MerkleTree", crypto, nioLocks,
+        "BasicTypes", "Catalog", "Schedules", "Access", "Records", "EventLog", "Vault", "Projections", "Postgres",
+        "CanonicalJSON", "MerkleTree", crypto, nioLocks,
       ]),
     module("Protocol", ["CanonicalJSON", nioCore]),
     module(
       "Server",
       [
-        "BasicTypes", "Protocol", "Queries", "Access", "Domain", "Projections", "EmbeddedPostgres", "Catalog",
-        "EventLog",
-        "Vault", "MerkleTree", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks, lifecycle, signals, log, jwt,
+        "BasicTypes", "Protocol", "Queries", "Access", "Records", "Domain", "Projections", "EmbeddedPostgres",
+        "Catalog", "EventLog", "Vault", "MerkleTree", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks, lifecycle,
+        signals, log, jwt,
       ]),
     module("DaybookClient", ["Protocol", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks]),
     .executableTarget(
       name: "daybook",
       dependencies: [
-        "Server", "DaybookClient", "Projections", "Queries", "Access", "Domain", "Catalog", "EventLog", "Vault",
-        "Protocol",
-        "BasicTypes", "CanonicalJSON", "MerkleTree", arguments, signals, log, subprocess,
+        "Server", "DaybookClient", "Projections", "Queries", "Access", "Records", "Domain", "Catalog", "EventLog",
+        "Vault", "Protocol", "BasicTypes", "CanonicalJSON", "MerkleTree", arguments, signals, log, subprocess,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -128,7 +127,10 @@ let package = Package(
     tests("OpenLineageTests", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
     tests(
       "DomainTests",
-      ["Access", "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit", nioLocks]),
+      [
+        "Access", "Records", "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit",
+        nioLocks,
+      ]),
     tests("ProtocolTests", ["Protocol", "CanonicalJSON", nioCore]),
     tests(
       "ProjectionsTests",
@@ -139,16 +141,14 @@ let package = Package(
     tests(
       "QueriesTests",
       [
-        "Queries", "Projections", "Access", "Domain", "EventLog", "Vault", "Catalog", "MerkleTree", "BasicTypes",
-        "CanonicalJSON",
-        "DaybookTestKit", log, nioLocks,
+        "Queries", "Projections", "Access", "Records", "Domain", "EventLog", "Vault", "Catalog", "MerkleTree",
+        "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "ServerTests",
       [
         "Server", "Protocol", "DaybookClient", "Access", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log,
-        nioCore,
-        nioPosix, nioLocks, jwt, crypto,
+        nioCore, nioPosix, nioLocks, jwt, crypto,
       ]),
     tests(
       "PlatformTests",

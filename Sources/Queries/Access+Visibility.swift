@@ -1,7 +1,6 @@
 import Access
 import BasicTypes
 import Catalog
-import Domain
 import Postgres
 
 extension Access {

@@ -2,9 +2,9 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
 import Projections
+import Records
 import Vault
 
 /// Answers every question: from the log where the log knows best (get, history, diff, versions, lineage, proofs),
@@ -28,20 +28,19 @@ public final class QueryEngine: Sendable {
 
   /// An engine over the parts that it asks.
   /// - Parameters:
-  ///   - engine: Whose view of states the answers share.
+  ///   - rules: What the log's indexes hold; states are shown by the same catalog and vault.
   ///   - clock: The time by which something has expired.
-  /// - Throws: ``DaybookError`` where the catalog names a behaviour that this version doesn't have.
   public init(
-    catalog: Catalog, log: EventLog, vault: Vault, projections: ProjectionService, engine: CommandEngine,
+    catalog: Catalog, log: EventLog, vault: Vault, projections: ProjectionService, rules: IndexRules,
     clock: @escaping @Sendable () -> Timestamp = { .now }
-  ) throws {
+  ) {
     self.clock = clock
     self.catalog = catalog
     self.log = log
     self.vault = vault
     self.projections = projections
-    view = StateView(engine)
-    rules = try IndexRules(catalog: catalog, vault: vault)
+    self.rules = rules
+    view = StateView(rules)
     cursors = CursorSealer(vault: vault)
     methods = QueryMethod.all(of: catalog)
     names = Set(methods.map(\.name))

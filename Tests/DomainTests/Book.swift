@@ -6,6 +6,7 @@ import Domain
 import EventLog
 import Foundation
 import NIOConcurrencyHelpers
+import Records
 import Testing
 import Vault
 
@@ -47,7 +48,7 @@ final class Book: Sendable {
     configuration.clock = time
     log = try EventLog.open(configuration)
     engine = try CommandEngine(catalog: self.catalog, log: log, vault: vault, clock: time)
-    view = StateView(engine)
+    view = StateView(engine.rules)
   }
 
   deinit {
@@ -162,7 +163,7 @@ final class Book: Sendable {
 
   /// The indexes that must be there, by the rules, for every living resource, are; and nothing else is.
   func checkIndexes(sourceLocation: SourceLocation = #_sourceLocation) throws {
-    let rules = try IndexRules(catalog: catalog, vault: vault)
+    let rules = IndexRules(catalog: catalog, vault: vault)
     try log.read { snapshot in
       var unique: UInt64 = 0
       var links: UInt64 = 0

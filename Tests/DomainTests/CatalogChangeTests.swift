@@ -5,6 +5,7 @@ import Catalog
 import Domain
 import EventLog
 import Foundation
+import Records
 import Testing
 
 /// What becomes of resources when the catalog changes under them.
@@ -78,7 +79,7 @@ import Testing
     let recorded = try #require(try book.records(of: CommandEngine.catalogIdentifier.text).last)
     #expect(recorded.body.set["defaults"] == ["alert": ["priority": "normal"]])
     #expect(recorded.body.was["defaults"] == .null)
-    let view = StateView(engine)
+    let view = StateView(engine.rules)
     for id in ids {
       #expect(try book.state(id).fields["priority"] == "normal")
       #expect(try view.item(book.state(id), principal: Book.administrator)["priority"] == "normal")

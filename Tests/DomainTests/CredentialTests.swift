@@ -4,6 +4,7 @@ import CanonicalJSON
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 import Testing
 
 /// Credentials in use, their rotations, and warnings before they expire.

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import Domain
 import EventLog
+import Records
 import Testing
 import Vault
 

@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Records
 import Testing
 
 @Suite struct PipelineTests {

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 import Testing
 import Vault
 

@@ -11,6 +11,7 @@ import MerkleTree
 import NIOConcurrencyHelpers
 import Projections
 import Queries
+import Records
 import Testing
 import Vault
 
@@ -66,8 +67,8 @@ final class Library: Sendable {
       database: .url(try await ThrowawayPostgres.database()), logger: logger)
     self.projections = projections
     let clock = clock
-    queries = try QueryEngine(
-      catalog: catalog, log: log, vault: vault, projections: projections, engine: engine,
+    queries = QueryEngine(
+      catalog: catalog, log: log, vault: vault, projections: projections, rules: engine.rules,
       clock: { clock.withLockedValue { $0 } ?? .now })
     projector = Task { try await projections.run() }
   }

@@ -11,6 +11,7 @@ import NIOConcurrencyHelpers
 import Postgres
 import Projections
 import Queries
+import Records
 import Testing
 import Vault
 
@@ -141,7 +142,7 @@ private final class SweptModels: Sendable {
       log: log, vault: vault, catalog: catalog, folder: Repository.root + "/projections", database: .url(url),
       logger: logger)
     self.service = service
-    queries = try QueryEngine(catalog: catalog, log: log, vault: vault, projections: service, engine: engine)
+    queries = QueryEngine(catalog: catalog, log: log, vault: vault, projections: service, rules: engine.rules)
     task = Task { try await service.run() }
   }
 

@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// Rules that make alerts of measurements.
 enum AlertRuleBehaviours {

@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// How an alert that stays open climbs the levels of its rule's escalation policy.
 enum Escalation {

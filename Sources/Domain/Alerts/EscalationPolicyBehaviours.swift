@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// Who is told when an alert stays open.
 enum EscalationPolicyBehaviours {

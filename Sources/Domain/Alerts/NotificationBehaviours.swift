@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// What people were told, and what they have read of it.
 enum NotificationBehaviours {

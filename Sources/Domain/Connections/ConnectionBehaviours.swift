@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// How sources, destinations and clusters are reached.
 ///

@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Records
 
 /// What the catalog can't say: a command that needs computing, under the name by which the catalog refers to it.
 struct Behaviour: Sendable {

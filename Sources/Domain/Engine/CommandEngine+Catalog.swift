@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 extension CommandEngine {
   /// The id under which the catalog's revisions are recorded.

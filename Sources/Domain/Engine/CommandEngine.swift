@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 import Vault
 
 /// Turns commands into events: checks them, decides them inside the log's write transaction, and answers what was recorded.
@@ -18,15 +19,18 @@ public final class CommandEngine: Sendable {
   /// The most events of one command or batch.
   public static let eventLimit = 100_000
   /// Who counts as the maker of what the local administrator and the server create.
-  public static let systemUser = Identifier(high: 0x0000_0000_0000_7000, low: 0x8000_0000_0000_0001)
+  public static let systemUser = Identifier.systemUser
   /// The behaviours that a catalog may name.
   public static var knownBehaviours: Set<String> { Set(Behaviours.table.keys) }
 
   let model: CatalogModel
+  /// Commands by method name, internal ones included.
+  let commands: [String: CommandModel]
   let log: EventLog
   let vault: Vault
   let sealer: Sealer
-  let rules: IndexRules
+  /// What the log's indexes must hold, by this engine's catalog and vault.
+  public let rules: IndexRules
   let platformRules: PlatformRules
   let principals: PrincipalRegister
   let passwords = PasswordWorkers()
@@ -40,7 +44,8 @@ public final class CommandEngine: Sendable {
   public init(
     catalog: Catalog, log: EventLog, vault: Vault, clock: @escaping @Sendable () -> Timestamp = { .now }
   ) throws {
-    model = try CatalogModel(catalog: catalog)
+    model = CatalogModel(catalog: catalog)
+    commands = try CommandModel.table(model)
     self.log = log
     log.stateDefaults = try CommandEngine.recordedDefaults(log)
     self.vault = vault
@@ -56,7 +61,7 @@ public final class CommandEngine: Sendable {
 
   /// Whether that is a command which the socket may give.
   public func isCommand(_ method: String) -> Bool {
-    if let command = model.commands[method] { return !command.command.isInternal }
+    if let command = commands[method] { return !command.command.isInternal }
     return method == CommandEngine.batchMethod
   }
 
@@ -68,9 +73,9 @@ public final class CommandEngine: Sendable {
     if method == CommandEngine.batchMethod {
       return try prepareBatch(params, principal: principal, origin: origin)
     }
-    guard let command = model.commands[method], !command.command.isInternal || principal.kind == .server else {
+    guard let command = commands[method], !command.command.isInternal || principal.kind == .server else {
       let nearest = Suggestion.nearest(
-        to: method, in: model.commands.values.lazy.filter { !$0.command.isInternal }.map(\.method))
+        to: method, in: commands.values.lazy.filter { !$0.command.isInternal }.map(\.method))
       throw DaybookError.methodNotFound(method, suggestions: nearest.map { [$0] } ?? [])
     }
     var reader = ParameterReader(command: command, principal: principal)
@@ -186,23 +191,5 @@ public final class CommandEngine: Sendable {
     rest.removeValue(forKey: "command_id")
     rest.writeCanonical(into: &bytes)
     return vault.lookupHash("command", bytes)
-  }
-}
-
-extension DaybookError {
-  /// What a client is told of an error from below.
-  init(_ error: any Error) {
-    switch error {
-    case let error as DaybookError: self = error
-    case let error as EventLogError:
-      switch error.code {
-      case .overloaded: self = .overloaded(retryAfterMilliseconds: 100)
-      default: self = .unavailable(component: "log", error.message)
-      }
-    case let error as VaultError:
-      self = .unavailable(component: "vault", error.message)
-    default:
-      self = .internalError("Something went wrong inside the server; its log says more.")
-    }
   }
 }

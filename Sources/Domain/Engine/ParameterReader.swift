@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Records
 
 /// Reads the parameters that every command takes.
 struct CommonParameterReader {
@@ -70,7 +71,7 @@ struct CommonParameterReader {
 /// Reads one command's parameters: splits them into common ones, the type's fields and the command's own, and lists every fault.
 struct ParameterReader {
   private let command: CommandModel
-  private let type: TypeModel
+  private let type: ResourceModel
   private let principal: Principal
   private var common = CommonParameterReader()
   private var problems: [ValueProblem] = []

@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// Files: uploaded in chunks or at once, known by their content, worked on, expired.
 enum FileBehaviours {

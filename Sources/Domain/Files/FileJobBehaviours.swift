@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// Work on files in the background, and what the file's own state makes of it: it is processing while any job on it runs.
 enum FileJobBehaviours {

@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// People's places in organizations.
 enum MembershipBehaviours {

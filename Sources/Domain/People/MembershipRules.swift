@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// What keeps an organization governed: nobody hands out more than they have, and the last owner stays.
 enum MembershipRules {

@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// How people like things shown: everybody's own, and besides only for who administers their organization.
 enum PreferenceBehaviours {

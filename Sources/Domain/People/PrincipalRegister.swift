@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 
 /// Who callers are, as the log's own state says it, and whether what was resolved earlier still holds.
 ///

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 
 /// People's accounts.
 enum UserBehaviours {

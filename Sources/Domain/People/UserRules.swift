@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// Who may do what to a person's account, which belongs to no organization.
 enum UserRules {

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import JSONSchema
+import Records
 
 /// What the JSON inside of a pipeline refers to: pages and connections of a DAG's tasks, module templates of a flow's nodes.
 ///

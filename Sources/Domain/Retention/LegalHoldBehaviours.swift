@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// Legal holds on people, resources and organizations.
 enum LegalHoldBehaviours {

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 
 /// How long data is kept, and its removal.
 enum RetentionBehaviours {

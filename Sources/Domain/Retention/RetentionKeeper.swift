@@ -4,6 +4,7 @@ import CanonicalJSON
 import Dispatch
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 import Vault
 
 /// What sweeps share: the count of what is in the log, and the one queue on which keys are destroyed.

@@ -1,9 +1,10 @@
-import NIOConcurrencyHelpers
-import MerkleTree
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import MerkleTree
 import NIOConcurrencyHelpers
+import NIOConcurrencyHelpers
+import Records
 import Vault
 
 /// Finds out what a sweep would remove, in short reads beside the writer.

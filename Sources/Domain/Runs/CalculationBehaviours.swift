@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// Runs of stored code by persons. Their states follow reports as those of runs do.
 enum CalculationBehaviours {

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import OpenLineage
+import Records
 import Vault
 
 /// The door for OpenLineage producers.
@@ -108,7 +109,7 @@ struct ReportTransaction: ReportTarget {
   }
 
   /// The values in their normal form; refuses what the fields can't hold, as every command does.
-  private func checked(_ fields: JSONObject, _ type: TypeModel) throws -> JSONObject {
+  private func checked(_ fields: JSONObject, _ type: ResourceModel) throws -> JSONObject {
     var problems: [ValueProblem] = []
     var normal = JSONObject(minimumCapacity: fields.count)
     for (name, value) in fields {

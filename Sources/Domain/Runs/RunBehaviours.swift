@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import OpenLineage
+import Records
 
 /// Executions, and the reports about them, which may come late, twice and out of order.
 enum RunBehaviours {

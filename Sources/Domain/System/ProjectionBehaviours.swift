@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// What operators decide about read models.
 enum ProjectionBehaviours {

@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// What programs log about themselves.
 enum SystemLogBehaviours {

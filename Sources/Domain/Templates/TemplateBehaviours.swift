@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// Templates and library functions: what is built in is the administrators', what is public is everybody's to use.
 enum TemplateBehaviours {
@@ -98,7 +99,7 @@ extension PipelineBehaviours {
     })
 
   /// The template that `template_id` names: seen by the caller, alive, to be read.
-  private static func template(_ decision: Decision, _ type: TypeModel) throws -> ResourceState {
+  private static func template(_ decision: Decision, _ type: ResourceModel) throws -> ResourceState {
     guard let id = decision.parameters["template_id"]?.stringValue.flatMap({ Identifier($0) }) else {
       throw DaybookError.invalidParam("/template_id", "is required")
     }

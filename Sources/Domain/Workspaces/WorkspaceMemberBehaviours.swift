@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// People's places in workspaces.
 enum WorkspaceMemberBehaviours {

@@ -2,9 +2,9 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
 import Postgres
+import Records
 
 extension QueryEngine {
   /// `audit.search`: who did what, when, to what, from where and why, with what it was before and after.

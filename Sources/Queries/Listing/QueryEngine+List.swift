@@ -2,10 +2,10 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
 import Postgres
 import Projections
+import Records
 
 extension QueryEngine {
   /// `R.list`: the resources that a caller may see, filtered, ordered, page by page, from PostgreSQL.

@@ -2,9 +2,9 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
 import Postgres
+import Records
 
 extension QueryEngine {
   /// The most resources of a type that a list of the past folds.

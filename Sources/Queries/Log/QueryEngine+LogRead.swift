@@ -2,7 +2,6 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
 
 /// Which records of the log a reader gets: those of the caller's organizations, and of those the ones asked for.

@@ -2,7 +2,6 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Crypto
-import Domain
 import MerkleTree
 import Vault
 

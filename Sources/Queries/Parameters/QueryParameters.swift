@@ -1,7 +1,6 @@
 import Access
 import BasicTypes
 import CanonicalJSON
-import Domain
 
 /// The parameters of one query as they are read: each fault is kept, and all are told at once.
 struct QueryParameters {

@@ -2,8 +2,8 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
+import Records
 
 extension QueryEngine {
   /// The two ends of a comparison, as asked for.

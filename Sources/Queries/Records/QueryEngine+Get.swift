@@ -2,8 +2,8 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
+import Records
 
 extension QueryEngine {
   /// `R.get`: one resource, by id or natural key, now or as it was.

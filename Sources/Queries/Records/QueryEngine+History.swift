@@ -1,8 +1,8 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
+import Records
 
 extension QueryEngine {
   /// `R.history`: the events of one resource, oldest first unless the order says otherwise.

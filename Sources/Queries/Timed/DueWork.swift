@@ -1,7 +1,6 @@
 import Access
 import BasicTypes
 import Catalog
-import Domain
 import Postgres
 
 /// A kind of work that falls due by the clock, and how the read models tell for what.

@@ -1,4 +1,3 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog

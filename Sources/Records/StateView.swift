@@ -12,10 +12,10 @@ public struct StateView: Sendable {
   private let model: CatalogModel
   private let sealer: Sealer
 
-  /// A view by the engine's catalog and vault.
-  public init(_ engine: CommandEngine) {
-    model = engine.model
-    sealer = engine.sealer
+  /// A view by the same catalog and vault as the log's indexes.
+  public init(_ rules: IndexRules) {
+    model = rules.model
+    sealer = rules.sealer
   }
 
   /// A resource as `get` shows it: every declared field, null where it is empty or was erased; secret members as `"********"`; hashes and
@@ -142,7 +142,7 @@ public struct StateView: Sendable {
   }
 
   /// A value with every sealed one in it, at any depth, masked.
-  static func masked(_ value: JSON) -> JSON {
+  package static func masked(_ value: JSON) -> JSON {
     switch value {
     case .object(let object):
       if Vault.isSealed(value) { return .string(Sealer.mask) }

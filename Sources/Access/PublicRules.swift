@@ -1,4 +1,3 @@
-import Access
 import CanonicalJSON
 import Catalog
 import EventLog

@@ -17,18 +17,20 @@ public struct IndexRules: Sendable {
     public var links: [Identifier] = []
   }
 
-  let model: CatalogModel
-  let sealer: Sealer
+  /// The catalog's types.
+  package let model: CatalogModel
+  /// What opens sealed values for the hashes.
+  package let sealer: Sealer
 
-  init(model: CatalogModel, sealer: Sealer) {
+  /// Rules over a model that is there already.
+  package init(model: CatalogModel, sealer: Sealer) {
     self.model = model
     self.sealer = sealer
   }
 
   /// The rules of a catalog, with the vault whose keys made the hashes.
-  /// - Throws: ``DaybookError`` where the catalog names a behaviour that this version doesn't have.
-  public init(catalog: Catalog, vault: Vault) throws {
-    self.init(model: try CatalogModel(catalog: catalog), sealer: Sealer(vault: vault))
+  public init(catalog: Catalog, vault: Vault) {
+    self.init(model: CatalogModel(catalog: catalog), sealer: Sealer(vault: vault))
   }
 
   /// What the indexes must hold for a state; nothing for a deleted one, or one of a type that the catalog doesn't know.
@@ -45,7 +47,7 @@ public struct IndexRules: Sendable {
   }
 
   /// What a state refers to.
-  func links(of state: ResourceState, _ type: TypeModel) -> [Identifier] {
+  package func links(of state: ResourceState, _ type: ResourceModel) -> [Identifier] {
     var targets: [Identifier] = []
     if let organization = state.organization, organization != state.id { targets.append(organization) }
     for field in type.references {
@@ -60,15 +62,15 @@ public struct IndexRules: Sendable {
   }
 
   /// The person who made a resource of a type whose makers some platform protects; nil for what no person made.
-  func protectedMaker(of state: ResourceState, _ type: TypeModel) -> Identifier? {
-    guard model.makerProtection[type.name] != nil, let maker = state.creator, maker != CommandEngine.systemUser else {
+  package func protectedMaker(of state: ResourceState, _ type: ResourceModel) -> Identifier? {
+    guard model.makerProtection[type.name] != nil, let maker = state.creator, maker != .systemUser else {
       return nil
     }
     return maker
   }
 
   /// The hash by which a state holds a constraint; nil where a null (or an erased value) exempts it.
-  func key(_ constraint: UniqueConstraint, of state: ResourceState, _ type: TypeModel) throws -> [UInt8]? {
+  package func key(_ constraint: UniqueConstraint, of state: ResourceState, _ type: ResourceModel) throws -> [UInt8]? {
     var values: [JSON] = []
     values.reserveCapacity(constraint.fields.count)
     for name in constraint.fields {
@@ -94,7 +96,7 @@ public struct IndexRules: Sendable {
   }
 
   /// The hash of a constraint's values.
-  func key(_ constraint: String, _ values: [JSON], ignoringCase: Bool) -> [UInt8] {
+  package func key(_ constraint: String, _ values: [JSON], ignoringCase: Bool) -> [UInt8] {
     let folded = ignoringCase ? values.map { $0.stringValue.map { .string($0.lowercased()) } ?? $0 } : values
     return sealer.vault.lookupHash(constraint, JSON.array(folded).canonicalBytes)
   }
@@ -107,7 +109,8 @@ public struct IndexRules: Sendable {
     return (constraint.name, key(constraint.name, [.string(value)], ignoringCase: constraint.ignoresCase))
   }
 
-  func binds(
+  /// Whether a constraint binds the rows of an organization, by its platform.
+  package func binds(
     _ constraint: UniqueConstraint, _ organization: Identifier?, _ platform: (Identifier) throws -> String?
   ) throws -> Bool {
     if constraint.platforms.isEmpty { return true }
