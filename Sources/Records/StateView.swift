@@ -25,15 +25,32 @@ public struct StateView: Sendable {
   public func item(_ state: ResourceState, principal: Principal) throws -> JSONObject {
     var item = try visibleFields(state.fields, type: state.type, resource: state.id)
     item["id"] = .string(state.id.text)
-    item["number"] = state.fields["number"] ?? .null
-    if let type = model.types[state.type], type.organization != .none {
-      item["organization_id"] = state.organization.map { .string($0.text) } ?? .null
-    }
-    item["created_by"] = state.fields["created_by"] ?? .null
     item["created_at"] = .string(state.createdAt.text)
     item["updated_at"] = .string(state.updatedAt.text)
     item["version"] = .integer(state.version)
-    if let deleted = state.deletedAt { item["deleted_at"] = .string(deleted.text) }
+    item["deleted_at"] = state.deletedAt.map { .string($0.text) }
+    return complete(
+      item, from: state.fields, type: state.type, organization: state.organization.map { .string($0.text) })
+  }
+
+  /// A row of a read model as ``item(_:principal:)`` shows a state. `fields` holds the implicit ones too, and personal
+  /// values opened.
+  public func item(fields: JSONObject, id: Identifier, type: String, principal: Principal) throws -> JSONObject {
+    var item = try visibleFields(fields, type: type, resource: id)
+    for name in ["id", "created_at", "updated_at", "version", "deleted_at"] {
+      item[name] = fields[name]
+    }
+    return complete(item, from: fields, type: type, organization: fields["organization_id"])
+  }
+
+  /// The item with the implicit fields that are shown even where they are empty.
+  private func complete(
+    _ item: JSONObject, from fields: JSONObject, type: String, organization: JSON?
+  ) -> JSONObject {
+    var item = item
+    item["number"] = fields["number"] ?? .null
+    item["created_by"] = fields["created_by"] ?? .null
+    if let type = model.types[type], type.organization != .none { item["organization_id"] = organization ?? .null }
     return item
   }
 

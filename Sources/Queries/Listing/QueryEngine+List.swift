@@ -33,9 +33,15 @@ extension QueryEngine {
     var last: ListPlace?
     let rows = result[0, 1] == nil ? 0 : min(result.rowCount, query.limit)
     for row in 0..<rows {
-      let state = try state(row: row, of: result, query)
-      items.append(.object(try view.item(state, principal: access.principal)))
-      if row == rows - 1 { last = ListPlace(key: state.sortKey(query.order), identifier: state.id.text) }
+      let fields = try fields(row: row, of: result, query)
+      guard let id = fields["id"]?.stringValue.flatMap({ Identifier($0) }) else {
+        throw ProjectionColumnsMissing(table: query.type.plural)
+      }
+      items.append(
+        .object(try view.item(fields: fields, id: id, type: query.type.name, principal: access.principal)))
+      if row == rows - 1 {
+        last = ListPlace(key: fields[query.order.column.field.name] ?? .null, identifier: id.text)
+      }
     }
     let next = result.rowCount > query.limit ? last?.json : nil
     return try page(items, next: next, position: position, query: query.identity)
@@ -64,22 +70,17 @@ extension QueryEngine {
     return sql
   }
 
-  /// One row as the state that it was made from; what is personal stands in it opened.
-  func state(row: Int, of result: PostgresResult, _ query: ListQuery) throws -> ResourceState {
+  /// One row by field, the implicit ones included, without nulls; what is personal stands in it opened.
+  private func fields(row: Int, of result: PostgresResult, _ query: ListQuery) throws -> JSONObject {
     var fields = JSONObject(minimumCapacity: query.columns.all.count)
     for (index, column) in query.columns.all.enumerated() {
       guard let text = result[row, index + 1] else { continue }
       fields[column.field.name] = try column.value(of: text)
     }
-    guard let identifier = fields.removeValue(forKey: "id")?.stringValue.flatMap({ Identifier($0) }),
-      let version = fields.removeValue(forKey: "version")?.integerValue,
-      let created = fields.removeValue(forKey: "created_at")?.stringValue.flatMap({ Timestamp($0) }),
-      let updated = fields.removeValue(forKey: "updated_at")?.stringValue.flatMap({ Timestamp($0) })
-    else { throw ProjectionColumnsMissing(table: query.type.plural) }
-    return ResourceState(
-      id: identifier, type: query.type.name,
-      organization: fields["organization_id"]?.stringValue.flatMap { Identifier($0) }, version: version,
-      createdAt: created, updatedAt: updated, position: 0, fields: fields)
+    for name in ["version", "created_at", "updated_at"] where !fields.contains(name) {
+      throw ProjectionColumnsMissing(table: query.type.plural)
+    }
+    return fields
   }
 
   /// Waits until read models have the position that a question needs; while a server starts, until there are read
@@ -111,19 +112,6 @@ extension QueryEngine {
     case .stale(let position) where wait.position > 0: .stale(position: position, atLeast: wait.position)
     case .stale: .unavailable(component: "postgres", "PostgreSQL is not up yet.")
     default: .unavailable(component: "postgres", error.message)
-    }
-  }
-}
-
-extension ResourceState {
-  /// The value by which an order places it.
-  func sortKey(_ order: ListOrder) -> JSON {
-    switch order.column.field.name {
-    case "id": .string(id.text)
-    case "version": .integer(version)
-    case "created_at": .string(createdAt.text)
-    case "updated_at": .string(updatedAt.text)
-    case let name: fields[name] ?? .null
     }
   }
 }
