@@ -101,7 +101,7 @@ public enum ProjectionFolder {
     var expected: [(String, [String])] = [("id", ["uuid"]), ("number", ["bigint"])]
     if type.organization != .none { expected.append(("organization_id", ["uuid"])) }
     for field in type.fields {
-      switch TypeModel.place(of: field) {
+      switch PostedType.place(of: field) {
       case .row: expected.append((field.name, sqlTypes(field)))
       case .token: expected.append((field.name, ["text"]))
       case .personal, .hidden: break

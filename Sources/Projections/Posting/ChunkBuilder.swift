@@ -144,7 +144,7 @@ struct ChunkBuilder {
     row.write(StagedColumn.allCases, of: event, into: &staged)
   }
 
-  private static func row(_ event: StoredEvent, _ type: TypeModel?) -> StagedRow {
+  private static func row(_ event: StoredEvent, _ type: PostedType?) -> StagedRow {
     var row = StagedRow(
       type: type, action: type?.action(event) ?? (event.set.isEmpty ? "execute" : "update"))
     if !event.set.isEmpty {
@@ -155,7 +155,7 @@ struct ChunkBuilder {
   }
 
   /// `{"field":{"from":…,"to":…}}`; hashes are masked, sealed values stay sealed.
-  private static func writeChanges(_ event: StoredEvent, _ type: TypeModel?, into out: inout [UInt8]) {
+  private static func writeChanges(_ event: StoredEvent, _ type: PostedType?, into out: inout [UInt8]) {
     out.append(UInt8(ascii: "{"))
     var hint = 0
     for (number, member) in event.set.enumerated() {
@@ -216,7 +216,7 @@ struct ChunkBuilder {
 
   /// The fields of the event's resource that a read model needs; they are fixed at creation, so the newest state has them.
   private mutating func fixed(
-    _ names: [String], of event: StoredEvent, _ type: TypeModel?, _ snapshot: LogSnapshot
+    _ names: [String], of event: StoredEvent, _ type: PostedType?, _ snapshot: LogSnapshot
   ) throws -> JSONObject {
     guard let type, names.contains(where: { name in type.fields.contains { $0.name == name } }) else { return [:] }
     let state: JSONObject
@@ -298,7 +298,7 @@ struct ChunkBuilder {
 
 /// What there is to do for the events of a name.
 private struct EventPlan {
-  let type: TypeModel?
+  let type: PostedType?
   let isFolded: Bool
   /// The places of the read models that are filled from it.
   let targets: [Int]

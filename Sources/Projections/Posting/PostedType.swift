@@ -5,7 +5,7 @@ import Catalog
 #endif
 
 /// What the projector knows of a resource type: which fields go where, and what its events are called in the audit trail.
-final class TypeModel: Sendable {
+final class PostedType: Sendable {
   /// Where a field's value goes.
   enum Place: Sendable, Equatable {
     /// Into the row.
@@ -17,7 +17,8 @@ final class TypeModel: Sendable {
     /// Nowhere: a hash that is never shown.
     case hidden
   }
-  struct FieldModel: Sendable {
+  /// A field as a `set` holds it.
+  struct PostedField: Sendable {
     let name: String
     let key: [UInt8]
     let place: Place
@@ -31,7 +32,7 @@ final class TypeModel: Sendable {
   /// Whose eyes its rows are for, where not for all of the organization's.
   let visibility: Visibility?
   /// All fields that a `set` may hold, in the order of canonical JSON.
-  let fields: [FieldModel]
+  let fields: [PostedField]
   /// Whether any field makes versions.
   let isVersioned: Bool
   private let executed: Set<String>
@@ -46,12 +47,12 @@ final class TypeModel: Sendable {
     let versioned = Set(type.versionedContent)
     isVersioned = !versioned.isEmpty
     var fields = type.fields.map { field in
-      FieldModel(
-        name: field.name, key: Array(field.name.utf8), place: TypeModel.place(of: field),
+      PostedField(
+        name: field.name, key: Array(field.name.utf8), place: PostedType.place(of: field),
         isVersioned: versioned.contains(field.name))
     }
     for name in ["number", "organization_id", "created_by", "deleted_at"] where type.field(name) == nil {
-      fields.append(FieldModel(name: name, key: Array(name.utf8), place: .row, isVersioned: false))
+      fields.append(PostedField(name: name, key: Array(name.utf8), place: .row, isVersioned: false))
     }
     self.fields = fields.sorted { $0.key.lexicographicallyPrecedes($1.key) }
     executed = Set(type.commands.filter { $0.permission == .execute && $0.effect != .create }.map(\.event))
@@ -71,7 +72,7 @@ final class TypeModel: Sendable {
   func index(of key: ArraySlice<UInt8>, from hint: Int) -> Int? {
     var index = hint
     while index < fields.count {
-      let order = TypeModel.order(key, fields[index].key)
+      let order = PostedType.order(key, fields[index].key)
       if order == 0 { return index }
       if order < 0 { return nil }
       index += 1
@@ -98,48 +99,5 @@ final class TypeModel: Sendable {
     if !event.set.isEmpty { return "update" }
     if internalVerbs.contains(verb) || event.data != nil { return "execute" }
     return "read"
-  }
-}
-
-/// The types of the catalog as the projector sees them, and the read models.
-struct ProjectionModel: Sendable {
-  let types: [String: TypeModel]
-  let definitions: [ProjectionDefinition]
-  /// The read model of each resource type's states.
-  let stateProjections: [String: String]
-  /// How rows go straight into the tables of these units.
-  let copies: [UnitID: RowCopy]
-  private let byName: [String: Int]
-
-  init(catalog: Catalog, definitions: [ProjectionDefinition]) {
-    types = Dictionary(catalog.types.map { ($0.name, TypeModel($0)) }) { first, _ in first }
-    self.definitions = definitions
-    var states: [String: String] = [:]
-    for definition in definitions {
-      if case .state(let type) = definition.source { states[type] = definition.name }
-    }
-    stateProjections = states
-    var copies: [UnitID: RowCopy] = [:]
-    for definition in definitions {
-      copies[UnitID(projection: definition.name, part: .rows)] = RowCopy(definition, types)
-    }
-    self.copies = copies
-    byName = Dictionary(definitions.enumerated().map { ($1.name, $0) }) { first, _ in first }
-  }
-
-  func definition(_ name: String) -> ProjectionDefinition? { byName[name].map { definitions[$0] } }
-
-  /// Whose eyes the rows of a read model are for, where not for all of the organization's.
-  func visibility(of definition: ProjectionDefinition) -> Visibility? {
-    guard case .state(let type) = definition.source else { return nil }
-    return types[type]?.visibility
-  }
-
-  /// The definition of a unit that came from these definitions.
-  func definition(of unit: UnitID) throws -> ProjectionDefinition {
-    guard let definition = definition(unit.projection) else {
-      throw ProjectionError(.unknown, "There is no read model \(unit.projection).")
-    }
-    return definition
   }
 }
