@@ -9,7 +9,7 @@ extension LogSnapshot {
     let cursor = try store.cursor(databases.unique)
     var entry = try cursor.seek(prefix)
     while let (key, stored) = entry, key.count >= prefix.count, key.prefix(prefix.count).elementsEqual(prefix) {
-      guard let value = Sealed.unwrap(key, stored), let id = Identifier(bytes: Array(value)) else {
+      guard let value = Checksummed.unwrap(key, stored), let id = Identifier(bytes: Array(value)) else {
         throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
       }
       result.append(id)

@@ -24,7 +24,7 @@ public struct LogSnapshot {
   static func storedHead(_ store: ReadTransaction, _ databases: Databases) throws -> StoredHead {
     let key = Key.meta("head")
     guard let bytes = try store.get(databases.meta, key) else { return StoredHead() }
-    guard let value = Sealed.unwrap(key, bytes), let head = StoredHead(value) else {
+    guard let value = Checksummed.unwrap(key, bytes), let head = StoredHead(value) else {
       throw EventLogError.damaged("the stored head of the log is damaged")
     }
     return head
@@ -40,7 +40,7 @@ public struct LogSnapshot {
   public func holder(constraint: String, key: [UInt8]) throws -> Identifier? {
     let full = Key.unique(constraint, key)
     guard let stored = try store.get(databases.unique, full) else { return nil }
-    guard let value = Sealed.unwrap(full, stored), let id = Identifier(bytes: Array(value)) else {
+    guard let value = Checksummed.unwrap(full, stored), let id = Identifier(bytes: Array(value)) else {
       throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
     }
     return id
@@ -117,7 +117,7 @@ public struct LogSnapshot {
       guard key.count == 24, key.prefix(16).elementsEqual(resource.bytes) else { return }
       let version = Key.readPosition(UnsafeRawBufferPointer(rebasing: key[16..<24]))
       guard version <= UInt64(versions.upperBound) else { return }
-      guard let position = Sealed.unwrap(key, value), position.count == 8 else {
+      guard let position = Checksummed.unwrap(key, value), position.count == 8 else {
         throw EventLogError.damaged("version \(version) of \(resource) has a damaged entry in the history index")
       }
       guard try visit(Int64(version), Key.readPosition(position)) else { return }

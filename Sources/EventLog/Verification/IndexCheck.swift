@@ -17,7 +17,7 @@ struct IndexCheck {
       var entry = try cursor.first()
       var count: UInt64 = 0
       while let (key, value) = entry, count <= entries {
-        if Sealed.unwrap(key, value) == nil { report.note("an entry of the index \(database.name) is damaged") }
+        if Checksummed.unwrap(key, value) == nil { report.note("an entry of the index \(database.name) is damaged") }
         count += 1
         report.indexEntries += 1
         if report.indexEntries & 0x3FFF == 0 {
@@ -36,7 +36,7 @@ struct IndexCheck {
     func counter(_ name: String) throws -> UInt64? {
       let key = Key.meta(name)
       guard let stored = try store.get(databases.meta, key) else { return nil }
-      guard let value = Sealed.unwrap(key, stored), value.count == 8 else {
+      guard let value = Checksummed.unwrap(key, stored), value.count == 8 else {
         report.note("the counter \(name) is damaged")
         return nil
       }

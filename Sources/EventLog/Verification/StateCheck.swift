@@ -70,7 +70,7 @@ struct StateCheck {
     _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ resource: [UInt8], _ folded: inout Folded,
     _ report: inout VerificationReport
   ) throws {
-    guard let positionBytes = Sealed.unwrap(key, value), positionBytes.count == 8 else {
+    guard let positionBytes = Checksummed.unwrap(key, value), positionBytes.count == 8 else {
       report.note("an entry of the history index is damaged")
       folded.isComplete = false
       return

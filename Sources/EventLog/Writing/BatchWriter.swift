@@ -18,7 +18,7 @@ struct BatchWriter {
     try writeUnique(staging)
     try writeLinks(staging)
     for (key, command) in staging.commands {
-      try store.put(databases.commands, key, Sealed.wrap(key, command.fingerprint + command.result))
+      try store.put(databases.commands, key, Checksummed.wrap(key, command.fingerprint + command.result))
     }
     try writeCounters(staging, next)
     return next
@@ -39,12 +39,12 @@ struct BatchWriter {
     }
     for staged in staging.records.sorted(by: { ($0.resource, $0.version) < ($1.resource, $1.version) }) {
       let key = Key.history(staged.resource, staged.version)
-      try store.put(databases.history, key, Sealed.wrap(key, Key.position(staged.record.position)))
+      try store.put(databases.history, key, Checksummed.wrap(key, Key.position(staged.record.position)))
     }
     for staged in staging.records {
       for subject in staged.subjects {
         let key = Key.subject(subject, staged.record.position)
-        try store.put(databases.subjects, key, Sealed.wrap(key, []))
+        try store.put(databases.subjects, key, Checksummed.wrap(key, []))
       }
     }
     for node in nodes.sorted(by: { ($0.level, $0.index) < ($1.level, $1.index) }) {
@@ -56,7 +56,7 @@ struct BatchWriter {
   private func writeUnique(_ staging: Staging) throws {
     for (key, holder) in staging.unique.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
       if let id = holder.holder {
-        try store.put(databases.unique, key, Sealed.wrap(key, id.bytes))
+        try store.put(databases.unique, key, Checksummed.wrap(key, id.bytes))
       } else {
         try store.delete(databases.unique, key)
       }
@@ -69,7 +69,7 @@ struct BatchWriter {
         for (referrer, isThere) in changes {
           let key = Key.links(to: target, type: type, from: referrer)
           if isThere {
-            try store.put(databases.links, key, Sealed.wrap(key, []))
+            try store.put(databases.links, key, Checksummed.wrap(key, []))
           } else {
             try store.delete(databases.links, key)
           }
@@ -82,7 +82,7 @@ struct BatchWriter {
   private func writeCounters(_ staging: Staging, _ next: StoredHead) throws {
     func put(_ name: String, _ value: [UInt8]) throws {
       let key = Key.meta(name)
-      try store.put(databases.meta, key, Sealed.wrap(key, value))
+      try store.put(databases.meta, key, Checksummed.wrap(key, value))
     }
     for (name, value) in staging.counters {
       try put(name, Key.position(UInt64(bitPattern: value)))

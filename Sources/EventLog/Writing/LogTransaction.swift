@@ -76,7 +76,7 @@ public final class LogTransaction {
     let full = Key.unique(constraint, key)
     if let staged = own.unique[full] ?? batch.unique[full] { return staged.holder }
     guard let stored = try store.get(databases.unique, full) else { return nil }
-    guard let value = Sealed.unwrap(full, stored), let id = Identifier(bytes: Array(value)) else {
+    guard let value = Checksummed.unwrap(full, stored), let id = Identifier(bytes: Array(value)) else {
       throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
     }
     return id
@@ -188,7 +188,7 @@ public final class LogTransaction {
     let key = Key.command(actor, id)
     if let staged = own.commands[key] ?? batch.commands[key] { return staged }
     guard let stored = try store.get(databases.commands, key) else { return nil }
-    guard let value = Sealed.unwrap(key, stored), value.count >= 32 else {
+    guard let value = Checksummed.unwrap(key, stored), value.count >= 32 else {
       throw EventLogError.damaged("the stored result of a command is damaged")
     }
     return StoredCommand(fingerprint: Array(value.prefix(32)), result: Array(value.dropFirst(32)))
@@ -208,7 +208,7 @@ public final class LogTransaction {
       guard key.count == 24, key.prefix(16).elementsEqual(resource.bytes),
         Key.readPosition(UnsafeRawBufferPointer(rebasing: key[16..<24])) <= UInt64(versions.upperBound)
       else { break }
-      guard let position = Sealed.unwrap(key, value), position.count == 8 else {
+      guard let position = Checksummed.unwrap(key, value), position.count == 8 else {
         throw EventLogError.damaged("the history of \(resource) has a damaged entry")
       }
       result.append(try Records.read(Key.readPosition(position), store.get, databases))
@@ -312,7 +312,7 @@ enum Counters {
   static func read(_ store: WriteTransaction, _ meta: Database, _ name: String) throws -> Int64 {
     let key = Key.meta(name)
     guard let stored = try store.get(meta, key) else { return 0 }
-    guard let value = Sealed.unwrap(key, stored), value.count == 8 else {
+    guard let value = Checksummed.unwrap(key, stored), value.count == 8 else {
       throw EventLogError.damaged("the counter \(name) is damaged")
     }
     return Int64(bitPattern: Key.readPosition(value))
