@@ -120,11 +120,11 @@ private struct Answer {
             (key: "position", value: isDryRun ? .null : .integer(Int64(event.position))),
           ]))
       })
-    if let subject = decision.subject {
-      object["id"] = .string(subject.text)
+    if let answered = decision.answered {
+      object["id"] = .string(answered.text)
       let version =
-        try decision.events.last { $0.resource == subject }?.version
-        ?? decision.transaction.state(subject)?.version
+        try decision.events.last { $0.resource == answered }?.version
+        ?? decision.transaction.state(answered)?.version
       if let version { object["version"] = .integer(version) }
     }
     object["position"] = isDryRun ? .null : .integer(Int64(position))
@@ -181,7 +181,7 @@ extension Decision {
     if type.name == "membership" { try MembershipRules.checkGrant(all, in: organization, by: self) }
     let event = try create(
       Creation(type: type, event: command.event, id: prepared.id, organization: organization, values: all))
-    subject = event.resource
+    answered = event.resource
     return event
   }
 

@@ -20,7 +20,7 @@ final class Decision {
   /// What was recorded, in order.
   private(set) var events: [AppendedEvent] = []
   /// The resource that the answer is about.
-  var subject: Identifier?
+  var answered: Identifier?
   /// What the answer says besides.
   var members = JSONObject()
   /// What the answer says this once, and never again.
@@ -90,7 +90,7 @@ final class Decision {
     if command.behaviour?.authorizesItself != true { try authorize(on: state) }
     try checkVersion(state.version)
     loadedTarget = state
-    subject = id
+    answered = id
     return state
   }
 

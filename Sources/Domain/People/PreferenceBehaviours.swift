@@ -25,7 +25,7 @@ enum PreferenceBehaviours {
         Decision.Creation(
           type: decision.type, event: decision.command.event, id: decision.prepared.id, organization: organization,
           values: decision.fields.merging(decision.constants())))
-      decision.subject = created.resource
+      decision.answered = created.resource
     })
 
   /// `user_preferences.edit`.

@@ -34,7 +34,7 @@ enum OpenLineageBehaviours {
       let target = ReportTransaction(decision: decision, ownOrganization: organization)
       do {
         let outcome = try OpenLineageReport.record(event, in: target)
-        decision.subject = outcome.resource
+        decision.answered = outcome.resource
         decision.members["organization_id"] = .string(outcome.organization.text)
       } catch let failure as ReportFailure {
         throw refusal(failure)

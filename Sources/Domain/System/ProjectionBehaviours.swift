@@ -23,7 +23,7 @@ enum ProjectionBehaviours {
       throw DaybookError.invalidParam("/position", "the log does not reach this position yet")
     }
     let (id, known) = try identifier(of: name, type: decision.type.name).resolve(decision.transaction.state)
-    decision.subject = id
+    decision.answered = id
     guard let state = known else {
       try decision.checkVersion(0)
       try decision.create(
