@@ -59,12 +59,13 @@ let package = Package(
     .systemLibrary(name: "CBcrypt", providers: [.apt(["libcrypt-dev"])]),
     module("BasicTypes", [crypto]),
     module("CanonicalJSON", []),
+    module("Waiting", [nioLocks]),
     module("MerkleTree", ["BasicTypes", crypto]),
     module("LMDB", ["CLMDB"]),
-    module("Postgres", ["CPostgres", log, nioLocks]),
-    module("EmbeddedPostgres", ["Postgres", log]),
+    module("Postgres", ["CPostgres", "Waiting", log, nioLocks]),
+    module("EmbeddedPostgres", ["Postgres", "Waiting", log]),
     module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks]),
-    module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
+    module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", "Waiting", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
@@ -80,8 +81,8 @@ let package = Package(
     module(
       "Projections",
       [
-        "BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", crypto, log,
-        nioLocks,
+        "BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", "Waiting", crypto,
+        log, nioLocks,
       ]),
     module(
       "Queries",

@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import Postgres
+import Waiting
 
 /// A private PostgreSQL, run from the installed programs, on a Unix socket only: what Daybook uses when no other is given.
 ///

@@ -16,18 +16,23 @@ package final class FairSemaphore: Sendable {
   private struct State {
     var available: Int
     var waiters: [Waiter] = []
-    var closed: PostgresError?
+    var closed: (any Error)?
   }
   private let state: NIOLockedValueBox<State>
+  private let late: @Sendable (Duration) -> any Error
 
   /// A semaphore with that many permits.
-  package init(permits: Int) { state = NIOLockedValueBox(State(available: permits)) }
+  /// - Parameter late: The error of whoever has waited so long in vain.
+  package init(permits: Int, late: @escaping @Sendable (Duration) -> any Error = { _ in CancellationError() }) {
+    state = NIOLockedValueBox(State(available: permits))
+    self.late = late
+  }
 
   /// How many wait for a permit.
   package var waiting: Int { state.withLockedValue { $0.waiters.count } }
 
   /// Takes a permit, waiting for one if need be.
-  /// - Throws: `CancellationError`, `timeout`, or the error that closed the semaphore.
+  /// - Throws: `CancellationError`, the error of waiting too long, or the error that closed the semaphore.
   package func acquire(timeout: Duration? = nil) async throws {
     let taken = try state.withLockedValue { state in
       if let error = state.closed { throw error }
@@ -40,7 +45,7 @@ package final class FairSemaphore: Sendable {
     let timer = timeout.map { timeout in
       Task {
         try await Task.sleep(for: timeout)
-        self.leave(waiter, PostgresError(.timeout, message: "no connection became free within \(timeout)"))
+        self.leave(waiter, self.late(timeout))
       }
     }
     defer { timer?.cancel() }
@@ -67,7 +72,7 @@ package final class FairSemaphore: Sendable {
   }
 
   /// Fails everyone who waits, and everyone who asks from now on, with this error.
-  package func close(_ error: PostgresError) {
+  package func close(_ error: any Error) {
     let waiters = state.withLockedValue { state in
       state.closed = error
       return state.waiters
