@@ -59,13 +59,14 @@ let package = Package(
     .systemLibrary(name: "CBcrypt", providers: [.apt(["libcrypt-dev"])]),
     module("BasicTypes", [crypto]),
     module("CanonicalJSON", []),
+    module("Files", [nioLocks]),
     module("Waiting", [nioLocks]),
     module("MerkleTree", ["BasicTypes", crypto]),
     module("LMDB", ["CLMDB"]),
     module("Postgres", ["CPostgres", "Waiting", log, nioLocks]),
-    module("EmbeddedPostgres", ["Postgres", "Waiting", log]),
-    module("Vault", ["BasicTypes", "CanonicalJSON", "CBcrypt", crypto, nioLocks]),
-    module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", "Waiting", log, nioLocks]),
+    module("EmbeddedPostgres", ["Postgres", "Files", "Waiting", log]),
+    module("Vault", ["BasicTypes", "CanonicalJSON", "Files", "CBcrypt", crypto, nioLocks]),
+    module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", "Files", "Waiting", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
@@ -81,8 +82,8 @@ let package = Package(
     module(
       "Projections",
       [
-        "BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", "Waiting", crypto,
-        log, nioLocks,
+        "BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", "Files", "Waiting",
+        crypto, log, nioLocks,
       ]),
     module(
       "Queries",
@@ -103,7 +104,7 @@ let package = Package(
       name: "daybook",
       dependencies: [
         "Server", "DaybookClient", "Projections", "Queries", "Access", "Records", "Domain", "Catalog", "EventLog",
-        "Vault", "Protocol", "BasicTypes", "CanonicalJSON", "MerkleTree", arguments, signals, log, subprocess,
+        "Vault", "Files", "Protocol", "BasicTypes", "CanonicalJSON", "MerkleTree", arguments, signals, log, subprocess,
       ],
       swiftSettings: strict),
     .executableTarget(

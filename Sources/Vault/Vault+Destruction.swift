@@ -1,5 +1,6 @@
 import BasicTypes
 import Crypto
+import Files
 import NIOConcurrencyHelpers
 
 #if canImport(Glibc)

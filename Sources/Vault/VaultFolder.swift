@@ -1,3 +1,5 @@
+import Files
+
 /// The files of a vault by name.
 ///
 /// `keys` says which epoch is in force; every other file is either that epoch's key or left over from a change that was
@@ -35,7 +37,7 @@ struct VaultFolder: Sendable {
       guard isEpochKey && file != epochKey(epoch) || file == newKeys || file == oldKeys else { continue }
       // Before the rename, the second name of the store in force is only a name.
       if let current, let identity = try FileSystem.identity(file), !identity.isSameFile(as: current) {
-        try FileSystem.overwrite(file)
+        try FileSystem.erase(file)
         try step(isEpochKey ? .oldEpochKeyOverwritten : .oldStoreOverwritten)
       }
       try FileSystem.remove(file)
