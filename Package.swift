@@ -64,7 +64,7 @@ let package = Package(
     module("MerkleTree", ["BasicTypes", crypto]),
     module("LMDB", ["CLMDB"]),
     module("Postgres", ["CPostgres", "Waiting", log, nioLocks]),
-    module("EmbeddedPostgres", ["Postgres", "Files", "Waiting", log]),
+    module("EmbeddedPostgres", ["BasicTypes", "Postgres", "Files", "Waiting", log]),
     module("Vault", ["BasicTypes", "CanonicalJSON", "Files", "CBcrypt", crypto, nioLocks]),
     module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", "Files", "Waiting", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),

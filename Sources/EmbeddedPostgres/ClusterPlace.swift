@@ -1,3 +1,4 @@
+import BasicTypes
 import Files
 import Glibc
 
@@ -117,7 +118,6 @@ struct ClusterPlace: Hashable, Sendable {
   private static func shortName(of path: String) -> String {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in path.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    let digits = String(hash, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
+    return withUnsafeBytes(of: hash.bigEndian) { Hex.encode($0) }
   }
 }
