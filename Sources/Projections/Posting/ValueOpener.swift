@@ -2,10 +2,6 @@ import BasicTypes
 import CanonicalJSON
 import Vault
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// Opens sealed values for the personal tables. What can't be opened any more, or not yet, is nil: the column is NULL.
 struct ValueOpener: Sendable {
   let vault: Vault
@@ -67,8 +63,6 @@ struct ValueOpener: Sendable {
   /// An address as `inet` takes it, without the zone of a link-local one; nil where it is none.
   static func address(_ text: String) -> String? {
     let plain = String(text.prefix { $0 != "%" })
-    var storage = in6_addr()
-    let isAddress = inet_pton(AF_INET, plain, &storage) == 1 || inet_pton(AF_INET6, plain, &storage) == 1
-    return isAddress ? plain : nil
+    return IPAddress.canonical(plain) == nil ? nil : plain
   }
 }
