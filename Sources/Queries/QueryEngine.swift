@@ -103,13 +103,6 @@ struct ReadModelWait: Sendable {
   let timeoutMilliseconds: Int
 }
 
-extension JSON {
-  /// A position or a count of the log.
-  init(position: UInt64) {
-    self = Int64(exactly: position).map(JSON.integer) ?? .bigInteger(String(position))
-  }
-}
-
 extension LogSnapshot {
   /// The position that a question about a moment is answered at.
   /// - Throws: ``DaybookError`` `invalid_params` for a position that isn't written yet.

@@ -147,10 +147,3 @@ extension Services {
     }
   }
 }
-
-extension JSON {
-  /// A position or a count of the log.
-  init(position: UInt64) {
-    self = Int64(exactly: position).map(JSON.integer) ?? .bigInteger(String(position))
-  }
-}
