@@ -69,15 +69,7 @@ package struct Sealer: Sendable {
 
   /// Opens a stored value that may be sealed, however often.
   package func open(_ stored: JSON, resource: Identifier, field: String) throws -> Opened {
-    var value = stored
-    while Vault.isSealed(value) {
-      switch try vault.open(value, resourceID: resource, field: field) {
-      case .value(let inner): value = inner
-      case .erased: return .erased
-      case .locked: return .locked
-      }
-    }
-    return .value(value)
+    try vault.openFully(stored, resourceID: resource, field: field)
   }
 
   /// A text sealed for each of some persons in turn, one inside the other: whoever of them is erased takes it along. Sealed with the

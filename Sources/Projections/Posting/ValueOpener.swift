@@ -9,18 +9,12 @@ struct ValueOpener: Sendable {
   /// The value with its seals off, however many; nil where a key is destroyed or missing.
   /// - Throws: ``PreparedChunk/Failure`` where a token was made for another place, which means damage.
   func open(_ stored: JSON, of resource: Identifier, field: String) throws -> JSON? {
-    var value = stored
-    while Vault.isSealed(value) {
-      do {
-        switch try vault.open(value, resourceID: resource, field: field) {
-        case .value(let inner): value = inner
-        case .erased, .locked: return nil
-        }
-      } catch let error as VaultError {
-        throw PreparedChunk.Failure(message: error.message)
-      }
+    do {
+      guard case .value(let value) = try vault.openFully(stored, resourceID: resource, field: field) else { return nil }
+      return value
+    } catch let error as VaultError {
+      throw PreparedChunk.Failure(message: error.message)
     }
-    return value
   }
 
   /// The value of a stored line.
