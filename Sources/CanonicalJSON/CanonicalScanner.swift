@@ -1,13 +1,13 @@
-#if canImport(Glibc)
-  import Glibc
-#endif
+import Glibc
 
 /// Goes through the top-level members of a canonical JSON object without making values of it: a member is two ranges of bytes.
-struct MemberScanner {
+package struct CanonicalScanner {
   /// A member: its key without quotes, as written, and its value as written.
-  struct Member {
-    let key: UnsafeRawBufferPointer
-    let value: UnsafeRawBufferPointer
+  package struct Member {
+    /// The key, without quotes and with its escapes.
+    package let key: UnsafeRawBufferPointer
+    /// The value as it is written.
+    package let value: UnsafeRawBufferPointer
   }
 
   private let bytes: UnsafeRawBufferPointer
@@ -15,17 +15,18 @@ struct MemberScanner {
   private var at: Int
   private let mustEndThere: Bool
   /// Whether the object ended where it should, once `next()` has answered nil.
-  private(set) var isWellFormed = false
+  package private(set) var isWellFormed = false
 
   /// Goes through an object that takes up all the bytes; or, with `isPrefix`, one that they begin with.
-  init(_ bytes: UnsafeRawBufferPointer, isPrefix: Bool = false) {
+  package init(_ bytes: UnsafeRawBufferPointer, isPrefix: Bool = false) {
     mustEndThere = !isPrefix
     self.bytes = bytes
     count = bytes.count
     at = bytes.first == UInt8(ascii: "{") ? 1 : -1
   }
 
-  mutating func next() -> Member? {
+  /// The next member; nil after the last one, or where the bytes are no canonical object.
+  package mutating func next() -> Member? {
     guard beginMember() else { return nil }
     guard let keyEnd = stringEnd(at) else { return stop() }
     let key = UnsafeRawBufferPointer(rebasing: bytes[(at + 1)..<keyEnd])
@@ -38,14 +39,31 @@ struct MemberScanner {
     return Member(key: key, value: value)
   }
 
+  /// The members of the object that begins at `start`, as places in the bytes: the key without its quotes, and the value.
+  /// - Returns: nil where no canonical object begins there. What follows the object isn't looked at.
+  package static func members(of bytes: [UInt8], from start: Int = 0) -> [(key: Range<Int>, value: Range<Int>)]? {
+    bytes.withUnsafeBytes { bytes in
+      guard start < bytes.count, let base = bytes.baseAddress else { return nil }
+      var scanner = CanonicalScanner(UnsafeRawBufferPointer(rebasing: bytes[start...]), isPrefix: true)
+      var members: [(key: Range<Int>, value: Range<Int>)] = []
+      members.reserveCapacity(12)
+      func place(_ part: UnsafeRawBufferPointer) -> Range<Int> {
+        let offset = part.baseAddress.map { base.distance(to: $0) } ?? 0
+        return offset..<(offset + part.count)
+      }
+      while let member = scanner.next() { members.append((place(member.key), place(member.value))) }
+      return scanner.isWellFormed ? members : nil
+    }
+  }
+
   /// The bytes from the value of a member on, without looking for that value's end; nil where there is no such member.
-  mutating func rest(from name: StaticString) -> UnsafeRawBufferPointer? {
+  package mutating func rest(from name: StaticString) -> UnsafeRawBufferPointer? {
     while beginMember() {
       guard let keyEnd = stringEnd(at) else { return nil }
       let key = UnsafeRawBufferPointer(rebasing: bytes[(at + 1)..<keyEnd])
       at = keyEnd + 2
       guard at < count, bytes[at - 1] == UInt8(ascii: ":") else { return nil }
-      if MemberScanner.equal(key, name) { return UnsafeRawBufferPointer(rebasing: bytes[at..<count]) }
+      if CanonicalScanner.equal(key, name) { return UnsafeRawBufferPointer(rebasing: bytes[at..<count]) }
       guard let end = valueEnd(at) else { return nil }
       at = end
     }
@@ -110,25 +128,27 @@ struct MemberScanner {
     return nil
   }
 
-  static func equal(_ bytes: UnsafeRawBufferPointer, _ name: StaticString) -> Bool {
+  /// Whether bytes are those of a name.
+  package static func equal(_ bytes: UnsafeRawBufferPointer, _ name: StaticString) -> Bool {
     guard bytes.count == name.utf8CodeUnitCount, let base = bytes.baseAddress else { return false }
     return memcmp(base, name.utf8Start, bytes.count) == 0
   }
 
-  static func equal(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+  /// Whether two runs of bytes are equal.
+  package static func equal(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
     guard left.count == right.count else { return false }
     guard let one = left.baseAddress, let other = right.baseAddress else { return left.count == 0 }
     return memcmp(one, other, left.count) == 0
   }
 
   /// A value's text without its quotes; nil where it is no string or has escapes.
-  static func plainText(_ value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+  package static func plainText(_ value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
     guard value.count >= 2, value.first == UInt8(ascii: "\""), value.last == UInt8(ascii: "\"") else { return nil }
     return UnsafeRawBufferPointer(rebasing: value[1..<(value.count - 1)])
   }
 
   /// A non-negative integer; nil where it is none.
-  static func integer(_ value: UnsafeRawBufferPointer) -> UInt64? {
+  package static func integer(_ value: UnsafeRawBufferPointer) -> UInt64? {
     guard !value.isEmpty, value.count <= 19 else { return nil }
     var result: UInt64 = 0
     for byte in value {
