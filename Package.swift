@@ -96,8 +96,8 @@ let package = Package(
       "Server",
       [
         "BasicTypes", "Protocol", "Queries", "Access", "Records", "Domain", "Projections", "EmbeddedPostgres",
-        "Catalog", "EventLog", "Vault", "MerkleTree", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks, lifecycle,
-        signals, log, jwt,
+        "Catalog", "EventLog", "Vault", "MerkleTree", "CanonicalJSON", "Waiting", nioCore, nioPosix, nioSSL, nioLocks,
+        lifecycle, signals, log, jwt,
       ]),
     module("DaybookClient", ["Protocol", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks]),
     .executableTarget(
