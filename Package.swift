@@ -82,7 +82,8 @@ let package = Package(
     module(
       "Projections",
       [
-        "BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", "Files", "Waiting",
+        "BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", "Files",
+        "Waiting",
         crypto, log, nioLocks,
       ]),
     module(
@@ -122,6 +123,8 @@ let package = Package(
         "Access", "Domain", log, nioLocks,
       ]),
     tests("CanonicalJSONTests", ["CanonicalJSON"]),
+    tests("FilesTests", ["Files"]),
+    tests("WaitingTests", ["Waiting"]),
     tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
     tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
     tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON"]),

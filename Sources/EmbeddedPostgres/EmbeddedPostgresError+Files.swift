@@ -12,8 +12,8 @@ extension EmbeddedPostgresError: FileFailure {
 
 extension Files.FileSystem {
   /// The bytes of a file; nil where it can't be read, such as that of a process that has just ended.
-  static func presentBytes(_ path: String) -> [UInt8]? { (try? read(path)) ?? nil }
+  static func presentBytes(_ path: String) -> [UInt8]? { try? read(path) }
 
   /// The names in a folder; none where it can't be read.
-  static func presentNames(in folder: String) -> [String] { ((try? names(in: folder)) ?? nil) ?? [] }
+  static func presentNames(in folder: String) -> [String] { (try? names(in: folder)) ?? [] }
 }

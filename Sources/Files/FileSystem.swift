@@ -43,7 +43,7 @@ package enum FileSystem<Failure: FileFailure> {
 
   /// The text of a file; nil where it can't be read.
   package static func text(_ path: String) -> String? {
-    guard let bytes = (try? read(path)) ?? nil else { return nil }
+    guard let bytes = try? read(path) else { return nil }
     return String(decoding: bytes, as: UTF8.self)
   }
 

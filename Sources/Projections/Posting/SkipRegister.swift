@@ -39,7 +39,9 @@ struct SkipRegister: Sendable {
 
   private static func skipped(_ snapshot: LogSnapshot, _ name: String) throws -> Set<UInt64> {
     var skipped: Set<UInt64> = []
-    for value in try DerivedIdentifier.projection(name).resolve(snapshot.state).state?.fields["skipped"]?.arrayValue ?? [] {
+    for value in try DerivedIdentifier.projection(name).resolve(snapshot.state).state?.fields["skipped"]?.arrayValue
+      ?? []
+    {
       if let position = value.integerValue, position > 0 { skipped.insert(UInt64(position)) }
     }
     return skipped
