@@ -61,60 +61,61 @@ let package = Package(
     module("CanonicalJSON", []),
     module("Files", [nioLocks]),
     module("Waiting", [nioLocks]),
+    module("Refusals", ["CanonicalJSON"]),
     module("MerkleTree", ["BasicTypes", crypto]),
     module("LMDB", ["CLMDB"]),
     module("Postgres", ["CPostgres", "Waiting", log, nioLocks]),
     module("EmbeddedPostgres", ["BasicTypes", "Postgres", "Files", "Waiting", log]),
     module("Vault", ["BasicTypes", "CanonicalJSON", "Files", "CBcrypt", crypto, nioLocks]),
     module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", "Files", "Waiting", log, nioLocks]),
-    module("Catalog", ["BasicTypes", "CanonicalJSON", crypto, yams]),
+    module("Catalog", ["BasicTypes", "CanonicalJSON", "Refusals", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
-    module("Access", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON"]),
-    module("Records", ["BasicTypes", "Catalog", "Access", "EventLog", "Vault", "CanonicalJSON"]),
     module("OpenLineage", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON", crypto]),
+    module("Access", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON"]),
+    module("Records", ["BasicTypes", "Catalog", "Refusals", "Access", "EventLog", "Vault", "CanonicalJSON"]),
     module(
       "Domain",
       [
-        "BasicTypes", "Catalog", "Access", "Records", "Schedules", "JSONSchema", "OpenLineage", "EventLog", "Vault",
-        "MerkleTree", "CanonicalJSON", nioLocks,
+        "BasicTypes", "Catalog", "Refusals", "Access", "Records", "Schedules", "JSONSchema", "OpenLineage", "EventLog",
+        "Vault", "MerkleTree", "CanonicalJSON", nioLocks,
       ]),
     module(
       "Projections",
       [
         "BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", "Files",
-        "Waiting",
-        crypto, log, nioLocks,
+        "Waiting", crypto, log, nioLocks,
       ]),
     module(
       "Queries",
       [
-        "BasicTypes", "Catalog", "Schedules", "Access", "Records", "EventLog", "Vault", "Projections", "Postgres",
-        "CanonicalJSON", "MerkleTree", crypto, nioLocks,
+        "BasicTypes", "Catalog", "Refusals", "Access", "Records", "Schedules", "EventLog", "Vault", "Projections",
+        "Postgres", "CanonicalJSON", "MerkleTree", crypto, nioLocks,
       ]),
-    module("Protocol", ["CanonicalJSON", nioCore]),
+    module("Protocol", ["CanonicalJSON", "Refusals", nioCore]),
     module(
       "Server",
       [
-        "BasicTypes", "Protocol", "Queries", "Access", "Records", "Domain", "Projections", "EmbeddedPostgres",
-        "Catalog", "EventLog", "Vault", "MerkleTree", "CanonicalJSON", "Waiting", nioCore, nioPosix, nioSSL, nioLocks,
-        lifecycle, signals, log, jwt,
+        "BasicTypes", "Refusals", "Access", "Records", "Protocol", "Queries", "Domain", "Projections",
+        "EmbeddedPostgres", "Catalog", "EventLog", "Vault", "MerkleTree", "CanonicalJSON", "Waiting", nioCore, nioPosix,
+        nioSSL, nioLocks, lifecycle, signals, log, jwt,
       ]),
-    module("DaybookClient", ["Protocol", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks]),
+    module("DaybookClient", ["Protocol", "CanonicalJSON", "Refusals", nioCore, nioPosix, nioSSL, nioLocks]),
     .executableTarget(
       name: "daybook",
       dependencies: [
         "Server", "DaybookClient", "Projections", "Queries", "Access", "Records", "Domain", "Catalog", "EventLog",
-        "Vault", "Files", "Protocol", "BasicTypes", "CanonicalJSON", "MerkleTree", arguments, signals, log, subprocess,
+        "Vault", "Files", "Protocol", "BasicTypes", "CanonicalJSON", "MerkleTree", "Refusals", arguments, signals, log,
+        subprocess,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "DaybookBench",
-      dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", arguments],
+      dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", "Refusals", arguments],
       swiftSettings: strict),
     .executableTarget(
       name: "DaybookDemo",
-      dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", arguments],
+      dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", "Refusals", arguments],
       swiftSettings: strict),
     module(
       "DaybookTestKit",
@@ -125,18 +126,19 @@ let package = Package(
     tests("CanonicalJSONTests", ["CanonicalJSON"]),
     tests("FilesTests", ["Files"]),
     tests("WaitingTests", ["Waiting"]),
+    tests("RefusalsTests", ["Refusals", "CanonicalJSON"]),
     tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
     tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
-    tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON"]),
+    tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON", "Refusals"]),
     tests("SchedulesTests", ["Schedules", "BasicTypes", "CanonicalJSON"]),
     tests("OpenLineageTests", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
     tests(
       "DomainTests",
       [
-        "Access", "Records", "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit",
-        nioLocks,
+        "Refusals", "Access", "Records", "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON",
+        "DaybookTestKit", nioLocks,
       ]),
-    tests("ProtocolTests", ["Protocol", "CanonicalJSON", nioCore]),
+    tests("ProtocolTests", ["Protocol", "CanonicalJSON", "Refusals", nioCore]),
     tests(
       "ProjectionsTests",
       [
@@ -146,23 +148,23 @@ let package = Package(
     tests(
       "QueriesTests",
       [
-        "Queries", "Projections", "Access", "Records", "Domain", "EventLog", "Vault", "Catalog", "MerkleTree",
-        "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
+        "Refusals", "Queries", "Projections", "Access", "Records", "Domain", "EventLog", "Vault", "Catalog",
+        "MerkleTree", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "ServerTests",
       [
-        "Server", "Protocol", "DaybookClient", "Access", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log,
-        nioCore, nioPosix, nioLocks, jwt, crypto,
+        "Refusals", "Server", "Protocol", "DaybookClient", "Access", "Domain", "EventLog", "BasicTypes",
+        "CanonicalJSON", log, nioCore, nioPosix, nioLocks, jwt, crypto,
       ]),
     tests(
       "PlatformTests",
       [
-        "Server", "DaybookClient", "Catalog", "Access", "Domain", "Projections", "Postgres", "EventLog", "Vault",
-        "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
+        "Refusals", "Server", "DaybookClient", "Catalog", "Access", "Domain", "Projections", "Postgres", "EventLog",
+        "Vault", "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
       ]),
     tests("CommandLineTests", ["daybook", "DaybookTestKit", "CanonicalJSON"]),
-    tests("AcceptanceTests", ["DaybookClient", "BasicTypes", "CanonicalJSON"]),
+    tests("AcceptanceTests", ["DaybookClient", "BasicTypes", "CanonicalJSON", "Refusals"]),
     tests("PostgresTests", ["Postgres", "DaybookTestKit", log, nioLocks]),
     tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "Postgres", "DaybookTestKit", log, nioLocks]),
     tests("EventLogTests", ["EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),

@@ -1,11 +1,16 @@
 /// The known word that a misspelled one was probably meant to be.
 public enum Suggestion {
+  /// The longest word, in bytes, that is compared with others.
+  public static let longestWord = 64
+
   /// The candidate nearest to `word` by edit distance (insertions, deletions, replacements and swaps of neighbours), or nil where none is
-  /// nearer than a third of the word's length, with at least one and at most three edits allowed.
+  /// nearer than a third of the word's length, with at least one and at most three edits allowed. Nothing is looked for where `word` has more
+  /// than ``longestWord`` bytes, and no such candidate is looked at: the cost of a comparison grows with both lengths, which strangers choose.
   public static func nearest(to word: String, in candidates: some Sequence<String>) -> String? {
+    guard word.utf8.count <= longestWord else { return nil }
     let allowed = min(3, max(1, word.unicodeScalars.count / 3))
     var best: (word: String, distance: Int)?
-    for candidate in candidates {
+    for candidate in candidates where candidate.utf8.count <= longestWord {
       let distance = distance(Array(word.unicodeScalars), Array(candidate.unicodeScalars))
       guard distance <= allowed else { continue }
       if let best, (best.distance, best.word) <= (distance, candidate) { continue }

@@ -1,11 +1,11 @@
-import CanonicalJSON
-import Protocol
+import Refusals
 
 /// Why a call failed.
 public enum ClientError: Error, Sendable, Equatable {
-  /// The server refused: its error as it came.
-  case remote(code: Int, type: String, message: String, data: JSONObject)
-  /// The connection ended before the answer came. Whether a command was applied is unknown: ask again with the same `command_id`.
+  /// The server refused: its refusal as it came.
+  case remote(ReceivedRefusal)
+  /// The connection ended before the answer came. Whether a command was applied is unknown: ask again with the same
+  /// `command_id`.
   case closed(String)
   /// No connection could be made; a sentence that says why.
   case unreachable(String)
@@ -14,22 +14,21 @@ public enum ClientError: Error, Sendable, Equatable {
   /// The server sent something that isn't the protocol.
   case malformed(String)
 
-  /// The server's error in this form.
-  public init(_ error: ErrorObject) {
-    self = .remote(code: error.code, type: error.type, message: error.message, data: error.data)
+  /// The server's refusal; nil where it wasn't the server that refused.
+  public var refusal: ReceivedRefusal? {
+    if case .remote(let refusal) = self { refusal } else { nil }
   }
 
-  /// The server's word for its error (`not_found`), or nil where it wasn't the server that refused.
-  public var remoteType: String? {
-    if case .remote(_, let type, _, _) = self { type } else { nil }
-  }
+  /// What kind of refusal the server answered with; nil where it wasn't the server that refused, and for a code of a
+  /// newer server that this client doesn't know.
+  public var code: Refusal.Code? { refusal?.code }
 }
 
 extension ClientError: CustomStringConvertible {
   /// A sentence for a person.
   public var description: String {
     switch self {
-    case .remote(_, _, let message, _): message
+    case .remote(let refusal): refusal.message
     case .closed(let reason): "The connection ended before the answer came: \(reason)"
     case .unreachable(let reason): reason
     case .endpoint(let text): "\(text) is no address: use unix:PATH, tcp:HOST:PORT or tls:HOST:PORT."

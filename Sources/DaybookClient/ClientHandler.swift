@@ -1,6 +1,7 @@
 import CanonicalJSON
 import NIOCore
 import Protocol
+import Refusals
 
 /// The client's end of a connection: matches answers with the calls that wait for them. Confined to its event loop.
 final class ClientHandler: ChannelDuplexHandler {
@@ -83,7 +84,7 @@ final class ClientHandler: ChannelDuplexHandler {
       case .tooLong:
         fail(.malformed("a line is longer than \(framer.maximumLength) bytes"), context)
       case .line(let line):
-        do throws(ErrorObject) {
+        do throws(Refusal) {
           take(try ServerMessage(line: line), context)
         } catch {
           fail(.malformed(error.message), context)
@@ -115,7 +116,7 @@ final class ClientHandler: ChannelDuplexHandler {
         }
       } else if case .failure(let error) = response.outcome {
         // An error without an id is about a line that the server couldn't read: no call can be told from it any more.
-        fail(ClientError(error), context)
+        fail(.remote(error), context)
       }
     case .batch(let all):
       let first = all.lazy.compactMap { $0.id.value.integerValue.flatMap { self.batches[$0] } }.first

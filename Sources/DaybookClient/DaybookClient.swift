@@ -14,12 +14,12 @@ public final class DaybookClient: Sendable {
     let future: EventLoopFuture<Response>
 
     /// Waits for the answer.
-    /// - Throws: ``ClientError/remote(code:type:message:data:)`` where the server refused, and others where no answer came.
+    /// - Throws: ``ClientError/remote(_:)`` where the server refused, and others where no answer came.
     public var value: JSON {
       get async throws {
         switch try await future.get().outcome {
         case .success(let result): return result
-        case .failure(let error): throw ClientError(error)
+        case .failure(let error): throw ClientError.remote(error)
         }
       }
     }
@@ -103,7 +103,7 @@ public final class DaybookClient: Sendable {
       repeating: .failure(.malformed("the batch's answer leaves a call out")), count: calls.count)
     for response in try await promise.futureResult.get() {
       guard let id = response.id.value.integerValue, id >= first, id < first + Int64(calls.count) else { continue }
-      results[Int(id - first)] = response.outcome.mapError(ClientError.init)
+      results[Int(id - first)] = response.outcome.mapError(ClientError.remote)
     }
     return results
   }

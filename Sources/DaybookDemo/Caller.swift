@@ -1,5 +1,6 @@
 import CanonicalJSON
 import DaybookClient
+import Refusals
 import Synchronization
 
 /// Somebody at a connection of their own. What they send is applied in the order sent; nobody waits for answers but ``settle()``.
@@ -23,7 +24,7 @@ final class Caller: Sendable {
     let commands: Int
     let reply: DaybookClient.Reply
     /// The type of error that must be the answer; nil where it must be a result.
-    let refusal: String?
+    let refusal: Refusal.Code?
     /// The parameter that the error must name; nil for any.
     let fault: String?
   }
@@ -90,10 +91,10 @@ final class Caller: Sendable {
   /// Sends something that must be refused with that type of error. A command is sent as a dry run: it is decided as ever, and
   /// should the server take it, nothing has happened.
   /// - Parameter fault: the parameter that the refusal must name, such as `/type`.
-  func send(_ method: String, _ params: JSONObject, refusedAs type: String, naming fault: String? = nil) {
+  func send(_ method: String, _ params: JSONObject, refusedAs code: Refusal.Code, naming fault: String? = nil) {
     var given = params
     if !method.hasSuffix(".get") { given["dry_run"] = true }
-    wait(Waiting(method: method, commands: 1, reply: client.send(method, given), refusal: type, fault: fault))
+    wait(Waiting(method: method, commands: 1, reply: client.send(method, given), refusal: code, fault: fault))
   }
 
   /// Sends a command and waits for its result; nil where it was refused, which is noted.
@@ -146,14 +147,14 @@ final class Caller: Sendable {
     do {
       let answer = try await one.reply.value
       if let refusal = one.refusal {
-        tally.note(surprise: "was taken, but should have been refused as \(refusal)", of: one.method)
+        tally.note(surprise: "was taken, but should have been refused as \(refusal.rawValue)", of: one.method)
       } else {
         tally.note(answer, of: one.method, commands: one.commands, platform: platform)
       }
       return answer
     } catch let error as ClientError {
-      guard let type = error.remoteType else { throw error }
-      if type == one.refusal, names(error, one.fault) {
+      guard let refusal = error.refusal else { throw error }
+      if refusal.code == one.refusal, names(error, one.fault) {
         tally.notePlanned(platform: platform)
       } else {
         tally.note(surprise: "\(name): \(sentence(error))", of: one.method)
@@ -165,7 +166,6 @@ final class Caller: Sendable {
   /// Whether a refusal names a parameter among its faults.
   private func names(_ error: ClientError, _ fault: String?) -> Bool {
     guard let fault else { return true }
-    guard case .remote(_, _, _, let data) = error else { return false }
-    return (data["problems"]?.arrayValue ?? []).contains { $0["path"]?.stringValue == fault }
+    return (error.refusal?.data["problems"]?.arrayValue ?? []).contains { $0["path"]?.stringValue == fault }
   }
 }

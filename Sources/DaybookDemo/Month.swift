@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import DaybookClient
+import Refusals
 
 /// The whole story: ten companies side by side, then what none of them may see of another.
 struct Month {
@@ -74,7 +75,7 @@ struct Month {
         {
           return end
         }
-      } catch let error as ClientError where error.remoteType == "not_found" {
+      } catch let error as ClientError where error.code == .notFound {
         continue
       }
     }
@@ -87,7 +88,7 @@ struct Month {
       _ = try await client.call(
         "organization.list", ["limit": 1, "at_least": .count(position), "timeout_ms": .count(60_000)])
       return true
-    } catch let error as ClientError where error.remoteType == "stale" || error.remoteType == "unavailable" {
+    } catch let error as ClientError where error.code == .stale || error.code == .unavailable {
       return false
     }
   }
@@ -100,7 +101,7 @@ struct Month {
   private func checkIsolation(_ neighbours: [Neighbour]) async throws {
     for stranger in neighbours {
       for host in neighbours where host.caller !== stranger.caller {
-        stranger.caller.send(host.method, ["id": .id(host.id)], refusedAs: "not_found")
+        stranger.caller.send(host.method, ["id": .id(host.id)], refusedAs: .notFound)
       }
     }
     for neighbour in neighbours {

@@ -1,5 +1,6 @@
 import CanonicalJSON
 import DaybookClient
+import Refusals
 import Synchronization
 
 /// What came of everything that was sent. Safe to use from any task.
@@ -96,9 +97,9 @@ final class Tally: Sendable {
 
 /// A sentence for a person about a refusal, with every fault that the server listed.
 func sentence(_ error: any Error) -> String {
-  guard case ClientError.remote(_, let type, let message, let data) = error else { return "\(error)" }
-  let problems = (data["problems"]?.arrayValue ?? []).map { problem in
+  guard let refusal = (error as? ClientError)?.refusal else { return "\(error)" }
+  let problems = (refusal.data["problems"]?.arrayValue ?? []).map { problem in
     "\(problem["path"]?.stringValue ?? "") \(problem["problem"]?.stringValue ?? "")"
   }
-  return "\(type): \(message)" + (problems.isEmpty ? "" : " (\(problems.joined(separator: "; ")))")
+  return "\(refusal.type): \(refusal.message)" + (problems.isEmpty ? "" : " (\(problems.joined(separator: "; ")))")
 }

@@ -21,6 +21,7 @@ private struct SchemaReader {
   init(definitions: JSONObject) { self.definitions = definitions }
 
   mutating func refuse(_ path: String, _ problem: String) {
+    guard problems.count < JSONSchemaCheck.problemLimit else { return }
     problems.append(ValueProblem(path: path, problem: problem))
   }
 

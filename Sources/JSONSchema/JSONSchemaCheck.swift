@@ -11,13 +11,23 @@ import Catalog
 ///
 /// Only schemas that ``schemaProblems(_:path:)`` finds nothing wrong with may be used.
 package struct JSONSchemaCheck {
-  /// How many comparisons one command may take: `allOf` and `$ref` together could ask for more than anyone can wait for.
-  static let stepLimit = 500_000
+  /// How many steps one command may take: `allOf` and `$ref` together could ask for more than anyone can wait for. A step is a
+  /// visit of a value by a schema, or what comparing or counting ``bytesPerStep`` bytes costs.
+  static let stepLimit = 200_000
+  /// How many bytes are compared or counted in the time of one visit.
+  static let bytesPerStep = 64
+  /// How many problems are listed; a value that has more is refused all the same.
+  static let problemLimit = 100
+  /// How many misspelled names are answered with the one that was meant.
+  static let hintLimit = 10
+  /// How many bytes of a schema's value a problem quotes.
+  static let quoteLimit = 200
   /// How deep values and references may go together.
   static let depthLimit = 256
 
   private(set) var stepsLeft = JSONSchemaCheck.stepLimit
   private var isExhausted = false
+  private var hintsLeft = JSONSchemaCheck.hintLimit
 
   /// A check with all its steps left.
   package init() {}
@@ -44,6 +54,40 @@ package struct JSONSchemaCheck {
     var again: Place { Place(definitions: definitions, path: path, depth: depth + 1) }
   }
 
+  /// Takes steps off what is left; false where there are no more.
+  @discardableResult
+  private mutating func spend(_ steps: Int) -> Bool {
+    stepsLeft -= steps
+    if stepsLeft <= 0 { isExhausted = true }
+    return !isExhausted
+  }
+
+  /// Takes off what looking at the whole of a value costs; false where there are no more steps, perhaps before it was all counted.
+  private mutating func spend(on value: JSON) -> Bool {
+    switch value {
+    case .string(let text): return spend(1 + text.utf8.count / JSONSchemaCheck.bytesPerStep)
+    case .bigInteger(let text): return spend(1 + text.utf8.count / JSONSchemaCheck.bytesPerStep)
+    case .array(let elements):
+      guard spend(1) else { return false }
+      for element in elements where !spend(on: element) { return false }
+      return true
+    case .object(let object):
+      guard spend(1) else { return false }
+      for (name, member) in object {
+        guard spend(name.utf8.count / JSONSchemaCheck.bytesPerStep), spend(on: member) else { return false }
+      }
+      return true
+    case .null, .bool, .integer, .number: return spend(1)
+    }
+  }
+
+  /// A value of the schema as a problem quotes it.
+  static func quoted(_ value: JSON) -> String {
+    let text = value.canonicalString
+    guard text.utf8.count > quoteLimit else { return text }
+    return String(decoding: text.utf8.prefix(quoteLimit), as: UTF8.self) + "…"
+  }
+
   private mutating func isValid(_ value: JSON, _ schema: JSON, _ place: Place) -> Bool {
     var problems: [ValueProblem] = []
     check(value, schema, place, &problems)
@@ -51,8 +95,8 @@ package struct JSONSchemaCheck {
   }
 
   private mutating func check(_ value: JSON, _ schema: JSON, _ place: Place, _ problems: inout [ValueProblem]) {
-    stepsLeft -= 1
-    guard stepsLeft > 0, place.depth <= JSONSchemaCheck.depthLimit else {
+    guard spend(1), problems.count < JSONSchemaCheck.problemLimit else { return }
+    guard place.depth <= JSONSchemaCheck.depthLimit else {
       isExhausted = true
       return
     }
@@ -74,6 +118,8 @@ package struct JSONSchemaCheck {
       case "items", "minItems", "maxItems", "uniqueItems":
         if let elements = value.arrayValue { checkElements(elements, keyword, operand, place, &problems) }
       default:
+        // The length of a text is counted in characters, from its beginning.
+        if let text = value.stringValue, !spend(text.utf8.count / JSONSchemaCheck.bytesPerStep) { return }
         if let problem = JSONSchemaLimits.problem(of: value, keyword, operand) {
           problems.append(ValueProblem(path: place.path, problem: problem))
         }
@@ -93,12 +139,15 @@ package struct JSONSchemaCheck {
       }
     case "enum":
       let choices = operand.arrayValue ?? []
-      stepsLeft -= choices.count
+      // Comparing reads as much of both as they have in common: at most the value, for each choice.
+      let before = stepsLeft
+      guard spend(on: value), spend(choices.count * (1 + before - stepsLeft)) else { return }
       if !choices.contains(value) {
-        let shown = choices.count <= 20 ? ": " + choices.map(\.canonicalString).joined(separator: ", ") : ""
+        let shown = choices.count <= 20 ? ": " + choices.map(JSONSchemaCheck.quoted).joined(separator: ", ") : ""
         problems.append(ValueProblem(path: place.path, problem: "must be one of \(choices.count) values\(shown)"))
       }
     default:
+      guard spend(on: value) else { return }
       if value != operand {
         problems.append(ValueProblem(path: place.path, problem: "must be the value that the schema names"))
       }
@@ -139,12 +188,12 @@ package struct JSONSchemaCheck {
     switch keyword {
     case "properties":
       for (name, schema) in properties {
-        stepsLeft -= 1
+        guard spend(1 + name.utf8.count / JSONSchemaCheck.bytesPerStep) else { return }
         if let member = object[name] { check(member, schema, place.member(name), &problems) }
       }
     case "required":
       let names = keywords["required"]?.arrayValue ?? []
-      stepsLeft -= names.count
+      guard spend(names.count) else { return }
       for case let name? in names.map(\.stringValue) where !object.contains(name) {
         problems.append(ValueProblem(path: place.member(name).path, problem: "is required"))
       }
@@ -152,8 +201,8 @@ package struct JSONSchemaCheck {
       guard let schema = keywords["additionalProperties"] else { return }
       for (name, member) in object where !properties.contains(name) {
         if schema == false {
-          let nearest = properties.count <= 50 ? Suggestion.nearest(to: name, in: properties.keys) : nil
-          let hint = nearest.map { "; did you mean \($0)?" } ?? ""
+          guard spend(1), problems.count < JSONSchemaCheck.problemLimit else { return }
+          let hint = hint(for: name, in: properties)
           problems.append(
             ValueProblem(path: place.member(name).path, problem: "is no member that the schema knows\(hint)"))
         } else {
@@ -161,6 +210,13 @@ package struct JSONSchemaCheck {
         }
       }
     }
+  }
+
+  /// Which of a schema's names a member's was probably meant to be: said of the first few, where there are not too many to compare.
+  private mutating func hint(for name: String, in properties: JSONObject) -> String {
+    guard hintsLeft > 0, properties.count <= 50 else { return "" }
+    hintsLeft -= 1
+    return Suggestion.nearest(to: name, in: properties.keys).map { "; did you mean \($0)?" } ?? ""
   }
 
   private mutating func checkElements(
@@ -180,7 +236,7 @@ package struct JSONSchemaCheck {
         problems.append(ValueProblem(path: place.path, problem: "must have at most \(limit) elements"))
       }
     default:
-      stepsLeft -= elements.count
+      for element in elements where !spend(on: element) { return }
       if operand == true, Set(elements).count < elements.count {
         problems.append(ValueProblem(path: place.path, problem: "must not have the same element twice"))
       }
@@ -209,7 +265,7 @@ package struct JSONSchemaCheck {
 /// The limits of numbers and texts.
 private enum JSONSchemaLimits {
   static func problem(of value: JSON, _ keyword: String, _ limit: JSON) -> String? {
-    let shown = limit.canonicalString
+    let shown = JSONSchemaCheck.quoted(limit)
     switch (keyword, value) {
     case ("minLength", .string(let text)):
       return text.unicodeScalars.count < limit.integerValue ?? 0 ? "must have at least \(shown) characters" : nil

@@ -34,7 +34,13 @@ public struct OpenLineageEvent: Sendable {
     public let name: String
     /// Its facets by name, those of its part in the run (`inputFacets`, `outputFacets`) among them.
     public let facets: JSONObject
+
+    /// What tells it from others: its names, by their bytes.
+    var key: [JSON] { [.string(namespace), .string(name)] }
   }
+
+  /// The most inputs, and the most outputs, that one event may name: each is looked up while every other command waits.
+  public static let maximumDatasets = 1000
 
   /// When it happened, by the producer's clock.
   public let time: Timestamp
@@ -168,6 +174,10 @@ private struct Reader {
     guard let value, !value.isNull else { return [] }
     guard let elements = value.arrayValue else {
       fault(path, "must be an array")
+      return []
+    }
+    guard elements.count <= OpenLineageEvent.maximumDatasets else {
+      fault(path, "names \(elements.count) datasets, and may name at most \(OpenLineageEvent.maximumDatasets)")
       return []
     }
     var datasets: [OpenLineageEvent.Dataset] = []

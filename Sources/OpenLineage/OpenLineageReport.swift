@@ -64,6 +64,7 @@ public struct OpenLineageReport<Target: ReportTarget> {
 
   private func record() throws -> Identifier? {
     // First of all: a report that must be refused is refused before anything is staged.
+    try LineagePairs.check(Set(event.inputs.map(\.key)).count, Set(event.outputs.map(\.key)).count)
     let run = try event.run.flatMap { run in try event.job.map { try prepareRun(run, job: $0) } }
     let pipeline = try event.job.map(recordPipeline)
     var inputs: [Identifier] = []
@@ -74,9 +75,9 @@ public struct OpenLineageReport<Target: ReportTarget> {
     var lineage = LineagePairs()
     if let run, let pipeline {
       let fields = try recordRun(run, pipeline: pipeline.id, inputs: inputs, outputs: outputs)
-      lineage.addPairs(of: fields, touching: inputs, outputs)
+      try lineage.addPairs(of: fields, touching: inputs, outputs)
     } else {
-      lineage.addPairs(inputs, outputs, at: event.time)
+      try lineage.addPairs(inputs, outputs, at: event.time)
       if let pipeline { _ = try target.change(pipeline, set: [:], event: "reported", data: data) }
     }
     try recordEdges(

@@ -36,6 +36,8 @@ public protocol ReportTarget {
 public enum ReportFailure: Error, Sendable, Equatable {
   /// The id that the report gives its run belongs to something else, or to another organization: a conflict that must not tell which.
   case identifierTaken(Identifier)
+  /// It shows more pairs of an input and an output than one report may.
+  case tooManyPairs(limit: Int)
   /// The run was deleted, at that time.
   case gone(Identifier, since: Timestamp)
 }

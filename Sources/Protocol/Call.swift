@@ -1,11 +1,12 @@
 import CanonicalJSON
+import Refusals
 
 /// One entry of what a client sent: a call, or something that was meant as one.
 public enum Call: Sendable, Equatable {
   /// A well-formed call.
   case request(Request)
   /// Not a well-formed call: the error is its answer under that id, or nothing is where `id` is nil (a notification).
-  case refused(id: RequestID?, ErrorObject)
+  case refused(id: RequestID?, Refusal)
 }
 
 extension Call {

@@ -1,5 +1,6 @@
 import CanonicalJSON
 import NIOCore
+import Refusals
 
 /// One line that a client sent.
 public enum ClientMessage: Sendable, Equatable {
@@ -21,7 +22,7 @@ public enum ClientMessage: Sendable, Equatable {
     case .failure(let fault) where fault.code == .duplicateKey:
       self = .single(.refused(id: Self.identifierDespiteDuplicates(line), Self.duplicateKey(fault)))
     case .failure(let fault):
-      self = .single(.refused(id: .null, .parse(fault)))
+      self = .single(.refused(id: .null, .parseError(fault)))
     }
   }
 
@@ -30,7 +31,8 @@ public enum ClientMessage: Sendable, Equatable {
       return .single(.refused(id: .null, .invalidRequest("A batch must hold at least one call.")))
     }
     if elements.count > maximumBatch {
-      let error = ErrorObject.tooLarge("A batch may hold at most \(maximumBatch) calls.", limit: maximumBatch)
+      let error = Refusal.tooLarge(
+        limit: Int64(maximumBatch), "A batch may hold at most \(maximumBatch) calls.")
       return .single(.refused(id: .null, error))
     }
     return .batch(elements.map(Call.init))
@@ -46,10 +48,9 @@ public enum ClientMessage: Sendable, Equatable {
     }
   }
 
-  private static func duplicateKey(_ fault: JSONParseError) -> ErrorObject {
-    ErrorObject(
-      code: -32600, type: "invalid_request", message: fault.description,
-      data: ["reason": .string(fault.code.rawValue), "offset": .integer(Int64(fault.offset))])
+  private static func duplicateKey(_ fault: JSONParseError) -> Refusal {
+    .invalidRequest(
+      fault.description, ["reason": .string(fault.code.rawValue), "offset": .integer(Int64(fault.offset))])
   }
 
   /// A repeated key is grammatical JSON, so the caller can be told under its own id; null where even the id isn't clear.

@@ -1,4 +1,5 @@
 import CanonicalJSON
+import Refusals
 
 /// Writes messages as bytes, in canonical form (RFC 8785) so far as what is put in is canonical. No line ending is added.
 public enum MessageWriter {
@@ -13,7 +14,7 @@ public enum MessageWriter {
   }
 
   /// An answer that is an error.
-  public static func writeError(_ error: ErrorObject, id: RequestID, into output: inout [UInt8]) {
+  public static func writeError(_ error: Refusal, id: RequestID, into output: inout [UInt8]) {
     output.append(contentsOf: errorOpening)
     error.json.writeCanonical(into: &output)
     output.append(contentsOf: errorMiddle)

@@ -1,5 +1,6 @@
 import CanonicalJSON
 import NIOCore
+import Refusals
 
 /// One line that a server sent, for the client's end of the socket.
 public enum ServerMessage: Sendable {
@@ -11,8 +12,8 @@ public enum ServerMessage: Sendable {
   case notification(method: String, params: JSONObject)
 
   /// The message that a line holds.
-  /// - Throws: ``ErrorObject`` where the line is neither an answer nor a notification.
-  public init(line: ByteBuffer) throws(ErrorObject) {
+  /// - Throws: ``Refusal`` where the line is neither an answer nor a notification.
+  public init(line: ByteBuffer) throws(Refusal) {
     let parsed: Result<JSON, JSONParseError> = line.withUnsafeReadableBytes { bytes in
       do throws(JSONParseError) {
         return .success(try JSON.parse(bytes.bindMemory(to: UInt8.self)))
@@ -22,7 +23,7 @@ public enum ServerMessage: Sendable {
     }
     switch parsed {
     case .failure(let fault):
-      throw .parse(fault)
+      throw .parseError(fault)
     case .success(.array(let elements)):
       var responses: [Response] = []
       responses.reserveCapacity(elements.count)

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Postgres
+import Refusals
 
 /// What one caller may read of one resource type. What may not be seen is told as `not_found`; what may be seen but
 /// not read, as `forbidden`.
@@ -27,7 +28,7 @@ struct Access: Sendable {
   }
 
   /// Whose rows a list may hold.
-  /// - Throws: ``DaybookError`` `forbidden` where the caller may read the type nowhere.
+  /// - Throws: ``Refusal`` `forbidden` where the caller may read the type nowhere.
   func scope() throws -> Scope {
     guard let visible = principal.visibleOrganizations else { return .everything }
     let readable = visible.filter { principal.allows(.read, on: type.plural, organization: $0) }
@@ -56,17 +57,17 @@ struct Access: Sendable {
   }
 
   /// Lets the caller read a resource, or refuses.
-  /// - Throws: ``DaybookError`` `not_found` or `forbidden`.
+  /// - Throws: ``Refusal`` `not_found` or `forbidden`.
   func require(_ state: ResourceState?, id: String, in snapshot: LogSnapshot) throws -> ResourceState {
-    guard let state, state.type == type.name else { throw DaybookError.notFound(type: type.name, id: id) }
+    guard let state, state.type == type.name else { throw Refusal.notFound(type: type.name, id: id) }
     if principal.isAdministrator || (readsPublic && type.isPublic(state)) { return state }
     let organizations = try organizations(of: state, in: snapshot).filter { principal.canSee(organization: $0) }
     if isUser, state.id == ownUser { return state }
-    guard !organizations.isEmpty else { throw DaybookError.notFound(type: type.name, id: id) }
+    guard !organizations.isEmpty else { throw Refusal.notFound(type: type.name, id: id) }
     guard organizations.contains(where: { principal.allows(.read, on: type.plural, organization: $0) }) else {
       throw forbidden
     }
-    guard principal.isShown(state, of: type) else { throw DaybookError.notFound(type: type.name, id: id) }
+    guard principal.isShown(state, of: type) else { throw Refusal.notFound(type: type.name, id: id) }
     return state
   }
 
@@ -90,5 +91,5 @@ struct Access: Sendable {
   /// Whether the caller may read the type's public resources, whatever organization they belong to.
   private var readsPublic: Bool { !type.publicFields.isEmpty && principal.readsPublic(type.plural) }
 
-  private var forbidden: DaybookError { .forbidden(permission: "\(type.plural):read") }
+  private var forbidden: Refusal { .forbidden(permission: "\(type.plural):read") }
 }

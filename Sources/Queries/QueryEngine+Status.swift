@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Projections
+import Refusals
 
 extension QueryEngine {
   /// `projection.status`: how far each read model is against the true head of the log.
@@ -32,7 +33,7 @@ extension QueryEngine {
   func recordsOfProcessing(_ parameters: inout QueryParameters, _ principal: Principal) throws -> [UInt8] {
     try parameters.finish()
     guard principal.isAdministrator || principal.platformRole == "officer" || principal.platformRole == "auditor" else {
-      throw DaybookError.forbidden(permission: "gdpr:read")
+      throw Refusal.forbidden(permission: "gdpr:read")
     }
     return JSON.object(["items": catalog.processingRecord]).canonicalBytes
   }

@@ -5,13 +5,14 @@ import Catalog
 import EventLog
 import Projections
 import Records
+import Refusals
 import Vault
 
 /// Answers every question: from the log where the log knows best (get, history, diff, versions, lineage, proofs),
 /// from PostgreSQL where many resources must be searched (list, audit).
 ///
 /// Safe to call from any task. What needs the log alone is answered while PostgreSQL is away; what needs PostgreSQL
-/// then throws ``DaybookError`` `unavailable`.
+/// then throws ``Refusal`` `unavailable`.
 public final class QueryEngine: Sendable {
   /// Every query, as `rpc.discover` describes it.
   public let methods: [QueryMethod]
@@ -53,7 +54,7 @@ public final class QueryEngine: Sendable {
   /// - Parameters:
   ///   - atLeast: The position that a read model must have reached before it is asked; the log itself is never behind.
   ///   - timeoutMilliseconds: How long it may take to get there.
-  /// - Throws: ``DaybookError``; what it doesn't foresee (a damaged log, a lost connection) as the parts throw it.
+  /// - Throws: ``Refusal``; what it doesn't foresee (a damaged log, a lost connection) as the parts throw it.
   public func answer(
     method: String, params: JSONObject, principal: Principal, atLeast: UInt64 = 0, timeoutMilliseconds: Int = 5000
   ) async throws -> [UInt8] {
@@ -78,7 +79,7 @@ public final class QueryEngine: Sendable {
   ) async throws -> [UInt8] {
     let parts = method.split(separator: ".", maxSplits: 1)
     guard parts.count == 2, names.contains(method), let type = catalog.type(String(parts[0])) else {
-      throw DaybookError.methodNotFound(method)
+      throw Refusal.methodNotFound(method)
     }
     let access = Access(principal: principal, type: type)
     switch parts[1] {
@@ -90,7 +91,7 @@ public final class QueryEngine: Sendable {
     case "next_runs": return try await nextRuns(&parameters, access)
     default:
       guard let records = Self.runRecords(String(parts[1]), of: type) else {
-        throw DaybookError.methodNotFound(method)
+        throw Refusal.methodNotFound(method)
       }
       return try await runRecords(records, method: method, &parameters, access, wait)
     }
@@ -105,13 +106,13 @@ struct ReadModelWait: Sendable {
 
 extension LogSnapshot {
   /// The position that a question about a moment is answered at.
-  /// - Throws: ``DaybookError`` `invalid_params` for a position that isn't written yet.
+  /// - Throws: ``Refusal`` `invalid_params` for a position that isn't written yet.
   func resolve(_ asOf: AsOf) throws -> UInt64 {
     switch asOf {
     case .time(let time): return try position(at: time)
     case .position(let position):
       guard position <= head.position else {
-        throw DaybookError.invalidParam("/as_of", "is beyond the last position, \(head.position)")
+        throw Refusal.invalidParam("/as_of", "is beyond the last position, \(head.position)")
       }
       return position
     }

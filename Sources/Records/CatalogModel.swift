@@ -1,5 +1,5 @@
-import Access
 import Catalog
+import Refusals
 
 /// The catalog, laid out so that a command, or the view of a state, finds what it needs without searching.
 package final class CatalogModel: Sendable {
@@ -34,7 +34,7 @@ package final class CatalogModel: Sendable {
   /// The model of a type that the catalog must have for the engine's own work.
   package func type(_ name: String) throws -> ResourceModel {
     guard let type = types[name] else {
-      throw DaybookError.internalError("The catalog has no resource type \(name).")
+      throw Refusal.internalError("The catalog has no resource type \(name).")
     }
     return type
   }

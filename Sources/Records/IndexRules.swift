@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Refusals
 import Vault
 
 /// What the log's unique and link indexes must hold for a resource: a pure function of its state, the catalog and the vault's look-up key.
@@ -86,7 +87,7 @@ public struct IndexRules: Sendable {
         case .value(let value): values.append(value)
         case .erased: return nil
         case .locked:
-          throw DaybookError.unavailable(
+          throw Refusal.unavailable(
             component: "vault", "A key that the log's index needs is missing from the vault.")
         }
       default: values.append(stored)

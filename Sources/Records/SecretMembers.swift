@@ -1,6 +1,6 @@
-import Access
 import CanonicalJSON
 import Catalog
+import Refusals
 import Vault
 
 /// Seals the members of a JSON value that have a secret's name, each at its place, at any depth.
@@ -17,7 +17,7 @@ package struct SecretMembers {
   }
 
   /// The value with its secret members sealed: a mask keeps what was there, an unchanged secret its token.
-  /// - Throws: ``DaybookError`` `invalid_params` for a mask where there was no secret.
+  /// - Throws: ``Refusal`` `invalid_params` for a mask where there was no secret.
   package mutating func seal(_ value: JSON, before: JSON?, path: String) throws -> JSON {
     switch value {
     case .object(let object):
@@ -47,7 +47,7 @@ package struct SecretMembers {
   private func sealMember(_ value: JSON, before: JSON?, path: String) throws -> JSON {
     if SecretMembers.isMask(value) {
       guard let before, Vault.isSealed(before) else {
-        throw DaybookError.invalidParam("/\(path)", SecretMembers.maskProblem)
+        throw Refusal.invalidParam("/\(path)", SecretMembers.maskProblem)
       }
       return before
     }

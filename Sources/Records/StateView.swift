@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Refusals
 import Vault
 
 /// Turns what the log holds into what a caller may see: personal values opened, secrets hidden.
@@ -21,7 +22,7 @@ public struct StateView: Sendable {
   /// A resource as `get` shows it: every declared field, null where it is empty or was erased; secret members as `"********"`; hashes and
   /// whole secrets left out; and `id`, `number`, `organization_id`, `created_by`, `created_at`, `updated_at`, `version`, and `deleted_at`
   /// where it was deleted.
-  /// - Throws: ``DaybookError`` where a sealed value is damaged.
+  /// - Throws: ``Refusal`` where a sealed value is damaged.
   public func item(_ state: ResourceState, principal: Principal) throws -> JSONObject {
     var item = try visibleFields(state.fields, type: state.type, resource: state.id)
     item["id"] = .string(state.id.text)
@@ -154,7 +155,7 @@ public struct StateView: Sendable {
       case .erased, .locked: return .null
       }
     } catch let error as VaultError {
-      throw DaybookError(error)
+      throw Refusal(error)
     }
   }
 

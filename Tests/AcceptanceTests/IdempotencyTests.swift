@@ -1,6 +1,7 @@
 import CanonicalJSON
 import DaybookClient
 import Glibc
+import Refusals
 import Testing
 
 extension Acceptance {
@@ -49,9 +50,9 @@ extension Acceptance {
             }
           }
           let other = try await client.refusal("pipeline.create", create.merging(["name": "another"]))
-          #expect(other.code == -32009 && other.type == "conflict" && other.data["reason"] == "command", here)
+          #expect(other.number == -32009 && other.code == .conflict && other.data["reason"] == "command", here)
           let method = try await client.refusal("pipeline.delete", ["id": .string(pipeline), "command_id": "create-1"])
-          #expect(method.type == "conflict" && method.data["reason"] == "command", here)
+          #expect(method.code == .conflict && method.data["reason"] == "command", here)
           #expect(try await client.head() == head, here)
         }
 
@@ -91,7 +92,7 @@ extension Acceptance {
 
       let long = try await client.refusal(
         "pipeline.create", command.merging(["command_id": .string(String(repeating: "x", count: 129))]))
-      #expect(long.type == "invalid_params" && long.data["problems"]?.arrayValue?.first?["path"] == "/command_id")
+      #expect(long.code == .invalidParams && long.data["problems"]?.arrayValue?.first?["path"] == "/command_id")
     }
 
     @Test(.timeLimit(.minutes(1)))
@@ -125,7 +126,7 @@ extension Acceptance {
             ["method": "pipeline.edit", "params": ["id": .string(pipeline), "name": "again", "expected_version": 1]],
           ]
         ])
-      #expect(refused.type == "conflict" && refused.data["reason"] == "version")
+      #expect(refused.code == .conflict && refused.data["reason"] == "version")
       #expect(try await client.head() == head)
       #expect(try await client.item("pipeline", pipeline)["name"] == "b")
       let applied = try await client.call(

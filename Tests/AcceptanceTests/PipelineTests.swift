@@ -1,5 +1,6 @@
 import CanonicalJSON
 import DaybookClient
+import Refusals
 import Testing
 
 extension Acceptance {
@@ -66,7 +67,7 @@ extension Acceptance {
       #expect(try await versionNumbers(client, id) == [1, 2, 3, 4])
       let missing = try await client.refusal(
         "pipeline.rollback", ["id": .string(id), "to_version": 9, "reason": "there is none"])
-      #expect(["invalid_params", "not_found"].contains(missing.type), "\(missing)")
+      #expect([.invalidParams, .notFound].contains(missing.code), "\(missing)")
 
       try await checkHistory(client, id, tenant)
       // As it was, by position and by time.
@@ -180,7 +181,7 @@ extension Acceptance {
           "credential_id": .string(credential),
         ])
       let refused = try await client.refusal("credential.delete", ["id": .string(credential)])
-      #expect(refused.code == -32009 && refused.data["reason"] == "reference")
+      #expect(refused.number == -32009 && refused.data["reason"] == "reference")
       #expect(refused.data["referrers"]?.canonicalString.contains(connection) == true, "\(refused.data)")
       let pipeline = try await client.created("pipeline", ["organization_id": .string(organization), "name": "p"])
       let run = try #require(try await client.call("run.start", ["pipeline_id": .string(pipeline)])["id"]?.stringValue)
@@ -189,7 +190,7 @@ extension Acceptance {
       #expect(Set(events) == ["pipeline.deleted", "run.deleted"], "\(events)")
       for (type, id) in [("pipeline", pipeline), ("run", run)] {
         let refusal = try await client.refusal("\(type).get", ["id": .string(id)])
-        #expect(["gone", "not_found"].contains(refusal.type), "\(refusal)")
+        #expect([.gone, .notFound].contains(refusal.code), "\(refusal)")
         let history = try await client.all("\(type).history", ["id": .string(id)])
         #expect(history.last?["event"]?.stringValue == "\(type).deleted", "a deleted resource keeps its history")
       }

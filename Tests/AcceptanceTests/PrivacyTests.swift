@@ -3,6 +3,7 @@ import CanonicalJSON
 import DaybookClient
 import Foundation
 import Glibc
+import Refusals
 import Testing
 
 /// A value that must not be found in clear, in any of the forms in which a file may hold it.
@@ -121,7 +122,7 @@ extension Acceptance {
             let list = try await admin.call("user.list", ["where": ["email": .string(texts["email"]!)]])
             return list["items"]?.arrayValue?.count == 1 ? true : nil
           } catch let error as ClientError {
-            guard ["stale", "unavailable"].contains(error.remoteType) else { throw error }
+            guard [.stale, .unavailable].contains(error.code) else { throw error }
             return nil
           }
         }

@@ -1,5 +1,6 @@
 import CanonicalJSON
 import DaybookClient
+import Refusals
 import Testing
 
 extension Acceptance {
@@ -31,11 +32,12 @@ extension Acceptance {
 
     private func expect(
       _ answer: JSON, _ code: Int, _ type: String, id: JSON, sourceLocation: SourceLocation = #_sourceLocation
-    ) throws -> Refusal {
+    ) throws -> ReceivedRefusal {
       let refusal = try #require(
-        Refusal(answer), "no error: \(answer.canonicalString.prefix(300))", sourceLocation: sourceLocation)
+        ReceivedRefusal(answer: answer), "no error: \(answer.canonicalString.prefix(300))",
+        sourceLocation: sourceLocation)
       #expect(
-        refusal.code == code && refusal.type == type, "\(answer.canonicalString.prefix(500))",
+        refusal.number == code && refusal.type == type, "\(answer.canonicalString.prefix(500))",
         sourceLocation: sourceLocation)
       #expect(
         answer["id"] == id, "the id is \(answer["id"]?.canonicalString ?? "missing")", sourceLocation: sourceLocation)
@@ -128,13 +130,13 @@ extension Acceptance {
       #expect(missing.data["problems"]?.arrayValue?.contains { $0["path"] == "/name" } == true, "\(missing.data)")
       for params in ["[1,2]", #""x""#, "7"] {
         let answer = try await socket.ask(#"{"jsonrpc":"2.0","id":5,"method":"server.ping","params":\#(params)}"#)
-        let refusal = try #require(Refusal(answer))
-        #expect([-32602, -32600].contains(refusal.code), "\(answer.canonicalString)")
+        let refusal = try #require(ReceivedRefusal(answer: answer))
+        #expect([-32602, -32600].contains(refusal.number), "\(answer.canonicalString)")
       }
       let doubled = try await socket.ask(
         #"{"jsonrpc":"2.0","id":6,"method":"pipeline.create","params":{"organization_id":"\#(tenant.organization)","name":"a","name":"b"}}"#
       )
-      #expect(Refusal(doubled) != nil, "commands refuse duplicate keys: \(doubled.canonicalString)")
+      #expect(ReceivedRefusal(answer: doubled) != nil, "commands refuse duplicate keys: \(doubled.canonicalString)")
       try await lives(socket)
     }
 
@@ -148,8 +150,9 @@ extension Acceptance {
         #""a\u0000b"}}"#, #""n","config":{"k":"\u0000"}}}"#, #""n","config":{"\u0000":1}}}"#,
         #""n","config":\#(deep)}}"#,
       ] {
-        let refusal = try #require(Refusal(try await socket.ask(head + rest)), "\(rest.prefix(40)) was not refused")
-        #expect(refusal.code == -32602 || refusal.code == -32700, "\(refusal)")
+        let answer = try await socket.ask(head + rest)
+        let refusal = try #require(ReceivedRefusal(answer: answer), "\(rest.prefix(40)) was not refused")
+        #expect(refusal.number == -32602 || refusal.number == -32700, "\(refusal)")
       }
       let run = try await socket.call(
         "run.start",
@@ -263,7 +266,7 @@ extension Acceptance {
       let again = try await server.client(apiKey: tenant.apiKey)
       let keys = try await admin.all("api_key.list", ["where": ["organization_id": .string(tenant.organization)]])
       _ = try await admin.call("api_key.revoke", ["id": try #require(keys.first?["id"])])
-      #expect(try await again.refusal("pipeline.list").type == "unauthenticated")
+      #expect(try await again.refusal("pipeline.list").code == .unauthenticated)
     }
 
     @Test(.timeLimit(.minutes(1)))
@@ -294,13 +297,13 @@ extension Acceptance {
       ]
       for (method, params) in calls {
         let answer = try await socket.call(method, params, id: 1)
-        let refusal = try #require(Refusal(answer), "\(method): \(answer.canonicalString.prefix(300))")
+        let refusal = try #require(ReceivedRefusal(answer: answer), "\(method): \(answer.canonicalString.prefix(300))")
         if method == "run.start" || method == "pipeline.create" {
           // A reference to what one can't see: not there, as for an id that nobody has.
-          #expect(["not_found", "invalid_params"].contains(refusal.type), "\(method): \(refusal)")
+          #expect([.notFound, .invalidParams].contains(refusal.code), "\(method): \(refusal)")
         } else {
           #expect(
-            refusal.code == -32004 && refusal.type == "not_found", "\(method): \(answer.canonicalString.prefix(300))")
+            refusal.number == -32004 && refusal.code == .notFound, "\(method): \(answer.canonicalString.prefix(300))")
           #expect(
             refusal.data["resource_type"]?.stringValue == String(method.prefix { $0 != "." }),
             "\(method): \(refusal.data)")
@@ -338,12 +341,12 @@ extension Acceptance {
       #expect(try await client.item("pipeline", pipeline)["name"] == "p")
       let edit = try await client.refusal("pipeline.edit", ["id": .string(pipeline), "name": "x"])
       #expect(
-        edit.code == -32003 && edit.type == "forbidden"
+        edit.number == -32003 && edit.code == .forbidden
           && edit.data["permission"]?.stringValue?.contains("write") == true, "\(edit)")
       #expect(
         try await client.refusal("organization.create", ["name": "n", "slug": .string("n-\(tenant.slug)")]).type
           == "forbidden")
-      #expect(try await client.refusal("projection.rebuild").type == "forbidden")
+      #expect(try await client.refusal("projection.rebuild").code == .forbidden)
       #expect(try await admin.item("pipeline", pipeline)["name"] == "p")
     }
 
@@ -363,7 +366,7 @@ extension Acceptance {
       #expect(
         memberships.first?["role"] == "member" && memberships.first?["organization_id"]?.stringValue == organization)
       let twice = try await admin.refusal("user.create", ["email": .string(email.uppercased())])
-      #expect(twice.type == "conflict" && twice.data["reason"] == "unique", "e-mail is unique in any case")
+      #expect(twice.code == .conflict && twice.data["reason"] == "unique", "e-mail is unique in any case")
       #expect(!twice.message.lowercased().contains(email), "no error quotes a personal value")
     }
   }

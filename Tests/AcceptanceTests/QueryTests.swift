@@ -1,5 +1,6 @@
 import CanonicalJSON
 import DaybookClient
+import Refusals
 import Testing
 
 extension Acceptance {
@@ -52,12 +53,12 @@ extension Acceptance {
       #expect(second["items"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == Array(all[10..<20]))
 
       let unknown = try await client.refusal("pipeline.list", ["where": ["colour": "red"]])
-      #expect(unknown.type == "invalid_params" && unknown.data["problems"]?.canonicalString.contains("colour") == true)
+      #expect(unknown.code == .invalidParams && unknown.data["problems"]?.canonicalString.contains("colour") == true)
       for params: JSONObject in [
         ["limit": 1001], ["limit": 0], ["cursor": "nonsense"], ["order": "nonsense"],
         ["where": ["name": ["like": "x"]]],
       ] {
-        #expect(try await client.refusal("pipeline.list", params).type == "invalid_params", "\(params)")
+        #expect(try await client.refusal("pipeline.list", params).code == .invalidParams, "\(params)")
       }
     }
 
@@ -77,7 +78,7 @@ extension Acceptance {
       let head = try await client.head()
       let stale = try await client.refusal(
         "pipeline.list", ["at_least": .integer(head + 1000), "timeout_ms": 200])
-      #expect(stale.code == -32030 && stale.type == "stale")
+      #expect(stale.number == -32030 && stale.code == .stale)
       #expect(
         stale.data["at_least"]?.integerValue == head + 1000
           && (stale.data["position"]?.integerValue ?? 0) <= head + 1000)

@@ -1,5 +1,6 @@
 import CanonicalJSON
 import DaybookClient
+import Refusals
 import Testing
 
 extension Acceptance {
@@ -54,12 +55,14 @@ extension Acceptance {
           let winners = results.indices.filter { if case .success = results[$0] { true } else { false } }
           try #require(winners.count == 1, "round \(round): \(winners.count) winners, \(results)")
           for case .failure(let error) in results {
-            guard case .remote(let code, "conflict", _, let data) = error else {
+            guard case .remote(let refusal) = error, refusal.code == .conflict else {
               Issue.record("round \(round): \(error)")
               continue
             }
-            #expect(code == -32009 && data["reason"] == "version")
-            #expect(data["expected"]?.integerValue == version && data["actual"]?.integerValue == version + 1)
+            #expect(refusal.number == -32009 && refusal.data["reason"] == "version")
+            #expect(
+              refusal.data["expected"]?.integerValue == version
+                && refusal.data["actual"]?.integerValue == version + 1)
           }
           let item = try await clients[round % 16].item("pipeline", pipeline)
           #expect(item["description"]?.stringValue == "\(round) by \(winners[0])")
@@ -79,12 +82,12 @@ extension Acceptance {
           let winners = results.indices.filter { if case .success = results[$0] { true } else { false } }
           try #require(winners.count == 1, "round \(round): \(winners.count) winners, \(results)")
           for case .failure(let error) in results {
-            guard case .remote(let code, "conflict", _, let data) = error else {
+            guard case .remote(let refusal) = error, refusal.code == .conflict else {
               Issue.record("round \(round): \(error)")
               continue
             }
-            #expect(code == -32009 && data["reason"] == "unique")
-            #expect(data["fields"]?.arrayValue?.contains("slug") == true, "\(data)")
+            #expect(refusal.number == -32009 && refusal.data["reason"] == "unique")
+            #expect(refusal.data["fields"]?.arrayValue?.contains("slug") == true, "\(refusal.data)")
           }
           let item = try await clients[0].call("organization.get", ["slug": .string(slug)])["item"]
           #expect(item?["name"]?.stringValue == "by \(winners[0])")

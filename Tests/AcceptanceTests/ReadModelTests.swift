@@ -1,6 +1,7 @@
 import CanonicalJSON
 import DaybookClient
 import Glibc
+import Refusals
 import Testing
 
 extension Acceptance {
@@ -152,7 +153,7 @@ extension Acceptance {
         let asked = ContinuousClock.now
         let refusal = try await waiting.refusal(
           "pipeline.list", ["timeout_ms": 500, "at_least": .integer(try await client.head())])
-        #expect(["stale", "unavailable"].contains(refusal.type), "\(refusal)")
+        #expect([.stale, .unavailable].contains(refusal.code), "\(refusal)")
         #expect(ContinuousClock.now - asked < .seconds(10), "a list doesn't hang with PostgreSQL")
         #expect(
           try await waiting.item("organization", tenant.organization)["slug"]?.stringValue == tenant.slug,
@@ -188,7 +189,7 @@ extension Acceptance {
             !$0.isEmpty
           }
         } catch let error as ClientError {
-          guard ["stale", "unavailable"].contains(error.remoteType) else { throw error }
+          guard [.stale, .unavailable].contains(error.code) else { throw error }
           return nil
         }
       }

@@ -1,5 +1,6 @@
 import CanonicalJSON
 import DaybookClient
+import Refusals
 import Testing
 
 extension Acceptance {
@@ -64,7 +65,7 @@ extension Acceptance {
         listed?.count == 1 && listed?.first?["nodes"] == .array(nodes) && listed?.first?["edges"] == .array(edges))
       let circle: JSON = .array(edges + [["id": "back", "source": "node-999", "target": "node-0"]])
       let refused = try await client.refusal("pipeline.edit", ["id": .string(id), "edges": circle])
-      #expect(refused.type == "invalid_params")
+      #expect(refused.code == .invalidParams)
       let history = try await client.call("pipeline.history", ["id": .string(id)])
       #expect(history["items"]?.arrayValue?.first?["changes"]?["nodes"]?["to"] == .array(nodes))
     }

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
+import Refusals
 import Testing
 
 /// People's sign-ins, their keys, and what happens to both when an account ends.
@@ -45,10 +46,10 @@ import Testing
     #expect(try book.engine.refresh(foreign.principal) != nil)
     try await book.call("user.reactivate", ["id": .string(ann.id)])
     #expect(try book.engine.refresh(session) == nil, "a session from before stays closed")
-    #expect(try await book.refusal("pipeline.create", ["name": "p"], as: session).type == "unauthenticated")
+    #expect(try await book.refusal("pipeline.create", ["name": "p"], as: session).code == .unauthenticated)
     #expect(try book.item(keys[0].id)["is_active"] == false)
     #expect(
-      try await book.refusal("pipeline.create", ["name": "p"], as: keys[0].principal).type == "unauthenticated")
+      try await book.refusal("pipeline.create", ["name": "p"], as: keys[0].principal).code == .unauthenticated)
     try await book.call("pipeline.create", ["name": "p"], as: book.principal(ann.id))
     #expect(try await book.call("user.deactivate", ["id": .string(ann.id), "dry_run": true]).eventNames.count == 1)
     #expect(try book.engine.refresh(book.principal(ann.id)) != nil)
@@ -77,7 +78,7 @@ import Testing
       let item = try book.item(key.id)
       #expect(item["is_active"] == false && item["user_id"]?.unlessNull == nil)
       #expect(try book.records(of: key.id).last?.header.causation == cause)
-      #expect(try await book.refusal("pipeline.create", ["name": "p"], as: key.principal).type == "unauthenticated")
+      #expect(try await book.refusal("pipeline.create", ["name": "p"], as: key.principal).code == .unauthenticated)
     }
     #expect(try book.engine.refresh(ann.principal) == nil)
     try book.checkIndexes()
@@ -96,7 +97,7 @@ import Testing
     let desk = try #require(try await book.engine.principal(email: "ann@example.org", password: "correct horse"))
     try await book.call("user.set_password", ["id": .string(id), "password": "battery staple"], as: desk)
     #expect(try book.engine.refresh(phone) == nil)
-    #expect(try await book.refusal("pipeline.create", ["name": "p"], as: phone).type == "unauthenticated")
+    #expect(try await book.refusal("pipeline.create", ["name": "p"], as: phone).code == .unauthenticated)
     try await book.call("pipeline.create", ["name": "p"], as: desk)
     #expect(try book.engine.refresh(desk) != nil && book.engine.refresh(bob.principal) != nil)
     // Reset by somebody else, nobody's session stays.
@@ -127,7 +128,7 @@ import Testing
     _ = try second.get()
     switch third {
     case .success(let result): #expect(result.position < position)
-    case .failure(let error): #expect(error.type == "unauthenticated")
+    case .failure(let error): #expect(error.code == .unauthenticated)
     }
   }
 
@@ -158,7 +159,7 @@ import Testing
     try await book.engine.recordSignIn(of: Book.administrator, from: Origin())
     #expect(book.log.head.position == head)
     #expect(
-      try await book.refusal("user.record_login", ["id": .string(ann.id)]).type == "method_not_found")
+      try await book.refusal("user.record_login", ["id": .string(ann.id)]).code == .methodNotFound)
   }
 
   @Test func theUseOfAKeyIsRecordedAtMostOnceAMinuteAndHoldsNothingUp() async throws {
@@ -206,7 +207,7 @@ import Testing
     #expect(
       try await book.refusal("user.create", ["email": "x@example.org", "keycloak_id": "f3b0-kay"]).reason == "unique")
     #expect(
-      try await book.refusal("user.edit", ["id": .string(id), "keycloak_id": "other"], as: kay).type == "forbidden")
+      try await book.refusal("user.edit", ["id": .string(id), "keycloak_id": "other"], as: kay).code == .forbidden)
     try await book.call("pipeline.create", ["name": "p"], as: kay)
     // Others change meanwhile, and the expiry of the token stays what it was.
     _ = try await book.member("bob", of: acme)
@@ -214,7 +215,7 @@ import Testing
     #expect(try book.engine.refresh(kay)?.expiresAt == expiry)
     book.clock.withLockedValue { $0 = expiry }
     #expect(try book.engine.refresh(kay) == nil)
-    #expect(try await book.refusal("pipeline.create", ["name": "p"], as: kay).type == "unauthenticated")
+    #expect(try await book.refusal("pipeline.create", ["name": "p"], as: kay).code == .unauthenticated)
     #expect(try book.engine.principal(keycloakID: "f3b0-kay", expiresAt: expiry) == nil)
   }
 
@@ -237,12 +238,12 @@ import Testing
     try await book.call("user_preferences.edit", edit, as: ann.principal)
     #expect(
       try await book.refusal("user_preferences.create", [:], as: ann.principal).reason == "unique", "one a user")
-    for (method, params, type): (String, JSONObject, String) in [
-      ("user_preferences.edit", ["id": .string(made), "theme": "blue"], "not_found"),
-      ("user_preferences.delete", ["id": .string(made)], "not_found"),
-      ("user_preferences.create", ["user_id": .string(ann.id)], "forbidden"),
+    for (method, params, code): (String, JSONObject, Refusal.Code) in [
+      ("user_preferences.edit", ["id": .string(made), "theme": "blue"], .notFound),
+      ("user_preferences.delete", ["id": .string(made)], .notFound),
+      ("user_preferences.create", ["user_id": .string(ann.id)], .forbidden),
     ] {
-      #expect(try await book.refusal(method, params, as: bob.principal).type == type, "\(method)")
+      #expect(try await book.refusal(method, params, as: bob.principal).code == code, "\(method)")
     }
     try await book.call("user_preferences.create", ["user_id": .string(bob.id)], as: admin)
     try await book.call("user_preferences.edit", ["id": .string(made), "theme": "blue"], as: admin)

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
+import Refusals
 import Testing
 
 /// A pipeline under an alert rule with a policy of two levels, and a clock that the test owns.
@@ -451,6 +452,6 @@ extension Book {
     let watch = try await Watch()
     try await watch.measure(try await watch.run(), errors: 50)
     let id = try #require(try watch.openAlert())
-    #expect(try await watch.book.refusal("alert.escalate_due", ["id": .string(id)]).type == "method_not_found")
+    #expect(try await watch.book.refusal("alert.escalate_due", ["id": .string(id)]).code == .methodNotFound)
   }
 }

@@ -5,6 +5,7 @@ import Catalog
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
+import Refusals
 import Testing
 
 @Suite struct AuthorizationTests {
@@ -50,9 +51,9 @@ import Testing
     let stranger = try await book.member("s", of: other, role: "owner").principal
     let viewer = try await book.member("v", of: acme, platformRole: "viewer").principal
     let edit: JSONObject = ["id": .string(pipeline), "name": "q"]
-    #expect(try await book.refusal("pipeline.edit", edit, as: stranger).type == "not_found")
+    #expect(try await book.refusal("pipeline.edit", edit, as: stranger).code == .notFound)
     let forbidden = try await book.refusal("pipeline.edit", edit, as: viewer)
-    #expect(forbidden.code == -32003)
+    #expect(forbidden.code == .forbidden)
     #expect(forbidden.data["permission"] == "pipelines:write")
     let invisible = try await book.refusal(
       "pipeline.create", ["name": "x", "organization_id": .string(acme)], as: stranger)
@@ -61,7 +62,7 @@ import Testing
       try await book.refusal("organization.create", ["name": "x", "slug": "x"], as: stranger).data["permission"]
         == "administrator")
     #expect(
-      try await book.refusal("organization.edit", ["id": .string(acme), "name": "x"], as: stranger).type == "not_found")
+      try await book.refusal("organization.edit", ["id": .string(acme), "name": "x"], as: stranger).code == .notFound)
     try await book.call("organization.edit", ["id": .string(other), "name": "x"], as: stranger)
   }
 
@@ -87,7 +88,7 @@ import Testing
     let key = try await book.key(["pipelines": ["write"]], in: acme)
     try await book.call("pipeline.create", ["name": "p"], as: key.principal)
     try await book.call("api_key.revoke", ["id": .string(key.id)])
-    #expect(try await book.refusal("pipeline.create", ["name": "q"], as: key.principal).type == "unauthenticated")
+    #expect(try await book.refusal("pipeline.create", ["name": "q"], as: key.principal).code == .unauthenticated)
     #expect(try book.engine.principal(forKey: key.text) == nil)
     #expect(try book.engine.refresh(key.principal) == nil)
   }
@@ -107,9 +108,9 @@ import Testing
     let revocation = try first.get().position
     switch second {
     case .success(let result): #expect(result.position < revocation)
-    case .failure(let error): #expect(error.type == "unauthenticated")
+    case .failure(let error): #expect(error.code == .unauthenticated)
     }
-    #expect(try await book.refusal("pipeline.create", ["name": "q"], as: key.principal).type == "unauthenticated")
+    #expect(try await book.refusal("pipeline.create", ["name": "q"], as: key.principal).code == .unauthenticated)
   }
 
   @Test func anExpiredKeyAndADeactivatedUserMayNotAct() async throws {
@@ -127,11 +128,11 @@ import Testing
     let key = try #require(try book.engine.principal(forKey: text))
     try await book.call("pipeline.create", ["name": "p"], as: key)
     book.clock.withLockedValue { $0 = start.adding(seconds: 3600) }
-    #expect(try await book.refusal("pipeline.create", ["name": "p"], as: key).type == "unauthenticated")
+    #expect(try await book.refusal("pipeline.create", ["name": "p"], as: key).code == .unauthenticated)
     #expect(try book.engine.principal(forKey: text) == nil)
     let ann = try await book.member("ann", of: acme)
     try await book.call("user.deactivate", ["id": .string(ann.id)])
-    #expect(try await book.refusal("pipeline.create", ["name": "p"], as: ann.principal).type == "unauthenticated")
+    #expect(try await book.refusal("pipeline.create", ["name": "p"], as: ann.principal).code == .unauthenticated)
     try await book.call("user.reactivate", ["id": .string(ann.id)])
     try await book.call("pipeline.create", ["name": "p"], as: book.principal(ann.id))
   }
@@ -146,7 +147,7 @@ import Testing
     let membership = try #require(memberships.first)
     try await book.call("membership.delete", ["id": .string(membership.id.text)])
     #expect(
-      try await book.refusal("pipeline.edit", ["id": .string(id), "name": "q"], as: ann.principal).type == "not_found")
+      try await book.refusal("pipeline.edit", ["id": .string(id), "name": "q"], as: ann.principal).code == .notFound)
     #expect(try #require(try book.engine.refresh(ann.principal)).organizations.isEmpty)
   }
 
@@ -159,7 +160,7 @@ import Testing
     #expect(try book.item(id)["created_by"] == .string(ann.id), "a key acts for its creator")
     #expect(key.principal.subject?.text == ann.id)
     try await book.call("user.deactivate", ["id": .string(ann.id)])
-    #expect(try await book.refusal("pipeline.create", ["name": "p"], as: key.principal).type == "unauthenticated")
+    #expect(try await book.refusal("pipeline.create", ["name": "p"], as: key.principal).code == .unauthenticated)
   }
 
   @Test func nobodyHandsOutMoreThanTheyHave() async throws {
@@ -172,20 +173,20 @@ import Testing
     try await book.call("api_key.create", ["name": "k", "permissions": ["pipelines": ["read"]]], as: small)
     for wanted: JSON in [["pipelines": ["write"]], ["*": ["read"]], ["runs": ["read"]]] {
       let error = try await book.refusal("api_key.create", ["name": "k", "permissions": wanted], as: small)
-      #expect(error.type == "forbidden")
+      #expect(error.code == .forbidden)
     }
-    #expect(try await book.refusal("user.create", ["email": "x@example.org"], as: users).type == "forbidden")
+    #expect(try await book.refusal("user.create", ["email": "x@example.org"], as: users).code == .forbidden)
     for role in ["admin", "auditor"] {
       let error = try await book.refusal("user.create", ["email": "x@example.org", "role": .string(role)], as: owner)
-      #expect(error.type == "forbidden")
+      #expect(error.code == .forbidden)
     }
     let error = try await book.refusal(
       "user.create", ["email": "x@example.org", "membership_role": "owner"], as: admin)
-    #expect(error.type == "forbidden")
+    #expect(error.code == .forbidden)
     try await book.call("user.create", ["email": "x@example.org", "membership_role": "admin"], as: admin)
     #expect(
-      try await book.refusal("user.create", ["email": "y@example.org", "is_superuser": true], as: owner).type
-        == "forbidden")
+      try await book.refusal("user.create", ["email": "y@example.org", "is_superuser": true], as: owner).code
+        == .forbidden)
   }
 
   @Test func wrongPermissionMapsAreRefusedByPlace() async throws {
@@ -217,13 +218,13 @@ import Testing
     let ann = try await book.member("ann", of: acme)
     let id: JSON = .string(ann.id)
     try await book.call("user.edit", ["id": id, "full_name": "Ann"], as: ann.principal)
-    #expect(try await book.refusal("user.edit", ["id": id, "role": "viewer"], as: ann.principal).type == "forbidden")
-    #expect(try await book.refusal("user.edit", ["id": id, "is_staff": true], as: ann.principal).type == "forbidden")
+    #expect(try await book.refusal("user.edit", ["id": id, "role": "viewer"], as: ann.principal).code == .forbidden)
+    #expect(try await book.refusal("user.edit", ["id": id, "is_staff": true], as: ann.principal).code == .forbidden)
     try await book.call("user.edit", ["id": id, "email": "ann2@example.org", "role": "viewer"], as: admin)
     let colleague = try await book.member("colleague", of: acme).principal
-    #expect(try await book.refusal("user.edit", ["id": id, "full_name": "X"], as: colleague).type == "forbidden")
+    #expect(try await book.refusal("user.edit", ["id": id, "full_name": "X"], as: colleague).code == .forbidden)
     let outsider = try await book.member("out", of: other, role: "owner").principal
-    #expect(try await book.refusal("user.edit", ["id": id, "full_name": "X"], as: outsider).type == "not_found")
+    #expect(try await book.refusal("user.edit", ["id": id, "full_name": "X"], as: outsider).code == .notFound)
     try await book.call("membership.create", ["user_id": id, "organization_id": .string(other)])
     try await book.call("user.edit", ["id": id, "full_name": "Ann B"], as: admin)
     for (method, params): (String, JSONObject) in [
@@ -231,7 +232,7 @@ import Testing
       ("user.set_password", ["id": id, "password": "12345678"]),
       ("user.delete", ["id": id]), ("user.deactivate", ["id": id]),
     ] {
-      #expect(try await book.refusal(method, params, as: admin).type == "forbidden", "\(method)")
+      #expect(try await book.refusal(method, params, as: admin).code == .forbidden, "\(method)")
     }
   }
 
@@ -291,7 +292,7 @@ import Testing
       #expect(try await book.refusal(method, params).reason == "state", "\(method)")
     }
     #expect(
-      try await book.refusal("membership.edit", ["id": anns, "role": "member"], as: bob.principal).type == "forbidden")
+      try await book.refusal("membership.edit", ["id": anns, "role": "member"], as: bob.principal).code == .forbidden)
     let bobs = try membership(bob.id)
     try await book.call("membership.edit", ["id": bobs, "role": "owner"], as: ann.principal)
     try await book.call("membership.delete", ["id": anns], as: ann.principal)
@@ -304,7 +305,7 @@ import Testing
 
 extension Book {
   /// Submits a prepared command and waits for its fate.
-  func submit(_ command: PreparedCommand) async -> Result<CommandResult, DaybookError> {
+  func submit(_ command: PreparedCommand) async -> Result<CommandResult, Refusal> {
     await withCheckedContinuation { continuation in
       engine.submit(command) { continuation.resume(returning: $0) }
     }

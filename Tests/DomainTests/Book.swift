@@ -7,6 +7,7 @@ import EventLog
 import Foundation
 import NIOConcurrencyHelpers
 import Records
+import Refusals
 import Testing
 import Vault
 
@@ -77,12 +78,12 @@ final class Book: Sendable {
   func refusal(
     _ method: String, _ params: JSONObject, as principal: Principal = Book.administrator,
     sourceLocation: SourceLocation = #_sourceLocation
-  ) async throws -> DaybookError {
+  ) async throws -> Refusal {
     let before = log.head.position
-    var refused: DaybookError?
+    var refused: Refusal?
     do {
       _ = try await engine.apply(method: method, params: params, principal: principal)
-    } catch let error as DaybookError {
+    } catch let error as Refusal {
       refused = error
     }
     #expect(log.head.position == before, "a refused command records nothing", sourceLocation: sourceLocation)
@@ -189,7 +190,7 @@ final class Book: Sendable {
   }
 }
 
-extension DaybookError {
+extension Refusal {
   /// The paths of all faults.
   var paths: [String] {
     (data["problems"]?.arrayValue ?? []).compactMap { $0["path"]?.stringValue }

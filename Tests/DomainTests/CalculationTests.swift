@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 @Suite struct CalculationTests {
@@ -176,7 +177,7 @@ import Testing
     let records = try book.records(of: attachment)
     #expect(records.first?.header.causation == (try book.records(of: id).last?.header.id))
     let again = try await book.refusal("calculation.attach_file", ["id": .string(id), "file_id": .string(first)])
-    #expect(again.type == "conflict" && again.reason == "unique")
+    #expect(again.code == .conflict && again.reason == "unique")
     #expect(again.data["constraint"] == "calculation_file_pair")
     let second = try await file(acme)
     try await book.call(

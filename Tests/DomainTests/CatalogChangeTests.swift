@@ -6,6 +6,7 @@ import Domain
 import EventLog
 import Foundation
 import Records
+import Refusals
 import Testing
 
 /// What becomes of resources when the catalog changes under them.
@@ -117,7 +118,7 @@ import Testing
     #expect(try book.state(ids[0]).fields["priority"] == "normal")
     // A word that only the recorded default holds is held.
     let without = try engine(withPriority("type: enum, values: [low, high], required: true, default: low"), book)
-    let refused = await #expect(throws: DaybookError.self) { try await without.recordCatalog() }
+    let refused = await #expect(throws: Refusal.self) { try await without.recordCatalog() }
     #expect(
       refused?.data["contradictions"]?.arrayValue?.first?["problem"] == "alert.priority: a value is gone, but held")
   }
@@ -158,7 +159,7 @@ import Testing
     }
     let before = book.log.head.position
     let engine = try engine(next, book)
-    let error = await #expect(throws: DaybookError.self) { try await engine.recordCatalog() }
+    let error = await #expect(throws: Refusal.self) { try await engine.recordCatalog() }
     #expect(book.log.head.position == before)
     let told = error?.data["contradictions"]?.arrayValue ?? []
     #expect(told.count == 1 && told.first?["problem"] == .string("alert.\(problem)") && told.first?["count"] == 2)
@@ -179,7 +180,7 @@ import Testing
     let engine = try engine(constrained, book)
     try await engine.recordCatalog()
     let again: JSONObject = ["organization_id": .string(organization), "message": "first"]
-    let taken = await #expect(throws: DaybookError.self) {
+    let taken = await #expect(throws: Refusal.self) {
       try await engine.apply(method: "alert.create", params: again, principal: Book.administrator)
     }
     #expect(taken?.data["reason"] == "unique")
@@ -193,7 +194,7 @@ import Testing
     let book = try Book()
     _ = try await makeAlerts(book, ["same", "same", "other"])
     let engine = try engine(constrain(withPriority(Self.urgency)), book)
-    let error = await #expect(throws: DaybookError.self) { try await engine.recordCatalog() }
+    let error = await #expect(throws: Refusal.self) { try await engine.recordCatalog() }
     let told = try #require(error?.data["contradictions"]?.arrayValue?.first)
     #expect(told["problem"] == "alert: several resources have the same organization_id and message and priority")
     #expect(told["count"] == 1)

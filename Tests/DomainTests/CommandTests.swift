@@ -4,6 +4,7 @@ import CanonicalJSON
 import Domain
 import EventLog
 import Records
+import Refusals
 import Testing
 
 @Suite struct CommandTests {
@@ -36,7 +37,7 @@ import Testing
         "nmae": "x", "kind": "ship", "is_scheduled": "yes", "schedule": "61 * * * *", "status": "paused",
         "version_number": 3, "created_at": "2026-01-01T00:00:00Z", "tags": [1], "command_id": "", "reason": 3,
       ])
-    #expect(error.code == -32602)
+    #expect(error.code == .invalidParams)
     for path in [
       "/nmae", "/kind", "/is_scheduled", "/status", "/version_number", "/created_at", "/tags/0", "/command_id",
       "/reason", "/name", "/organization_id",
@@ -58,7 +59,7 @@ import Testing
 
   @Test func anUnknownMethodSuggestsTheNearest() throws {
     let book = try Book()
-    #expect(throws: DaybookError.methodNotFound("pipeline.publsh", suggestions: ["pipeline.publish"])) {
+    #expect(throws: Refusal.methodNotFound("pipeline.publsh", suggestions: ["pipeline.publish"])) {
       try book.engine.prepare(
         method: "pipeline.publsh", params: [:], principal: Book.administrator, origin: Origin())
     }
@@ -96,7 +97,7 @@ import Testing
     let id = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(organization)])
     try await book.call("pipeline.edit", ["id": .string(id), "name": "q", "expected_version": 1])
     let error = try await book.refusal("pipeline.edit", ["id": .string(id), "name": "r", "expected_version": 1])
-    #expect(error.code == -32009)
+    #expect(error.code == .conflict)
     #expect(error.data == ["reason": "version", "expected": 1, "actual": 2])
   }
 
@@ -234,10 +235,10 @@ import Testing
     let id = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(organization)])
     try await book.call("pipeline.delete", ["id": .string(id)])
     let gone = try await book.refusal("pipeline.edit", ["id": .string(id), "name": "x"])
-    #expect(gone.code == -32010)
+    #expect(gone.code == .gone)
     let since = try book.item(id)["deleted_at"]
     #expect(since != nil && gone.data["since"] == since)
-    #expect(try await book.refusal("pipeline.delete", ["id": .string(id)]).type == "gone")
+    #expect(try await book.refusal("pipeline.delete", ["id": .string(id)]).code == .gone)
     #expect(try await book.refusal("pipeline.edit", ["name": "x"]).paths == ["/id"])
     #expect(try await book.refusal("pipeline.edit", ["id": 3]).paths == ["/id"])
   }

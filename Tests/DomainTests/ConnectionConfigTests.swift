@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 /// What a connection's configuration must hold for its type, and which one is the default.

@@ -5,6 +5,7 @@ import Domain
 import EventLog
 import NIOConcurrencyHelpers
 import Records
+import Refusals
 import Testing
 
 /// Credentials in use, their rotations, and warnings before they expire.
@@ -84,7 +85,7 @@ import Testing
     try await book.call("credential.edit", ["id": .string(id), "expires_at": nil])
     #expect(try await warn()["events"] == [])
     #expect(
-      try await book.refusal("credential.warn_expiry", ["id": .string(id)]).type == "method_not_found",
+      try await book.refusal("credential.warn_expiry", ["id": .string(id)]).code == .methodNotFound,
       "only the server says it")
     #expect(
       try await book.refusal("credential.edit", ["id": .string(id), "expiry_warned_for": expiry]).paths == [

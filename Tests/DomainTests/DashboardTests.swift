@@ -2,6 +2,7 @@ import Access
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 @Suite struct DashboardTests {
@@ -13,7 +14,7 @@ import Testing
     let layout: JSONObject = ["name": "d", "layout_config": [:], "is_default": true]
     let own = try await book.make("dashboard.create", layout, as: ann.principal)
     let hers = layout.merging(["user_id": .string(ann.id)])
-    #expect(try await book.refusal("dashboard.create", hers, as: bob.principal).type == "forbidden")
+    #expect(try await book.refusal("dashboard.create", hers, as: bob.principal).code == .forbidden)
     #expect(try book.item(own)["is_default"] == true)
     try await book.call("dashboard.create", hers, as: admin.principal)
   }
@@ -26,13 +27,13 @@ import Testing
     let id = try await book.make("dashboard.create", ["name": "d", "layout_config": ["w": 1]], as: ann.principal)
     #expect(try book.item(id)["user_id"] == .string(ann.id))
     let edit: JSONObject = ["id": .string(id), "name": "mine"]
-    #expect(try await book.refusal("dashboard.edit", edit, as: bob.principal).type == "not_found")
+    #expect(try await book.refusal("dashboard.edit", edit, as: bob.principal).code == .notFound)
     try await book.call("dashboard.edit", ["id": .string(id), "is_shared": true], as: ann.principal)
-    #expect(try await book.refusal("dashboard.edit", edit, as: bob.principal).type == "forbidden")
+    #expect(try await book.refusal("dashboard.edit", edit, as: bob.principal).code == .forbidden)
     #expect(
-      try await book.refusal("dashboard.rollback", ["id": .string(id), "to_version": 1], as: bob.principal).type
-        == "forbidden")
-    #expect(try await book.refusal("dashboard.delete", ["id": .string(id)], as: bob.principal).type == "forbidden")
+      try await book.refusal("dashboard.rollback", ["id": .string(id), "to_version": 1], as: bob.principal).code
+        == .forbidden)
+    #expect(try await book.refusal("dashboard.delete", ["id": .string(id)], as: bob.principal).code == .forbidden)
     try await book.call("dashboard.edit", edit, as: ann.principal)
     try await book.call("dashboard.delete", ["id": .string(id)], as: ann.principal)
     #expect(try book.state(id).isDeleted)

@@ -2,6 +2,7 @@ import Access
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 @Suite struct ExecutionTests {
@@ -148,9 +149,9 @@ import Testing
       ["id": .string(run), "task_states": .object([task: ["state": "running", "note": note]])]
     }
     try await book.call("run.set_task_states", told("a"))
-    #expect(try await book.refusal("run.set_task_states", told("b")).type == "too_large")
+    #expect(try await book.refusal("run.set_task_states", told("b")).code == .tooLarge)
     let end = told("b").merging(["status": "success"])
-    #expect(try await book.refusal("run.finish", end).type == "too_large")
+    #expect(try await book.refusal("run.finish", end).code == .tooLarge)
     try await book.call(
       "run.set_task_states", ["id": .string(run), "task_states": ["a": nil, "b": ["state": "success"]]])
     #expect(try book.item(run)["task_states"] == ["b": ["state": "success"]])

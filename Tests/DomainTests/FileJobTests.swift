@@ -1,7 +1,7 @@
-import Access
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 @Suite struct FileJobTests {

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
+import Refusals
 import Testing
 
 private let hash = String(repeating: "0123456789abcdef", count: 4)
@@ -213,7 +214,7 @@ private let otherHash = String(repeating: "f", count: 64)
       #expect(try await book.refusal("file.expire", ["id": .string(file)], as: .server).reason == "state")
     }
     book.clock.withLockedValue { $0 = end }
-    #expect(try await book.refusal("file.expire", ["id": .string(id)]).type == "method_not_found")
+    #expect(try await book.refusal("file.expire", ["id": .string(id)]).code == .methodNotFound)
     #expect(!book.engine.isCommand("file.expire"))
     let result = try await book.call("file.expire", ["id": .string(id)], as: .server)
     #expect(result.eventNames == ["file.expired"])

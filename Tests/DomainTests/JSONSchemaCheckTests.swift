@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 /// The configuration schemas of module templates, through the commands that use them.
@@ -20,6 +20,40 @@ import Testing
     var refused = template(circle, acme)
     refused["name"] = "other"
     #expect(try await book.refusal("module_template.create", refused).paths == ["/config_schema/$defs"])
+  }
+
+  /// Schemas that look at one long value again and again, each by another keyword; the values are refused, not worked through.
+  @Test(
+    arguments: [
+      ["minLength": 1], ["maxLength": 9_000_000], ["const": "x"], ["enum": ["x", "y"]], ["uniqueItems": true],
+    ] as [JSONObject])
+  func `what a schema costs is counted in bytes, whatever the keyword`(_ keyword: JSONObject) async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    var definitions: JSONObject = ["d0": .object(keyword)]
+    for level in 1...12 {
+      let lower: JSON = ["$ref": .string("#/$defs/d\(level - 1)")]
+      definitions["d\(level)"] = ["allOf": [lower, lower]]
+    }
+    let text = JSON.string(String(repeating: "é", count: 100_000))
+    let schema: JSON = [
+      "$defs": .object(definitions), "properties": ["v": ["allOf": [["$ref": "#/$defs/d12"]]]],
+    ]
+    let value: JSON = keyword["uniqueItems"] == nil ? text : [text, 1]
+    let refused = try await book.refusal("module_template.create", template(schema, acme, defaults: ["v": value]))
+    #expect(refused.message.contains("too many steps"))
+  }
+
+  @Test func `long names get no suggestion, and problems come to an end`() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    let long = String(repeating: "n", count: 40_000)
+    let schema: JSON = ["properties": [long: true], "additionalProperties": false]
+    var config: JSONObject = [:]
+    for number in 0..<500 { config["\(long)\(number)"] = 1 }
+    let refused = try await book.refusal("module_template.create", template(schema, acme, defaults: .object(config)))
+    #expect(refused.paths.count == 100)
+    #expect(!refused.message.contains("did you mean"))
   }
 
   private func template(_ schema: JSON, _ acme: String, defaults: JSON? = .none) -> JSONObject {

@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 /// What is held stays, whoever asks and by whatever way.
@@ -26,7 +27,7 @@ import Testing
       ["name": "h", "held_id": .string(id), "organization_id": .string(acme), "reason": "case"]
     }
     let refused = try await book.refusal("legal_hold.place", hold(stranger.id), as: principal)
-    #expect(refused.type == "not_found")
+    #expect(refused.code == .notFound)
     try await book.call("legal_hold.place", hold(worker.id), as: principal)
     try await book.call("legal_hold.place", hold(stranger.id))
   }
@@ -40,7 +41,7 @@ import Testing
     let item = try book.item(first)
     #expect(item["held_type"] == "pipeline" && item["organization_id"] == .string(acme) && item["is_active"] == true)
     let error = try await book.refusal("pipeline.delete", ["id": .string(pipeline)])
-    #expect(error.type == "held" && error.code == -32023)
+    #expect(error.code == .held)
     #expect([first, second].contains(error.data["hold_id"]?.stringValue))
     try book.checkIndexes()
     try await book.call("legal_hold.release", ["id": .string(first), "reason": "over"])
@@ -63,7 +64,7 @@ import Testing
     let held = try await hold(book, run)
     for (method, id) in [("run.delete", run), ("pipeline.delete", pipeline), ("organization.delete", acme)] {
       let error = try await book.refusal(method, ["id": .string(id)])
-      #expect(error.type == "held" && error.data["hold_id"] == .string(held), "\(method)")
+      #expect(error.code == .held && error.data["hold_id"] == .string(held), "\(method)")
     }
     try await book.call("legal_hold.release", ["id": .string(held), "reason": "over"])
     try await book.call("organization.delete", ["id": .string(acme)])
@@ -82,7 +83,7 @@ import Testing
     let user = try #require(Identifier(ann.id))
     let memberships = try book.log.read { try $0.referrers(of: user, type: "membership", limit: 10) }
     try await book.call("membership.delete", ["id": .string(try #require(memberships.first).id.text)])
-    #expect(try await book.refusal("organization.delete", ["id": .string(acme)]).type == "held")
+    #expect(try await book.refusal("organization.delete", ["id": .string(acme)]).code == .held)
   }
 
   @Test func aHeldPersonStaysAndSoDoesTheHoldItself() async throws {
@@ -107,12 +108,12 @@ import Testing
     let officer = try await book.member("officer", of: acme, platformRole: "officer")
     let owner = try await book.member("owner", of: acme, role: "owner")
     let params: JSONObject = ["held_id": .string(pipeline), "name": "case", "reason": "r"]
-    #expect(try await book.refusal("legal_hold.place", params, as: member.principal).type == "forbidden")
+    #expect(try await book.refusal("legal_hold.place", params, as: member.principal).code == .forbidden)
     for principal in [officer.principal, owner.principal] {
       let held = try await hold(book, pipeline, as: principal)
       #expect(
-        try await book.refusal("legal_hold.release", ["id": .string(held), "reason": "r"], as: member.principal).type
-          == "forbidden")
+        try await book.refusal("legal_hold.release", ["id": .string(held), "reason": "r"], as: member.principal).code
+          == .forbidden)
       try await book.call("legal_hold.release", ["id": .string(held), "reason": "r"], as: principal)
     }
     let stranger = try await book.refusal(

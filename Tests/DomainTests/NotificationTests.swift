@@ -1,6 +1,7 @@
 import Access
 import CanonicalJSON
 import Domain
+import Refusals
 import Testing
 
 @Suite struct NotificationTests {
@@ -14,12 +15,12 @@ import Testing
       "notification.notify",
       ["user_id": .string(ann.id), "type": "info", "title": "hello", "organization_id": .string(acme)])
     #expect(
-      try await book.refusal("notification.mark_read", ["id": .string(id)], as: bob.principal).type == "not_found")
+      try await book.refusal("notification.mark_read", ["id": .string(id)], as: bob.principal).code == .notFound)
     #expect(
-      try await book.refusal("notification.edit", ["id": .string(id), "title": "x"], as: bob.principal).type
-        == "not_found")
+      try await book.refusal("notification.edit", ["id": .string(id), "title": "x"], as: bob.principal).code
+        == .notFound)
     #expect(
-      try await book.refusal("notification.mark_read", ["id": .string(id)], as: owner.principal).type == "forbidden",
+      try await book.refusal("notification.mark_read", ["id": .string(id)], as: owner.principal).code == .forbidden,
       "who administers notifications sees it, but it is not theirs")
     let marked = try await book.call("notification.mark_read", ["id": .string(id)], as: ann.principal)
     #expect(marked.eventNames == ["notification.marked_read"], "reading needs no right to write")
@@ -35,7 +36,7 @@ import Testing
     let id = try await book.make(
       "notification.notify", ["type": "warning", "title": "all", "organization_id": .string(acme)])
     #expect(
-      try await book.refusal("notification.mark_read", ["id": .string(id)], as: eve.principal).type == "not_found")
+      try await book.refusal("notification.mark_read", ["id": .string(id)], as: eve.principal).code == .notFound)
     try await book.call("notification.mark_read", ["id": .string(id)], as: ann.principal)
     #expect(try book.item(id)["is_read"] == true)
   }
@@ -63,7 +64,7 @@ import Testing
     let rest = try await book.call("notification.mark_all_read", [:], as: try book.principal(ann.id))
     #expect(rest["marked"] == 1)
     #expect(try book.item(elsewhere)["is_read"] == true)
-    #expect(try await book.refusal("notification.mark_all_read", [:]).type == "forbidden")
+    #expect(try await book.refusal("notification.mark_all_read", [:]).code == .forbidden)
   }
 
   @Test func `only members of an organization are told of what is its`() async throws {

@@ -5,6 +5,7 @@ import Catalog
 import Domain
 import EventLog
 import Records
+import Refusals
 import Testing
 import Vault
 
@@ -31,7 +32,7 @@ import Vault
     #expect(try await book.refusal("credential.edit", ["id": .string(id), "data": [:]]).paths == ["/data"])
     let developer = try await book.member("d", of: acme).principal
     #expect(
-      try await book.refusal("credential.reveal", ["id": .string(id), "reason": "x"], as: developer).type == "forbidden"
+      try await book.refusal("credential.reveal", ["id": .string(id), "reason": "x"], as: developer).code == .forbidden
     )
   }
 
@@ -129,7 +130,7 @@ import Vault
     #expect(
       try await book.refusal("projection.skip", ["name": "runs", "position": 99, "reason": "r"]).paths == ["/position"])
     let owner = try await book.member("o", of: acme, role: "owner").principal
-    #expect(try await book.refusal("projection.skip", params, as: owner).type == "forbidden")
+    #expect(try await book.refusal("projection.skip", params, as: owner).code == .forbidden)
   }
 
   @Test func refusedSignInsAreRecordedByTheServerAlone() async throws {
@@ -143,7 +144,7 @@ import Vault
     #expect(record.body.data == params)
     #expect(try book.view.origin(record.body.origin, resource: record.header.resource) == ["ip": "198.51.100.9"])
     #expect(try !book.everything().contains("198.51.100.9"))
-    #expect(try await book.refusal("session.refuse", params).type == "method_not_found")
+    #expect(try await book.refusal("session.refuse", params).code == .methodNotFound)
   }
 
   @Test func anOrganizationsRoleGivenWithItIsThatOfTheFirstMembership() async throws {
@@ -178,7 +179,7 @@ import Vault
     let error = try await book.refusal(
       "user.create", ["email": "x@example.org", "organization_id": organization, "role": "owner"],
       as: admin.principal)
-    #expect(error.type == "forbidden")
+    #expect(error.code == .forbidden)
   }
 
   @Test func usersSqlRolesAndMembershipsAreMadeEditedAndDeleted() async throws {
@@ -224,9 +225,9 @@ import Vault
     let key = try await book.key(["openlineage": ["write"]], in: other).principal
     let taken = try await book.refusal("openlineage.record", ["event": event], as: key)
     #expect(taken.reason == "unique")
-    #expect(try await book.refusal("openlineage.record", ["event": [:]], as: key).code == -32602)
+    #expect(try await book.refusal("openlineage.record", ["event": [:]], as: key).code == .invalidParams)
     let viewer = try await book.member("v", of: other, platformRole: "viewer").principal
-    #expect(try await book.refusal("openlineage.record", ["event": event], as: viewer).type == "forbidden")
+    #expect(try await book.refusal("openlineage.record", ["event": event], as: viewer).code == .forbidden)
   }
 
   @Test func theCatalogsRevisionIsRecordedOnceAndAContradictionIsRefusedWithItsCount() async throws {
@@ -254,7 +255,7 @@ import Vault
     }
     let next = Catalog(types: types, revision: "other", source: [:])
     let engine = try CommandEngine(catalog: next, log: book.log, vault: book.vault)
-    let error = await #expect(throws: DaybookError.self) { try await engine.recordCatalog() }
+    let error = await #expect(throws: Refusal.self) { try await engine.recordCatalog() }
     #expect(
       error?.data["contradictions"] == [
         [
@@ -280,7 +281,7 @@ import Vault
     let named = Set(book.catalog.types.flatMap(\.commands).compactMap(\.behaviour))
     #expect(named.isSubset(of: CommandEngine.knownBehaviours))
     for method in book.catalog.commandMethods where book.engine.isCommand(method) {
-      #expect(throws: DaybookError.self, "\(method) took a parameter that it can't know") {
+      #expect(throws: Refusal.self, "\(method) took a parameter that it can't know") {
         try book.engine.prepare(
           method: method, params: ["surely_unknown": 1], principal: Book.administrator, origin: Origin())
       }

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 /// The documented structures of pages and DAGs.

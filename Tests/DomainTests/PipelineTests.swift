@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
 import Records
+import Refusals
 import Testing
 
 @Suite struct PipelineTests {
@@ -103,7 +103,7 @@ import Testing
     #expect(try book.item(id)["sync_status"] == JSON.null)
     for method in ["pipeline.mark_synced", "pipeline.mark_sync_failed"] {
       let error = try await book.refusal(method, ["id": .string(id)])
-      #expect(error.type == "conflict" && error.reason == "state")
+      #expect(error.code == .conflict && error.reason == "state")
     }
     let set = try await book.refusal("pipeline.edit", ["id": .string(id), "sync_status": "synced"])
     #expect(set.paths == ["/sync_status"])

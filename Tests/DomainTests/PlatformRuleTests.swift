@@ -5,6 +5,7 @@ import Catalog
 import DaybookTestKit
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 /// Every length, word list, NOT NULL, CHECK, UNIQUE and ON DELETE rule that the platforms' documents state, tried one by one.

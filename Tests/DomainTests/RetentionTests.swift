@@ -4,6 +4,7 @@ import CanonicalJSON
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
+import Refusals
 import Testing
 import Vault
 
@@ -248,7 +249,7 @@ import Vault
     _ = try await loggedRun(book, acme)
     _ = try await loggedRun(book, other)
     try at(book, "2026-06-01T00:00:00Z")
-    #expect(try await book.refusal("retention.sweep", [:], as: member.principal).type == "forbidden")
+    #expect(try await book.refusal("retention.sweep", [:], as: member.principal).code == .forbidden)
     let foreign = try await book.refusal(
       "retention.sweep", ["organization_id": .string(other)], as: owner.principal)
     #expect(foreign.paths == ["/organization_id"])

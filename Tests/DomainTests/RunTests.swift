@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 import Vault
 

@@ -5,6 +5,7 @@ import Domain
 import EventLog
 import NIOConcurrencyHelpers
 import Records
+import Refusals
 import Testing
 import Vault
 

@@ -5,6 +5,7 @@ import Catalog
 import Domain
 import EventLog
 import Records
+import Refusals
 import Testing
 
 @Suite struct SystemLogTests {
@@ -68,6 +69,30 @@ import Testing
     let run = try await book.call("openlineage.record", ["organization_id": .string(acme), "event": .object(report)])
     #expect(run["id"]?.stringValue != unused.id.text)
     try book.checkIndexes()
+  }
+
+  @Test func `a report of more pairs than can be recorded is refused before anything is`() async throws {
+    let book = try Book()
+    let acme = try await book.organization("acme")
+    func datasets(_ count: Int, _ name: String) -> JSON {
+      .array((0..<count).map { ["namespace": "n", "name": .string("\(name)\($0)")] })
+    }
+    func report(_ inputs: JSON, _ outputs: JSON) -> JSONObject {
+      let event: JSON = [
+        "eventTime": "2026-11-01T00:00:00Z", "producer": "https://example.org",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/JobEvent",
+        "job": ["namespace": "n", "name": "j"], "inputs": inputs, "outputs": outputs,
+      ]
+      return ["organization_id": .string(acme), "event": event]
+    }
+    let many = try await book.refusal("openlineage.record", report(datasets(101, "in"), datasets(10, "out")))
+    #expect(many.code == .tooLarge && many.data["limit"] == 1000)
+    let named = try await book.refusal("openlineage.record", report(datasets(1001, "in"), []))
+    #expect(named.paths == ["/event/inputs"])
+    // One dataset named again and again is one.
+    let same = JSON.array(Array(repeating: ["namespace": "n", "name": "d"], count: 200))
+    let once = try await book.call("openlineage.record", report(same, datasets(5, "out")))
+    #expect(once.eventNames.filter { $0 == "lineage_edge.created" }.count == 5)
   }
 
   @Test func `what stands under a derived id in an old log and is another's is passed over`() async throws {
@@ -135,7 +160,7 @@ import Testing
     let ann = try await book.member("ann", of: acme)
     try await book.make("membership.create", ["user_id": .string(ann.id), "organization_id": .string(second)])
     let both = try book.principal(ann.id)
-    #expect(try await book.refusal("system.log", ["message": "m"], as: both).type == "forbidden")
+    #expect(try await book.refusal("system.log", ["message": "m"], as: both).code == .forbidden)
     let result = try await book.call("system.log", ["message": "m"])
     let state = try book.state(try #require(result["id"]?.stringValue))
     #expect(state.organization == nil)

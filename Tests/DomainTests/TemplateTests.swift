@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 /// What others make something from: what it makes, who may use it, who may change it.
@@ -122,7 +123,7 @@ import Testing
     for method in ["use", "edit", "delete", "rollback"] {
       var params: JSONObject = ["id": .string(id)]
       if method == "rollback" { params["to_version"] = 1 }
-      #expect(try await book.refusal("pipeline_template.\(method)", params, as: scene.bob).type == "not_found")
+      #expect(try await book.refusal("pipeline_template.\(method)", params, as: scene.bob).code == .notFound)
     }
     let made = try await book.refusal(
       "pipeline.from_template", ["template_id": .string(id), "name": "p"], as: scene.bob)
@@ -159,16 +160,16 @@ import Testing
     {
       let error = try await book.refusal(
         "pipeline_template.\(method)", more.merging(["id": .string(id)]), as: scene.bob)
-      #expect(error.type == "forbidden")
+      #expect(error.code == .forbidden)
     }
     // A key needs the permission in its own organization.
     let blind = try await book.key(["pipelines": ["write"]], in: scene.other).principal
-    #expect(try await book.refusal("pipeline_template.use", ["id": .string(id)], as: blind).type == "not_found")
+    #expect(try await book.refusal("pipeline_template.use", ["id": .string(id)], as: blind).code == .notFound)
     let reader = try await book.key(["pipeline_templates": ["read"]], in: scene.other).principal
     try await book.call("pipeline_template.use", ["id": .string(id)], as: reader)
     // It is private again at once, and what was made stays.
     try await book.call("pipeline_template.edit", ["id": .string(id), "is_public": false], as: scene.ann)
-    #expect(try await book.refusal("pipeline_template.use", ["id": .string(id)], as: scene.bob).type == "not_found")
+    #expect(try await book.refusal("pipeline_template.use", ["id": .string(id)], as: scene.bob).code == .notFound)
     try await book.call("pipeline.edit", ["id": .string(pipeline), "name": "q"], as: scene.bob)
     // A deleted one is public no longer. What was made from it no longer names it, and isn't told why.
     try await book.call("pipeline_template.edit", ["id": .string(id), "is_public": true], as: scene.ann)
@@ -176,7 +177,7 @@ import Testing
     let cleared = try #require(try book.records(of: pipeline).last)
     #expect(cleared.body.was["template_id"] == .string(id))
     #expect(cleared.body.reason == nil)
-    #expect(try await book.refusal("pipeline_template.use", ["id": .string(id)], as: scene.bob).type == "not_found")
+    #expect(try await book.refusal("pipeline_template.use", ["id": .string(id)], as: scene.bob).code == .notFound)
     try book.checkIndexes()
   }
 
@@ -191,7 +192,7 @@ import Testing
     let template: JSONObject = ["name": "t", "category": "etl", "template_config": [:], "is_builtin": true]
     for (type, params) in [("transformation_function", function), ("pipeline_template", template)] {
       let error = try await book.refusal("\(type).create", params, as: owner)
-      #expect(error.type == "forbidden")
+      #expect(error.code == .forbidden)
       #expect(error.data["permission"] == "administrator")
       // Of no organization, and of one.
       for organization in [JSON.null, .string(scene.acme)] {
@@ -200,7 +201,7 @@ import Testing
           as [(String, JSONObject)]
         {
           let refused = try await book.refusal("\(type).\(verb)", more.merging(["id": .string(id)]), as: owner)
-          #expect(refused.type == "forbidden", "\(type).\(verb)")
+          #expect(refused.code == .forbidden, "\(type).\(verb)")
         }
         #expect(
           try await book.refusal("\(type).edit", ["id": .string(id), "is_builtin": false]).paths == ["/is_builtin"])
@@ -230,6 +231,6 @@ import Testing
     #expect(try book.item(id)["version_number"] == 1)
     #expect(
       try await book.refusal("module_template.edit", ["id": .string(id), "use_count": 9]).paths == ["/use_count"])
-    #expect(try await book.refusal("module_template.use", ["id": .string(id)], as: scene.bob).type == "not_found")
+    #expect(try await book.refusal("module_template.use", ["id": .string(id)], as: scene.bob).code == .notFound)
   }
 }

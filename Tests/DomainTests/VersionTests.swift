@@ -3,6 +3,7 @@ import CanonicalJSON
 import Catalog
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 /// Numbered versions of every type that the catalog calls versioned.

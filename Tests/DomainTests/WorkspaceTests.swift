@@ -5,6 +5,7 @@ import Catalog
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
+import Refusals
 import Testing
 
 /// Workspaces, who may do what in them, and invitations to them.
@@ -99,7 +100,7 @@ import Testing
         ("share_link.create", ["workspace_id": workspace]),
         ("workspace_member.create", ["workspace_id": workspace, "user_id": .string(place.outsider.id)]),
       ] {
-        #expect(try await book.refusal(method, params, as: stranger).type == "forbidden", "\(method)")
+        #expect(try await book.refusal(method, params, as: stranger).code == .forbidden, "\(method)")
       }
     }
     let editor = place.editor.principal
@@ -149,12 +150,12 @@ import Testing
     let book = place.book
     let loose = try await book.make("pipeline.create", ["name": "loose"], as: place.outsider.principal)
     let into: JSONObject = ["id": .string(loose), "workspace_id": .string(place.workspace)]
-    #expect(try await book.refusal("pipeline.edit", into, as: place.outsider.principal).type == "forbidden")
-    #expect(try await book.refusal("pipeline.edit", into, as: place.editor.principal).type == "forbidden")
+    #expect(try await book.refusal("pipeline.edit", into, as: place.outsider.principal).code == .forbidden)
+    #expect(try await book.refusal("pipeline.edit", into, as: place.editor.principal).code == .forbidden)
     try await book.call("pipeline.edit", into, as: place.owner.principal)
     let out: JSONObject = ["id": .string(loose), "workspace_id": .null]
     #expect(
-      try await book.refusal("pipeline.edit", out, as: place.editor.principal).type == "forbidden",
+      try await book.refusal("pipeline.edit", out, as: place.editor.principal).code == .forbidden,
       "who may write in the workspace alone takes nothing out of it")
     try await book.call("pipeline.edit", out, as: place.owner.principal)
   }
@@ -191,8 +192,8 @@ import Testing
     let place = try await Place()
     let viewer = try place.memberID(place.viewer.id)
     #expect(
-      try await place.book.refusal("workspace_member.delete", ["id": viewer], as: place.editor.principal).type
-        == "forbidden")
+      try await place.book.refusal("workspace_member.delete", ["id": viewer], as: place.editor.principal).code
+        == .forbidden)
     try await place.book.call("workspace_member.delete", ["id": viewer], as: place.viewer.principal)
     #expect(try place.role(place.viewer.id) == nil)
   }
@@ -288,9 +289,9 @@ import Testing
     let organization = try #require(Identifier(place.organization))
     #expect(joined.allows(.read, on: "pipelines", organization: organization))
     let pipeline: JSONObject = ["name": "p", "organization_id": .string(place.organization)]
-    #expect(try await book.refusal("pipeline.create", pipeline, as: joined).type == "forbidden")
+    #expect(try await book.refusal("pipeline.create", pipeline, as: joined).code == .forbidden)
     let page = pipeline.merging(["kind": "page", "workspace_id": .string(place.workspace)])
-    #expect(try await book.refusal("pipeline.create", page, as: joined).type == "forbidden")
+    #expect(try await book.refusal("pipeline.create", page, as: joined).code == .forbidden)
     try await book.call(
       "pipeline.create", pipeline.merging(["organization_id": .string(elsewhere)]), as: joined)
     let membership = try book.log.read { snapshot in
@@ -299,7 +300,7 @@ import Testing
       }
     }
     let id = JSON.string(try #require(membership).id.text)
-    #expect(try await book.refusal("membership.edit", ["id": id, "is_guest": false], as: joined).type == "forbidden")
+    #expect(try await book.refusal("membership.edit", ["id": id, "is_guest": false], as: joined).code == .forbidden)
     try await book.call("membership.edit", ["id": id, "is_guest": false])
     try await book.call("pipeline.create", pipeline, as: book.principal(dev.id))
   }
@@ -357,12 +358,12 @@ import Testing
     book.clock.withLockedValue { $0 = start.adding(seconds: 3599) }
     try await book.call("workspace.join", ["token": .string(expiring.token)], as: early.principal)
     book.clock.withLockedValue { $0 = start.adding(seconds: 3600) }
-    var refusals: [DaybookError] = []
+    var refusals: [Refusal] = []
     for token in [expiring.token, revoked.token, deleted.token, "dbs_nothing"] {
       refusals.append(try await book.refusal("workspace.join", ["token": .string(token)], as: late.principal))
     }
-    #expect(refusals.allSatisfy { $0 == refusals[0] && $0.type == "not_found" })
-    #expect(!refusals[0].object.canonicalString.contains(place.workspace))
+    #expect(refusals.allSatisfy { $0 == refusals[0] && $0.code == .notFound })
+    #expect(!refusals[0].json.canonicalString.contains(place.workspace))
     #expect(
       try await book.refusal(
         "share_link.create", ["workspace_id": .string(place.workspace), "expires_at": .string(start.text)],
@@ -384,7 +385,7 @@ import Testing
     let key = try await place.book.key(["*": ["admin", "read", "write"]], in: place.organization).principal
     for principal in [key, Book.administrator] {
       let error = try await place.book.refusal("workspace.join", ["token": .string(link.token)], as: principal)
-      #expect(error.type == "forbidden")
+      #expect(error.code == .forbidden)
     }
   }
 }

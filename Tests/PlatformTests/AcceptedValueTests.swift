@@ -1,4 +1,3 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -6,6 +5,7 @@ import DaybookTestKit
 import Domain
 import EventLog
 import Projections
+import Refusals
 import Testing
 
 /// Whatever a command accepts, PostgreSQL holds: values at and beyond the edges of every type are sent for every field of every resource type.
@@ -26,10 +26,10 @@ import Testing
               let result = try await harness.tell("\(type.name).create", params)
               accepted.append((type, field, try #require(result["id"]?.stringValue)))
             } catch let error as PlatformHarness.Refused {
-              let kind = error.error.type
+              let code = error.error.code
               #expect(
-                kind == "invalid_params" || kind == "too_large" || kind == "forbidden"
-                  || (kind == "conflict" && error.error.data["reason"] == "unique"),
+                code == .invalidParams || code == .tooLarge || code == .forbidden
+                  || (code == .conflict && error.error.data["reason"] == "unique"),
                 "\(type.name).\(field.name): \(error)")
               refused += 1
             }

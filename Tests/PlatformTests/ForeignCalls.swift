@@ -1,6 +1,7 @@
 import Access
 import CanonicalJSON
 import DaybookClient
+import Refusals
 import Testing
 
 /// Calls every method of a running server with one company's key on ids of the others, which answer as ids that nobody has.
@@ -154,7 +155,7 @@ struct ForeignCalls {
       tried.insert("\(method.name) id")
       let refused = try await refusal(client, method.name, params)
       #expect(
-        refused?.type == "not_found",
+        refused?.code == .notFound,
         "\(method.name) of a foreign \(method.type) (\(platform)): \(refused.map { "\($0.message)" } ?? "taken")")
     }
     for parameter in method.references {
@@ -173,13 +174,13 @@ struct ForeignCalls {
         var refused = try await refusal(client, method.name, params)
         // Told of what has ended already, a method may have nothing to do; there are others then.
         for other in method.hasTarget ? resources[method.type] ?? [] : [] {
-          guard refused == nil || refused?.type == "conflict" else { break }
+          guard refused == nil || refused?.code == .conflict else { break }
           guard other.organizations.contains(company) else { continue }
           params["id"] = .string(other.id)
           refused = try await refusal(client, method.name, params)
         }
-        let expected = Self.persons.contains(method.name) ? "forbidden" : "not_found"
-        #expect(refused?.type == expected, "\(what): \(refused.map { "\($0.type): \($0.message)" } ?? "taken")")
+        let expected: Refusal.Code = Self.persons.contains(method.name) ? .forbidden : .notFound
+        #expect(refused?.code == expected, "\(what): \(refused.map { "\($0)" } ?? "taken")")
       }
     }
     return tried
@@ -264,13 +265,13 @@ struct ForeignCalls {
   /// What a call is refused with; nil where it is not.
   private func refusal(
     _ client: DaybookClient, _ method: String, _ params: JSONObject
-  ) async throws -> (type: String, message: String)? {
+  ) async throws -> (code: Refusal.Code?, message: String)? {
     do {
       _ = try await client.call(method, params)
       return nil
-    } catch ClientError.remote(_, let type, let message, let data) {
-      let problems = data["problems"]?.canonicalString ?? ""
-      return (type: type, message: "\(message) \(problems)")
+    } catch ClientError.remote(let refusal) {
+      let problems = refusal.data["problems"]?.canonicalString ?? ""
+      return (code: refusal.code, message: "\(refusal.message) \(problems)")
     }
   }
 }

@@ -1,4 +1,3 @@
-import Access
 import CanonicalJSON
 import DaybookTestKit
 import Domain
@@ -6,6 +5,7 @@ import EventLog
 import Foundation
 import Postgres
 import Projections
+import Refusals
 import Testing
 
 /// How the platforms' views come into PostgreSQL, and stay there whatever happens to the tables below them.

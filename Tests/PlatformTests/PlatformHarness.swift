@@ -9,6 +9,7 @@ import Foundation
 import Logging
 import Postgres
 import Projections
+import Refusals
 import Testing
 import Vault
 
@@ -96,7 +97,7 @@ final class PlatformHarness: Sendable {
     do {
       return try JSON.parse(
         try await engine.apply(method: method, params: params, principal: principal).resultBytes)
-    } catch let error as DaybookError {
+    } catch let error as Refusal {
       throw Refused(method: method, error: error)
     }
   }
@@ -104,16 +105,16 @@ final class PlatformHarness: Sendable {
   /// A command that was refused, and why: says both where a test fails by it.
   struct Refused: Error, CustomStringConvertible {
     let method: String
-    let error: DaybookError
-    var description: String { "\(method): \(error.type): \(error.message) \(JSON.object(error.data).canonicalString)" }
+    let error: Refusal
+    var description: String { "\(method): \(error) \(JSON.object(error.data).canonicalString)" }
   }
 
   /// The error that a command is refused with.
   func refusal(
     _ method: String, _ params: JSONObject, as principal: Principal = administrator,
     sourceLocation: SourceLocation = #_sourceLocation
-  ) async throws -> DaybookError {
-    var refused: DaybookError?
+  ) async throws -> Refusal {
+    var refused: Refusal?
     do { _ = try await tell(method, params, as: principal) } catch let error as Refused { refused = error.error }
     return try #require(refused, "\(method) was not refused", sourceLocation: sourceLocation)
   }

@@ -65,6 +65,27 @@ import Testing
     try await models.close()
   }
 
+  @Test(.timeLimit(.minutes(2)))
+  func `an event that can't even be staged stops only the read models that it is for`() async throws {
+    let models = try await ReadModels()
+    var source = try EventSource(seed: 12, catalog: models.catalog, vault: models.vault)
+    try await models.append(try source.events(40))
+    var drafts = try source.events(100)
+    // No command takes U+0000; PostgreSQL refuses it in the COPY that all read models of the chunk share.
+    drafts.append(try source.create("pipeline", setting: ["config": ["text": "a\u{0}b"]]))
+    drafts += try source.events(100)
+    let head = try await models.append(drafts)
+    let position = head - 100
+    let status = try await waitFor(models.service, "pipelines") { $0.state == .parked }
+    #expect(status.error?.position == position && status.position == position - 1)
+    let parked = ["pipelines", "pipeline_versions", "audit_trail"]
+    let others = models.service.definitions.map(\.name).filter { !parked.contains($0) }
+    try await ReadModels.settle(models.service, head, others)
+    let states = await models.service.status().filter { !parked.contains($0.name) }.map(\.state)
+    #expect(states.allSatisfy { $0 == .running })
+    try await models.close()
+  }
+
   @Test func aWaitThatTimesOutSaysHowFarTheReadModelsAre() async throws {
     let models = try await ReadModels()
     var source = try EventSource(seed: 3, catalog: models.catalog, vault: models.vault)

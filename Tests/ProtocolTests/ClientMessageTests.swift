@@ -1,6 +1,7 @@
 import CanonicalJSON
 import NIOCore
 import Protocol
+import Refusals
 import Testing
 
 @Suite("What a client sends")
@@ -10,9 +11,9 @@ struct ClientMessageTests {
   }
 
   /// The id and the error type under which a line is refused; nil where it isn't.
-  private func refusal(_ line: String) -> (id: RequestID?, code: Int, type: String)? {
+  private func refusal(_ line: String) -> (id: RequestID?, code: Refusal.Code)? {
     guard case .single(.refused(let id, let error)) = parse(line) else { return nil }
-    return (id, error.code, error.type)
+    return (id, error.code)
   }
 
   @Test("A call has its id, method and params")
@@ -38,7 +39,7 @@ struct ClientMessageTests {
   @Test("An id of another type is an invalid request, answered under null", arguments: ["true", "[]", "{}"])
   func badIds(_ text: String) throws {
     let refused = try #require(refusal(#"{"jsonrpc":"2.0","id":\#(text),"method":"m"}"#))
-    #expect(refused.id == .null && refused.code == -32600 && refused.type == "invalid_request")
+    #expect(refused.id == .null && refused.code == .invalidRequest)
   }
 
   @Test("Without an id it is a notification; with the id null it is not")
@@ -57,7 +58,7 @@ struct ClientMessageTests {
     #expect(parse(#"{"jsonrpc":"2.0","id":1,"method":"m","params":[]}"#) == empty)
     for text in ["[1]", "1", #""a""#, "null", "true"] {
       let refused = try #require(refusal(#"{"jsonrpc":"2.0","id":1,"method":"m","params":\#(text)}"#))
-      #expect(refused.id == RequestID(1) && refused.code == -32602 && refused.type == "invalid_params")
+      #expect(refused.id == RequestID(1) && refused.code == .invalidParams)
       let silent = try #require(refusal(#"{"jsonrpc":"2.0","method":"m","params":\#(text)}"#))
       #expect(silent.id == nil, "a notification is never answered")
     }
@@ -78,7 +79,7 @@ struct ClientMessageTests {
     ]
     for (line, id) in cases {
       let refused = try #require(refusal(line), "\(line)")
-      #expect(refused.id == id && refused.code == -32600 && refused.type == "invalid_request", "\(line)")
+      #expect(refused.id == id && refused.code == .invalidRequest, "\(line)")
     }
   }
 
@@ -86,7 +87,7 @@ struct ClientMessageTests {
   func broken() throws {
     for line in [#"{"jsonrpc":"2.0","#, "secret", #"{"a":}"#, "[1,2", "\u{FEFF}{}", #"{"a":"\ud800"}"#] {
       let refused = try #require(refusal(line), "\(line)")
-      #expect(refused.id == .null && refused.code == -32700 && refused.type == "parse_error", "\(line)")
+      #expect(refused.id == .null && refused.code == .parseError, "\(line)")
     }
     guard case .single(.refused(_, let error)) = parse("secret") else {
       Issue.record("taken")
@@ -98,7 +99,7 @@ struct ClientMessageTests {
       Issue.record("invalid UTF-8 was taken")
       return
     }
-    #expect(encoding.code == -32700)
+    #expect(encoding.code == .parseError)
   }
 
   @Test("A batch keeps its calls in order, the wrong ones as refusals")
@@ -118,7 +119,7 @@ struct ClientMessageTests {
         Issue.record("call \(index) was taken")
         continue
       }
-      #expect(given == id && error.code == -32600)
+      #expect(given == id && error.code == .invalidRequest)
     }
   }
 
@@ -131,6 +132,6 @@ struct ClientMessageTests {
     }
     #expect(calls.count == ClientMessage.maximumBatch)
     let refused = try #require(refusal(String(fits.dropLast()) + ",1]"))
-    #expect(refused.id == .null && refused.type == "too_large")
+    #expect(refused.id == .null && refused.code == .tooLarge)
   }
 }

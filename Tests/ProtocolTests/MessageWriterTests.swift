@@ -1,6 +1,7 @@
 import CanonicalJSON
 import NIOCore
 import Protocol
+import Refusals
 import Testing
 
 @Suite("What goes over the wire")
@@ -23,12 +24,12 @@ struct MessageWriterTests {
 
   @Test("An error carries its type in data")
   func error() {
-    let error = ErrorObject(code: -32004, type: "not_found", message: "No.", data: ["id": "x", "resource_type": "run"])
+    let error = Refusal(.notFound, "No.", ["id": "x", "resource_type": "run"])
     #expect(
       text { MessageWriter.writeError(error, id: .null, into: &$0) }
         == #"{"error":{"code":-32004,"data":{"id":"x","resource_type":"run","type":"not_found"},"message":"No."},"#
         + #""id":null,"jsonrpc":"2.0"}"#)
-    #expect(ErrorObject(error.json) == error)
+    #expect(ReceivedRefusal(error.json)?.code == .notFound)
   }
 
   @Test("Notifications have a method and params and no id")
@@ -66,7 +67,7 @@ struct MessageWriterTests {
     }
     #expect(all.count == 2)
     for line in ["{}", "1", "[1]", #"{"id":1}"#, "nonsense"] {
-      #expect(throws: ErrorObject.self) { try ServerMessage(line: ByteBuffer(string: line)) }
+      #expect(throws: Refusal.self) { try ServerMessage(line: ByteBuffer(string: line)) }
     }
   }
 }

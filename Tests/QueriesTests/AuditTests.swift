@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 @Suite struct AuditTests {
@@ -41,7 +42,7 @@ import Testing
       #expect(edited["changes"]?["name"] == ["from": "one", "to": "two"])
       #expect(edited.text("actor") == editor.actor)
       #expect(edited.text("organization_id") == organization)
-      #expect(try await library.refusal("audit.search", ["action": "drink"]).type == "invalid_params")
+      #expect(try await library.refusal("audit.search", ["action": "drink"]).code == .invalidParams)
     }
   }
 
@@ -75,8 +76,8 @@ import Testing
       let viewer = try await library.member("v@example.org", of: acme)
       let auditor = try await library.member("a@example.org", of: acme, role: "auditor")
       let owner = try await library.member("o@example.org", of: acme, membership: "owner")
-      #expect(try await library.refusal("audit.search", [:], as: viewer).type == "forbidden")
-      #expect(try await library.refusal("log.read", [:], as: viewer).type == "forbidden")
+      #expect(try await library.refusal("audit.search", [:], as: viewer).code == .forbidden)
+      #expect(try await library.refusal("log.read", [:], as: viewer).code == .forbidden)
       for principal in [auditor, owner] {
         let rows = try await library.ask("audit.search", ["limit": 1000], as: principal).items
         #expect(rows.contains { $0.text("resource_id") == ours })

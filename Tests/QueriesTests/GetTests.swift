@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 @Suite struct GetTests {
@@ -18,8 +18,8 @@ import Testing
       #expect(byAddress["item"]?.text("full_name") == "Ada Lovelace")
       #expect(byAddress["item"]?["password_hash"] == nil)
       let refused = try await library.refusal("user.get", ["email": "nobody@example.org"])
-      #expect(refused.type == "not_found")
-      #expect(!refused.object.canonicalString.contains("nobody@example.org"))
+      #expect(refused.code == .notFound)
+      #expect(!refused.json.canonicalString.contains("nobody@example.org"))
     }
   }
 
@@ -42,9 +42,9 @@ import Testing
       #expect(atTime["item"]?.text("name") == "first")
       let early = try await library.refusal(
         "pipeline.get", ["id": .string(pipeline), "as_of": .integer(Int64(before))])
-      #expect(early.type == "not_found")
+      #expect(early.code == .notFound)
       let late = try await library.refusal("pipeline.get", ["id": .string(pipeline), "as_of": 1_000_000])
-      #expect(late.type == "invalid_params")
+      #expect(late.code == .invalidParams)
     }
   }
 
@@ -54,7 +54,7 @@ import Testing
       let pipeline = try await library.make("pipeline", ["organization_id": .string(organization), "name": "short"])
       let alive = library.log.head.position
       try await library.tell("pipeline.delete", ["id": .string(pipeline)])
-      #expect(try await library.refusal("pipeline.get", ["id": .string(pipeline)]).type == "gone")
+      #expect(try await library.refusal("pipeline.get", ["id": .string(pipeline)]).code == .gone)
       let deleted = try await library.ask("pipeline.get", ["id": .string(pipeline), "include_deleted": true])
       #expect(deleted["item"]?["deleted_at"]?.stringValue != nil)
       let then = try await library.ask("pipeline.get", ["id": .string(pipeline), "as_of": .integer(Int64(alive))])
@@ -73,7 +73,7 @@ import Testing
       let ours = try await library.member("bob@example.org", of: acme)
       for method in ["pipeline.get", "pipeline.history", "pipeline.diff", "pipeline.versions"] {
         let refused = try await library.refusal(method, ["id": .string(pipeline)], as: theirs)
-        #expect(refused.type == "not_found", "\(method)")
+        #expect(refused.code == .notFound, "\(method)")
         _ = try await library.ask(method, ["id": .string(pipeline)], as: ours)
       }
       #expect(try await library.list("pipeline", [:], as: theirs).isEmpty)
@@ -90,8 +90,8 @@ import Testing
       let refused = try await library.refusal("pipeline.get", ["id": "x", "as_of": false, "colour": "red"])
       let paths = (refused.data["problems"]?.arrayValue ?? []).map { $0.text("path") }
       #expect(Set(paths) == ["/id", "/as_of", "/colour"])
-      #expect(try await library.refusal("pipeline.get", [:]).type == "invalid_params")
-      #expect(try await library.refusal("pipeline.history", [:]).type == "invalid_params")
+      #expect(try await library.refusal("pipeline.get", [:]).code == .invalidParams)
+      #expect(try await library.refusal("pipeline.history", [:]).code == .invalidParams)
     }
   }
 }

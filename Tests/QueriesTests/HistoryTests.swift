@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Domain
+import Refusals
 import Testing
 
 @Suite struct HistoryTests {
@@ -114,8 +115,8 @@ import Testing
       #expect(same["changes"] == [:])
       let byVersion = try await library.ask("pipeline.diff", ["id": id, "from_version": 1, "to_version": 2])
       #expect(byVersion["changes"]?["config"]?["to"] == ["a": 2, "b": ["c": "x"]])
-      #expect(try await library.refusal("pipeline.diff", ["id": id, "to_version_number": 9]).type == "invalid_params")
-      #expect(try await library.refusal("pipeline.diff", ["id": id, "to_version": 99]).type == "invalid_params")
+      #expect(try await library.refusal("pipeline.diff", ["id": id, "to_version_number": 9]).code == .invalidParams)
+      #expect(try await library.refusal("pipeline.diff", ["id": id, "to_version": 99]).code == .invalidParams)
     }
   }
 }

@@ -12,6 +12,7 @@ import NIOConcurrencyHelpers
 import Projections
 import Queries
 import Records
+import Refusals
 import Testing
 import Vault
 
@@ -105,11 +106,11 @@ final class Library: Sendable {
   func refusal(
     _ method: String, _ params: JSONObject, as principal: Principal = administrator,
     sourceLocation: SourceLocation = #_sourceLocation
-  ) async throws -> DaybookError {
-    var refused: DaybookError?
+  ) async throws -> Refusal {
+    var refused: Refusal?
     do {
       _ = try await ask(method, params, as: principal)
-    } catch let error as DaybookError {
+    } catch let error as Refusal {
       refused = error
     }
     return try #require(refused, "\(method) was not refused", sourceLocation: sourceLocation)

@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 @Suite struct LineageTests {
@@ -51,7 +51,7 @@ import Testing
       #expect(few["truncated"] == true)
       #expect(few["edges"]?.arrayValue?.count == 2)
       #expect(
-        try await library.refusal("lineage.graph", ["id": .string(ids[0]), "depth": 51]).type == "invalid_params")
+        try await library.refusal("lineage.graph", ["id": .string(ids[0]), "depth": 51]).code == .invalidParams)
     }
   }
 
@@ -69,7 +69,7 @@ import Testing
       #expect(past["edges"]?.arrayValue?.map { $0.text("id") } == [edge])
       #expect((past["nodes"]?.arrayValue ?? []).map { $0.text("name") } == ["source", "target"])
       let outsider = try await library.member("eve@example.org", of: try await library.organization("other"))
-      #expect(try await library.refusal("lineage.graph", ["id": .string(source)], as: outsider).type == "not_found")
+      #expect(try await library.refusal("lineage.graph", ["id": .string(source)], as: outsider).code == .notFound)
     }
   }
 }

@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 import Testing
 
 @Suite struct ListTests {
@@ -150,9 +150,9 @@ import Testing
         ["cursor": "AAAA", "order": "name"], ["cursor": "not base64!", "order": "name"],
       ]
       for params in others {
-        #expect(try await library.refusal("pipeline.list", params).type == "invalid_params")
+        #expect(try await library.refusal("pipeline.list", params).code == .invalidParams)
       }
-      #expect(try await library.refusal("run.list", ["cursor": cursor]).type == "invalid_params")
+      #expect(try await library.refusal("run.list", ["cursor": cursor]).code == .invalidParams)
     }
   }
 
@@ -175,7 +175,7 @@ import Testing
           "/where/version",
           "/where/description", "/order", "/limit", "/page",
         ])
-      #expect(try await library.refusal("credential.list", ["where": ["data": "x"]]).type == "invalid_params")
+      #expect(try await library.refusal("credential.list", ["where": ["data": "x"]]).code == .invalidParams)
     }
   }
 

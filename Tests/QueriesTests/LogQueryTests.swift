@@ -1,10 +1,10 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
 import MerkleTree
 import Queries
+import Refusals
 import Testing
 
 @Suite struct LogQueryTests {
@@ -58,9 +58,9 @@ import Testing
           from: UInt64(early.integer("tree_size")), to: UInt64(late.integer("tree_size")),
           oldRoot: try #require(Digest(base64: early.text("root"))),
           newRoot: try #require(Digest(base64: late.text("root"))), proof: hashes))
-      #expect(try await library.refusal("log.proof", [:]).type == "invalid_params")
-      #expect(try await library.refusal("log.proof", ["position": 9999]).type == "invalid_params")
-      #expect(try await library.refusal("log.proof", ["position": 1, "tree_size": 9999]).type == "invalid_params")
+      #expect(try await library.refusal("log.proof", [:]).code == .invalidParams)
+      #expect(try await library.refusal("log.proof", ["position": 9999]).code == .invalidParams)
+      #expect(try await library.refusal("log.proof", ["position": 1, "tree_size": 9999]).code == .invalidParams)
     }
   }
 
@@ -106,8 +106,8 @@ import Testing
         // No method may be described that isn't answered, nor trip over a parameter that nobody gave.
         do {
           _ = try await library.ask(name)
-        } catch let error as DaybookError {
-          #expect(error.type == "invalid_params", "\(name): \(error.message)")
+        } catch let error as Refusal {
+          #expect(error.code == .invalidParams, "\(name): \(error.message)")
         }
       }
     }

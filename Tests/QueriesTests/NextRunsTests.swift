@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
 import Queries
+import Refusals
 import Testing
 
 @Suite struct NextRunsTests {
@@ -47,13 +47,13 @@ import Testing
       let wrong = try await library.refusal("pipeline.next_runs", ["count": 101, "from": "soon", "x": 1])
       let paths = wrong.data["problems"]?.arrayValue?.map { $0.text("path") }
       #expect(Set(paths ?? []) == ["/id", "/count", "/from", "/x"])
-      #expect(try await library.refusal("pipeline.next_runs", ["id": id, "count": 0]).type == "invalid_params")
+      #expect(try await library.refusal("pipeline.next_runs", ["id": id, "count": 0]).code == .invalidParams)
       let member = try await library.member("ann@example.org", of: organization)
       #expect(try await library.ask("pipeline.next_runs", ["id": id, "count": 100], as: member).items.count == 100)
       let stranger = try await library.member("bob@example.org", of: other)
-      #expect(try await library.refusal("pipeline.next_runs", ["id": id], as: stranger).type == "not_found")
+      #expect(try await library.refusal("pipeline.next_runs", ["id": id], as: stranger).code == .notFound)
       try await library.tell("pipeline.delete", ["id": id])
-      #expect(try await library.refusal("pipeline.next_runs", ["id": id]).type == "gone")
+      #expect(try await library.refusal("pipeline.next_runs", ["id": id]).code == .gone)
       #expect(library.queries.isQuery("pipeline.next_runs") && !library.queries.isQuery("run.next_runs"))
     }
   }

@@ -5,6 +5,7 @@ import Domain
 import EventLog
 import Postgres
 import Projections
+import Refusals
 import Testing
 
 /// What is public is read by everybody who has signed in; what isn't is not there for another organization.
@@ -43,7 +44,7 @@ import Testing
       for id in [hidden, nobodys, gone] {
         for verb in ["get", "history", "versions", "diff"] {
           let error = try await library.refusal("pipeline_template.\(verb)", ["id": .string(id)], as: bob)
-          #expect(error.type == "not_found", "\(verb)")
+          #expect(error.code == .notFound, "\(verb)")
         }
       }
       let history = try await library.ask("pipeline_template.history", ["id": .string(open)], as: bob)
@@ -65,7 +66,7 @@ import Testing
       let loner = try #require(Identifier(try await library.make("user", ["email": "loner@example.org"])))
       let principal = try #require(try library.engine.principal(forUser: loner))
       #expect(try await library.list("pipeline_template", [:], as: principal) == [open, builtin])
-      #expect(try await library.refusal("pipeline.list", [:], as: principal).type == "forbidden")
+      #expect(try await library.refusal("pipeline.list", [:], as: principal).code == .forbidden)
     }
   }
 

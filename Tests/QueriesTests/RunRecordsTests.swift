@@ -1,10 +1,10 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
 import Queries
+import Refusals
 import Testing
 
 @Suite struct RunRecordsTests {
@@ -129,22 +129,22 @@ import Testing
       #expect(try await library.ask("run.logs", ["id": run], as: member).items.count == 1)
       for method in ["run.logs", "run.metrics", "run.previews"] {
         #expect(library.queries.isQuery(method))
-        #expect(try await library.refusal(method, ["id": run], as: stranger).type == "not_found")
-        #expect(try await library.refusal(method, ["id": .string(acme)]).type == "not_found")
+        #expect(try await library.refusal(method, ["id": run], as: stranger).code == .notFound)
+        #expect(try await library.refusal(method, ["id": .string(acme)]).code == .notFound)
         let wrong = try await library.refusal(method, ["limit": 0, "cursor": 1, "order": "size", "x": 1])
         let paths = wrong.data["problems"]?.arrayValue?.map { $0.text("path") } ?? []
         #expect(Set(paths) == ["/id", "/limit", "/cursor", "/order", "/x"])
-        #expect(try await library.refusal(method, ["id": run, "cursor": "nonsense"]).type == "invalid_params")
+        #expect(try await library.refusal(method, ["id": run, "cursor": "nonsense"]).code == .invalidParams)
       }
       let level = try await library.refusal("run.logs", ["id": run, "level": "LOUD", "since": "now", "limit": 10_001])
       #expect(
         Set(level.data["problems"]?.arrayValue?.map { $0.text("path") } ?? []) == ["/level", "/since", "/limit"])
       let task = try #require(try await library.tell("task_run.start", ["run_id": run])["id"])
-      #expect(try await library.refusal("task_run.logs", ["id": task], as: stranger).type == "not_found")
-      #expect(try await library.refusal("run.logs", ["id": task]).type == "not_found")
+      #expect(try await library.refusal("task_run.logs", ["id": task], as: stranger).code == .notFound)
+      #expect(try await library.refusal("run.logs", ["id": task]).code == .notFound)
       #expect(!library.queries.isQuery("task_run.previews") && !library.queries.isQuery("pipeline.logs"))
       try await library.tell("run.delete", ["id": run])
-      #expect(try await library.refusal("run.logs", ["id": run]).type == "gone")
+      #expect(try await library.refusal("run.logs", ["id": run]).code == .gone)
     }
   }
 

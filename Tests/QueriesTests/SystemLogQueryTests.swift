@@ -4,6 +4,7 @@ import CanonicalJSON
 import Domain
 import EventLog
 import Queries
+import Refusals
 import Testing
 
 @Suite struct SystemLogQueryTests {
@@ -47,10 +48,10 @@ import Testing
       let cursor = try #require(first["next_cursor"])
       let second = try await library.ask("system.logs", period.merging(["limit": 1, "cursor": cursor]))
       #expect(messages(second) == ["three"] && second["next_cursor"] == JSON.null)
-      #expect(try await library.refusal("system.logs", ["level": "LOUD"]).type == "invalid_params")
+      #expect(try await library.refusal("system.logs", ["level": "LOUD"]).code == .invalidParams)
       let stranger = try #require(Identifier(try await library.make("user", ["email": "eve@example.org"])))
       let eve = try #require(try library.engine.principal(forUser: stranger))
-      #expect(try await library.refusal("system.logs", [:], as: eve).type == "forbidden")
+      #expect(try await library.refusal("system.logs", [:], as: eve).code == .forbidden)
     }
   }
 }

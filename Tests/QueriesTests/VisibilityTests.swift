@@ -4,6 +4,7 @@ import CanonicalJSON
 import Domain
 import EventLog
 import Queries
+import Refusals
 import Testing
 
 @Suite struct VisibilityTests {
@@ -49,7 +50,7 @@ import Testing
             _ = try await library.ask("notification.get", ["id": .string(id)], as: who)
           } else {
             for method in ["notification.get", "notification.history"] {
-              await #expect(throws: DaybookError.notFound(type: "notification", id: id)) {
+              await #expect(throws: Refusal.notFound(type: "notification", id: id)) {
                 _ = try await library.ask(method, ["id": .string(id)], as: who)
               }
             }

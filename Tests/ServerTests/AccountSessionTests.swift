@@ -4,8 +4,8 @@ import DaybookClient
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
+import Refusals
 import Testing
-
 @testable import Server
 
 @Suite("Sessions of people and keys over open connections", .timeLimit(.minutes(2)))
@@ -30,13 +30,16 @@ struct AccountSessionTests {
     return client
   }
 
-  /// The type of the error that a call is refused with; nil where it is answered.
-  private func refusal(_ client: DaybookClient, _ method: String, _ params: JSONObject = [:]) async throws -> String? {
+  /// The code that a call is refused with; nil where it is answered.
+  private func refusal(_ client: DaybookClient, _ method: String, _ params: JSONObject = [:]) async throws
+    -> Refusal.Code?
+  {
     do {
       _ = try await client.call(method, params)
       return nil
     } catch let error as ClientError {
-      return error.remoteType ?? "none"
+      guard let code = error.code else { throw error }
+      return code
     }
   }
 
@@ -94,7 +97,7 @@ struct AccountSessionTests {
           (client, "session.whoami"), (client, "pipeline.create"), (program, "pipeline.create"),
           (program, "session.whoami"),
         ] {
-          #expect(try await refusal(client, call, [:]) == "unauthenticated", "\(call) after \(method)")
+          #expect(try await refusal(client, call, [:]) == .unauthenticated, "\(call) after \(method)")
         }
         try await client.close()
         try await program.close()
@@ -111,7 +114,7 @@ struct AccountSessionTests {
       let id = try await user("ann", of: acme, administrator)
       let (desk, phone) = (try await signedIn("ann", test), try await signedIn("ann", test))
       _ = try await desk.call("user.set_password", ["id": .string(id), "password": "battery staple"])
-      #expect(try await refusal(phone, "session.whoami") == "unauthenticated")
+      #expect(try await refusal(phone, "session.whoami") == .unauthenticated)
       #expect(try await refusal(desk, "session.whoami") == nil)
       #expect(try await refusal(desk, "pipeline.create", ["name": "p"]) == nil)
       let again = try await signedIn("ann", test, password: "battery staple")
@@ -152,13 +155,13 @@ struct AccountSessionTests {
       clock.withLockedValue { $0 = start.adding(seconds: 3599) }
       #expect(try await refusal(client, "session.whoami") == nil)
       clock.withLockedValue { $0 = start.adding(seconds: 3600) }
-      #expect(try await refusal(client, "session.whoami") == "unauthenticated")
+      #expect(try await refusal(client, "session.whoami") == .unauthenticated)
       #expect(
-        try await refusal(client, "session.open", ["api_key": try #require(made["api_key"])]) == "unauthenticated")
+        try await refusal(client, "session.open", ["api_key": try #require(made["api_key"])]) == .unauthenticated)
       let other = try await test.apiKey(acme, ["*": ["read", "write"]])
       _ = try await client.call("session.open", ["api_key": .string(other.key)])
       _ = try await administrator.call("api_key.revoke", ["id": .string(other.id)])
-      #expect(try await refusal(client, "pipeline.create", ["name": "p"]) == "unauthenticated")
+      #expect(try await refusal(client, "pipeline.create", ["name": "p"]) == .unauthenticated)
       try await client.close()
       try await administrator.close()
     }

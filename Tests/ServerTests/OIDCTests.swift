@@ -8,6 +8,7 @@ import Foundation
 import JWTKit
 import Logging
 import NIOConcurrencyHelpers
+import Refusals
 import Testing
 @testable import Server
 
@@ -37,11 +38,11 @@ struct OIDCTests {
     }
 
     /// What a token is refused with; nil where it is taken.
-    func refusal(_ token: String) async throws -> DaybookError? {
+    func refusal(_ token: String) async throws -> Refusal? {
       do {
         _ = try await verifier.verify(token)
         return nil
-      } catch let error as DaybookError {
+      } catch let error as Refusal {
         return error
       }
     }
@@ -55,7 +56,7 @@ struct OIDCTests {
     let end = bench.start.adding(seconds: 60)
     for type: JSON in ["logout+jwt", "secevent+jwt", "dpop+jwt", 1] {
       let refused = try await bench.refusal(try issuer.token("s", until: end, header: ["typ": type]))
-      #expect(refused?.type == "unauthenticated", "\(type.canonicalString)")
+      #expect(refused?.code == .unauthenticated, "\(type.canonicalString)")
     }
     for type: JSON in ["JWT", "at+jwt", nil] {
       #expect(try await bench.refusal(try issuer.token("s", until: end, header: ["typ": type])) == nil)
@@ -98,7 +99,7 @@ struct OIDCTests {
     for (changes, message) in cases {
       let token = try issuer.token("kay", until: bench.start.adding(seconds: 300), changes)
       let refusal = try await bench.refusal(token)
-      #expect(refusal?.type == "unauthenticated" && refusal?.message == message, "\(changes.canonicalString)")
+      #expect(refusal?.code == .unauthenticated && refusal?.message == message, "\(changes.canonicalString)")
     }
     let soon = try issuer.token("kay", until: bench.start.adding(seconds: 300), ["nbf": .integer(now + 30)])
     #expect(try await bench.refusal(soon) == nil, "clocks may differ a little")
@@ -140,7 +141,7 @@ struct OIDCTests {
       ("$.b.c", "no signed token"), (good + ".", "no signed token"),
     ] {
       let refusal = try await bench.refusal(token)
-      #expect(refusal?.type == "unauthenticated", "\(token)")
+      #expect(refusal?.code == .unauthenticated, "\(token)")
       #expect(refusal?.message.contains(word) == true, "\(word): \(refusal?.message ?? "taken")")
     }
     #expect(try await bench.refusal(good) == nil)
@@ -205,18 +206,18 @@ struct OIDCTests {
     let end = bench.start.adding(seconds: 300)
     let (old, new) = (try issuer.token("kay", until: end), try next.token("kay", until: end))
     #expect(try await bench.refusal(old) == nil)
-    #expect(try await bench.refusal(new)?.type == "unauthenticated")
+    #expect(try await bench.refusal(new)?.code == .unauthenticated)
     try TokenIssuer.write([issuer.publicKey, next.publicKey], to: bench.file)
     #expect(try await bench.refusal(old) == nil)
     #expect(try await bench.refusal(new) == nil)
     try TokenIssuer.write([next.publicKey], to: bench.file)
-    #expect(try await bench.refusal(old)?.type == "unauthenticated")
+    #expect(try await bench.refusal(old)?.code == .unauthenticated)
     #expect(try await bench.refusal(new) == nil)
     try Data("{".utf8).write(to: URL(fileURLWithPath: bench.file))
     let refusal = try await bench.refusal(new)
-    #expect(refusal?.type == "unavailable" && refusal?.data["component"] == "oidc")
+    #expect(refusal?.code == .unavailable && refusal?.data["component"] == "oidc")
     try FileManager.default.removeItem(atPath: bench.file)
-    #expect(try await bench.refusal(new)?.type == "unavailable")
+    #expect(try await bench.refusal(new)?.code == .unavailable)
     try TokenIssuer.write([next.publicKey], to: bench.file)
     #expect(try await bench.refusal(new) == nil)
   }
@@ -255,7 +256,7 @@ struct OIDCTests {
       }
       let end = start.adding(seconds: 300)
       let unknown = try await refusal(try issuer.token("nobody", until: end))
-      #expect(unknown?.remoteType == "unauthenticated" && unknown.map { "\($0)".contains("keycloak_id") } == true)
+      #expect(unknown?.code == .unauthenticated && unknown.map { "\($0)".contains("keycloak_id") } == true)
       let opened = try await signIn(try issuer.token("kay-1", until: end))
       #expect(opened["principal"]?["id"] == .string(id) && opened["principal"]?["kind"] == "user")
       #expect(opened["principal"]?["organizations"]?[acme] == "member")
@@ -267,7 +268,7 @@ struct OIDCTests {
         _ = try await client.call("session.whoami")
         Issue.record("the session outlives its token")
       } catch let error as ClientError {
-        #expect(error.remoteType == "unauthenticated")
+        #expect(error.code == .unauthenticated)
       }
       let later = end.adding(seconds: 600)
       #expect(try await refusal(try issuer.token("kay-1", until: later)) == nil)
@@ -276,9 +277,9 @@ struct OIDCTests {
         _ = try await client.call("session.whoami")
         Issue.record("the session of a user who was deactivated goes on")
       } catch let error as ClientError {
-        #expect(error.remoteType == "unauthenticated")
+        #expect(error.code == .unauthenticated)
       }
-      #expect(try await refusal(try issuer.token("kay-1", until: later))?.remoteType == "unauthenticated")
+      #expect(try await refusal(try issuer.token("kay-1", until: later))?.code == .unauthenticated)
       try await client.close()
       try await administrator.close()
     }

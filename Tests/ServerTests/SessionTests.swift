@@ -6,6 +6,7 @@ import Domain
 import EventLog
 import NIOCore
 import Protocol
+import Refusals
 import Testing
 @testable import Server
 
@@ -139,7 +140,7 @@ struct SessionTests {
           _ = try await client.call(method, params)
           Issue.record("\(method) of a foreign tenant was answered")
         } catch let error as ClientError {
-          #expect(error.remoteType == "not_found", "\(method)")
+          #expect(error.code == .notFound, "\(method)")
         }
       }
       let read = try await client.call("log.read", ["limit": 1000])
@@ -165,7 +166,7 @@ struct SessionTests {
   @Test("Another user's process isn't let in, unless the server is told so")
   func otherUsers() {
     let stranger = Peer.local(uid: 12_345, isAllowed: false)
-    #expect(stranger.principal == nil && stranger.refusal?.type == "forbidden")
+    #expect(stranger.principal == nil && stranger.refusal?.code == .forbidden)
     let known = Peer.local(uid: 12_345, isAllowed: true)
     #expect(known.principal?.actor == "local:12345" && known.refusal == nil)
   }

@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import Domain
 import Logging
 import NIOConcurrencyHelpers
 import Projections
+import Refusals
 import ServiceLifecycle
 import Testing
 @testable import Server
@@ -77,7 +77,7 @@ private struct Collector: LogHandler {
   }
 
   /// A job that finds those ids, and notes for which its command was given.
-  private func job(_ method: String, refusing refused: Identifier? = nil, with error: DaybookError? = nil) -> TimedJob {
+  private func job(_ method: String, refusing refused: Identifier? = nil, with error: Refusal? = nil) -> TimedJob {
     let (ids, given) = (ids, given)
     return TimedJob.commands(method, find: { _, last in last == nil ? ids : [] }) { id in
       given.withLockedValue { $0.append("\(method) \(id.text)") }
@@ -88,7 +88,7 @@ private struct Collector: LogHandler {
   @Test func `each candidate gets its command; one that fails keeps neither the others nor other jobs from theirs`()
     async throws
   {
-    let fault = DaybookError(code: -32009, type: "conflict", message: "not now")
+    let fault = Refusal(.conflict, "not now")
     let jobs = [job("a.do", refusing: ids[1], with: fault), job("b.do")]
     let timed = work(jobs)
     await timed.turn()
@@ -110,14 +110,14 @@ private struct Collector: LogHandler {
       }
     ) { id in
       given.withLockedValue { $0.append(id.text) }
-      if id != ids.last { throw DaybookError(code: -32010, type: "held", message: "held") }
+      if id != ids.last { throw Refusal(.held, "held") }
     }
     await work([job]).turn()
     #expect(given.withLockedValue { $0 } == ids.map(\.text))
   }
 
   @Test func `what was deleted since it was found is no trouble`() async throws {
-    let gone = DaybookError(code: -32004, type: "not_found", message: "there is none")
+    let gone = Refusal(.notFound, "there is none")
     await work([job("a.do", refusing: ids[0], with: gone)]).turn()
     #expect(given.withLockedValue { $0.count } == 3)
     #expect(lines.withLockedValue { $0.isEmpty })
@@ -128,7 +128,7 @@ private struct Collector: LogHandler {
     let jobs = ["a.do", "b.do"].map { name in
       TimedJob(name: name) { _, _ in
         if isAway.withLockedValue({ $0 }) {
-          throw DaybookError(code: -32053, type: "unavailable", message: "PostgreSQL is away.")
+          throw Refusal(.unavailable, "PostgreSQL is away.")
         }
       }
     }
@@ -150,7 +150,7 @@ private struct Collector: LogHandler {
         count += 1
         return count
       }
-      if count == 1 { throw DaybookError(code: -32603, type: "internal", message: "the first turn fails") }
+      if count == 1 { throw Refusal(.internal, "the first turn fails") }
     }
     let timed = work([job], clock)
     await timed.turn()
@@ -170,7 +170,7 @@ private struct Collector: LogHandler {
     let clock = HandClock()
     let job = TimedJob(name: "hourly", pause: .seconds(3600), pausesAfterFailure: true) { _, _ in
       turns.withLockedValue { $0 += 1 }
-      throw DaybookError(code: -32603, type: "internal", message: "it fails")
+      throw Refusal(.internal, "it fails")
     }
     let timed = work([job], clock)
     await timed.turn()

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Refusals
 
 /// A month on the Data Aggregator: pipelines from templates, a library of functions, uploads in chunks, rules that raise alerts, dashboards.
 final class AggregatorLife: Life {
@@ -353,17 +354,17 @@ final class AggregatorLife: Life {
     asEngineer.send("pipeline.pause", ["id": .id(last.id), "reason": "the month is closed"])
     asOwner.send("alert_rule.edit", ["id": .id(rule), "is_active": false, "reason": "too noisy"])
     asEngineer.send(
-      "alert_rule.edit", ["id": .id(rule), "operator": "about"], refusedAs: "invalid_params", naming: "/operator")
+      "alert_rule.edit", ["id": .id(rule), "operator": "about"], refusedAs: .invalidParams, naming: "/operator")
     // A pipeline of this platform says where its data comes from and where it goes.
     asEngineer.send(
-      "pipeline.create", ["organization_id": .id(organization), "name": "from nowhere"], refusedAs: "invalid_params",
+      "pipeline.create", ["organization_id": .id(organization), "name": "from nowhere"], refusedAs: .invalidParams,
       naming: "/source_config")
     asEngineer.send(
       "transformation_function.create",
       [
         "organization_id": .id(organization), "name": "trim_text", "display_name": "trim text", "category": "map",
         "function_type": "python", "function_code": "pass",
-      ], refusedAs: "conflict")
+      ], refusedAs: .conflict)
     asOwner.send("dashboard.set_default", ["id": .id(setting.identifier("\(tenant.slug) dashboard \(owner.email)"))])
     asEngineer.send("pipeline_template.use", ["id": .id(templates[0])])
     asEngineer.send(

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Refusals
 
 /// A month on the ETL/ELT Builder: flows of modules, with logs, measurements and previews of every node.
 final class BuilderLife: Life {
@@ -168,11 +169,11 @@ final class BuilderLife: Life {
         "run.finish",
         ["id": .id(run), "status": "success", "at": .time(at.adding(seconds: 95)), "rows_processed": 1200])
     }
-    program.send("connection.get", ["id": .id(connections[0])], refusedAs: "forbidden")
+    program.send("connection.get", ["id": .id(connections[0])], refusedAs: .forbidden)
     try await program.settle()
     asOwner.send("api_key.revoke", revocation)
     try await asOwner.settle()
-    program.send("pipeline.get", ["id": .id(flows[0].id)], refusedAs: "unauthenticated")
+    program.send("pipeline.get", ["id": .id(flows[0].id)], refusedAs: .unauthenticated)
     try await program.settle()
     try await program.close()
   }
@@ -299,11 +300,11 @@ final class BuilderLife: Life {
     let cancelled = newIdentifier(at: now)
     asEngineer.send("run.create", ["id": .id(cancelled), "pipeline_id": .id(first.id), "trigger_type": "manual"])
     asEngineer.send("run.cancel", ["id": .id(cancelled), "at": .time(now), "reason": "started by mistake"])
-    asEngineer.send("run.cancel", ["id": .id(endedRun(of: last))], refusedAs: "conflict")
+    asEngineer.send("run.cancel", ["id": .id(endedRun(of: last))], refusedAs: .conflict)
     asEngineer.send("pipeline.archive", ["id": .id(last.id), "reason": "its source is gone"])
-    asEngineer.send("pipeline.resume", ["id": .id(last.id)], refusedAs: "conflict")
+    asEngineer.send("pipeline.resume", ["id": .id(last.id)], refusedAs: .conflict)
     // This platform's pipelines know no such state.
-    asEngineer.send("pipeline.deprecate", ["id": .id(first.id)], refusedAs: "invalid_params", naming: "/status")
+    asEngineer.send("pipeline.deprecate", ["id": .id(first.id)], refusedAs: .invalidParams, naming: "/status")
     if let module = modules["extractor"] {
       asEngineer.send("module_template.use", ["id": .id(module)])
       asEngineer.send(
@@ -312,12 +313,12 @@ final class BuilderLife: Life {
           "id": .id(first.id),
           "config": ["nodes": [["id": "a", "module_template_id": .id(module), "config": ["batch_size": 0]]]],
         ],
-        refusedAs: "invalid_params")
+        refusedAs: .invalidParams)
     }
     asEngineer.send(
-      "pipeline.edit", ["id": .id(first.id), "description": "never", "expected_version": 1], refusedAs: "conflict")
+      "pipeline.edit", ["id": .id(first.id), "description": "never", "expected_version": 1], refusedAs: .conflict)
     asEngineer.send(
-      "pipeline.edit", ["id": .id(first.id), "schedule": "every now and then"], refusedAs: "invalid_params",
+      "pipeline.edit", ["id": .id(first.id), "schedule": "every now and then"], refusedAs: .invalidParams,
       naming: "/schedule")
     try await asEngineer.settle()
   }

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Refusals
 
 /// A month on Django ETL: connectors with credentials, pipelines of steps, task runs that are retried, alerts, lineage between tasks.
 final class DjangoLife: Life {
@@ -53,7 +54,7 @@ final class DjangoLife: Life {
         "keep_hours": .count(24 * 60), "description": "Two months, as the regulator wants it.",
       ])
     // A credential that a connector uses stays.
-    asOwner.send("credential.delete", ["id": .id(credentials[0])], refusedAs: "conflict")
+    asOwner.send("credential.delete", ["id": .id(credentials[0])], refusedAs: .conflict)
   }
 
   private func makePipeline(_ table: String, index: Int) {
@@ -128,7 +129,7 @@ final class DjangoLife: Life {
         ])
     }
     if day == setting.days / 4 + 1, !isToldAgain {
-      asOwner.send("pipeline.delete", ["id": .id(flows[0].id)], refusedAs: "held")
+      asOwner.send("pipeline.delete", ["id": .id(flows[0].id)], refusedAs: .held)
     }
     if day == setting.days * 3 / 4 {
       asOwner.send("legal_hold.release", ["id": .id(hold), "reason": "the case is closed"])
@@ -260,9 +261,9 @@ final class DjangoLife: Life {
   override func closeTheMonth() async throws {
     guard let last = flows.last, let first = flows.first else { return }
     asEngineer.send("pipeline.deprecate", ["id": .id(last.id), "reason": "replaced by the new intake"])
-    asEngineer.send("pipeline.pause", ["id": .id(last.id)], refusedAs: "conflict")
+    asEngineer.send("pipeline.pause", ["id": .id(last.id)], refusedAs: .conflict)
     asEngineer.send("pipeline.rollback", ["id": .id(first.id), "to_version": 1, "reason": "back to small batches"])
-    asEngineer.send("pipeline.rollback", ["id": .id(first.id), "to_version": 9999], refusedAs: "invalid_params")
+    asEngineer.send("pipeline.rollback", ["id": .id(first.id), "to_version": 9999], refusedAs: .invalidParams)
     let running = newIdentifier(at: setting.end)
     asEngineer.send(
       "run.start",
@@ -271,13 +272,13 @@ final class DjangoLife: Life {
     asOwner.send(
       "connection.create",
       ["organization_id": .id(organization), "name": "bare", "type": "database", "config": ["host": "db"]],
-      refusedAs: "invalid_params", naming: "/credential_id")
+      refusedAs: .invalidParams, naming: "/credential_id")
     asOwner.send(
       "connection.create",
       [
         "organization_id": .id(organization), "name": "odd", "type": "livy", "config": ["url": "http://livy:8998"],
         "credential_id": .id(credentials[0]),
-      ], refusedAs: "invalid_params", naming: "/type")
+      ], refusedAs: .invalidParams, naming: "/type")
     // What would go by now, if retention were enforced at once: asked, not done.
     _ = try await asOwner.ask("retention.sweep", ["organization_id": .id(organization), "dry_run": true])
   }

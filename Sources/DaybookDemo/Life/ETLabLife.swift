@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Refusals
 
 /// A month on ETLab: workspaces that people are invited to, pages and DAGs in them, Spark to run them on, Airflow to keep in step with.
 final class ETLabLife: Life {
@@ -110,12 +111,12 @@ final class ETLabLife: Life {
         "\(tenant.slug).guest", platform: tenant.platform.rawValue, hall: hall,
         signingInWith: ["email": .string(address), "password": .string(Setting.password)])
       caller.begin("invited")
-      caller.send("workspace.get", ["id": .id(workspaces[1])], refusedAs: "not_found")
+      caller.send("workspace.get", ["id": .id(workspaces[1])], refusedAs: .notFound)
       caller.send("workspace.join", ["token": .string(token)])
       try await caller.settle()
       asOwner.send("share_link.revoke", ["id": .id(link), "reason": "everybody is here"])
       try await asOwner.settle()
-      caller.send("workspace.join", ["token": .string(token)], refusedAs: "not_found")
+      caller.send("workspace.join", ["token": .string(token)], refusedAs: .notFound)
       try await caller.settle()
       try await caller.close()
     } else {
@@ -328,20 +329,20 @@ final class ETLabLife: Life {
     guard let page = pages.first, let dag = dags.first else { return }
     asEngineer.send(
       "pipeline.rollback", ["id": .id(page.id), "to_version": 1, "reason": "the first drawing was the better one"])
-    asEngineer.send("pipeline.mark_synced", ["id": .id(page.id)], refusedAs: "conflict")
+    asEngineer.send("pipeline.mark_synced", ["id": .id(page.id)], refusedAs: .conflict)
     asEngineer.send(
       "pipeline.edit",
       [
         "id": .id(dag.id),
         "edges": [["source": "task-1", "target": "task-2"], ["source": "task-2", "target": "task-1"]],
-      ], refusedAs: "invalid_params")
+      ], refusedAs: .invalidParams)
     // Connections of this platform are Spark's, and somebody's own.
     asEngineer.send(
       "connection.create",
       [
         "organization_id": .id(organization), "name": "no cluster", "type": "postgres", "config": ["host": "db"],
         "owner_id": .id(engineer.id),
-      ], refusedAs: "invalid_params", naming: "/type")
+      ], refusedAs: .invalidParams, naming: "/type")
     let queued = newIdentifier(at: setting.end)
     asEngineer.send("run.create", ["id": .id(queued), "pipeline_id": .id(dag.id), "trigger_type": "scheduled"])
     asEngineer.send(

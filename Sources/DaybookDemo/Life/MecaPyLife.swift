@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Refusals
 
 /// A month on MecaPy: engineers calculate, with tools in containers and with code of their own, from files they have uploaded.
 final class MecaPyLife: Life {
@@ -150,7 +151,7 @@ final class MecaPyLife: Life {
         "id": .id(running), "organization_id": .id(organization), "user_id": .id(engineer.id), "name": "over night",
         "tool_id": .id(tool.id), "code": .string(code(tool.name, release: tool.release)),
       ])
-    asEngineer.send("calculation.cancel", ["id": .id(calculation)], refusedAs: "conflict")
+    asEngineer.send("calculation.cancel", ["id": .id(calculation)], refusedAs: .conflict)
     let reader = newIdentifier(at: now)
     asEngineer.send(
       "calculation.create",
@@ -160,19 +161,19 @@ final class MecaPyLife: Life {
         "code": "print(open('input').read())",
       ])
     asEngineer.send("calculation.attach_file", ["id": .id(reader), "file_id": .id(file)])
-    asEngineer.send("file.delete", ["id": .id(file)], refusedAs: "conflict")
+    asEngineer.send("file.delete", ["id": .id(file)], refusedAs: .conflict)
     // Everybody on this platform comes from Keycloak.
     administrator.send(
       "user.create",
       ["organization_id": .id(organization), "email": "nobody@example.com", "username": "nobody"],
-      refusedAs: "invalid_params", naming: "/keycloak_id")
+      refusedAs: .invalidParams, naming: "/keycloak_id")
     asEngineer.send(
       "tool.create",
       [
         "organization_id": .id(organization), "name": .string(tool.name), "display_name": "again",
         "description": "again",
         "code_template": "pass", "docker_image": "again", "author_id": .id(engineer.id),
-      ], refusedAs: "conflict")
+      ], refusedAs: .conflict)
     if tool.release > 0 {
       asEngineer.send(
         "tool.rollback", ["id": .id(tool.id), "to_version": 1, "reason": "the results differed after all"])

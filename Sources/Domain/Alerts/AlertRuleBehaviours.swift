@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// Rules that make alerts of measurements.
 enum AlertRuleBehaviours {
@@ -12,7 +13,7 @@ enum AlertRuleBehaviours {
   static let evaluate = Behaviour(decide: { decision in
     guard let organization = try decision.newOrganization(),
       let metric = decision.parameters["metric"]?.stringValue, let value = decision.parameters["value"]?.doubleValue
-    else { throw DaybookError.invalidParam("/value", "is required") }
+    else { throw Refusal.invalidParam("/value", "is required") }
     try decision.authorize(in: organization)
     var measurement = Measurement(organization: organization)
     measurement.values[.string(metric)] = value
@@ -54,7 +55,7 @@ enum AlertRuleBehaviours {
     func find(_ parameter: String, _ type: String) throws -> ResourceState? {
       guard let id = decision.parameters[parameter]?.stringValue.flatMap({ Identifier($0) }) else { return nil }
       guard let state = try decision.transaction.living(id, type: type), state.organization == measurement.organization
-      else { throw DaybookError.missing(type, id, at: "/\(parameter)") }
+      else { throw Refusal.missing(type, id, at: "/\(parameter)") }
       return state
     }
     let run = try find("run_id", "run")

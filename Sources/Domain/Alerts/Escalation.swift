@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 import Records
+import Refusals
 
 /// How an alert that stays open climbs the levels of its rule's escalation policy.
 enum Escalation {
@@ -35,7 +36,7 @@ enum Escalation {
   static func climb(_ alert: ResourceState, _ decision: Decision) throws {
     let before = alert.fields["escalation_level"]?.integerValue ?? 0
     guard before < Int64(Int32.max) else {
-      throw DaybookError.invalidParam("/id", "this alert can't be escalated any further")
+      throw Refusal.invalidParam("/id", "this alert can't be escalated any further")
     }
     let level = before + 1
     let levels = try levels(ofAlert: alert, decision)

@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// Who is told when an alert stays open.
 enum EscalationPolicyBehaviours {
@@ -48,7 +48,7 @@ enum EscalationPolicyBehaviours {
       for (place, value) in (level["notify_user_ids"]?.arrayValue ?? []).enumerated() {
         guard let id = value.stringValue.flatMap({ Identifier($0) }) else { continue }
         guard try Addressee.isReachable(id, in: organization, decision) else {
-          throw DaybookError.missing(
+          throw Refusal.missing(
             "user", id, at: "/levels/\(index)/notify_user_ids/\(place)",
             "there is no active user of this id in the organization")
         }

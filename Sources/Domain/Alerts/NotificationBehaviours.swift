@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// What people were told, and what they have read of it.
 enum NotificationBehaviours {
@@ -12,7 +13,7 @@ enum NotificationBehaviours {
   static let markRead = Behaviour(decide: { decision in
     let state = try decision.target()
     if let addressee = state.reference("user_id"), addressee != decision.actor, decision.principal.isResolved {
-      throw DaybookError.forbidden(
+      throw Refusal.forbidden(
         permission: "notifications:read", "Only the one to whom it is addressed marks a notification as read.")
     }
     guard state.fields["is_read"] != true else { return }
@@ -27,12 +28,12 @@ enum NotificationBehaviours {
     findsOrganization: true,
     decide: { decision in
       guard let reader = decision.actor else {
-        throw DaybookError.forbidden(
+        throw Refusal.forbidden(
           permission: "notifications:read", "Only a person has notifications of their own to mark as read.")
       }
       let organization = try decision.prepared.organization.map { organization in
         guard decision.principal.canSee(organization: organization) else {
-          throw DaybookError.missing("organization", organization, at: "/organization_id")
+          throw Refusal.missing("organization", organization, at: "/organization_id")
         }
         return organization
       }

@@ -1,8 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
+import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// How sources, destinations and clusters are reached.
 ///
@@ -68,7 +69,7 @@ enum ConnectionBehaviours {
     func value(_ name: String) -> JSON? { (values[name] ?? state.fields[name])?.unlessNull }
     let problems = ConnectionConfig.problems(
       value("config"), type: value("type")?.stringValue ?? "", hasCredential: value("credential_id") != nil)
-    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+    guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
   }
 
   /// The default connections of an owner, or, without one, of the organization, besides that one.

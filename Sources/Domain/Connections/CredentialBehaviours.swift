@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 import Vault
 
 /// Secrets that connections use.
@@ -11,7 +11,7 @@ enum CredentialBehaviours {
   /// `credential.create`: sealed data, and the id of the key that seals it.
   static let create = Behaviour(decide: { decision in
     guard let organization = try decision.newOrganization() else {
-      throw DaybookError.invalidParam("/organization_id", "is required: say which organization it belongs to")
+      throw Refusal.invalidParam("/organization_id", "is required: say which organization it belongs to")
     }
     try decision.authorize(in: organization)
     try decision.applyCreation(["encryption_key_id": .string(try keyID(decision, organization))])
@@ -21,7 +21,7 @@ enum CredentialBehaviours {
   static let rotate = Behaviour(decide: { decision in
     let state = try decision.target()
     guard let organization = state.organization, let data = decision.parameters["data"] else {
-      throw DaybookError.invalidParam("/data", "is required")
+      throw Refusal.invalidParam("/data", "is required")
     }
     var values: JSONObject = ["data": data]
     if let expiry = decision.parameters["expires_at"] { values["expires_at"] = expiry }
@@ -40,14 +40,14 @@ enum CredentialBehaviours {
   static let reveal = Behaviour(decide: { decision in
     let state = try decision.target()
     guard let stored = state.fields["data"] else {
-      throw DaybookError.notFound(type: decision.type.name, id: state.id.text)
+      throw Refusal.notFound(type: decision.type.name, id: state.id.text)
     }
     switch try decision.engine.sealer.open(stored, resource: state.id, field: "data") {
     case .value(let data): decision.secretMembers["data"] = data
     case .erased:
-      throw DaybookError.gone(type: decision.type.name, id: state.id.text, since: state.updatedAt.text)
+      throw Refusal.gone(type: decision.type.name, id: state.id.text, since: state.updatedAt.text)
     case .locked:
-      throw DaybookError.unavailable(component: "vault", "The key of this credential is missing from the vault.")
+      throw Refusal.unavailable(component: "vault", "The key of this credential is missing from the vault.")
     }
     try decision.record(decision.command.event, on: state, decision.type, data: [:])
   })
@@ -87,7 +87,7 @@ enum CredentialBehaviours {
       .null, for: .organization(organization),
       context: SealContext(eventID: organization, resourceID: organization, field: "encryption_key_id"))
     guard let id = TokenKey.identifier(of: probe) else {
-      throw DaybookError.internalError("A sealed value has no key id.")
+      throw Refusal.internalError("A sealed value has no key id.")
     }
     return id.text
   }

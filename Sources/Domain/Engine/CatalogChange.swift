@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// What another catalog means for the resources that a log holds: what contradicts it, which resources lack a field
 /// that it requires and has a default for, and which unique constraints have no index yet.
@@ -113,11 +113,11 @@ struct CatalogChange: Sendable {
     counts[Contradiction(problem: problem, remedy: remedy), default: 0] += 1
   }
 
-  /// - Throws: ``DaybookError`` `conflict` where something contradicts, with the count and the way out of each kind.
+  /// - Throws: ``Refusal`` `conflict` where something contradicts, with the count and the way out of each kind.
   func refuse() throws {
     guard !counts.isEmpty else { return }
     let sorted = counts.sorted { $0.key.problem < $1.key.problem }
-    throw DaybookError.conflict(
+    throw Refusal.conflict(
       reason: "state",
       "The catalog contradicts what the log holds. "
         + sorted.prefix(10).map { "\($0.key.problem) (\($0.value) resources). \($0.key.remedy)" }

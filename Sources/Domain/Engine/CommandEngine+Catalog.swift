@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 extension CommandEngine {
   /// The id under which the catalog's revisions are recorded.
@@ -15,7 +16,7 @@ extension CommandEngine {
       let recorded = try log.read { try $0.state(catalogIdentifier)?.fields["defaults"]?.objectValue }
       return StateDefaults(recorded ?? [:])
     } catch {
-      throw DaybookError(error)
+      throw Refusal(error)
     }
   }
 
@@ -25,7 +26,7 @@ extension CommandEngine {
   /// With it go the defaults of fields that are required by now and that resources lack: these resources have them from
   /// then on, at earlier moments too, and go on having them when the catalog's default changes. Unique constraints that
   /// are new get their index.
-  /// - Throws: ``DaybookError`` `conflict` where the revision contradicts living resources, with a count of what
+  /// - Throws: ``Refusal`` `conflict` where the revision contradicts living resources, with a count of what
   ///   contradicts and what to do
   ///   about it; nothing is recorded then.
   public func recordCatalog() async throws {
@@ -60,7 +61,7 @@ extension CommandEngine {
         }
       }
     } catch {
-      throw DaybookError(error)
+      throw Refusal(error)
     }
     log.stateDefaults = defaults
   }

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// What a decision hands to its completion.
 struct Decided: Sendable {
@@ -52,7 +53,7 @@ extension CommandEngine {
     var events = 0
     for (index, member) in commands.enumerated() {
       guard case .single(let command) = member.content else {
-        throw DaybookError.internalError("A batch inside a batch got past its check.")
+        throw Refusal.internalError("A batch inside a batch got past its check.")
       }
       do {
         let decision = try run(member, command, principal: principal, in: transaction, eventsBefore: events)
@@ -60,7 +61,7 @@ extension CommandEngine {
         answers.append(try Answer(decision, isDryRun: isDryRun))
       } catch let error as EventLogError where error.code == .overloaded || error.code == .clockSetBack {
         throw error
-      } catch let error as DaybookError {
+      } catch let error as Refusal {
         throw error.atIndex(index)
       }
     }
@@ -86,12 +87,12 @@ extension CommandEngine {
 
   private func replay(_ stored: StoredCommand, of prepared: PreparedCommand) throws -> CommandResult {
     guard stored.fingerprint == prepared.fingerprint else {
-      throw DaybookError.conflict(
+      throw Refusal.conflict(
         reason: "command", "This command_id was used before, with other parameters.",
         ["command_id": .string(prepared.common.commandID ?? "")])
     }
     guard var result = try JSON.parse(stored.result).objectValue else {
-      throw DaybookError.internalError("The stored result of a command is no object.")
+      throw Refusal.internalError("The stored result of a command is no object.")
     }
     result["replayed"] = true
     let position = result["position"]?.integerValue.map { UInt64($0) } ?? 0
@@ -166,7 +167,7 @@ extension Decision {
     case .delete: try delete(target(), type, event: command.event)
     case .transition: try applyTransition()
     case .behaviour:
-      throw DaybookError.internalError("The catalog names no behaviour for \(command.method).")
+      throw Refusal.internalError("The catalog names no behaviour for \(command.method).")
     }
   }
 
@@ -205,7 +206,7 @@ extension Decision {
     throw Decision.wrongState(command.method, present: present, allowed: allowed)
   }
 
-  static func wrongState(_ method: String, present: String, allowed: [String]) -> DaybookError {
+  static func wrongState(_ method: String, present: String, allowed: [String]) -> Refusal {
     .conflict(
       reason: "state",
       "\(method) needs the state \(allowed.joined(separator: " or ")); it is \(present).",

@@ -5,6 +5,7 @@ import Catalog
 import EventLog
 import NIOConcurrencyHelpers
 import Records
+import Refusals
 import Vault
 
 /// Turns commands into events: checks them, decides them inside the log's write transaction, and answers what was recorded.
@@ -40,7 +41,7 @@ public final class CommandEngine: Sendable {
 
   /// An engine over an open log and vault.
   /// - Parameter clock: the time by which an API key's expiry is judged outside of commands.
-  /// - Throws: ``DaybookError`` where the catalog names a behaviour that this version doesn't have.
+  /// - Throws: ``Refusal`` where the catalog names a behaviour that this version doesn't have.
   public init(
     catalog: Catalog, log: EventLog, vault: Vault, clock: @escaping @Sendable () -> Timestamp = { .now }
   ) throws {
@@ -66,7 +67,7 @@ public final class CommandEngine: Sendable {
   }
 
   /// Checks and normalizes a command's parameters. Fast, and never blocks: fit for an event loop.
-  /// - Throws: ``DaybookError``: `method_not_found`, or `invalid_params` with every fault that can be seen without the log.
+  /// - Throws: ``Refusal``: `method_not_found`, or `invalid_params` with every fault that can be seen without the log.
   public func prepare(
     method: String, params: JSONObject, principal: Principal, origin: Origin
   ) throws -> PreparedCommand {
@@ -76,7 +77,7 @@ public final class CommandEngine: Sendable {
     guard let command = commands[method], !command.command.isInternal || principal.kind == .server else {
       let nearest = Suggestion.nearest(
         to: method, in: commands.values.lazy.filter { !$0.command.isInternal }.map(\.method))
-      throw DaybookError.methodNotFound(method, suggestions: nearest.map { [$0] } ?? [])
+      throw Refusal.methodNotFound(method, suggestions: nearest.map { [$0] } ?? [])
     }
     var reader = ParameterReader(command: command, principal: principal)
     return try reader.read(params, origin: origin, engine: self)
@@ -86,7 +87,7 @@ public final class CommandEngine: Sendable {
   /// that destroys keys: on another one, once they are gone), or at once where the command was refused before; keep it short. Commands are
   /// decided in the order of these calls.
   public func submit(
-    _ command: PreparedCommand, completion: @escaping @Sendable (Result<CommandResult, DaybookError>) -> Void
+    _ command: PreparedCommand, completion: @escaping @Sendable (Result<CommandResult, Refusal>) -> Void
   ) {
     log.submit({ transaction in
       try self.decide(command, in: transaction)
@@ -99,14 +100,14 @@ public final class CommandEngine: Sendable {
         self.destroySweptKeys { failure in completion(failure.map { .failure($0) } ?? .success(result)) }
       case .failure(let error):
         // Whatever this batch had changed about principals may not have happened.
-        if !(error is DaybookError) { self.principals.invalidate() }
-        completion(.failure(DaybookError(error)))
+        if !(error is Refusal) { self.principals.invalidate() }
+        completion(.failure(Refusal(error)))
       }
     }
   }
 
   /// Prepares, submits and waits: for callers that are not in a hurry.
-  /// - Throws: ``DaybookError``.
+  /// - Throws: ``Refusal``.
   public func apply(
     method: String, params: JSONObject, principal: Principal, origin: Origin = Origin()
   ) async throws -> CommandResult {
@@ -138,14 +139,14 @@ public final class CommandEngine: Sendable {
     }
     if !params.contains("commands") { problems.append(ValueProblem(path: "/commands", problem: "is required")) }
     guard commands.count <= CommandEngine.batchLimit else {
-      throw DaybookError.tooLarge(
+      throw Refusal.tooLarge(
         limit: Int64(CommandEngine.batchLimit), "A batch holds at most \(CommandEngine.batchLimit) commands.")
     }
-    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+    guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
     let prepared = try commands.enumerated().map { index, json in
       do {
         return try prepareMember(json, of: reader.common, principal: principal, origin: origin)
-      } catch let error as DaybookError {
+      } catch let error as Refusal {
         throw error.atIndex(index)
       }
     }
@@ -160,15 +161,15 @@ public final class CommandEngine: Sendable {
   ) throws -> PreparedCommand {
     guard let object = json.objectValue, let method = object["method"]?.stringValue,
       object.allSatisfy({ $0.key == "method" || $0.key == "params" })
-    else { throw DaybookError.invalidParam("/commands", "must hold objects of a method and its params") }
+    else { throw Refusal.invalidParam("/commands", "must hold objects of a method and its params") }
     guard var given = (object["params"] ?? .object([:])).objectValue else {
-      throw DaybookError.invalidParam("/params", "must be an object")
+      throw Refusal.invalidParam("/params", "must be an object")
     }
     guard method != CommandEngine.batchMethod else {
-      throw DaybookError.invalidParam("/method", "must not be another batch")
+      throw Refusal.invalidParam("/method", "must not be another batch")
     }
     for name in ["command_id", "dry_run"] where given.contains(name) {
-      throw DaybookError.invalidParam("/\(name)", "belongs to the batch as a whole")
+      throw Refusal.invalidParam("/\(name)", "belongs to the batch as a whole")
     }
     if given["reason"] == nil, let reason = batch.reason {
       given["reason"] = .string(reason)

@@ -1,6 +1,6 @@
-import Access
 import Catalog
 import Records
+import Refusals
 
 /// A command with its type, its parameters by name, and its behaviour.
 final class CommandModel: Sendable {
@@ -32,7 +32,7 @@ final class CommandModel: Sendable {
       command.parameters.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { _, last in last })
     if let name = command.behaviour {
       guard let known = Behaviours.table[name] else {
-        throw DaybookError.internalError("The catalog names the behaviour \(name), which this version does not have.")
+        throw Refusal.internalError("The catalog names the behaviour \(name), which this version does not have.")
       }
       behaviour = known
     } else {
@@ -43,7 +43,7 @@ final class CommandModel: Sendable {
   func parameter(_ name: String) -> Field? { parametersByName[name].map { parameters[$0] } }
 
   /// Every command of a catalog by method name, internal ones included.
-  /// - Throws: ``DaybookError`` where the catalog names a behaviour that this version doesn't have.
+  /// - Throws: ``Refusal`` where the catalog names a behaviour that this version doesn't have.
   static func table(_ model: CatalogModel) throws -> [String: CommandModel] {
     var commands: [String: CommandModel] = [:]
     for resource in model.catalog.types {

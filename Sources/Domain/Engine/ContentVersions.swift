@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// The versions of a resource's content: numbered 1, 2, 3 …, a new one only where the canonical content of the fields that the catalog calls
 /// versioned differs.
@@ -19,7 +19,7 @@ enum ContentVersions {
   }
 
   /// The values that bring the content of an earlier version back; empty where it is there already.
-  /// - Throws: ``DaybookError``: `invalid_params` where there is no such version, `conflict` where it lacks what is required by now, or the history no
+  /// - Throws: ``Refusal``: `invalid_params` where there is no such version, `conflict` where it lacks what is required by now, or the history no
   ///   longer holds it.
   static func rollback(
     of state: ResourceState, _ type: ResourceModel, to wanted: Int64, in transaction: LogTransaction
@@ -31,19 +31,19 @@ enum ContentVersions {
     for name in type.versioned { values[name] = content[name] ?? .null }
     values = values.filter { $0.value.unlessNull != state.fields[$0.key] }
     for (name, value) in values where value.isNull && type.field(name)?.field.isRequired == true {
-      throw DaybookError.conflict(
+      throw Refusal.conflict(
         reason: "state", "That version has no \(name), which the catalog requires by now.", ["allowed": []])
     }
     return values
   }
 
   /// The refusal of a version number that there isn't.
-  static func missing(_ path: String, _ number: Int64, latest: Int64) -> DaybookError {
+  static func missing(_ path: String, _ number: Int64, latest: Int64) -> Refusal {
     .invalidParam(path, "there is no version \(number); the latest is \(latest)")
   }
 
   /// The fields of a resource as they were last at a version number, by undoing its events from the last one on.
-  /// - Throws: ``DaybookError`` where the history doesn't reach back to it.
+  /// - Throws: ``Refusal`` where the history doesn't reach back to it.
   static func content(
     of state: ResourceState, version wanted: Int64, in transaction: LogTransaction
   ) throws -> JSONObject {
@@ -66,8 +66,8 @@ enum ContentVersions {
       upper = lower - 1
     }
     guard fields["version_number"]?.integerValue == wanted else {
-      throw DaybookError.conflict(
-        reason: "state", "The history of this \(DaybookError.spoken(state.type)) no longer holds version \(wanted).",
+      throw Refusal.conflict(
+        reason: "state", "The history of this \(Refusal.spoken(state.type)) no longer holds version \(wanted).",
         ["allowed": []])
     }
     return fields
@@ -81,7 +81,7 @@ enum VersionedBehaviours {
     let state = try decision.target()
     try TemplateRules.checkBuiltin(state, decision)
     guard let wanted = decision.parameters["to_version"]?.integerValue else {
-      throw DaybookError.invalidParam("/to_version", "is required")
+      throw Refusal.invalidParam("/to_version", "is required")
     }
     let values = try ContentVersions.rollback(of: state, decision.type, to: wanted, in: decision.transaction)
     guard !values.isEmpty else { return }

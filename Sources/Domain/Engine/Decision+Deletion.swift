@@ -1,14 +1,14 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 extension Decision {
   /// Deletes a resource, and what depends on it as the catalog says: cascades depth first, each with an event of its own that names the
   /// event which caused it; references that are cleared; references that forbid it.
-  /// - Throws: ``DaybookError`` `conflict` (`reference`) with what still refers to it, `held` where a legal hold forbids
+  /// - Throws: ``Refusal`` `conflict` (`reference`) with what still refers to it, `held` where a legal hold forbids
   ///   it, `too_large` where too much depends on it.
   func delete(_ state: ResourceState, _ type: ResourceModel, event: String) throws {
     try carryOut(try deletionPlan(of: state, type), event: event)
@@ -69,7 +69,7 @@ extension Decision {
     guard plan.add(state, type, cause: cause) else { return }
     try refuseIfHeld(state)
     guard plan.deletions.count <= CommandEngine.eventLimit else {
-      throw DaybookError.tooLarge(
+      throw Refusal.tooLarge(
         limit: Int64(CommandEngine.eventLimit),
         "More than \(CommandEngine.eventLimit) resources depend on this; delete parts of it first.")
     }
@@ -121,8 +121,8 @@ extension Decision {
       listed.append(.object(object))
     }
     let count = remaining.count == 1 ? "1 resource still refers" : "\(remaining.count) resources still refer"
-    throw DaybookError.conflict(
-      reason: "reference", "\(count) to this \(DaybookError.spoken(state.type)).", ["referrers": .array(listed)])
+    throw Refusal.conflict(
+      reason: "reference", "\(count) to this \(Refusal.spoken(state.type)).", ["referrers": .array(listed)])
   }
 }
 

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 import Vault
 
 extension Decision {
@@ -27,7 +28,7 @@ extension Decision {
     let type = creation.type
     let id = creation.id ?? Identifier.version7(at: now)
     if creation.id != nil, try transaction.state(id) != nil {
-      throw DaybookError.conflict(reason: "unique", "There is a resource of this id already.", ["fields": ["id"]])
+      throw Refusal.conflict(reason: "unique", "There is a resource of this id already.", ["fields": ["id"]])
     }
     // An organization is its own tenant.
     let organization = type.name == "organization" ? id : creation.organization
@@ -44,7 +45,7 @@ extension Decision {
     var set = JSONObject(minimumCapacity: values.count + 3)
     for (name, value) in values {
       guard let field = type.field(name) else {
-        throw DaybookError.internalError("The type \(type.name) has no field \(name).")
+        throw Refusal.internalError("The type \(type.name) has no field \(name).")
       }
       let subject = person(field, resource: id, values: values)
       if let stored = try engine.sealer.stored(value, of: field, before: nil, place: place, subject: subject) {
@@ -95,7 +96,7 @@ extension Decision {
     var was = JSONObject(minimumCapacity: values.count)
     for (name, value) in values {
       guard let field = type.field(name) else {
-        throw DaybookError.internalError("The type \(type.name) has no field \(name).")
+        throw Refusal.internalError("The type \(type.name) has no field \(name).")
       }
       let before = state.fields[name]
       let subject = person(field, resource: state.id, values: values, state: state)
@@ -167,7 +168,7 @@ extension Decision {
   private func claim(_ constraint: UniqueConstraint, _ key: [UInt8], for id: Identifier) throws {
     if let holder = try transaction.holder(constraint: constraint.name, key: key), holder != id {
       let fields = constraint.fields.filter { $0 != "organization_id" }
-      throw DaybookError.conflict(
+      throw Refusal.conflict(
         reason: "unique", "There is one with this \(fields.joined(separator: " and ")) already.",
         ["fields": .array(constraint.fields.map(JSON.string)), "constraint": .string(constraint.name)])
     }
@@ -199,7 +200,7 @@ extension Decision {
 
   /// Checks that references lead to something alive, of an allowed type, in the same organization.
   func checkReferences(_ values: JSONObject, of type: ResourceModel, organization: Identifier?) throws {
-    var problems: [DaybookError.ReferenceProblem] = []
+    var problems: [Refusal.ReferenceProblem] = []
     for field in type.references {
       guard let reference = field.field.reference,
         let id = values[field.name]?.stringValue.flatMap({ Identifier($0) })
@@ -208,14 +209,14 @@ extension Decision {
         problems.append(problem)
       }
     }
-    guard problems.isEmpty else { throw DaybookError.references(problems) }
+    guard problems.isEmpty else { throw Refusal.references(problems) }
   }
 
   private func problem(
     of reference: Reference, to id: Identifier, from type: ResourceModel, organization: Identifier?, _ path: String
-  ) throws -> DaybookError.ReferenceProblem? {
-    let names = reference.types.map(DaybookError.spoken).joined(separator: " or ")
-    let missing = DaybookError.ReferenceProblem(
+  ) throws -> Refusal.ReferenceProblem? {
+    let names = reference.types.map(Refusal.spoken).joined(separator: " or ")
+    let missing = Refusal.ReferenceProblem(
       path: path, problem: "there is no \(names) of this id", missing: (type: reference.types[0], id: id))
     guard let state = try transaction.state(id), reference.types.contains(state.type) else { return missing }
     if state.type == "user" {
@@ -224,7 +225,7 @@ extension Decision {
       return missing
     }
     guard state.isDeleted else { return nil }
-    return DaybookError.ReferenceProblem(path: path, problem: "this \(DaybookError.spoken(state.type)) was deleted")
+    return Refusal.ReferenceProblem(path: path, problem: "this \(Refusal.spoken(state.type)) was deleted")
   }
 
   /// A user who is referred to is the caller, or a member of the resource's organization; administrators may name anyone.

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 import Vault
 
 /// One command being decided, on the writer's thread: what it sees, what it records, and what it will answer.
@@ -77,15 +78,15 @@ final class Decision {
   var actor: Identifier? { principal.subject }
 
   /// The resource that `id` names: seen, alive, at the expected version.
-  /// - Throws: ``DaybookError``: `not_found`, `gone`, `conflict`.
+  /// - Throws: ``Refusal``: `not_found`, `gone`, `conflict`.
   func target() throws -> ResourceState {
     if let loadedTarget { return loadedTarget }
-    guard let id = prepared.id else { throw DaybookError.invalidParam("/id", "is required") }
+    guard let id = prepared.id else { throw Refusal.invalidParam("/id", "is required") }
     guard let state = try transaction.state(id), state.type == type.name, try isVisible(state) else {
-      throw DaybookError.notFound(type: type.name, id: id.text)
+      throw Refusal.notFound(type: type.name, id: id.text)
     }
     if let since = state.deletedAt {
-      throw DaybookError.gone(type: type.name, id: id.text, since: since.text)
+      throw Refusal.gone(type: type.name, id: id.text, since: since.text)
     }
     if command.behaviour?.authorizesItself != true { try authorize(on: state) }
     try checkVersion(state.version)
@@ -96,7 +97,7 @@ final class Decision {
 
   func checkVersion(_ actual: Int64) throws {
     guard let expected = prepared.common.expectedVersion, expected != actual else { return }
-    throw DaybookError.conflict(
+    throw Refusal.conflict(
       reason: "version", "It is at version \(actual), not \(expected): somebody changed it meanwhile.",
       ["expected": .integer(expected), "actual": .integer(actual)])
   }
@@ -137,7 +138,7 @@ final class Decision {
   func authorize(in organization: Identifier?) throws {
     if command.command.isAdministrative {
       guard principal.isAdministrator else {
-        throw DaybookError.forbidden(
+        throw Refusal.forbidden(
           permission: "administrator", "Only the local administrator and platform administrators may do this.")
       }
       return
@@ -149,7 +150,7 @@ final class Decision {
   /// A permission, or `forbidden` with its name.
   func require(_ permission: Permission, on plural: String, in organization: Identifier?) throws {
     guard principal.allows(permission, on: plural, organization: organization) else {
-      throw DaybookError.forbidden(permission: "\(plural):\(permission.rawValue)")
+      throw Refusal.forbidden(permission: "\(plural):\(permission.rawValue)")
     }
   }
 
@@ -158,13 +159,13 @@ final class Decision {
     guard type.organization != .none else { return nil }
     guard let organization = try prepared.organization ?? sourceOrganization() else {
       if type.organization == .optional { return nil }
-      throw DaybookError.invalidParam("/organization_id", "is required: say which organization it belongs to")
+      throw Refusal.invalidParam("/organization_id", "is required: say which organization it belongs to")
     }
     guard principal.canSee(organization: organization), let state = try transaction.state(organization),
       state.type == "organization"
-    else { throw DaybookError.missing("organization", organization, at: "/organization_id") }
+    else { throw Refusal.missing("organization", organization, at: "/organization_id") }
     guard !state.isDeleted else {
-      throw DaybookError.invalidParam("/organization_id", "this organization was deleted")
+      throw Refusal.invalidParam("/organization_id", "this organization was deleted")
     }
     return organization
   }
@@ -175,7 +176,7 @@ final class Decision {
     else { return nil }
     guard let state = try transaction.state(id), try isVisible(state) else {
       let types = type.references.first { $0.name == field }?.field.reference?.types
-      throw DaybookError.missing(types?.first ?? "resource", id, at: "/\(field)")
+      throw Refusal.missing(types?.first ?? "resource", id, at: "/\(field)")
     }
     return state.organization
   }
@@ -227,7 +228,7 @@ final class Decision {
   func checkAbout() throws {
     for (index, id) in prepared.common.about.enumerated() {
       guard try transaction.living(id, type: "user") != nil, try seesUser(id) else {
-        throw DaybookError.missing("user", id, at: "/about/\(index)")
+        throw Refusal.missing("user", id, at: "/about/\(index)")
       }
     }
   }
@@ -236,7 +237,7 @@ final class Decision {
   @discardableResult
   func append(_ draft: EventDraft, type: ResourceModel) throws -> AppendedEvent {
     guard eventsBefore + events.count < CommandEngine.eventLimit else {
-      throw DaybookError.tooLarge(
+      throw Refusal.tooLarge(
         limit: Int64(CommandEngine.eventLimit),
         "This would record more than \(CommandEngine.eventLimit) events at once; do it in parts.")
     }

@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import Records
+import Refusals
 
 /// Reads the parameters that every command takes.
 struct CommonParameterReader {
@@ -106,7 +107,7 @@ struct ParameterReader {
     complete(given: params)
     if command.takesOrganization, organization == nil, !params.contains("organization_id") { defaultOrganization() }
     checkBehaviour(engine)
-    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+    guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
     return PreparedCommand(
       method: command.method, content: .single(command), principal: principal, origin: origin, common: common.common,
       id: id, organization: organization, fields: fields, parameters: parameters, defaulted: defaulted,

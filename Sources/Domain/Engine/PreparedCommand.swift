@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import NIOConcurrencyHelpers
+import Refusals
 
 /// The parameters that every command takes.
 struct CommonParameters: Sendable {
@@ -84,7 +85,7 @@ public final class PreparedCommand: Sendable {
   }
 
   /// Does what is slow, on threads of its own. Call it once, before the command is submitted.
-  /// - Throws: ``DaybookError``: `invalid_params` for a password that can't be hashed, `overloaded` where too many wait.
+  /// - Throws: ``Refusal``: `invalid_params` for a password that can't be hashed, `overloaded` where too many wait.
   public func prepareInBackground() async throws {
     switch content {
     case .single(let model):
@@ -100,7 +101,7 @@ public final class PreparedCommand: Sendable {
       for (index, command) in commands.enumerated() where command.needsBackground {
         do {
           try await command.prepareInBackground()
-        } catch let error as DaybookError {
+        } catch let error as Refusal {
           throw error.atIndex(index)
         }
       }

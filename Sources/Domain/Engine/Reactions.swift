@@ -1,7 +1,7 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Refusals
 
 /// What events cause: further events, decided in the same transaction as the command that recorded the first, by the
 /// actor `server`, each with the id of the event that caused it.
@@ -46,7 +46,7 @@ enum Reactions {
     while !causes.isEmpty {
       length += 1
       guard length <= longestChain else {
-        throw DaybookError.internalError("Reactions to \(causes[0].event.event) cause each other without end.")
+        throw Refusal.internalError("Reactions to \(causes[0].event.event) cause each other without end.")
       }
       for cause in causes {
         guard let reaction = table[cause.event.event] else { continue }

@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// Files: uploaded in chunks or at once, known by their content, worked on, expired.
 enum FileBehaviours {
@@ -35,7 +35,7 @@ enum FileBehaviours {
           guard let value = values[name], let before = state.fields[name], value != before else { continue }
           // The size of content whose hash isn't known can still be put right.
           if name == "file_size", !state.fields.contains("file_hash") { continue }
-          throw DaybookError.invalidParam("/\(name)", "is fixed once the file is uploaded")
+          throw Refusal.invalidParam("/\(name)", "is fixed once the file is uploaded")
         }
         if let organization = state.organization, values.contains("file_hash"), !state.fields.contains("file_hash") {
           let merged = state.fields.merging(values)
@@ -56,18 +56,18 @@ enum FileBehaviours {
     decide: { decision in
       let state = try decision.target()
       guard let index = decision.parameters["index"]?.integerValue else {
-        throw DaybookError.invalidParam("/index", "is required")
+        throw Refusal.invalidParam("/index", "is required")
       }
       let total = state.fields["total_chunks"]?.integerValue ?? 1
       guard index < total else {
-        throw DaybookError.invalidParam("/index", "must be less than total_chunks, which is \(total)")
+        throw Refusal.invalidParam("/index", "must be less than total_chunks, which is \(total)")
       }
       var chunks = ChunkSet(state.fields["received_chunks"])
       if chunks.contains(index) { return }
       try refuseUnless(["uploading"], state, decision)
       chunks.insert(index)
       guard chunks.ranges.count <= ChunkSet.maximumRanges else {
-        throw DaybookError.conflict(
+        throw Refusal.conflict(
           reason: "state",
           "More than \(ChunkSet.maximumRanges) gaps are between the chunks: send what is missing first.",
           ["missing": ChunkSet(state.fields["received_chunks"]).missing(of: total).json])
@@ -96,7 +96,7 @@ enum FileBehaviours {
       let total = state.fields["total_chunks"]?.integerValue ?? 1
       let missing = ChunkSet(state.fields["received_chunks"]).missing(of: total)
       guard missing.ranges.isEmpty else {
-        throw DaybookError.conflict(
+        throw Refusal.conflict(
           reason: "state", "\(missing.count) of \(total) chunks are missing.",
           ["from": "uploading", "missing": missing.json])
       }
@@ -141,7 +141,7 @@ enum FileBehaviours {
   static let expire = Behaviour(decide: { decision in
     let state = try decision.target()
     guard let end = state.fields["expires_at"]?.stringValue.flatMap({ Timestamp($0) }), end <= decision.now else {
-      throw DaybookError.conflict(
+      throw Refusal.conflict(
         reason: "state", "This file has not expired.", ["expires_at": state.fields["expires_at"] ?? .null])
     }
     try decision.delete(state, decision.type, event: decision.command.event)

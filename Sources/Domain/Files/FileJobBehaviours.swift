@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// Work on files in the background, and what the file's own state makes of it: it is processing while any job on it runs.
 enum FileJobBehaviours {
@@ -46,11 +46,11 @@ enum FileJobBehaviours {
       throw Decision.wrongState(decision.command.method, present: present, allowed: ["running"])
     }
     guard let progress = decision.parameters["progress"]?.integerValue else {
-      throw DaybookError.invalidParam("/progress", "is required")
+      throw Refusal.invalidParam("/progress", "is required")
     }
     let before = state.fields["progress"]?.integerValue ?? 0
     guard progress >= before else {
-      throw DaybookError.invalidParam("/progress", "must not go back: it is at \(before)")
+      throw Refusal.invalidParam("/progress", "must not go back: it is at \(before)")
     }
     try decision.edit(
       state, decision.type, event: decision.command.event, values: ["progress": .integer(progress)])
@@ -62,7 +62,7 @@ enum FileJobBehaviours {
     let state = try decision.target()
     let present = status(of: state)
     guard let status = decision.parameters["status"] else {
-      throw DaybookError.invalidParam("/status", "is required")
+      throw Refusal.invalidParam("/status", "is required")
     }
     if state.fields["status"] == status { return }
     let allowed = ["pending", "running"]

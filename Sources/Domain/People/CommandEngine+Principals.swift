@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 import Records
+import Refusals
 import Vault
 
 extension CommandEngine {
@@ -21,7 +22,7 @@ extension CommandEngine {
   /// Whom an e-mail address and password stand for; nil where they don't fit, or the user may not act.
   ///
   /// Takes as long for an address that nobody has as for a wrong password.
-  /// - Throws: ``DaybookError`` `overloaded` where too many sign-ins wait.
+  /// - Throws: ``Refusal`` `overloaded` where too many sign-ins wait.
   public func principal(email: String, password: String) async throws -> Principal? {
     let epoch = principals.settledEpoch
     let signIn = principals.beginSignIn()
@@ -79,10 +80,10 @@ extension CommandEngine {
   private static let nobodysHash = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
 
   func reading<Value>(_ body: (LogSnapshot) throws -> Value) throws -> Value {
-    do { return try log.read(body) } catch { throw DaybookError(error) }
+    do { return try log.read(body) } catch { throw Refusal(error) }
   }
 
   func inBackground<Value: Sendable>(_ body: @escaping @Sendable (LogSnapshot) throws -> Value) async throws -> Value {
-    do { return try await log.background(body) } catch { throw DaybookError(error) }
+    do { return try await log.background(body) } catch { throw Refusal(error) }
   }
 }

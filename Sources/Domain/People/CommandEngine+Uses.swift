@@ -3,11 +3,12 @@ import BasicTypes
 import CanonicalJSON
 import NIOConcurrencyHelpers
 import Records
+import Refusals
 
 extension CommandEngine {
   /// Records that a person signed in, and from where (`user.logged_in`): at most once a minute a person. Returns when it is on the disk;
   /// at once for a principal that is no user.
-  /// - Throws: ``DaybookError``: `unauthenticated` where the person may no longer act, else why it couldn't be recorded.
+  /// - Throws: ``Refusal``: `unauthenticated` where the person may no longer act, else why it couldn't be recorded.
   public func recordSignIn(of principal: Principal, from origin: Origin) async throws {
     guard case .user(let id) = principal.kind, let command = commands["user.record_login"] else { return }
     var params: JSONObject = ["id": .string(id.text)]
@@ -24,14 +25,14 @@ extension CommandEngine {
   ///
   /// Safe to call with every call of a connection: but for once a minute it is a look into a table.
   /// - Parameter failure: gets why it couldn't be recorded, on the writer's thread.
-  public func noteUse(of principal: Principal, failure: @escaping @Sendable (DaybookError) -> Void) {
+  public func noteUse(of principal: Principal, failure: @escaping @Sendable (Refusal) -> Void) {
     guard case .apiKey(let id, _) = principal.kind, keyUses.isDue(id, now: clock()) else { return }
     do {
       let command = try prepare(
         method: "api_key.mark_used", params: ["id": .string(id.text)], principal: .server, origin: Origin())
       submit(command) { if case .failure(let error) = $0 { failure(error) } }
     } catch {
-      failure(DaybookError(error))
+      failure(Refusal(error))
     }
   }
 }

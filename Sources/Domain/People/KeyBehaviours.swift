@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 import Vault
 
 /// Programs' keys.
@@ -61,13 +62,13 @@ enum KeyBehaviours {
   private static func checkGrant(_ decision: Decision, _ permissions: JSON) throws {
     guard let own = decision.principal.keyPermissions else { return }
     guard KeyPermissions.covers(own: own, wanted: KeyPermissions.read(permissions)) else {
-      throw DaybookError.forbidden(permission: "api_keys:admin", "A key can't hand out more than it may do itself.")
+      throw Refusal.forbidden(permission: "api_keys:admin", "A key can't hand out more than it may do itself.")
     }
   }
 
   private static func checkExpiry(_ decision: Decision) throws {
     guard let text = decision.fields["expires_at"]?.stringValue, let expiry = Timestamp(text), expiry <= decision.now
     else { return }
-    throw DaybookError.invalidParam("/expires_at", "must be in the future; api_key.revoke ends a key now")
+    throw Refusal.invalidParam("/expires_at", "must be in the future; api_key.revoke ends a key now")
   }
 }

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// What keeps an organization governed: nobody hands out more than they have, and the last owner stays.
 enum MembershipRules {
@@ -25,7 +26,7 @@ enum MembershipRules {
       principal.grantable(in: organization).isSuperset(
         of: Principal.permissions(role: role, platformRole: platformRole, plural: "*"))
     else {
-      throw DaybookError.forbidden(
+      throw Refusal.forbidden(
         permission: "memberships:admin", "Nobody gives more rights than they have: this needs the role \(role) there.")
     }
   }
@@ -34,7 +35,7 @@ enum MembershipRules {
   static func checkRank(of membership: ResourceState, by principal: Principal) throws {
     guard let organization = membership.organization else { return }
     guard principal.rank(in: organization) >= Principal.rank(of: membership.fields["role"]?.stringValue) else {
-      throw DaybookError.forbidden(
+      throw Refusal.forbidden(
         permission: "memberships:admin", "This membership ranks higher than yours.")
     }
   }
@@ -78,7 +79,7 @@ enum MembershipRules {
         return
       }
     }
-    throw DaybookError.conflict(
+    throw Refusal.conflict(
       reason: "state", "An organization's last owner can't \(refused); make somebody else an owner first.",
       ["from": "owner", "allowed": []])
   }

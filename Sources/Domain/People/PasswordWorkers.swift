@@ -1,6 +1,6 @@
-import Access
 import Dispatch
 import NIOConcurrencyHelpers
+import Refusals
 import Vault
 
 /// Hashes and checks passwords, which is slow by design, on threads of its own: never on an event loop, never on the writer.
@@ -21,7 +21,7 @@ final class PasswordWorkers: Sendable {
       do {
         return try Password.hash(password)
       } catch let error as VaultError where error.code == .passwordUnusable {
-        throw DaybookError.invalidParam("/password", error.message)
+        throw Refusal.invalidParam("/password", error.message)
       }
     }
   }
@@ -38,7 +38,7 @@ final class PasswordWorkers: Sendable {
       state.next = (state.next + 1) % queues.count
       return queues[state.next]
     }
-    guard let queue else { throw DaybookError.overloaded(retryAfterMilliseconds: 1000) }
+    guard let queue else { throw Refusal.overloaded(retryAfterMilliseconds: 1000) }
     return try await withCheckedThrowingContinuation { continuation in
       queue.async {
         let result = Result { try work() }

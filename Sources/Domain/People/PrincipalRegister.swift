@@ -5,6 +5,7 @@ import Catalog
 import EventLog
 import NIOConcurrencyHelpers
 import Records
+import Refusals
 
 /// Who callers are, as the log's own state says it, and whether what was resolved earlier still holds.
 ///
@@ -92,7 +93,7 @@ final class PrincipalRegister: Sendable {
   }
 
   /// The principal as the write transaction sees it now.
-  /// - Throws: ``DaybookError`` `unauthenticated` where it may no longer act.
+  /// - Throws: ``Refusal`` `unauthenticated` where it may no longer act.
   func current(_ principal: Principal, in transaction: LogTransaction) throws -> Principal {
     guard principal.isResolved else { return principal }
     let (epoch, known, isClosed) = state.withLockedValue { state in
@@ -104,7 +105,7 @@ final class PrincipalRegister: Sendable {
         isClosing || PrincipalRegister.isClosed(principal, state.closed)
       )
     }
-    if isClosed { throw DaybookError.unauthenticated() }
+    if isClosed { throw Refusal.unauthenticated() }
     if principal.epoch == epoch {
       try PrincipalRegister.checkExpiry(principal, now: transaction.now)
       return principal
@@ -117,7 +118,7 @@ final class PrincipalRegister: Sendable {
     guard
       let resolved = try PrincipalRegister.resolve(
         principal.kind, signIn: principal.signIn, from: transaction, now: transaction.now, epoch: epoch)
-    else { throw DaybookError.unauthenticated() }
+    else { throw Refusal.unauthenticated() }
     state.withLockedValue { state in
       if state.resolved.count >= PrincipalRegister.cacheLimit { state.resolved.removeAll(keepingCapacity: true) }
       state.resolved[resolved.actor] = resolved
@@ -126,7 +127,7 @@ final class PrincipalRegister: Sendable {
   }
 
   private static func checkExpiry(_ principal: Principal, now: Timestamp) throws {
-    if let expiry = principal.expiresAt, expiry <= now { throw DaybookError.unauthenticated() }
+    if let expiry = principal.expiresAt, expiry <= now { throw Refusal.unauthenticated() }
   }
 
   /// Who that is by the states of a source; nil where it may not act: a user who is gone or deactivated, a key that is gone, revoked

@@ -5,6 +5,7 @@ import Catalog
 import EventLog
 import NIOConcurrencyHelpers
 import Records
+import Refusals
 
 /// People's accounts.
 enum UserBehaviours {
@@ -30,7 +31,7 @@ enum UserBehaviours {
       if let organization {
         guard principal.canSee(organization: organization),
           try decision.transaction.living(organization, type: "organization") != nil
-        else { throw DaybookError.missing("organization", organization, at: "/organization_id") }
+        else { throw Refusal.missing("organization", organization, at: "/organization_id") }
       }
       try decision.require(.admin, on: "users", in: organization)
       try UserRules.checkPlatformRights(decision.fields, before: nil, by: principal)
@@ -63,7 +64,7 @@ enum UserBehaviours {
     if decision.fields.contains("keycloak_id"), decision.principal.kind == .user(state.id),
       !decision.principal.isAdministrator
     {
-      throw DaybookError.forbidden(
+      throw Refusal.forbidden(
         permission: "users:admin", "Whom an identity provider's account stands for is not the person's own to say.")
     }
     if decision.fields.contains(where: { UserRules.accountFields.contains($0.key) }) {
@@ -81,7 +82,7 @@ enum UserBehaviours {
     decide: { decision in
       let state = try decision.target()
       guard let hash = try passwordHash(decision) else {
-        throw DaybookError.invalidParam("/password", "is required")
+        throw Refusal.invalidParam("/password", "is required")
       }
       try decision.edit(
         state, decision.type, event: decision.command.event, values: ["password_hash": .string(hash)])
@@ -167,7 +168,7 @@ enum UserBehaviours {
   private static func passwordHash(_ decision: Decision) throws -> String? {
     guard decision.parameters.contains("password") else { return nil }
     guard let hash = decision.prepared.passwordHash.withLockedValue({ $0 }) else {
-      throw DaybookError.internalError("A password was not hashed before its command was submitted.")
+      throw Refusal.internalError("A password was not hashed before its command was submitted.")
     }
     return hash
   }

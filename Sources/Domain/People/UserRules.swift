@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// Who may do what to a person's account, which belongs to no organization.
 enum UserRules {
@@ -20,13 +21,13 @@ enum UserRules {
     let principal = decision.principal
     if principal.isAdministrator { return }
     if decision.command.command.isAdministrative {
-      throw DaybookError.forbidden(permission: "administrator")
+      throw Refusal.forbidden(permission: "administrator")
     }
     let verb = decision.command.command.name
     if principal.kind == .user(user.id), verb == "edit" || verb == "set_password" { return }
     let shared = try decision.transaction.memberships(of: user.id)
     guard shared.contains(where: { principal.allows(.admin, on: "users", organization: $0.organization) }) else {
-      throw DaybookError.forbidden(permission: "users:admin")
+      throw Refusal.forbidden(permission: "users:admin")
     }
     if verb != "edit" { try requireGovernance(of: user, memberships: shared, by: principal) }
   }
@@ -44,7 +45,7 @@ enum UserRules {
         && principal.rank(in: organization) >= Principal.rank(of: membership.fields["role"]?.stringValue)
     }
     guard governs, !isPrivileged, !memberships.isEmpty else {
-      throw DaybookError.forbidden(
+      throw Refusal.forbidden(
         permission: "administrator",
         "This account has rights beyond the organizations that you administer; only an administrator may do this.")
     }
@@ -56,7 +57,7 @@ enum UserRules {
     for field in platformFields {
       guard let value = values[field] else { continue }
       guard value == before?.fields[field] ?? false else {
-        throw DaybookError.forbidden(permission: "administrator", "Only administrators may change \(field).")
+        throw Refusal.forbidden(permission: "administrator", "Only administrators may change \(field).")
       }
     }
     guard let role = values["role"]?.stringValue else { return }
@@ -65,7 +66,7 @@ enum UserRules {
     let touchesPrivilege = privilegedRoles.contains(role) || old.map(privilegedRoles.contains) == true
     let raisesOneself = before.map { principal.kind == .user($0.id) } ?? false
     if touchesPrivilege || raisesOneself {
-      throw DaybookError.forbidden(permission: "administrator", "Only administrators may give this platform role.")
+      throw Refusal.forbidden(permission: "administrator", "Only administrators may give this platform role.")
     }
   }
 }

@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// Pipelines and their versions.
 ///
@@ -42,7 +42,7 @@ enum PipelineBehaviours {
   static let rollback = Behaviour(decide: { decision in
     let state = try decision.target()
     guard let wanted = decision.parameters["to_version"]?.integerValue else {
-      throw DaybookError.invalidParam("/to_version", "is required")
+      throw Refusal.invalidParam("/to_version", "is required")
     }
     let values = try ContentVersions.rollback(of: state, decision.type, to: wanted, in: decision.transaction)
     // The content is there already: nothing to record.
@@ -56,7 +56,7 @@ enum PipelineBehaviours {
   static let nameVersion = Behaviour(decide: { decision in
     let state = try decision.target()
     guard let number = decision.parameters["version_number"]?.integerValue, let name = decision.parameters["name"]
-    else { throw DaybookError.invalidParam("/version_number", "is required") }
+    else { throw Refusal.invalidParam("/version_number", "is required") }
     let present = ContentVersions.number(of: state)
     guard number <= present else {
       throw ContentVersions.missing("/version_number", number, latest: present)
@@ -84,7 +84,7 @@ enum PipelineBehaviours {
     let state = try decision.target()
     let kind = state.fields["kind"] ?? .null
     guard kind == "dag" else {
-      throw DaybookError.conflict(
+      throw Refusal.conflict(
         reason: "state",
         "\(decision.command.method) is for pipelines of kind dag; this is a \(kind.stringValue ?? "flow").",
         ["from": kind, "allowed": ["dag"]])
@@ -124,6 +124,6 @@ enum PipelineBehaviours {
     let merged = names.map { values[$0] ?? state.fields[$0] }
     let problems = PipelineContent.graphProblems(
       kind: state.fields["kind"], nodes: merged[0], tasks: merged[1], edges: merged[2])
-    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+    guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
   }
 }

@@ -5,6 +5,7 @@ import Catalog
 import EventLog
 import JSONSchema
 import Records
+import Refusals
 
 /// What the JSON inside of a pipeline refers to: pages and connections of a DAG's tasks, module templates of a flow's nodes.
 ///
@@ -18,7 +19,7 @@ enum PipelineReferences {
     switch kind?.stringValue {
     case "dag":
       guard let tasks = values["tasks"]?.arrayValue else { return }
-      var problems: [DaybookError.ReferenceProblem] = []
+      var problems: [Refusal.ReferenceProblem] = []
       var known: [Target: State] = [:]
       for (index, task) in tasks.enumerated() {
         for (member, isPage) in [("page_id", true), ("connection_id", false)] {
@@ -29,12 +30,12 @@ enum PipelineReferences {
           }
         }
       }
-      guard problems.isEmpty else { throw DaybookError.references(problems) }
+      guard problems.isEmpty else { throw Refusal.references(problems) }
     case "page": return
     default:
       guard let nodes = values["config"]?["nodes"]?.arrayValue else { return }
       let problems = try moduleProblems(nodes, organization, decision)
-      guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+      guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
     }
   }
 
@@ -49,9 +50,9 @@ enum PipelineReferences {
   private static func problem(
     of value: JSON, isPage: Bool, _ organization: Identifier?, _ decision: Decision, _ path: String,
     _ known: inout [Target: State]
-  ) throws -> DaybookError.ReferenceProblem? {
+  ) throws -> Refusal.ReferenceProblem? {
     guard let id = value.stringValue.flatMap({ Identifier($0) }) else {
-      return DaybookError.ReferenceProblem(path: path, problem: "must be a UUID of 36 characters")
+      return Refusal.ReferenceProblem(path: path, problem: "must be a UUID of 36 characters")
     }
     let target = Target(id: id, isPage: isPage)
     let spoken = isPage ? "page" : "connection"
@@ -60,9 +61,9 @@ enum PipelineReferences {
     known[target] = found
     switch found {
     case .living: return nil
-    case .deleted: return DaybookError.ReferenceProblem(path: path, problem: "this \(spoken) was deleted")
+    case .deleted: return Refusal.ReferenceProblem(path: path, problem: "this \(spoken) was deleted")
     case .missing:
-      return DaybookError.ReferenceProblem(
+      return Refusal.ReferenceProblem(
         path: path, problem: "there is no \(spoken) of this id", missing: (type: type, id: id))
     }
   }

@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 import Vault
 
 extension Decision {
@@ -11,7 +11,7 @@ extension Decision {
   private static let actorFields: Set<String> = ["owner_id", "user_id", "author_id", "triggered_by"]
 
   /// A new resource's values as its organization's platform wants them: the acting user where the document wants somebody.
-  /// - Throws: ``DaybookError`` `invalid_params` with every value that the document doesn't allow, by field.
+  /// - Throws: ``Refusal`` `invalid_params` with every value that the document doesn't allow, by field.
   func platformValues(_ values: JSONObject, of type: ResourceModel, organization: Identifier?) throws -> JSONObject {
     if type.name == "membership", let organization { try checkNewMember(values, of: organization) }
     let named =
@@ -34,7 +34,7 @@ extension Decision {
         }
       }
     }
-    guard problems.isEmpty else { throw DaybookError.invalidParams(Decision.distinct(problems)) }
+    guard problems.isEmpty else { throw Refusal.invalidParams(Decision.distinct(problems)) }
     return completed
   }
 
@@ -66,7 +66,7 @@ extension Decision {
         }
       }
     }
-    guard problems.isEmpty else { throw DaybookError.invalidParams(Decision.distinct(problems)) }
+    guard problems.isEmpty else { throw Refusal.invalidParams(Decision.distinct(problems)) }
   }
 
   /// Whoever becomes a member has what the platform's table of users demands.
@@ -93,8 +93,8 @@ extension Decision {
     }
     guard !problems.isEmpty else { return }
     // In `user.create` the fields are the command's own; elsewhere it is the user who doesn't fit.
-    if command.type === users { throw DaybookError.invalidParams(Decision.distinct(problems)) }
-    throw DaybookError.invalidParams(
+    if command.type === users { throw Refusal.invalidParams(Decision.distinct(problems)) }
+    throw Refusal.invalidParams(
       Decision.distinct(problems).map { problem in
         ValueProblem(path: "/user_id", problem: "this user's \(problem.path.dropFirst()) \(problem.problem)")
       })

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// Legal holds on people, resources and organizations.
 enum LegalHoldBehaviours {
@@ -12,17 +13,17 @@ enum LegalHoldBehaviours {
     authorizesItself: true,
     decide: { decision in
       guard let id = decision.fields["held_id"]?.stringValue.flatMap({ Identifier($0) }) else {
-        throw DaybookError.invalidParam("/held_id", "is required")
+        throw Refusal.invalidParam("/held_id", "is required")
       }
       guard let held = try decision.transaction.state(id), decision.model.types[held.type]?.type.hasReadModel == true,
         try decision.isVisible(held)
       else { throw notFound(id) }
-      guard !held.isDeleted else { throw DaybookError.invalidParam("/held_id", "this was deleted") }
+      guard !held.isDeleted else { throw Refusal.invalidParam("/held_id", "this was deleted") }
       guard held.type != LegalHolds.type else {
-        throw DaybookError.invalidParam("/held_id", "is a legal hold itself")
+        throw Refusal.invalidParam("/held_id", "is a legal hold itself")
       }
       if let named = decision.prepared.organization, !decision.principal.canSee(organization: named) {
-        throw DaybookError.missing("organization", named, at: "/organization_id")
+        throw Refusal.missing("organization", named, at: "/organization_id")
       }
       let organization: Identifier?
       if held.type == "user" {
@@ -32,7 +33,7 @@ enum LegalHoldBehaviours {
         if let named = decision.prepared.organization, let organization, named != organization,
           decision.principal.onlyOrganization != named
         {
-          throw DaybookError.invalidParam("/organization_id", "is not the organization of what is held")
+          throw Refusal.invalidParam("/organization_id", "is not the organization of what is held")
         }
       }
       try authorize(decision, in: organization)
@@ -70,7 +71,7 @@ enum LegalHoldBehaviours {
     }
   }
 
-  private static func notFound(_ id: Identifier) -> DaybookError {
+  private static func notFound(_ id: Identifier) -> Refusal {
     .missing("resource", id, at: "/held_id", "there is no person, resource or organization of this id")
   }
 

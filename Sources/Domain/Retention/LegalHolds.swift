@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
 import Records
+import Refusals
 
 extension LegalHolds {
   /// What only gives access and holds nothing of its own: an organization's hold doesn't keep anybody from taking access away.
@@ -31,15 +31,15 @@ extension StateSource {
 
 extension Decision {
   /// Refuses where a legal hold on that person, resource or organization is active.
-  /// - Throws: ``DaybookError`` `held` with the hold's id.
+  /// - Throws: ``Refusal`` `held` with the hold's id.
   func refuseIfHeld(_ id: Identifier) throws {
-    if let hold = try transaction.activeHold(on: id) { throw DaybookError.held(by: hold.text) }
+    if let hold = try transaction.activeHold(on: id) { throw Refusal.held(by: hold.text) }
   }
 
   /// Refuses where a legal hold on a resource, or on the organization that it belongs to, is active; and where it is an active hold itself.
-  /// - Throws: ``DaybookError`` `held` with the hold's id.
+  /// - Throws: ``Refusal`` `held` with the hold's id.
   func refuseIfHeld(_ state: ResourceState) throws {
-    if LegalHolds.target(of: state) != nil { throw DaybookError.held(by: state.id.text) }
+    if LegalHolds.target(of: state) != nil { throw Refusal.held(by: state.id.text) }
     try refuseIfHeld(state.id)
     guard let organization = state.organization, organization != state.id, !LegalHolds.grants.contains(state.type)
     else { return }

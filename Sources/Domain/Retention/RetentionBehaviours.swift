@@ -5,6 +5,7 @@ import Catalog
 import EventLog
 import NIOConcurrencyHelpers
 import Records
+import Refusals
 
 /// How long data is kept, and its removal.
 enum RetentionBehaviours {
@@ -32,7 +33,7 @@ enum RetentionBehaviours {
             try transaction.living(link.id, type: RetentionPolicies.type)?.fields["class"] == decision.fields["class"]
           else { continue }
           try decision.authorize(in: nil)
-          throw DaybookError.conflict(
+          throw Refusal.conflict(
             reason: "unique", "There is one with this class already.",
             ["fields": ["organization_id", "class"], "constraint": "retention_policy_class"])
         }
@@ -47,7 +48,7 @@ enum RetentionBehaviours {
   static let editPolicy = Behaviour(decide: { decision in
     let state = try decision.target()
     if let action = decision.fields["action"], let problem = problem(state.fields["class"], action) {
-      throw DaybookError.invalidParam("/action", problem)
+      throw Refusal.invalidParam("/action", problem)
     }
     try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
   })
@@ -75,14 +76,14 @@ enum RetentionBehaviours {
       do {
         return try await planner.plan()
       } catch {
-        throw DaybookError(error)
+        throw Refusal(error)
       }
     },
     decide: { decision in
       let organization = try decision.newOrganization()
       try decision.authorize(in: organization)
       guard let plan = decision.prepared.groundwork.withLockedValue({ $0 as? RetentionPlan }) else {
-        throw DaybookError.internalError("A sweep was not planned before it was submitted.")
+        throw Refusal.internalError("A sweep was not planned before it was submitted.")
       }
       var isPartial = plan.isPartial
       var swept: [JSON] = []
@@ -137,7 +138,7 @@ enum RetentionBehaviours {
       let plan: DeletionPlan
       do {
         plan = try decision.deletionPlan(of: run, type)
-      } catch let error as DaybookError where error.type == "held" || error.type == "conflict" {
+      } catch let error as Refusal where error.code == .held || error.code == .conflict {
         // Something of it is held, or still needed: it stays.
         continue
       }

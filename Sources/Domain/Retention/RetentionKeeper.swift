@@ -5,6 +5,7 @@ import Dispatch
 import EventLog
 import NIOConcurrencyHelpers
 import Records
+import Refusals
 import Vault
 
 /// What sweeps share: the count of what is in the log, and the one queue on which keys are destroyed.
@@ -19,7 +20,7 @@ final class RetentionKeeper: Sendable {
 
 extension CommandEngine {
   /// Sweeps every class of every organization as the server itself, again while there is more: for a timer.
-  /// - Throws: ``DaybookError``; what was recorded until then stays recorded, and the next sweep goes on.
+  /// - Throws: ``Refusal``; what was recorded until then stays recorded, and the next sweep goes on.
   public func sweepRetention() async throws {
     while true {
       let result = try await apply(method: "retention.sweep", params: [:], principal: .server)
@@ -32,7 +33,7 @@ extension CommandEngine {
   /// Destroys the keys that recorded sweeps have given up and that are still there: what a crash left undone, or a restored older key store
   /// brought back. To be called at start.
   /// - Returns: how many keys were destroyed.
-  /// - Throws: ``DaybookError`` where the log or the vault can't be used.
+  /// - Throws: ``Refusal`` where the log or the vault can't be used.
   @discardableResult
   public func destroySweptKeys() throws -> Int {
     do {
@@ -48,12 +49,12 @@ extension CommandEngine {
       }
       return due.isEmpty ? 0 : try vault.destroy(due.map(\.owner))
     } catch {
-      throw DaybookError(error)
+      throw Refusal(error)
     }
   }
 
   /// Destroys keys on a queue of its own, then goes on: a sweep is answered once they are gone.
-  func destroySweptKeys(then completion: @escaping @Sendable (DaybookError?) -> Void) {
+  func destroySweptKeys(then completion: @escaping @Sendable (Refusal?) -> Void) {
     retention.queue.async {
       do {
         try self.destroySweptKeys()
@@ -62,7 +63,7 @@ extension CommandEngine {
         completion(
           .unavailable(
             component: "vault",
-            "The sweep is recorded, but its keys are not destroyed yet: \(DaybookError(error).message) "
+            "The sweep is recorded, but its keys are not destroyed yet: \(Refusal(error).message) "
               + "The next sweep and the next start try again."))
       }
     }

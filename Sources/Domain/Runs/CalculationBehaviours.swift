@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// Runs of stored code by persons. Their states follow reports as those of runs do.
 enum CalculationBehaviours {
@@ -45,7 +46,7 @@ enum CalculationBehaviours {
   static let attachFile = Behaviour(decide: { decision in
     let state = try decision.target()
     guard let file = decision.parameters["file_id"], let role = decision.parameters["role"] else {
-      throw DaybookError.invalidParam("/file_id", "is required")
+      throw Refusal.invalidParam("/file_id", "is required")
     }
     let event = try decision.record(
       decision.command.event, on: state, decision.type, data: ["file_id": file, "role": role])

@@ -5,6 +5,7 @@ import Catalog
 import EventLog
 import OpenLineage
 import Records
+import Refusals
 import Vault
 
 /// The door for OpenLineage producers.
@@ -27,7 +28,7 @@ enum OpenLineageBehaviours {
     },
     decide: { decision in
       guard let event = decision.prepared.attachment as? OpenLineageEvent else {
-        throw DaybookError.internalError("An OpenLineage event was not read before its command was submitted.")
+        throw Refusal.internalError("An OpenLineage event was not read before its command was submitted.")
       }
       let organization = try decision.newOrganization()
       try decision.authorize(in: organization)
@@ -41,11 +42,15 @@ enum OpenLineageBehaviours {
       }
     })
 
-  private static func refusal(_ failure: ReportFailure) -> DaybookError {
+  private static func refusal(_ failure: ReportFailure) -> Refusal {
     switch failure {
     case .identifierTaken:
       .conflict(
         reason: "unique", "The id of this run belongs to something else already.", ["fields": ["/event/run/runId"]])
+    case .tooManyPairs(let limit):
+      .tooLarge(
+        limit: Int64(limit),
+        "This shows more than \(limit) pairs of an input and an output, each of which is an edge; report it in parts.")
     case .gone(let id, let since): .gone(type: "run", id: id.text, since: since.text)
     }
   }
@@ -59,7 +64,7 @@ struct ReportTransaction: ReportTarget {
   func find(type: String, constraint: String, values: [JSON]) throws -> ResourceState? {
     let model = try decision.model.type(type)
     guard let constraint = model.unique.first(where: { $0.name == constraint }) else {
-      throw DaybookError.internalError("The catalog has no unique constraint \(constraint).")
+      throw Refusal.internalError("The catalog has no unique constraint \(constraint).")
     }
     let key = decision.engine.rules.key(constraint.name, values, ignoringCase: constraint.ignoresCase)
     guard let holder = try decision.transaction.holder(constraint: constraint.name, key: key) else { return nil }
@@ -95,7 +100,7 @@ struct ReportTransaction: ReportTarget {
       Decision.Creation(
         type: model, event: "\(type).\(event)", id: id, organization: organization, values: values, data: data))
     guard let state = try decision.transaction.state(created.resource) else {
-      throw DaybookError.internalError("A resource that was just made is not there.")
+      throw Refusal.internalError("A resource that was just made is not there.")
     }
     return state
   }
@@ -114,16 +119,16 @@ struct ReportTransaction: ReportTarget {
     var normal = JSONObject(minimumCapacity: fields.count)
     for (name, value) in fields {
       guard let field = type.field(name) else {
-        throw DaybookError.internalError("The type \(type.name) has no field \(name).")
+        throw Refusal.internalError("The type \(type.name) has no field \(name).")
       }
       normal.append(
         key: name, value: FieldCheck.check(value, field: field.field, path: "/event", problems: &problems))
       if let last = problems.last, last.path.hasPrefix("/event"), !last.problem.hasPrefix("makes ") {
         problems[problems.count - 1] = ValueProblem(
-          path: "/event", problem: "makes a \(DaybookError.spoken(type.name)) whose \(name) \(last.problem)")
+          path: "/event", problem: "makes a \(Refusal.spoken(type.name)) whose \(name) \(last.problem)")
       }
     }
-    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+    guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
     return normal
   }
 }

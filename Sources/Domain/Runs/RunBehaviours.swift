@@ -5,6 +5,7 @@ import Catalog
 import EventLog
 import OpenLineage
 import Records
+import Refusals
 
 /// Executions, and the reports about them, which may come late, twice and out of order.
 enum RunBehaviours {
@@ -31,7 +32,7 @@ enum RunBehaviours {
     decide: { decision in
       let state = try decision.target()
       if decision.fields["code"]?.isNull == true, !state.fields.contains("pipeline_id") {
-        throw DaybookError.invalidParam("/code", "is required where there is no pipeline_id")
+        throw Refusal.invalidParam("/code", "is required where there is no pipeline_id")
       }
       try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
     })
@@ -57,7 +58,7 @@ enum RunBehaviours {
     let state = try decision.target()
     guard let text = decision.parameters["status"]?.stringValue, let report = RunStateMerge.Report(rawValue: text)
     else {
-      throw DaybookError.invalidParam("/status", "is required")
+      throw Refusal.invalidParam("/status", "is required")
     }
     let given = time(decision)
     var merged = JSONObject()
@@ -84,7 +85,7 @@ enum RunBehaviours {
     decide: { decision in
       let state = try decision.target()
       guard let told = decision.parameters["task_states"] else {
-        throw DaybookError.invalidParam("/task_states", "is required")
+        throw Refusal.invalidParam("/task_states", "is required")
       }
       let states = try TaskStates.merged(state.fields["task_states"], with: told)
       try decision.edit(state, decision.type, event: decision.command.event, values: ["task_states": states])
@@ -110,7 +111,7 @@ enum RunBehaviours {
     decide: { decision in
       let state = try decision.target()
       guard let lines = decision.parameters["lines"]?.arrayValue else {
-        throw DaybookError.invalidParam("/lines", "is required")
+        throw Refusal.invalidParam("/lines", "is required")
       }
       let now = JSON.string(decision.now.text)
       var levels: [String: Int64] = [:]

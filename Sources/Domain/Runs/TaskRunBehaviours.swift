@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// Steps of executions.
 enum TaskRunBehaviours {
@@ -51,7 +51,7 @@ enum TaskRunBehaviours {
     let content = try ContentVersions.content(of: pipeline, version: version, in: decision.transaction)
     let steps = content["steps"]?.arrayValue ?? []
     guard steps.contains(where: { $0["id"] == .string(step) }) else {
-      throw DaybookError.invalidParam(
+      throw Refusal.invalidParam(
         "/step_id", "is no step of the pipeline's version \(version), which this run runs")
     }
   }

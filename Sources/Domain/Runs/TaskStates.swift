@@ -1,7 +1,7 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Refusals
 
 /// The states of a scheduler's tasks in one execution of a DAG: `{"task-1": {"state": "success", "duration": 45.2}, …}`.
 enum TaskStates {
@@ -55,7 +55,7 @@ enum TaskStates {
   }
 
   /// What is known after more has been told: task by task and member by member, a null taking a task or a member out.
-  /// - Throws: ``DaybookError`` `too_large` where more is known then than one run may hold.
+  /// - Throws: ``Refusal`` `too_large` where more is known then than one run may hold.
   static func merged(_ known: JSON?, with told: JSON) throws -> JSON {
     guard let told = told.objectValue else { return told }
     var states = known?.objectValue ?? [:]
@@ -71,7 +71,7 @@ enum TaskStates {
     // What was too large already may still become smaller.
     let size = merged.canonicalBytes.count
     guard size <= maximumBytes || size <= known?.canonicalBytes.count ?? 0 else {
-      throw DaybookError.tooLarge(
+      throw Refusal.tooLarge(
         limit: Int64(maximumBytes), "The task states of one run come to \(size) bytes, more than \(maximumBytes).")
     }
     return merged

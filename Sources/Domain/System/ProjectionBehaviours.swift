@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
 import Records
+import Refusals
 
 /// What operators decide about read models.
 enum ProjectionBehaviours {
@@ -11,9 +11,9 @@ enum ProjectionBehaviours {
     try decision.authorize(in: nil)
     guard let name = decision.parameters["name"]?.stringValue,
       let position = decision.parameters["position"]?.integerValue
-    else { throw DaybookError.invalidParam("/name", "is required") }
+    else { throw Refusal.invalidParam("/name", "is required") }
     guard position <= Int64(decision.transaction.headPosition) else {
-      throw DaybookError.invalidParam("/position", "the log does not reach this position yet")
+      throw Refusal.invalidParam("/position", "the log does not reach this position yet")
     }
     let (id, known) = try DerivedIdentifier.projection(name).resolve(decision.transaction.state)
     decision.answered = id

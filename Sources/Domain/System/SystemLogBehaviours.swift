@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
 import Records
+import Refusals
 
 /// What programs log about themselves.
 enum SystemLogBehaviours {
@@ -48,11 +48,11 @@ enum SystemLogBehaviours {
   private static func singleLine(_ decision: Decision) throws -> JSONObject {
     var line = decision.parameters
     guard line.contains("message") else {
-      throw DaybookError.invalidParam("/message", "is required, unless lines are given")
+      throw Refusal.invalidParam("/message", "is required, unless lines are given")
     }
     if let correlation = decision.prepared.common.correlation {
       guard correlation.unicodeScalars.count <= longestCorrelation else {
-        throw DaybookError.invalidParam(
+        throw Refusal.invalidParam(
           "/correlation_id", "must be at most \(longestCorrelation) characters, to be part of a log line")
       }
       line["correlation_id"] = .string(correlation)

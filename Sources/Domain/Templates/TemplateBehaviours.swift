@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// Templates and library functions: what is built in is the administrators', what is public is everybody's to use.
 enum TemplateBehaviours {
@@ -59,7 +60,7 @@ enum TemplateBehaviours {
       if names.contains(where: { decision.fields.contains($0) }) {
         let merged = names.map { decision.fields[$0] ?? state.fields[$0] }
         let problems = TemplateRules.problems(ofSchema: merged[0], defaultConfig: merged[1])
-        guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+        guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
       }
       try edit.decide(decision)
     })
@@ -73,7 +74,7 @@ extension PipelineBehaviours {
       let type = try decision.model.type("pipeline_template")
       let template = try template(decision, type)
       guard let config = template.fields["template_config"]?.objectValue else {
-        throw DaybookError.internalError("A pipeline template has no configuration.")
+        throw Refusal.internalError("A pipeline template has no configuration.")
       }
       let given = decision.fields
       var problems: [ValueProblem] = []
@@ -89,7 +90,7 @@ extension PipelineBehaviours {
         return given.contains(name)
           ? problem : ValueProblem(path: "/template_id", problem: "makes a pipeline whose \(name) \(problem.problem)")
       }
-      guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+      guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
       values["template_id"] = .string(template.id.text)
       let made = try create(decision, values.merging(firstContent(values, at: decision.now)))
       let isOwn = template.organization != nil && template.organization == made.organization
@@ -101,13 +102,13 @@ extension PipelineBehaviours {
   /// The template that `template_id` names: seen by the caller, alive, to be read.
   private static func template(_ decision: Decision, _ type: ResourceModel) throws -> ResourceState {
     guard let id = decision.parameters["template_id"]?.stringValue.flatMap({ Identifier($0) }) else {
-      throw DaybookError.invalidParam("/template_id", "is required")
+      throw Refusal.invalidParam("/template_id", "is required")
     }
     guard let state = try decision.transaction.state(id), state.type == type.name, try decision.isVisible(state) else {
-      throw DaybookError.missing(type.name, id, at: "/template_id")
+      throw Refusal.missing(type.name, id, at: "/template_id")
     }
     guard !state.isDeleted else {
-      throw DaybookError.invalidParam("/template_id", "this pipeline template was deleted")
+      throw Refusal.invalidParam("/template_id", "this pipeline template was deleted")
     }
     if !decision.isPublic(state) { try decision.require(.read, on: type.plural, in: state.organization) }
     return state
@@ -117,7 +118,7 @@ extension PipelineBehaviours {
     _ decision: Decision, _ values: JSONObject
   ) throws -> (id: Identifier, organization: Identifier?, event: Identifier) {
     guard let organization = try decision.newOrganization() else {
-      throw DaybookError.invalidParam("/organization_id", "is required: say which organization it belongs to")
+      throw Refusal.invalidParam("/organization_id", "is required: say which organization it belongs to")
     }
     try decision.authorize(in: organization)
     try PipelineReferences.check(values, kind: values["kind"], organization: organization, in: decision)

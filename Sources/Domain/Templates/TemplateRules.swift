@@ -5,13 +5,14 @@ import Catalog
 import EventLog
 import JSONSchema
 import Records
+import Refusals
 
 /// What holds for everything that others make something from: templates and library functions.
 enum TemplateRules {
   /// Refuses to make something built in unless an administrator does.
   static func checkBuiltin(_ fields: JSONObject, _ decision: Decision) throws {
     guard fields["is_builtin"] == true, !decision.principal.isAdministrator else { return }
-    throw DaybookError.forbidden(
+    throw Refusal.forbidden(
       permission: "administrator", "Only administrators make and change what is built in.")
   }
 

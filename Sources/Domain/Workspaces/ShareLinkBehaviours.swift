@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 import Vault
 
 /// Invitations to workspaces.
@@ -47,6 +47,6 @@ enum ShareLinkBehaviours {
   private static func checkExpiry(_ decision: Decision) throws {
     guard let text = decision.fields["expires_at"]?.stringValue, let expiry = Timestamp(text), expiry <= decision.now
     else { return }
-    throw DaybookError.invalidParam("/expires_at", "must be in the future; share_link.revoke ends a link now")
+    throw Refusal.invalidParam("/expires_at", "must be in the future; share_link.revoke ends a link now")
   }
 }

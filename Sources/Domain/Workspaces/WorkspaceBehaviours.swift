@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 import Vault
 
 /// Places that several people work on, and who is in them.
@@ -40,7 +41,7 @@ enum WorkspaceBehaviours {
     findsOrganization: true,
     decide: { decision in
       guard case .user(let user) = decision.principal.kind else {
-        throw DaybookError.forbidden(permission: "user", "Only a person who has signed in can join a workspace.")
+        throw Refusal.forbidden(permission: "user", "Only a person who has signed in can join a workspace.")
       }
       let (link, workspace, organization) = try invitation(decision)
       guard let role = link.workspaceRole else { throw unknownToken }
@@ -76,7 +77,7 @@ enum WorkspaceBehaviours {
   ) throws -> (link: ResourceState, workspace: ResourceState, organization: Identifier) {
     let transaction = decision.transaction
     guard let token = decision.parameters["token"]?.stringValue else {
-      throw DaybookError.invalidParam("/token", "is required")
+      throw Refusal.invalidParam("/token", "is required")
     }
     let key = decision.engine.rules.key(
       "share_link_token", [.string(SecretToken.sha256Hex(token))], ignoringCase: false)
@@ -94,10 +95,9 @@ enum WorkspaceBehaviours {
     return (link, workspace, organization)
   }
 
-  private static let unknownToken = DaybookError(
-    code: -32004, type: "not_found",
-    message: "No share link that is in force has this token: it is unknown, expired or revoked.",
-    data: ["resource_type": "share_link"])
+  private static let unknownToken = Refusal(
+    .notFound, "No share link that is in force has this token: it is unknown, expired or revoked.",
+    ["resource_type": "share_link"])
 
   /// Gives somebody at least that role.
   private static func raise(

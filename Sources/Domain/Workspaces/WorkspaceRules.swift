@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// Who may do what with what lives in a workspace.
 ///
@@ -33,7 +34,7 @@ enum WorkspaceRules {
   private static let paths = ["run": "pipeline_id", "task_run": "run_id"]
 
   /// Whether the workspace of a resource decides about a command on it, and has allowed it; false where the organization's roles decide.
-  /// - Throws: ``DaybookError`` `forbidden` where the role doesn't suffice.
+  /// - Throws: ``Refusal`` `forbidden` where the role doesn't suffice.
   static func authorize(_ decision: Decision, on state: ResourceState) throws -> Bool {
     guard let user = try subject(of: decision, in: state.organization) else { return false }
     let present =
@@ -84,7 +85,7 @@ enum WorkspaceRules {
   private static func require(_ role: Role, of user: Identifier, in workspace: Identifier, _ decision: Decision) throws
   {
     if let held = try member(user, of: workspace, in: decision)?.workspaceRole, held >= role { return }
-    throw DaybookError.forbidden(
+    throw Refusal.forbidden(
       permission: "workspace:\(role.rawValue)", "This needs the role \(role.rawValue) in its workspace.")
   }
 
@@ -137,7 +138,7 @@ enum WorkspaceRules {
     for link in try transaction.referrers(of: workspace, type: "workspace_member", limit: .max) where counts(link.id) {
       if try transaction.living(link.id, type: "workspace_member")?.workspaceRole == .owner { return }
     }
-    throw DaybookError.conflict(
+    throw Refusal.conflict(
       reason: "state", "A workspace's last owner can't leave; make somebody else an owner first.",
       ["from": "owner", "allowed": []])
   }

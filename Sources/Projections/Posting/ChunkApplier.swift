@@ -89,9 +89,6 @@ struct ChunkApplier: Sendable {
           for piece in chunk.removals[unit] ?? [] {
             for statement in plan.removal { try session.query(statement, [.bytes(piece)]) }
           }
-          guard let partitions = plan.partitions, let time = chunk.lastAt else { return }
-          try partitions.extend(session, at: time)
-          if chunk.removals[unit] != nil { try partitions.dropEmpty(session, before: time) }
         }
       } catch let error as PostgresError {
         failures[unit] = try ChunkApplier.failure(error)
@@ -99,6 +96,7 @@ struct ChunkApplier: Sendable {
     }
     let moved = units.filter { failures[$0] == nil }
     guard !moved.isEmpty else { return failures }
+    try maintainPartitions(chunk, moved, session)
     let result = try session.query(
       """
       UPDATE projector.checkpoints SET position = $1, event_id = $2::uuid, updated_at = now()
@@ -112,6 +110,37 @@ struct ChunkApplier: Sendable {
     return failures
   }
 
+  /// Gives the months that have come up with a chunk partitions of their own, and drops those that it has emptied: part of
+  /// the chunk's transaction, so that no reader sees rows on the way.
+  ///
+  /// It needs locks that a reader of the table may hold for as long as it likes. Where one does, the rows stay in the default
+  /// partition until a later chunk, and nothing waits for that reader.
+  private func maintainPartitions(_ chunk: PreparedChunk, _ units: [UnitID], _ session: PostgresSession) throws {
+    guard let time = chunk.lastAt else { return }
+    let due = units.compactMap { unit -> (partitions: MonthPartitions, removes: Bool)? in
+      let removes = chunk.removals[unit] != nil
+      guard let partitions = plans[unit]?.partitions,
+        removes || chunk.copies[unit] != nil || chunk.staged.contains(unit)
+      else { return nil }
+      return (partitions, removes)
+    }
+    for (partitions, removes) in due {
+      do {
+        try session.savepoint { session in
+          try session.execute("SET LOCAL lock_timeout = '\(ChunkApplier.partitionPatience)ms'")
+          try partitions.extend(session, at: time)
+          if removes { try partitions.dropEmpty(session, before: time) }
+          try session.execute("SET LOCAL lock_timeout TO DEFAULT")
+        }
+      } catch let error as PostgresError where error.sqlState == "55P03" {
+        continue
+      }
+    }
+  }
+
+  /// How many milliseconds partitions wait for a table that somebody reads.
+  private static let partitionPatience = 200
+
   /// Locks the epoch for this transaction, so that nobody can raise it before the end, and sees that it is ours still.
   func checkFence(_ session: PostgresSession) throws {
     let result = try session.query(
@@ -121,6 +150,16 @@ struct ChunkApplier: Sendable {
       """)
     guard result.rowCount == 1, result[0, 0].flatMap({ Int64($0) }) == epoch else { throw ProjectorInterruption.fenced }
     guard result[0, 1] != nil else { throw ProjectorInterruption.personalLost }
+  }
+
+  /// Whether an error that ended a chunk's whole transaction may come of what is in the chunk: of its size, or of one event in
+  /// it. Those that come of the connection, the server or somebody else's locks may not, and pass by waiting.
+  static func mayBeOfItsEvents(_ error: PostgresError) -> Bool {
+    if error.code == .protocolViolation { return true }
+    guard error.code == .query, let state = error.sqlState else { return false }
+    // 53200 and 53400: memory and configured limits; a full disk (53100) and too many connections (53300) are everybody's.
+    return state == "53200" || state == "53400"
+      || !["53", "57", "58", "08", "40", "55"].contains(String(state.prefix(2)))
   }
 
   /// What a unit's failure is, where it is the unit's own; an error that would stop any transaction is thrown on.

@@ -5,12 +5,16 @@ import Postgres
 /// one, so that no row is ever refused.
 ///
 /// A row of a month without a partition goes to the default one first; then the month gets its own, and the row moves there, in the same
-/// transaction. Nobody but the owner has rights on a partition: readers come by way of the table, whose row-level security binds them.
+/// transaction, while nobody reads the table. Nobody but the owner has rights on a partition: readers come by way of the
+/// table, whose row-level security binds them.
 struct MonthPartitions: Sendable {
   /// How many months are made ahead, besides the present one.
   static let ahead = 2
-  /// Rows of earlier months stay in the default partition, so that a wrong clock can't make thousands.
-  static let earliest = "2000-01"
+  /// Rows of earlier months than so many days before the event that brings them stay in the default partition: what a client
+  /// dates back can't make hundreds of tables.
+  static let daysBack = 3653
+  /// How many partitions one transaction makes at most, since each takes locks of its own; the others wait for the next.
+  static let perTransaction = 6
 
   let name: String
   let column: String
@@ -42,18 +46,23 @@ struct MonthPartitions: Sendable {
     let ahead = MonthPartitions.months(ahead: now)
     guard let last = ahead.last, let end = MonthPartitions.end(of: last) else { return }
     let time = PostgresIdentifier.quote(column)
+    let earliest = now.adding(seconds: Int64(-MonthPartitions.daysBack) * 86_400).month
     let found = try session.query(
       """
       SELECT to_char(month, 'YYYY-MM'), true FROM (
         SELECT DISTINCT date_trunc('month', \(time) AT TIME ZONE 'UTC') AS month FROM \(remainder)
-        WHERE \(time) >= '\(MonthPartitions.earliest)-01 00:00:00+00' AND \(time) < '\(end)') AS come
+        WHERE \(time) >= '\(earliest)-01 00:00:00+00' AND \(time) < '\(end)') AS come
       UNION ALL
       SELECT month, false FROM unnest($1::text[]) AS month
       WHERE to_regclass(format('%I.%I', $2::text, $3 || '_' || replace(month, '-', '_'))) IS NULL
       """, [.array(ahead), .text(schema), .text(name)])
     let months = found.rows.compactMap { row in row[0].map { (month: $0, hasRows: row[1] == "t") } }
     let full = Set(months.filter(\.hasRows).map(\.month))
-    for month in Set(months.map(\.month)).sorted() { try add(month, session, takesRows: full.contains(month)) }
+    // Whoever has opened the table already would look for the moved rows where they were.
+    if !full.isEmpty { try session.execute("LOCK TABLE \(table) IN ACCESS EXCLUSIVE MODE") }
+    for month in Set(months.map(\.month)).sorted().suffix(MonthPartitions.perTransaction) {
+      try add(month, session, takesRows: full.contains(month))
+    }
   }
 
   /// Drops the partitions of months before an instant that have no row left.

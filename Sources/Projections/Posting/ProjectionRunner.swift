@@ -159,11 +159,46 @@ actor ProjectionRunner {
         PreparedChunk.Request(
           units: group, after: chunk.last, through: through, maximumEvents: limit, maximumBytes: 8 << 20))
     }
-    let failures = try await apply(chunk)
-    try await settle(chunk, group, failures)
+    do {
+      let failures = try await apply(chunk)
+      try await settle(chunk, group, failures)
+    } catch let error as PostgresError where ChunkApplier.mayBeOfItsEvents(error) {
+      try await narrow(chunk, group, error)
+    }
     if chunk.touchesSkips { try await refreshSkips(through: log.head.position) }
     try await indexWhatArrived(target)
     return Step(touchesRoles: chunk.touchesRoles)
+  }
+
+  /// A chunk's whole transaction has failed, as it would again: smaller chunks next; at one event each part alone, three times,
+  /// before a part that still can't take it is parked there.
+  private func narrow(_ chunk: PreparedChunk, _ group: [UnitID], _ error: PostgresError) async throws {
+    discardPrefetched()
+    guard chunk.count == 1 else {
+      for id in group {
+        guard var unit = units[id] else { continue }
+        unit.limit = max(1, chunk.count / 2)
+        unit.failingThrough = max(chunk.last, unit.failingThrough)
+        units[id] = unit
+      }
+      return
+    }
+    for id in group {
+      var failure: PostgresError? = error
+      for attempt in 0..<3 where failure != nil {
+        if attempt > 0 { try await Task.sleep(for: .milliseconds(500)) }
+        do {
+          let failures = try await connection.withSession { [applier] in try applier.apply(chunk, to: [id], on: $0) }
+          try await settle(chunk, [id], failures)
+          failure = nil
+        } catch let again as PostgresError where ChunkApplier.mayBeOfItsEvents(again) {
+          failure = again
+        }
+      }
+      guard let failure else { continue }
+      try await park(
+        id, at: chunk.last, PreparedChunk.Failure(sqlState: failure.sqlState ?? "", message: failure.message))
+    }
   }
 
   /// Applies a chunk; on two connections, where there are two, in a transaction of its own each.

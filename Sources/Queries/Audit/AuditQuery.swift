@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import Postgres
+import Refusals
 
 /// One `audit.search` as it was asked.
 struct AuditQuery: Sendable {
@@ -29,7 +29,7 @@ struct AuditQuery: Sendable {
   let identity: JSON
 
   /// Reads the parameters.
-  /// - Throws: ``DaybookError`` `invalid_params` with every fault.
+  /// - Throws: ``Refusal`` `invalid_params` with every fault.
   init(_ parameters: inout QueryParameters, catalog: Catalog) throws {
     actor = parameters.string("actor")
     action = parameters.choice("action", of: Self.actions)

@@ -5,6 +5,7 @@ import Catalog
 import EventLog
 import Postgres
 import Records
+import Refusals
 
 extension QueryEngine {
   /// `audit.search`: who did what, when, to what, from where and why, with what it was before and after.
@@ -15,7 +16,7 @@ extension QueryEngine {
     var organizations: Set<Identifier>?
     if let visible = principal.visibleOrganizations {
       let readable = visible.filter { principal.allows(.read, on: "audit", organization: $0) }
-      guard !readable.isEmpty else { throw DaybookError.forbidden(permission: "audit:read") }
+      guard !readable.isEmpty else { throw Refusal.forbidden(permission: "audit:read") }
       organizations = readable
     }
     let start = try query.cursor.map {

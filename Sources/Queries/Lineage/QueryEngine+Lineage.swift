@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Postgres
+import Refusals
 
 extension QueryEngine {
   /// The most edges of one node that a walk looks at.
@@ -48,7 +49,7 @@ extension QueryEngine {
   /// Lets the caller see the start, or refuses; a walk shows nothing that the same caller couldn't get.
   private func lineageAccess(_ start: Identifier, _ principal: Principal) async throws -> Access {
     guard let datasets = catalog.type("dataset"), let edges = catalog.type("lineage_edge") else {
-      throw DaybookError.internalError("the catalog has no datasets or no lineage edges")
+      throw Refusal.internalError("the catalog has no datasets or no lineage edges")
     }
     return try await log.background { [self] snapshot in
       let state = try snapshot.state(start)
@@ -56,7 +57,7 @@ extension QueryEngine {
         state.flatMap { $0.type == "dataset" || $0.type == "task_run" ? catalog.type($0.type) : nil } ?? datasets
       let found = try Access(principal: principal, type: type).require(state, id: start.text, in: snapshot)
       guard principal.allows(.read, on: edges.plural, organization: found.organization) else {
-        throw DaybookError.forbidden(permission: "\(edges.plural):read")
+        throw Refusal.forbidden(permission: "\(edges.plural):read")
       }
       return Access(principal: principal, type: edges)
     }

@@ -1,6 +1,6 @@
-import Access
 import CanonicalJSON
 import Catalog
+import Refusals
 
 /// One `R.list` as it was asked: checked, and not yet about any store.
 struct ListQuery: Sendable {
@@ -16,7 +16,7 @@ struct ListQuery: Sendable {
   let identity: JSON
 
   /// Reads the parameters.
-  /// - Throws: ``DaybookError`` `invalid_params` with every fault.
+  /// - Throws: ``Refusal`` `invalid_params` with every fault.
   init(_ parameters: inout QueryParameters, type: ResourceType) throws {
     self.type = type
     let columns = ListColumns(type)

@@ -6,6 +6,7 @@ import EventLog
 import Postgres
 import Projections
 import Records
+import Refusals
 
 extension QueryEngine {
   /// `R.list`: the resources that a caller may see, filtered, ordered, page by page, from PostgreSQL.
@@ -14,7 +15,7 @@ extension QueryEngine {
     let scope = try access.scope()
     let place = try query.cursor.map { cursor -> ListPlace in
       guard let place = ListPlace(try cursors.open(cursor, query: query.identity)) else {
-        throw DaybookError.invalidParam("/cursor", "is not a cursor of this query")
+        throw Refusal.invalidParam("/cursor", "is not a cursor of this query")
       }
       return place
     }
@@ -85,7 +86,7 @@ extension QueryEngine {
 
   /// Waits until read models have the position that a question needs; while a server starts, until there are read
   /// models at all.
-  /// - Throws: ``DaybookError`` `stale` or `unavailable`.
+  /// - Throws: ``Refusal`` `stale` or `unavailable`.
   func reach(_ names: [String], _ wait: ReadModelWait) async throws {
     do {
       try await projections.wait(
@@ -96,7 +97,7 @@ extension QueryEngine {
   }
 
   /// Asks PostgreSQL.
-  /// - Throws: ``DaybookError`` `unavailable` where it is away.
+  /// - Throws: ``Refusal`` `unavailable` where it is away.
   func ask<R: Sendable>(
     needsPersonal: Bool, _ body: @escaping @Sendable (PostgresConnection) async throws -> R
   ) async throws -> R {
@@ -107,7 +108,7 @@ extension QueryEngine {
     }
   }
 
-  private static func refusal(_ error: ProjectionError, _ wait: ReadModelWait) -> DaybookError {
+  private static func refusal(_ error: ProjectionError, _ wait: ReadModelWait) -> Refusal {
     switch error.code {
     case .stale(let position) where wait.position > 0: .stale(position: position, atLeast: wait.position)
     case .stale: .unavailable(component: "postgres", "PostgreSQL is not up yet.")

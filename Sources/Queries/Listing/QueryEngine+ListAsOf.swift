@@ -5,6 +5,7 @@ import Catalog
 import EventLog
 import Postgres
 import Records
+import Refusals
 
 extension QueryEngine {
   /// The most resources of a type that a list of the past folds.
@@ -53,7 +54,7 @@ extension QueryEngine {
       try await connection.query(statement.text, statement.parameters)
     }
     guard result.rowCount <= limit else {
-      throw DaybookError.tooLarge(
+      throw Refusal.tooLarge(
         limit: Int64(limit), "There are more \(query.type.plural) than a list of the past looks through.")
     }
     return (0..<result.rowCount).compactMap { result[$0, 0].flatMap { Identifier($0) } }

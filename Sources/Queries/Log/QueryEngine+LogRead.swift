@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Refusals
 
 /// Which records of the log a reader gets: those of the caller's organizations, and of those the ones asked for.
 public struct LogFilter: Sendable {
@@ -48,13 +49,13 @@ extension QueryEngine {
   private static let maximumScanned = 50_000
 
   /// The filter that `log.read` and `log.subscribe` share: what was asked for, within what the caller may see.
-  /// - Throws: ``DaybookError`` `forbidden` where the caller may read the log nowhere.
+  /// - Throws: ``Refusal`` `forbidden` where the caller may read the log nowhere.
   public func logFilter(events: [String]?, resource: Identifier?, principal: Principal) throws -> LogFilter {
     guard let visible = principal.visibleOrganizations else {
       return LogFilter(events: events, resource: resource, organizations: nil)
     }
     let readable = visible.filter { principal.allows(.read, on: "log", organization: $0) }
-    guard !readable.isEmpty else { throw DaybookError.forbidden(permission: "log:read") }
+    guard !readable.isEmpty else { throw Refusal.forbidden(permission: "log:read") }
     return LogFilter(events: events, resource: resource, organizations: readable)
   }
 

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import MerkleTree
+import Refusals
 import Vault
 
 extension QueryEngine {
@@ -22,12 +23,12 @@ extension QueryEngine {
     try parameters.finish()
     // The log's own signer, so that the note has the same origin and key as the head that is kept beside the log.
     guard let sign = log.configuration.signHead else {
-      throw DaybookError.unavailable(component: "log", "This log has no key that signs checkpoints.")
+      throw Refusal.unavailable(component: "log", "This log has no key that signs checkpoints.")
     }
     let head = log.head
     let note = try sign(head.position, head.root)
     guard let name = try SignedNote(parsing: Array(note.utf8)).signatures.first?.name else {
-      throw DaybookError.internalError("a checkpoint was made without a signature")
+      throw Refusal.internalError("a checkpoint was made without a signature")
     }
     return JSON.object([
       "note": .string(note), "tree_size": JSON(position: head.position),
@@ -57,7 +58,7 @@ extension QueryEngine {
       let end = treeSize ?? toSize ?? head
       guard end <= head else {
         let name = treeSize == nil ? "/to_size" : "/tree_size"
-        throw DaybookError.invalidParam(name, "is larger than the tree, which has \(head) leaves")
+        throw Refusal.invalidParam(name, "is larger than the tree, which has \(head) leaves")
       }
       func node(_ level: UInt8, _ index: UInt64) throws -> Digest {
         try snapshot.treeNode(level: level, index: index)
@@ -66,7 +67,7 @@ extension QueryEngine {
       let hashes: [Digest]
       if let position {
         guard position <= end else {
-          throw DaybookError.invalidParam("/position", "is not in a tree of \(end) leaves")
+          throw Refusal.invalidParam("/position", "is not in a tree of \(end) leaves")
         }
         hashes = try MerkleProof.inclusion(index: position - 1, size: end, node: node)
         result["leaf_hash"] = .string(try node(0, position - 1).base64)
@@ -75,7 +76,7 @@ extension QueryEngine {
         result["tree_size"] = JSON(position: end)
       } else {
         let start = fromSize ?? 0
-        guard start <= end else { throw DaybookError.invalidParam("/from_size", "is larger than to_size, \(end)") }
+        guard start <= end else { throw Refusal.invalidParam("/from_size", "is larger than to_size, \(end)") }
         hashes = try MerkleProof.consistency(from: start, to: end, node: node)
         result["from_root"] = .string(try MerkleProof.root(size: start, node: node).base64)
         result["from_size"] = JSON(position: start)

@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Crypto
 import MerkleTree
+import Refusals
 import Vault
 
 /// Makes and opens cursors: where a page ended, sealed, so that a client can keep one without learning or changing
@@ -21,14 +21,14 @@ struct CursorSealer: Sendable {
   /// The cursor that holds `place` for the query of that description.
   func seal(_ place: JSON, query: JSON) throws -> String {
     let box = try AES.GCM.seal(place.canonicalBytes, using: key, authenticating: Self.binding(query))
-    guard let combined = box.combined else { throw DaybookError.internalError("a cursor could not be sealed") }
+    guard let combined = box.combined else { throw Refusal.internalError("a cursor could not be sealed") }
     return Self.urlSafe(Base64.encode(Array(combined)))
   }
 
   /// What ``seal(_:query:)`` put in.
-  /// - Throws: ``DaybookError`` `invalid_params` where the cursor is not one that this query made.
+  /// - Throws: ``Refusal`` `invalid_params` where the cursor is not one that this query made.
   func open(_ cursor: String, query: JSON) throws -> JSON {
-    let refusal = DaybookError.invalidParams([
+    let refusal = Refusal.invalidParams([
       ("/cursor", "is not a cursor of this query: send the same where and order as for the page that it came from")
     ])
     guard let bytes = Base64.decode(Self.padded(cursor)) else { throw refusal }

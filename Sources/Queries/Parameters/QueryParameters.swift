@@ -1,6 +1,6 @@
-import Access
 import BasicTypes
 import CanonicalJSON
+import Refusals
 
 /// The parameters of one query as they are read: each fault is kept, and all are told at once.
 struct QueryParameters {
@@ -120,12 +120,12 @@ struct QueryParameters {
   /// Whether nothing was found wrong so far.
   var isSound: Bool { problems.isEmpty }
 
-  /// - Throws: ``DaybookError`` `invalid_params` with every fault, parameters that nobody asked for included.
+  /// - Throws: ``Refusal`` `invalid_params` with every fault, parameters that nobody asked for included.
   mutating func finish() throws {
     for key in given.keys where !known.contains(key) {
       problems.append(("/\(JSONPointer.escape(key))", "is not a parameter of this method"))
     }
-    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+    guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
   }
 }
 

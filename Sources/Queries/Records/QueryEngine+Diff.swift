@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 extension QueryEngine {
   /// The two ends of a comparison, as asked for.
@@ -39,7 +40,7 @@ extension QueryEngine {
       result["to"] = try endpoint(after, asked, identifier, snapshot)
       let old = try before.flatMap { try snapshot.fold(identifier, through: $0) }
       guard let new = try snapshot.fold(identifier, through: after) else {
-        throw DaybookError.notFound(type: current.type, id: identifier.text)
+        throw Refusal.notFound(type: current.type, id: identifier.text)
       }
       let fields: [String]
       switch asked {
@@ -137,7 +138,7 @@ extension QueryEngine {
     return try snapshot.history(of: identifier, versions: version...version).first?.position
   }
 
-  private func noVersion(_ path: String, _ last: Int64) -> DaybookError {
+  private func noVersion(_ path: String, _ last: Int64) -> Refusal {
     .invalidParam(path, "there is no such version; the last one is \(last)")
   }
 
@@ -145,7 +146,7 @@ extension QueryEngine {
     _ position: UInt64, _ ends: Ends, _ identifier: Identifier, _ snapshot: LogSnapshot
   ) throws -> JSON {
     guard let header = try snapshot.record(at: position)?.parsedHeader() else {
-      throw DaybookError.internalError("the log has no record at position \(position)")
+      throw Refusal.internalError("the log has no record at position \(position)")
     }
     var object: JSONObject = [
       "version": .integer(header.version), "position": JSON(position: position), "at": .string(header.at.text),

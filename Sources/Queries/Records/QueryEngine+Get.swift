@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 extension QueryEngine {
   /// `R.get`: one resource, by id or natural key, now or as it was.
@@ -23,7 +24,7 @@ extension QueryEngine {
     try parameters.finish()
     let key = try keys.first.map { given in
       guard let key = rules.naturalKey(type: type.name, field: given.name, value: given.value) else {
-        throw DaybookError.internalError("\(type.name).\(given.name) is a natural key without a constraint of its own")
+        throw Refusal.internalError("\(type.name).\(given.name) is a natural key without a constraint of its own")
       }
       return key
     }
@@ -32,18 +33,18 @@ extension QueryEngine {
         if let key { try snapshot.holder(constraint: key.constraint, key: key.key) } else { identifier }
       // The value of a natural key may be personal: a refusal never repeats it.
       let shown = identifier?.text ?? ""
-      guard let found else { throw DaybookError.notFound(type: type.name, id: shown) }
+      guard let found else { throw Refusal.notFound(type: type.name, id: shown) }
       let current = try access.require(try snapshot.state(found), id: shown, in: snapshot)
       var state = current
       var position = snapshot.head.position
       if let asOf {
         position = try snapshot.resolve(asOf)
         guard let then = try snapshot.fold(found, through: position) else {
-          throw DaybookError.notFound(type: type.name, id: shown)
+          throw Refusal.notFound(type: type.name, id: shown)
         }
         state = then
       } else if current.isDeleted, !includesDeleted {
-        throw DaybookError.gone(type: type.name, id: current.id.text, since: current.deletedAt?.text ?? "")
+        throw Refusal.gone(type: type.name, id: current.id.text, since: current.deletedAt?.text ?? "")
       }
       let item = try view.item(state, principal: access.principal)
       return JSON.object([

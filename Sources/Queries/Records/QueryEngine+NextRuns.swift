@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Refusals
 import Schedules
 
 extension QueryEngine {
@@ -20,12 +20,12 @@ extension QueryEngine {
     return try await log.background { snapshot in
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       if let since = state.deletedAt {
-        throw DaybookError.gone(type: access.type.name, id: identifier.text, since: since.text)
+        throw Refusal.gone(type: access.type.name, id: identifier.text, since: since.text)
       }
       var times: [Timestamp] = []
       if let value = state.fields["schedule"], !value.isNull {
         guard let schedule = Schedule(value) else {
-          throw DaybookError.conflict(
+          throw Refusal.conflict(
             reason: "state", "The schedule of this pipeline is none that can be followed.", ["allowed": []])
         }
         times = schedule.times(after: from, count: count)

@@ -1,9 +1,9 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import Postgres
+import Refusals
 
 extension QueryEngine {
   /// What types tell of their runs by which query: a run everything, its tasks' lines and measurements included; a task its own.
@@ -26,12 +26,12 @@ extension QueryEngine {
       let identifier = query.identifier
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       if let since = state.deletedAt {
-        throw DaybookError.gone(type: access.type.name, id: identifier.text, since: since.text)
+        throw Refusal.gone(type: access.type.name, id: identifier.text, since: since.text)
       }
     }
     let place = try query.cursor.map { cursor -> RunRecordPlace in
       guard let place = RunRecordPlace(try cursors.open(cursor, query: query.identity)) else {
-        throw DaybookError.invalidParam("/cursor", "is not a cursor of this query")
+        throw Refusal.invalidParam("/cursor", "is not a cursor of this query")
       }
       return place
     }

@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import Postgres
+import Refusals
 
 /// A read model of what runs told: log lines, measurements, previews. Which columns a query shows of it, and in which order.
 struct RunRecords: Sendable {
@@ -71,7 +71,7 @@ struct RunRecordsQuery: Sendable {
   let identity: JSON
 
   /// Reads the parameters.
-  /// - Throws: ``DaybookError`` `invalid_params` with every fault.
+  /// - Throws: ``Refusal`` `invalid_params` with every fault.
   init(_ parameters: inout QueryParameters, method: String, records: RunRecords, type: ResourceType) throws {
     self.records = records
     owner = type.name == "run" ? "run_id" : "\(type.name)_id"

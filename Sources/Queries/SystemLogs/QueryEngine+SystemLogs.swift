@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Postgres
+import Refusals
 
 extension QueryEngine {
   /// `system.logs`: what programs logged about themselves, the latest first unless the order says otherwise, page by
@@ -15,12 +16,12 @@ extension QueryEngine {
     var organizations: Set<Identifier>?
     if let visible = principal.visibleOrganizations {
       let readable = visible.filter { principal.allows(.read, on: "systems", organization: $0) }
-      guard !readable.isEmpty else { throw DaybookError.forbidden(permission: "systems:read") }
+      guard !readable.isEmpty else { throw Refusal.forbidden(permission: "systems:read") }
       organizations = readable
     }
     let place = try query.cursor.map { cursor -> SystemLogPlace in
       guard let place = SystemLogPlace(try cursors.open(cursor, query: query.identity)) else {
-        throw DaybookError.invalidParam("/cursor", "is not a cursor of this query")
+        throw Refusal.invalidParam("/cursor", "is not a cursor of this query")
       }
       return place
     }

@@ -1,8 +1,8 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import Postgres
+import Refusals
 
 /// One `system.logs` as it was asked.
 struct SystemLogQuery: Sendable {
@@ -35,7 +35,7 @@ struct SystemLogQuery: Sendable {
   let identity: JSON
 
   /// Reads the parameters.
-  /// - Throws: ``DaybookError`` `invalid_params` with every fault.
+  /// - Throws: ``Refusal`` `invalid_params` with every fault.
   init(_ parameters: inout QueryParameters) throws {
     organization = parameters.identifier("organization_id")
     level = parameters.choice("level", of: Self.levels)

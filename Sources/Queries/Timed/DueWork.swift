@@ -1,7 +1,7 @@
-import Access
 import BasicTypes
 import Catalog
 import Postgres
+import Refusals
 
 /// A kind of work that falls due by the clock, and how the read models tell for what.
 ///
@@ -32,7 +32,7 @@ public struct DueWork: Sendable {
 
 extension QueryEngine {
   /// Resources for which some work looks due, in the order of their ids, those after one where it is given.
-  /// - Throws: ``DaybookError`` `unavailable` where PostgreSQL is away.
+  /// - Throws: ``Refusal`` `unavailable` where PostgreSQL is away.
   public func candidates(
     for work: DueWork, at now: Timestamp, after last: Identifier? = nil, limit: Int
   ) async throws -> [Identifier] {

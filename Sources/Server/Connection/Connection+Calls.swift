@@ -5,6 +5,7 @@ import EventLog
 import NIOCore
 import Protocol
 import Queries
+import Refusals
 
 /// A command that waits for one before it.
 struct HeldCommand {
@@ -35,8 +36,8 @@ struct QueryCall: Sendable {
 
 extension Connection {
   /// Answers with an error, and counts it.
-  func fail(_ reply: Reply, _ error: ErrorObject, kind: ServerMetrics.Kind) {
-    services.metrics.refused(error.type)
+  func fail(_ reply: Reply, _ error: Refusal, kind: ServerMetrics.Kind) {
+    services.metrics.refused(error.code)
     reply.fail(error, kind: kind)
   }
 
@@ -45,20 +46,20 @@ extension Connection {
     do {
       guard let method = services.methods[request.method] else {
         // Strangers learn nothing about what there is, but by rpc.discover.
-        guard try currentPrincipal() != nil else { throw DaybookError.unauthenticated() }
-        throw DaybookError.methodNotFound(
+        guard try currentPrincipal() != nil else { throw Refusal.unauthenticated() }
+        throw Refusal.methodNotFound(
           request.method, suggestions: services.methods.suggestions(for: request.method))
       }
       let principal = try currentPrincipal()
-      if principal == nil, !method.isOpenToStrangers { throw DaybookError.unauthenticated() }
+      if principal == nil, !method.isOpenToStrangers { throw Refusal.unauthenticated() }
       switch method {
       case .command:
-        guard let principal else { throw DaybookError.unauthenticated() }
+        guard let principal else { throw Refusal.unauthenticated() }
         commandsSent += 1
         let command = HeldCommand(request: request, principal: principal, ticket: commandsSent, reply: reply)
         if isPreparing { heldCommands.append(command) } else { run(command) }
       case .query:
-        guard let principal else { throw DaybookError.unauthenticated() }
+        guard let principal else { throw Refusal.unauthenticated() }
         services.metrics.asked(request.method)
         let queries = services.queries
         let name = request.method
@@ -127,7 +128,7 @@ extension Connection {
         reply.succeed(result.resultBytes, kind: .command)
       case .failure(let error):
         commands.complete(ticket, position: nil)
-        services.metrics.refused(error.type)
+        services.metrics.refused(error.code)
         reply.fail(services.describe(error, method: prepared.method), kind: .command)
       }
     }
@@ -162,7 +163,7 @@ extension Connection {
         query.reply.succeed(try await query.answer(call), kind: query.kind)
       } catch {
         let described = services.describe(error, method: query.request.method)
-        services.metrics.refused(described.type)
+        services.metrics.refused(described.code)
         query.reply.fail(described, kind: query.kind)
       }
       eventLoop.execute {
@@ -177,7 +178,7 @@ extension Connection {
 
   private func run(_ method: ServerMethod, _ request: Request, _ principal: Principal?, _ reply: Reply) throws {
     if method.access == .administrator, principal?.isAdministrator != true {
-      throw DaybookError.forbidden(permission: "admin", "This is for administrators.")
+      throw Refusal.forbidden(permission: "admin", "This is for administrators.")
     }
     switch method.work {
     case .immediate(let answer):
@@ -199,7 +200,7 @@ extension Connection {
     case .sessionWhoami:
       var parameters = CallParameters(request.params)
       try parameters.finish()
-      guard let principal else { throw DaybookError.unauthenticated() }
+      guard let principal else { throw Refusal.unauthenticated() }
       reply.succeed(JSON.object(Session.description(of: principal, services.catalog)).canonicalBytes, kind: .server)
     case .subscribe: try subscribe(request, principal, reply)
     case .unsubscribe: try unsubscribe(request, reply)

@@ -6,6 +6,7 @@ import EventLog
 import NIOCore
 import Protocol
 import Queries
+import Refusals
 
 extension Connection {
   /// How many subscriptions one connection may have.
@@ -13,14 +14,14 @@ extension Connection {
 
   /// `log.subscribe`: answers, then tells of events from a position on as the client takes them.
   func subscribe(_ request: Request, _ principal: Principal?, _ reply: Reply) throws {
-    guard let principal else { throw DaybookError.unauthenticated() }
+    guard let principal else { throw Refusal.unauthenticated() }
     var parameters = CallParameters(request.params)
     let from = parameters.integer("from", in: 1...Int64.max).map(UInt64.init) ?? 1
     let wanted = SubscriptionRequest(
       events: parameters.strings("events"), resource: parameters.identifier("resource_id"))
     try parameters.finish()
     guard subscriptions.count < Self.maximumSubscriptions else {
-      throw DaybookError.tooLarge(
+      throw Refusal.tooLarge(
         limit: Int64(Self.maximumSubscriptions),
         "A connection may have at most \(Self.maximumSubscriptions) subscriptions.")
     }
@@ -51,7 +52,7 @@ extension Connection {
     if id == nil { parameters.refuse("subscription", "is required") }
     try parameters.finish()
     guard let id, let task = subscriptions[id] else {
-      throw DaybookError.notFound(type: "subscription", id: id.map(String.init) ?? "")
+      throw Refusal.notFound(type: "subscription", id: id.map(String.init) ?? "")
     }
     task.cancel()
     reply.succeed(Array("{}".utf8), kind: .server)
@@ -87,7 +88,7 @@ struct Subscription: Sendable {
           continue
         }
         // Memberships and keys change while a subscription runs.
-        guard let current = try services.engine.refresh(principal) else { throw DaybookError.unauthenticated() }
+        guard let current = try services.engine.refresh(principal) else { throw Refusal.unauthenticated() }
         let filter = try services.queries.logFilter(
           events: wanted.events, resource: wanted.resource, principal: current)
         let accepted = try records.filter(filter.accepts)

@@ -3,6 +3,7 @@ import Domain
 import Logging
 import NIOCore
 import Protocol
+import Refusals
 
 /// One client's connection: bytes to lines to calls, and answers back.
 ///
@@ -86,7 +87,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     guard !isRegistered, !isEnding else { return }
     guard services.connections.add(self) else {
       services.metrics.connectionRefused()
-      refuse(.init(.overloaded(retryAfterMilliseconds: 1000)))
+      refuse(.overloaded(retryAfterMilliseconds: 1000))
       return
     }
     isRegistered = true
@@ -100,7 +101,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   /// Answers one error and closes.
-  private func refuse(_ error: ErrorObject) {
+  private func refuse(_ error: Refusal) {
     guard let context else { return }
     isEnding = true
     var line: [UInt8] = []
@@ -231,7 +232,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     switch frame {
     case .tooLong:
       let limit = framer.maximumLength
-      let error = ErrorObject.tooLarge("A line may have at most \(limit) bytes.", limit: limit)
+      let error = Refusal.tooLarge(limit: Int64(limit), "A line may have at most \(limit) bytes.")
       waiting.append(Entry(call: .refused(id: .null, error), reply: .line(.null)))
     case .line(let line):
       switch ClientMessage(line: line) {

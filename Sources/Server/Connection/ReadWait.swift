@@ -1,7 +1,7 @@
-import Access
 import CanonicalJSON
 import Domain
 import EventLog
+import Refusals
 
 /// What a query's `at_least` and `timeout_ms` say: the position that it waits for, and how long.
 struct ReadWait: Sendable {
@@ -9,7 +9,7 @@ struct ReadWait: Sendable {
   let timeoutMilliseconds: Int
 
   /// Takes both out of the params.
-  /// - Throws: ``DaybookError`` `invalid_params`.
+  /// - Throws: ``Refusal`` `invalid_params`.
   init(taking params: inout JSONObject) throws {
     var parameters = CallParameters(params)
     let position = parameters.integer("at_least", in: 0...Int64.max)
@@ -22,7 +22,7 @@ struct ReadWait: Sendable {
   }
 
   /// The position that a read model must have reached: the one asked for, or that of the commands sent before, once they are answered.
-  /// - Throws: ``DaybookError`` `stale` where the log itself isn't there in time.
+  /// - Throws: ``Refusal`` `stale` where the log itself isn't there in time.
   func resolve(after commandsBefore: UInt64, of commands: CommandTracker, log: EventLog) async throws -> UInt64 {
     if let atLeast {
       guard log.head.position < atLeast else { return atLeast }
@@ -45,7 +45,7 @@ struct ReadWait: Sendable {
       }
       defer { group.cancelAll() }
       guard let first = try await group.next(), let reached = first else {
-        throw DaybookError.stale(position: log.head.position, atLeast: position)
+        throw Refusal.stale(position: log.head.position, atLeast: position)
       }
       return reached
     }

@@ -2,6 +2,7 @@ import CanonicalJSON
 import Dispatch
 import NIOConcurrencyHelpers
 import Protocol
+import Refusals
 
 /// Where the answer to one call goes. Every call that is begun is answered through its reply exactly once, from any thread.
 struct Reply: Sendable {
@@ -27,7 +28,7 @@ struct Reply: Sendable {
   }
 
   /// Answers with an error.
-  func fail(_ error: ErrorObject, kind: ServerMetrics.Kind) {
+  func fail(_ error: Refusal, kind: ServerMetrics.Kind) {
     metrics.answered(kind, since: started, isRefused: true)
     send { id, output in MessageWriter.writeError(error, id: id, into: &output) }
   }

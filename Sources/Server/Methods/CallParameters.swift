@@ -1,7 +1,7 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Domain
+import Refusals
 
 /// The params of a call to the server itself as they are read: every fault is kept, and all are told at once.
 struct CallParameters: Sendable {
@@ -79,7 +79,7 @@ struct CallParameters: Sendable {
     return texts
   }
 
-  /// - Throws: ``DaybookError`` `invalid_params` with every fault, parameters that nobody asked for included.
+  /// - Throws: ``Refusal`` `invalid_params` with every fault, parameters that nobody asked for included.
   mutating func finish() throws {
     for key in given.keys where !known.contains(key) {
       problems.append(("/\(JSONPointer.escape(key))", "is not a parameter of this method"))
@@ -87,8 +87,8 @@ struct CallParameters: Sendable {
     try finishKnown()
   }
 
-  /// - Throws: ``DaybookError`` `invalid_params` with every fault of the parameters asked for.
+  /// - Throws: ``Refusal`` `invalid_params` with every fault of the parameters asked for.
   func finishKnown() throws {
-    guard problems.isEmpty else { throw DaybookError.invalidParams(problems) }
+    guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
   }
 }

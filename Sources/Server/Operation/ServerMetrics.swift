@@ -1,6 +1,7 @@
 import CanonicalJSON
 import Dispatch
 import NIOConcurrencyHelpers
+import Refusals
 import Synchronization
 
 /// What the server counts: read by `server.metrics`, written from any thread.
@@ -32,8 +33,8 @@ final class ServerMetrics: Sendable {
     }
   }
 
-  /// Counts a refusal by the error's type, of which there is a closed set.
-  func refused(_ type: String) { refusals.withLockedValue { $0[type, default: 0] += 1 } }
+  /// Counts a refusal by its code.
+  func refused(_ code: Refusal.Code) { refusals.withLockedValue { $0[code.rawValue, default: 0] += 1 } }
   /// Counts a query by its method, which must be a known one.
   func asked(_ method: String) { queriesByMethod.withLockedValue { $0[method, default: 0] += 1 } }
   func read(bytes: Int) { bytesRead.wrappingAdd(UInt64(bytes), ordering: .relaxed) }

@@ -10,6 +10,7 @@ import NIOConcurrencyHelpers
 import Projections
 import Protocol
 import Queries
+import Refusals
 import Vault
 
 /// What every connection works with.
@@ -67,30 +68,28 @@ final class Services: Sendable {
   /// What a client is told of an error: the one place where errors become answers.
   ///
   /// What nobody foresaw is told as `internal`, and our own log gets its kind, but none of its words, which may hold values.
-  func describe(_ error: any Error, method: String) -> ErrorObject {
+  func describe(_ error: any Error, method: String) -> Refusal {
     switch error {
-    case let error as DaybookError:
-      if error.code == -32603 { logInternal(error.message, method) }
-      return ErrorObject(error)
-    case let error as ErrorObject:
+    case let error as Refusal:
+      if error.code == .internal { logInternal(error.message, method) }
       return error
     case let error as EventLogError where error.code == .overloaded:
-      return ErrorObject(.overloaded(retryAfterMilliseconds: 100))
+      return .overloaded(retryAfterMilliseconds: 100)
     case let error as EventLogError where error.code == .unusable:
-      return ErrorObject(.invalidParams([(path: "", problem: error.message)]))
+      return .invalidParams([(path: "", problem: error.message)])
     case let error as EventLogError:
       if error.code != .closed { logger.error("the log refused", metadata: ["error": "\(error.message)"]) }
-      return ErrorObject(.unavailable(component: "log", error.message))
+      return .unavailable(component: "log", error.message)
     case let error as VaultError:
       logger.error("the vault refused", metadata: ["error": "\(error.message)"])
-      return ErrorObject(.unavailable(component: "vault", error.message))
+      return .unavailable(component: "vault", error.message)
     case let error as ProjectionError:
-      return ErrorObject(Self.refusal(error))
+      return Self.refusal(error)
     case is CancellationError:
-      return ErrorObject(.unavailable(component: "server", "The connection or the server is closing."))
+      return .unavailable(component: "server", "The connection or the server is closing.")
     default:
       logInternal(String(describing: type(of: error)), method)
-      return ErrorObject(.internalError("Something went wrong inside the server; its log says more."))
+      return .internalError("Something went wrong inside the server; its log says more.")
     }
   }
 
@@ -98,7 +97,7 @@ final class Services: Sendable {
     logger.error("a call failed inside the server", metadata: ["method": "\(method)", "error": "\(what)"])
   }
 
-  private static func refusal(_ error: ProjectionError) -> DaybookError {
+  private static func refusal(_ error: ProjectionError) -> Refusal {
     switch error.code {
     case .stale(let position): .stale(position: position, atLeast: position + 1)
     case .unavailable, .deposed: .unavailable(component: "postgres", error.message)

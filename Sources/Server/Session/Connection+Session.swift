@@ -4,6 +4,7 @@ import Domain
 import Logging
 import NIOCore
 import Protocol
+import Refusals
 
 extension Connection {
   /// Who the connection speaks for as the log says it now; a key that was revoked since speaks for nobody.
@@ -88,7 +89,7 @@ struct Credentials: Sendable {
   }
 
   /// The params of `session.open`.
-  /// - Throws: ``DaybookError`` `invalid_params`.
+  /// - Throws: ``Refusal`` `invalid_params`.
   init(_ params: JSONObject) throws {
     var parameters = CallParameters(params)
     let key = parameters.string("api_key", maximumBytes: 200)
@@ -114,20 +115,20 @@ struct Credentials: Sendable {
 
 extension Services {
   /// Whom the credentials stand for, after the wait that the source's failures have earned. That a person has signed in is recorded before this returns.
-  /// - Throws: ``DaybookError`` `unauthenticated`, `overloaded`, `unavailable` for a token where none are taken.
+  /// - Throws: ``Refusal`` `unauthenticated`, `overloaded`, `unavailable` for a token where none are taken.
   func signIn(_ credentials: Credentials, from peer: Peer) async throws -> Principal {
     if case .token = credentials.kind, tokens == nil {
-      throw DaybookError.unavailable(component: "oidc", "Signing in by token is not configured on this server.")
+      throw Refusal.unavailable(component: "oidc", "Signing in by token is not configured on this server.")
     }
     switch signInGuard.admit(peer.source) {
-    case .refused(let wait): throw DaybookError.overloaded(retryAfterMilliseconds: wait.nanoseconds / 1_000_000)
+    case .refused(let wait): throw Refusal.overloaded(retryAfterMilliseconds: wait.nanoseconds / 1_000_000)
     case .after(let wait):
       if wait > .zero { try await Task.sleep(for: .nanoseconds(wait.nanoseconds)) }
     }
     let principal: Principal
     do {
       principal = try await self.principal(credentials)
-    } catch let error as DaybookError where error.type == "unauthenticated" {
+    } catch let error as Refusal where error.code == .unauthenticated {
       metrics.signInRefused()
       if let attempts = signInGuard.failed(peer.source) {
         recordRefusedSignIns(source: peer.source, method: credentials.method, attempts: attempts)
@@ -138,15 +139,15 @@ extension Services {
     do {
       try await engine.recordSignIn(
         of: principal, from: Origin(ip: peer.address, userAgent: credentials.userAgent))
-    } catch let error as DaybookError where error.type != "unauthenticated" {
+    } catch let error as Refusal where error.code != .unauthenticated {
       // A log that can't take a write just now keeps nobody from reading.
-      logger.error("a sign-in could not be recorded", metadata: ["error": "\(error.type)"])
+      logger.error("a sign-in could not be recorded", metadata: ["error": "\(error.code.rawValue)"])
     }
     return principal
   }
 
   /// Whom the credentials stand for.
-  /// - Throws: ``DaybookError`` `unauthenticated` where they are not right, or who they stand for may not act.
+  /// - Throws: ``Refusal`` `unauthenticated` where they are not right, or who they stand for may not act.
   private func principal(_ credentials: Credentials) async throws -> Principal {
     switch credentials.kind {
     case .apiKey(let key):
@@ -159,17 +160,17 @@ extension Services {
       if let principal = try engine.principal(keycloakID: proof.subject, expiresAt: proof.expiresAt) {
         return principal
       }
-      throw DaybookError.unauthenticated(
+      throw Refusal.unauthenticated(
         "The token is good, but nobody here has its subject as keycloak_id, or they were deactivated.")
     }
-    throw DaybookError.unauthenticated("The key, or the e-mail address and password, are not right.")
+    throw Refusal.unauthenticated("The key, or the e-mail address and password, are not right.")
   }
 
   /// Has the use of an API key recorded, at most once a minute; holds nothing up.
   func noteUse(of principal: Principal) {
     let logger = logger
     engine.noteUse(of: principal) { error in
-      logger.error("the use of a key could not be recorded", metadata: ["error": "\(error.type)"])
+      logger.error("the use of a key could not be recorded", metadata: ["error": "\(error.code.rawValue)"])
     }
   }
 
@@ -182,7 +183,7 @@ extension Services {
       let logger = logger
       engine.submit(command) { result in
         if case .failure(let error) = result {
-          logger.error("refused sign-ins could not be recorded", metadata: ["error": "\(error.type)"])
+          logger.error("refused sign-ins could not be recorded", metadata: ["error": "\(error.code.rawValue)"])
         }
       }
     } catch {

@@ -1,6 +1,6 @@
 import Access
 import Domain
-import Protocol
+import Refusals
 
 /// The other end of a connection, as the operating system tells it.
 struct Peer: Sendable {
@@ -11,14 +11,14 @@ struct Peer: Sendable {
   /// What failed sign-ins are counted by, and what our own log calls it.
   let source: String
   /// Why it isn't let in at all.
-  let refusal: ErrorObject?
+  let refusal: Refusal?
 
   /// A process of the given user on the Unix socket. Its own uid, the server's and root's, and those allowed besides, are local administrators.
   static func local(uid: UInt32, isAllowed: Bool) -> Peer {
-    let refusal = DaybookError.forbidden(permission: "admin", "The server does not let the user id \(uid) in.")
+    let refusal = Refusal.forbidden(permission: "admin", "The server does not let the user id \(uid) in.")
     return Peer(
       principal: isAllowed ? .localAdministrator(uid: uid) : nil, address: nil, source: "uid \(uid)",
-      refusal: isAllowed ? nil : ErrorObject(refusal))
+      refusal: isAllowed ? nil : refusal)
   }
 
   /// A client at a network address, without its port.
@@ -29,11 +29,5 @@ struct Peer: Sendable {
   /// What events keep, sealed, about where a command came from.
   func origin(for session: Session) -> Origin {
     Origin(ip: address, userAgent: session.userAgent)
-  }
-}
-
-extension ErrorObject {
-  init(_ error: DaybookError) {
-    self.init(code: error.code, type: error.type, message: error.message, data: error.data)
   }
 }

@@ -1,10 +1,10 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Domain
 import JWTKit
 import Logging
 import NIOConcurrencyHelpers
+import Refusals
 
 /// Checks the tokens of an OpenID Connect provider (RFC 7519) against the keys in a JWKS file.
 ///
@@ -47,27 +47,27 @@ final class TokenVerifier: Sendable {
   }
 
   /// What a token proves: signed by a key of the file, from the issuer, for this service, and in force.
-  /// - Throws: ``DaybookError``: `unauthenticated` with what is wrong, `unavailable` where the file can't be read.
+  /// - Throws: ``Refusal``: `unauthenticated` with what is wrong, `unavailable` where the file can't be read.
   func verify(_ token: String) async throws -> Proof {
     let keys = try currentKeys()
     let header = try Self.header(of: token)
     guard let algorithm = Self.algorithms.first(where: { $0.rawValue == header["alg"]?.stringValue }) else {
-      throw DaybookError.unauthenticated("The token is not signed by an algorithm that is taken here.")
+      throw Refusal.unauthenticated("The token is not signed by an algorithm that is taken here.")
     }
     guard header["crit"] == nil else {
-      throw DaybookError.unauthenticated("The token demands an extension that is not known here.")
+      throw Refusal.unauthenticated("The token demands an extension that is not known here.")
     }
     guard Self.isTokenOfAccess(header["typ"]) else {
-      throw DaybookError.unauthenticated("The token is of a type that is not for signing in.")
+      throw Refusal.unauthenticated("The token is of a type that is not for signing in.")
     }
     guard let key = keys.key(named: header["kid"]?.stringValue, algorithm: algorithm) else {
-      throw DaybookError.unauthenticated("The token is signed by a key that is not known here.")
+      throw Refusal.unauthenticated("The token is signed by a key that is not known here.")
     }
     let claims: TokenClaims
     do {
       claims = try await TokenKeys.claims(of: token, by: key, algorithm)
     } catch {
-      throw DaybookError.unauthenticated("The token's signature is not right, or what it says can't be read.")
+      throw Refusal.unauthenticated("The token's signature is not right, or what it says can't be read.")
     }
     return try check(claims)
   }
@@ -75,23 +75,23 @@ final class TokenVerifier: Sendable {
   private func check(_ claims: TokenClaims) throws -> Proof {
     let now = clock()
     guard let issuer = claims.iss, issuer.utf8.elementsEqual(settings.issuer.utf8) else {
-      throw DaybookError.unauthenticated("The token comes from another issuer.")
+      throw Refusal.unauthenticated("The token comes from another issuer.")
     }
     guard claims.aud?.value.contains(where: { $0.utf8.elementsEqual(settings.audience.utf8) }) == true else {
-      throw DaybookError.unauthenticated("The token is for another service.")
+      throw Refusal.unauthenticated("The token is for another service.")
     }
     guard let expiry = claims.exp.flatMap(Self.timestamp) else {
-      throw DaybookError.unauthenticated("The token does not say when it expires.")
+      throw Refusal.unauthenticated("The token does not say when it expires.")
     }
     let end = expiry.adding(seconds: Self.leeway)
-    guard now < end else { throw DaybookError.unauthenticated("The token has expired.") }
+    guard now < end else { throw Refusal.unauthenticated("The token has expired.") }
     if let seconds = claims.nbf {
       guard let start = Self.timestamp(seconds), start <= now.adding(seconds: Self.leeway) else {
-        throw DaybookError.unauthenticated("The token is not in force yet.")
+        throw Refusal.unauthenticated("The token is not in force yet.")
       }
     }
     guard let subject = claims.sub, !subject.isEmpty, subject.utf8.count <= 1000 else {
-      throw DaybookError.unauthenticated("The token does not say whose it is.")
+      throw Refusal.unauthenticated("The token does not say whose it is.")
     }
     return Proof(subject: subject, expiresAt: end)
   }
@@ -113,7 +113,7 @@ final class TokenVerifier: Sendable {
     let parts = token.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     // Whatever is wrong with such a text, it is no token.
     guard parts.count == 3, let bytes = base64URLDecoded(parts[0]), let header = try? JSON.parse(bytes).objectValue
-    else { throw DaybookError.unauthenticated("This is no signed token.") }
+    else { throw Refusal.unauthenticated("This is no signed token.") }
     return header
   }
 
@@ -141,7 +141,7 @@ final class TokenVerifier: Sendable {
       return keys
     } catch {
       logger.error("the keys for tokens can't be used", metadata: ["error": "\(error.message)"])
-      throw DaybookError.unavailable(component: "oidc", "The keys by which tokens are checked can't be read just now.")
+      throw Refusal.unavailable(component: "oidc", "The keys by which tokens are checked can't be read just now.")
     }
   }
 }

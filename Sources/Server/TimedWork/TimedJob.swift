@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Domain
 import Queries
+import Refusals
 
 /// Something that the server does by the clock.
 struct TimedJob: Sendable {
@@ -49,9 +50,9 @@ struct TimedJob: Sendable {
       do {
         try Task.checkCancellation()
         try await give(id)
-      } catch let error as DaybookError where error.type == "not_found" || error.type == "gone" {
+      } catch let error as Refusal where error.code == .notFound || error.code == .gone {
         // Deleted since the read model was asked: nothing is due any more.
-      } catch let error as DaybookError where error.type != "unavailable" && error.type != "overloaded" {
+      } catch let error as Refusal where error.code != .unavailable && error.code != .overloaded {
         reports.failed(method, about: id, error)
       }
     }

@@ -1,10 +1,10 @@
-import Access
 import BasicTypes
 import Domain
 import EventLog
 import Logging
 import NIOConcurrencyHelpers
 import Projections
+import Refusals
 import Vault
 
 /// What the server's own log says about timed work: each trouble once, until it is over.
@@ -33,7 +33,7 @@ final class TimedReports: Sendable {
 
   /// A job's turn failed as a whole. That PostgreSQL is away is told once for all jobs.
   func failed(_ job: String, _ error: any Error) {
-    if let error = error as? DaybookError, error.type == "unavailable" || error.type == "overloaded" {
+    if let error = error as? Refusal, error.code == .unavailable || error.code == .overloaded {
       let isFirst = waiting.withLockedValue { waiting in
         defer { waiting.insert(job) }
         return waiting.isEmpty
@@ -66,7 +66,7 @@ final class TimedReports: Sendable {
   /// What may be logged of an error: its words where they are known to hold no values.
   private static func safe(_ error: any Error) -> String {
     switch error {
-    case let error as DaybookError: error.message
+    case let error as Refusal: error.message
     case let error as ProjectionError: error.message
     case let error as EventLogError: error.message
     case let error as VaultError: error.message

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CanonicalJSON
 import DaybookClient
+import Refusals
 
 /// `daybook import`: takes in what other tools have recorded.
 struct Import: AsyncParsableCommand {
@@ -145,12 +146,12 @@ struct Importer {
   private func answer(to sent: Sent) async throws -> JSON {
     do {
       return try await sent.reply.value
-    } catch let error as ClientError where error.remoteType == "overloaded" {
+    } catch let error as ClientError where error.code == .overloaded {
       while true {
         try await Task.sleep(for: .milliseconds(100))
         do {
           return try await client.call("openlineage.record", sent.params)
-        } catch let error as ClientError where error.remoteType == "overloaded" {
+        } catch let error as ClientError where error.code == .overloaded {
           continue
         }
       }

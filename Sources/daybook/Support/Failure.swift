@@ -1,10 +1,10 @@
-import Access
 import ArgumentParser
 import CanonicalJSON
 import Catalog
 import DaybookClient
 import Domain
 import EventLog
+import Refusals
 import Server
 import Vault
 
@@ -53,27 +53,23 @@ struct Failure: Error, Sendable {
         .usage, "The catalog has mistakes.", place: error.problems.map(\.description).joined(separator: "\n      "),
         next: "Correct them and start again.")
     case let error as ServerStartError: self.init(.usage, error.message)
-    case let error as DaybookError:
-      self.init(
-        error.type == "unavailable" ? .unavailable : .refused, error.message, data: error.object)
+    case let error as Refusal:
+      self.init(error.code.isTransient ? .unavailable : .refused, error.message, data: error.json.objectValue ?? [:])
     default: self.init(.refused, String(describing: error))
     }
   }
 
   private init(client error: ClientError) {
     switch error {
-    case .remote(let code, let type, let message, let data):
-      var object = data
-      object["type"] = .string(type)
-      let problems = (data["problems"]?.arrayValue ?? []).compactMap { problem -> String? in
+    case .remote(let refusal):
+      let problems = (refusal.data["problems"]?.arrayValue ?? []).compactMap { problem -> String? in
         guard let path = problem["path"]?.stringValue, let text = problem["problem"]?.stringValue else { return nil }
         return "\(path) \(text)"
       }
-      let isAway = type == "unavailable" || type == "overloaded" || type == "stale"
       self.init(
-        isAway ? .unavailable : .refused, message,
-        place: problems.count > 1 ? problems.joined(separator: "\n      ") : nil, next: Self.advice(type, data),
-        data: ["code": .integer(Int64(code)), "message": .string(message), "data": .object(object)])
+        refusal.code?.isTransient == true ? .unavailable : .refused, refusal.message,
+        place: problems.count > 1 ? problems.joined(separator: "\n      ") : nil, next: Self.advice(refusal),
+        data: refusal.json.objectValue ?? [:])
     case .unreachable(let reason):
       self.init(
         .unavailable, reason,
@@ -93,14 +89,14 @@ struct Failure: Error, Sendable {
     }
   }
 
-  private static func advice(_ type: String, _ data: JSONObject) -> String? {
-    switch type {
-    case "unauthenticated": return "Give an API key: DAYBOOK_API_KEY or --api-key."
-    case "stale": return "Ask again in a moment; daybook projections shows how far the read models are."
-    case "unavailable": return "daybook status shows what is away."
-    case "overloaded": return "Ask again in a moment."
-    case "method_not_found":
-      let names = (data["suggestions"]?.arrayValue ?? []).compactMap(\.stringValue)
+  private static func advice(_ refusal: ReceivedRefusal) -> String? {
+    switch refusal.code {
+    case .unauthenticated: return "Give an API key: DAYBOOK_API_KEY or --api-key."
+    case .stale: return "Ask again in a moment; daybook projections shows how far the read models are."
+    case .unavailable: return "daybook status shows what is away."
+    case .overloaded: return "Ask again in a moment."
+    case .methodNotFound:
+      let names = (refusal.data["suggestions"]?.arrayValue ?? []).compactMap(\.stringValue)
       return names.isEmpty
         ? "daybook call rpc.discover lists every method." : "Did you mean \(names.joined(separator: ", "))?"
     default: return nil

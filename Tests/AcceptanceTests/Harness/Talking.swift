@@ -1,29 +1,14 @@
 import BasicTypes
 import CanonicalJSON
 import DaybookClient
+import Refusals
 import Testing
 
-/// An error as the server answered it.
-struct Refusal: Sendable {
-  let code: Int
-  let type: String
-  let message: String
-  let data: JSONObject
-
-  init(code: Int, type: String, message: String, data: JSONObject) {
-    self.code = code
-    self.type = type
-    self.message = message
-    self.data = data
-  }
-
+extension ReceivedRefusal {
   /// The error of a raw answer; nil where it is none.
-  init?(_ answer: JSON) {
-    guard let error = answer["error"], let code = error["code"]?.integerValue else { return nil }
-    self.code = Int(code)
-    type = error["data"]?["type"]?.stringValue ?? ""
-    message = error["message"]?.stringValue ?? ""
-    data = error["data"]?.objectValue ?? [:]
+  init?(answer: JSON) {
+    guard let error = answer["error"] else { return nil }
+    self.init(error)
   }
 }
 
@@ -31,13 +16,13 @@ extension DaybookClient {
   /// The error that a call is answered with; where there is none, the test has failed.
   func refusal(
     _ method: String, _ params: JSONObject = [:], sourceLocation: SourceLocation = #_sourceLocation
-  ) async throws -> Refusal {
+  ) async throws -> ReceivedRefusal {
     do {
       let result = try await call(method, params)
       Issue.record("\(method) was not refused: \(result.canonicalString.prefix(300))", sourceLocation: sourceLocation)
       throw HarnessError("\(method) was not refused")
-    } catch ClientError.remote(let code, let type, let message, let data) {
-      return Refusal(code: code, type: type, message: message, data: data)
+    } catch ClientError.remote(let refusal) {
+      return refusal
     }
   }
 

@@ -1,12 +1,12 @@
-import Access
 import EventLog
+import Refusals
 import Vault
 
-extension DaybookError {
+extension Refusal {
   /// What a client is told of an error from below.
   package init(_ error: any Error) {
     switch error {
-    case let error as DaybookError: self = error
+    case let error as Refusal: self = error
     case let error as EventLogError:
       switch error.code {
       case .overloaded: self = .overloaded(retryAfterMilliseconds: 100)
