@@ -59,21 +59,24 @@ let package = Package(
     .systemLibrary(name: "CBcrypt", providers: [.apt(["libcrypt-dev"])]),
     module("BasicTypes", [crypto]),
     module("CanonicalJSON", []),
+    module("Refusals", ["CanonicalJSON"]),
     module("Files", [nioLocks]),
     module("Waiting", [nioLocks]),
-    module("Refusals", ["CanonicalJSON"]),
+    module("Failpoints", [nioLocks]),
     module("MerkleTree", ["BasicTypes", crypto]),
-    module("LMDB", ["CLMDB"]),
+    module("LMDB", ["CLMDB", nioLocks]),
     module("Postgres", ["CPostgres", "Waiting", log, nioLocks]),
     module("EmbeddedPostgres", ["BasicTypes", "Postgres", "Files", "Waiting", log]),
-    module("Vault", ["BasicTypes", "CanonicalJSON", "Files", "CBcrypt", crypto, nioLocks]),
-    module("EventLog", ["BasicTypes", "LMDB", "MerkleTree", "CanonicalJSON", "Files", "Waiting", log, nioLocks]),
+    module("Vault", ["BasicTypes", "CanonicalJSON", "Files", "Failpoints", "CBcrypt", crypto, nioLocks]),
+    module(
+      "EventLog",
+      ["BasicTypes", "Files", "Waiting", "Failpoints", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", "Refusals", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
-    module("OpenLineage", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON", crypto]),
-    module("Access", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON"]),
+    module("Access", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("Records", ["BasicTypes", "Catalog", "Refusals", "Access", "EventLog", "Vault", "CanonicalJSON"]),
+    module("OpenLineage", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON", crypto]),
     module(
       "Domain",
       [
@@ -83,30 +86,30 @@ let package = Package(
     module(
       "Projections",
       [
-        "BasicTypes", "Catalog", "EventLog", "Vault", "Postgres", "EmbeddedPostgres", "CanonicalJSON", "Files",
-        "Waiting", crypto, log, nioLocks,
+        "BasicTypes", "Catalog", "Access", "EventLog", "Failpoints", "Vault", "Postgres", "EmbeddedPostgres",
+        "CanonicalJSON", "Files", "Waiting", crypto, log, nioLocks,
       ]),
     module(
       "Queries",
       [
-        "BasicTypes", "Catalog", "Refusals", "Access", "Records", "Schedules", "EventLog", "Vault", "Projections",
+        "BasicTypes", "Catalog", "Refusals", "Schedules", "Access", "Records", "EventLog", "Vault", "Projections",
         "Postgres", "CanonicalJSON", "MerkleTree", crypto, nioLocks,
       ]),
     module("Protocol", ["CanonicalJSON", "Refusals", nioCore]),
     module(
       "Server",
       [
-        "BasicTypes", "Refusals", "Access", "Records", "Protocol", "Queries", "Domain", "Projections",
-        "EmbeddedPostgres", "Catalog", "EventLog", "Vault", "MerkleTree", "CanonicalJSON", "Waiting", nioCore, nioPosix,
-        nioSSL, nioLocks, lifecycle, signals, log, jwt,
+        "BasicTypes", "Refusals", "Protocol", "Queries", "Access", "Records", "Waiting", "Domain", "Projections",
+        "EmbeddedPostgres", "Catalog", "EventLog", "Failpoints", "Vault", "MerkleTree", "CanonicalJSON", nioCore,
+        nioPosix, nioSSL, nioLocks, lifecycle, signals, log, jwt,
       ]),
     module("DaybookClient", ["Protocol", "CanonicalJSON", "Refusals", nioCore, nioPosix, nioSSL, nioLocks]),
     .executableTarget(
       name: "daybook",
       dependencies: [
-        "Server", "DaybookClient", "Projections", "Queries", "Access", "Records", "Domain", "Catalog", "EventLog",
-        "Vault", "Files", "Protocol", "BasicTypes", "CanonicalJSON", "MerkleTree", "Refusals", arguments, signals, log,
-        subprocess,
+        "Server", "DaybookClient", "Projections", "Queries", "Access", "Records", "Files", "Domain", "Catalog",
+        "EventLog", "Vault", "Protocol", "BasicTypes", "CanonicalJSON", "Failpoints", "MerkleTree", "Refusals",
+        arguments, signals, log, subprocess,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -117,56 +120,72 @@ let package = Package(
       name: "DaybookDemo",
       dependencies: ["DaybookClient", "CanonicalJSON", "BasicTypes", "Refusals", arguments],
       swiftSettings: strict),
+    // The test kit is three modules, so that the tests of a low room aren't built anew when a high one changes.
+    module("TestBasics", ["CanonicalJSON"]),
     module(
       "DaybookTestKit",
       [
-        "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "Catalog",
-        "Access", "Domain", log, nioLocks,
+        "TestBasics", "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "MerkleTree", "Vault", "BasicTypes",
+        "CanonicalJSON", "Catalog", "Access", "Records", "Domain", "Refusals", log, nioLocks,
       ]),
-    tests("CanonicalJSONTests", ["CanonicalJSON"]),
+    module("ServerTestKit", ["TestBasics", "Server", "DaybookClient", "CanonicalJSON", nioCore, nioPosix]),
+    tests("BasicTypesTests", ["TestBasics", "BasicTypes"]),
+    tests("CanonicalJSONTests", ["TestBasics", "CanonicalJSON"]),
+    tests("RefusalsTests", ["Refusals", "CanonicalJSON"]),
+    tests("MerkleTreeTests", ["TestBasics", "MerkleTree", "BasicTypes", crypto]),
     tests("FilesTests", ["Files"]),
     tests("WaitingTests", ["Waiting"]),
-    tests("RefusalsTests", ["Refusals", "CanonicalJSON"]),
-    tests("MerkleTreeTests", ["MerkleTree", "BasicTypes", crypto]),
-    tests("VaultTests", ["Vault", "BasicTypes", "CanonicalJSON", crypto]),
-    tests("CatalogTests", ["Catalog", "BasicTypes", "CanonicalJSON", "Refusals"]),
+    tests("FailpointsTests", ["Failpoints"]),
+    tests("LMDBTests", ["LMDB"]),
+    tests("VaultTests", ["TestBasics", "Vault", "Failpoints", "BasicTypes", "CanonicalJSON", crypto]),
+    tests("CatalogTests", ["TestBasics", "Catalog", "BasicTypes", "CanonicalJSON", "Refusals"]),
     tests("SchedulesTests", ["Schedules", "BasicTypes", "CanonicalJSON"]),
-    tests("OpenLineageTests", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
+    tests("OpenLineageTests", ["TestBasics", "OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
     tests(
       "DomainTests",
       [
-        "Refusals", "Access", "Records", "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON",
-        "DaybookTestKit", nioLocks,
+        "TestBasics", "Access", "Records", "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON",
+        "DaybookTestKit", "Refusals", nioLocks,
       ]),
     tests("ProtocolTests", ["Protocol", "CanonicalJSON", "Refusals", nioCore]),
     tests(
       "ProjectionsTests",
       [
-        "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "Catalog", "BasicTypes", "CanonicalJSON",
-        "DaybookTestKit", log, nioLocks,
+        "TestBasics", "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "Catalog", "BasicTypes",
+        "CanonicalJSON", "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "QueriesTests",
       [
-        "Refusals", "Queries", "Projections", "Access", "Records", "Domain", "EventLog", "Vault", "Catalog",
-        "MerkleTree", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
+        "TestBasics", "Refusals", "Queries", "Projections", "Postgres", "Access", "Records", "Domain", "EventLog",
+        "Vault", "Catalog", "MerkleTree", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "ServerTests",
       [
-        "Refusals", "Server", "Protocol", "DaybookClient", "Access", "Domain", "EventLog", "BasicTypes",
-        "CanonicalJSON", log, nioCore, nioPosix, nioLocks, jwt, crypto,
+        "TestBasics", "ServerTestKit", "Refusals", "Server", "Protocol", "DaybookClient", "DaybookTestKit", "Catalog",
+        "JSONSchema", "Queries", "Access", "Records", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore,
+        nioPosix, nioLocks, jwt, crypto,
       ]),
+    tests(
+      "DaybookClientTests",
+      ["TestBasics", "ServerTestKit", "DaybookClient", "Refusals", "CanonicalJSON", nioCore, nioPosix, nioLocks]),
     tests(
       "PlatformTests",
       [
-        "Refusals", "Server", "DaybookClient", "Catalog", "Access", "Domain", "Projections", "Postgres", "EventLog",
-        "Vault", "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
+        "TestBasics", "Refusals", "Server", "DaybookClient", "Catalog", "Access", "Records", "Domain", "Projections",
+        "Postgres", "EventLog", "Vault", "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
       ]),
-    tests("CommandLineTests", ["daybook", "DaybookTestKit", "CanonicalJSON"]),
-    tests("AcceptanceTests", ["DaybookClient", "BasicTypes", "CanonicalJSON", "Refusals"]),
-    tests("PostgresTests", ["Postgres", "DaybookTestKit", log, nioLocks]),
+    tests("CommandLineTests", ["TestBasics", "daybook", "DaybookTestKit", "CanonicalJSON"]),
+    tests(
+      "AcceptanceTests", ["TestBasics", "DaybookClient", "Failpoints", "BasicTypes", "CanonicalJSON", "Refusals"]),
+    tests("PostgresTests", ["TestBasics", "Postgres", "DaybookTestKit", log, nioLocks]),
     tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "Postgres", "DaybookTestKit", log, nioLocks]),
-    tests("EventLogTests", ["EventLog", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON", nioLocks]),
+    tests(
+      "EventLogTests",
+      [
+        "TestBasics", "DaybookTestKit", "EventLog", "Failpoints", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON",
+        nioLocks,
+      ]),
   ]
 )

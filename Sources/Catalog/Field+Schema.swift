@@ -26,11 +26,12 @@ extension Field {
     case .timestamp:
       schema["type"] = "string"
       schema["format"] = "date-time"
-    case .json: break
+    case .json:
+      if !alternatives.isEmpty { schema["anyOf"] = .array(alternatives.map(\.jsonSchema)) }
     case .object: schema["type"] = "object"
     case .tags:
       schema["type"] = "array"
-      schema["items"] = ["type": "string"]
+      schema["items"] = elementType.map { Field(name: "", type: $0).jsonSchema } ?? ["type": "string"]
     case .list:
       schema["type"] = "array"
       schema["items"] = JSONSchema.object(items)
@@ -44,7 +45,10 @@ extension Field {
       schema["type"] = "string"
       schema["anyOf"] = [["format": "ipv4"], ["format": "ipv6"]]
     }
-    if let maximumLength { schema["maxLength"] = .integer(Int64(maximumLength)) }
+    // Whatever is too long in characters is too long in bytes.
+    if let length = maximumLength ?? maximumBytes { schema["maxLength"] = .integer(Int64(length)) }
+    if minimumLength ?? 0 > 0 { schema["minLength"] = 1 }
+    if let maximumCount { schema["maxItems"] = .integer(Int64(maximumCount)) }
     if let minimum { schema["minimum"] = JSON(finite: minimum) }
     if let maximum { schema["maximum"] = JSON(finite: maximum) }
     if let defaultValue { schema["default"] = defaultValue }
@@ -53,9 +57,18 @@ extension Field {
     return .object(schema)
   }
 
+  /// The schema of what a call may give for this field: null too, unless it must have a value.
+  public var parameterSchema: JSON {
+    isRequired || refusesNull ? jsonSchema : nullableJSONSchema
+  }
+
   /// The schema of a value of this field or null.
   public var nullableJSONSchema: JSON {
-    guard case .object(var schema) = jsonSchema, let type = schema["type"] else { return jsonSchema }
+    guard case .object(var schema) = jsonSchema else { return jsonSchema }
+    guard let type = schema["type"] else {
+      if let forms = schema["anyOf"]?.arrayValue { schema["anyOf"] = .array(forms + [["type": "null"]]) }
+      return .object(schema)
+    }
     schema["type"] = .array([type, "null"])
     if let values = schema["enum"]?.arrayValue { schema["enum"] = .array(values + [.null]) }
     // `anyOf` of formats applies to strings alone, so null passes it.

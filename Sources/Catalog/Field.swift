@@ -12,14 +12,26 @@ public struct Field: Sendable {
   public var isRequired = false
   /// What `create` sets where nothing is given.
   public var defaultValue: JSON?
+  /// Whether null is refused although the field may be absent: `create` has a default for it, or `edit` leaves it as it
+  /// is.
+  public var refusesNull = false
+  /// The least length, in bytes of UTF-8.
+  public var minimumLength: Int?
   /// The greatest length, in Unicode scalars (as PostgreSQL counts `varchar(n)`).
   public var maximumLength: Int?
-  /// The greatest length in bytes of UTF-8, for a text that a unique constraint indexes (an index entry of PostgreSQL holds about 2,700 bytes).
+  /// The greatest length in bytes of UTF-8: of a text that a unique constraint indexes (an index entry of PostgreSQL
+  /// holds about 2,700 bytes), or of a parameter that is kept short.
   public var maximumBytes: Int?
   /// The least value of a number.
   public var minimum: Double?
   /// The greatest value of a number.
   public var maximum: Double?
+  /// The most elements of `tags` or a `list`.
+  public var maximumCount: Int?
+  /// What each element of `tags` must be, where not any text will do.
+  public var elementType: FieldType?
+  /// The forms of which a `json` value must have one; empty where any value will do.
+  public var alternatives: [Field] = []
   /// The allowed values of an `enum`.
   public var values: [String] = []
   /// Other words that are accepted for a value and stored as it (`completed` for `success`).
@@ -34,6 +46,8 @@ public struct Field: Sendable {
   public var isImmutable = false
   /// Whether commands' callers may set it at all; false for what only behaviours and lifecycles set.
   public var isAssignable = true
+  /// Whether it is a parameter that no table holds, so that its limits are a call's own and not those of a column.
+  public var isParameter = false
   /// The members of each object of a `list`.
   public var items: [Field] = []
 

@@ -28,7 +28,9 @@ public enum FieldCheck {
     _ value: JSON, field: Field, path: String, problems: inout [ValueProblem]
   ) -> JSON {
     if value.isNull {
-      if field.isRequired { problems.append(ValueProblem(path: path, problem: "must not be null")) }
+      if field.isRequired || field.refusesNull {
+        problems.append(ValueProblem(path: path, problem: "must not be null"))
+      }
       return .null
     }
     switch field.type {
@@ -43,6 +45,7 @@ public enum FieldCheck {
     case .boolean:
       if value.boolValue == nil { problems.append(ValueProblem(path: path, problem: "must be true or false")) }
     case .json:
+      if !field.alternatives.isEmpty { return checkAlternatives(value, field: field, path: path, problems: &problems) }
       checkJSON(value, path: path, problems: &problems)
     case .object:
       guard value.objectValue != nil else {
@@ -54,6 +57,13 @@ public enum FieldCheck {
       guard let elements = value.arrayValue else {
         problems.append(ValueProblem(path: path, problem: "must be an array of strings"))
         return value
+      }
+      if let maximum = field.maximumCount, elements.count > maximum {
+        problems.append(ValueProblem(path: path, problem: "must have at most \(maximum) elements"))
+        return value
+      }
+      if let type = field.elementType {
+        return checkElements(elements, type: type, path: path, problems: &problems)
       }
       for (index, element) in elements.enumerated() {
         guard let text = element.stringValue else {
@@ -72,6 +82,30 @@ public enum FieldCheck {
       return checkList(value, field: field, path: path, problems: &problems)
     }
     return value
+  }
+
+  /// The first of the forms that a value has.
+  private static func checkAlternatives(
+    _ value: JSON, field: Field, path: String, problems: inout [ValueProblem]
+  ) -> JSON {
+    var reasons: [String] = []
+    for alternative in field.alternatives {
+      var found: [ValueProblem] = []
+      let normal = check(value, field: alternative, path: path, problems: &found)
+      if found.isEmpty { return normal }
+      reasons += found.map(\.problem)
+    }
+    problems.append(ValueProblem(path: path, problem: reasons.joined(separator: ", or ")))
+    return value
+  }
+
+  private static func checkElements(
+    _ elements: [JSON], type: FieldType, path: String, problems: inout [ValueProblem]
+  ) -> JSON {
+    var field = Field(name: "", type: type)
+    field.isRequired = true
+    return .array(
+      elements.enumerated().map { check($1, field: field, path: "\(path)/\($0)", problems: &problems) })
   }
 
   /// Checks a value of no declared shape: what PostgreSQL's `jsonb` can hold, not too deep, without the log's own tokens.
@@ -176,12 +210,18 @@ public enum FieldCheck {
     default: break
     }
     checkNoNull(text, path: path, problems: &problems)
+    if let minimum = field.minimumLength, text.utf8.count < minimum {
+      return refuse(minimum == 1 ? "must not be empty" : "must be at least \(minimum) bytes")
+    }
     if let maximum = field.maximumLength, text.utf8.count > maximum, text.unicodeScalars.count > maximum {
       problems.append(ValueProblem(path: path, problem: "must be at most \(maximum) characters"))
     } else if let maximum = field.maximumBytes, text.utf8.count > maximum {
       problems.append(
         ValueProblem(
-          path: path, problem: "must be at most \(maximum) bytes: an indexed text too long for an index entry"))
+          path: path,
+          problem: field.isParameter
+            ? "must be at most \(maximum) bytes"
+            : "must be at most \(maximum) bytes: an indexed text too long for an index entry"))
     }
     return .string(text)
   }
@@ -234,6 +274,10 @@ public enum FieldCheck {
   ) -> JSON {
     guard let elements = value.arrayValue else {
       problems.append(ValueProblem(path: path, problem: "must be an array of objects"))
+      return value
+    }
+    if let maximum = field.maximumCount, elements.count > maximum {
+      problems.append(ValueProblem(path: path, problem: "must have at most \(maximum) elements"))
       return value
     }
     var normal: [JSON] = []

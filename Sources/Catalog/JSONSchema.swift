@@ -1,6 +1,17 @@
 import CanonicalJSON
 
 enum JSONSchema {
+  /// The schema of a call's params: an object that takes nothing else.
+  static func parameters(_ fields: [Field]) -> JSON {
+    let required = fields.filter(\.isRequired).map { JSON.string($0.name) }
+    var schema: JSONObject = [
+      "type": "object", "additionalProperties": false,
+      "properties": .object(JSONObject(members: fields.map { (key: $0.name, value: $0.parameterSchema) })),
+    ]
+    if !required.isEmpty { schema["required"] = .array(required) }
+    return .object(schema)
+  }
+
   /// The schema of a list's objects.
   static func object(_ members: [Field]) -> JSON {
     var properties: JSONObject = [:]

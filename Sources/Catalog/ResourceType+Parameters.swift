@@ -1,6 +1,18 @@
 import CanonicalJSON
 
 extension ResourceType {
+  /// All that one of the type's commands takes, those of every command last: `reason` is required where the command
+  /// refuses without one.
+  public func allParameters(of command: Command) -> [Field] {
+    parameters(of: command)
+      + Command.commonParameters.map { field in
+        guard field.name == "reason", command.requiresReason else { return field }
+        var reason = field
+        reason.isRequired = true
+        return reason
+      }
+  }
+
   /// What one of the type's commands takes: `id`, `organization_id`, the fields that it may set, then its own parameters; without those of
   /// every command (``Command/commonParameters``).
   ///
@@ -26,11 +38,13 @@ extension ResourceType {
           choice.values = lifecycle.initialChoices
           choice.synonyms = field.synonyms.filter { lifecycle.initialChoices.contains($0.value) }
           choice.isRequired = false
+          choice.refusesNull = field.isRequired
           choice.defaultValue = .string(lifecycle.initial)
           list.append(choice)
         } else if field.isAssignable {
           var given = field
           given.isRequired = field.isRequired && field.defaultValue == nil
+          given.refusesNull = field.isRequired
           list.append(given)
         }
       }
@@ -38,6 +52,7 @@ extension ResourceType {
       for field in fields where field.isAssignable && !field.isImmutable {
         var changed = field
         changed.isRequired = false
+        changed.refusesNull = field.isRequired
         changed.defaultValue = nil
         list.append(changed)
       }

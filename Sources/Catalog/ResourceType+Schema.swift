@@ -3,21 +3,7 @@ import CanonicalJSON
 extension ResourceType {
   /// The schema of the params of one of the type's commands, the common ones included: an object that takes nothing else.
   public func parametersSchema(of command: Command) -> JSON {
-    var properties: JSONObject = [:]
-    var required: [JSON] = []
-    for parameter in parameters(of: command) {
-      let declared = command.effect == .edit ? field(parameter.name) : nil
-      let mayBeNull = !parameter.isRequired && declared?.isRequired != true
-      properties[parameter.name] = mayBeNull ? parameter.nullableJSONSchema : parameter.jsonSchema
-      if parameter.isRequired { required.append(.string(parameter.name)) }
-    }
-    for parameter in Command.commonParameters { properties[parameter.name] = parameter.jsonSchema }
-    if command.requiresReason { required.append("reason") }
-    var schema: JSONObject = [
-      "type": "object", "properties": .object(properties), "additionalProperties": false,
-    ]
-    if !required.isEmpty { schema["required"] = .array(required) }
-    return .object(schema)
+    JSONSchema.parameters(allParameters(of: command))
   }
 
   /// The schema of one resource as `get` and `list` show it: hashes and whole secrets left out, absent members where there is no value.

@@ -1,22 +1,30 @@
-/// The known word that a misspelled one was probably meant to be.
-public enum Suggestion {
-  /// The longest word, in bytes, that is compared with others.
-  public static let longestWord = 64
+import Refusals
 
-  /// The candidate nearest to `word` by edit distance (insertions, deletions, replacements and swaps of neighbours), or nil where none is
-  /// nearer than a third of the word's length, with at least one and at most three edits allowed. Nothing is looked for where `word` has more
-  /// than ``longestWord`` bytes, and no such candidate is looked at: the cost of a comparison grows with both lengths, which strangers choose.
+/// The known words that a misspelled one was probably meant to be.
+public enum Suggestion {
+  /// The longest word, in bytes, that is compared with others: the cost of a comparison grows with both lengths, which
+  /// strangers choose.
+  public static let longestWord = 64
+  /// The most edits between a word and what it was meant to be.
+  private static let most = 4
+
+  /// The candidate nearest to `word` by edit distance (insertions, deletions, replacements and swaps of neighbours), or
+  /// nil where none is nearer than a third of the word's length, with at least one and at most four edits allowed.
   public static func nearest(to word: String, in candidates: some Sequence<String>) -> String? {
-    guard word.utf8.count <= longestWord else { return nil }
-    let allowed = min(3, max(1, word.unicodeScalars.count / 3))
-    var best: (word: String, distance: Int)?
+    nearest(to: word, in: candidates, atMost: 1).first
+  }
+
+  /// Those candidates that come so near, the nearest first, equally near ones by their names.
+  public static func nearest(to word: String, in candidates: some Sequence<String>, atMost count: Int) -> [String] {
+    guard word.utf8.count <= longestWord else { return [] }
+    let wanted = Array(word.unicodeScalars)
+    let allowed = min(most, max(1, wanted.count / 3))
+    var near: [(word: String, distance: Int)] = []
     for candidate in candidates where candidate.utf8.count <= longestWord {
-      let distance = distance(Array(word.unicodeScalars), Array(candidate.unicodeScalars))
-      guard distance <= allowed else { continue }
-      if let best, (best.distance, best.word) <= (distance, candidate) { continue }
-      best = (candidate, distance)
+      let distance = distance(wanted, Array(candidate.unicodeScalars))
+      if distance <= allowed { near.append((candidate, distance)) }
     }
-    return best?.word
+    return near.sorted { ($0.distance, $0.word) < ($1.distance, $1.word) }.prefix(count).map(\.word)
   }
 
   /// ` (did you mean 'type'?)`, or nothing.
@@ -24,8 +32,9 @@ public enum Suggestion {
     nearest(to: word, in: candidates).map { " (did you mean '\($0)'?)" } ?? ""
   }
 
-  private static func distance(_ left: [Unicode.Scalar], _ right: [Unicode.Scalar]) -> Int {
-    if abs(left.count - right.count) > 3 { return .max }
+  /// The number of edits between two words, or more than any number allowed where their lengths alone say so.
+  static func distance(_ left: [Unicode.Scalar], _ right: [Unicode.Scalar]) -> Int {
+    if abs(left.count - right.count) > most { return .max }
     var beforeLast = [Int](repeating: 0, count: right.count + 1)
     var last = Array(0...right.count)
     for row in left.indices {
@@ -42,5 +51,12 @@ public enum Suggestion {
       last = current
     }
     return last[right.count]
+  }
+}
+
+extension Refusal {
+  /// `method_not_found`, with those of the known methods that may have been meant.
+  package static func methodNotFound(_ name: String, among methods: some Sequence<String>) -> Refusal {
+    methodNotFound(name, suggestions: Suggestion.nearest(to: name, in: methods, atMost: 3))
   }
 }

@@ -94,8 +94,8 @@ extension TypeReader {
     strict.isRequired = true
     let value = FieldCheck.check(member.value.json, field: strict, path: "", problems: &faults)
     for fault in faults {
-      let where_ = fault.path.isEmpty ? "" : " at \(fault.path)"
-      report(member.line, "the default of \(place) breaks the field's own rules\(where_): \(fault.problem)")
+      let location = fault.path.isEmpty ? "" : " at \(fault.path)"
+      report(member.line, "the default of \(place) breaks the field's own rules\(location): \(fault.problem)")
     }
     if faults.isEmpty { field.defaultValue = value }
   }

@@ -2,28 +2,28 @@ import CanonicalJSON
 import Catalog
 
 /// Makes resources that satisfy the catalog, and a platform's document where one is given, with as little as they ask for.
-public final class ResourceMaker {
+package final class ResourceMaker {
   /// Gives a command and answers its result.
-  public typealias Call = (_ method: String, _ params: JSONObject) async throws -> JSONObject
+  package typealias Call = (_ method: String, _ params: JSONObject) async throws -> JSONObject
 
   /// What can't be made, and why.
-  public struct Failure: Error, CustomStringConvertible {
+  package struct Failure: Error, CustomStringConvertible {
     /// A sentence for a person.
-    public let description: String
+    package let description: String
   }
 
   /// The platform whose rules the resources satisfy.
-  public let platform: Platform?
+  package let platform: Platform?
   /// The organization of everything that is made.
-  public let organization: String
+  package let organization: String
   /// An owner of the organization.
-  public let user: String
+  package let user: String
   private let catalog: Catalog
   private let call: Call
   private var count = 0
 
   /// A maker in an organization of its own.
-  public init(_ platform: Platform?, catalog: Catalog, call: @escaping Call) async throws {
+  package init(_ platform: Platform?, catalog: Catalog, call: @escaping Call) async throws {
     self.platform = platform
     self.catalog = catalog
     self.call = call
@@ -42,13 +42,13 @@ public final class ResourceMaker {
   }
 
   /// A text that no other has.
-  public func fresh(_ prefix: String) -> String {
+  package func fresh(_ prefix: String) -> String {
     count += 1
     return "\(prefix)\(count)"
   }
 
   /// Parameters with which `create` makes a row of a documented table.
-  public func parameters(for table: PlatformTable) async throws -> JSONObject {
+  package func parameters(for table: PlatformTable) async throws -> JSONObject {
     let type = try resourceType(table.resource ?? "")
     var conditions = JSONObject()
     for condition in table.when {
@@ -68,13 +68,13 @@ public final class ResourceMaker {
   }
 
   /// Parameters with which `create` makes a resource of a type.
-  public func parameters(for name: String) async throws -> JSONObject {
+  package func parameters(for name: String) async throws -> JSONObject {
     if let table = platform?.tables.first(where: { $0.resource == name }) { return try await parameters(for: table) }
     return try await parameters(for: resourceType(name), nil, with: [:])
   }
 
   /// Makes a resource of a type, of the first documented table whose conditions the given values meet, and answers its id.
-  public func make(_ name: String, with given: JSONObject = [:]) async throws -> String {
+  package func make(_ name: String, with given: JSONObject = [:]) async throws -> String {
     if given.isEmpty { return try await create(name, parameters(for: name)) }
     let table = platform?.tables.first { table in
       table.resource == name
@@ -87,7 +87,7 @@ public final class ResourceMaker {
   }
 
   /// Gives the command that makes a resource of a type, and answers its id.
-  public func create(_ name: String, _ params: JSONObject) async throws -> String {
+  package func create(_ name: String, _ params: JSONObject) async throws -> String {
     if name == "calculation_file" {
       let result = try await call(
         "calculation.attach_file", ["id": params["calculation_id"] ?? .null, "file_id": params["file_id"] ?? .null])
@@ -175,7 +175,7 @@ public final class ResourceMaker {
   }
 
   /// A value of a field that a documented column takes too.
-  public func value(for field: Field, _ column: PlatformColumn?) async throws -> JSON {
+  package func value(for field: Field, _ column: PlatformColumn?) async throws -> JSON {
     switch field.type {
     case .string, .text: return .string(fresh("v"))
     case .slug: return .string(fresh("slug-"))

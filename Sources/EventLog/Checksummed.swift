@@ -23,7 +23,19 @@ enum Checksummed {
     return stored.suffix(8).elementsEqual(expected) ? value : nil
   }
 
-  static func unwrap(_ key: [UInt8], _ stored: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-    key.withUnsafeBytes { unwrap($0, stored) }
+  /// Whether a stored value ends in its own checksum.
+  static func isIntact(_ key: RawSpan, _ stored: RawSpan) -> Bool {
+    key.withUnsafeBytes { keyBytes in stored.withUnsafeBytes { unwrap(keyBytes, $0) != nil } }
+  }
+
+  /// A copy of the value without its checksum; nil where the checksum is not its own.
+  static func value(_ key: RawSpan, _ stored: RawSpan) -> [UInt8]? {
+    key.withUnsafeBytes { keyBytes in stored.withUnsafeBytes { unwrap(keyBytes, $0).map { [UInt8]($0) } } }
+  }
+
+  /// The position that a value of eight bytes holds; nil where it has another length or the checksum is not its own.
+  static func position(_ key: RawSpan, _ stored: RawSpan) -> UInt64? {
+    guard stored.byteCount == 16 else { return nil }
+    return key.withUnsafeBytes { keyBytes in stored.withUnsafeBytes { unwrap(keyBytes, $0).map(Key.readPosition) } }
   }
 }

@@ -58,6 +58,11 @@ enum Key {
 
   static func meta(_ name: String) -> [UInt8] { Array(name.utf8) }
 
+  /// The eight bytes from an offset on, which must be there.
+  static func readPosition(_ bytes: RawSpan, at offset: Int = 0) -> UInt64 {
+    UInt64(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+  }
+
   static func readPosition(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     var value: UInt64 = 0
     for byte in bytes.prefix(8) { value = value << 8 | UInt64(byte) }

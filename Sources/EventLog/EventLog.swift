@@ -99,7 +99,7 @@ public final class EventLog: Sendable {
 
   private static func checkFormat(_ environment: Environment, _ databases: Databases) throws {
     let key = Key.meta("format")
-    let found = try environment.read { store in try store.get(databases.meta, key).map { [UInt8]($0) } }
+    let found = try environment.read { try $0.value(databases.meta, key) }
     if let found {
       guard found == Array(Databases.format.utf8) else {
         throw EventLogError(
@@ -143,7 +143,7 @@ public final class EventLog: Sendable {
     }
     let root = try environment.read { store in
       try MerkleProof.root(size: signed.size) { level, index in
-        guard let bytes = try store.get(databases.tree, Key.tree(level, index)), let hash = Digest(bytes: bytes) else {
+        guard let hash = try Records.treeNode(store, databases, level, index) else {
           throw EventLogError.damaged("The tree has no node \(index) on level \(level). Run `daybook verify`.")
         }
         return hash
@@ -210,20 +210,20 @@ public final class EventLog: Sendable {
     }
   }
 
-  /// Reads a fixed state of the log, on the calling thread; keep it short, and never wait inside.
-  public func read<Value>(_ body: (LogSnapshot) throws -> Value) throws -> Value {
+  /// Lends a fixed state of the log to a closure, on the calling thread; keep it short, and never wait inside.
+  public func read<Value>(_ body: (borrowing LogSnapshot) throws -> Value) throws -> Value {
     do {
-      return try environment.read { store in
-        try body(LogSnapshot(store: store, databases: databases, defaults: stateDefaults))
-      }
+      let snapshot = try LogSnapshot(
+        store: environment.beginRead(), databases: databases, defaults: stateDefaults)
+      return try body(snapshot)
     } catch let error as LMDBError {
       throw EventLogError.storage(error)
     }
   }
 
-  /// Reads a fixed state of the log on a reader thread; for use from async code.
+  /// Lends a fixed state of the log to a closure on a reader thread; for use from async code.
   public func background<Value: Sendable>(
-    _ body: @escaping @Sendable (LogSnapshot) throws -> Value
+    _ body: @escaping @Sendable (borrowing LogSnapshot) throws -> Value
   ) async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in
       readers.async { continuation.resume(with: Result { try self.read(body) }) }

@@ -1,4 +1,5 @@
 import BasicTypes
+import Failpoints
 import Logging
 import MerkleTree
 
@@ -27,6 +28,8 @@ public struct EventLogConfiguration: Sendable {
   public var signHead: (@Sendable (_ size: UInt64, _ root: Digest) throws -> String)?
   /// Checks the note's signature and answers what it says; nil where it isn't ours.
   public var verifyHead: (@Sendable (_ note: String) -> (size: UInt64, root: Digest)?)?
+  /// Where tests make a commit fail, or end the process.
+  package var failpoints = Failpoints.none
   /// Where the log tells what operators should know.
   public var logger = Logger(label: "daybook.log")
 

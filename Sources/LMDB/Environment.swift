@@ -4,45 +4,31 @@ import CLMDB
   import Glibc
 #endif
 
-/// A named database inside an environment; valid as long as the environment is open.
-public struct Database: Sendable, Hashable {
-  /// Its name.
-  public let name: String
-  let handle: MDB_dbi
-}
-
-/// What LMDB says of a database's pages.
-public struct DatabaseStatistics: Sendable, Equatable {
-  /// How many entries it has.
-  public let entries: UInt64
-  /// How many pages of any kind it occupies.
-  public let pages: UInt64
-}
-
 // Invariant behind @unchecked: `environment` is set once; LMDB's environment calls are thread-safe; a write transaction is used by
 // the thread that began it only; `resizing` keeps transactions apart from a change of the map and from
 // the end, and guards `isClosed`; `spare` is guarded by `spareLock`.
 /// An LMDB environment: one memory-mapped file, one writer at a time, any number of readers that see a fixed state.
 ///
-/// Reads take a shared lock and growing the map takes it alone, since LMDB must not be resized under a running transaction.
-public final class Environment: @unchecked Sendable {
+/// Reads take a shared lock and growing the map takes it alone, since LMDB must not be resized under a running transaction. A process has
+/// a folder open once: a second environment on it is refused with `EBUSY`, unless it ignores locks.
+package final class Environment: @unchecked Sendable {
   /// What an environment is opened with.
-  public struct Options: Sendable {
+  package struct Options: Sendable {
     /// Bytes of address space to begin with; the file is only as large as what is in it.
-    public var mapSize: Int = 1 << 30
+    package var mapSize: Int = 1 << 30
     /// How many named databases there can be.
-    public var maximumDatabases: UInt32 = 32
+    package var maximumDatabases: UInt32 = 32
     /// How many reads can be under way at once, over all processes.
-    public var maximumReaders: UInt32 = 510
+    package var maximumReaders: UInt32 = 510
     /// Whether nothing will be written.
-    public var isReadOnly = false
+    package var isReadOnly = false
     /// Whether to leave the lock file alone; only for a folder that nobody writes to.
-    public var ignoresLocks = false
+    package var ignoresLocks = false
     /// File mode of a new file.
-    public var mode: mode_t = 0o600
+    package var mode: mode_t = 0o600
 
     /// The defaults.
-    public init() {}
+    package init() {}
   }
 
   let environment: OpaquePointer
@@ -51,13 +37,21 @@ public final class Environment: @unchecked Sendable {
   private var spareLock = pthread_mutex_t()
   private var spare: [OpaquePointer] = []
   private var isClosed = false
+  private var folder: OpenFolders.Identity?
 
   /// Opens or makes `data.mdb` in an existing folder.
-  public init(folder: String, options: Options = Options()) throws(LMDBError) {
+  ///
+  /// - Throws: ``LMDBError``, with ``LMDBError/isOpenAlready`` where this process has the folder open.
+  package init(folder: String, options: Options = Options()) throws(LMDBError) {
+    let entered = options.ignoresLocks ? nil : try OpenFolders.enter(folder)
     var pointer: OpaquePointer?
-    try check(mdb_env_create(&pointer), "create environment")
-    guard let pointer else { throw LMDBError(ENOMEM, "create environment") }
+    let code = mdb_env_create(&pointer)
+    guard code == 0, let pointer else {
+      if let entered { OpenFolders.leave(entered) }
+      throw LMDBError(code == 0 ? ENOMEM : code, "create environment")
+    }
     environment = pointer
+    self.folder = entered
     isReadOnly = options.isReadOnly
     // Readers' locks must be preferred by nobody: the default (readers first) suits, since growing is rare and waits.
     pthread_rwlock_init(&resizing, nil)
@@ -73,8 +67,7 @@ public final class Environment: @unchecked Sendable {
       if options.ignoresLocks { flags |= UInt32(MDB_NOLOCK) }
       try check(mdb_env_open(environment, folder, flags, options.mode), "open \(folder)")
     } catch {
-      mdb_env_close(environment)
-      isClosed = true
+      end()
       throw error
     }
   }
@@ -86,14 +79,21 @@ public final class Environment: @unchecked Sendable {
   }
 
   /// Ends it, once the transactions under way have ended; later ones are refused. Calling it twice is harmless.
-  public func close() {
+  package func close() {
     pthread_rwlock_wrlock(&resizing)
     defer { pthread_rwlock_unlock(&resizing) }
     guard !isClosed else { return }
+    end()
+  }
+
+  /// What ``close()`` and a failed opening have in common; nobody else uses the environment by then.
+  private func end() {
     isClosed = true
     for transaction in spare { mdb_txn_abort(transaction) }
     spare = []
     mdb_env_close(environment)
+    if let folder { OpenFolders.leave(folder) }
+    folder = nil
   }
 
   /// What a call on a closed environment gets; the caller holds `resizing`.
@@ -102,7 +102,7 @@ public final class Environment: @unchecked Sendable {
   }
 
   /// Opens databases, making those that are missing unless the environment is read-only.
-  public func databases(_ names: [String]) throws(LMDBError) -> [Database] {
+  package func databases(_ names: [String]) throws(LMDBError) -> [Database] {
     var transaction: OpaquePointer?
     try check(mdb_txn_begin(environment, nil, isReadOnly ? UInt32(MDB_RDONLY) : 0, &transaction), "begin")
     var result: [Database] = []
@@ -119,17 +119,31 @@ public final class Environment: @unchecked Sendable {
     return result
   }
 
-  /// Runs a read: a fixed state of all databases, until the closure ends. Keep it short: pages it can see can't be reused.
-  public func read<R>(_ body: (ReadTransaction) throws -> R) throws -> R {
+  /// Begins a read: a fixed state of all databases. It ends when its owner lets it go, on the thread that began it.
+  ///
+  /// Keep it short: pages that it can see can't be reused, and the map can't grow meanwhile.
+  package func beginRead() throws(LMDBError) -> ReadTransaction {
     pthread_rwlock_rdlock(&resizing)
-    defer { pthread_rwlock_unlock(&resizing) }
-    try requireOpen()
-    let pointer = try beginRead()
-    defer { endRead(pointer) }
-    return try body(ReadTransaction(pointer: pointer))
+    do throws(LMDBError) {
+      try requireOpen()
+      return ReadTransaction(pointer: try spareOrNewRead(), environment: self)
+    } catch {
+      pthread_rwlock_unlock(&resizing)
+      throw error
+    }
   }
 
-  private func beginRead() throws(LMDBError) -> OpaquePointer {
+  /// Lends a read to a closure, and ends it when the closure returns.
+  ///
+  /// The compiler guarantees that neither the transaction nor bytes in the map outlive the closure: the transaction can't be copied or
+  /// kept, and values are lent as `RawSpan`s, which can't be returned or stored.
+  @inlinable
+  package func read<R>(_ body: (borrowing ReadTransaction) throws -> R) throws -> R {
+    let transaction = try beginRead()
+    return try body(transaction)
+  }
+
+  private func spareOrNewRead() throws(LMDBError) -> OpaquePointer {
     pthread_mutex_lock(&spareLock)
     let reused = spare.popLast()
     pthread_mutex_unlock(&spareLock)
@@ -145,7 +159,9 @@ public final class Environment: @unchecked Sendable {
     return pointer
   }
 
-  private func endRead(_ pointer: OpaquePointer) {
+  /// Takes a read back; for ``ReadTransaction``.
+  func endRead(_ pointer: OpaquePointer) {
+    defer { pthread_rwlock_unlock(&resizing) }
     mdb_txn_reset(pointer)
     pthread_mutex_lock(&spareLock)
     if spare.count < 64 {
@@ -158,7 +174,7 @@ public final class Environment: @unchecked Sendable {
   }
 
   /// Begins the one write transaction; the calling thread owns it until it commits or aborts.
-  public func beginWrite() throws(LMDBError) -> WriteTransaction {
+  package func beginWrite() throws(LMDBError) -> WriteTransaction {
     pthread_rwlock_rdlock(&resizing)
     var pointer: OpaquePointer?
     let code = isClosed ? EBADF : mdb_txn_begin(environment, nil, 0, &pointer)
@@ -172,7 +188,7 @@ public final class Environment: @unchecked Sendable {
   func writeEnded() { pthread_rwlock_unlock(&resizing) }
 
   /// Sets the map's size, once all reads under way have ended; 0 adopts what another process has set.
-  public func resize(to bytes: Int) throws(LMDBError) {
+  package func resize(to bytes: Int) throws(LMDBError) {
     pthread_rwlock_wrlock(&resizing)
     defer { pthread_rwlock_unlock(&resizing) }
     try requireOpen()
@@ -180,16 +196,16 @@ public final class Environment: @unchecked Sendable {
   }
 
   /// The size of the map, in bytes.
-  public var mapSize: Int { information.me_mapsize }
+  package var mapSize: Int { information.me_mapsize }
 
   /// The number of the last committed transaction.
-  public var lastTransaction: UInt64 { UInt64(information.me_last_txnid) }
+  package var lastTransaction: UInt64 { UInt64(information.me_last_txnid) }
 
   /// The last page in use; pages are numbered from 0.
-  public var lastPage: UInt64 { UInt64(information.me_last_pgno) }
+  package var lastPage: UInt64 { UInt64(information.me_last_pgno) }
 
   /// The size of a page, in bytes.
-  public var pageSize: Int {
+  package var pageSize: Int {
     var statistics = MDB_stat()
     mdb_env_stat(environment, &statistics)
     return Int(statistics.ms_psize)
@@ -201,9 +217,9 @@ public final class Environment: @unchecked Sendable {
     return information
   }
 
-  /// Frees the slots of readers whose process has died; answers how many there were.
+  /// Frees the slots of readers whose process has died. Returns how many there were.
   @discardableResult
-  public func clearDeadReaders() throws(LMDBError) -> Int {
+  package func clearDeadReaders() throws(LMDBError) -> Int {
     pthread_rwlock_rdlock(&resizing)
     defer { pthread_rwlock_unlock(&resizing) }
     try requireOpen()
@@ -213,7 +229,7 @@ public final class Environment: @unchecked Sendable {
   }
 
   /// Copies a consistent state into an existing empty folder while writes go on; `compacting` leaves free pages out.
-  public func copy(to folder: String, compacting: Bool) throws(LMDBError) {
+  package func copy(to folder: String, compacting: Bool) throws(LMDBError) {
     pthread_rwlock_rdlock(&resizing)
     defer { pthread_rwlock_unlock(&resizing) }
     try requireOpen()

@@ -5,11 +5,11 @@ import CLMDB
 #endif
 
 /// A refusal by LMDB or by the system call below it.
-public struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   /// LMDB's own code (negative), or an errno (positive).
-  public let code: Int32
+  package let code: Int32
   /// What was being done, such as `commit`.
-  public let operation: String
+  package let operation: String
 
   init(_ code: Int32, _ operation: String) {
     self.code = code
@@ -17,23 +17,25 @@ public struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 
   /// Whether the environment was closed before.
-  public var isClosed: Bool { code == EBADF }
+  package var isClosed: Bool { code == EBADF }
+  /// Whether this process has the folder open already.
+  package var isOpenAlready: Bool { code == EBUSY }
   /// Whether the map is full: growing it and trying again helps.
-  public var isMapFull: Bool { code == MDB_MAP_FULL }
+  package var isMapFull: Bool { code == MDB_MAP_FULL }
   /// Whether another process has grown the map: adopting its size and trying again helps.
-  public var isMapResized: Bool { code == MDB_MAP_RESIZED }
+  package var isMapResized: Bool { code == MDB_MAP_RESIZED }
   /// Whether the disk, a quota or a file-size limit is exhausted: trying later may help.
-  public var isDiskFull: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
+  package var isDiskFull: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
   /// Whether a write was cut short or refused by the device: LMDB says so too where the disk became full in the middle of a write.
-  public var isInputOutput: Bool { code == EIO }
+  package var isInputOutput: Bool { code == EIO }
   /// Whether the file is not a healthy LMDB file: only a backup helps.
-  public var isDamage: Bool {
+  package var isDamage: Bool {
     [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_PANIC, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL, EIO].contains(
       code)
   }
 
   /// One sentence with the operation and LMDB's own words.
-  public var description: String {
+  package var description: String {
     "LMDB \(operation): \(String(cString: mdb_strerror(code))) (\(code))"
   }
 }

@@ -1,4 +1,5 @@
 import BasicTypes
+
 /// A SHA-256 value: 32 bytes held in place, so that a tree of millions of them allocates nothing.
 ///
 /// Ordering is that of the bytes, first to last.

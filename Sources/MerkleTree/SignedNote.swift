@@ -1,4 +1,5 @@
 import BasicTypes
+
 /// Why a note, a checkpoint or a key text was refused.
 public enum NoteError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The bytes are not of the form; the sentence says where.

@@ -60,7 +60,8 @@ extension ProjectionService {
     }
     if case .embedded = location { try await yieldToCommands(connection) }
     let runner = ProjectionRunner(
-      log: log, vault: vault, schema: schema, connection: connection, generation: .live, opened: opened)
+      log: log, vault: vault, schema: schema, connection: connection, generation: .live, opened: opened,
+      failpoints: failpoints)
     try await runner.refreshSkips(through: log.head.position)
     let progress = await runner.progress
     board.update { contents in

@@ -1,6 +1,7 @@
 import BasicTypes
 import Catalog
 import EventLog
+import Failpoints
 import Logging
 import NIOConcurrencyHelpers
 import Postgres
@@ -18,6 +19,7 @@ public final class ProjectionService: Sendable {
   let schema: ProjectorSchema
   let location: DatabaseLocation
   let logger: Logger
+  let failpoints: Failpoints
   let board = ProgressBoard()
   let wake = WakeSignal()
   /// The projector has posted all there is and sleeps.
@@ -36,14 +38,17 @@ public final class ProjectionService: Sendable {
   ///   - database: Where the read models are.
   ///   - queryConnections: How many connections queries have at most.
   ///   - queryTimeout: How long a query waits for one.
+  ///   - failpoints: Where tests make the posting fail, or end the process.
   /// - Throws: ``ProjectionError`` `definition` for a file that contradicts itself or the catalog.
-  public init(
+  package init(
     log: EventLog, vault: Vault, catalog: Catalog, folder: String, database: DatabaseLocation,
-    queryConnections: Int = 8, queryTimeout: Duration = .seconds(10), logger: Logger
+    queryConnections: Int = 8, queryTimeout: Duration = .seconds(10), failpoints: Failpoints = .none,
+    logger: Logger
   ) throws {
     self.log = log
     self.vault = vault
     self.logger = logger
+    self.failpoints = failpoints
     location = database
     let defaults = log.stateDefaults
     let model = ProjectionModel(
@@ -109,7 +114,8 @@ public final class ProjectionService: Sendable {
     await pool.close()
   }
 
-  /// Waits until the named read models show a position; all of them where none is named.
+  /// Waits until the named read models show a position; all of them where none is named. PostgreSQL's roles are then as
+  /// `sql_roles` at that position says.
   /// - Throws: ``ProjectionError``: `stale` with the position they have when time is up or one of them is parked before it,
   ///   `unavailable` while PostgreSQL is away, `unknown`; `CancellationError`.
   public func wait(for position: UInt64, projections names: [String], timeoutMilliseconds: Int) async throws {

@@ -17,8 +17,8 @@ public struct LineFramer: Sendable {
     case tooLong
   }
 
-  /// The greatest length of a line in bytes, its ending not counted.
-  public let maximumLength: Int
+  /// The greatest length of a line in bytes, its ending not counted. A change holds for every line that isn't taken yet.
+  public var maximumLength: Int
 
   private var buffer = ByteBuffer()
   /// How many bytes from the reader index are known to hold no `\n`.

@@ -1,3 +1,4 @@
+import Access
 import Catalog
 import Refusals
 
@@ -38,4 +39,7 @@ package final class CatalogModel: Sendable {
     }
     return type
   }
+
+  /// Who may see the resources of a type; of one that the catalog no longer has, who belongs to their organization.
+  package func audience(of name: String) -> Audience { types[name]?.audience ?? .records(name) }
 }

@@ -1,3 +1,4 @@
+import Access
 import Catalog
 
 /// A resource type with what commands on it look up.
@@ -10,6 +11,8 @@ package final class ResourceModel: Sendable {
   package let plural: String
   /// Whether its resources belong to an organization.
   package let organization: OrganizationRule
+  /// Who may see its resources.
+  package let audience: Audience
   /// The declared fields, in their order.
   package let fields: [FieldModel]
   /// Those that refer to other resources.
@@ -34,6 +37,7 @@ package final class ResourceModel: Sendable {
     name = type.name
     plural = type.plural
     organization = type.organization
+    audience = Audience(type)
     fields = type.fields.map { FieldModel($0, of: type) }
     references = fields.filter { $0.field.type == .reference }
     unique = type.unique

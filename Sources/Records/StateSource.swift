@@ -3,19 +3,19 @@ import CanonicalJSON
 import EventLog
 
 /// Where states are read from: a committed snapshot, or the write transaction with what it has staged.
-package protocol StateSource {
+package protocol StateSource: ~Copyable {
   /// The resource's state, deleted or not; nil where there never was one.
-  func state(_ id: Identifier) throws -> ResourceState?
+  borrowing func state(_ id: Identifier) throws -> ResourceState?
   /// Who holds a unique key.
-  func holder(constraint: String, key: [UInt8]) throws -> Identifier?
+  borrowing func holder(constraint: String, key: [UInt8]) throws -> Identifier?
   /// What is linked to a target, of one type or of all.
-  func referrers(of target: Identifier, type: String?, limit: Int) throws -> [(type: String, id: Identifier)]
+  borrowing func referrers(of target: Identifier, type: String?, limit: Int) throws -> [(type: String, id: Identifier)]
 }
 
 extension LogTransaction: StateSource {}
 extension LogSnapshot: StateSource {}
 
-extension StateSource {
+extension StateSource where Self: ~Copyable {
   /// The state of a resource of that type that isn't deleted.
   package func living(_ id: Identifier, type: String) throws -> ResourceState? {
     guard let state = try state(id), state.type == type, !state.isDeleted else { return nil }

@@ -4,6 +4,7 @@ import Catalog
 import Domain
 import EmbeddedPostgres
 import EventLog
+import Failpoints
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
@@ -57,17 +58,19 @@ public final class DaybookServer: Sendable {
 
   /// Opens the data folder and listens; commands are answered from now on. ``run()`` must follow.
   ///
-  /// With `signals` (SIGTERM and SIGINT of a server process), those stop it gracefully.
+  /// With `signals` (SIGTERM and SIGINT of a server process), those stop it gracefully. `additional` queries are
+  /// answered besides its own.
   /// - Throws: ``ServerStartError``, `CatalogError`, `EventLogError`, `VaultError`: each says what to do.
-  public static func start(_ configuration: ServerConfiguration, signals: [UnixSignal] = []) async throws
-    -> DaybookServer
-  {
+  package static func start(
+    _ configuration: ServerConfiguration, signals: [UnixSignal] = [], additional: [QueryMethod] = []
+  ) async throws -> DaybookServer {
     let logger = Logger(label: "daybook") { label in
       LineLogHandler(label: label, format: configuration.logFormat, level: configuration.logLevel)
     }
     // A mistake in schema/, or in the keys for tokens, is told before anything is touched.
     let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: configuration.clock) }
     let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
+    if configuration.failpoints.isArmed { logger.warning("a failpoint is armed: this server is for a test only") }
     let folder = DataFolder(configuration.dataFolder)
     let vault = try openVault(folder, configuration, logger)
     let log: EventLog
@@ -75,6 +78,7 @@ public final class DaybookServer: Sendable {
       var settings = try folder.logConfiguration(vault: vault, logger: logger)
       settings.mapSize = configuration.mapSize
       settings.clock = configuration.clock
+      settings.failpoints = configuration.failpoints
       log = try EventLog.open(settings)
     } catch {
       vault.close()
@@ -90,7 +94,8 @@ public final class DaybookServer: Sendable {
       let projections = try ReadModelRunner.service(
         configuration, embedded: embedded, log: log, vault: vault, catalog: catalog, logger: logger)
       let queries = QueryEngine(
-        catalog: catalog, log: log, vault: vault, projections: projections, rules: engine.rules)
+        catalog: catalog, log: log, vault: vault, projections: projections, rules: engine.rules,
+        additional: additional)
       let services = Services(
         configuration: configuration, catalog: catalog, log: log, vault: vault, engine: engine, queries: queries,
         projections: projections, tokens: tokens, logger: logger)
@@ -111,7 +116,8 @@ public final class DaybookServer: Sendable {
     -> Vault
   {
     do {
-      return try Vault.open(folder: folder.vault, rootKeyFile: configuration.rootKeyFile)
+      return try Vault.open(
+        folder: folder.vault, rootKeyFile: configuration.rootKeyFile, failpoints: configuration.failpoints)
     } catch let error as VaultError where error.code == .inUse {
       var settings = EventLogConfiguration(folder: folder.log)
       settings.lockFile = folder.lock

@@ -1,5 +1,5 @@
-import Crypto
 import BasicTypes
+import Crypto
 
 /// Secrets that people and programs carry: API keys, share links.
 public enum SecretToken {

@@ -1,5 +1,6 @@
 import BasicTypes
 import Crypto
+import Failpoints
 import Files
 import NIOConcurrencyHelpers
 
@@ -23,13 +24,7 @@ extension Vault {
   ///   further call finishes.
   @discardableResult
   public func destroy(_ owners: [KeyOwner]) throws -> Int {
-    try destroy(owners, at: .now) { _ in }
-  }
-
-  @discardableResult
-  func destroy(
-    _ owners: [KeyOwner], at time: Timestamp, failpoint: (DestructionStep) throws -> Void
-  ) throws -> Int {
+    let time = Timestamp.now
     for owner in owners { try owner.check() }
     return try disk.withLockedValue { disk in
       try requireWritable(disk)
@@ -39,7 +34,7 @@ extension Vault {
       let bytes = change.store.bytes
       let keys: Int32
       do {
-        keys = try replaceStore(change.store, bytes, failpoint)
+        keys = try replaceStore(change.store, bytes)
       } catch {
         // Nothing is committed: the old epoch stays, and what was begun goes, now or when the vault is opened next.
         do { try folder.shredLeftovers(epoch: old.epoch) } catch { disk.isUnsettled = true }
@@ -51,8 +46,8 @@ extension Vault {
       disk.length = Int64(bytes.count)
       disk.isUnsettled = true
       store.withLockedValue { $0 = change.store }
-      try failpoint(.storeRenamed)
-      try settle(&disk, failpoint)
+      try failpoints.reached(.destructionStoreRenamed)
+      try settle(&disk)
       return change.destroyed
     }
   }
@@ -96,18 +91,16 @@ extension Vault {
 
   /// Writes the next epoch's files and renames the store into place: the moment of commitment. Returns the new store,
   /// open for writing.
-  private func replaceStore(
-    _ new: KeyStore, _ bytes: [UInt8], _ failpoint: (DestructionStep) throws -> Void
-  ) throws -> Int32 {
+  private func replaceStore(_ new: KeyStore, _ bytes: [UInt8]) throws -> Int32 {
     let epochKey = try WrappedEpochKey(epoch: new.epoch, key: new.epochKey, root: root)
     try FileSystem.create(folder.epochKey(new.epoch), epochKey.bytes)
     try FileSystem.syncFolder(folder.path)
-    try failpoint(.newEpochKeyWritten)
+    try failpoints.reached(.destructionEpochKeyWritten)
     try FileSystem.create(folder.newKeys, bytes)
-    try failpoint(.newStoreWritten)
+    try failpoints.reached(.destructionStoreWritten)
     // Keeps a name for the old store, so that a crash after the rename still finds it to overwrite.
     try FileSystem.link(folder.keys, to: folder.oldKeys)
-    try failpoint(.oldStoreLinked)
+    try failpoints.reached(.destructionStoreLinked)
     let descriptor = Glibc.open(folder.newKeys, O_WRONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw FileSystem.failure("open", folder.newKeys) }
     do {

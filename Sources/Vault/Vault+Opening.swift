@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Crypto
+import Failpoints
 import Files
 
 #if canImport(Glibc)
@@ -21,8 +22,9 @@ extension Vault {
   /// that a crash tore is cut off. At most `cacheCapacity` data keys stay unwrapped in memory.
   ///
   /// - Throws: ``VaultError`` that names the file and what to do.
-  public static func open(
-    folder path: String, rootKeyFile: String? = nil, cacheCapacity: Int = Vault.defaultCacheCapacity
+  package static func open(
+    folder path: String, rootKeyFile: String? = nil, cacheCapacity: Int = Vault.defaultCacheCapacity,
+    failpoints: Failpoints = .none
   ) throws -> Vault {
     let folder = VaultFolder(path: FileSystem.absolute(path))
     let rootPath = rootKeyPath(folder, rootKeyFile)
@@ -38,7 +40,8 @@ extension Vault {
       let loaded = try load(folder, root, cacheCapacity: cacheCapacity)
       try folder.shredLeftovers(epoch: loaded.store.epoch)
       return try Vault(
-        folder: folder, root: root, loaded: loaded, isReadOnly: false, lock: lock, cacheCapacity: cacheCapacity)
+        folder: folder, root: root, loaded: loaded, isReadOnly: false, lock: lock, cacheCapacity: cacheCapacity,
+        failpoints: failpoints)
     } catch {
       lock.release()
       throw error

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Crypto
+import Failpoints
 import Files
 import NIOConcurrencyHelpers
 
@@ -21,6 +22,7 @@ public final class Vault: Sendable {
   let root: RootKey
   let isReadOnly: Bool
   let cacheCapacity: Int
+  let failpoints: Failpoints
   private let indexKey: KeyedHash
 
   /// The Ed25519 key that signs checkpoints; the same for the vault's whole life.
@@ -48,7 +50,8 @@ public final class Vault: Sendable {
   }
 
   init(
-    folder: VaultFolder, root: RootKey, loaded: Loaded, isReadOnly: Bool, lock: FileLock?, cacheCapacity: Int
+    folder: VaultFolder, root: RootKey, loaded: Loaded, isReadOnly: Bool, lock: FileLock?, cacheCapacity: Int,
+    failpoints: Failpoints = .none
   ) throws {
     guard let indexKey = loaded.store.onlyKey(.index), let signing = loaded.store.onlyKey(.signing) else {
       throw VaultError(
@@ -58,6 +61,7 @@ public final class Vault: Sendable {
     self.root = root
     self.isReadOnly = isReadOnly
     self.cacheCapacity = cacheCapacity
+    self.failpoints = failpoints
     self.indexKey = KeyedHash(indexKey)
     signingKey = try signing.withUnsafeBytes { try Curve25519.Signing.PrivateKey(rawRepresentation: $0) }
     store = NIOLockedValueBox(loaded.store)
@@ -118,7 +122,9 @@ public final class Vault: Sendable {
       guard !bytes.isEmpty else { return }
       try requireWritable(disk)
       try FileSystem.write(bytes, to: disk.keys, at: disk.length, folder.keys)
+      try failpoints.reached(.keysAppended)
       guard fdatasync(disk.keys) == 0 else { throw FileSystem.failure("sync", folder.keys) }
+      try failpoints.reached(.keysSynced)
       disk.length += Int64(bytes.count)
       store.withLockedValue { $0.markDurable(count) }
     }
@@ -134,8 +140,8 @@ public final class Vault: Sendable {
   }
 
   /// Finishes a destruction whose rename is done: makes that durable, then shreds what it replaced.
-  func settle(_ disk: inout Disk, _ step: (DestructionStep) throws -> Void = { _ in }) throws {
-    try folder.shredLeftovers(epoch: snapshot.epoch, step)
+  func settle(_ disk: inout Disk) throws {
+    try folder.shredLeftovers(epoch: snapshot.epoch, failpoints)
     disk.isUnsettled = false
   }
 }

@@ -1,3 +1,4 @@
+import Failpoints
 import Files
 
 /// The files of a vault by name.
@@ -27,9 +28,9 @@ struct VaultFolder: Sendable {
   /// Overwrites and removes what does not belong to the epoch in force: the keys of other epochs, the store of the one
   /// before, and what an interrupted change had begun. Only what is durable may be relied on before this, so it syncs
   /// first.
-  func shredLeftovers(epoch: UInt64, _ step: (DestructionStep) throws -> Void = { _ in }) throws {
+  func shredLeftovers(epoch: UInt64, _ failpoints: Failpoints = .none) throws {
     try FileSystem.syncFolder(path)
-    try step(.renameDurable)
+    try failpoints.reached(.destructionRenameDurable)
     let current = try FileSystem.identity(keys)
     for name in try FileSystem.names(in: path) ?? [] {
       let file = "\(path)/\(name)"
@@ -38,17 +39,11 @@ struct VaultFolder: Sendable {
       // Before the rename, the second name of the store in force is only a name.
       if let current, let identity = try FileSystem.identity(file), !identity.isSameFile(as: current) {
         try FileSystem.erase(file)
-        try step(isEpochKey ? .oldEpochKeyOverwritten : .oldStoreOverwritten)
+        try failpoints.reached(isEpochKey ? .destructionEpochKeyOverwritten : .destructionStoreOverwritten)
       }
       try FileSystem.remove(file)
-      try step(isEpochKey ? .oldEpochKeyRemoved : .oldStoreRemoved)
+      try failpoints.reached(isEpochKey ? .destructionEpochKeyRemoved : .destructionStoreRemoved)
     }
     try FileSystem.syncFolder(path)
   }
-}
-
-/// The points in the destruction of a key after which a crash is told apart, in order.
-enum DestructionStep: String, CaseIterable, Sendable, Codable {
-  case newEpochKeyWritten, newStoreWritten, oldStoreLinked, storeRenamed, renameDurable
-  case oldEpochKeyOverwritten, oldEpochKeyRemoved, oldStoreOverwritten, oldStoreRemoved
 }

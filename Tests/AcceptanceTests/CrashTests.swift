@@ -1,15 +1,15 @@
 import CanonicalJSON
 import DaybookClient
 import Glibc
+import TestBasics
 import Testing
 
 extension Acceptance {
   @Suite struct CrashTests {
-    @Test(.timeLimit(.minutes(Workplace.isThorough ? 30 : 4)))
+    @Test(.seeded, .timeLimit(.minutes(isThorough ? 30 : 4)))
     func `kill -9 at random moments under load loses nothing acknowledged and doubles nothing`() async throws {
-      let rounds = Workplace.isThorough ? 50 : 6
-      let seed = UInt64.random(in: 0...UInt64.max)
-      var chance = SeededGenerator(seed: seed)
+      let rounds = isThorough ? 50 : 6
+      var chance = try Seeded()
       try await withServer { server in
         let first = try await server.client()
         let organization = try await first.organization("crash")
@@ -27,14 +27,14 @@ extension Acceptance {
           try await server.start()
           let client = try await server.client()
           try await LoadCheck.acknowledgedIsThere(ledger, client)
-          #expect(await ledger.refused.isEmpty, "seed \(seed), round \(round)")
+          #expect(await ledger.refused.isEmpty, "round \(round)")
           try await client.close()
         }
         let client = try await server.client()
         try await LoadCheck.completes(ledger, client)
         try await LoadCheck.postgresAgrees(ledger, server, client)
         try await LoadCheck.verifies(server)
-        #expect(await ledger.refused.isEmpty, "seed \(seed)")
+        #expect(await ledger.refused.isEmpty)
       }
     }
   }

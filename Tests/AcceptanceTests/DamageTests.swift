@@ -1,6 +1,7 @@
 import CanonicalJSON
 import DaybookClient
 import Foundation
+import TestBasics
 import Testing
 
 extension Acceptance {
@@ -21,8 +22,8 @@ extension Acceptance {
           ],
           in: server.folder)
         try #require(made.status == .code(0), "\(made.errors)")
-        try Files.write(damaged, to: copy + "/log/data.mdb")
-        if let head { try Files.write(head, to: copy + "/head") }
+        try TestFiles.write(damaged, to: copy + "/log/data.mdb")
+        if let head { try TestFiles.write(head, to: copy + "/head") }
         let result = try await server.run(
           ["verify", "--data", copy, "--json", "--patience", "15"], within: .seconds(40))
         return (result, try result.json())
@@ -51,18 +52,18 @@ extension Acceptance {
         }
         try await client.close()
         #expect(try await server.terminate() == .code(0))
-        let specimen = Specimen(server: server, file: try Files.bytes(server.data + "/log/data.mdb"))
+        let specimen = Specimen(server: server, file: try TestFiles.bytes(server.data + "/log/data.mdb"))
         let (result, report) = try await specimen.verify(specimen.file)
         try #require(result.status == .code(0) && report["healthy"] == true, "the undamaged copy is whole: \(result)")
         try await body(specimen)
       }
     }
 
-    @Test(.timeLimit(.minutes(Workplace.isThorough ? 30 : 3)))
+    @Test(.seeded, .timeLimit(.minutes(isThorough ? 30 : 3)))
     func `random damage never passes as healthy where anything stored reads differently, and always gets a report`()
       async throws
     {
-      let trials = Workplace.isThorough ? 400 : 30
+      let trials = isThorough ? 400 : 30
       try await withSpecimen { specimen in
         let whole = try LMDBFile(specimen.file)
         let original = try whole.databases()
@@ -70,8 +71,7 @@ extension Acceptance {
           Set(original.keys).isSuperset(of: [
             "headers", "bodies", "history", "states", "unique", "links", "tree", "commands", "meta",
           ]))
-        let seed = UInt64.random(in: 0...UInt64.max)
-        var chance = SeededGenerator(seed: seed)
+        var chance = try Seeded()
         var found = 0
         for trial in 0..<trials {
           var damaged = specimen.file
@@ -84,7 +84,7 @@ extension Acceptance {
             damaged[index] = isZeroed ? 0 : UInt8.random(in: 0...255, using: &chance)
           }
           let place: Comment =
-            "seed \(seed), trial \(trial): \(size) bytes at \(start) (page \(start / LMDBFile.pageSize))"
+            "trial \(trial): \(size) bytes at \(start) (page \(start / LMDBFile.pageSize))"
           let (result, report) = try await specimen.verify(damaged)
           guard result.status == .code(0) else {
             found += 1
@@ -106,17 +106,16 @@ extension Acceptance {
       }
     }
 
-    @Test(.timeLimit(.minutes(3)))
+    @Test(.seeded, .timeLimit(.minutes(3)))
     func `a cut file, an empty one and a stranger's never pass as healthy`() async throws {
       try await withSpecimen { specimen in
-        let seed = UInt64.random(in: 0...UInt64.max)
-        var chance = SeededGenerator(seed: seed)
+        var chance = try Seeded()
         let used = min(specimen.file.count, try LMDBFile(specimen.file).pages * LMDBFile.pageSize)
         var lengths = [0, 1, 100, 4096, 8192, used - 4096, used - 1]
-        for _ in 0..<(Workplace.isThorough ? 60 : 5) { lengths.append(Int.random(in: 0..<used, using: &chance)) }
+        for _ in 0..<(isThorough ? 60 : 5) { lengths.append(Int.random(in: 0..<used, using: &chance)) }
         for length in lengths {
           let (result, report) = try await specimen.verify(Array(specimen.file[..<length]))
-          #expect(result.status == .code(2) && report["healthy"] == false, "seed \(seed), cut to \(length): \(result)")
+          #expect(result.status == .code(2) && report["healthy"] == false, "cut to \(length): \(result)")
         }
         let (result, _) = try await specimen.verify([UInt8](repeating: 0x41, count: used))
         #expect(result.status == .code(2), "\(result)")
@@ -164,7 +163,7 @@ extension Acceptance {
         let client = try await server.client()
         _ = try await client.organization("tail")
         #expect(try await server.terminate() == .code(0))
-        let old = try Files.bytes(server.data + "/log/data.mdb")
+        let old = try TestFiles.bytes(server.data + "/log/data.mdb")
         try await server.start()
         for _ in 0..<5 { _ = try await server.client().organization("later") }
         let head = try await server.client().head()
@@ -172,9 +171,9 @@ extension Acceptance {
         let (result, report) = try await Specimen(server: server, file: old).verify(old)
         #expect(result.status == .code(2) && report.canonicalString.contains("\(head)"), "\(report.canonicalString)")
         // And the server itself doesn't go on with it as if nothing had been there.
-        try Files.write(old, to: server.data + "/log/data.mdb")
+        try TestFiles.write(old, to: server.data + "/log/data.mdb")
         let started = try await runProgram(
-          [try #require(Workplace.binary), "serve", "--data", server.data, "--listen", "none"], in: server.folder,
+          [try Programs.built("daybook"), "serve", "--data", server.data, "--listen", "none"], in: server.folder,
           within: .seconds(20))
         #expect(started.status != .code(0) && started.output.isEmpty, "\(started)")
       }

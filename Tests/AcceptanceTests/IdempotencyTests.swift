@@ -2,6 +2,7 @@ import CanonicalJSON
 import DaybookClient
 import Glibc
 import Refusals
+import TestBasics
 import Testing
 
 extension Acceptance {
@@ -57,7 +58,7 @@ extension Acceptance {
         }
 
         // The order in which a client happens to write its keys is not a difference.
-        let socket = try RawSocket.connect(to: server.unixAddress)
+        let socket = try RawSocket.connect(to: Endpoint.parse(server.unixAddress))
         let swapped = try await socket.ask(
           #"{"params":{"command_id":"create-1","name":"once","config":{"b":[2,3],"a":1},"organization_id":"\#(organization)"},"method":"pipeline.create","jsonrpc":"2.0","id":1}"#
         )

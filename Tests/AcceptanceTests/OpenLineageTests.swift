@@ -2,10 +2,11 @@ import BasicTypes
 import CanonicalJSON
 import DaybookClient
 import Foundation
+import TestBasics
 import Testing
 
 extension Acceptance {
-  @Suite(.enabled(if: Workplace.sharedData != nil, "the data from outside (../shared/data) is not there"))
+  @Suite(.needsSharedData)
   struct OpenLineageTests {
     private static let names = [
       "openlineage/compatibility_74_run_events.ndjson", "marquez/metadata_26_run_events.json",
@@ -14,23 +15,23 @@ extension Acceptance {
     ]
 
     private func files() throws -> [String] {
-      let folder = try #require(Workplace.sharedData)
+      let folder = try #require(Repository.sharedData)
       return Self.names.map { "\(folder)/\($0)" }
     }
 
     /// All events of all files.
     private func events() throws -> [JSON] {
       try files().flatMap { file -> [JSON] in
-        let bytes = try Files.bytes(file)
+        let bytes = try TestFiles.bytes(file)
         if file.hasSuffix(".ndjson") { return try bytes.split(separator: 0x0A).map { try JSON.parse(Array($0)) } }
         let whole = try JSON.parse(bytes)
         return whole.arrayValue ?? [whole]
       }
     }
 
-    @Test(.timeLimit(.minutes(4)))
+    @Test(.seeded, .timeLimit(.minutes(4)))
     func `all files load completely, and shuffled and doubled they give the same states`() async throws {
-      let seed = UInt64.random(in: 0...UInt64.max)
+      let seed = try Seeded().seed
       let events = try events()
       #expect(events.count == 74 + 26 + 4)
       let inOrder = try await withServer { server in
@@ -38,6 +39,8 @@ extension Acceptance {
         #expect(result.status == .code(0), "\(result.output) \(result.errors)")
         #expect(try result.json()["failed"] == 0 && result.json()["read"]?.integerValue == Int64(events.count))
         let client = try await server.client()
+        // A new cluster may take longer than a call waits for it.
+        try await client.caughtUp()
         let head = try await client.head()
         let again = try await server.run(["import", "openlineage", "--json"] + (try files()))
         #expect(again.status == .code(0), "\(again.errors)")
@@ -46,17 +49,17 @@ extension Acceptance {
         try await checkColumnLineage(server, client, events)
         return try await states(server)
       }
-      for round in 0..<(Workplace.isThorough ? 5 : 1) {
-        var chance = SeededGenerator(seed: seed &+ UInt64(round))
+      for round in 0..<(isThorough ? 5 : 1) {
+        var chance = Seeded(seed: seed &+ UInt64(round))
         let shuffled = (events + events).shuffled(using: &chance)
         let mixed = try await withServer { server in
           let file = server.folder.path + "/shuffled.ndjson"
-          try Files.write(shuffled.flatMap { $0.canonicalBytes + [0x0A] }, to: file)
+          try TestFiles.write(shuffled.flatMap { $0.canonicalBytes + [0x0A] }, to: file)
           let result = try await server.run(["import", "openlineage", file, "--json"])
           #expect(result.status == .code(0), "\(result.output) \(result.errors)")
           return try await states(server)
         }
-        #expect(Set(mixed.keys) == Set(inOrder.keys), "seed \(seed), round \(round)")
+        #expect(Set(mixed.keys) == Set(inOrder.keys), "round \(round)")
         for (name, state) in inOrder.sorted(by: { $0.key < $1.key }) {
           guard let other = mixed[name], other != state else { continue }
           for field in Set(state.keys + other.keys).sorted() where state[field] != other[field] {
@@ -64,7 +67,7 @@ extension Acceptance {
               state[field]?.canonicalString.prefix(300) ?? "-", other[field]?.canonicalString.prefix(300) ?? "-"
             )
             Issue.record(
-              "seed \(seed), round \(round): \(name) \(field): in order \(was), shuffled and doubled \(became)")
+              "round \(round): \(name) \(field): in order \(was), shuffled and doubled \(became)")
           }
         }
       }
@@ -214,9 +217,9 @@ extension Acceptance {
       let admin = try await server.client()
       let tenant = try await Tenant.make(admin, "import")
       let before = try await admin.all("organization.list").count
-      let file = try #require(Workplace.sharedData) + "/marquez/event_unicode.json"
+      let file = try #require(Repository.sharedData) + "/marquez/event_unicode.json"
       let result = try await runProgram(
-        [try #require(Workplace.binary), "import", "openlineage", file, "--json"], in: server.folder,
+        [try Programs.built("daybook"), "import", "openlineage", file, "--json"], in: server.folder,
         environment: ["DAYBOOK_CONNECT": try await server.tcpAddress().description, "DAYBOOK_API_KEY": tenant.apiKey])
       #expect(result.status == .code(0), "\(result.errors)")
       #expect(try await admin.all("organization.list").count == before)
@@ -235,11 +238,11 @@ extension Acceptance {
       let good =
         #"{"eventType":"START","eventTime":"2026-01-01T00:00:00Z","run":{"runId":"no uuid at all"},"job":{"namespace":"n","name":"j"}}"#
       let file = server.folder.path + "/bad.ndjson"
-      try Files.write(Array("\(good)\n{\"eventType\":\"START\"}\nnot json\n".utf8), to: file)
+      try TestFiles.write(Array("\(good)\n{\"eventType\":\"START\"}\nnot json\n".utf8), to: file)
       let result = try await runProgram(
         [
           "sh", "-c", "exec \"$0\" import openlineage - --organization \"$1\" --json < \"$2\"",
-          try #require(Workplace.binary), organization, file,
+          try Programs.built("daybook"), organization, file,
         ],
         in: server.folder, environment: ["DAYBOOK_CONNECT": server.unixAddress.description])
       #expect(result.status == .code(1), "\(result)")

@@ -1,6 +1,7 @@
 import CanonicalJSON
 import DaybookClient
 import Refusals
+import TestBasics
 import Testing
 
 extension Acceptance {

@@ -4,6 +4,7 @@ import DaybookClient
 import Foundation
 import Glibc
 import Refusals
+import TestBasics
 import Testing
 
 /// A value that must not be found in clear, in any of the forms in which a file may hold it.

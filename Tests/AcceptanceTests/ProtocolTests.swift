@@ -1,6 +1,7 @@
 import CanonicalJSON
 import DaybookClient
 import Refusals
+import TestBasics
 import Testing
 
 extension Acceptance {
@@ -16,7 +17,7 @@ extension Acceptance {
       let admin = try await server.client()
       let tenant = try await Tenant.make(admin, "raw")
       try await admin.close()
-      guard door == .tcp else { return (try RawSocket.connect(to: server.unixAddress), tenant) }
+      guard door == .tcp else { return (try RawSocket.connect(to: Endpoint.parse(server.unixAddress)), tenant) }
       let socket = try RawSocket.connect(to: try await server.tcpAddress())
       let opened = try await socket.call("session.open", ["api_key": .string(tenant.apiKey)])
       try #require(

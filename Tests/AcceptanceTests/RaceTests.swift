@@ -1,12 +1,13 @@
 import CanonicalJSON
 import DaybookClient
 import Refusals
+import TestBasics
 import Testing
 
 extension Acceptance {
   @Suite struct RaceTests {
     static let connections = 16
-    static let rounds = Workplace.isThorough ? 100 : 15
+    static let rounds = isThorough ? 100 : 15
 
     /// Sends a call on every connection at once and returns what each got.
     private func race(

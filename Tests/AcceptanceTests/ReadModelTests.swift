@@ -2,6 +2,7 @@ import CanonicalJSON
 import DaybookClient
 import Glibc
 import Refusals
+import TestBasics
 import Testing
 
 extension Acceptance {
@@ -41,7 +42,7 @@ extension Acceptance {
       }
       _ = try await client.call("alert.raise", ["organization_id": organization, "message": "look"])
       _ = try await admin.call("pipeline.delete", ["id": .string(last)])
-      if let data = Workplace.sharedData {
+      if let data = Repository.sharedData {
         let imported = try await server.run(["import", "openlineage", data + "/marquez/metadata_26_run_events.json"])
         #expect(imported.status == .code(0), "\(imported.errors)")
       }

@@ -2,6 +2,7 @@ import CanonicalJSON
 import DaybookClient
 import Foundation
 import Glibc
+import TestBasics
 import Testing
 
 extension Acceptance {
@@ -34,7 +35,7 @@ extension Acceptance {
       try await withServer { server in
         let second = try await runProgram(
           [
-            try #require(Workplace.binary), "serve", "--data", server.data, "--listen", "none", "--socket",
+            try Programs.built("daybook"), "serve", "--data", server.data, "--listen", "none", "--socket",
             server.folder.path + "/2.sock",
           ],
           in: server.folder, within: .seconds(30))
@@ -51,7 +52,7 @@ extension Acceptance {
     func `listening beyond loopback without TLS is refused unless --insecure says so`() async throws {
       let folder = try TemporaryFolder()
       let result = try await runProgram(
-        [try #require(Workplace.binary), "serve", "--data", folder.path + "/data", "--listen", "0.0.0.0:0"], in: folder,
+        [try Programs.built("daybook"), "serve", "--data", folder.path + "/data", "--listen", "0.0.0.0:0"], in: folder,
         within: .seconds(30))
       #expect(result.status != .code(0) && result.output.isEmpty)
       #expect(result.errors.contains("--insecure") || result.errors.contains("TLS"), "\(result.errors)")
@@ -64,7 +65,7 @@ extension Acceptance {
         let line = try JSON.parse(await server.readyLine)
         let addresses = line["addresses"]?.arrayValue?.compactMap(\.stringValue) ?? []
         #expect(addresses.contains { $0.hasPrefix("unix:") } && addresses.contains { $0.hasPrefix("tcp:127.0.0.1:") })
-        let said = Files.text(server.errorFile).split(separator: "\n")
+        let said = TestFiles.text(server.errorFile).split(separator: "\n")
         #expect(said.allSatisfy { (try? JSON.parse(String($0))) != nil }, "every line of its log is JSON")
       }
     }

@@ -1,11 +1,10 @@
 import CanonicalJSON
+import TestBasics
 import Testing
 
 @Suite struct CanonicalScannerTests {
-  @Test func `the members of an object stand where the parser finds them`() throws {
-    let seed = UInt64.random(in: .min ... .max)
-    print("CanonicalScanner: seed \(seed)")
-    var random = RandomJSON(generator: SeededGenerator(seed: seed))
+  @Test(.seeded) func `the members of an object stand where the parser finds them`() throws {
+    var random = RandomJSON(generator: try Seeded())
     for _ in 0..<1000 {
       let object = random.object(depth: 2)
       let before = Array("[1,".utf8)

@@ -1,9 +1,9 @@
 import CanonicalJSON
 import Glibc
+import TestBasics
 import Testing
 
-@Suite("Numbers")
-struct NumberTests {
+@Suite struct NumberTests {
   private func text(_ value: Double) -> String {
     var bytes: [UInt8] = []
     JSONText.writeDouble(value, into: &bytes)
@@ -11,7 +11,6 @@ struct NumberTests {
   }
 
   @Test(
-    "RFC 8785 appendix B: each double has the RFC's text",
     arguments: [
       (0x0000_0000_0000_0000, "0"), (0x8000_0000_0000_0000, "0"), (0x0000_0000_0000_0001, "5e-324"),
       (0x8000_0000_0000_0001, "-5e-324"), (0x7FEF_FFFF_FFFF_FFFF, "1.7976931348623157e+308"),
@@ -26,7 +25,7 @@ struct NumberTests {
       (0x41B3_DE43_5555_5557, "333333333.33333343"), (0xBECB_F647_612F_3696, "-0.0000033333333333333333"),
       (0x4314_3FF3_C1CB_0959, "1424953923781206.2"),
     ] as [(UInt64, String)])
-  func writesTheRFCVectors(bits: UInt64, expected: String) throws {
+  func `RFC 8785 appendix B: each double has the RFC's text`(bits: UInt64, expected: String) throws {
     let value = Double(bitPattern: bits)
     #expect(text(value) == expected)
     #expect(JSON(finite: value)?.canonicalString == expected)
@@ -36,36 +35,34 @@ struct NumberTests {
     #expect(JSON.number(value) == JSON(finite: value))
   }
 
-  @Test("What isn't finite is no JSON number")
-  func refusesNonFinite() {
+  @Test func `what isn't finite is no JSON number`() {
     #expect(JSON(finite: .nan) == nil)
     #expect(JSON(finite: .infinity) == nil)
     #expect(JSON(finite: -.infinity) == nil)
   }
 
-  @Test(
-    "A literal with a fraction or exponent is written as ECMAScript writes its double",
-    arguments: [
-      ("1.0", "1"), ("-0", "0"), ("-0.0", "0"), ("0e5", "0"), ("-0E-5", "0"), ("0e99999999999999999999", "0"),
-      ("1e2", "100"),
-      ("1E+2", "100"), ("10e-1", "1"), ("0.000001", "0.000001"), ("0.0000001", "1e-7"), ("1e-7", "1e-7"),
-      ("123456.789e-2", "1234.56789"), ("4.50", "4.5"), ("2e-3", "0.002"), ("1E30", "1e+30"),
-      ("0.000000000000000000000000001", "1e-27"), ("333333333.33333329", "333333333.3333333"),
-      ("1e20", "100000000000000000000"), ("1e21", "1e+21"), ("1e22", "1e+22"), ("1.5e300", "1.5e+300"),
-      ("9007199254740993.0", "9007199254740992"), ("9223372036854775807.0", "9223372036854776000"),
-      ("1234567890123456768.0", "1234567890123456800"), ("123e-10000000", "0"), ("-1e-400", "0"),
-      ("0.1", "0.1"), ("-12.5", "-12.5"), ("5e-324", "5e-324"), ("2.2250738585072011e-308", "2.225073858507201e-308"),
-      ("0.30000000000000004", "0.30000000000000004"), ("100000000000000000000000000000.0", "1e+29"),
-      ("1.00000000000000000000000000000000000000001", "1"), ("12345678901234567890.5", "12345678901234567000"),
-    ])
-  func writesLikeECMAScript(literal: String, expected: String) throws {
+  @Test(arguments: [
+    ("1.0", "1"), ("-0", "0"), ("-0.0", "0"), ("0e5", "0"), ("-0E-5", "0"), ("0e99999999999999999999", "0"),
+    ("1e2", "100"),
+    ("1E+2", "100"), ("10e-1", "1"), ("0.000001", "0.000001"), ("0.0000001", "1e-7"), ("1e-7", "1e-7"),
+    ("123456.789e-2", "1234.56789"), ("4.50", "4.5"), ("2e-3", "0.002"), ("1E30", "1e+30"),
+    ("0.000000000000000000000000001", "1e-27"), ("333333333.33333329", "333333333.3333333"),
+    ("1e20", "100000000000000000000"), ("1e21", "1e+21"), ("1e22", "1e+22"), ("1.5e300", "1.5e+300"),
+    ("9007199254740993.0", "9007199254740992"), ("9223372036854775807.0", "9223372036854776000"),
+    ("1234567890123456768.0", "1234567890123456800"), ("123e-10000000", "0"), ("-1e-400", "0"),
+    ("0.1", "0.1"), ("-12.5", "-12.5"), ("5e-324", "5e-324"), ("2.2250738585072011e-308", "2.225073858507201e-308"),
+    ("0.30000000000000004", "0.30000000000000004"), ("100000000000000000000000000000.0", "1e+29"),
+    ("1.00000000000000000000000000000000000000001", "1"), ("12345678901234567890.5", "12345678901234567000"),
+  ])
+  func `a literal with a fraction or exponent is written as ECMAScript writes its double`(
+    literal: String, expected: String
+  ) throws {
     let value = try JSON.parse(literal)
     #expect(value.canonicalString == expected)
     #expect(try JSON.parse(expected) == value)
   }
 
-  @Test("Integral values take the integer cases, whichever way they are written")
-  func choosesTheCase() throws {
+  @Test func `integral values take the integer cases, whichever way they are written`() throws {
     func isExactly(_ text: String, _ expected: JSON) throws -> Bool {
       switch (try JSON.parse(text), expected) {
       case (.integer(let left), .integer(let right)): left == right
@@ -88,21 +85,18 @@ struct NumberTests {
     #expect(try isExactly("0.5", .number(0.5)))
   }
 
-  @Test(
-    "An integer literal beyond 2^53 is kept digit by digit",
-    arguments: [
-      "9007199254740993", "-9007199254740993", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
-      "9999999999999999999", "18446744073709551615", "18446744073709551616", "123456789012345678901234567890",
-      "-100000000000000000000000000000000001", "1" + String(repeating: "0", count: 400),
-    ])
-  func keepsBigIntegers(literal: String) throws {
+  @Test(arguments: [
+    "9007199254740993", "-9007199254740993", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
+    "9999999999999999999", "18446744073709551615", "18446744073709551616", "123456789012345678901234567890",
+    "-100000000000000000000000000000000001", "1" + String(repeating: "0", count: 400),
+  ])
+  func `an integer literal beyond 2^53 is kept digit by digit`(literal: String) throws {
     #expect(try JSON.parse(literal).canonicalString == literal)
     #expect(try JSON.parse("[\(literal) ]").canonicalString == "[\(literal)]")
     #expect(JSON(integerText: literal) == (try JSON.parse(literal)))
   }
 
-  @Test("Integer text is checked before it becomes a value")
-  func checksIntegerText() {
+  @Test func `integer text is checked before it becomes a value`() {
     for text in ["", "-", "01", "-01", "+1", "1.0", "1e5", " 1", "1 ", "0x1", "12345678901234567890a", "\"", "1,2"] {
       #expect(JSON(integerText: text) == nil, "\(text)")
     }
@@ -111,8 +105,7 @@ struct NumberTests {
     #expect(JSON(integerText: "42") == 42)
   }
 
-  @Test("Integers are written in decimal, the extremes too")
-  func writesIntegers() {
+  @Test func `integers are written in decimal, the extremes too`() {
     for value in [0, 7, 10, -1, -10, 99, 100, 4711, .max, .min, .max - 1] as [Int64] {
       var bytes: [UInt8] = []
       JSONText.writeInteger(value, into: &bytes)
@@ -120,8 +113,7 @@ struct NumberTests {
     }
   }
 
-  @Test("Accessors convert between the number cases where nothing is lost")
-  func accesses() throws {
+  @Test func `accessors convert between the number cases where nothing is lost`() throws {
     #expect(JSON.integer(3).doubleValue == 3)
     #expect(JSON.number(3).integerValue == 3)
     #expect(JSON.number(3.5).integerValue == nil)
@@ -130,33 +122,29 @@ struct NumberTests {
     #expect(try JSON.parse("1" + String(repeating: "0", count: 400)).doubleValue == nil)
   }
 
-  @Test("Random doubles are written with the fewest digits, the nearest such, and read back as themselves")
-  func writesShortest() throws {
-    let seed = UInt64.random(in: .min ... .max)
-    print("Numbers.writesShortest: seed \(seed)")
-    var random = RandomJSON(generator: SeededGenerator(seed: seed))
+  @Test(.seeded)
+  func `random doubles are written with the fewest digits, the nearest such, and read back as themselves`() throws {
+    var random = RandomJSON(generator: try Seeded())
     for _ in 0..<20_000 {
       let value = random.finiteDouble()
       let written = text(value)
-      #expect(strtod(written, nil) == value, "seed \(seed): \(value)")
+      #expect(strtod(written, nil) == value, "\(value)")
       let (precision, shortest) = shortestByPrinting(value)
       let digits = significantDigits(written)
       // printf rounds correctly at each length; at powers of two a shorter text than its shortest may exist.
-      #expect(digits.count <= precision, "seed \(seed): \(value)")
+      #expect(digits.count <= precision, "\(value)")
       if digits.count == significantDigits(shortest).count {
-        #expect(digits == significantDigits(shortest), "seed \(seed): \(value)")
+        #expect(digits == significantDigits(shortest), "\(value)")
       }
       if value.magnitude >= 1e21 || value != value.rounded() {
-        #expect(try JSON.parse(written).doubleValue == value, "seed \(seed): \(value)")
+        #expect(try JSON.parse(written).doubleValue == value, "\(value)")
       }
     }
   }
 
-  @Test("Random literals of any length and exponent are read as the nearest double")
-  func readsNearest() throws {
-    let seed = UInt64.random(in: .min ... .max)
-    print("Numbers.readsNearest: seed \(seed)")
-    var generator = SeededGenerator(seed: seed)
+  @Test(.seeded)
+  func `random literals of any length and exponent are read as the nearest double`() throws {
+    var generator = try Seeded()
     for _ in 0..<20_000 {
       let integral = String(
         UInt64.random(in: 0...(.max >> UInt64.random(in: 0..<64, using: &generator)), using: &generator))
@@ -165,7 +153,7 @@ struct NumberTests {
       let exponent = Int.random(in: -40...40, using: &generator)
       let literal = "\(integral).\(fraction)e\(exponent)"
       let expected = JSON(finite: strtod(literal, nil))
-      #expect(try JSON.parse(literal) == expected, "seed \(seed): \(literal)")
+      #expect(try JSON.parse(literal) == expected, "\(literal)")
     }
   }
 

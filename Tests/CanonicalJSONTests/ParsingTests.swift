@@ -1,8 +1,8 @@
 import CanonicalJSON
+import TestBasics
 import Testing
 
-@Suite("Parsing")
-struct ParsingTests {
+@Suite struct ParsingTests {
   private func fault(_ text: String, _ options: JSONParseOptions = .init()) -> JSONParseError? {
     fault(Array(text.utf8), options)
   }
@@ -16,13 +16,11 @@ struct ParsingTests {
     }
   }
 
-  @Test(
-    "JSONTestSuite: all y_ documents are accepted, all n_ ones refused, and no i_ one crashes",
-    .enabled(if: OutsideData.isPresent, "../shared/data is absent"))
-  func acceptsAndRefusesTheTestSuite() throws {
+  @Test(.needsSharedData)
+  func `JSONTestSuite: all y_ documents are accepted, all n_ ones refused, and no i_ one crashes`() throws {
     var counts: [Character: Int] = [:]
-    for name in try OutsideData.names(in: "parsing") where name.hasSuffix(".json") {
-      let bytes = try OutsideData.bytes("parsing/" + name)
+    for name in try Repository.sharedNames(in: "json/parsing", ending: ".json") {
+      let bytes = try Repository.shared("json/parsing/" + name)
       let options = JSONParseOptions(duplicateKeys: name.hasPrefix("y_object_duplicated_key") ? .lastWins : .reject)
       let fault = fault(bytes, options)
       counts[name.first ?? "?", default: 0] += 1
@@ -45,7 +43,6 @@ struct ParsingTests {
   }
 
   @Test(
-    "Each kind of fault is named with the byte it is at",
     arguments: [
       ("", .unexpectedEnd, 0), ("  ", .unexpectedEnd, 2), ("[1,", .unexpectedEnd, 3), ("{\"a\"", .unexpectedEnd, 4),
       ("\"abc", .unexpectedEnd, 4), ("tru", .unexpectedEnd, 3), ("-", .unexpectedEnd, 1), ("1.", .unexpectedEnd, 2),
@@ -68,12 +65,11 @@ struct ParsingTests {
       ("1 2", .trailingBytes, 2), ("{}}", .trailingBytes, 2), ("[] ,", .trailingBytes, 3),
       ("{\"a\":1,\"b\":2,\"a\":3}", .duplicateKey, 13), ("{\"a\":1,\"\\u0061\":3}", .duplicateKey, 7),
     ] as [(String, JSONParseError.Code, Int)])
-  func namesTheFault(text: String, code: JSONParseError.Code, offset: Int) {
+  func `each kind of fault is named with the byte it is at`(text: String, code: JSONParseError.Code, offset: Int) {
     #expect(fault(text) == JSONParseError(code: code, offset: offset))
   }
 
   @Test(
-    "Bytes that aren't UTF-8 are refused, surrogates written as bytes too",
     arguments: [
       ([0x80], .invalidUTF8), ([0xC0, 0x80], .invalidUTF8), ([0xC1, 0xBF], .invalidUTF8), ([0xC3], .invalidUTF8),
       ([0xC3, 0x28], .invalidUTF8), ([0xE0, 0x9F, 0xBF], .invalidUTF8), ([0xE2, 0x82], .invalidUTF8),
@@ -82,7 +78,8 @@ struct ParsingTests {
       ([0xF5, 0x80, 0x80, 0x80], .invalidUTF8),
       ([0xFF], .invalidUTF8), ([0xED, 0xA0, 0x80], .loneSurrogate), ([0xED, 0xBF, 0xBF], .loneSurrogate),
     ] as [([UInt8], JSONParseError.Code)])
-  func refusesInvalidUTF8(bytes: [UInt8], code: JSONParseError.Code) {
+  func `bytes that aren't UTF-8 are refused, surrogates written as bytes too`(bytes: [UInt8], code: JSONParseError.Code)
+  {
     for lead in ["", "é", "0123456789"] {
       let quoted = Array(("\"" + lead).utf8)
       #expect(fault(quoted + bytes + Array("\"".utf8)) == JSONParseError(code: code, offset: quoted.count))
@@ -91,8 +88,7 @@ struct ParsingTests {
     #expect(fault(Array("\"".utf8) + bytes) != nil)
   }
 
-  @Test("Every scalar at the edge of a UTF-8 length is read, as bytes and as an escape")
-  func readsEveryLength() throws {
+  @Test func `every scalar at the edge of a UTF-8 length is read, as bytes and as an escape`() throws {
     for value: UInt32 in [0x20, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x1F602, 0x10FFFF] {
       let scalar = try #require(Unicode.Scalar(value))
       let text = String(Character(scalar))
@@ -106,8 +102,7 @@ struct ParsingTests {
     #expect(try JSON.parse(#""\"\\\/\b\f\n\r\t""#) == .string("\"\\/\u{8}\u{C}\n\r\t"))
   }
 
-  @Test("Depth 512 is accepted by default and 513 refused, whichever container it is")
-  func limitsDepth() throws {
+  @Test func `depth 512 is accepted by default and 513 refused, whichever container it is`() throws {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
       let inner = open == "[" ? "[]" : "{}"
       func nested(_ depth: Int) -> String {
@@ -122,14 +117,12 @@ struct ParsingTests {
     #expect(fault("[]", JSONParseOptions(maximumDepth: 0))?.code == .tooDeep)
   }
 
-  @Test("A hundred thousand opening brackets end in tooDeep at the limit")
-  func refusesManyBrackets() {
+  @Test func `a hundred thousand opening brackets end in tooDeep at the limit`() {
     #expect(fault(String(repeating: "[", count: 100_000)) == JSONParseError(code: .tooDeep, offset: 512))
     #expect(fault(String(repeating: "{\"a\":[", count: 100_000))?.code == .tooDeep)
   }
 
-  @Test("A value of depth 512 is parsed, written, compared, hashed, diffed and released on a stack of 512 KiB")
-  func worksOnASmallStack() {
+  @Test func `a value of depth 512 is parsed, written, compared, hashed, diffed and released on a stack of 512 KiB`() {
     onStack(ofBytes: 512 * 1024) {
       let deepest = String(repeating: "[{\"a\":", count: 256) + "1" + String(repeating: "}]", count: 256)
       do {
@@ -145,8 +138,9 @@ struct ParsingTests {
     }
   }
 
-  @Test("A duplicate key is refused at its second place, or its last value stays, however many keys there are")
-  func handlesDuplicateKeys() throws {
+  @Test func `a duplicate key is refused at its second place, or its last value stays, however many keys there are`()
+    throws
+  {
     for count in [2, 5, 24, 25, 300] {
       let members = (0..<count).reversed().map { "\"k\($0)\":\($0)" }
       let text = "{" + (members + ["\"k1\":\"again\""]).joined(separator: ",") + "}"
@@ -160,8 +154,7 @@ struct ParsingTests {
     #expect(try JSON.parse("{\"\u{E9}\":1,\"e\u{301}\":2}").objectValue?.count == 2)
   }
 
-  @Test("A large object whose keys arrive backwards is sorted, not inserted one by one")
-  func sortsLargeObjects() throws {
+  @Test func `a large object whose keys arrive backwards is sorted, not inserted one by one`() throws {
     let text = "{" + (0..<50_000).reversed().map { "\"\(100_000 + $0)\":\($0)" }.joined(separator: ",") + "}"
     let object = try #require(try JSON.parse(text).objectValue)
     #expect(object.count == 50_000)
@@ -169,8 +162,7 @@ struct ParsingTests {
     #expect(object["149999"] == 49_999)
   }
 
-  @Test("Bytes that lie in one piece, in pieces and in raw memory parse alike")
-  func parsesAnyCollection() throws {
+  @Test func `bytes that lie in one piece, in pieces and in raw memory parse alike`() throws {
     let text = "{\"a\":[1,\"é\"]}"
     let expected: JSON = ["a": [1, "é"]]
     #expect(try JSON.parse(Array(text.utf8)) == expected)
@@ -182,16 +174,16 @@ struct ParsingTests {
     #expect(throws: JSONParseError.self) { try JSON.parse(UnsafeBufferPointer(start: nil, count: 0)) }
   }
 
-  @Test("The description of a fault names the byte and quotes nothing of the text")
-  func describesWithoutQuoting() {
+  @Test func `the description of a fault names the byte and quotes nothing of the text`() {
     for code in JSONParseError.Code.allCases {
       #expect(JSONParseError(code: code, offset: 1234).description.contains("byte 1234"))
     }
     #expect(fault("{\"secret\":1,\"secret\":2}")?.description.contains("secret") == false)
   }
 
-  @Test("Every prefix of a document is refused, and every changed byte either refused or read, without a crash")
-  func survivesDamage() throws {
+  @Test func `every prefix of a document is refused, and every changed byte either refused or read, without a crash`()
+    throws
+  {
     let text = #"{"a":[1,-2.5e3,"é😂\n\ud83d\ude02",{"b":null}],"c":true,"big":123456789012345678901234567890}"#
     let bytes = Array(text.utf8)
     _ = try JSON.parse(bytes)

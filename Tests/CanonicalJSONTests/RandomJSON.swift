@@ -1,25 +1,9 @@
 import CanonicalJSON
-
-/// The SplitMix64 generator: the same seed gives the same values everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) {
-    state = seed
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-}
+import TestBasics
 
 /// Random values of every kind, biased towards the edges of each.
 struct RandomJSON {
-  var generator: SeededGenerator
+  var generator: Seeded
 
   mutating func value(depth: Int = 0) -> JSON {
     switch Int.random(in: 0..<(depth < 5 ? 10 : 7), using: &generator) {

@@ -1,10 +1,9 @@
 import CanonicalJSON
+import TestBasics
 import Testing
 
-@Suite("Values")
-struct ValueTests {
-  @Test("Strings and keys are equal by bytes: composed and decomposed é differ")
-  func comparesBytes() {
+@Suite struct ValueTests {
+  @Test func `strings and keys are equal by bytes: composed and decomposed é differ`() {
     let composed = "\u{E9}"
     let decomposed = "e\u{301}"
     #expect(composed == decomposed)
@@ -20,8 +19,7 @@ struct ValueTests {
     #expect(object.keys.map { Array($0.utf8) } == [Array(decomposed.utf8)])
   }
 
-  @Test("A number is equal to, and hashes like, every other way to hold the same canonical text")
-  func comparesNumbers() {
+  @Test func `a number is equal to, and hashes like, every other way to hold the same canonical text`() {
     let equal: [(JSON, JSON)] = [
       (.number(1), .integer(1)), (.number(-0.0), .integer(0)), (.number(1e20), .bigInteger("100000000000000000000")),
       (.bigInteger("5"), .integer(5)), (.number(1e18), .integer(1_000_000_000_000_000_000)),
@@ -45,8 +43,7 @@ struct ValueTests {
     }
   }
 
-  @Test("Literals make the value they look like")
-  func readsLiterals() {
+  @Test func `literals make the value they look like`() {
     let value: JSON = ["text": "a", "list": [1, 2.5, true, nil], "nested": ["x": -7], "whole": 2.0]
     #expect(value.canonicalString == #"{"list":[1,2.5,true,null],"nested":{"x":-7},"text":"a","whole":2}"#)
     #expect(value["text"]?.stringValue == "a")
@@ -62,8 +59,7 @@ struct ValueTests {
     #expect((["a": 1, "a": 2] as JSON) == ["a": 2])
   }
 
-  @Test("A member set to null stays, one set to nil goes")
-  func removesByNil() {
+  @Test func `a member set to null stays, one set to nil goes`() {
     var object: JSONObject = ["a": 1, "b": nil]
     #expect(object.contains("b"))
     #expect(object["b"] == .some(.null))
@@ -77,18 +73,16 @@ struct ValueTests {
     #expect(object.isEmpty)
   }
 
-  @Test("An object behaves like a dictionary that sorts its keys, whatever is set and removed")
-  func matchesADictionary() {
-    let seed = UInt64.random(in: .min ... .max)
-    print("Values.matchesADictionary: seed \(seed)")
-    var generator = SeededGenerator(seed: seed)
+  @Test(.seeded)
+  func `an object behaves like a dictionary that sorts its keys, whatever is set and removed`() throws {
+    var generator = try Seeded()
     var object = JSONObject()
     var model: [String: JSON] = [:]
     for step in 0..<5000 {
       let key = "key\(Int.random(in: 0..<40, using: &generator))"
       switch Int.random(in: 0..<5, using: &generator) {
       case 0:
-        #expect(object.removeValue(forKey: key) == model.removeValue(forKey: key), "seed \(seed)")
+        #expect(object.removeValue(forKey: key) == model.removeValue(forKey: key))
       case 1:
         object.append(key: key, value: .integer(Int64(step)))
         model[key] = .integer(Int64(step))
@@ -97,19 +91,18 @@ struct ValueTests {
         object[key] = value
         model[key] = value
       default:
-        #expect(object[key] == model[key], "seed \(seed)")
-        #expect(object.contains(key) == (model[key] != nil), "seed \(seed)")
+        #expect(object[key] == model[key])
+        #expect(object.contains(key) == (model[key] != nil))
       }
       if step % 50 == 0 {
-        #expect(object.keys == model.keys.sorted(), "seed \(seed)")
-        #expect(object.values == model.keys.sorted().map { model[$0] ?? .null }, "seed \(seed)")
-        #expect(object == JSONObject(members: model.map { ($0.key, $0.value) }), "seed \(seed)")
+        #expect(object.keys == model.keys.sorted())
+        #expect(object.values == model.keys.sorted().map { model[$0] ?? .null })
+        #expect(object == JSONObject(members: model.map { ($0.key, $0.value) }))
       }
     }
   }
 
-  @Test("Merging keeps both sides' members, and the other's where both have the key")
-  func merges() {
+  @Test func `merging keeps both sides' members, and the other's where both have the key`() {
     let left: JSONObject = ["a": 1, "c": 3, "e": 5]
     let right: JSONObject = ["b": 2, "c": 30, "f": 6]
     #expect(left.merging(right) == ["a": 1, "b": 2, "c": 30, "e": 5, "f": 6])
@@ -118,8 +111,7 @@ struct ValueTests {
     #expect(JSONObject().merging(left) == left)
   }
 
-  @Test("Mapping and filtering keep the order and the type")
-  func mapsAndFilters() {
+  @Test func `mapping and filtering keep the order and the type`() {
     let object: JSONObject = ["b": 2, "a": 1, "c": 3]
     let doubled: JSONObject = object.mapValues { .integer(($0.integerValue ?? 0) * 2) }
     #expect(doubled == ["a": 2, "b": 4, "c": 6])

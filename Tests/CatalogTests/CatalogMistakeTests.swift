@@ -1,5 +1,6 @@
 import Catalog
 import Foundation
+import TestBasics
 import Testing
 
 /// One way to write a catalog wrong: a line put into a sound file, and what must be reported of which line.
@@ -251,9 +252,10 @@ struct Mistake: Sendable, CustomTestStringConvertible {
   }
 
   @Test func `a folder is read by the names of its files, and its mistakes name the folder`() throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("catalog-\(UUID().uuidString)/rules")
+    let temporary = try TemporaryFolder()
+    defer { withExtendedLifetime(temporary) {} }
+    let folder = URL(fileURLWithPath: temporary.path + "/rules")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder.deletingLastPathComponent()) }  // A leftover does no harm.
     for (name, text) in Self.others { try Data(text.utf8).write(to: folder.appendingPathComponent(name)) }
     try Data(Self.sound.utf8).write(to: folder.appendingPathComponent("thing.yaml"))
     try Data("not read".utf8).write(to: folder.appendingPathComponent("README.md"))

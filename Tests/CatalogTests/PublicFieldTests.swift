@@ -33,7 +33,7 @@ import Testing
     """
   }
 
-  @Test func theFieldsThatMakeAResourcePublicAreBooleansOfTheType() throws {
+  @Test func `the fields that make a resource public are booleans of the type`() throws {
     #expect(try load(file(public: "[is_public, is_builtin]"))?.publicFields == ["is_public", "is_builtin"])
     #expect(try load(file(public: "[]"))?.publicFields == [])
     #expect(
@@ -49,7 +49,7 @@ import Testing
       ])
   }
 
-  @Test func onlyCommandsThatMakeMayRecordTheSame() throws {
+  @Test func `only commands that make may record the same`() throws {
     let twoWays = "{create: {}, make: {event: created, effect: create}}"
     let whole = file(public: "[]").replacing("commands:\n  create: {}", with: "commands: \(twoWays)")
     #expect(try load(whole)?.commands.map(\.event) == ["created", "created"])

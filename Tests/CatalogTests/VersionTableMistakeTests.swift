@@ -13,17 +13,16 @@ import Testing
     #expect(problems("{id: shifted, content: columns, named_by: name_given, reasons: true, summary: Words.}") == [])
   }
 
-  @Test(
-    arguments: [
-      ("{id: poistion}", "[name]", "'id' of 'versions': unknown word 'poistion' (did you mean 'position'?)"),
-      ("{content: rows}", "[name]", "'content' of 'versions': unknown word 'rows' (one of snapshot, columns)"),
-      ("{reasons: yes}", "[name]", "'reasons' of 'versions' must be true or false"),
-      ("{columns: true}", "[name]", "unknown key 'columns' in 'versions'"),
-      (
-        "{content: columns}", "[name, note]",
-        "'versions': 'note' is sealed or a hash, so it can't have a column of its own"
-      ),
-    ])
+  @Test(arguments: [
+    ("{id: poistion}", "[name]", "'id' of 'versions': unknown word 'poistion' (did you mean 'position'?)"),
+    ("{content: rows}", "[name]", "'content' of 'versions': unknown word 'rows' (one of snapshot, columns)"),
+    ("{reasons: yes}", "[name]", "'reasons' of 'versions' must be true or false"),
+    ("{columns: true}", "[name]", "unknown key 'columns' in 'versions'"),
+    (
+      "{content: columns}", "[name, note]",
+      "'versions': 'note' is sealed or a hash, so it can't have a column of its own"
+    ),
+  ])
   func `anything else is told with its line`(_ text: String, _ versioned: String, _ message: String) {
     let told = problems(text, versioned: versioned)
     #expect(told.count == 1 && told[0].hasPrefix("schema/thing.yaml:22: \(message)"), "\(told)")

@@ -15,14 +15,13 @@ import Testing
     #expect(problems("{field: owner_id, unless: shared}") == [])
   }
 
-  @Test(
-    arguments: [
-      ("{unless: shared}", "missing key 'field' in 'visible_to'"),
-      ("{field: owner_idd}", "'visible_to': unknown field 'owner_idd' (did you mean 'owner_id'?)"),
-      ("{field: name}", "'visible_to': 'name' must be a reference to a user"),
-      ("{field: owner_id, unless: name}", "'visible_to': 'name' must be a boolean"),
-      ("{field: owner_id, but: shared}", "unknown key 'but' in 'visible_to'"),
-    ])
+  @Test(arguments: [
+    ("{unless: shared}", "missing key 'field' in 'visible_to'"),
+    ("{field: owner_idd}", "'visible_to': unknown field 'owner_idd' (did you mean 'owner_id'?)"),
+    ("{field: name}", "'visible_to': 'name' must be a reference to a user"),
+    ("{field: owner_id, unless: name}", "'visible_to': 'name' must be a boolean"),
+    ("{field: owner_id, but: shared}", "unknown key 'but' in 'visible_to'"),
+  ])
   func `anything else is told with its line`(_ text: String, _ message: String) {
     #expect(problems(text) == ["schema/thing.yaml:5: \(message)"])
   }

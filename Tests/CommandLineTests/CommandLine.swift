@@ -1,115 +1,77 @@
 import CanonicalJSON
 import DaybookTestKit
 import Foundation
+import TestBasics
 import Testing
-
-/// Where the repository, the program and the data from outside are.
-enum Workplace {
-  static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().path
-
-  /// The built program beside the tests.
-  static let program: String = {
-    let tests =
-      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
-      ?? ProcessInfo.processInfo.arguments[0]
-    return URL(fileURLWithPath: tests).deletingLastPathComponent().path + "/daybook"
-  }()
-
-  static let sharedData = URL(fileURLWithPath: repository).deletingLastPathComponent().path + "/shared/data"
-  static var hasSharedData: Bool { FileManager.default.fileExists(atPath: sharedData + "/openlineage") }
-}
-
-/// What a run of the program came to.
-struct Outcome {
-  let status: Int32
-  let output: String
-  let errors: String
-
-  /// The output as one JSON value.
-  func json(sourceLocation: SourceLocation = #_sourceLocation) throws -> JSON {
-    let text = output.trimmingCharacters(in: .newlines)
-    return try #require(try? JSON.parse(text), "no JSON: \(output) \(errors)", sourceLocation: sourceLocation)
-  }
-
-  var lines: [String] { output.split(separator: "\n").map(String.init) }
-}
 
 /// A folder of its own, and the program run in it.
 final class Desk: Sendable {
-  let folder: String
+  let directory: TemporaryFolder
   /// Where `schema` and `projections` are.
   let home: String
+  var folder: String { directory.path }
   var data: String { folder + "/data" }
 
   /// A desk in a folder of its own.
   /// - Parameter ownHome: Whether it has a copy of `schema` and `projections`, to be changed.
   init(ownHome: Bool = false) throws {
-    folder = "/tmp/daybook-cli-\(UUID().uuidString.prefix(8))"
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    home = ownHome ? folder + "/home" : Workplace.repository
+    directory = try TemporaryFolder()
+    home = ownHome ? directory.path + "/home" : Repository.root
     guard ownHome else { return }
-    try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+    try TestFiles.makeFolder(home)
     for name in ["schema", "projections"] {
-      try FileManager.default.copyItem(atPath: "\(Workplace.repository)/\(name)", toPath: "\(home)/\(name)")
+      try FileManager.default.copyItem(atPath: "\(Repository.root)/\(name)", toPath: "\(home)/\(name)")
     }
   }
 
-  func remove() throws {
-    try FileManager.default.removeItem(atPath: folder)
-  }
+  /// Removes everything.
+  func clear() async throws { try await directory.destroy() }
 
-  /// Runs the program to its end.
+  /// Runs `daybook` to its end.
   @discardableResult
-  func daybook(_ arguments: String..., input: String = "", environment: [String: String] = [:]) async throws -> Outcome
-  {
-    let name = folder + "/run-\(UUID().uuidString)"
-    for (suffix, text) in [(".in", input), (".out", ""), (".err", "")] {
-      try Data(text.utf8).write(to: URL(fileURLWithPath: name + suffix))
-    }
-    let process = try make(arguments, environment)
-    process.standardInput = FileHandle(forReadingAtPath: name + ".in")
-    process.standardOutput = FileHandle(forWritingAtPath: name + ".out")
-    process.standardError = FileHandle(forWritingAtPath: name + ".err")
-    let status: Int32 = try await withCheckedThrowingContinuation { continuation in
-      process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
-      do { try process.run() } catch { continuation.resume(throwing: error) }
-    }
-    return Outcome(
-      status: status, output: try String(contentsOfFile: name + ".out", encoding: .utf8),
-      errors: try String(contentsOfFile: name + ".err", encoding: .utf8))
+  func daybook(
+    _ arguments: String..., input: String = "", environment: [String: String] = [:]
+  ) async throws -> ProgramResult {
+    try await run(arguments, input: input, environment: environment)
+  }
+
+  /// Runs a program that was built beside the tests to its end.
+  func run(
+    _ arguments: [String], program: String = "daybook", input: String = "", environment: [String: String] = [:]
+  ) async throws -> ProgramResult {
+    try await runProgram(
+      [try Programs.built(program)] + arguments, in: directory, input: input, directory: folder,
+      environment: ["DAYBOOK_DATA": data, "DAYBOOK_HOME": home].merging(environment) { _, own in own },
+      within: .seconds(180))
   }
 
   /// Starts a server, runs the body, and stops the server, which must end well.
   /// - Parameter url: The database, where it isn't a new one.
   func withServer(url given: String? = nil, _ body: () async throws -> Void) async throws {
     let url = if let given { given } else { try await ThrowawayPostgres.database() }
-    let process = try make(["serve", "--listen", "none", "--postgres", url, "--log-level", "error"], [:])
-    let output = Pipe()
-    process.standardOutput = output
-    try process.run()
-    let ready = await Task.detached { Self.firstLine(of: output.fileHandleForReading) }.value
-    #expect(ready.hasPrefix("daybook ready on unix:"))
-    let outcome: Result<Void, any Error>
-    do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
-    process.terminate()
-    await Task.detached { process.waitUntilExit() }.value
-    #expect(process.terminationStatus == 0)
-    #expect(process.terminationReason == .exit)
-    try outcome.get()
+    let server = DaybookProcess(
+      folder: directory, listen: "none", arguments: ["--postgres", url, "--log-level", "error"], home: home)
+    try await server.start()
+    #expect(await server.readyLine.hasPrefix("daybook ready on unix:"))
+    try await closing(
+      { try await body() },
+      {
+        let status = try await server.terminate()
+        #expect(status == .code(0))
+      })
   }
 
-  /// Calls a method through the program and answers its result.
+  /// Calls a method through the program and returns its result.
   @discardableResult
   func call(_ method: String, _ params: JSON = [:], sourceLocation: SourceLocation = #_sourceLocation) async throws
     -> JSON
   {
     let outcome = try await daybook("call", method, params.canonicalString)
-    try #require(outcome.status == 0, "\(method): \(outcome.errors)", sourceLocation: sourceLocation)
-    return try outcome.json(sourceLocation: sourceLocation)
+    try #require(outcome.status == .code(0), "\(method): \(outcome.errors)", sourceLocation: sourceLocation)
+    return try outcome.json()
   }
 
-  /// Makes an organization and a pipeline with three versions; answers the pipeline's id.
+  /// Makes an organization and a pipeline with three versions; returns the pipeline's id.
   func makePipeline() async throws -> String {
     let organization = try await call("organization.create", ["name": "Acme", "slug": "acme"])
     let pipeline = try await call(
@@ -121,31 +83,10 @@ final class Desk: Sendable {
     try await call("pipeline.edit", ["id": .string(id), "config": ["a": 3, "b": ["c": true]]])
     return id
   }
-
-  private func make(_ arguments: [String], _ environment: [String: String]) throws -> Process {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: Workplace.program)
-    process.arguments = arguments
-    process.currentDirectoryURL = URL(fileURLWithPath: folder)
-    var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("DAYBOOK_") }
-    variables["DAYBOOK_HOME"] = home
-    variables["DAYBOOK_DATA"] = data
-    process.environment = variables.merging(environment) { _, own in own }
-    return process
-  }
-
-  private static func firstLine(of handle: FileHandle) -> String {
-    var line: [UInt8] = []
-    while let byte = try? handle.read(upToCount: 1)?.first, byte != UInt8(ascii: "\n") { line.append(byte) }
-    return String(decoding: line, as: UTF8.self)
-  }
 }
 
 /// Runs a body with a desk that is cleared afterwards.
 func withDesk(ownHome: Bool = false, _ body: (Desk) async throws -> Void) async throws {
   let desk = try Desk(ownHome: ownHome)
-  let outcome: Result<Void, any Error>
-  do { outcome = .success(try await body(desk)) } catch { outcome = .failure(error) }
-  try desk.remove()
-  try outcome.get()
+  try await closing({ try await body(desk) }, { try await desk.clear() })
 }

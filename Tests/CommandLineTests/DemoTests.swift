@@ -1,13 +1,14 @@
 import CanonicalJSON
 import Foundation
+import TestBasics
 import Testing
 
 @Suite(.serialized) struct DemoTests {
-  @Test func aMonthIsToldWithoutASurpriseAndToldAgainAddsNothing() async throws {
+  @Test func `a month is told without a surprise, and told again adds nothing`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         let first = try await tell(desk, "--scale", "0.05", "--days", "4")
-        #expect(first.status == 0, "\(first.output) \(first.errors)")
+        #expect(first.status == .code(0), "\(first.output) \(first.errors)")
         let summary = try first.json()
         #expect(summary["refused"] == 0, "\(summary["refusals"]?.canonicalString ?? "")")
         #expect(summary["replayed"] == 0)
@@ -24,7 +25,7 @@ import Testing
 
         let position = try #require(summary["position"]?.integerValue)
         let again = try await tell(desk, "--scale", "0.05", "--days", "4")
-        #expect(again.status == 0, "\(again.output) \(again.errors)")
+        #expect(again.status == .code(0), "\(again.output) \(again.errors)")
         let retold = try again.json()
         #expect(retold["events"] == 0)
         #expect((retold["commands"]?.integerValue ?? 0) > 500)
@@ -39,13 +40,13 @@ import Testing
     }
   }
 
-  @Test func aSeedTellsTheSameStoryOnEveryServerAndAnotherSeedAnotherOne() async throws {
+  @Test func `a seed tells the same story on every server, and another seed another one`() async throws {
     var told: [[String]] = []
     for seed in ["7", "7", "8"] {
       try await withDesk { desk in
         try await desk.withServer {
           let outcome = try await tell(desk, "--scale", "0.2", "--days", "2", "--seed", seed, "--platform", "mecapy")
-          #expect(outcome.status == 0, "\(outcome.output) \(outcome.errors)")
+          #expect(outcome.status == .code(0), "\(outcome.output) \(outcome.errors)")
           let calculations = try await desk.call("calculation.list", ["limit": 1000])
           told.append((calculations["items"]?.arrayValue ?? []).compactMap { $0["id"]?.stringValue }.sorted())
         }
@@ -56,11 +57,11 @@ import Testing
     #expect(told[0] != told[2])
   }
 
-  @Test func peopleGetATableAndWhatToTryNext() async throws {
+  @Test func `people get a table and what to try next`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         let outcome = try await run(desk, "--scale", "0.02", "--days", "1", "--platform", "etl_builder")
-        #expect(outcome.status == 0, "\(outcome.output) \(outcome.errors)")
+        #expect(outcome.status == .code(0), "\(outcome.output) \(outcome.errors)")
         #expect(outcome.lines.first?.hasPrefix("PLATFORM") == true)
         #expect(outcome.output.contains("refused against the plan: 0."))
         let steps = outcome.lines.filter { $0.hasPrefix("  ") }
@@ -69,56 +70,38 @@ import Testing
         let history = try #require(steps.first { $0.contains("daybook history") })
         let words = history.split(separator: " ").map(String.init)
         let shown = try await desk.daybook("history", words[2], words[3])
-        #expect(shown.status == 0, "\(shown.errors)")
+        #expect(shown.status == .code(0), "\(shown.errors)")
         #expect(shown.output.contains("pipeline.created"))
         let lineage = try #require(steps.first { $0.contains("daybook lineage") }?.split(separator: " ").last)
         let graph = try await desk.daybook("lineage", String(lineage))
-        #expect(graph.status == 0, "\(graph.errors)")
+        #expect(graph.status == .code(0), "\(graph.errors)")
         #expect(graph.output.contains("raw."))
       }
     }
   }
 
-  @Test func wrongUsageAndAnAbsentServerHaveTheirExitCodes() async throws {
+  @Test func `wrong usage and an absent server have their exit codes`() async throws {
     try await withDesk { desk in
-      #expect(try await run(desk, "--scale", "0").status == 64)
-      #expect(try await run(desk, "--days", "0").status == 64)
-      #expect(try await run(desk, "--platform", "teletext").status == 64)
-      #expect(try await run(desk, "--connect", "smoke:signals").status == 64)
+      #expect(try await run(desk, "--scale", "0").status == .code(64))
+      #expect(try await run(desk, "--days", "0").status == .code(64))
+      #expect(try await run(desk, "--platform", "teletext").status == .code(64))
+      #expect(try await run(desk, "--connect", "smoke:signals").status == .code(64))
       let away = try await run(desk, "--connect", "unix:\(desk.folder)/nobody.sock")
-      #expect(away.status == 69)
+      #expect(away.status == .code(69))
       #expect(away.errors.contains("tools/run"))
     }
   }
 
-  private func tell(_ desk: Desk, _ arguments: String...) async throws -> Outcome {
+  private func tell(_ desk: Desk, _ arguments: String...) async throws -> ProgramResult {
     try await run(desk, arguments + ["--json"])
   }
 
-  private func run(_ desk: Desk, _ arguments: String...) async throws -> Outcome {
+  private func run(_ desk: Desk, _ arguments: String...) async throws -> ProgramResult {
     try await run(desk, arguments)
   }
 
   /// Runs the built demo against the desk's server, to its end.
-  private func run(_ desk: Desk, _ arguments: [String]) async throws -> Outcome {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: Workplace.program + "-demo")
-    process.arguments = arguments
-    process.currentDirectoryURL = URL(fileURLWithPath: desk.folder)
-    var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("DAYBOOK_") }
-    variables["DAYBOOK_DATA"] = desk.data
-    process.environment = variables
-    let name = desk.folder + "/demo-\(UUID().uuidString)"
-    for suffix in [".out", ".err"] { try Data().write(to: URL(fileURLWithPath: name + suffix)) }
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = FileHandle(forWritingAtPath: name + ".out")
-    process.standardError = FileHandle(forWritingAtPath: name + ".err")
-    let status: Int32 = try await withCheckedThrowingContinuation { continuation in
-      process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
-      do { try process.run() } catch { continuation.resume(throwing: error) }
-    }
-    return Outcome(
-      status: status, output: try String(contentsOfFile: name + ".out", encoding: .utf8),
-      errors: try String(contentsOfFile: name + ".err", encoding: .utf8))
+  private func run(_ desk: Desk, _ arguments: [String]) async throws -> ProgramResult {
+    try await desk.run(arguments, program: "daybook-demo")
   }
 }

@@ -1,6 +1,7 @@
 import CanonicalJSON
 import DaybookTestKit
 import Foundation
+import TestBasics
 import Testing
 
 /// The catalog grows by one edit of one file: the program writes the SQL, and a server takes both up.
@@ -14,10 +15,10 @@ import Testing
   /// What `daybook generate` wrote.
   private func generate(_ desk: Desk) async throws -> [String] {
     let check = try await desk.daybook("generate", "--check")
-    #expect(check.status == 1 && check.errors.contains("tools/generate"), "\(check.errors)")
+    #expect(check.status == .code(1) && check.errors.contains("tools/generate"), "\(check.errors)")
     let outcome = try await desk.daybook("generate")
-    #expect(outcome.status == 0, "\(outcome.errors)")
-    #expect(try await desk.daybook("generate", "--check").status == 0)
+    #expect(outcome.status == .code(0), "\(outcome.errors)")
+    #expect(try await desk.daybook("generate", "--check").status == .code(0))
     return outcome.lines
   }
 
@@ -25,16 +26,10 @@ import Testing
   private func sql(_ desk: Desk, _ text: String) async throws -> String {
     let status = try await desk.call("server.status")
     let url = try #require(status["postgres"]?["url"]?.stringValue)
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", text]
-    let output = Pipe()
-    process.standardOutput = output
-    try process.run()
-    let bytes = await Task.detached { output.fileHandleForReading.readDataToEndOfFile() }.value
-    await Task.detached { process.waitUntilExit() }.value
-    #expect(process.terminationStatus == 0, "\(text)")
-    return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .newlines)
+    let result = try await runProgram(
+      ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", text], in: desk.directory)
+    #expect(result.status == .code(0), "\(text): \(result.errors)")
+    return result.output.trimmingCharacters(in: .newlines)
   }
 
   private func ids(_ list: JSON) -> [JSON] { (list["items"]?.arrayValue ?? []).compactMap { $0["id"] } }
@@ -75,7 +70,7 @@ import Testing
         let refused = try await desk.daybook(
           "call", "alert.create",
           JSON.object(["organization_id": organization, "message": "?", "priority": "huge"]).canonicalString)
-        #expect(refused.status == 1 && refused.errors.contains("/priority"))
+        #expect(refused.status == .code(1) && refused.errors.contains("/priority"))
       }
     }
   }
@@ -133,7 +128,7 @@ import Testing
       try change(schema, "  alert_type:\n", field + "  alert_type:\n")
       #expect(try await generate(desk) == ["wrote alerts.sql"])
       let refused = try await desk.daybook("serve", "--listen", "none", "--postgres", url)
-      #expect(refused.status != 0)
+      #expect(refused.status != .code(0))
       #expect(
         refused.errors.contains("alert.priority: is required, but missing (2 resources). Give the field a default"))
       try change(schema, "required: true}\n  alert_type", "required: true, default: normal}\n  alert_type")
@@ -153,10 +148,10 @@ import Testing
         #expect(try await sql(desk, rows) == "normal,high")
         // What a rebuild makes of the log is what stands there.
         let check = try await desk.daybook("rebuild", "--check")
-        #expect(check.status == 0, "\(check.output) \(check.errors)")
+        #expect(check.status == .code(0), "\(check.output) \(check.errors)")
       }
       let verified = try await desk.daybook("verify", "--data", desk.data)
-      #expect(verified.status == 0, "\(verified.output) \(verified.errors)")
+      #expect(verified.status == .code(0), "\(verified.output) \(verified.errors)")
     }
   }
 }

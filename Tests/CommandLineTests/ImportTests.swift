@@ -1,5 +1,6 @@
 import CanonicalJSON
 import Foundation
+import TestBasics
 import Testing
 
 @Suite(.serialized) struct ImportTests {
@@ -9,29 +10,30 @@ import Testing
     "outputs":[{"namespace":"db","name":"b"}],"producer":"https://example.org","schemaURL":"https://example.org"}
     """
 
-  @Test(.enabled(if: Workplace.hasSharedData, "the data from outside is absent"))
-  func takesEveryFileCompletelyAndASecondTimeChangesNothing() async throws {
+  @Test(.needsSharedData)
+  func `import takes every file completely, and a second time changes nothing`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
+        let shared = try #require(Repository.sharedData)
         let files = [
           ("openlineage/compatibility_74_run_events.ndjson", 74), ("marquez/metadata_26_run_events.json", 26),
           ("marquez/event_large.json", 1), ("marquez/event_required_no_timezone.json", 1),
           ("marquez/event_unicode.json", 1), ("marquez/event_without_schema_url.json", 1),
         ]
         for (file, count) in files {
-          let first = try await desk.daybook("import", "openlineage", "\(Workplace.sharedData)/\(file)", "--json")
-          #expect(first.status == 0, "\(file): \(first.errors)")
+          let first = try await desk.daybook("import", "openlineage", "\(shared)/\(file)", "--json")
+          #expect(first.status == .code(0), "\(file): \(first.errors)")
           #expect(try first.json()["read"]?.integerValue == Int64(count), "\(file)")
           #expect(try first.json()["failed"] == 0, "\(file)")
         }
         let head = try await desk.call("log.head")["position"]
         for (file, count) in files {
-          let again = try await desk.daybook("import", "openlineage", "\(Workplace.sharedData)/\(file)", "--json")
+          let again = try await desk.daybook("import", "openlineage", "\(shared)/\(file)", "--json")
           #expect(try again.json()["unchanged"]?.integerValue == Int64(count), "\(file)")
         }
         #expect(try await desk.call("log.head")["position"] == head)
         let up = try await desk.daybook("lineage", "/tmp/cll_test/tbl1", "--direction", "up")
-        #expect(up.status == 0, "\(up.errors)")
+        #expect(up.status == .code(0), "\(up.errors)")
         #expect(up.output.contains("cll_source1"))
         #expect(up.output.contains("cll_source2"))
         #expect(up.output.contains("ident ← a (identity"))
@@ -43,14 +45,14 @@ import Testing
     }
   }
 
-  @Test func reportsABadLineByItsNumberAndTakesTheOthers() async throws {
+  @Test func `import reports a bad line by its number and takes the others`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         let line = run.split(separator: "\n").joined()
         let file = desk.folder + "/events.ndjson"
         try Data("\(line)\n\n{broken\n{\"eventTime\":\"x\"}\n\(line)\n".utf8).write(to: URL(fileURLWithPath: file))
         let outcome = try await desk.daybook("import", "openlineage", file, "--json")
-        #expect(outcome.status == 1)
+        #expect(outcome.status == .code(1))
         #expect(outcome.errors.contains("\(file), line 3: "))
         #expect(outcome.errors.contains("\(file), line 4: "))
         let counts = try outcome.json()
@@ -63,7 +65,7 @@ import Testing
     }
   }
 
-  @Test func readsADocumentOverManyLinesAnArrayAndStandardInput() async throws {
+  @Test func `import reads a document over many lines, an array and standard input`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         let single = try await desk.daybook("import", "openlineage", "-", "--json", input: "{\n" + run.dropFirst())
@@ -71,10 +73,10 @@ import Testing
         let array = try await desk.daybook("import", "openlineage", "-", "--json", input: "[\n\(run),\n\(run)\n]\n")
         #expect(try array.json()["unchanged"] == 2, "\(array.errors)")
         let cut = try await desk.daybook("import", "openlineage", "-", "--json", input: "[\n\(run),\n")
-        #expect(cut.status == 1)
+        #expect(cut.status == .code(1))
         #expect(cut.errors.contains("standard input") || cut.errors.contains("-, line"))
         let missing = try await desk.daybook("import", "openlineage", desk.folder + "/absent.json")
-        #expect(missing.status == 64)
+        #expect(missing.status == .code(64))
       }
     }
   }

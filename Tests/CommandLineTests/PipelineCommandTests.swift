@@ -1,16 +1,17 @@
 import CanonicalJSON
 import Foundation
+import TestBasics
 import Testing
 
 @Suite(.serialized) struct PipelineCommandTests {
-  @Test func versionsDiffRollbackHistoryAndAuditTellOneStory() async throws {
+  @Test func `versions, diff, rollback, history and audit tell one story`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         let id = try await desk.makePipeline()
         let diff = try await desk.daybook("versions", "daily load", "--diff", "1", "3")
         #expect(diff.lines == ["config/a: 1 → 3"])
         let trial = try await desk.daybook("rollback", id, "1", "--reason", "try", "--dry-run")
-        #expect(trial.status == 0, "\(trial.errors)")
+        #expect(trial.status == .code(0), "\(trial.errors)")
         let rollback = try await desk.daybook("rollback", "daily load", "1", "--reason", "the old one was right")
         #expect(rollback.output.hasPrefix("Version 1 is back, as version 4 "), "\(rollback.errors)")
         let versions = try await desk.daybook("versions", id, "--json")
@@ -34,7 +35,7 @@ import Testing
     }
   }
 
-  @Test func tailGivesTheLogAsItIsStored() async throws {
+  @Test func `tail gives the log as it is stored`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         _ = try await desk.makePipeline()
@@ -45,14 +46,14 @@ import Testing
           #expect(try JSON.parse(line)["header"]?["position"]?.integerValue == Int64(index + 1))
         }
         let followed = try await desk.daybook("tail", "--from", "1", "--events", "pipeline.*", "--count", "2", "--json")
-        #expect(followed.status == 0, "\(followed.errors)")
+        #expect(followed.status == .code(0), "\(followed.errors)")
         #expect(
           try followed.lines.map { try JSON.parse($0)["header"]?["event"] } == ["pipeline.created", "pipeline.edited"])
       }
     }
   }
 
-  @Test func statusProjectionsAndSQLRolesAreTablesAndJSON() async throws {
+  @Test func `status, projections and SQL roles are tables and JSON`() async throws {
     try await withDesk { desk in
       try await desk.withServer {
         _ = try await desk.makePipeline()
@@ -64,13 +65,13 @@ import Testing
         #expect(try await desk.daybook("status").output.contains("catalog_revision"))
         let projections = try await desk.daybook("projections", "--json")
         #expect(try projections.json()["items"]?.arrayValue?.contains { $0["name"] == "pipelines" } == true)
-        #expect(try await desk.daybook("projections", "retry", "nothing").status == 1)
+        #expect(try await desk.daybook("projections", "retry", "nothing").status == .code(1))
         let added = try await desk.daybook("sql-role", "add", "acme_reports", "--organization", "acme")
-        #expect(added.status == 0, "\(added.errors)")
+        #expect(added.status == .code(0), "\(added.errors)")
         let listed = try await desk.daybook("sql-role", "list", "--json")
         #expect(try listed.json().arrayValue?.map { $0["name"] } == ["acme_reports"])
         let removed = try await desk.daybook("sql-role", "remove", "acme_reports")
-        #expect(removed.status == 0, "\(removed.errors)")
+        #expect(removed.status == .code(0), "\(removed.errors)")
         #expect(try await desk.daybook("sql-role").output == "There are no SQL roles.\n")
       }
     }

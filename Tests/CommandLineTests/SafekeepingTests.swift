@@ -1,9 +1,10 @@
 import CanonicalJSON
 import Foundation
+import TestBasics
 import Testing
 
 @Suite(.serialized) struct SafekeepingTests {
-  @Test func rebuildsVerifiesBacksUpAndRestoresWithTheKeys() async throws {
+  @Test func `rebuild, verify, backup and restore work with the keys`() async throws {
     try await withDesk { desk in
       let user: JSON = ["email": "ada@example.org", "full_name": "Ada"]
       let backup = desk.folder + "/backup"
@@ -13,34 +14,34 @@ import Testing
         try await desk.call("user.create", user)
         #expect(try await desk.call("user.list", ["timeout_ms": 30_000])["items"]?.arrayValue?.count == 1)
         let rebuilt = try await desk.daybook("rebuild", "--json")
-        #expect(rebuilt.status == 0, "\(rebuilt.errors)")
+        #expect(rebuilt.status == .code(0), "\(rebuilt.errors)")
         let tables = try rebuilt.json()["tables"]?.arrayValue ?? []
         #expect(tables.contains { $0["table"] == "daybook.pipelines" && $0["rows"] == 1 })
         #expect(tables.allSatisfy { $0["differs"] == false })
         let checked = try await desk.daybook("rebuild", "pipelines", "users", "--check")
-        #expect(checked.status == 0, "\(checked.errors)")
-        #expect(try await desk.daybook("verify").status == 0)
+        #expect(checked.status == .code(0), "\(checked.errors)")
+        #expect(try await desk.daybook("verify").status == .code(0))
         let made = try await desk.daybook("backup", backup, "--keys", keys)
-        #expect(made.status == 0, "\(made.errors)")
+        #expect(made.status == .code(0), "\(made.errors)")
         let refused = try await desk.daybook("backup", backup)
-        #expect(refused.status == 1)
+        #expect(refused.status == .code(1))
         let offline = try await desk.daybook("backup", desk.folder + "/other", "--data", desk.data)
-        #expect(offline.status == 69, "a running server holds the folder")
+        #expect(offline.status == .code(69), "a running server holds the folder")
       }
-      #expect(try await desk.daybook("verify", "--backup", backup).status == 0)
+      #expect(try await desk.daybook("verify", "--backup", backup).status == .code(0))
       let again = try await desk.daybook("backup", desk.folder + "/offline", "--data", desk.data, "--json")
-      #expect(again.status == 0, "\(again.errors)")
+      #expect(again.status == .code(0), "\(again.errors)")
       let rootKey = desk.data + ".root-key"
       let keyless = try await desk.daybook("restore", backup, "--data", desk.folder + "/new")
-      #expect(keyless.status == 64)
+      #expect(keyless.status == .code(64))
       #expect(keyless.errors.contains("--without-keys"))
       // Restored in place of the old folder, so that the same root key is beside it.
       try FileManager.default.removeItem(atPath: desk.data)
       #expect(FileManager.default.fileExists(atPath: rootKey))
       let restored = try await desk.daybook("restore", backup, "--keys", keys, "--json")
-      #expect(restored.status == 0, "\(restored.errors)")
-      #expect(try await desk.daybook("verify").status == 0)
-      #expect(try await desk.daybook("restore", backup).status == 64, "there is a log already")
+      #expect(restored.status == .code(0), "\(restored.errors)")
+      #expect(try await desk.daybook("verify").status == .code(0))
+      #expect(try await desk.daybook("restore", backup).status == .code(64), "there is a log already")
       try await desk.withServer {
         let found = try await desk.call("user.get", ["email": "ada@example.org"])
         #expect(found["item"]?["full_name"] == "Ada")
@@ -49,7 +50,7 @@ import Testing
     }
   }
 
-  @Test func damageOfAnyKindEndsVerifyWithTwoAndAReport() async throws {
+  @Test func `damage of any kind ends verify with two and a report`() async throws {
     try await withDesk { desk in
       try await desk.withServer { _ = try await desk.makePipeline() }
       let file = URL(fileURLWithPath: desk.data + "/log/data.mdb")
@@ -66,9 +67,9 @@ import Testing
       #expect(changed != whole)
       try changed.write(to: file)
       let found = try await desk.daybook("verify", "--json")
-      #expect(found.status == 2)
+      #expect(found.status == .code(2))
       #expect(try found.json()["problems"]?.arrayValue?.contains { $0["position"]?.integerValue != nil } == true)
-      var generator = SplitMix(state: 42)
+      var generator = Seeded(seed: 42)
       for round in 0..<6 {
         var damaged = whole
         if round.isMultiple(of: 2) {
@@ -80,24 +81,11 @@ import Testing
         }
         try damaged.write(to: file)
         let outcome = try await desk.daybook("verify", "--patience", "20", "--json")
-        #expect(outcome.status == 2, "round \(round): \(outcome.output) \(outcome.errors)")
+        #expect(outcome.status == .code(2), "round \(round): \(outcome.output) \(outcome.errors)")
         #expect(try outcome.json()["healthy"] == false)
       }
       try FileManager.default.removeItem(at: file)
-      #expect(try await desk.daybook("verify").status == 64)
+      #expect(try await desk.daybook("verify").status == .code(64))
     }
-  }
-}
-
-/// A small generator whose numbers are the same in every run (Steele, Lea, Flood: SplitMix64).
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }

@@ -1,51 +1,52 @@
 import CanonicalJSON
 import Foundation
+import TestBasics
 import Testing
 
 @Suite(.serialized) struct UsageTests {
-  @Test func exitCodesMeanWhatTheHelpSays() async throws {
+  @Test func `exit codes mean what the help says`() async throws {
     try await withDesk { desk in
       let help = try await desk.daybook("--help")
-      #expect(help.status == 0)
+      #expect(help.status == .code(0))
       for word in ["EXIT CODES", "--generate-completion-script", "DAYBOOK_CONNECT", "rollback"] {
         #expect(help.output.contains(word))
       }
       #expect(!help.output.contains("verify-log"))
       #expect(try await desk.daybook("--generate-completion-script", "bash").output.contains("daybook"))
-      #expect(try await desk.daybook("frobnicate").status == 64)
-      #expect(try await desk.daybook("audit", "--limit", "0").status == 64)
-      #expect(try await desk.daybook("call", "server.ping", "{").status == 64)
-      #expect(try await desk.daybook("call", "server.ping", "[]").status == 64)
-      #expect(try await desk.daybook("call", "server.ping", "--connect", "smoke:signals").status == 64)
-      #expect(try await desk.daybook("serve", "--listen", "nowhere").status == 64)
+      #expect(try await desk.daybook("frobnicate").status == .code(64))
+      #expect(try await desk.daybook("audit", "--limit", "0").status == .code(64))
+      #expect(try await desk.daybook("call", "server.ping", "{").status == .code(64))
+      #expect(try await desk.daybook("call", "server.ping", "[]").status == .code(64))
+      #expect(try await desk.daybook("call", "server.ping", "--connect", "smoke:signals").status == .code(64))
+      #expect(try await desk.daybook("serve", "--listen", "nowhere").status == .code(64))
       let away = try await desk.daybook("call", "server.ping", "--json")
-      #expect(away.status == 69)
+      #expect(away.status == .code(69))
       let error = try JSON.parse(away.errors.trimmingCharacters(in: .newlines))["error"]
       #expect(error?["next"]?.stringValue?.contains("daybook serve") == true)
       try await desk.withServer {
         let ping = try await desk.daybook("call", "server.ping", "--json")
-        #expect(ping.status == 0)
+        #expect(ping.status == .code(0))
         #expect(try ping.json() == ["pong": true])
         let refused = try await desk.daybook("call", "pipeline.get", "{\"id\":\"x\"}", "--json")
-        #expect(refused.status == 1)
+        #expect(refused.status == .code(1))
         let told = try JSON.parse(refused.errors.trimmingCharacters(in: .newlines))["error"]
         #expect(told?["data"]?["type"] == "invalid_params")
         #expect(told?["code"] == -32602)
         let misspelled = try await desk.daybook("call", "pipeline.gett")
         #expect(misspelled.errors.contains("pipeline.get"))
-        #expect(try await desk.daybook("history", "pipeline", "no such").status == 1)
+        #expect(try await desk.daybook("history", "pipeline", "no such").status == .code(1))
         let second = try await desk.daybook("serve", "--listen", "none")
-        #expect(second.status == 69, "a folder has one server at a time")
+        #expect(second.status == .code(69), "a folder has one server at a time")
         let input = try await desk.daybook("call", "server.ping", "-", input: "{}\n")
-        #expect(input.status == 0)
+        #expect(input.status == .code(0))
       }
     }
   }
 
-  @Test func theCatalogIsShownInEveryFormat() async throws {
+  @Test func `the catalog is shown in every format`() async throws {
     try await withDesk { desk in
       let text = try await desk.daybook("catalog", "pipeline")
-      #expect(text.status == 0, "\(text.errors)")
+      #expect(text.status == .code(0), "\(text.errors)")
       #expect(text.output.contains("pipeline.rollback"))
       let shown = text.output.split(separator: "\n").map(String.init)
       #expect(shown.contains { $0.hasPrefix("  versioned: ") })
@@ -76,7 +77,7 @@ import Testing
       #expect(try line("alert.escalate_due").contains("  the server itself"))
       #expect(try line("run.previewed").hasSuffix("  sample_data, schema_info  previews"))
       let unknown = try await desk.daybook("catalog", "pipelin")
-      #expect(unknown.status == 64)
+      #expect(unknown.status == .code(64))
       #expect(unknown.errors.contains("pipeline"))
       try await desk.withServer {
         let document = try await desk.daybook("catalog", "--format", "openrpc").json()

@@ -1,15 +1,17 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 import Refusals
 import Testing
 
 /// People's sign-ins, their keys, and what happens to both when an account ends.
 @Suite struct AccountTests {
-  private func keys(_ book: Book, _ organization: String, of person: Principal) async throws -> [(
+  private func keys(_ book: TestDomain, _ organization: String, of person: Principal) async throws -> [(
     id: String, principal: Principal
   )] {
     var keys: [(String, Principal)] = []
@@ -20,8 +22,10 @@ import Testing
     return keys
   }
 
-  @Test func deactivationClosesSessionsAndRevokesKeysAtOnceAndReactivationBringsNeitherBack() async throws {
-    let book = try Book()
+  @Test func `deactivation closes sessions and revokes keys at once, and reactivation brings neither back`()
+    async throws
+  {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let ann = try await book.member("ann", of: acme, role: "owner")
@@ -29,7 +33,7 @@ import Testing
     let foreign = try await book.key(["*": ["write"]], in: acme)
     // A key made where she is no longer a member counts too.
     let membership = try await book.make(
-      "membership.create", ["user_id": .string(ann.id), "organization_id": .string(other), "role": "admin"])
+      "membership", ["user_id": .string(ann.id), "organization_id": .string(other), "role": "admin"])
     let left = try await book.key(["*": ["write"]], in: other, as: book.principal(ann.id))
     try await book.call("membership.delete", ["id": .string(membership)])
     try await book.call("api_key.revoke", ["id": .string(keys[1].id)])
@@ -55,8 +59,8 @@ import Testing
     #expect(try book.engine.refresh(book.principal(ann.id)) != nil)
   }
 
-  @Test func aDryRunClosesNothing() async throws {
-    let book = try Book()
+  @Test func `a dry run closes nothing`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     try await book.call("user.deactivate", ["id": .string(ann.id), "dry_run": true])
@@ -65,8 +69,8 @@ import Testing
     try await book.call("pipeline.create", ["name": "p"], as: ann.principal)
   }
 
-  @Test func deletionOfAUserRevokesTheirKeysInTheSameTransaction() async throws {
-    let book = try Book()
+  @Test func `deletion of a user revokes their keys in the same transaction`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     _ = try await book.member("owner", of: acme, role: "owner")
     let ann = try await book.member("ann", of: acme, role: "admin")
@@ -84,11 +88,11 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aNewPasswordClosesThePersonsOtherSessionsAndNotTheirOwn() async throws {
-    let book = try Book()
+  @Test func `a new password closes the person's other sessions and not their own`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "user.create",
+      "user",
       [
         "email": "ann@example.org", "password": "correct horse", "organization_id": .string(acme), "role": "developer",
       ])
@@ -106,15 +110,15 @@ import Testing
     #expect(try await book.engine.principal(email: "ann@example.org", password: "third password") != nil)
   }
 
-  @Test func commandsRightBehindAPasswordChangeAreRefusedOnlyToOtherSessions() async throws {
-    let book = try Book()
+  @Test func `commands right behind a password change are refused only to other sessions`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let other = try book.principal(ann.id)
-    let change = try book.engine.prepare(
-      method: "user.set_password", params: ["id": .string(ann.id), "password": "correct horse"],
-      principal: ann.principal, origin: Origin())
-    try await change.prepareInBackground()
+    let change = try await book.engine.prepareInBackground(
+      book.engine.prepare(
+        method: "user.set_password", params: ["id": .string(ann.id), "password": "correct horse"],
+        principal: ann.principal, origin: Origin()))
     func create(_ principal: Principal) throws -> PreparedCommand {
       try book.engine.prepare(
         method: "pipeline.create", params: ["name": "p"], principal: principal, origin: Origin())
@@ -132,8 +136,8 @@ import Testing
     }
   }
 
-  @Test func aLoginIsRecordedWithItsAddressSealedAndAtMostOnceAMinute() async throws {
-    let book = try Book()
+  @Test func `a login is recorded with its address sealed, at most once a minute`() async throws {
+    let book = try TestDomain()
     let start = Timestamp.now
     book.clock.withLockedValue { $0 = start }
     let acme = try await book.organization("acme")
@@ -156,14 +160,14 @@ import Testing
     let key = try await book.key(["*": ["read"]], in: acme)
     let head = book.log.head.position
     try await book.engine.recordSignIn(of: key.principal, from: Origin(ip: "192.0.2.9"))
-    try await book.engine.recordSignIn(of: Book.administrator, from: Origin())
+    try await book.engine.recordSignIn(of: TestDomain.administrator, from: Origin())
     #expect(book.log.head.position == head)
     #expect(
       try await book.refusal("user.record_login", ["id": .string(ann.id)]).code == .methodNotFound)
   }
 
-  @Test func theUseOfAKeyIsRecordedAtMostOnceAMinuteAndHoldsNothingUp() async throws {
-    let book = try Book()
+  @Test func `the use of a key is recorded at most once a minute, and holds nothing up`() async throws {
+    let book = try TestDomain()
     let start = Timestamp.now
     book.clock.withLockedValue { $0 = start }
     let acme = try await book.organization("acme")
@@ -182,20 +186,20 @@ import Testing
     book.clock.withLockedValue { $0 = start.adding(seconds: 60) }
     try await use()
     #expect(try uses() == 2 && book.item(key.id)["last_used_at"] == .string(start.adding(seconds: 60).text))
-    book.engine.noteUse(of: Book.administrator) { _ in Issue.record("the administrator is no key") }
+    book.engine.noteUse(of: TestDomain.administrator) { _ in Issue.record("the administrator is no key") }
     try await book.call("api_key.delete", ["id": .string(key.id)])
     book.clock.withLockedValue { $0 = start.adding(seconds: 120) }
     try await use()
     #expect(try uses() == 2)
   }
 
-  @Test func aUserOfAnIdentityProviderNeedsNoPasswordAndIsFoundByItsSubject() async throws {
-    let book = try Book()
+  @Test func `a user of an identity provider needs no password and is found by their subject`() async throws {
+    let book = try TestDomain()
     let start = Timestamp.now
     book.clock.withLockedValue { $0 = start }
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "user.create",
+      "user",
       [
         "email": "kay@example.org", "keycloak_id": "f3b0-kay", "organization_id": .string(acme), "role": "developer",
       ])
@@ -219,13 +223,13 @@ import Testing
     #expect(try book.engine.principal(keycloakID: "f3b0-kay", expiresAt: expiry) == nil)
   }
 
-  @Test func everybodyKeepsTheirOwnPreferencesAndAdminsThoseOfOthers() async throws {
-    let book = try Book()
+  @Test func `everybody keeps their own preferences, and admins those of others`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, platformRole: "viewer")
     let bob = try await book.member("bob", of: acme)
     let admin = try await book.member("admin", of: acme, role: "admin").principal
-    let made = try await book.make("user_preferences.create", ["custom_settings": ["dense": true]], as: ann.principal)
+    let made = try await book.make("user_preferences", ["custom_settings": ["dense": true]], as: ann.principal)
     let item = try book.item(made)
     #expect(item["user_id"] == .string(ann.id) && item["organization_id"] == .string(acme))
     let defaults: JSONObject = [

@@ -1,6 +1,7 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
@@ -9,7 +10,7 @@ import Testing
 
 /// A pipeline under an alert rule with a policy of two levels, and a clock that the test owns.
 private struct Watch {
-  let book: Book
+  let book: TestDomain
   let organization: String
   let ann: (id: String, principal: Principal)
   let bob: (id: String, principal: Principal)
@@ -19,14 +20,14 @@ private struct Watch {
   let start: Timestamp
 
   init() async throws {
-    book = try Book()
+    book = try TestDomain()
     start = Timestamp.now
     book.clock.withLockedValue { [start] in $0 = start }
     organization = try await book.organization("acme")
     ann = try await book.member("ann", of: organization)
     bob = try await book.member("bob", of: organization)
     policy = try await book.make(
-      "escalation_policy.create",
+      "escalation_policy",
       [
         "name": "two levels", "organization_id": .string(organization),
         "levels": [
@@ -35,13 +36,13 @@ private struct Watch {
         ],
       ])
     rule = try await book.make(
-      "alert_rule.create",
+      "alert_rule",
       [
         "name": "too many errors", "metric": "rows_error", "threshold": 10, "operator": "gt", "severity": "medium",
         "cooldown_minutes": 30, "escalation_policy_id": .string(policy), "owner_id": .string(ann.id),
         "organization_id": .string(organization),
       ])
-    pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(organization)])
+    pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(organization)])
   }
 
   /// Sets the clock to so many minutes after the beginning.
@@ -52,7 +53,7 @@ private struct Watch {
   func at(_ minutes: Int64) -> JSON { .string(start.adding(seconds: minutes * 60).text) }
 
   func run() async throws -> String {
-    try await book.make("run.start", ["pipeline_id": .string(pipeline)])
+    try await book.make(by: "run.start", ["pipeline_id": .string(pipeline)])
   }
 
   @discardableResult
@@ -69,7 +70,7 @@ private struct Watch {
   }
 }
 
-extension Book {
+extension TestDomain {
   /// The living notifications of an organization, oldest first.
   func notifications(in organization: String) throws -> [JSONObject] {
     let id = try #require(Identifier(organization))
@@ -185,13 +186,14 @@ extension Book {
   func `no rule is asked about a counter that the measurement never gave`(_ type: String) async throws {
     let watch = try await Watch()
     let low = try await watch.book.make(
-      "alert_rule.create",
+      "alert_rule",
       [
         "name": "nothing comes out", "metric": "rows_output", "threshold": 1, "operator": "lt", "severity": "high",
         "organization_id": .string(watch.organization),
       ])
     let run = try await watch.run()
-    let id = type == "run" ? run : try await watch.book.make("task_run.start", ["run_id": .string(run), "name": "t"])
+    let id =
+      type == "run" ? run : try await watch.book.make(by: "task_run.start", ["run_id": .string(run), "name": "t"])
     func measure(_ params: JSONObject) async throws -> [String] {
       try await watch.book.call("\(type).measure", params.merging(["id": .string(id), "node_id": "n"])).eventNames
     }
@@ -257,7 +259,7 @@ extension Book {
     // Who is there and wants none gets none, and nobody stands in.
     try await watch.book.call("user.reactivate", ["id": .string(watch.bob.id)])
     try await watch.book.make(
-      "user_preferences.create",
+      "user_preferences",
       [
         "user_id": .string(watch.bob.id), "organization_id": .string(watch.organization),
         "notifications_enabled": false,
@@ -297,7 +299,7 @@ extension Book {
     let watch = try await Watch()
     func rule(_ metric: String, _ condition: String, _ threshold: Double) async throws -> String {
       try await watch.book.make(
-        "alert_rule.create",
+        "alert_rule",
         [
           "name": .string(metric), "metric": .string(metric), "operator": .string(condition),
           "threshold": try #require(JSON(finite: threshold)), "severity": "critical", "cooldown_minutes": 0,
@@ -329,7 +331,7 @@ extension Book {
   @Test func `a cancelled run, another pipeline and an inactive rule measure nothing`() async throws {
     let watch = try await Watch()
     let other = try await watch.book.make(
-      "pipeline.create", ["name": "other", "organization_id": .string(watch.organization)])
+      "pipeline", ["name": "other", "organization_id": .string(watch.organization)])
     try await watch.book.call("alert_rule.edit", ["id": .string(watch.rule), "pipeline_id": .string(other)])
     #expect(try await watch.measure(try await watch.run(), errors: 50).eventNames == ["run.measured"])
     try await watch.book.call(
@@ -341,11 +343,10 @@ extension Book {
     #expect(try await watch.book.call("run.cancel", ["id": .string(run)]).eventNames == ["run.cancelled"])
   }
 
-  @Test(
-    arguments: [
-      ("gt", 10.0, false), ("gt", 10.5, true), ("gte", 10, true), ("gte", 9, false), ("lt", 10, false),
-      ("lt", 9.9, true), ("lte", 10, true), ("lte", 11, false), ("eq", 10, true), ("eq", 10.1, false),
-    ])
+  @Test(arguments: [
+    ("gt", 10.0, false), ("gt", 10.5, true), ("gte", 10, true), ("gte", 9, false), ("lt", 10, false),
+    ("lt", 9.9, true), ("lte", 10, true), ("lte", 11, false), ("eq", 10, true), ("eq", 10.1, false),
+  ])
   func `each operator compares as it says`(_ condition: String, _ value: Double, _ fires: Bool) async throws {
     let watch = try await Watch()
     try await watch.book.call("alert_rule.edit", ["id": .string(watch.rule), "operator": .string(condition)])
@@ -413,10 +414,10 @@ extension Book {
 
   @Test(arguments: ["etl_builder", "django_etl", "data_aggregator", "mecapy", "etlab"])
   func `what a rule raises keeps the rules of every platform`(_ platform: String) async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let organization = try await book.organization("acme", platform: platform)
     try await book.make(
-      "alert_rule.create",
+      "alert_rule",
       [
         "name": "r", "metric": "lag", "threshold": 1, "operator": "gt", "severity": "critical",
         "organization_id": .string(organization),

@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
@@ -9,8 +10,8 @@ import Refusals
 import Testing
 
 @Suite struct AuthorizationTests {
-  @Test func rolesAllowWhatTheTableSays() async throws {
-    let book = try Book()
+  @Test func `roles allow what the table says`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try #require(Identifier(try await book.organization("other")))
     let id = try #require(Identifier(acme))
@@ -43,11 +44,11 @@ import Testing
     #expect(platform.visibleOrganizations == nil)
   }
 
-  @Test func whatIsAnotherTenantsIsNotFoundAndWhatIsSeenButNotAllowedIsForbidden() async throws {
-    let book = try Book()
+  @Test func `what is another tenant's is not found, and what is seen but not allowed is forbidden`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
-    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
     let stranger = try await book.member("s", of: other, role: "owner").principal
     let viewer = try await book.member("v", of: acme, platformRole: "viewer").principal
     let edit: JSONObject = ["id": .string(pipeline), "name": "q"]
@@ -66,24 +67,24 @@ import Testing
     try await book.call("organization.edit", ["id": .string(other), "name": "x"], as: stranger)
   }
 
-  @Test func theOrganizationDefaultsToTheOnlyOneAndElseMustBeSaid() async throws {
-    let book = try Book()
+  @Test func `the organization defaults to the only one, and otherwise must be given`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let ann = try await book.member("ann", of: acme)
-    let id = try await book.make("pipeline.create", ["name": "p"], as: ann.principal)
+    let id = try await book.make("pipeline", ["name": "p"], as: ann.principal)
     #expect(try book.item(id)["organization_id"] == .string(acme))
     try await book.call("membership.create", ["user_id": .string(ann.id), "organization_id": .string(other)])
     let both = try book.principal(ann.id)
     #expect(try await book.refusal("pipeline.create", ["name": "p"], as: both).paths == ["/organization_id"])
     #expect(try await book.refusal("pipeline.create", ["name": "p"]).paths == ["/organization_id"])
     let key = try await book.key(["*": ["write"]], in: other).principal
-    let made = try await book.make("pipeline.create", ["name": "p"], as: key)
+    let made = try await book.make("pipeline", ["name": "p"], as: key)
     #expect(try book.item(made)["organization_id"] == .string(other))
   }
 
-  @Test func aRevokedKeyFailsOnItsNextCommand() async throws {
-    let book = try Book()
+  @Test func `a revoked key fails on its next command`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let key = try await book.key(["pipelines": ["write"]], in: acme)
     try await book.call("pipeline.create", ["name": "p"], as: key.principal)
@@ -93,12 +94,12 @@ import Testing
     #expect(try book.engine.refresh(key.principal) == nil)
   }
 
-  @Test func aCommandRightBehindARevocationIsRefusedThoughItsPrincipalWasResolvedBefore() async throws {
-    let book = try Book()
+  @Test func `a command right behind a revocation is refused, though its principal was resolved before`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let key = try await book.key(["pipelines": ["write"]], in: acme)
     let revoke = try book.engine.prepare(
-      method: "api_key.revoke", params: ["id": .string(key.id)], principal: Book.administrator, origin: Origin())
+      method: "api_key.revoke", params: ["id": .string(key.id)], principal: TestDomain.administrator, origin: Origin())
     let create = try book.engine.prepare(
       method: "pipeline.create", params: ["name": "p"], principal: key.principal, origin: Origin())
     async let revoked = book.submit(revoke)
@@ -113,8 +114,8 @@ import Testing
     #expect(try await book.refusal("pipeline.create", ["name": "q"], as: key.principal).code == .unauthenticated)
   }
 
-  @Test func anExpiredKeyAndADeactivatedUserMayNotAct() async throws {
-    let book = try Book()
+  @Test func `an expired key and a deactivated user may not act`() async throws {
+    let book = try TestDomain()
     let start = try #require(Timestamp("2026-11-21T10:00:00Z"))
     book.clock.withLockedValue { $0 = start }
     let acme = try await book.organization("acme")
@@ -137,11 +138,11 @@ import Testing
     try await book.call("pipeline.create", ["name": "p"], as: book.principal(ann.id))
   }
 
-  @Test func aMembershipThatEndsTakesItsRightsAlongAtOnce() async throws {
-    let book = try Book()
+  @Test func `a membership that ends takes its rights along at once`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
-    let id = try await book.make("pipeline.create", ["name": "p"], as: ann.principal)
+    let id = try await book.make("pipeline", ["name": "p"], as: ann.principal)
     let user = try #require(Identifier(ann.id))
     let memberships = try book.log.read { try $0.referrers(of: user, type: "membership", limit: 2) }
     let membership = try #require(memberships.first)
@@ -151,20 +152,20 @@ import Testing
     #expect(try #require(try book.engine.refresh(ann.principal)).organizations.isEmpty)
   }
 
-  @Test func aKeyOfAUserWhoWasDeactivatedMayNotAct() async throws {
-    let book = try Book()
+  @Test func `a key of a user who was deactivated may not act`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, role: "owner")
     let key = try await book.key(["*": ["write"]], in: acme, as: ann.principal)
-    let id = try await book.make("pipeline.create", ["name": "p"], as: key.principal)
+    let id = try await book.make("pipeline", ["name": "p"], as: key.principal)
     #expect(try book.item(id)["created_by"] == .string(ann.id), "a key acts for its creator")
     #expect(key.principal.subject?.text == ann.id)
     try await book.call("user.deactivate", ["id": .string(ann.id)])
     #expect(try await book.refusal("pipeline.create", ["name": "p"], as: key.principal).code == .unauthenticated)
   }
 
-  @Test func nobodyHandsOutMoreThanTheyHave() async throws {
-    let book = try Book()
+  @Test func `nobody hands out more than they have`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let owner = try await book.member("o", of: acme, role: "owner").principal
     let admin = try await book.member("a", of: acme, role: "admin").principal
@@ -189,8 +190,8 @@ import Testing
         == .forbidden)
   }
 
-  @Test func wrongPermissionMapsAreRefusedByPlace() async throws {
-    let book = try Book()
+  @Test func `wrong permission maps are refused by place`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let error = try await book.refusal(
       "api_key.create",
@@ -210,8 +211,8 @@ import Testing
     try await book.call("api_key.edit", ["id": .string(key.id), "permissions": ["audit": ["read"]]])
   }
 
-  @Test func aProfileIsThePersonsOwnAndTheAccountIsNotForAdminsOfOnePlaceAlone() async throws {
-    let book = try Book()
+  @Test func `a profile is the person's own, and the account is not for admins of one place alone`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let admin = try await book.member("admin", of: acme, role: "admin").principal
@@ -236,11 +237,11 @@ import Testing
     }
   }
 
-  @Test func aPasswordSignsInUntilItIsChanged() async throws {
-    let book = try Book()
+  @Test func `a password signs in until it is changed`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "user.create", ["email": "ann@example.org", "password": "correct horse", "organization_id": .string(acme)])
+      "user", ["email": "ann@example.org", "password": "correct horse", "organization_id": .string(acme)])
     #expect(try await book.engine.principal(email: "ANN@example.org", password: "correct horse")?.actor == "user:\(id)")
     #expect(try await book.engine.principal(email: "ann@example.org", password: "wrong") == nil)
     #expect(try await book.engine.principal(email: "nobody@example.org", password: "correct horse") == nil)
@@ -255,8 +256,8 @@ import Testing
     )
   }
 
-  @Test func onlyAnAdministratorDeactivatesTheLastOwner() async throws {
-    let book = try Book()
+  @Test func `only an administrator deactivates the last owner`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, role: "owner")
     let bob = try await book.member("bob", of: acme, role: "owner")
@@ -274,8 +275,8 @@ import Testing
     #expect(try book.item(bob.id)["is_active"] == false)
   }
 
-  @Test func theLastOwnerCanNeitherLeaveNorBeDemotedNorDeleted() async throws {
-    let book = try Book()
+  @Test func `the last owner can neither leave nor be demoted nor deleted`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, role: "owner")
     let bob = try await book.member("bob", of: acme)
@@ -303,7 +304,7 @@ import Testing
   }
 }
 
-extension Book {
+extension TestDomain {
   /// Submits a prepared command and waits for its fate.
   func submit(_ command: PreparedCommand) async -> Result<CommandResult, Refusal> {
     await withCheckedContinuation { continuation in

@@ -1,26 +1,27 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
 import Testing
 
 @Suite struct CalculationTests {
-  private func tool(_ book: Book, in organization: String, code: String = "print(1)") async throws -> String {
+  private func tool(_ book: TestDomain, in organization: String, code: String = "print(1)") async throws -> String {
     try await book.make(
-      "tool.create",
+      "tool",
       [
         "organization_id": .string(organization), "name": "beam", "display_name": "Beam", "description": "Bends.",
         "code_template": .string(code), "docker_image": "python:3",
       ])
   }
 
-  @Test func aKeyThatMayNotReadToolsGetsNoToolsCodeByCalculating() async throws {
-    let book = try Book()
+  @Test func `a key that may not read tools gets no tool's code by calculating`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let tool = try await book.make(
-      "tool.create",
+      "tool",
       [
         "name": "t", "display_name": "T", "description": "d", "code_template": "the code",
         "docker_image": "python:3.12", "organization_id": .string(acme),
@@ -30,16 +31,16 @@ import Testing
     let refused = try await book.refusal("calculation.create", asked, as: narrow.principal)
     #expect(refused.data["permission"] == "tools:read")
     let wide = try await book.key(["calculations": ["read", "execute"], "tools": ["read"]], in: acme)
-    let made = try await book.make("calculation.create", asked, as: wide.principal)
+    let made = try await book.make("calculation", asked, as: wide.principal)
     #expect(try book.item(made)["code"] == "the code")
   }
 
-  @Test func aCalculationBelongsToWhoMakesItAndRunsItsToolsCode() async throws {
-    let book = try Book()
+  @Test func `a calculation belongs to whoever makes it and runs its tool's code`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let tool = try await tool(book, in: acme)
     let (user, principal) = try await book.member("ann", of: acme)
-    let id = try await book.make("calculation.create", ["name": "c", "tool_id": .string(tool)], as: principal)
+    let id = try await book.make("calculation", ["name": "c", "tool_id": .string(tool)], as: principal)
     let item = try book.item(id)
     #expect(item["user_id"] == .string(user))
     #expect(item["code"] == "print(1)")
@@ -49,13 +50,13 @@ import Testing
     try await book.call("tool.edit", ["id": .string(tool), "code_template": "print(2)"])
     #expect(try book.item(id)["code"] == "print(1)")
     let own = try await book.make(
-      "calculation.start", ["name": "c", "tool_id": .string(tool), "code": "print(3)"], as: principal)
+      by: "calculation.start", ["name": "c", "tool_id": .string(tool), "code": "print(3)"], as: principal)
     #expect(try book.item(own)["code"] == "print(3)")
     // The local administrator is no person.
-    let nobodys = try await book.make("calculation.create", ["name": "c", "tool_id": .string(tool)])
+    let nobodys = try await book.make("calculation", ["name": "c", "tool_id": .string(tool)])
     #expect(try book.item(nobodys)["user_id"] == JSON.null)
     let named = try await book.make(
-      "calculation.create", ["name": "c", "tool_id": .string(tool), "user_id": .string(user)])
+      "calculation", ["name": "c", "tool_id": .string(tool), "user_id": .string(user)])
     #expect(try book.item(named)["user_id"] == .string(user))
     try await book.call("tool.delete", ["id": .string(tool)])
     #expect(try book.item(id)["tool_id"] == JSON.null)
@@ -63,8 +64,8 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func whatACalculationLacksOrHasTooMuchOfIsRefusedByName() async throws {
-    let book = try Book()
+  @Test func `what a calculation lacks or has too much of is refused by name`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let theirs = try await tool(book, in: other)
@@ -81,18 +82,18 @@ import Testing
       let params = here.merging(["code": "1"]).merging([field: .string(String(repeating: "é", count: limit + 1))])
       #expect(try await book.refusal("calculation.create", params).paths == ["/\(field)"])
       let most = here.merging(["code": "1"]).merging([field: .string(String(repeating: "é", count: limit))])
-      _ = try await book.make("calculation.create", most)
+      _ = try await book.make("calculation", most)
     }
     for (field, limit) in [("parameters", 5_000), ("result_data", 50_000)] {
       // Two quotation marks belong to the JSON text.
       let most = JSON.string(String(repeating: "é", count: limit - 2))
       let more = JSON.string(String(repeating: "é", count: limit - 1))
-      let id = try await book.make("calculation.create", here.merging(["code": "1", field: most]))
+      let id = try await book.make("calculation", here.merging(["code": "1", field: most]))
       #expect(
         try await book.refusal("calculation.create", here.merging(["code": "1", field: more])).paths == ["/\(field)"])
       #expect(try await book.refusal("calculation.edit", ["id": .string(id), field: more]).paths == ["/\(field)"])
     }
-    let id = try await book.make("calculation.create", here.merging(["code": "1"]))
+    let id = try await book.make("calculation", here.merging(["code": "1"]))
     let finish = try await book.refusal(
       "calculation.finish",
       [
@@ -115,11 +116,11 @@ import Testing
       ).paths == ["/user_id"])
   }
 
-  @Test func aCalculationBeginsFinishesAndIsCancelledAsRunsAre() async throws {
-    let book = try Book()
+  @Test func `a calculation begins, finishes and is cancelled as runs are`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let params: JSONObject = ["organization_id": .string(acme), "name": "c", "code": "1"]
-    let id = try await book.make("calculation.create", params)
+    let id = try await book.make("calculation", params)
     let begun = try await book.call("calculation.begin", ["id": .string(id), "at": "2026-01-01T00:00:00Z"])
     #expect(begun.eventNames == ["calculation.begun"])
     #expect(try await book.call("calculation.begin", ["id": .string(id)])["events"] == [])
@@ -144,27 +145,27 @@ import Testing
     let late = try await book.call(
       "calculation.finish", ["id": .string(id), "status": "failed", "at": "2026-01-01T00:00:01Z", "error_message": "x"])
     #expect(late["events"] == [])
-    let running = try await book.make("calculation.start", params)
+    let running = try await book.make(by: "calculation.start", params)
     #expect(try book.item(running)["status"] == "running")
     #expect(try book.item(running)["started_at"] == book.item(running)["created_at"])
     try await book.call("calculation.cancel", ["id": .string(running)])
     #expect(try book.item(running)["status"] == "cancelled")
-    let failing = try await book.make("calculation.start", params)
+    let failing = try await book.make(by: "calculation.start", params)
     try await book.call(
       "calculation.finish", ["id": .string(failing), "status": "failed", "error_message": "division by zero"])
     #expect(try book.item(failing)["status"] == "failed")
     #expect(try book.item(failing)["error_message"] == "division by zero")
   }
 
-  @Test func aFileIsAttachedOnceAndHeldFastWhileTheCalculationLives() async throws {
-    let book = try Book()
+  @Test func `a file is attached once and held fast while the calculation lives`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let id = try await book.make(
-      "calculation.create", ["organization_id": .string(acme), "name": "c", "code": "1"])
+      "calculation", ["organization_id": .string(acme), "name": "c", "code": "1"])
     func file(_ organization: String) async throws -> String {
       try await book.make(
-        "file.create", ["organization_id": .string(organization), "filename": "f.csv", "file_size": 1])
+        "file", ["organization_id": .string(organization), "filename": "f.csv", "file_size": 1])
     }
     let first = try await file(acme)
     let result = try await book.call("calculation.attach_file", ["id": .string(id), "file_id": .string(first)])

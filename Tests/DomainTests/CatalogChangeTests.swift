@@ -2,11 +2,13 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import Domain
 import EventLog
 import Foundation
 import Records
 import Refusals
+import TestBasics
 import Testing
 
 /// What becomes of resources when the catalog changes under them.
@@ -30,44 +32,46 @@ import Testing
 
   private static let urgency = "type: enum, values: [low, normal, high], required: true, default: normal"
 
-  private func engine(_ catalog: Catalog, _ book: Book) throws -> CommandEngine {
+  private func engine(_ catalog: Catalog, _ book: TestDomain) throws -> CommandEngine {
     try CommandEngine(catalog: catalog, log: book.log, vault: book.vault)
   }
 
   private func call(
     _ engine: CommandEngine, _ method: String, _ params: JSONObject
   ) async throws -> JSONObject {
-    let result = try await engine.apply(method: method, params: params, principal: Book.administrator)
+    let result = try await engine.apply(method: method, params: params, principal: TestDomain.administrator)
     return try #require(try JSON.parse(result.resultBytes).objectValue)
   }
 
-  private func makeAlerts(_ book: Book, _ messages: [String]) async throws -> (organization: String, ids: [String]) {
+  private func makeAlerts(_ book: TestDomain, _ messages: [String]) async throws -> (
+    organization: String, ids: [String]
+  ) {
     let organization = try await book.organization("acme")
     var ids: [String] = []
     for message in messages {
       ids.append(
         try await book.make(
-          "alert.create", ["organization_id": .string(organization), "message": .string(message), "level": "info"]))
+          "alert", ["organization_id": .string(organization), "message": .string(message), "level": "info"]))
     }
     return (organization, ids)
   }
 
   /// Verifies a copy of the log: one process opens a log once.
-  private func expectSound(_ book: Book) throws {
+  private func expectSound(_ book: TestDomain) throws {
     let folder = book.folder + "/backup"
     _ = try EventLogBackup.make(of: book.log, into: folder)
     let report = try EventLogVerifier.verify(folder: folder + "/log")
     #expect(report.isHealthy, "\(report.problems)")
   }
 
-  private func stored(_ book: Book, through position: UInt64) throws -> [[UInt8]] {
+  private func stored(_ book: TestDomain, through position: UInt64) throws -> [[UInt8]] {
     try book.log.read { snapshot in
       try snapshot.records(from: 1, limit: Int(position), maximumBytes: .max).map { $0.header + $0.body }
     }
   }
 
   @Test func `resources without a field that is required by now have its default, at every moment`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     try await book.engine.recordCatalog()
     let (_, ids) = try await makeAlerts(book, ["first", "second", "third"])
     try await book.call("alert.delete", ["id": .string(ids[2])])
@@ -83,7 +87,7 @@ import Testing
     let view = StateView(engine.rules)
     for id in ids {
       #expect(try book.state(id).fields["priority"] == "normal")
-      #expect(try view.item(book.state(id), principal: Book.administrator)["priority"] == "normal")
+      #expect(try view.item(book.state(id), principal: TestDomain.administrator)["priority"] == "normal")
       let identifier = try #require(Identifier(id))
       let then = try book.log.read { try $0.fold(identifier, through: before) }
       #expect(then?.fields["priority"] == "normal")
@@ -103,7 +107,7 @@ import Testing
 
   @Test func `a default that was recorded stays when the catalog's default changes, and after a restart`() async throws
   {
-    let book = try Book()
+    let book = try TestDomain()
     let (organization, ids) = try await makeAlerts(book, ["first"])
     try await engine(withPriority(Self.urgency), book).recordCatalog()
     let next = try engine(withPriority(Self.urgency.replacing("default: normal", with: "default: low")), book)
@@ -123,23 +127,22 @@ import Testing
       refused?.data["contradictions"]?.arrayValue?.first?["problem"] == "alert.priority: a value is gone, but held")
   }
 
-  @Test(
-    arguments: [
-      ("  priority: {type: text, required: true}\n", "priority: is required, but missing", "Give the field a default"),
-      (
-        "  priority: {type: text, required: true, default: x, secret: whole}\n", "priority: is required, but missing",
-        "A default can't stand for what is sealed"
-      ),
-      ("", "message: is of type integer, but values of another type are held", "Add a field of another name"),
-      ("", "message: holds texts of more than 3 characters", "Keep the longer limit"),
-      ("", "message: is to be sealed, but values of it stand in the clear", "Add a field of another name"),
-      ("", "level: a value is gone, but held", "Keep it among the values"),
-      ("", "message: the field is gone, but values of it are held", "give null to alert.edit"),
-    ])
+  @Test(arguments: [
+    ("  priority: {type: text, required: true}\n", "priority: is required, but missing", "Give the field a default"),
+    (
+      "  priority: {type: text, required: true, default: x, secret: whole}\n", "priority: is required, but missing",
+      "A default can't stand for what is sealed"
+    ),
+    ("", "message: is of type integer, but values of another type are held", "Add a field of another name"),
+    ("", "message: holds texts of more than 3 characters", "Keep the longer limit"),
+    ("", "message: is to be sealed, but values of it stand in the clear", "Add a field of another name"),
+    ("", "level: a value is gone, but held", "Keep it among the values"),
+    ("", "message: the field is gone, but values of it are held", "give null to alert.edit"),
+  ])
   func `what can't be changed under resources says how to go about it`(
     _ added: String, _ problem: String, _ remedy: String
   ) async throws {
-    let book = try Book()
+    let book = try TestDomain()
     _ = try await makeAlerts(book, ["first", "second"])
     let message = "  message: {type: text, required: true}\n"
     let level = "  level: {type: enum, values: [info, warning, error, critical]}\n"
@@ -168,7 +171,7 @@ import Testing
   }
 
   @Test func `a unique constraint with a default in it holds for resources that were there before`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let (organization, ids) = try await makeAlerts(book, ["first", "second"])
     let next = try catalog(
       "alert.yaml", "  alert_type:\n",
@@ -181,7 +184,7 @@ import Testing
     try await engine.recordCatalog()
     let again: JSONObject = ["organization_id": .string(organization), "message": "first"]
     let taken = await #expect(throws: Refusal.self) {
-      try await engine.apply(method: "alert.create", params: again, principal: Book.administrator)
+      try await engine.apply(method: "alert.create", params: again, principal: TestDomain.administrator)
     }
     #expect(taken?.data["reason"] == "unique")
     _ = try await call(engine, "alert.edit", ["id": .string(ids[0]), "priority": "high"])
@@ -191,7 +194,7 @@ import Testing
   }
 
   @Test func `a unique constraint that resources break is refused with their number`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     _ = try await makeAlerts(book, ["same", "same", "other"])
     let engine = try engine(constrain(withPriority(Self.urgency)), book)
     let error = await #expect(throws: Refusal.self) { try await engine.recordCatalog() }

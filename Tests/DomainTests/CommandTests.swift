@@ -1,6 +1,7 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Records
@@ -8,8 +9,8 @@ import Refusals
 import Testing
 
 @Suite struct CommandTests {
-  @Test func aCreatedResourceHasItsNumberDefaultsMakerAndOrganization() async throws {
-    let book = try Book()
+  @Test func `a created resource has its number, defaults, maker and organization`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let result = try await book.call("pipeline.create", ["name": "Load", "organization_id": .string(organization)])
     #expect(result["version"] == 1)
@@ -29,8 +30,8 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func everyFaultOfTheParametersIsListed() async throws {
-    let book = try Book()
+  @Test func `every fault of the parameters is listed`() async throws {
+    let book = try TestDomain()
     let error = try await book.refusal(
       "pipeline.create",
       [
@@ -47,21 +48,21 @@ import Testing
     #expect(error.data["problems"]?.canonicalString.contains("did you mean name?") == true)
   }
 
-  @Test func aFieldThatOnlyCommandsSetNamesThem() async throws {
-    let book = try Book()
+  @Test func `a field that only commands set names them`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
-    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(organization)])
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(organization)])
     let error = try await book.refusal("pipeline.edit", ["id": .string(pipeline), "status": "active", "kind": "dag"])
     let problems = error.data["problems"]?.canonicalString ?? ""
     #expect(problems.contains("is set by pipeline.publish, pipeline.pause"))
     #expect(problems.contains("is fixed at creation"))
   }
 
-  @Test func anUnknownMethodSuggestsTheNearest() throws {
-    let book = try Book()
+  @Test func `an unknown method suggests the nearest`() throws {
+    let book = try TestDomain()
     #expect(throws: Refusal.methodNotFound("pipeline.publsh", suggestions: ["pipeline.publish"])) {
       try book.engine.prepare(
-        method: "pipeline.publsh", params: [:], principal: Book.administrator, origin: Origin())
+        method: "pipeline.publsh", params: [:], principal: TestDomain.administrator, origin: Origin())
     }
     #expect(book.engine.isCommand("pipeline.publish"))
     #expect(book.engine.isCommand("batch.apply"))
@@ -69,11 +70,11 @@ import Testing
     #expect(!book.engine.isCommand("pipeline.get"))
   }
 
-  @Test func anEditRecordsOnlyWhatDiffersAndNothingWhenNothingDoes() async throws {
-    let book = try Book()
+  @Test func `an edit records only what differs, and nothing when nothing does`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let id = try await book.make(
-      "pipeline.create",
+      "pipeline",
       ["name": "p", "description": "d", "config": ["a": 1, "b": [1, 2]], "organization_id": .string(organization)])
     let result = try await book.call(
       "pipeline.edit", ["id": .string(id), "name": "q", "config": ["b": [1, 2], "a": 1.0]])
@@ -91,20 +92,20 @@ import Testing
     #expect(try await book.refusal("pipeline.edit", ["id": .string(id), "name": nil]).paths == ["/name"])
   }
 
-  @Test func anUnexpectedVersionIsAConflict() async throws {
-    let book = try Book()
+  @Test func `an unexpected version is a conflict`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
-    let id = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(organization)])
+    let id = try await book.make("pipeline", ["name": "p", "organization_id": .string(organization)])
     try await book.call("pipeline.edit", ["id": .string(id), "name": "q", "expected_version": 1])
     let error = try await book.refusal("pipeline.edit", ["id": .string(id), "name": "r", "expected_version": 1])
     #expect(error.code == .conflict)
     #expect(error.data == ["reason": "version", "expected": 1, "actual": 2])
   }
 
-  @Test func theLifecycleAllowsOnlyItsTransitions() async throws {
-    let book = try Book()
+  @Test func `the lifecycle allows only its transitions`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
-    let id = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(organization)])
+    let id = try await book.make("pipeline", ["name": "p", "organization_id": .string(organization)])
     let error = try await book.refusal("pipeline.resume", ["id": .string(id)])
     #expect(error.data == ["reason": "state", "from": "draft", "allowed": ["paused"]])
     for (command, status) in [
@@ -117,12 +118,12 @@ import Testing
     #expect(try book.item(id)["published_at"]?.stringValue != nil)
     #expect(try book.item(id)["version_number"] == 1, "moving along the lifecycle is no new content")
     let born = try await book.make(
-      "pipeline.create", ["name": "b", "status": "active", "organization_id": .string(organization)])
+      "pipeline", ["name": "b", "status": "active", "organization_id": .string(organization)])
     #expect(try book.item(born)["status"] == "active")
   }
 
-  @Test func theSameCommandIdAnswersTheFirstResultAgainAndRefusesAnother() async throws {
-    let book = try Book()
+  @Test func `the same command id returns the first result again, and refuses another command`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = ["name": "p", "organization_id": .string(organization), "command_id": "c1"]
     let first = try await book.call("pipeline.create", params)
@@ -141,8 +142,8 @@ import Testing
       try await book.call("pipeline.create", params, as: other)["replayed"] == nil, "command ids are each actor's own")
   }
 
-  @Test func aRefusedCommandIdCanBeUsedAgain() async throws {
-    let book = try Book()
+  @Test func `a refused command id can be used again`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = ["name": "x", "slug": "acme", "command_id": "c"]
     #expect(try await book.refusal("organization.create", params).reason == "unique")
@@ -150,8 +151,8 @@ import Testing
     #expect(try await book.call("organization.create", params).eventNames == ["organization.created"])
   }
 
-  @Test func aSecretIsShownOnceEvenToTheSameCommandId() async throws {
-    let book = try Book()
+  @Test func `a secret is shown once even to the same command id`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = ["name": "k", "organization_id": .string(organization), "command_id": "k"]
     let key = try #require(try await book.call("api_key.create", params)["api_key"]?.stringValue)
@@ -159,8 +160,8 @@ import Testing
     #expect(try await book.call("api_key.create", params)["api_key"] == ["shown_once": true])
   }
 
-  @Test func aDryRunAnswersAndRecordsNothing() async throws {
-    let book = try Book()
+  @Test func `a dry run has its result and records nothing`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let head = book.log.head.position
     let result = try await book.call(
@@ -171,12 +172,12 @@ import Testing
     #expect(result["api_key"] == nil)
     #expect(book.log.head.position == head)
     let id = try await book.make(
-      "api_key.create", ["name": "k", "organization_id": .string(organization), "command_id": "d"])
+      "api_key", ["name": "k", "organization_id": .string(organization), "command_id": "d"])
     #expect(try book.item(id)["number"] == 1, "a dry run uses up no number")
   }
 
-  @Test func aBatchAppliesAllOrNone() async throws {
-    let book = try Book()
+  @Test func `a batch applies all or none`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let id = Identifier.version7(at: .now).text
     let create: JSON = [
@@ -196,8 +197,8 @@ import Testing
     #expect(try book.view.reason(records[1].body.reason, resource: book.state(id).id) == "import")
   }
 
-  @Test func aBatchNamesTheCommandWhoseParametersAreWrong() async throws {
-    let book = try Book()
+  @Test func `a batch names the command whose parameters are wrong`() async throws {
+    let book = try TestDomain()
     let nested: JSON = ["method": "batch.apply", "params": ["commands": []]]
     #expect(try await book.refusal("batch.apply", ["commands": [nested]]).data["index"] == 0)
     let wrong: JSON = ["method": "organization.create", "params": ["name": "x"]]
@@ -211,8 +212,8 @@ import Testing
     #expect(try await book.refusal("batch.apply", ["commands": [own]]).paths == ["/command_id"])
   }
 
-  @Test func aBatchWithACommandIdIsReplayedWhole() async throws {
-    let book = try Book()
+  @Test func `a batch with a command id is replayed whole`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = [
       "command_id": "b",
@@ -227,12 +228,12 @@ import Testing
     #expect(again["results"]?.arrayValue?.first?["api_key"] == ["shown_once": true])
   }
 
-  @Test func whatIsNotThereIsNotFoundAndWhatWasDeletedIsGone() async throws {
-    let book = try Book()
+  @Test func `what is not there is not found, and what was deleted is gone`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let error = try await book.refusal("pipeline.edit", ["id": .string(organization), "name": "x"])
     #expect(error.data == ["resource_type": "pipeline", "id": .string(organization)])
-    let id = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(organization)])
+    let id = try await book.make("pipeline", ["name": "p", "organization_id": .string(organization)])
     try await book.call("pipeline.delete", ["id": .string(id)])
     let gone = try await book.refusal("pipeline.edit", ["id": .string(id), "name": "x"])
     #expect(gone.code == .gone)
@@ -243,8 +244,8 @@ import Testing
     #expect(try await book.refusal("pipeline.edit", ["id": 3]).paths == ["/id"])
   }
 
-  @Test func anIdOfTheCallersChoiceMustBeNew() async throws {
-    let book = try Book()
+  @Test func `an id of the caller's choice must be new`() async throws {
+    let book = try TestDomain()
     let organization = try await book.organization("acme")
     let params: JSONObject = ["id": .string(organization), "name": "p", "organization_id": .string(organization)]
     let error = try await book.refusal("pipeline.create", params)

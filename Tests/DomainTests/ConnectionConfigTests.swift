@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -34,10 +35,10 @@ import Testing
       ("livy", ["url": "http://livy"]), ("postgres", ["host": "db.example.org", "port": 5432, "password": "p"]),
       ("kafka", ["brokers": ["a:9092"]]), ("s3", ["port": nil, "host": nil]), ("csv", [:]),
     ] as [(String, JSON)])
-  func aDocumentedConfigurationIsTaken(_ type: String, _ config: JSON) async throws {
-    let book = try Book()
+  func `a documented configuration is taken`(_ type: String, _ config: JSON) async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let id = try await book.make("connection.create", params(type, config, acme))
+    let id = try await book.make("connection", params(type, config, acme))
     #expect(try book.item(id)["type"] == .string(type))
   }
 
@@ -65,31 +66,33 @@ import Testing
       ("mongodb", ["port": "27017"], ["port"]), ("rest_api", ["port": 1.5], ["port"]),
       ("kafka", ["host": ""], ["host"]),
     ] as [(String, JSON, [String])])
-  func aWrongConfigurationIsRefusedAndTheMemberNamed(_ type: String, _ config: JSON, _ members: [String]) async throws {
-    let book = try Book()
+  func `a wrong configuration is refused, and the member named`(_ type: String, _ config: JSON, _ members: [String])
+    async throws
+  {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let error = try await book.refusal("connection.create", params(type, config, acme))
     #expect(Set(error.paths) == Set(members.map { "/config/\($0)" }))
     #expect(error.paths.count == members.count)
     // The same on an edit of an existing one.
-    let id = try await book.make("connection.create", params("csv", [:], acme))
+    let id = try await book.make("connection", params("csv", [:], acme))
     let edited = try await book.refusal(
       "connection.edit", ["id": .string(id), "type": .string(type), "config": config])
     #expect(Set(edited.paths) == Set(error.paths))
   }
 
   @Test(arguments: [JSON.array([]), "text", 5, true])
-  func aConfigurationIsAnObject(_ config: JSON) async throws {
-    let book = try Book()
+  func `a configuration is an object`(_ config: JSON) async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     #expect(try await book.refusal("connection.create", params("s3", config, acme)).paths == ["/config"])
   }
 
-  @Test func anEditIsJudgedWithWhatStaysAndSecretsStandForThemselves() async throws {
-    let book = try Book()
+  @Test func `an edit is judged with what stays, and secrets stand for themselves`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "connection.create", params("databricks", ["host": "https://x.y", "token": "t", "cluster_id": "c"], acme))
+      "connection", params("databricks", ["host": "https://x.y", "token": "t", "cluster_id": "c"], acme))
     #expect(try await book.refusal("connection.edit", ["id": .string(id), "type": "livy"]).paths == ["/config/url"])
     try await book.call("connection.edit", ["id": .string(id), "name": "other"])
     // The mask of a hidden secret is the secret; another type's rules see what is sealed as given.
@@ -102,28 +105,28 @@ import Testing
         .paths == ["/config/cluster_id"])
   }
 
-  @Test func aCredentialHoldsTheSecretsInTheConfigurationsPlace() async throws {
-    let book = try Book()
+  @Test func `a credential holds the secrets in the configuration's place`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let credential = try await book.make(
-      "credential.create", ["name": "k", "data": ["token": "t"], "organization_id": .string(acme)])
+      "credential", ["name": "k", "data": ["token": "t"], "organization_id": .string(acme)])
     let config: JSON = ["host": "https://x.y", "cluster_id": "c"]
     #expect(try await book.refusal("connection.create", params("databricks", config, acme)).paths == ["/config/token"])
     let id = try await book.make(
-      "connection.create", params("databricks", config, acme).merging(["credential_id": .string(credential)]))
+      "connection", params("databricks", config, acme).merging(["credential_id": .string(credential)]))
     #expect(
       try await book.refusal("connection.edit", ["id": .string(id), "credential_id": nil]).paths == ["/config/token"])
   }
 
   // MARK: - Defaults
 
-  @Test func aPersonHasOneDefaultHoweverItCameAbout() async throws {
-    let book = try Book()
+  @Test func `a person has one default, however it came about`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme", platform: "etlab")
     let (ann, bob) = (try await book.member("ann", of: acme), try await book.member("bob", of: acme))
     func connection(_ owner: String, isDefault: Bool = false) async throws -> String {
       try await book.make(
-        "connection.create",
+        "connection",
         params("local", [:], acme).merging(["owner_id": .string(owner), "is_default": .bool(isDefault)]))
     }
     func defaults(_ ids: [String]) throws -> [Bool] { try ids.map { try book.item($0)["is_default"] == true } }

@@ -1,6 +1,7 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
@@ -10,13 +11,13 @@ import Testing
 
 /// Credentials in use, their rotations, and warnings before they expire.
 @Suite struct CredentialTests {
-  @Test func aCredentialInUseStaysAndTheRefusalNamesWhatUsesIt() async throws {
-    let book = try Book()
+  @Test func `a credential in use stays, and the refusal names what uses it`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "credential.create", ["name": "k", "data": ["key": "v"], "organization_id": .string(acme)])
+      "credential", ["name": "k", "data": ["key": "v"], "organization_id": .string(acme)])
     let connection = try await book.make(
-      "connection.create",
+      "connection",
       ["name": "uses it", "type": "s3", "credential_id": .string(id), "organization_id": .string(acme)])
     let error = try await book.refusal("credential.delete", ["id": .string(id)])
     #expect(error.reason == "reference")
@@ -26,11 +27,11 @@ import Testing
     #expect(try await book.call("credential.delete", ["id": .string(id)]).eventNames == ["credential.deleted"])
   }
 
-  @Test func theHistoryTellsOfRotationsWithoutTheirSecrets() async throws {
-    let book = try Book()
+  @Test func `the history tells of rotations without their secrets`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "credential.create", ["name": "k", "data": ["key": "very-secret-1"], "organization_id": .string(acme)])
+      "credential", ["name": "k", "data": ["key": "very-secret-1"], "organization_id": .string(acme)])
     for number in 2...3 {
       try await book.call(
         "credential.rotate",
@@ -48,14 +49,14 @@ import Testing
     #expect(try !book.everything().contains("very-secret"))
   }
 
-  @Test func anOrganizationIsToldOnceForEachDateThatACredentialExpires() async throws {
-    let book = try Book()
+  @Test func `an organization is told once for each date that a credential expires`() async throws {
+    let book = try TestDomain()
     let start = try #require(Timestamp("2026-03-01T00:00:00Z"))
     book.clock.withLockedValue { $0 = start }
     let acme = try await book.organization("acme")
     let expiry: JSON = "2026-03-20T00:00:00.000000Z"
     let id = try await book.make(
-      "credential.create",
+      "credential",
       ["name": "warehouse", "data": ["key": "v"], "expires_at": expiry, "organization_id": .string(acme)])
     func warn() async throws -> JSONObject {
       try await book.call("credential.warn_expiry", ["id": .string(id)], as: .server)

@@ -1,18 +1,19 @@
 import Access
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
 import Testing
 
 @Suite struct DashboardTests {
-  @Test func onlyWhoAdministersDashboardsMakesOneForSomebodyElse() async throws {
-    let book = try Book()
+  @Test func `only somebody who administers dashboards makes one for somebody else`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let (ann, bob) = (try await book.member("ann", of: acme), try await book.member("bob", of: acme))
     let admin = try await book.member("admin", of: acme, role: "admin")
     let layout: JSONObject = ["name": "d", "layout_config": [:], "is_default": true]
-    let own = try await book.make("dashboard.create", layout, as: ann.principal)
+    let own = try await book.make("dashboard", layout, as: ann.principal)
     let hers = layout.merging(["user_id": .string(ann.id)])
     #expect(try await book.refusal("dashboard.create", hers, as: bob.principal).code == .forbidden)
     #expect(try book.item(own)["is_default"] == true)
@@ -20,11 +21,11 @@ import Testing
   }
 
   @Test func `a dashboard is its maker's, hidden until it is shared, and changed by its user alone`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let bob = try await book.member("bob", of: acme)
-    let id = try await book.make("dashboard.create", ["name": "d", "layout_config": ["w": 1]], as: ann.principal)
+    let id = try await book.make("dashboard", ["name": "d", "layout_config": ["w": 1]], as: ann.principal)
     #expect(try book.item(id)["user_id"] == .string(ann.id))
     let edit: JSONObject = ["id": .string(id), "name": "mine"]
     #expect(try await book.refusal("dashboard.edit", edit, as: bob.principal).code == .notFound)
@@ -40,13 +41,13 @@ import Testing
   }
 
   @Test func `one dashboard a user is the default`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let bob = try await book.member("bob", of: acme)
     func make(_ name: String, _ principal: Principal, isDefault: Bool = false) async throws -> String {
       try await book.make(
-        "dashboard.create", ["name": .string(name), "layout_config": [:], "is_default": .bool(isDefault)],
+        "dashboard", ["name": .string(name), "layout_config": [:], "is_default": .bool(isDefault)],
         as: principal)
     }
     let first = try await make("first", ann.principal, isDefault: true)
@@ -62,10 +63,10 @@ import Testing
   }
 
   @Test func `its layout is versioned`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "dashboard.create", ["name": "d", "layout_config": ["w": 1], "organization_id": .string(acme)])
+      "dashboard", ["name": "d", "layout_config": ["w": 1], "organization_id": .string(acme)])
     #expect(try book.item(id)["version_number"] == 1)
     try await book.call("dashboard.edit", ["id": .string(id), "layout_config": ["w": 2]])
     #expect(try book.item(id)["version_number"] == 2)

@@ -1,13 +1,14 @@
 import Access
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
 import Testing
 
 @Suite struct ExecutionTests {
-  @Test func aRunIsOfAPipelineOrOfCode() async throws {
-    let book = try Book()
+  @Test func `a run is of a pipeline or of code`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     for method in ["run.create", "run.start"] {
       let error = try await book.refusal(method, ["organization_id": .string(acme)])
@@ -17,9 +18,9 @@ import Testing
     }
     let (user, principal) = try await book.member("ann", of: acme)
     let connection = try await book.make(
-      "connection.create", ["name": "cluster", "type": "kafka", "organization_id": .string(acme)])
+      "connection", ["name": "cluster", "type": "kafka", "organization_id": .string(acme)])
     let run = try await book.make(
-      "run.start",
+      by: "run.start",
       ["code": "spark.range(1)", "language": "python", "connection_id": .string(connection)], as: principal)
     try await book.call(
       "run.finish",
@@ -33,9 +34,9 @@ import Testing
     #expect(item["triggered_by"] == .string(user))
     #expect(try await book.refusal("run.edit", ["id": .string(run), "code": nil]).paths == ["/code"])
     let page = try await book.make(
-      "pipeline.create", ["name": "page", "kind": "page", "organization_id": .string(acme)])
+      "pipeline", ["name": "page", "kind": "page", "organization_id": .string(acme)])
     let paged = try await book.make(
-      "run.create", ["pipeline_id": .string(page), "code": "1", "connection_id": .string(connection)])
+      "run", ["pipeline_id": .string(page), "code": "1", "connection_id": .string(connection)])
     try await book.call("run.edit", ["id": .string(paged), "code": nil])
     #expect(try book.item(paged)["code"] == JSON.null)
     try await book.call("connection.delete", ["id": .string(connection)])
@@ -45,8 +46,8 @@ import Testing
     #expect(gone.paths == ["/connection_id"])
   }
 
-  @Test func whoTriggeredARunIsTheActingPersonUnlessAScheduleOrAWebhookDid() async throws {
-    let book = try Book()
+  @Test func `a run is triggered by the acting person, unless a schedule or a webhook did it`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let (user, principal) = try await book.member("ann", of: acme)
     let key = try await book.key(
@@ -54,17 +55,17 @@ import Testing
     func triggeredBy(_ type: String?, as principal: Principal) async throws -> JSON? {
       var params: JSONObject = ["organization_id": .string(acme), "code": "1"]
       if let type { params["trigger_type"] = .string(type) }
-      return try book.item(try await book.make("run.create", params, as: principal))["triggered_by"]
+      return try book.item(try await book.make("run", params, as: principal))["triggered_by"]
     }
     for type in [nil, "manual", "api"] {
       #expect(try await triggeredBy(type, as: principal) == .string(user))
     }
     for type in ["scheduled", "webhook"] { #expect(try await triggeredBy(type, as: principal) == JSON.null) }
-    #expect(try await triggeredBy(nil, as: Book.administrator) == JSON.null)
+    #expect(try await triggeredBy(nil, as: TestDomain.administrator) == JSON.null)
     #expect(try await triggeredBy("api", as: key.principal) != JSON.null, "a key stands for who made it")
     let (carol, _) = try await book.member("carol", of: acme)
     let run = try await book.make(
-      "run.create",
+      "run",
       [
         "organization_id": .string(acme), "code": "1", "trigger_type": "scheduled", "triggered_by": .string(carol),
       ], as: principal)
@@ -74,13 +75,13 @@ import Testing
     #expect(wrong.paths == ["/trigger_type"])
   }
 
-  @Test func taskStatesAreMergedTaskByTaskAndMemberByMember() async throws {
-    let book = try Book()
+  @Test func `task states are merged task by task and member by member`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let dag = try await book.make(
-      "pipeline.create", ["name": "d", "kind": "dag", "organization_id": .string(acme)])
+      "pipeline", ["name": "d", "kind": "dag", "organization_id": .string(acme)])
     let run = try await book.make(
-      "run.start",
+      by: "run.start",
       [
         "pipeline_id": .string(dag), "dag_run_id": "manual__1", "trigger_type": "scheduled",
         "task_states": ["task-1": ["state": "running", "started_at": "2024-01-15T10:30:00Z"]],
@@ -110,11 +111,11 @@ import Testing
       ])
   }
 
-  @Test func taskStatesOfAnotherShapeAreRefusedAtTheirPlace() async throws {
-    let book = try Book()
+  @Test func `task states of another shape are refused at their place`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let here: JSONObject = ["organization_id": .string(acme), "code": "1"]
-    let run = try await book.make("run.create", here)
+    let run = try await book.make("run", here)
     let wrong: JSON = [
       "a": "success", "b/c": ["state": "sleeping"], "d": ["duration": 1], "e": ["state": "success", "duration": -1],
       "f": ["state": "running", "started_at": "yesterday"], "g": ["state": "success", "completed_at": 5],
@@ -140,10 +141,10 @@ import Testing
     #expect(try await book.refusal("run.set_task_states", ["id": .string(run)]).paths == ["/task_states"])
   }
 
-  @Test func whatIsKnownOfTasksIsBoundedHoweverOftenMoreIsTold() async throws {
-    let book = try Book()
+  @Test func `what is known of tasks is bounded, however often more is told`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.create", ["code": "1", "organization_id": .string(acme)])
+    let run = try await book.make("run", ["code": "1", "organization_id": .string(acme)])
     let note = JSON.string(String(repeating: "x", count: 700_000))
     func told(_ task: String) -> JSONObject {
       ["id": .string(run), "task_states": .object([task: ["state": "running", "note": note]])]
@@ -157,17 +158,17 @@ import Testing
     #expect(try book.item(run)["task_states"] == ["b": ["state": "success"]])
   }
 
-  @Test func theWordsOfAllPlatformsAreTakenForTheSameStates() async throws {
-    let book = try Book()
+  @Test func `the words of all platforms are taken for the same states`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let here: JSONObject = ["organization_id": .string(acme), "code": "1"]
-    let run = try await book.make("run.start", here)
-    let task = try await book.make("task_run.start", ["run_id": .string(run)])
-    let calculation = try await book.make("calculation.start", here.merging(["name": "c"]))
+    let run = try await book.make(by: "run.start", here)
+    let task = try await book.make(by: "task_run.start", ["run_id": .string(run)])
+    let calculation = try await book.make(by: "calculation.start", here.merging(["name": "c"]))
     let file = try await book.make(
-      "file.create",
+      "file",
       ["organization_id": .string(acme), "filename": "f", "file_size": 1, "status": "uploaded"])
-    let job = try await book.make("file_job.start", ["file_id": .string(file), "job_type": "validation"])
+    let job = try await book.make(by: "file_job.start", ["file_id": .string(file), "job_type": "validation"])
     for (type, id) in [("run", run), ("task_run", task), ("calculation", calculation), ("file_job", job)] {
       try await book.call("\(type).finish", ["id": .string(id), "status": "completed"])
       #expect(try book.item(id)["status"] == "success", "\(type)")

@@ -1,18 +1,19 @@
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
 import Testing
 
 @Suite struct FileJobTests {
-  private func uploaded(_ book: Book, _ organization: String) async throws -> String {
+  private func uploaded(_ book: TestDomain, _ organization: String) async throws -> String {
     try await book.make(
-      "file.create",
+      "file",
       ["organization_id": .string(organization), "filename": "f", "file_size": 1, "status": "uploaded"])
   }
 
-  @Test func aJobTakesItsFileThroughProcessing() async throws {
-    let book = try Book()
+  @Test func `a job takes its file through processing`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let file = try await uploaded(book, acme)
     let output = try await uploaded(book, acme)
@@ -50,12 +51,12 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aFileHasEndedWithItsLastRunningJobAndAnyThatFailedFailsIt() async throws {
-    let book = try Book()
+  @Test func `a file has ended with its last running job, and any that failed fails it`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let file = try await uploaded(book, acme)
     func start(_ type: String) async throws -> String {
-      try await book.make("file_job.start", ["file_id": .string(file), "job_type": .string(type)])
+      try await book.make(by: "file_job.start", ["file_id": .string(file), "job_type": .string(type)])
     }
     let validation = try await start("validation")
     let extraction = try await start("extraction")
@@ -74,18 +75,18 @@ import Testing
     #expect(try book.item(file)["error_message"] == "A conversion job failed.")
     // One that never began leaves the file alone.
     let before = try book.state(file).version
-    let idle = try await book.make("file_job.create", ["file_id": .string(file), "job_type": "validation"])
+    let idle = try await book.make("file_job", ["file_id": .string(file), "job_type": "validation"])
     try await book.call("file_job.finish", ["id": .string(idle), "status": "failed"])
     #expect(try book.state(file).version == before)
   }
 
-  @Test func whatAJobCannotDoIsRefusedByName() async throws {
-    let book = try Book()
+  @Test func `what a job cannot do is refused by name`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let file = try await uploaded(book, acme)
     let uploading = try await book.make(
-      "file.create", ["organization_id": .string(acme), "filename": "f", "file_size": 1])
+      "file", ["organization_id": .string(acme), "filename": "f", "file_size": 1])
     let early = try await book.refusal(
       "file_job.start", ["file_id": .string(uploading), "job_type": "validation"])
     #expect(early.reason == "state" && early.data["from"] == "uploading")
@@ -97,7 +98,7 @@ import Testing
       "organization_id": .string(other), "file_id": .string(file), "job_type": "validation",
     ]
     #expect(try await book.refusal("file_job.create", foreign).paths == ["/file_id"])
-    let job = try await book.make("file_job.create", ["file_id": .string(file), "job_type": "validation"])
+    let job = try await book.make("file_job", ["file_id": .string(file), "job_type": "validation"])
     #expect(try await book.refusal("file_job.progress", ["id": .string(job), "progress": 1]).reason == "state")
     try await book.call("file_job.begin", ["id": .string(job)])
     try await book.call("file_job.progress", ["id": .string(job), "progress": 40])

@@ -1,6 +1,7 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
@@ -12,17 +13,17 @@ private let otherHash = String(repeating: "f", count: 64)
 
 @Suite struct FileTests {
   /// A file in so many chunks, or uploaded at once.
-  private func file(_ book: Book, _ organization: String, _ more: JSONObject = [:]) async throws -> String {
+  private func file(_ book: TestDomain, _ organization: String, _ more: JSONObject = [:]) async throws -> String {
     let params: JSONObject = ["organization_id": .string(organization), "filename": "f.csv", "file_size": 10]
-    return try await book.make("file.create", params.merging(more))
+    return try await book.make("file", params.merging(more))
   }
 
   private func chunk(_ id: String, _ index: Int64) -> JSONObject {
     ["id": .string(id), "index": .integer(index), "size_bytes": 5]
   }
 
-  @Test func chunksComeInAnyOrderAndEachCountsOnce() async throws {
-    let book = try Book()
+  @Test func `chunks come in any order, and each counts once`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 7])
     #expect(try book.item(id)["status"] == "uploading")
@@ -45,8 +46,8 @@ private let otherHash = String(repeating: "f", count: 64)
     #expect(data == ["index": 6, "size_bytes": 5, "sha256": .string(hash)])
   }
 
-  @Test func anUploadInAThousandChunksKeepsItsStateSmallAndTooManyGapsAreRefused() async throws {
-    let book = try Book()
+  @Test func `an upload in a thousand chunks keeps its state small, and too many gaps are refused`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 1000])
     for index: Int64 in 0..<256 { try await book.call("file.add_chunk", chunk(id, index * 2)) }
@@ -58,8 +59,8 @@ private let otherHash = String(repeating: "f", count: 64)
     #expect(try book.item(id)["upload_progress"] == 51)
   }
 
-  @Test func anUploadIsCompleteWhenEveryChunkIsThere() async throws {
-    let book = try Book()
+  @Test func `an upload is complete when every chunk is there`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 4])
     let complete: JSONObject = ["id": .string(id), "file_hash": .string(hash), "file_size": 12]
@@ -83,8 +84,8 @@ private let otherHash = String(repeating: "f", count: 64)
     try book.checkIndexes()
   }
 
-  @Test func whatIsWrongWithAFileIsRefusedByName() async throws {
-    let book = try Book()
+  @Test func `what is wrong with a file is refused by name`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 2])
     for wrong in [hash.uppercased(), String(hash.dropLast()), "z" + hash.dropFirst(), ""] {
@@ -125,8 +126,8 @@ private let otherHash = String(repeating: "f", count: 64)
     _ = try await file(book, acme, ["s3_key": "k"])
   }
 
-  @Test func aFileOfTheSameContentIsKnownAsADuplicateOfTheEarliest() async throws {
-    let book = try Book()
+  @Test func `a file of the same content is known as a duplicate of the earliest`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let content: JSONObject = ["status": "uploaded", "file_hash": .string(hash)]
@@ -169,8 +170,8 @@ private let otherHash = String(repeating: "f", count: 64)
     try book.checkIndexes()
   }
 
-  @Test func aFailedFileSaysWhy() async throws {
-    let book = try Book()
+  @Test func `a failed file says why`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await file(book, acme, ["total_chunks": 2])
     let params: JSONObject = ["id": .string(id), "error_message": "the line went dead"]
@@ -202,8 +203,8 @@ private let otherHash = String(repeating: "f", count: 64)
     }
   }
 
-  @Test func theServerExpiresAFileWhenItsTimeHasCome() async throws {
-    let book = try Book()
+  @Test func `the server expires a file when its time has come`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     book.clock.withLockedValue { $0 = Timestamp.now }
     let end = Timestamp.now.adding(seconds: 3600)

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -8,7 +9,7 @@ import Testing
 /// The configuration schemas of module templates, through the commands that use them.
 @Suite struct JSONSchemaCheckTests {
   @Test func `names that differ in normalization alone are two definitions, and end nothing`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let twins: JSON = [
       "$defs": ["\u{e9}": ["type": "string"], "e\u{301}": ["$ref": "#/$defs/\u{e9}"]],
@@ -28,7 +29,7 @@ import Testing
       ["minLength": 1], ["maxLength": 9_000_000], ["const": "x"], ["enum": ["x", "y"]], ["uniqueItems": true],
     ] as [JSONObject])
   func `what a schema costs is counted in bytes, whatever the keyword`(_ keyword: JSONObject) async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     var definitions: JSONObject = ["d0": .object(keyword)]
     for level in 1...12 {
@@ -45,7 +46,7 @@ import Testing
   }
 
   @Test func `long names get no suggestion, and problems come to an end`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let long = String(repeating: "n", count: 40_000)
     let schema: JSON = ["properties": [long: true], "additionalProperties": false]
@@ -87,11 +88,11 @@ import Testing
       (["$defs": ["a": ["$ref": "#/$defs/b"], "b": ["anyOf": [["$ref": "#/$defs/a"]]]]], "/config_schema/$defs"),
       (["title": 1], "/config_schema/title"), (["description": 1], "/config_schema/description"),
     ] as [(JSON, String)])
-  func aSchemaThatCannotBeCheckedIsRefusedWithThePlace(_ schema: JSON, _ path: String) async throws {
-    let book = try Book()
+  func `a schema that cannot be checked is refused with the place`(_ schema: JSON, _ path: String) async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     #expect(try await book.refusal("module_template.create", template(schema, acme)).paths == [path])
-    let id = try await book.make("module_template.create", template([:], acme))
+    let id = try await book.make("module_template", template([:], acme))
     let edited = try await book.refusal("module_template.edit", ["id": .string(id), "config_schema": schema])
     #expect(edited.paths == [path])
   }
@@ -153,9 +154,10 @@ import Testing
   ]
 
   @Test(arguments: cases.indices)
-  func aValueIsTakenWhereItSatisfiesTheSchemaAndElseRefusedWithThePlace(_ index: Int) async throws {
+  func `a value is taken where it satisfies the schema, and otherwise refused with the place`(_ index: Int) async throws
+  {
     let one = Self.cases[index]
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     for value in one.fits where !value.isNull {
       try await book.call("module_template.create", template(one.schema, acme, defaults: value))
@@ -166,8 +168,8 @@ import Testing
     }
   }
 
-  @Test func aSchemaThatWouldTakeForEverIsGivenUp() async throws {
-    let book = try Book()
+  @Test func `a schema that would take forever is given up`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     // Each definition asks the next one twice: 2^40 comparisons.
     var definitions: JSONObject = ["d40": ["minimum": 1]]
@@ -181,11 +183,11 @@ import Testing
     #expect(error.message.contains("too many steps"))
   }
 
-  @Test func aDefaultMustSatisfyTheSchemaAfterAnEditOfEither() async throws {
-    let book = try Book()
+  @Test func `a default must satisfy the schema after an edit of either`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "module_template.create", template(["type": "object"], acme, defaults: ["a": 1]))
+      "module_template", template(["type": "object"], acme, defaults: ["a": 1]))
     let strict = try await book.refusal(
       "module_template.edit", ["id": .string(id), "config_schema": ["type": "object", "required": ["b"]]])
     #expect(strict.paths == ["/default_config/b"])
@@ -199,8 +201,8 @@ import Testing
     #expect(try book.item(id)["version_number"] == 2)
   }
 
-  @Test func aFlowsNodeHasAConfigurationThatItsModuleTemplateAllows() async throws {
-    let book = try Book()
+  @Test func `a flow's node has a configuration that its module template allows`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let schema: JSON = [
@@ -208,14 +210,14 @@ import Testing
       "properties": ["host": ["type": "string"], "port": ["type": "integer"]],
     ]
     let id = try await book.make(
-      "module_template.create", template(schema, acme, defaults: ["host": "h", "port": 5432]))
-    let hidden = try await book.make("module_template.create", template(schema, other))
+      "module_template", template(schema, acme, defaults: ["host": "h", "port": 5432]))
+    let hidden = try await book.make("module_template", template(schema, other))
     func flow(_ nodes: JSON) -> JSONObject {
       ["name": "p", "config": ["nodes": nodes], "organization_id": .string(acme)]
     }
     // What a node leaves out, the default fills in.
     let made = try await book.make(
-      "pipeline.create",
+      "pipeline",
       flow([
         ["module_template_id": .string(id), "config": ["port": 1]], ["template_id": .string(id)],
         ["template_id": "its own word", "config": 3], ["id": "free"],

@@ -1,6 +1,7 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -8,14 +9,16 @@ import Testing
 
 /// What is held stays, whoever asks and by whatever way.
 @Suite struct LegalHoldTests {
-  private func hold(_ book: Book, _ held: String, as principal: Principal = Book.administrator) async throws -> String {
+  private func hold(_ book: TestDomain, _ held: String, as principal: Principal = TestDomain.administrator) async throws
+    -> String
+  {
     try await book.make(
-      "legal_hold.place",
+      by: "legal_hold.place",
       ["held_id": .string(held), "name": "case", "matter": "2026/17", "reason": "a court asked"], as: principal)
   }
 
-  @Test func whoAdministersAnOrganizationHoldsOnlyItsOwnPeople() async throws {
-    let book = try Book()
+  @Test func `whoever administers an organization holds only its own people`() async throws {
+    let book = try TestDomain()
     let (acme, shared) = (try await book.organization("acme"), try await book.organization("shared"))
     let boss = try await book.member("boss", of: acme, role: "owner")
     try await book.call(
@@ -32,10 +35,10 @@ import Testing
     try await book.call("legal_hold.place", hold(stranger.id))
   }
 
-  @Test func whatIsHeldIsNotDeletedUntilEveryHoldIsReleased() async throws {
-    let book = try Book()
+  @Test func `what is held is not deleted until every hold is released`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
     let first = try await hold(book, pipeline)
     let second = try await hold(book, pipeline)
     let item = try book.item(first)
@@ -56,11 +59,11 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func whatIsHeldKeepsWhatItWouldGoWith() async throws {
-    let book = try Book()
+  @Test func `what is held keeps what it would go with`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
-    let run = try await book.make("run.create", ["pipeline_id": .string(pipeline)])
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
+    let run = try await book.make("run", ["pipeline_id": .string(pipeline)])
     let held = try await hold(book, run)
     for (method, id) in [("run.delete", run), ("pipeline.delete", pipeline), ("organization.delete", acme)] {
       let error = try await book.refusal(method, ["id": .string(id)])
@@ -71,11 +74,11 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func anOrganizationsHoldKeepsWhatItHasButNotWhoMayEnter() async throws {
-    let book = try Book()
+  @Test func `an organization's hold keeps what it has, but not who may enter`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
-    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
     let held = try await hold(book, acme)
     for (method, id) in [("pipeline.delete", pipeline), ("organization.delete", acme)] {
       #expect(try await book.refusal(method, ["id": .string(id)]).data["hold_id"] == .string(held), "\(method)")
@@ -86,24 +89,24 @@ import Testing
     #expect(try await book.refusal("organization.delete", ["id": .string(acme)]).code == .held)
   }
 
-  @Test func aHeldPersonStaysAndSoDoesTheHoldItself() async throws {
-    let book = try Book()
+  @Test func `a held person stays, and so does the hold itself`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let held = try await book.make(
-      "legal_hold.place",
+      by: "legal_hold.place",
       ["held_id": .string(ann.id), "name": "case", "reason": "r", "organization_id": .string(acme)])
     #expect(try await book.refusal("user.delete", ["id": .string(ann.id)]).data["hold_id"] == .string(held))
     // The hold belongs to the organization, which can't go and take it along.
     #expect(try await book.refusal("organization.delete", ["id": .string(acme)]).data["hold_id"] == .string(held))
   }
 
-  @Test func officersAndAdministratorsPlaceHoldsAndMembersDoNot() async throws {
-    let book = try Book()
+  @Test func `officers and administrators place holds, and members do not`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
-    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
-    let foreign = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(other)])
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
+    let foreign = try await book.make("pipeline", ["name": "p", "organization_id": .string(other)])
     let member = try await book.member("member", of: acme)
     let officer = try await book.member("officer", of: acme, platformRole: "officer")
     let owner = try await book.member("owner", of: acme, role: "owner")

@@ -1,18 +1,19 @@
 import Access
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import Refusals
 import Testing
 
 @Suite struct NotificationTests {
   @Test func `the addressee alone reads a notification, and marks it once`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, platformRole: "viewer")
     let bob = try await book.member("bob", of: acme)
     let owner = try await book.member("olga", of: acme, role: "owner")
     let id = try await book.make(
-      "notification.notify",
+      by: "notification.notify",
       ["user_id": .string(ann.id), "type": "info", "title": "hello", "organization_id": .string(acme)])
     #expect(
       try await book.refusal("notification.mark_read", ["id": .string(id)], as: bob.principal).code == .notFound)
@@ -29,12 +30,12 @@ import Testing
   }
 
   @Test func `anyone of the organization marks what is addressed to all`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, platformRole: "viewer")
     let eve = try await book.member("eve", of: try await book.organization("other"))
     let id = try await book.make(
-      "notification.notify", ["type": "warning", "title": "all", "organization_id": .string(acme)])
+      by: "notification.notify", ["type": "warning", "title": "all", "organization_id": .string(acme)])
     #expect(
       try await book.refusal("notification.mark_read", ["id": .string(id)], as: eve.principal).code == .notFound)
     try await book.call("notification.mark_read", ["id": .string(id)], as: ann.principal)
@@ -42,16 +43,16 @@ import Testing
   }
 
   @Test func `all of one's own are marked at once, and nobody else's`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let ann = try await book.member("ann", of: acme)
-    _ = try await book.make("membership.create", ["user_id": .string(ann.id), "organization_id": .string(other)])
+    _ = try await book.make("membership", ["user_id": .string(ann.id), "organization_id": .string(other)])
     let bob = try await book.member("bob", of: acme)
     func notify(_ user: String?, _ organization: String) async throws -> String {
       var params: JSONObject = ["type": "info", "title": "t", "organization_id": .string(organization)]
       if let user { params["user_id"] = .string(user) }
-      return try await book.make("notification.notify", params)
+      return try await book.make(by: "notification.notify", params)
     }
     let own = [try await notify(ann.id, acme), try await notify(ann.id, acme)]
     let elsewhere = try await notify(ann.id, other)
@@ -68,7 +69,7 @@ import Testing
   }
 
   @Test func `only members of an organization are told of what is its`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let eve = try await book.member("eve", of: try await book.organization("other"))

@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import Domain
 import EventLog
 import Records
@@ -10,11 +11,11 @@ import Testing
 import Vault
 
 @Suite struct OtherResourceTests {
-  @Test func aCredentialIsRotatedAndRevealedAndEveryReadIsRecorded() async throws {
-    let book = try Book()
+  @Test func `a credential is rotated and revealed, and every read is recorded`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "credential.create", ["name": "c", "data": ["key": "v1"], "organization_id": .string(acme)])
+      "credential", ["name": "c", "data": ["key": "v1"], "organization_id": .string(acme)])
     #expect(try book.item(id)["encryption_key_id"]?.stringValue.flatMap { Identifier($0) } != nil)
     #expect(try await book.refusal("credential.reveal", ["id": .string(id)]).paths == ["/reason"])
     let params: JSONObject = ["id": .string(id), "reason": "incident 7", "command_id": "r"]
@@ -36,10 +37,10 @@ import Vault
     )
   }
 
-  @Test func aConnectionTestIsKept() async throws {
-    let book = try Book()
+  @Test func `a connection test is kept`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let id = try await book.make("connection.create", ["name": "c", "type": "s3", "organization_id": .string(acme)])
+    let id = try await book.make("connection", ["name": "c", "type": "s3", "organization_id": .string(acme)])
     let result = try await book.call(
       "connection.test", ["id": .string(id), "status": "failed", "message": "no route"])
     #expect(result.eventNames == ["connection.tested"])
@@ -49,14 +50,14 @@ import Vault
     #expect(try await book.refusal("connection.test", ["id": .string(id), "status": "maybe"]).paths == ["/status"])
   }
 
-  @Test func thereIsOneDefaultConnectionForEachOwnerAndOneForTheRest() async throws {
-    let book = try Book()
+  @Test func `there is one default connection for each owner, and one for the rest`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     func connection(owner: String?) async throws -> String {
       var params: JSONObject = ["name": "c", "type": "local", "organization_id": .string(acme)]
       if let owner { params["owner_id"] = .string(owner) }
-      return try await book.make("connection.create", params)
+      return try await book.make("connection", params)
     }
     let (first, second) = (try await connection(owner: nil), try await connection(owner: nil))
     let (owned, later) = (try await connection(owner: ann.id), try await connection(owner: ann.id))
@@ -70,10 +71,11 @@ import Vault
     #expect(defaults == [false, true, false, true])
   }
 
-  @Test func anAlertGoesItsWay() async throws {
-    let book = try Book()
+  @Test func `an alert goes its way`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let id = try await book.make("alert.raise", ["message": "m", "severity": "high", "organization_id": .string(acme)])
+    let id = try await book.make(
+      by: "alert.raise", ["message": "m", "severity": "high", "organization_id": .string(acme)])
     try await book.call("alert.escalate", ["id": .string(id)])
     try await book.call("alert.escalate", ["id": .string(id)])
     #expect(try book.item(id)["escalation_level"] == 2)
@@ -87,12 +89,12 @@ import Vault
     #expect(try book.item(id)["status"] == "closed")
   }
 
-  @Test func datasetsAndEdgesAreMadeUniqueAndUnlinked() async throws {
-    let book = try Book()
+  @Test func `datasets and edges are made, unique and unlinked`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     func dataset(_ name: String) async throws -> String {
       try await book.make(
-        "dataset.create", ["namespace": "ns", "name": .string(name), "organization_id": .string(acme)])
+        "dataset", ["namespace": "ns", "name": .string(name), "organization_id": .string(acme)])
     }
     let (source, target) = (try await dataset("a"), try await dataset("b"))
     #expect(
@@ -102,11 +104,11 @@ import Vault
     let ends: JSONObject = [
       "source_id": .string(source), "target_id": .string(target), "organization_id": .string(acme),
     ]
-    let edge = try await book.make("lineage_edge.link", ends)
+    let edge = try await book.make(by: "lineage_edge.link", ends)
     #expect(try await book.refusal("lineage_edge.create", ends).reason == "unique")
     let unlinked = try await book.call("lineage_edge.unlink", ["id": .string(edge)])
     #expect(unlinked.eventNames == ["lineage_edge.unlinked"])
-    let again = try await book.make("lineage_edge.link", ends)
+    let again = try await book.make(by: "lineage_edge.link", ends)
     #expect(
       try await book.call("dataset.delete", ["id": .string(source)]).eventNames == [
         "dataset.deleted", "lineage_edge.deleted",
@@ -116,8 +118,8 @@ import Vault
     try book.checkIndexes()
   }
 
-  @Test func aSkippedPositionIsKeptOnceWithItsReason() async throws {
-    let book = try Book()
+  @Test func `a skipped position is kept once with its reason`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let params: JSONObject = ["name": "runs", "position": 1, "reason": "can't be applied"]
     let first = try await book.call("projection.skip", params)
@@ -133,8 +135,8 @@ import Vault
     #expect(try await book.refusal("projection.skip", params, as: owner).code == .forbidden)
   }
 
-  @Test func refusedSignInsAreRecordedByTheServerAlone() async throws {
-    let book = try Book()
+  @Test func `refused sign-ins are recorded by the server alone`() async throws {
+    let book = try TestDomain()
     let params: JSONObject = ["method": "api_key", "attempts": 5]
     let result = try await book.call(
       "session.refuse", params, as: .server, from: Origin(ip: "198.51.100.9", userAgent: nil))
@@ -147,8 +149,8 @@ import Vault
     #expect(try await book.refusal("session.refuse", params).code == .methodNotFound)
   }
 
-  @Test func anOrganizationsRoleGivenWithItIsThatOfTheFirstMembership() async throws {
-    let book = try Book()
+  @Test func `an organization's role given with it is that of the first membership`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let organization: JSON = .string(acme)
     let cases: [(JSONObject, platform: JSON, membership: JSON)] = [
@@ -159,12 +161,12 @@ import Vault
     ]
     for (index, one) in cases.enumerated() {
       let user = try await book.make(
-        "user.create",
+        "user",
         one.0.merging(["email": .string("u\(index)@example.org"), "organization_id": organization]))
       #expect(try book.item(user)["role"] == one.platform, "\(one.0)")
       #expect(try book.principal(user).organizations.values.map(JSON.string) == [one.membership], "\(one.0)")
     }
-    let alone = try await book.make("user.create", ["email": "alone@example.org", "role": "admin"])
+    let alone = try await book.make("user", ["email": "alone@example.org", "role": "admin"])
     #expect(try book.item(alone)["role"] == "admin", "without an organization it is the platform's role")
     let refused: [JSONObject] = [
       ["role": "owner"], ["role": "owner", "organization_id": nil],
@@ -182,8 +184,8 @@ import Vault
     #expect(error.code == .forbidden)
   }
 
-  @Test func usersSqlRolesAndMembershipsAreMadeEditedAndDeleted() async throws {
-    let book = try Book()
+  @Test func `users, SQL roles and memberships are made, edited and deleted`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let result = try await book.call(
       "user.create", ["email": "a@example.org", "organization_id": .string(acme), "membership_role": "admin"])
@@ -197,7 +199,7 @@ import Vault
     let text = try #require(id.stringValue)
     #expect(try book.item(text)["email_verified"] == true)
     #expect(try await book.call("user.delete", ["id": id]).eventNames == ["user.deleted", "membership.deleted"])
-    let role = try await book.make("sql_role.create", ["name": "analyst", "organization_id": .string(acme)])
+    let role = try await book.make("sql_role", ["name": "analyst", "organization_id": .string(acme)])
     try await book.call("sql_role.edit", ["id": .string(role), "personal": true])
     #expect(
       try await book.refusal("sql_role.create", ["name": "analyst", "organization_id": .string(acme)]).reason
@@ -206,8 +208,8 @@ import Vault
     try book.checkIndexes()
   }
 
-  @Test func anOpenLineageReportBecomesResourcesOnce() async throws {
-    let book = try Book()
+  @Test func `an OpenLineage report becomes resources once`() async throws {
+    let book = try TestDomain()
     let event: JSON = [
       "eventType": "COMPLETE", "eventTime": "2026-01-01T00:00:00Z", "producer": "test",
       "run": ["runId": "0196a1b2-0000-7000-8000-000000000001"], "job": ["namespace": "My Place", "name": "job"],
@@ -230,8 +232,8 @@ import Vault
     #expect(try await book.refusal("openlineage.record", ["event": event], as: viewer).code == .forbidden)
   }
 
-  @Test func theCatalogsRevisionIsRecordedOnceAndAContradictionIsRefusedWithItsCount() async throws {
-    let book = try Book()
+  @Test func `the catalog's revision is recorded once, and a contradiction is refused with its count`() async throws {
+    let book = try TestDomain()
     try await book.engine.recordCatalog()
     let head = book.log.head.position
     #expect(head == 1)
@@ -276,14 +278,14 @@ import Vault
     #expect(try book.records(of: id).last?.body.was == ["revision": .string(book.catalog.revision)])
   }
 
-  @Test func everyBehaviourOfTheCatalogIsKnownAndEveryCommandIsPrepared() throws {
-    let book = try Book()
+  @Test func `every behaviour of the catalog is known, and every command is prepared`() throws {
+    let book = try TestDomain()
     let named = Set(book.catalog.types.flatMap(\.commands).compactMap(\.behaviour))
     #expect(named.isSubset(of: CommandEngine.knownBehaviours))
     for method in book.catalog.commandMethods where book.engine.isCommand(method) {
       #expect(throws: Refusal.self, "\(method) took a parameter that it can't know") {
         try book.engine.prepare(
-          method: method, params: ["surely_unknown": 1], principal: Book.administrator, origin: Origin())
+          method: method, params: ["surely_unknown": 1], principal: TestDomain.administrator, origin: Origin())
       }
     }
   }

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -33,8 +34,8 @@ import Testing
 
   private func edge(_ from: String, _ to: String) -> JSON { ["source": .string(from), "target": .string(to)] }
 
-  @Test func aPagesNodesAndEdgesHaveTheDocumentedStructure() async throws {
-    let book = try Book()
+  @Test func `a page's nodes and edges have the documented structure`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let nodes: JSON = [node("a"), node("b", "transform"), node("c", "sink")]
     try await book.call("pipeline.create", page(nodes, [edge("a", "b"), edge("b", "c")], acme))
@@ -57,11 +58,11 @@ import Testing
       page([["id": "a", "type": "filter"], 5], 5, acme).merging(["kind": "flow"]))
   }
 
-  @Test func aDagsTasksHaveTheDocumentedStructureAndGoInNoCircle() async throws {
-    let book = try Book()
+  @Test func `a DAG's tasks have the documented structure and go in no circle`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let good = try await book.make(
-      "pipeline.create", dag([task("a"), task("b", [:], ["a"]), task("c")], [edge("b", "c")], acme))
+      "pipeline", dag([task("a"), task("b", [:], ["a"]), task("c")], [edge("b", "c")], acme))
     let wrong: [(JSON, JSON, [String])] = [
       ("tasks", [], ["/tasks"]), ([[]], [], ["/tasks/0"]),
       ([[:]], [], ["/tasks/0/id", "/tasks/0/type", "/tasks/0/name"]),
@@ -86,22 +87,22 @@ import Testing
         == ["/edges/0/source", "/edges/0/target"])
   }
 
-  @Test func aDagsTasksReferToLivingPagesAndConnectionsOfTheSameOrganization() async throws {
-    let book = try Book()
+  @Test func `a DAG's tasks refer to living pages and connections of the same organization`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
-    let first = try await book.make("pipeline.create", page([], [], acme))
-    let foreign = try await book.make("pipeline.create", page([], [], other))
-    let flow = try await book.make("pipeline.create", ["name": "f", "organization_id": .string(acme)])
+    let first = try await book.make("pipeline", page([], [], acme))
+    let foreign = try await book.make("pipeline", page([], [], other))
+    let flow = try await book.make("pipeline", ["name": "f", "organization_id": .string(acme)])
     let connection = try await book.make(
-      "connection.create", ["name": "c", "type": "local", "organization_id": .string(acme)])
+      "connection", ["name": "c", "type": "local", "organization_id": .string(acme)])
     func config(_ page: String?, _ connection: String?) -> JSON {
       var object = JSONObject()
       if let page { object["page_id"] = .string(page) }
       if let connection { object["connection_id"] = .string(connection) }
       return .object(object)
     }
-    let id = try await book.make("pipeline.create", dag([task("a", config(first, connection))], .none, acme))
+    let id = try await book.make("pipeline", dag([task("a", config(first, connection))], .none, acme))
     let (page, link) = ("/tasks/0/config/page_id", "/tasks/0/config/connection_id")
     let wrong: [(JSON, [String])] = [
       (config(foreign, nil), [page]), (config(flow, nil), [page]), (config(connection, first), [page, link]),
@@ -123,16 +124,16 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aThousandNodesWithAsManyEdgesAreOnePipeline() async throws {
-    let book = try Book()
+  @Test func `a thousand nodes with as many edges are one pipeline`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let count = 1000
     let nodes = JSON.array((0..<count).map { node("n\($0)", "transform") })
     let edges = JSON.array((1..<count).map { edge("n\($0 - 1)", "n\($0)") })
-    let id = try await book.make("pipeline.create", page(nodes, edges, acme))
+    let id = try await book.make("pipeline", page(nodes, edges, acme))
     #expect(try book.item(id)["nodes"]?.arrayValue?.count == count)
     let tasks = JSON.array((0..<count).map { task("t\($0)", [:], $0 > 0 ? ["t\($0 - 1)"] : []) })
-    let made = try await book.make("pipeline.create", dag(tasks, .none, acme))
+    let made = try await book.make("pipeline", dag(tasks, .none, acme))
     let circle = try await book.refusal(
       "pipeline.edit", ["id": .string(made), "edges": [edge("t\(count - 1)", "t0")]])
     #expect(circle.paths == ["/edges"])

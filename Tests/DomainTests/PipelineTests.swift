@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Records
@@ -7,11 +8,11 @@ import Refusals
 import Testing
 
 @Suite struct PipelineTests {
-  @Test func aVersionIsMadeOnlyWhereContentDiffersAndARollbackMakesANewOne() async throws {
-    let book = try Book()
+  @Test func `a version is made only where content differs, and a rollback makes a new one`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "pipeline.create",
+      "pipeline",
       ["name": "one", "config": ["a": 1, "b": 2], "organization_id": .string(acme), "description": "first"])
     try await book.call("pipeline.edit", ["id": .string(id), "name": "two"])
     try await book.call("pipeline.publish", ["id": .string(id)])
@@ -36,10 +37,10 @@ import Testing
     #expect(try await book.refusal("pipeline.rollback", ["id": .string(id), "to_version": 0]).paths == ["/to_version"])
   }
 
-  @Test func aRollbackToContentThatIsThereRecordsNothing() async throws {
-    let book = try Book()
+  @Test func `a rollback to content that is there records nothing`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let id = try await book.make("pipeline.create", ["name": "one", "organization_id": .string(acme)])
+    let id = try await book.make("pipeline", ["name": "one", "organization_id": .string(acme)])
     try await book.call("pipeline.edit", ["id": .string(id), "name": "two"])
     try await book.call("pipeline.edit", ["id": .string(id), "name": "one"])
     let head = book.log.head.position
@@ -59,11 +60,11 @@ import Testing
     #expect(stale.reason == "version")
   }
 
-  @Test func aDagSaysHowItStandsToItsSchedulerAndAnEditAfterASyncMakesItModified() async throws {
-    let book = try Book()
+  @Test func `a DAG says how it stands to its scheduler, and an edit after a sync makes it modified`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "pipeline.create", ["name": "one", "kind": "dag", "organization_id": .string(acme)])
+      "pipeline", ["name": "one", "kind": "dag", "organization_id": .string(acme)])
     func status() throws -> JSON? { try book.item(id)["sync_status"] }
     #expect(try status() == "pending")
     #expect(try book.item(id)["last_synced_at"] == JSON.null)
@@ -95,11 +96,11 @@ import Testing
   }
 
   @Test(arguments: ["flow", "page"])
-  func onlyADagIsSynced(_ kind: String) async throws {
-    let book = try Book()
+  func `only a DAG is synced`(_ kind: String) async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "pipeline.create", ["name": "one", "kind": .string(kind), "organization_id": .string(acme)])
+      "pipeline", ["name": "one", "kind": .string(kind), "organization_id": .string(acme)])
     #expect(try book.item(id)["sync_status"] == JSON.null)
     for method in ["pipeline.mark_synced", "pipeline.mark_sync_failed"] {
       let error = try await book.refusal(method, ["id": .string(id)])
@@ -109,10 +110,10 @@ import Testing
     #expect(set.paths == ["/sync_status"])
   }
 
-  @Test func aRollbackReachesAcrossManyVersions() async throws {
-    let book = try Book()
+  @Test func `a rollback reaches across many versions`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let id = try await book.make("pipeline.create", ["name": "n0", "organization_id": .string(acme)])
+    let id = try await book.make("pipeline", ["name": "n0", "organization_id": .string(acme)])
     for number in 1...150 {
       try await book.call("pipeline.edit", ["id": .string(id), "name": .string("n\(number)")])
     }
@@ -122,10 +123,10 @@ import Testing
     }
   }
 
-  @Test func aVersionCanBeNamed() async throws {
-    let book = try Book()
+  @Test func `a version can be named`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let id = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
+    let id = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
     let result = try await book.call(
       "pipeline.name_version", ["id": .string(id), "version_number": 1, "name": "good one"])
     #expect(result.eventNames == ["pipeline.version_named"])
@@ -134,8 +135,8 @@ import Testing
     #expect(error.paths == ["/version_number"])
   }
 
-  @Test func stepsGetIdsThatStayAndTheirOrderAndDependenciesAreChecked() async throws {
-    let book = try Book()
+  @Test func `steps get ids that stay, and their order and dependencies are checked`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     func step(_ name: String, _ order: Int64, _ dependencies: [String] = []) -> JSON {
       [
@@ -144,7 +145,7 @@ import Testing
       ]
     }
     let steps: JSON = [step("a", 0), step("b", 1, ["a"])]
-    let id = try await book.make("pipeline.create", ["name": "p", "steps": steps, "organization_id": .string(acme)])
+    let id = try await book.make("pipeline", ["name": "p", "steps": steps, "organization_id": .string(acme)])
     let stored = try #require(try book.item(id)["steps"]?.arrayValue)
     #expect(stored.allSatisfy { $0["id"]?.stringValue.flatMap { Identifier($0) } != nil })
     #expect(stored[0]["is_parallel"] == false)
@@ -163,8 +164,8 @@ import Testing
     }
   }
 
-  @Test func edgesLeadToNodesAndADagHasNoCircle() async throws {
-    let book = try Book()
+  @Test func `edges lead to nodes, and a DAG has no circle`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     func edge(_ from: String, _ to: String) -> JSON { ["source": .string(from), "target": .string(to)] }
     let nodes: JSON = [["id": "a", "type": "source"], ["id": "b", "type": "sink"]]
@@ -179,7 +180,7 @@ import Testing
     )
     #expect(
       try await book.refusal("pipeline.create", params("page", nodes, [edge("a", "c")])).paths == ["/edges/0/target"])
-    let dag = try await book.make("pipeline.create", params("dag", nodes, [edge("a", "b")]))
+    let dag = try await book.make("pipeline", params("dag", nodes, [edge("a", "b")]))
     #expect(try await book.refusal("pipeline.edit", ["id": .string(dag), "edges": circle]).paths == ["/edges"])
     #expect(
       try await book.refusal("pipeline.edit", ["id": .string(dag), "nodes": [["id": "a"]]]).paths == ["/edges/0/target"]
@@ -189,8 +190,8 @@ import Testing
   @Test(arguments: [
     "0 2 * * *", "*/15 0-23/2 1,15 jan-mar MON-fri", "@daily", "@hourly", "@yearly", "59 23 31 12 7",
   ])
-  func schedulesThatAreTaken(_ line: String) async throws {
-    let book = try Book()
+  func `a schedule in a known form is taken`(_ line: String) async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     try await book.call(
       "pipeline.create", ["name": "p", "schedule": .string(line), "organization_id": .string(acme)])
@@ -206,8 +207,8 @@ import Testing
     "", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * foo *", "* * * * 8", "5-1 * * * *",
     "*/0 * * * *", "1//2 * * * *", "@sometimes", "* * * * * *", "1,,2 * * * *", "-1 * * * *",
   ])
-  func schedulesThatAreRefused(_ line: String) async throws {
-    let book = try Book()
+  func `a schedule in another form is refused, and says why`(_ line: String) async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let error = try await book.refusal(
       "pipeline.create", ["name": "p", "schedule": .string(line), "organization_id": .string(acme)])

@@ -26,12 +26,12 @@ import Testing
 
   /// A book, and what makes rows of a platform in it.
   private struct Ground {
-    let book: Book
+    let book: TestDomain
     let platform: Platform
     let maker: ResourceMaker
 
     init(_ name: String) async throws {
-      let book = try Book()
+      let book = try TestDomain()
       self.book = book
       platform = try #require(book.catalog.platform(name))
       maker = try await ResourceMaker(platform, catalog: book.catalog) { try await book.call($0, $1) }
@@ -219,23 +219,23 @@ import Testing
   }
 
   @Test func `states that a platform's document doesn't know can't be reached there`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let builder = try await book.organization("b", platform: "etl_builder")
     let pipeline = try await book.make(
-      "pipeline.create", ["name": "p", "organization_id": .string(builder), "config": ["nodes": []]])
+      "pipeline", ["name": "p", "organization_id": .string(builder), "config": ["nodes": []]])
     try await book.call("pipeline.publish", ["id": .string(pipeline)])
     let deprecated = try await book.refusal("pipeline.deprecate", ["id": .string(pipeline)])
     #expect(deprecated.paths == ["/status"])
-    let run = try await book.make("run.start", ["pipeline_id": .string(pipeline)])
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(pipeline)])
     let timedOut = try await book.refusal("run.finish", ["id": .string(run), "status": "timeout"])
     #expect(timedOut.paths == ["/status"])
     try await book.call("run.finish", ["id": .string(run), "status": "failed"])
     let django = try await book.organization("d", platform: "django_etl")
-    let other = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(django)])
+    let other = try await book.make("pipeline", ["name": "p", "organization_id": .string(django)])
     let archived = try await book.refusal("pipeline.archive", ["id": .string(other)])
     #expect(archived.paths == ["/status"])
     let free = try await book.organization("f")
-    let any = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(free)])
+    let any = try await book.make("pipeline", ["name": "p", "organization_id": .string(free)])
     try await book.call("pipeline.publish", ["id": .string(any)])
     try await book.call("pipeline.deprecate", ["id": .string(any)])
   }
@@ -243,18 +243,18 @@ import Testing
   @Test func `whoever made something that a document ties to its maker can't be deleted, elsewhere they can`()
     async throws
   {
-    let book = try Book()
+    let book = try TestDomain()
     let builder = try await book.organization("b", platform: "etl_builder")
     let free = try await book.organization("f")
     let params: JSONObject = ["email": "a@example.org", "username": "ann", "role": "developer"]
-    let ann = try await book.make("user.create", params)
+    let ann = try await book.make("user", params)
     for organization in [builder, free] {
       try await book.call("membership.create", ["user_id": .string(ann), "organization_id": .string(organization)])
     }
     let principal = try book.principal(ann)
     try await book.call("pipeline.create", ["name": "p", "organization_id": .string(free)], as: principal)
     let made = try await book.make(
-      "pipeline.create", ["name": "p", "organization_id": .string(builder)], as: principal)
+      "pipeline", ["name": "p", "organization_id": .string(builder)], as: principal)
     let error = try await book.refusal("user.delete", ["id": .string(ann)])
     #expect(error.reason == "reference")
     #expect(error.data["referrers"] == [["resource_type": "pipeline", "id": .string(made), "name": "p"]])
@@ -265,9 +265,9 @@ import Testing
   }
 
   @Test func `whoever joins has what the platform's table of users demands, and keeps it`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let builder = try await book.organization("b", platform: "etl_builder")
-    let user = try await book.make("user.create", ["email": "a@example.org"])
+    let user = try await book.make("user", ["email": "a@example.org"])
     let refused = try await book.refusal(
       "membership.create", ["user_id": .string(user), "organization_id": .string(builder)])
     #expect(refused.paths == ["/user_id"])

@@ -1,26 +1,27 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
 import Testing
 
 @Suite struct ReactionTests {
-  private func pipeline(_ book: Book, _ organization: String, owner: String? = nil) async throws -> String {
+  private func pipeline(_ book: TestDomain, _ organization: String, owner: String? = nil) async throws -> String {
     var params: JSONObject = ["name": "loads", "organization_id": .string(organization)]
     if let owner { params["owner_id"] = .string(owner) }
-    return try await book.make("pipeline.create", params)
+    return try await book.make("pipeline", params)
   }
 
-  private func failedRun(_ book: Book, _ pipeline: String, status: String = "failed") async throws -> JSONObject {
-    let run = try await book.make("run.start", ["pipeline_id": .string(pipeline), "trigger_type": "scheduled"])
+  private func failedRun(_ book: TestDomain, _ pipeline: String, status: String = "failed") async throws -> JSONObject {
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(pipeline), "trigger_type": "scheduled"])
     return try await book.call("run.finish", ["id": .string(run), "status": .string(status)])
   }
 
   @Test(arguments: ["failed", "timeout"])
   func `the owner of a pipeline is told that it failed`(_ status: String) async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let result = try await failedRun(book, try await pipeline(book, acme, owner: ann.id), status: status)
@@ -34,11 +35,11 @@ import Testing
   }
 
   @Test func `without an owner who can be told, the maker is, and without one everybody`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let bob = try await book.member("bob", of: acme)
-    let made = try await book.make("pipeline.create", ["name": "p"], as: bob.principal)
+    let made = try await book.make("pipeline", ["name": "p"], as: bob.principal)
     _ = try await failedRun(book, made)
     #expect(try book.notifications(in: acme).last?["user_id"] == .string(bob.id))
     _ = try await failedRun(book, try await pipeline(book, acme))
@@ -50,39 +51,39 @@ import Testing
   }
 
   @Test func `who has switched notifications off gets none`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let made = try await pipeline(book, acme, owner: ann.id)
     try await book.make(
-      "user_preferences.create",
+      "user_preferences",
       ["user_id": .string(ann.id), "organization_id": .string(acme), "notifications_enabled": false])
     #expect(try await failedRun(book, made).eventNames == ["run.finished"])
     #expect(try book.notifications(in: acme).isEmpty)
   }
 
   @Test func `success is told to the person who started the run by hand, and to nobody else`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let made = try await pipeline(book, acme)
     func finish(_ trigger: String, as principal: Principal) async throws -> [String] {
       let run = try await book.make(
-        "run.start", ["pipeline_id": .string(made), "trigger_type": .string(trigger)], as: principal)
+        by: "run.start", ["pipeline_id": .string(made), "trigger_type": .string(trigger)], as: principal)
       return try await book.call("run.finish", ["id": .string(run), "status": "success"]).eventNames
     }
     #expect(try await finish("manual", as: ann.principal) == ["run.finished", "notification.notified"])
     #expect(try book.notifications(in: acme).last?["type"] == "pipeline_success")
     #expect(try book.notifications(in: acme).last?["user_id"] == .string(ann.id))
     #expect(try await finish("scheduled", as: ann.principal) == ["run.finished"])
-    #expect(try await finish("manual", as: Book.administrator) == ["run.finished"])
+    #expect(try await finish("manual", as: TestDomain.administrator) == ["run.finished"])
   }
 
   @Test func `a report that is late or told twice notifies nobody twice`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let made = try await pipeline(book, acme)
-    let run = try await book.make("run.start", ["pipeline_id": .string(made)])
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(made)])
     func finish(_ status: String, _ at: String) async throws -> [String] {
       try await book.call("run.finish", ["id": .string(run), "status": .string(status), "at": .string(at)]).eventNames
     }
@@ -93,11 +94,11 @@ import Testing
   }
 
   @Test func `reported runs are told and measured like others, once`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     try await book.make(
-      "alert_rule.create",
+      "alert_rule",
       [
         "name": "fails", "metric": "run_failed", "operator": "eq", "threshold": 1, "severity": "high",
         "organization_id": .string(acme),
@@ -126,10 +127,10 @@ import Testing
   }
 
   @Test func `a dry run says what would follow, and a refused batch takes it back`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let made = try await pipeline(book, acme)
-    let run = try await book.make("run.start", ["pipeline_id": .string(made)])
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(made)])
     let before = book.log.head.position
     let finish: JSONObject = ["id": .string(run), "status": "failed"]
     let dry = try await book.call("run.finish", finish.merging(["dry_run": true]))
@@ -151,9 +152,9 @@ import Testing
   }
 
   @Test func `a repeated command answers the same events and causes nothing more`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.start", ["pipeline_id": .string(try await pipeline(book, acme))])
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(try await pipeline(book, acme))])
     let params: JSONObject = ["id": .string(run), "status": "failed", "command_id": "c1"]
     let first = try await book.call("run.finish", params)
     let again = try await book.call("run.finish", params)
@@ -162,10 +163,10 @@ import Testing
   }
 
   @Test func `links staged by earlier commands of a batch are seen by type`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let made = try await pipeline(book, acme)
-    let run = try await book.make("run.start", ["pipeline_id": .string(made)])
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(made)])
     let result = try await book.call(
       "batch.apply",
       [

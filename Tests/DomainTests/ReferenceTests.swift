@@ -1,18 +1,19 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
 import Testing
 
 @Suite struct ReferenceTests {
-  @Test func aReferenceMustLeadToSomethingAliveOfTheSameOrganization() async throws {
-    let book = try Book()
+  @Test func `a reference must lead to something alive of the same organization`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
-    let foreign = try await book.make("pipeline.create", ["name": "f", "organization_id": .string(other)])
-    let mine = try await book.make("pipeline.create", ["name": "m", "organization_id": .string(acme)])
+    let foreign = try await book.make("pipeline", ["name": "f", "organization_id": .string(other)])
+    let mine = try await book.make("pipeline", ["name": "m", "organization_id": .string(acme)])
     for wrong in [foreign, acme, Identifier.version7(at: .now).text] {
       let error = try await book.refusal(
         "run.create", ["pipeline_id": .string(wrong), "organization_id": .string(acme)])
@@ -24,8 +25,8 @@ import Testing
     #expect(error.message.contains("was deleted"))
   }
 
-  @Test func aUserReferredToIsAMemberUnlessAnAdministratorSaysSo() async throws {
-    let book = try Book()
+  @Test func `a user referred to is a member, unless an administrator says so`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let ann = try await book.member("ann", of: acme)
@@ -39,14 +40,14 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func deletionTakesAlongWhatDependsAndNamesTheCause() async throws {
-    let book = try Book()
+  @Test func `deletion takes along what depends and names the cause`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
-    let run = try await book.make("run.start", ["pipeline_id": .string(pipeline)])
-    let task = try await book.make("task_run.start", ["run_id": .string(run), "name": "t"])
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(pipeline)])
+    let task = try await book.make(by: "task_run.start", ["run_id": .string(run), "name": "t"])
     let alert = try await book.make(
-      "alert.raise", ["run_id": .string(run), "message": "m", "organization_id": .string(acme)])
+      by: "alert.raise", ["run_id": .string(run), "message": "m", "organization_id": .string(acme)])
     let result = try await book.call("pipeline.delete", ["id": .string(pipeline), "reason": "clean up"])
     #expect(
       Set(result.eventNames) == ["pipeline.deleted", "run.deleted", "task_run.deleted", "alert.deleted"])
@@ -60,13 +61,13 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aProtectedReferenceRefusesAndNamesWhatStillRefers() async throws {
-    let book = try Book()
+  @Test func `a protected reference refuses and names what still refers`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let credential = try await book.make(
-      "credential.create", ["name": "c", "data": ["password": "x"], "organization_id": .string(acme)])
+      "credential", ["name": "c", "data": ["password": "x"], "organization_id": .string(acme)])
     let connection = try await book.make(
-      "connection.create",
+      "connection",
       ["name": "db", "type": "postgresql", "credential_id": .string(credential), "organization_id": .string(acme)])
     let error = try await book.refusal("credential.delete", ["id": .string(credential)])
     #expect(error.reason == "reference")
@@ -76,12 +77,12 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func deletingAnOrganizationTakesEverythingAlongThoughPartsProtectEachOther() async throws {
-    let book = try Book()
+  @Test func `deleting an organization takes everything along, though parts protect each other`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let owner = try await book.member("ann", of: acme, role: "owner")
     let credential = try await book.make(
-      "credential.create", ["name": "c", "data": ["password": "x"], "organization_id": .string(acme)])
+      "credential", ["name": "c", "data": ["password": "x"], "organization_id": .string(acme)])
     try await book.call(
       "connection.create",
       [
@@ -98,13 +99,13 @@ import Testing
     try await book.organization("acme")
   }
 
-  @Test func deletionClearsReferencesThatMayBeEmpty() async throws {
-    let book = try Book()
+  @Test func `deletion clears references that may be empty`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let connection = try await book.make(
-      "connection.create", ["name": "db", "type": "kafka", "organization_id": .string(acme)])
+      "connection", ["name": "db", "type": "kafka", "organization_id": .string(acme)])
     let run = try await book.make(
-      "run.create", ["code": "1", "connection_id": .string(connection), "organization_id": .string(acme)])
+      "run", ["code": "1", "connection_id": .string(connection), "organization_id": .string(acme)])
     let result = try await book.call("connection.delete", ["id": .string(connection)])
     #expect(result.eventNames == ["connection.deleted", "run.edited"])
     let last = try #require(try book.records(of: run).last)
@@ -115,11 +116,11 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aUserWhoIsReferredToTwiceByOneResourceIsClearedInOneEvent() async throws {
-    let book = try Book()
+  @Test func `a user who is referred to twice by one resource is cleared in one event`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
-    let alert = try await book.make("alert.raise", ["message": "m", "organization_id": .string(acme)])
+    let alert = try await book.make(by: "alert.raise", ["message": "m", "organization_id": .string(acme)])
     try await book.call("alert.acknowledge", ["id": .string(alert)], as: ann.principal)
     try await book.call("alert.resolve", ["id": .string(alert)], as: ann.principal)
     #expect(try book.item(alert)["acknowledged_by"] == .string(ann.id))
@@ -129,8 +130,8 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aCombinationThatMustBeUniqueIsRefusedAndFreeAgainAfterwards() async throws {
-    let book = try Book()
+  @Test func `a combination that must be unique is refused, and free again afterwards`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let error = try await book.refusal("organization.create", ["name": "x", "slug": "acme"])
     #expect(error.reason == "unique")
@@ -143,9 +144,9 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func anEmailIsUniqueInAnyCaseAndInTheWholeService() async throws {
-    let book = try Book()
-    let user = try await book.make("user.create", ["email": "Ann@Example.org", "username": "ann"])
+  @Test func `an email is unique in any case of its letters and in the whole service`() async throws {
+    let book = try TestDomain()
+    let user = try await book.make("user", ["email": "Ann@Example.org", "username": "ann"])
     #expect(try await book.refusal("user.create", ["email": "aNN@example.ORG"]).reason == "unique")
     #expect(try await book.refusal("user.create", ["email": "b@example.org", "username": "ann"]).reason == "unique")
     try await book.call("user.create", ["email": "b@example.org", "username": "ANN"])
@@ -153,12 +154,12 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aPlatformsOwnConstraintBindsOnlyItsOrganizations() async throws {
-    let book = try Book()
+  @Test func `a platform's own constraint binds only its organizations`() async throws {
+    let book = try TestDomain()
     let free = try await book.organization("free")
     let django = try await book.organization("django", platform: "django_etl")
     let credential = try await book.make(
-      "credential.create", ["name": "k", "data": ["key": "v"], "organization_id": .string(django)])
+      "credential", ["name": "k", "data": ["key": "v"], "organization_id": .string(django)])
     for organization in [free, free] {
       try await book.call(
         "connection.create", ["name": "db", "type": "kafka", "organization_id": .string(organization)])

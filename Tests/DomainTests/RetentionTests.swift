@@ -1,10 +1,12 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
 import Refusals
+import TestBasics
 import Testing
 import Vault
 
@@ -12,21 +14,21 @@ import Vault
 @Suite struct RetentionTests {
   private let start = "2026-01-15T10:00:00.000000Z"
 
-  private func at(_ book: Book, _ time: String) throws {
+  private func at(_ book: TestDomain, _ time: String) throws {
     let time = try #require(Timestamp(time))
     book.clock.withLockedValue { $0 = time }
   }
 
   /// A run of ad hoc code with log lines.
-  private func loggedRun(_ book: Book, _ organization: String, lines: Int = 1) async throws -> String {
+  private func loggedRun(_ book: TestDomain, _ organization: String, lines: Int = 1) async throws -> String {
     let run = try await book.make(
-      "run.create", ["organization_id": .string(organization), "code": "1", "language": "sql"])
+      "run", ["organization_id": .string(organization), "code": "1", "language": "sql"])
     let line: JSON = ["message": "somebody@example.org did it"]
     try await book.call("run.log", ["id": .string(run), "lines": .array(Array(repeating: line, count: lines))])
     return run
   }
 
-  private func lines(_ book: Book, of run: String) throws -> Opened {
+  private func lines(_ book: TestDomain, of run: String) throws -> Opened {
     let record = try #require(try book.records(of: run).first { $0.header.event == "run.logged" })
     let token = try #require(record.body.data["lines"])
     return try book.vault.open(token, resourceID: record.header.resource, field: "data/lines")
@@ -39,8 +41,8 @@ import Vault
 
   private func isErased(_ opened: Opened) -> Bool { opened == .erased }
 
-  @Test func logLinesGoAfterThirtyDaysAndTheirKeyWithTheWholeMonth() async throws {
-    let book = try Book()
+  @Test func `log lines go after thirty days, and their key with the whole month`() async throws {
+    let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
@@ -68,8 +70,8 @@ import Vault
     try book.checkIndexes()
   }
 
-  @Test func aDryRunTellsWhatWouldGoAndByWhichPolicyAndRecordsNothing() async throws {
-    let book = try Book()
+  @Test func `a dry run says what would go and by which policy, and records nothing`() async throws {
+    let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
     let run = try await loggedRun(book, acme)
@@ -91,15 +93,15 @@ import Vault
     #expect(try isErased(lines(book, of: run)))
   }
 
-  @Test func anOrganizationsOwnPolicyGoesBeforeAGlobalOneAndThatBeforeTheDefault() async throws {
-    let book = try Book()
+  @Test func `an organization's own policy goes before a global one, and that before the default`() async throws {
+    let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
     let runs = [try await loggedRun(book, acme), try await loggedRun(book, other)]
     try await book.call("retention_policy.create", ["class": "logs", "keep_hours": 48])
     let own = try await book.make(
-      "retention_policy.create", ["class": "logs", "keep_hours": 8760, "organization_id": .string(acme)])
+      "retention_policy", ["class": "logs", "keep_hours": 8760, "organization_id": .string(acme)])
     #expect(try await book.refusal("retention_policy.create", ["class": "logs", "keep_hours": 1]).reason == "unique")
     let double = try await book.refusal(
       "retention_policy.create", ["class": "logs", "keep_hours": 1, "organization_id": .string(acme)])
@@ -116,8 +118,8 @@ import Vault
     #expect(try isErased(lines(book, of: runs[0])))
   }
 
-  @Test func theAuditTrailIsArchivedAndNeverDeleted() async throws {
-    let book = try Book()
+  @Test func `the audit trail is archived and never deleted`() async throws {
+    let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
     #expect(
@@ -128,7 +130,7 @@ import Vault
       try await book.refusal("retention_policy.create", ["class": "logs", "keep_hours": 24, "action": "archive"]).paths
         == ["/action"])
     let policy = try await book.make(
-      "retention_policy.create", ["class": "audit", "keep_hours": 2400, "organization_id": .string(acme)])
+      "retention_policy", ["class": "audit", "keep_hours": 2400, "organization_id": .string(acme)])
     #expect(try book.item(policy)["action"] == "archive")
     #expect(
       try await book.refusal("retention_policy.edit", ["id": .string(policy), "action": "delete"]).paths == ["/action"])
@@ -143,21 +145,21 @@ import Vault
     #expect(try await book.call("retention.sweep", ["organization_id": .string(acme)]).eventNames == [])
   }
 
-  @Test func finishedRunsGoAfterNinetyDaysWithWhatDependsOnThem() async throws {
-    let book = try Book()
+  @Test func `finished runs go after ninety days with what depends on them`() async throws {
+    let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
-    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
     func run(_ end: String?) async throws -> String {
-      let run = try await book.make("run.start", ["pipeline_id": .string(pipeline)])
+      let run = try await book.make(by: "run.start", ["pipeline_id": .string(pipeline)])
       if let end { try await book.call("run.finish", ["id": .string(run), "status": .string(end)]) }
       return run
     }
     let old = [try await run("success"), try await run("failed"), try await run("timeout")]
-    let task = try await book.make("task_run.create", ["run_id": .string(old[0])])
+    let task = try await book.make("task_run", ["run_id": .string(old[0])])
     let running = try await run(nil)
     let held = try await run("success")
-    let hold = try await book.make("legal_hold.place", ["held_id": .string(held), "name": "h", "reason": "r"])
+    let hold = try await book.make(by: "legal_hold.place", ["held_id": .string(held), "name": "h", "reason": "r"])
     try at(book, "2026-01-17T10:00:00Z")
     let late = try await run("success")
     try at(book, "2026-04-16T00:00:00Z")
@@ -180,12 +182,12 @@ import Vault
     try book.checkIndexes()
   }
 
-  @Test func aHoldKeepsThePayloadsThatShareAKeyWithWhatItHolds() async throws {
-    let book = try Book()
+  @Test func `a hold keeps the payloads that share a key with what it holds`() async throws {
+    let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
     let run = try await loggedRun(book, acme)
-    let hold = try await book.make("legal_hold.place", ["held_id": .string(run), "name": "h", "reason": "r"])
+    let hold = try await book.make(by: "legal_hold.place", ["held_id": .string(run), "name": "h", "reason": "r"])
     try at(book, "2026-06-01T00:00:00Z")
     let kept = try await book.call("retention.sweep", ["class": "logs"])
     #expect(kept.eventNames == [])
@@ -196,8 +198,8 @@ import Vault
     #expect(try isErased(lines(book, of: run)))
   }
 
-  @Test func aPreviewIsKeptUntilItExpiresAndItsKeyUntilTheLastOneOfTheMonth() async throws {
-    let book = try Book()
+  @Test func `a preview is kept until it expires, and its key until the last one of the month`() async throws {
+    let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
     let run = try await loggedRun(book, acme)
@@ -216,8 +218,8 @@ import Vault
     #expect(book.vault.expiringKeys().allSatisfy { $0.retentionClass != "previews" })
   }
 
-  @Test func whatACrashLeftIsDestroyedAtTheNextStart() async throws {
-    let book = try Book()
+  @Test func `what a crash left is destroyed at the next start`() async throws {
+    let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
     let run = try await loggedRun(book, acme)
@@ -239,8 +241,8 @@ import Vault
     #expect(try book.engine.destroySweptKeys() == 0)
   }
 
-  @Test func onlyWhoAdministersSweepsAndOnlyAdministratorsEverything() async throws {
-    let book = try Book()
+  @Test func `only somebody who administers sweeps, and only administrators sweep everything`() async throws {
+    let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
     let other = try await book.organization("other")
@@ -259,8 +261,8 @@ import Vault
     #expect(book.vault.expiringKeys().filter { $0.retentionClass == "logs" } == [])
   }
 
-  @Test func whatReportsSaidBesidesGoesWithItsWholeMonth() async throws {
-    let book = try Book()
+  @Test func `what reports said besides goes with its whole month`() async throws {
+    let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
     let report: JSONObject = [
@@ -282,8 +284,8 @@ import Vault
     #expect(book.vault.expiringKeys() == [])
   }
 
-  @Test func whatADeletedOrganizationLeftIsSweptAsWell() async throws {
-    let book = try Book()
+  @Test func `what a deleted organization left is swept as well`() async throws {
+    let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
     let run = try await loggedRun(book, acme)
@@ -298,25 +300,25 @@ import Vault
     try book.checkIndexes()
   }
 
-  @Test func theLogVerifiesAfterEverythingThatASweepDoes() async throws {
-    let book = try Book()
+  @Test func `the log verifies after everything that a sweep does`() async throws {
+    let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
     let run = try await loggedRun(book, acme)
     try await book.call("run.cancel", ["id": .string(run)])
-    let kept = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
-    let hold = try await book.make("legal_hold.place", ["held_id": .string(kept), "name": "h", "reason": "r"])
+    let kept = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
+    let hold = try await book.make(by: "legal_hold.place", ["held_id": .string(kept), "name": "h", "reason": "r"])
     try await book.call("legal_hold.release", ["id": .string(hold), "reason": "r"])
     let user = try await book.member("ann", of: acme).id
-    _ = try await book.make("legal_hold.place", ["held_id": .string(user), "name": "h", "reason": "r"])
-    _ = try await book.make("retention_policy.create", ["class": "logs", "keep_hours": 100])
+    _ = try await book.make(by: "legal_hold.place", ["held_id": .string(user), "name": "h", "reason": "r"])
+    _ = try await book.make("retention_policy", ["class": "logs", "keep_hours": 100])
     try at(book, "2026-08-01T00:00:00Z")
     try await book.engine.sweepRetention()
     #expect(try book.state(run).isDeleted)
     #expect(try isErased(lines(book, of: run)))
     try book.checkIndexes()
     book.log.close()
-    let report = try EventLogVerifier.verify(folder: book.folder + "/data/log")
+    let report = try EventLogVerifier.verify(folder: book.folder.path + "/data/log")
     #expect(report.isHealthy, "\(report)")
   }
 }

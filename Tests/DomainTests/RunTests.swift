@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -7,27 +8,27 @@ import Testing
 import Vault
 
 @Suite struct RunTests {
-  @Test func aRunIsPinnedToTheVersionItRuns() async throws {
-    let book = try Book()
+  @Test func `a run is pinned to the version it runs`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let pipeline = try await book.make("pipeline.create", ["name": "p", "organization_id": .string(acme)])
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
     try await book.call("pipeline.edit", ["id": .string(pipeline), "name": "q"])
-    let run = try await book.make("run.start", ["pipeline_id": .string(pipeline), "trigger_type": "api"])
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(pipeline), "trigger_type": "api"])
     try await book.call("pipeline.edit", ["id": .string(pipeline), "name": "r"])
     let item = try book.item(run)
     #expect(item["pipeline_version"] == 2)
     #expect(item["status"] == "running")
     #expect(item["started_at"] == item["created_at"])
     #expect(item["organization_id"] == .string(acme), "the organization is the pipeline's")
-    let pending = try await book.make("run.create", ["pipeline_id": .string(pipeline)])
+    let pending = try await book.make("run", ["pipeline_id": .string(pipeline)])
     #expect(try book.item(pending)["status"] == "pending")
     #expect(try book.item(pending)["pipeline_version"] == 3)
   }
 
-  @Test func aRunBeginsAndFinishesWithItsDuration() async throws {
-    let book = try Book()
+  @Test func `a run begins and finishes with its duration`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.create", ["code": "1", "organization_id": .string(acme)])
+    let run = try await book.make("run", ["code": "1", "organization_id": .string(acme)])
     try await book.call("run.begin", ["id": .string(run), "at": "2026-01-01T00:00:00Z"])
     #expect(try await book.call("run.begin", ["id": .string(run)])["events"] == [])
     try await book.call(
@@ -44,10 +45,10 @@ import Vault
     #expect(again["events"] == [])
   }
 
-  @Test func theLatestEndDecidesAndWhatCameWithALosingEndIsNotTaken() async throws {
-    let book = try Book()
+  @Test func `the latest end decides, and what came with a losing end is not taken`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.start", ["code": "1", "organization_id": .string(acme)])
+    let run = try await book.make(by: "run.start", ["code": "1", "organization_id": .string(acme)])
     let later = Timestamp.now.adding(seconds: 100).text
     let earlier = Timestamp.now.adding(seconds: 50).text
     try await book.call(
@@ -59,10 +60,10 @@ import Vault
     #expect(try book.item(run)["status"] == "failed")
   }
 
-  @Test func aPreviewIsKeptSealedWithTheTimeWhenItExpires() async throws {
-    let book = try Book()
+  @Test func `a preview is kept sealed, with the time when it expires`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.start", ["code": "1", "organization_id": .string(acme)])
+    let run = try await book.make(by: "run.start", ["code": "1", "organization_id": .string(acme)])
     let rows: JSON = [["name": "plain-name", "n": 1]]
     let result = try await book.call(
       "run.preview",
@@ -101,24 +102,24 @@ import Vault
     #expect(Set(error.paths) == ["/node_id", "/sample_data", "/row_count"])
   }
 
-  @Test func whatHasEndedCannotBeCancelledOrBegunNow() async throws {
-    let book = try Book()
+  @Test func `what has ended cannot be cancelled or begun now`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.start", ["code": "1", "organization_id": .string(acme)])
+    let run = try await book.make(by: "run.start", ["code": "1", "organization_id": .string(acme)])
     try await book.call("run.cancel", ["id": .string(run)])
     #expect(try book.item(run)["status"] == "cancelled")
     #expect(try await book.call("run.cancel", ["id": .string(run)])["events"] == [])
     #expect(try await book.refusal("run.begin", ["id": .string(run)]).reason == "state")
-    let other = try await book.make("run.start", ["code": "1", "organization_id": .string(acme)])
+    let other = try await book.make(by: "run.start", ["code": "1", "organization_id": .string(acme)])
     try await book.call("run.finish", ["id": .string(other), "status": "success"])
     let error = try await book.refusal("run.cancel", ["id": .string(other)])
     #expect(error.data == ["reason": "state", "from": "success", "allowed": ["pending", "running"]])
   }
 
-  @Test func aMeasurementIsAFactOfTheRun() async throws {
-    let book = try Book()
+  @Test func `a measurement is a fact of the run`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.start", ["code": "1", "organization_id": .string(acme)])
+    let run = try await book.make(by: "run.start", ["code": "1", "organization_id": .string(acme)])
     let result = try await book.call("run.measure", ["id": .string(run), "node_id": "n", "rows_input": 5])
     #expect(result.eventNames == ["run.measured"])
     #expect(result["version"] == 2)
@@ -132,16 +133,16 @@ import Vault
       ])
   }
 
-  @Test func aTaskRunBelongsToItsRunsOrganizationAndStep() async throws {
-    let book = try Book()
+  @Test func `a task run belongs to its run's organization and step`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let step: JSON = ["name": "a", "order_index": 0, "step_type": "load"]
     let pipeline = try await book.make(
-      "pipeline.create", ["name": "p", "steps": [step], "organization_id": .string(acme)])
+      "pipeline", ["name": "p", "steps": [step], "organization_id": .string(acme)])
     let stepID = try #require(try book.item(pipeline)["steps"]?.arrayValue?.first?["id"])
-    let run = try await book.make("run.start", ["pipeline_id": .string(pipeline)])
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(pipeline)])
     try await book.call("pipeline.edit", ["id": .string(pipeline), "steps": []])
-    let task = try await book.make("task_run.start", ["run_id": .string(run), "step_id": stepID])
+    let task = try await book.make(by: "task_run.start", ["run_id": .string(run), "step_id": stepID])
     #expect(try book.item(task)["organization_id"] == .string(acme))
     let wrong: JSONObject = ["run_id": .string(run), "step_id": .string(run)]
     #expect(try await book.refusal("task_run.create", wrong).paths == ["/step_id"])

@@ -1,6 +1,7 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
@@ -10,11 +11,11 @@ import Testing
 import Vault
 
 @Suite struct SealingTests {
-  @Test func neitherPersonalNorSecretTextEntersTheLog() async throws {
-    let book = try Book()
+  @Test func `neither personal nor secret text enters the log`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.make(
-      "user.create",
+      "user",
       [
         "email": "plain-email@example.org", "full_name": "Plain Name", "password": "plain-password",
         "organization_id": .string(acme), "membership_role": "owner",
@@ -30,9 +31,9 @@ import Vault
     try await book.call(
       "credential.create", ["name": "c", "data": ["key": "plain-data"], "organization_id": .string(acme)])
     let run = try await book.make(
-      "run.create", ["code": "1", "organization_id": .string(acme), "reason": "plain-local-reason"])
+      "run", ["code": "1", "organization_id": .string(acme), "reason": "plain-local-reason"])
     try await book.call("run.log", ["id": .string(run), "lines": [["message": "plain-line"]]])
-    let slug = try await book.make("organization.create", ["name": "o", "slug": "o", "reason": "plain-admin-reason"])
+    let slug = try await book.make("organization", ["name": "o", "slug": "o", "reason": "plain-admin-reason"])
     let text = try book.everything()
     for plain in [
       "plain-email", "Plain Name", "plain-password", "203.0.113.77", "plain-agent", "plain-reason", "plain-secret",
@@ -44,9 +45,9 @@ import Vault
     #expect(try book.view.reason(made.body.reason, resource: made.header.resource) == "plain-admin-reason")
   }
 
-  @Test func aPersonalValueThatIsSentAgainIsNotSealedAgain() async throws {
-    let book = try Book()
-    let ann = try await book.make("user.create", ["email": "ann@example.org", "full_name": "Ann"])
+  @Test func `a personal value that is sent again is not sealed again`() async throws {
+    let book = try TestDomain()
+    let ann = try await book.make("user", ["email": "ann@example.org", "full_name": "Ann"])
     #expect(try book.item(ann)["full_name"] == "Ann")
     #expect(try await book.call("user.edit", ["id": .string(ann), "full_name": "Ann"])["events"] == [])
     try await book.call("user.edit", ["id": .string(ann), "full_name": "Ann B", "email": "ann@example.org"])
@@ -60,11 +61,11 @@ import Vault
     #expect(try book.log.read { try $0.positions(about: id, from: 1, limit: 10) }.count == 2)
   }
 
-  @Test func secretMembersAreMaskedAndTheMaskSentBackKeepsThem() async throws {
-    let book = try Book()
+  @Test func `secret members are masked, and the mask sent back keeps them`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "connection.create",
+      "connection",
       [
         "name": "db", "type": "postgres", "organization_id": .string(acme),
         "config": ["host": "h", "password": "s3cret", "nested": [["api_key": "k"]]],
@@ -88,8 +89,8 @@ import Vault
     #expect(error.paths == ["/config/token"])
   }
 
-  @Test func aMaskOrASealedTokenIsRefusedWhereSomethingIsMade() async throws {
-    let book = try Book()
+  @Test func `a mask or a sealed token is refused where something is made`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let error = try await book.refusal(
       "connection.create",
@@ -100,13 +101,13 @@ import Vault
     #expect(Set(error.paths) == ["/config/password", "/config/a/$sealed"])
   }
 
-  @Test func aReasonAboutOthersOpensOnlyWhileTheKeysOfAllExist() async throws {
-    let book = try Book()
+  @Test func `a reason about others opens only while the keys of all exist`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme, role: "owner")
     let bob = try await book.member("bob", of: acme)
     let id = try await book.make(
-      "pipeline.create", ["name": "p", "reason": "bob asked", "about": [.string(bob.id)]], as: ann.principal)
+      "pipeline", ["name": "p", "reason": "bob asked", "about": [.string(bob.id)]], as: ann.principal)
     let record = try #require(try book.records(of: id).first)
     #expect(try book.view.reason(record.body.reason, resource: record.header.resource) == "bob asked")
     let bobID = try #require(Identifier(bob.id))
@@ -123,11 +124,11 @@ import Vault
     #expect(unknown.paths == ["/about/0"])
   }
 
-  @Test func factsThatExpireAreSealedByClassAndMonthAndTheirCountsAreNot() async throws {
-    let book = try Book()
+  @Test func `facts that expire are sealed by class and month, and their counts are not`() async throws {
+    let book = try TestDomain()
     book.clock.withLockedValue { $0 = Timestamp("2026-11-21T10:00:00Z") }
     let acme = try await book.organization("acme")
-    let run = try await book.make("run.create", ["code": "1", "organization_id": .string(acme)])
+    let run = try await book.make("run", ["code": "1", "organization_id": .string(acme)])
     let result = try await book.call(
       "run.log",
       [
@@ -155,15 +156,15 @@ import Vault
       ])
   }
 
-  @Test func theViewLeavesOutHashesAndWholeSecrets() async throws {
-    let book = try Book()
+  @Test func `the view leaves out hashes and whole secrets`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let key = try await book.key(["*": ["read"]], in: acme)
     let item = try book.item(key.id)
     #expect(!item.contains("key_hash"))
     #expect(item["key_prefix"] == .string(String(key.text.prefix(12))))
     let credential = try await book.make(
-      "credential.create", ["name": "c", "data": ["a": 1], "organization_id": .string(acme)])
+      "credential", ["name": "c", "data": ["a": 1], "organization_id": .string(acme)])
     #expect(try !book.item(credential).contains("data"))
     let before = try book.state(credential)
     try await book.call("credential.rotate", ["id": .string(credential), "data": ["a": 2]])

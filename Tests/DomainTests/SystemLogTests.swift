@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import Domain
 import EventLog
 import Records
@@ -10,7 +11,7 @@ import Testing
 
 @Suite struct SystemLogTests {
   @Test func `lines are sealed as a whole, counted in the clear`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let result = try await book.call(
@@ -43,7 +44,7 @@ import Testing
   }
 
   @Test func `no client takes an id that the server derives or reserves`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let made = try await book.call("system.log", ["organization_id": .string(acme), "message": "m"])
     let derived = try #require(made["id"]?.stringValue)
@@ -72,7 +73,7 @@ import Testing
   }
 
   @Test func `a report of more pairs than can be recorded is refused before anything is`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     func datasets(_ count: Int, _ name: String) -> JSON {
       .array((0..<count).map { ["namespace": "n", "name": .string("\(name)\($0)")] })
@@ -96,7 +97,7 @@ import Testing
   }
 
   @Test func `what stands under a derived id in an old log and is another's is passed over`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let evil = try await book.organization("evil")
     for namespace in [acme, nil] {
@@ -122,7 +123,7 @@ import Testing
   }
 
   @Test func `lines of an old log go on where they were`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try formerIdentifier("daybook:system", in: acme)
     let schema = book.catalog.revision
@@ -137,7 +138,7 @@ import Testing
   }
 
   @Test func `one line may be given by itself, correlated as the command is`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let result = try await book.call(
       "system.log",
@@ -154,11 +155,11 @@ import Testing
   }
 
   @Test func `lines of the service as a whole are for administrators`() async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let second = try await book.organization("second")
     let ann = try await book.member("ann", of: acme)
-    try await book.make("membership.create", ["user_id": .string(ann.id), "organization_id": .string(second)])
+    try await book.make("membership", ["user_id": .string(ann.id), "organization_id": .string(second)])
     let both = try book.principal(ann.id)
     #expect(try await book.refusal("system.log", ["message": "m"], as: both).code == .forbidden)
     let result = try await book.call("system.log", ["message": "m"])
@@ -173,19 +174,18 @@ import Testing
       (["message": "m", "lines": [["message": "m"]]], "/message"), (["lines": [["level": "INFO"]]], "/lines/0/message"),
     ] as [(JSONObject, String)])
   func `what is no line is refused, and the place named`(_ params: JSONObject, _ path: String) async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let given = params.merging(["organization_id": .string(acme)])
     #expect(try await book.refusal("system.log", given).paths == [path])
   }
 
-  @Test(
-    arguments: [
-      ("logger_name", 255), ("module", 255), ("function_name", 255), ("request_id", 100), ("request_method", 10),
-      ("request_path", 500), ("exception_type", 255), ("correlation_id", 100),
-    ])
+  @Test(arguments: [
+    ("logger_name", 255), ("module", 255), ("function_name", 255), ("request_id", 100), ("request_method", 10),
+    ("request_path", 500), ("exception_type", 255), ("correlation_id", 100),
+  ])
   func `each text of a line has its documented length`(_ name: String, _ length: Int) async throws {
-    let book = try Book()
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     func params(_ count: Int) -> JSONObject {
       [

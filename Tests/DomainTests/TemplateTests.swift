@@ -1,6 +1,7 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -10,14 +11,14 @@ import Testing
 @Suite struct TemplateTests {
   /// Two organizations with somebody who writes in each, and a template of the first.
   private struct Scene {
-    let book: Book
+    let book: TestDomain
     let acme: String
     let other: String
     let ann: Principal
     let bob: Principal
 
     init() async throws {
-      book = try Book()
+      book = try TestDomain()
       acme = try await book.organization("acme")
       other = try await book.organization("other")
       ann = try await book.member("ann", of: acme).principal
@@ -26,7 +27,7 @@ import Testing
 
     func template(_ config: JSON, _ more: JSONObject = [:]) async throws -> String {
       try await book.make(
-        "pipeline_template.create",
+        "pipeline_template",
         JSONObject(members: [
           (key: "name", value: "t"), (key: "category", value: "etl"), (key: "template_config", value: config),
           (key: "organization_id", value: .string(acme)),
@@ -34,7 +35,7 @@ import Testing
     }
   }
 
-  @Test func aPipelineIsMadeFromATemplateAndWhatIsGivenBesides() async throws {
+  @Test func `a pipeline is made from a template and what is given besides`() async throws {
     let scene = try await Scene()
     let book = scene.book
     let step: JSON = ["name": "read", "order_index": 0, "step_type": "extract"]
@@ -74,7 +75,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func whatATemplateMakesIsCheckedLikeAnyPipeline() async throws {
+  @Test func `what a template makes is checked like any pipeline`() async throws {
     let scene = try await Scene()
     let book = scene.book
     let wrong: [(JSON, [String])] = [
@@ -116,7 +117,7 @@ import Testing
     #expect(try book.item(id)["use_count"] == 0)
   }
 
-  @Test func privateTemplatesAreNotThereForAnotherOrganization() async throws {
+  @Test func `private templates are not there for another organization`() async throws {
     let scene = try await Scene()
     let book = scene.book
     let id = try await scene.template([:])
@@ -139,7 +140,7 @@ import Testing
     #expect(across.paths == ["/template_id"])
   }
 
-  @Test func publicTemplatesAreEverybodysToUseAndTheirOwnersToChange() async throws {
+  @Test func `public templates are everybody's to use and their owner's to change`() async throws {
     let scene = try await Scene()
     let book = scene.book
     let id = try await scene.template(["description": "shared"], ["is_public": true])
@@ -181,7 +182,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func whatIsBuiltInIsForEverybodyAndOnlyAdministratorsMakeAndChangeIt() async throws {
+  @Test func `what is built in is for everybody, and only administrators make and change it`() async throws {
     let scene = try await Scene()
     let book = scene.book
     let owner = try await book.member("owner", of: scene.acme, role: "owner").principal
@@ -196,7 +197,7 @@ import Testing
       #expect(error.data["permission"] == "administrator")
       // Of no organization, and of one.
       for organization in [JSON.null, .string(scene.acme)] {
-        let id = try await book.make("\(type).create", params.merging(["organization_id": organization]))
+        let id = try await book.make("\(type)", params.merging(["organization_id": organization]))
         for (verb, more) in [("edit", ["name": "x"]), ("delete", [:]), ("rollback", ["to_version": 1])]
           as [(String, JSONObject)]
         {
@@ -210,17 +211,17 @@ import Testing
         try await book.call("\(type).edit", ["id": .string(id), "description": "d"])
       }
     }
-    let id = try await book.make("pipeline_template.create", template)
+    let id = try await book.make("pipeline_template", template)
     let made = try await book.make(
-      "pipeline.from_template", ["template_id": .string(id), "name": "p"], as: scene.bob)
+      by: "pipeline.from_template", ["template_id": .string(id), "name": "p"], as: scene.bob)
     #expect(try book.item(made)["template_id"] == .string(id))
   }
 
-  @Test func modulesAreCountedAndTheCounterIsNobodysToSet() async throws {
+  @Test func `modules are counted, and the counter is nobody's to set`() async throws {
     let scene = try await Scene()
     let book = scene.book
     let id = try await book.make(
-      "module_template.create",
+      "module_template",
       [
         "name": "m", "category": "loader", "type": "s3", "config_schema": [:], "organization_id": .string(scene.acme),
       ])

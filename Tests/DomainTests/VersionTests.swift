@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -63,11 +64,11 @@ import Testing
   ]
 
   @Test(arguments: subjects)
-  func contentIsNumberedAndComesBackByARollback(_ subject: Subject) async throws {
-    let book = try Book()
+  func `content is numbered and comes back by a rollback`(_ subject: Subject) async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let id = try await book.make(
-      "\(subject.type).create", subject.made.merging(["organization_id": .string(acme)]))
+      "\(subject.type)", subject.made.merging(["organization_id": .string(acme)]))
     let target: JSONObject = ["id": .string(id)]
     let versioned = try #require(book.catalog.type(subject.type)).versionedContent
     let first = try book.item(id)
@@ -100,12 +101,12 @@ import Testing
         == ["/version_number"])
   }
 
-  @Test func columnsOfASchemaDefinitionAreVersioned() async throws {
-    let book = try Book()
+  @Test func `columns of a schema definition are versioned`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     func column(_ type: String) -> JSON { [["name": "a", "type": .string(type)]] }
     let id = try await book.make(
-      "schema_definition.create", ["name": "s", "columns": column("string"), "organization_id": .string(acme)])
+      "schema_definition", ["name": "s", "columns": column("string"), "organization_id": .string(acme)])
     try await book.call("schema_definition.edit", ["id": .string(id), "columns": column("string")])
     #expect(try book.item(id)["version_number"] == 1)
     try await book.call("schema_definition.edit", ["id": .string(id), "columns": column("struct")])
@@ -114,8 +115,8 @@ import Testing
     #expect(try book.item(id)["version_number"] == 3)
   }
 
-  @Test func everyVersionedTypeHasARollback() throws {
-    let book = try Book()
+  @Test func `every versioned type has a rollback`() throws {
+    let book = try TestDomain()
     for type in book.catalog.types where !type.versionedContent.isEmpty {
       #expect(type.command("rollback")?.event == "rolled_back", "\(type.name)")
     }

@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
@@ -12,7 +13,7 @@ import Testing
 @Suite struct WorkspaceTests {
   /// A workspace with somebody of each role, and a developer of the organization who has none.
   struct Place {
-    let book: Book
+    let book: TestDomain
     let organization: String
     let workspace: String
     let owner: (id: String, principal: Principal)
@@ -21,14 +22,14 @@ import Testing
     let outsider: (id: String, principal: Principal)
 
     init() async throws {
-      book = try Book()
+      book = try TestDomain()
       organization = try await book.organization("acme")
       owner = try await book.member("owner", of: organization)
       // The role in the workspace decides there, whatever the platform role: this one is a viewer on the platform.
       editor = try await book.member("editor", of: organization, platformRole: "viewer")
       viewer = try await book.member("viewer", of: organization)
       outsider = try await book.member("outsider", of: organization)
-      workspace = try await book.make("workspace.create", ["name": "w"], as: owner.principal)
+      workspace = try await book.make("workspace", ["name": "w"], as: owner.principal)
       for (member, role) in [(editor, "editor"), (viewer, "viewer")] {
         try await book.call(
           "workspace_member.create",
@@ -39,7 +40,7 @@ import Testing
 
     func page(_ name: String, as principal: Principal) async throws -> String {
       try await book.make(
-        "pipeline.create", ["name": .string(name), "kind": "page", "workspace_id": .string(workspace)], as: principal)
+        "pipeline", ["name": .string(name), "kind": "page", "workspace_id": .string(workspace)], as: principal)
     }
 
     /// The role that somebody has in the workspace; nil for none.
@@ -58,8 +59,8 @@ import Testing
     func memberID(_ user: String) throws -> JSON { .string(try #require(try member(user)).id.text) }
   }
 
-  @Test func whoMakesAWorkspaceOwnsItAndIsItsFirstOwnerMember() async throws {
-    let book = try Book()
+  @Test func `whoever makes a workspace owns it and is its first owner member`() async throws {
+    let book = try TestDomain()
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
     let made = try await book.call("workspace.create", ["name": "w"], as: ann.principal)
@@ -84,7 +85,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aViewerOnlyReadsAnEditorMakesAndChangesAndAnOwnerDoesEverything() async throws {
+  @Test func `a viewer only reads, an editor makes and changes, and an owner does everything`() async throws {
     let place = try await Place()
     let book = place.book
     let workspace: JSON = .string(place.workspace)
@@ -106,10 +107,10 @@ import Testing
     let editor = place.editor.principal
     try await book.call("pipeline.edit", edit, as: editor)
     let schema = try await book.make(
-      "schema_definition.create",
+      "schema_definition",
       ["name": "s", "columns": [["name": "id", "type": "integer"]], "workspace_id": workspace], as: editor)
     try await book.call("schema_definition.edit", ["id": .string(schema), "name": "t"], as: editor)
-    let run = try await book.make("run.start", ["pipeline_id": .string(page)], as: editor)
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(page)], as: editor)
     try await book.call("run.finish", ["id": .string(run), "status": "success"], as: editor)
     for (method, params): (String, JSONObject) in [
       ("pipeline.delete", ["id": .string(page)]), ("schema_definition.delete", ["id": .string(schema)]),
@@ -130,12 +131,12 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func ownersOfTheOrganizationAdministratorsAndKeysAreNotBoundByTheRoles() async throws {
+  @Test func `owners of the organization, administrators and keys are not bound by the roles`() async throws {
     let place = try await Place()
     let book = place.book
     let admin = try await book.member("admin", of: place.organization, role: "admin").principal
     let key = try await book.key(["pipelines": ["write"]], in: place.organization).principal
-    for principal in [admin, key, Book.administrator] {
+    for principal in [admin, key, TestDomain.administrator] {
       let params: JSONObject = [
         "name": "p", "kind": "page", "workspace_id": .string(place.workspace),
         "organization_id": .string(place.organization),
@@ -145,10 +146,10 @@ import Testing
     try await book.call("share_link.create", ["workspace_id": .string(place.workspace)], as: admin)
   }
 
-  @Test func whatMovesIntoAWorkspaceOrOutOfItNeedsTheRightsOfBothPlaces() async throws {
+  @Test func `what moves into a workspace or out of it needs the rights of both places`() async throws {
     let place = try await Place()
     let book = place.book
-    let loose = try await book.make("pipeline.create", ["name": "loose"], as: place.outsider.principal)
+    let loose = try await book.make("pipeline", ["name": "loose"], as: place.outsider.principal)
     let into: JSONObject = ["id": .string(loose), "workspace_id": .string(place.workspace)]
     #expect(try await book.refusal("pipeline.edit", into, as: place.outsider.principal).code == .forbidden)
     #expect(try await book.refusal("pipeline.edit", into, as: place.editor.principal).code == .forbidden)
@@ -160,14 +161,14 @@ import Testing
     try await book.call("pipeline.edit", out, as: place.owner.principal)
   }
 
-  @Test func theLastOwnerOfAWorkspaceCanNeitherLeaveNorBeDemoted() async throws {
+  @Test func `the last owner of a workspace can neither leave nor be demoted`() async throws {
     let place = try await Place()
     let book = place.book
     let owner = try place.memberID(place.owner.id)
     for (method, params): (String, JSONObject) in [
       ("workspace_member.delete", ["id": owner]), ("workspace_member.edit", ["id": owner, "role": "editor"]),
     ] {
-      for principal in [place.owner.principal, Book.administrator] {
+      for principal in [place.owner.principal, TestDomain.administrator] {
         #expect(try await book.refusal(method, params, as: principal).reason == "state", "\(method)")
       }
     }
@@ -178,7 +179,7 @@ import Testing
     #expect(try await book.refusal("workspace_member.delete", ["id": editor]).reason == "state")
     // A deletion that would take the last owner along is refused as well; the workspace's own goes on.
     let other = try await book.make(
-      "workspace.create", ["name": "x", "organization_id": .string(place.organization)])
+      "workspace", ["name": "x", "organization_id": .string(place.organization)])
     try await book.call(
       "workspace_member.create",
       ["workspace_id": .string(other), "user_id": .string(place.viewer.id), "role": "owner"])
@@ -188,7 +189,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func aMemberLeavesByThemselvesAndNobodyElseRemovesThem() async throws {
+  @Test func `a member leaves by themselves, and nobody else removes them`() async throws {
     let place = try await Place()
     let viewer = try place.memberID(place.viewer.id)
     #expect(
@@ -198,11 +199,11 @@ import Testing
     #expect(try place.role(place.viewer.id) == nil)
   }
 
-  @Test func whoLeavesTheOrganizationLeavesItsWorkspacesAndNoOthers() async throws {
+  @Test func `whoever leaves the organization leaves its workspaces and no others`() async throws {
     let place = try await Place()
     let book = place.book
     let other = try await book.organization("other")
-    let elsewhere = try await book.make("workspace.create", ["name": "e", "organization_id": .string(other)])
+    let elsewhere = try await book.make("workspace", ["name": "e", "organization_id": .string(other)])
     for (type, more) in [("membership", [:] as JSONObject), ("workspace_member", ["workspace_id": .string(elsewhere)])]
     {
       try await book.call(
@@ -236,7 +237,7 @@ import Testing
     #expect(refused.data["reason"] == "state", "a workspace's last owner")
   }
 
-  @Test func aNewOwnerHasTheRoleToo() async throws {
+  @Test func `a new owner has the role too`() async throws {
     let place = try await Place()
     let edited = try await place.book.call(
       "workspace.edit", ["id": .string(place.workspace), "owner_id": .string(place.editor.id)],
@@ -256,12 +257,12 @@ import Testing
   }
 
   /// A user who is in no organization.
-  private func stranger(_ name: String, _ book: Book) async throws -> (id: String, principal: Principal) {
-    let id = try await book.make("user.create", ["email": .string("\(name)@example.org")])
+  private func stranger(_ name: String, _ book: TestDomain) async throws -> (id: String, principal: Principal) {
+    let id = try await book.make("user", ["email": .string("\(name)@example.org")])
     return (id, try book.principal(id))
   }
 
-  @Test func aTokenIsShownOnceAndKeptAsItsHash() async throws {
+  @Test func `a token is shown once and kept as its hash`() async throws {
     let place = try await Place()
     let params: JSONObject = ["workspace_id": .string(place.workspace), "command_id": "c"]
     let made = try await place.book.call("share_link.create", params, as: place.owner.principal)
@@ -277,7 +278,9 @@ import Testing
     #expect(try !place.book.everything().contains(token))
   }
 
-  @Test func whoJoinsByATokenChangesNothingOutsideOfTheWorkspaceUntilAnAdministratorLetsThem() async throws {
+  @Test func `whoever joins by a token changes nothing outside of the workspace until an administrator lets them`()
+    async throws
+  {
     let place = try await Place()
     let book = place.book
     // A developer on the platform, at home elsewhere.
@@ -305,7 +308,7 @@ import Testing
     try await book.call("pipeline.create", pipeline, as: book.principal(dev.id))
   }
 
-  @Test func whoJoinsByATokenGetsItsRoleAndAPlaceInTheOrganization() async throws {
+  @Test func `whoever joins by a token gets its role and a place in the organization`() async throws {
     let place = try await Place()
     let book = place.book
     let link = try await link(place, role: "editor")
@@ -329,7 +332,7 @@ import Testing
     try book.checkIndexes()
   }
 
-  @Test func joiningAgainNeverLowersARoleAndMayRaiseIt() async throws {
+  @Test func `joining again never lowers a role and may raise it`() async throws {
     let place = try await Place()
     let book = place.book
     let viewing = try await link(place, role: "viewer")
@@ -342,7 +345,7 @@ import Testing
     #expect(try place.role(place.editor.id) == "owner")
   }
 
-  @Test func anExpiredARevokedAndAnUnknownTokenAreTheSameToWhoHasNone() async throws {
+  @Test func `an expired, a revoked and an unknown token are the same to whoever has none`() async throws {
     let place = try await Place()
     let book = place.book
     let start = Timestamp.now.adding(seconds: 10)
@@ -379,11 +382,11 @@ import Testing
       try await book.refusal("workspace.join", ["token": .string(expiring.token)], as: last.principal) == refusals[0])
   }
 
-  @Test func onlyAPersonJoins() async throws {
+  @Test func `only a person joins`() async throws {
     let place = try await Place()
     let link = try await link(place, role: "viewer")
     let key = try await place.book.key(["*": ["admin", "read", "write"]], in: place.organization).principal
-    for principal in [key, Book.administrator] {
+    for principal in [key, TestDomain.administrator] {
       let error = try await place.book.refusal("workspace.join", ["token": .string(link.token)], as: principal)
       #expect(error.code == .forbidden)
     }

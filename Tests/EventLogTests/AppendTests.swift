@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import NIOConcurrencyHelpers
 import Testing
@@ -11,8 +12,8 @@ import Testing
 struct Refused: Error, Equatable {}
 
 @Suite struct AppendTests {
-  @Test func positionsAreDenseAndVersionsCountPerResource() async throws {
-    let temporary = TemporaryLog()
+  @Test func `positions are dense and versions count per resource`() async throws {
+    let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
     for round in 1...5 {
@@ -30,8 +31,8 @@ struct Refused: Error, Equatable {}
     #expect(log.head.position == 10)
   }
 
-  @Test func aRefusedDecisionLeavesNothingAndSpoilsNobody() async throws {
-    let temporary = TemporaryLog()
+  @Test func `a refused decision leaves nothing and spoils nobody`() async throws {
+    let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
     try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -52,17 +53,18 @@ struct Refused: Error, Equatable {}
       for try await isAsExpected in group { #expect(isAsExpected) }
     }
     #expect(log.head.position == UInt64((0..<200).filter { $0 % 3 != 0 }.count))
-    try log.read { (snapshot: LogSnapshot) throws in
+    try log.read { (snapshot: borrowing LogSnapshot) throws in
       for number in 0..<200 {
         let holder = try snapshot.holder(constraint: "c", key: [UInt8(number)])
         #expect((holder == nil) == (number % 3 == 0))
       }
     }
+    log.close()
     #expect(try temporary.verify().isHealthy)
   }
 
-  @Test func ofManyWritersThatClaimOneKeyExactlyOneWins() async throws {
-    let temporary = TemporaryLog()
+  @Test func `of many writers that claim one key, exactly one wins`() async throws {
+    let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
     for round in 0..<20 {
@@ -86,8 +88,8 @@ struct Refused: Error, Equatable {}
     }
   }
 
-  @Test func aDiscardedDecisionAnswersItsValueAndRecordsNothing() async throws {
-    let temporary = TemporaryLog()
+  @Test func `a discarded decision answers its value and records nothing`() async throws {
+    let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
     let committed = try await log.commit { transaction in
@@ -99,8 +101,8 @@ struct Refused: Error, Equatable {}
     #expect(log.head.position == 0)
   }
 
-  @Test func aSmallMapGrowsByItself() async throws {
-    let temporary = TemporaryLog(mapSize: 1 << 18)
+  @Test func `a small map grows by itself`() async throws {
+    let temporary = try TestLog(mapSize: 1 << 18)
     let log = try temporary.open()
     defer { log.close() }
     let text = JSON.string(String(repeating: "x", count: 10_000))
@@ -108,11 +110,12 @@ struct Refused: Error, Equatable {}
       _ = try await log.commit { try $0.record(.numbered(UInt64(number)), set: ["text": text]) }
     }
     #expect(log.head.position == 200)
+    log.close()
     #expect(try temporary.verify().isHealthy)
   }
 
-  @Test func timeNeverGoesBackAndAClockFarBehindRefusesWrites() async throws {
-    let temporary = TemporaryLog()
+  @Test func `time never goes back, and a clock far behind refuses writes`() async throws {
+    let temporary = try TestLog()
     let start = Timestamp(microseconds: 1_800_000_000_000_000)
     temporary.clock.withLockedValue { $0 = start }
     let log = try temporary.open()
@@ -131,12 +134,14 @@ struct Refused: Error, Equatable {}
     #expect(third.value.position == 3)
   }
 
-  @Test func aFullInboxRefusesAsOverloadedAndTheRestIsDecided() throws {
-    let temporary = TemporaryLog()
+  @Test func `a full inbox refuses as overloaded, and the rest is decided`() throws {
+    let temporary = try TestLog()
     let log = try temporary.open { $0.inboxLimit = 4 }
     let outcomes = NIOLockedValueBox<[String]>([])
     for number in 0..<2000 {
-      log.submit({ try $0.record(.numbered(UInt64(number)), set: ["a": 1]) }) { result in
+      log.submit {
+        try $0.record(.numbered(UInt64(number)), set: ["a": 1])
+      } completion: { result in
         switch result {
         case .success: outcomes.withLockedValue { $0.append("ok") }
         case .failure(let error):
@@ -151,8 +156,8 @@ struct Refused: Error, Equatable {}
     #expect(log.head.position == UInt64(counted.count { $0 == "ok" }))
   }
 
-  @Test func commandResultsSurviveARestart() async throws {
-    let temporary = TemporaryLog()
+  @Test func `command results survive a restart`() async throws {
+    let temporary = try TestLog()
     let stored = StoredCommand(fingerprint: [UInt8](repeating: 7, count: 32), result: Array("{}".utf8))
     let log = try temporary.open()
     _ = try await log.commit { transaction in
@@ -168,8 +173,8 @@ struct Refused: Error, Equatable {}
     #expect(other.value == nil)
   }
 
-  @Test func aSecondOpenOfTheFolderIsRefusedByNameOfTheHolder() throws {
-    let temporary = TemporaryLog()
+  @Test func `a second open of the folder is refused by name of the holder`() throws {
+    let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
     let refusal = #expect(throws: EventLogError.self) { try temporary.open() }
@@ -180,8 +185,8 @@ struct Refused: Error, Equatable {}
 
 /// Needs to mount a small file system, which only root may.
 @Suite(.enabled(if: geteuid() == 0, "only root can mount a small file system")) struct FullDiskTests {
-  @Test func aFullDiskRefusesWritesWhileReadsGoOnAndWritesGoOnWhenThereIsSpaceAgain() async throws {
-    let temporary = TemporaryLog(mapSize: 1 << 26)
+  @Test func `a full disk refuses writes while reads go on, and writes go on when there is space again`() async throws {
+    let temporary = try TestLog(mapSize: 1 << 26)
     guard mkdir(temporary.logFolder, 0o700) == 0,
       mount("tmpfs", temporary.logFolder, "tmpfs", 0, "size=4m") == 0
     else {
@@ -213,6 +218,7 @@ struct Refused: Error, Equatable {}
     #expect(unlink(filler) == 0)
     _ = try await log.commit { try $0.record(.numbered(9999), set: ["text": text]) }
     #expect(log.head.position == recorded + 1)
+    log.close()
     #expect(try temporary.verify().isHealthy)
   }
 }

@@ -1,18 +1,9 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
+import TestBasics
 import Testing
-
-struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
 
 /// The log against a dictionary: what random decisions leave must be the same in both, also after a restart.
 @Suite struct ModelTests {
@@ -24,11 +15,9 @@ struct Seeded: RandomNumberGenerator {
     var positions: UInt64 = 0
   }
 
-  @Test func randomDecisionsLeaveWhatAModelSays() async throws {
-    let seed = UInt64.random(in: 0...UInt64.max)
-    print("seed \(seed)")
-    var random = Seeded(state: seed)
-    let temporary = TemporaryLog()
+  @Test(.seeded) func `random decisions leave what a model says`() async throws {
+    var random = try Seeded()
+    let temporary = try TestLog()
     var log = try temporary.open()
     var model = Model()
     for _ in 0..<400 {
@@ -74,7 +63,7 @@ struct Seeded: RandomNumberGenerator {
         #expect(fails)
       }
     }
-    try log.read { (snapshot: LogSnapshot) throws in
+    try log.read { (snapshot: borrowing LogSnapshot) throws in
       #expect(snapshot.head.position == model.positions)
       for (id, fields) in model.fields {
         let state = try #require(try snapshot.state(id))

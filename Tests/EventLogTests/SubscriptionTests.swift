@@ -1,11 +1,12 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import Testing
 
 @Suite struct SubscriptionTests {
-  @Test func aReaderFromAnyPositionSeesHistoryThenLiveWithoutAGap() async throws {
-    let temporary = TemporaryLog()
+  @Test func `a reader from any position sees history, then live events, without a gap`() async throws {
+    let temporary = try TestLog()
     let log = try temporary.open()
     for number in 0..<50 { _ = try await log.commit { try $0.record(.numbered(UInt64(number)), set: ["n": 1]) } }
     let reader = Task {
@@ -25,8 +26,8 @@ import Testing
     log.close()
   }
 
-  @Test func aWaitEndsWhenItsTaskIsCancelledOrTheLogCloses() async throws {
-    let temporary = TemporaryLog()
+  @Test func `a wait ends when its task is cancelled or the log closes`() async throws {
+    let temporary = try TestLog()
     let log = try temporary.open()
     let cancelled = Task { try await log.waitForEvents(after: 5) }
     cancelled.cancel()
@@ -36,14 +37,14 @@ import Testing
     await #expect(throws: EventLogError.self) { try await closed.value }
   }
 
-  @Test func theStateAtAnyPositionIsFoldedFromHistory() async throws {
-    let temporary = TemporaryLog()
+  @Test func `the state at any position is folded from history`() async throws {
+    let temporary = try TestLog()
     let log = try temporary.open()
     defer { log.close() }
     for number in 1...10 {
       _ = try await log.commit { try $0.record(.numbered(1), set: ["n": .integer(Int64(number))]) }
     }
-    try log.read { (snapshot: LogSnapshot) throws in
+    try log.read { (snapshot: borrowing LogSnapshot) throws in
       for number in 1...10 {
         #expect(try snapshot.fold(.numbered(1), through: UInt64(number))?.fields["n"] == .integer(Int64(number)))
       }

@@ -1,8 +1,10 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import LMDB
 import MerkleTree
+import TestBasics
 import Testing
 
 #if canImport(Glibc)
@@ -11,8 +13,8 @@ import Testing
 
 /// Everything that is stored is changed in turn, through LMDB itself, and must be found.
 @Suite struct VerificationTests {
-  private func filled() async throws -> TemporaryLog {
-    let temporary = TemporaryLog()
+  private func filled() async throws -> TestLog {
+    let temporary = try TestLog()
     let log = try temporary.open()
     for number in 0..<40 {
       _ = try await log.commit { transaction in
@@ -31,7 +33,7 @@ import Testing
   }
 
   private func change(
-    _ temporary: TemporaryLog, _ name: String, _ body: (WriteTransaction, Database, [UInt8], [UInt8]) throws -> Void
+    _ temporary: TestLog, _ name: String, _ body: (WriteTransaction, Database, [UInt8], [UInt8]) throws -> Void
   ) throws {
     var options = Environment.Options()
     options.mapSize = 1 << 24
@@ -39,19 +41,23 @@ import Testing
     defer { environment.close() }
     let database = try #require(try environment.databases([name]).first)
     let transaction = try environment.beginWrite()
-    var entry: ([UInt8], [UInt8])?
-    do {
-      let cursor = try transaction.cursor(database)
-      var found = try cursor.first()
-      for _ in 0..<7 { if let next = try cursor.next() { found = next } }
-      entry = found.map { ([UInt8]($0.key), [UInt8]($0.value)) }
+    // The eighth entry, or the last of fewer.
+    let entry = try transaction.withCursor(database) { cursor in
+      var seen = 0
+      var entry: ([UInt8], [UInt8])?
+      try cursor.scan { key, value in
+        entry = (key.copy, value.copy)
+        seen += 1
+        return seen < 8
+      }
+      return entry
     }
     let (key, value) = try #require(entry)
     try body(transaction, database, key, value)
     try transaction.commit()
   }
 
-  @Test func anUntouchedLogIsHealthy() async throws {
+  @Test func `an untouched log is healthy`() async throws {
     let temporary = try await filled()
     let report = try temporary.verify()
     #expect(report.problems == [])
@@ -63,7 +69,7 @@ import Testing
   @Test(arguments: [
     "headers", "bodies", "history", "states", "unique", "links", "subjects", "commands", "tree", "meta",
   ])
-  func aChangedBitOfAnyDatabaseIsFound(_ name: String) async throws {
+  func `a changed bit of any database is found`(_ name: String) async throws {
     let temporary = try await filled()
     try change(temporary, name) { transaction, database, key, value in
       var changed = value
@@ -79,7 +85,7 @@ import Testing
   @Test(arguments: [
     "headers", "bodies", "history", "states", "unique", "links", "subjects", "commands", "tree", "meta",
   ])
-  func aRemovedEntryOfAnyDatabaseIsFound(_ name: String) async throws {
+  func `a removed entry of any database is found`(_ name: String) async throws {
     let temporary = try await filled()
     try change(temporary, name) { transaction, database, key, _ in try transaction.delete(database, key) }
     #expect(try !temporary.verify().isHealthy)
@@ -98,7 +104,7 @@ import Testing
       for mask: UInt8 in [0x01, 0x20] {
         try change(temporary, "states") { transaction, database, _, _ in
           let key = Identifier.numbered(3).bytes
-          var changed = [UInt8](try #require(try transaction.get(database, key)))
+          var changed = try #require(try transaction.value(database, key))
           length = changed.count
           changed[index] ^= mask
           try transaction.put(database, key, changed)
@@ -106,7 +112,7 @@ import Testing
         #expect(try !temporary.verify().isHealthy, "byte \(index) of the state, changed by \(mask)")
         try change(temporary, "states") { transaction, database, _, _ in
           let key = Identifier.numbered(3).bytes
-          var changed = [UInt8](try #require(try transaction.get(database, key)))
+          var changed = try #require(try transaction.value(database, key))
           changed[index] ^= mask
           try transaction.put(database, key, changed)
         }
@@ -118,7 +124,7 @@ import Testing
   }
 
   @Test(arguments: ["unique", "links", "subjects", "commands"])
-  func anAddedIndexEntryIsFound(_ name: String) async throws {
+  func `an added index entry is found`(_ name: String) async throws {
     let temporary = try await filled()
     try change(temporary, name) { transaction, database, key, value in
       var other = key
@@ -128,7 +134,7 @@ import Testing
     #expect(try !temporary.verify().isHealthy)
   }
 
-  @Test func aRemovedTailIsFoundByItsPositionAndRefusedAtStart() async throws {
+  @Test func `a removed tail is found by its position, and refused at start`() async throws {
     let temporary = try await filled()
     let shorter = try await filled()
     let older = try shorter.open()
@@ -156,7 +162,7 @@ import Testing
     try temporary.open().close()
     #expect(try temporary.heads() == [40, 40])
     // The other log ends earlier: the head that is whole says so, whichever it is.
-    let shorter = TemporaryLog()
+    let shorter = try TestLog()
     let log = try shorter.open()
     for _ in 0..<5 { _ = try await log.commit { try $0.record(.numbered(1), set: ["text": "less"]) } }
     log.close()
@@ -179,7 +185,7 @@ import Testing
 
   @Test func `a log written with one head file gets its second one at the next start`() async throws {
     let temporary = try await filled()
-    let note = try TemporaryLog.sign(40, try #require(Digest(base64: try temporary.verify().root)))
+    let note = try TestLog.sign(40, try #require(Digest(base64: try temporary.verify().root)))
     try temporary.write(Array(note.utf8), to: "head")
     unlink(temporary.headFile + "-2")
     #expect(try temporary.verify().problems == [])
@@ -188,7 +194,7 @@ import Testing
   }
 
   @Test func `both heads are whole before the first command, and one of them at any moment after`() async throws {
-    let temporary = TemporaryLog()
+    let temporary = try TestLog()
     let log = try temporary.open()
     for name in ["head", "head-2"] { #expect(try temporary.bytes(of: name) == [UInt8](repeating: 0, count: 512)) }
     #expect(try temporary.verify().problems == [])
@@ -200,7 +206,7 @@ import Testing
     #expect(try temporary.heads().contains(200))
   }
 
-  @Test func aForkIsRefusedAtStart() async throws {
+  @Test func `a fork is refused at start`() async throws {
     let temporary = try await filled()
     let other = try await filled()
     for name in ["head", "head-2"] { try temporary.write(try other.bytes(of: name), to: name) }
@@ -209,7 +215,7 @@ import Testing
     #expect(refusal?.code == .damaged)
   }
 
-  @Test func aCutFileIsFoundWithoutReadingBeyondItsEnd() async throws {
+  @Test func `a cut file is found without reading beyond its end`() async throws {
     let temporary = try await filled()
     let file = temporary.logFolder + "/data.mdb"
     var information = stat()
@@ -218,21 +224,23 @@ import Testing
     #expect(try !temporary.verify().isHealthy)
   }
 
-  @Test func aBackupIsWholeAndComesBackTheSame() async throws {
+  @Test func `a backup is whole and comes back the same`() async throws {
     let temporary = try await filled()
-    let target = TemporaryLog()
+    let target = try TestLog()
     let log = try temporary.open()
-    let manifest = try EventLogBackup.make(of: log, into: target.folder + "/backup")
+    let manifest = try EventLogBackup.make(of: log, into: target.folder.path + "/backup")
     log.close()
     #expect(manifest.position == 40)
     _ = try EventLogBackup.restore(
-      from: target.folder + "/backup", logFolder: target.logFolder, headFile: target.headFile)
+      from: target.folder.path + "/backup", logFolder: target.logFolder, headFile: target.headFile)
     let report = try target.verify()
     #expect(report.problems == [])
     #expect(report.root == manifest.root)
-    #expect(throws: EventLogError.self) { try EventLogBackup.make(of: log, into: target.folder) }
-    for name in ["log/data.mdb", "log/lock.mdb", "head", "manifest.json"] { unlink(target.folder + "/backup/" + name) }
-    rmdir(target.folder + "/backup/log")
-    rmdir(target.folder + "/backup")
+    #expect(throws: EventLogError.self) { try EventLogBackup.make(of: log, into: target.folder.path) }
+    for name in ["log/data.mdb", "log/lock.mdb", "head", "manifest.json"] {
+      unlink(target.folder.path + "/backup/" + name)
+    }
+    rmdir(target.folder.path + "/backup/log")
+    rmdir(target.folder.path + "/backup")
   }
 }

@@ -1,9 +1,10 @@
 import BasicTypes
 import Foundation
 import MerkleTree
+import TestBasics
 import Testing
 
-@Suite(.enabled(if: SharedData.isPresent, "the folder ../shared/data is absent"))
+@Suite(.needsSharedData)
 struct VectorTests {
   private struct Inclusion: Decodable {
     let leafIdx: UInt64
@@ -24,10 +25,11 @@ struct VectorTests {
   }
 
   @Test func `The published inclusion vectors are accepted and refused as they say`() throws {
-    let files = try SharedData.files(under: "merkle/rfc6962-vectors/inclusion", ending: ".json")
+    let files = try Repository.sharedNames(in: "merkle/rfc6962-vectors/inclusion", ending: ".json")
     var refused = 0
     for file in files {
-      let vector = try JSONDecoder().decode(Inclusion.self, from: Data(contentsOf: file))
+      let vector = try JSONDecoder().decode(
+        Inclusion.self, from: Data(Repository.shared("merkle/rfc6962-vectors/inclusion/" + file)))
       let proof = (vector.proof ?? []).map { Digest(base64: $0) }
       let verified =
         if let leaf = Digest(base64: vector.leafHash), let root = Digest(base64: vector.root), !proof.contains(nil) {
@@ -36,7 +38,7 @@ struct VectorTests {
         } else {
           false  // What is not 32 bytes is refused where it is read.
         }
-      #expect(verified == !vector.wantErr, "\(file.lastPathComponent)")
+      #expect(verified == !vector.wantErr, "\(file)")
       refused += vector.wantErr ? 1 : 0
     }
     #expect(refused > 50 && files.count > refused)
@@ -49,21 +51,22 @@ struct VectorTests {
       if let digest = Digest(base64: base64) { return digest }
       return RFC6962.leafHash(Array(try #require(Data(base64Encoded: base64))))
     }
-    let files = try SharedData.files(under: "merkle/rfc6962-vectors/consistency", ending: ".json")
+    let files = try Repository.sharedNames(in: "merkle/rfc6962-vectors/consistency", ending: ".json")
     var refused = 0
     for file in files {
-      let vector = try JSONDecoder().decode(Consistency.self, from: Data(contentsOf: file))
+      let vector = try JSONDecoder().decode(
+        Consistency.self, from: Data(Repository.shared("merkle/rfc6962-vectors/consistency/" + file)))
       let verified = MerkleProof.verifyConsistency(
         from: vector.size1, to: vector.size2, oldRoot: try digest(vector.root1), newRoot: try digest(vector.root2),
         proof: try (vector.proof ?? []).map(digest))
-      #expect(verified == !vector.wantErr, "\(file.path)")
+      #expect(verified == !vector.wantErr, "\(file)")
       refused += vector.wantErr ? 1 : 0
     }
     #expect(refused > 50 && files.count > refused)
   }
 
   @Test func `A checkpoint made by other implementations verifies and is written again byte for byte`() throws {
-    let bytes = Array(try SharedData.read("merkle/checkpoint-8.note"))
+    let bytes = try Repository.shared("merkle/checkpoint-8.note")
     let note = try SignedNote(parsing: bytes)
     #expect(Array(note.serialized.utf8) == bytes)
     let checkpoint = try Checkpoint(text: note.text)
@@ -87,13 +90,13 @@ struct VectorTests {
   }
 
   @Test func `The seed of the published checkpoint signs the same bytes here`() throws {
-    let note = try SignedNote(parsing: Array(try SharedData.read("merkle/checkpoint-8.note")))
+    let note = try SignedNote(parsing: try Repository.shared("merkle/checkpoint-8.note"))
     let signer = try NoteSigner(name: "daybook.example/log1", key: testKey())
     #expect(signer.verifier.vkey == (try keyText("merkle/checkpoint-8.vkey")))
     #expect(try signer.signature(over: note.text) == note.signatures[0])
   }
 
   private func keyText(_ path: String) throws -> String {
-    String(decoding: try SharedData.read(path), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    String(decoding: try Repository.shared(path), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
   }
 }

@@ -4,6 +4,7 @@ import Catalog
 import EventLog
 import Foundation
 import OpenLineage
+import TestBasics
 import Testing
 
 /// A report target in memory that holds to the real catalog: fields must be declared and pass their checks, unique constraints hold, defaults are set.
@@ -132,17 +133,11 @@ final class MemoryTarget: ReportTarget {
   }
 }
 
-/// The repository and the outside test data beside it.
-enum Repository {
-  static let root = URL(fileURLWithPath: #filePath)
-    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
-
-  static var data: String { root + "/../shared/data" }
-  static var hasData: Bool { FileManager.default.fileExists(atPath: data + "/openlineage") }
-
+/// The events of the outside test data.
+enum RealEvents {
   /// The events of a file: one a line, one alone, or an array.
-  static func events(_ path: String) throws -> [JSONObject] {
-    let text = try String(contentsOfFile: "\(data)/\(path)", encoding: .utf8)
+  static func read(_ path: String) throws -> [JSONObject] {
+    let text = String(decoding: try Repository.shared(path), as: UTF8.self)
     if path.hasSuffix(".ndjson") {
       return try text.split(separator: "\n").map { try #require(try JSON.parse(String($0)).objectValue) }
     }
@@ -156,17 +151,4 @@ enum Repository {
     "marquez/event_large.json", "marquez/event_required_no_timezone.json", "marquez/event_unicode.json",
     "marquez/event_without_schema_url.json",
   ]
-}
-
-/// A generator whose numbers follow from its seed (SplitMix64).
-struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
 }

@@ -3,6 +3,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import OpenLineage
+import TestBasics
 import Testing
 
 @Suite struct OpenLineageReportTests {
@@ -65,7 +66,7 @@ import Testing
       Self.event("COMPLETE", at: 4, outputs: [Self.dataset("t")]),
     ]
     for seed in 0..<24 {
-      var generator = Seeded(state: UInt64(seed))
+      var generator = Seeded(seed: UInt64(seed))
       let target = try MemoryTarget(organization: Self.organization)
       for event in events.shuffled(using: &generator) { try target.record(event) }
       let dataset = try #require(target.all("dataset").first)
@@ -96,7 +97,7 @@ import Testing
     ]
     var summaries: Set<String> = []
     for seed in 0..<30 {
-      var generator = Seeded(state: UInt64(seed))
+      var generator = Seeded(seed: UInt64(seed))
       let target = try MemoryTarget(organization: Self.organization)
       for event in (events + events).shuffled(using: &generator) { try target.record(event) }
       #expect(target.all("lineage_edge").count == 2)

@@ -2,9 +2,10 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 import OpenLineage
+import TestBasics
 import Testing
 
-@Suite(.enabled(if: Repository.hasData, "shared/data is absent"))
+@Suite(.needsSharedData)
 struct RealEventsTests {
   static let organization = Identifier(high: 0x0192_0000_0000_7000, low: 0x8000_0000_0000_0001)
 
@@ -24,17 +25,17 @@ struct RealEventsTests {
       try #require(read.run).runID, namespace: try #require(read.job).namespace, organization: organization)
   }
 
-  static func allEvents() throws -> [JSONObject] { try Repository.files.flatMap(Repository.events) }
+  static func allEvents() throws -> [JSONObject] { try RealEvents.files.flatMap(RealEvents.read) }
 
-  @Test(arguments: Repository.files) func `every file loads`(_ file: String) throws {
-    let events = try Repository.events(file)
+  @Test(arguments: RealEvents.files) func `every file loads`(_ file: String) throws {
+    let events = try RealEvents.read(file)
     let target = try Self.loaded(events)
     let distinct = Set(events.map(\.canonicalString)).count
     #expect(target.events.count { $0.event == "run.reported" } == distinct)
   }
 
   @Test func `the compatibility events make their 31 runs, and their parents`() throws {
-    let events = try Repository.events("openlineage/compatibility_74_run_events.ndjson")
+    let events = try RealEvents.read("openlineage/compatibility_74_run_events.ndjson")
     #expect(events.count == 74)
     let target = try Self.loaded(events)
     let own = Set(try events.map(Self.run))
@@ -47,7 +48,7 @@ struct RealEventsTests {
   }
 
   @Test func `the four runs without START end well, with no start`() throws {
-    let events = try Repository.events("openlineage/compatibility_74_run_events.ndjson")
+    let events = try RealEvents.read("openlineage/compatibility_74_run_events.ndjson")
     var types: [Identifier: Set<String>] = [:]
     for event in events {
       types[try Self.run(event), default: []]
@@ -65,7 +66,7 @@ struct RealEventsTests {
   }
 
   @Test func `the Marquez events make 13 runs, 13 jobs and their datasets`() throws {
-    let target = try Self.loaded(try Repository.events("marquez/metadata_26_run_events.json"))
+    let target = try Self.loaded(try RealEvents.read("marquez/metadata_26_run_events.json"))
     #expect(target.all("run").count == 13)
     #expect(target.all("pipeline").count == 13)
     // One more is named by a column lineage alone.
@@ -77,7 +78,7 @@ struct RealEventsTests {
   @Test(arguments: 1...20) func `any order, each once or twice, ends in the same states`(_ seed: Int) throws {
     let events = try Self.allEvents()
     let expected = try Self.inOrder.get()
-    var generator = Seeded(state: UInt64(seed))
+    var generator = Seeded(seed: UInt64(seed))
     let shuffled = events.shuffled(using: &generator)
     #expect(try Self.loaded(shuffled).summary == expected, "seed \(seed)")
     let doubled = (events + events).shuffled(using: &generator)
@@ -94,7 +95,7 @@ struct RealEventsTests {
       let owner = try target.existing(pipeline.organization)
       #expect(owner.fields["namespace"] == pipeline.fields["namespace"])
     }
-    var generator = Seeded(state: UInt64(seed))
+    var generator = Seeded(seed: UInt64(seed))
     let other = try Self.loaded((events + events).shuffled(using: &generator), organization: nil)
     #expect(other.summary == target.summary)
   }
@@ -108,7 +109,7 @@ struct RealEventsTests {
   }
 
   @Test func `the Spark events give column lineage on edges`() throws {
-    let target = try Self.loaded(try Repository.events("openlineage/compatibility_74_run_events.ndjson"))
+    let target = try Self.loaded(try RealEvents.read("openlineage/compatibility_74_run_events.ndjson"))
     let withColumns = target.all("lineage_edge").filter { $0.fields["columns"] != nil }
     #expect(!withColumns.isEmpty)
     for edge in withColumns {
@@ -122,10 +123,10 @@ struct RealEventsTests {
 
   @Test func `a time without zone is UTC, another zone is brought to UTC`() throws {
     let zoneless = try OpenLineageEvent.parse(
-      try #require(try Repository.events("marquez/event_required_no_timezone.json").first))
+      try #require(try RealEvents.read("marquez/event_required_no_timezone.json").first))
     #expect(zoneless.time.text == "2020-12-28T19:51:01.641499Z")
     #expect(zoneless.report == .other)
-    let unicode = try Self.loaded(try Repository.events("marquez/event_unicode.json"))
+    let unicode = try Self.loaded(try RealEvents.read("marquez/event_unicode.json"))
     #expect(unicode.all("run").first?.fields["completed_at"] == "2020-12-28T09:52:00.001000Z")
     #expect(unicode.all("pipeline").first?.fields["name"] == "myjob.buggy_task\u{1F577}")
   }

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import OpenLineage
+import TestBasics
 import Testing
 
 @Suite struct RunStateMergeTests {
@@ -63,7 +64,7 @@ import Testing
   }
 
   @Test func `every order of any four reports ends in the same state`() {
-    var generator = Seeded(state: 7)
+    var generator = Seeded(seed: 7)
     for _ in 0..<2000 {
       let reports: [Said] = (0..<4).map { _ in
         (

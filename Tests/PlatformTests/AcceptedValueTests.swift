@@ -11,9 +11,9 @@ import Testing
 /// Whatever a command accepts, PostgreSQL holds: values at and beyond the edges of every type are sent for every field of every resource type.
 @Suite struct AcceptedValueTests {
   @Test func `no accepted value of any field stops a read model, and each comes out as it went in`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       let maker = try await ResourceMaker(nil, catalog: harness.catalog) { method, params in
-        try #require(try await harness.tell(method, params).objectValue)
+        try await harness.call(method, params)
       }
       var accepted: [(type: ResourceType, field: Field, id: String)] = []
       var refused = 0
@@ -23,13 +23,13 @@ import Testing
             var params = try await maker.parameters(for: type.name)
             params[field.name] = value
             do {
-              let result = try await harness.tell("\(type.name).create", params)
+              let result = try await harness.call("\(type.name).create", params)
               accepted.append((type, field, try #require(result["id"]?.stringValue)))
-            } catch let error as PlatformHarness.Refused {
-              let code = error.error.code
+            } catch let error as Refusal {
+              let code = error.code
               #expect(
                 code == .invalidParams || code == .tooLarge || code == .forbidden
-                  || (code == .conflict && error.error.data["reason"] == "unique"),
+                  || (code == .conflict && error.data["reason"] == "unique"),
                 "\(type.name).\(field.name): \(error)")
               refused += 1
             }
@@ -47,11 +47,11 @@ import Testing
 
   /// Compares what the rows hold with what the log holds.
   private func compare(
-    _ accepted: [(type: ResourceType, field: Field, id: String)], _ harness: PlatformHarness
+    _ accepted: [(type: ResourceType, field: Field, id: String)], _ harness: TestReadModels
   ) async throws {
     for (type, fields) in Dictionary(grouping: accepted, by: \.type.name) {
       let plural = try #require(harness.catalog.type(type)?.plural)
-      let rows = try await harness.rows("SELECT id::text, to_jsonb(x)::text FROM daybook.\(plural) AS x")
+      let rows = try await harness.settledRows("SELECT id::text, to_jsonb(x)::text FROM daybook.\(plural) AS x")
       let byID = Dictionary(rows.compactMap { row in row[0].map { ($0, row[1] ?? "null") } }) { first, _ in first }
       for (_, field, id) in fields {
         let text = try #require(byID[id], "\(type) \(id) has no row")

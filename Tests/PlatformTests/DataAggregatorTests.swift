@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import Domain
 import EventLog
 import Postgres
@@ -9,7 +10,7 @@ import Testing
 
 /// The schema of the Data Aggregator Platform: what a client of that platform's own database finds.
 @Suite struct DataAggregatorTests {
-  static let platform = "data_aggregator"
+  static let platform = Tenant.platform
   /// Columns that show who made the resource where nobody owns it.
   static let makers: Set<String> = [
     "pipelines.owner_id", "connectors.owner_id", "transformations.owner_id", "pipeline_templates.owner_id",
@@ -27,7 +28,7 @@ import Testing
     subscript(_ table: String) -> String { made[table] ?? "nothing made" }
   }
 
-  static func makeTenant(_ harness: PlatformHarness, _ name: String) async throws -> Tenant {
+  static func makeTenant(_ harness: TestReadModels, _ name: String) async throws -> Tenant {
     var tenant = Tenant()
     tenant.organization = try await harness.organization(name, platform: platform)
     tenant.owner = try await harness.make(
@@ -36,7 +37,7 @@ import Testing
         "email": .string("grace@\(name).example"), "full_name": "Grace Hopper", "role": "editor",
         "organization_id": .string(tenant.organization), "membership_role": "owner", "password": "correct horse 9",
       ])
-    try await harness.tell("user.verify_email", ["id": .string(tenant.owner)])
+    try await harness.call("user.verify_email", ["id": .string(tenant.owner)])
     let principal = try harness.principal(of: tenant.owner)
     try await makePipelines(harness, &tenant, principal)
     try await makeLibrary(harness, &tenant, principal, name)
@@ -47,7 +48,7 @@ import Testing
   }
 
   private static func makePipelines(
-    _ harness: PlatformHarness, _ tenant: inout Tenant, _ principal: Principal
+    _ harness: TestReadModels, _ tenant: inout Tenant, _ principal: Principal
   ) async throws {
     let pipeline = try await harness.make(
       "pipeline",
@@ -58,16 +59,16 @@ import Testing
         "owner_id": .string(tenant.owner), "status": "active",
       ], as: principal)
     tenant.made["pipelines"] = pipeline
-    try await harness.tell(
+    try await harness.call(
       "pipeline.edit",
       ["id": .string(pipeline), "description": "All paid orders", "reason": "only what is paid counts"], as: principal)
-    try await harness.tell(
+    try await harness.call(
       "pipeline.name_version", ["id": .string(pipeline), "version_number": 2, "name": "paid only"], as: principal)
     let failed = try await harness.make(
       "run", ["pipeline_id": .string(pipeline), "trigger_type": "manual"], as: principal)
     tenant.made["pipeline_runs"] = failed
-    try await harness.tell("run.begin", ["id": .string(failed), "at": "2025-10-03T02:00:00Z"], as: principal)
-    try await harness.tell(
+    try await harness.call("run.begin", ["id": .string(failed), "at": "2025-10-03T02:00:00Z"], as: principal)
+    try await harness.call(
       "run.finish",
       [
         "id": .string(failed), "at": "2025-10-03T02:01:00Z", "status": "failed", "error_message": "disk full",
@@ -76,7 +77,7 @@ import Testing
     let logged = try await harness.make(
       "run", ["pipeline_id": .string(pipeline), "trigger_type": "scheduled"], as: principal)
     tenant.made["logged"] = logged
-    try await harness.tell(
+    try await harness.call(
       "run.log",
       [
         "id": .string(logged),
@@ -85,7 +86,7 @@ import Testing
           ["at": "2025-10-03T03:00:01Z", "message": "first", "metadata": ["rows": 3]],
         ],
       ], as: principal)
-    try await harness.tell("run.finish", ["id": .string(logged), "status": "completed"], as: principal)
+    try await harness.call("run.finish", ["id": .string(logged), "status": "completed"], as: principal)
     tenant.made["connectors"] = try await harness.make(
       "connection",
       [
@@ -95,7 +96,7 @@ import Testing
   }
 
   private static func makeLibrary(
-    _ harness: PlatformHarness, _ tenant: inout Tenant, _ principal: Principal, _ name: String
+    _ harness: TestReadModels, _ tenant: inout Tenant, _ principal: Principal, _ name: String
   ) async throws {
     let owned: JSONObject = ["organization_id": .string(tenant.organization), "owner_id": .string(tenant.owner)]
     tenant.made["transformations"] = try await harness.make(
@@ -111,7 +112,7 @@ import Testing
         "template_config": ["schedule": "@daily"], "is_public": true, "tags": ["night", "quality"],
       ]), as: principal)
     tenant.made["pipeline_templates"] = template
-    try await harness.tell("pipeline_template.use", ["id": .string(template)], as: principal)
+    try await harness.call("pipeline_template.use", ["id": .string(template)], as: principal)
     let function = try await harness.make(
       "transformation_function",
       owned.merging([
@@ -120,7 +121,7 @@ import Testing
         "example_usage": "trim(' a ')", "is_public": true, "tags": ["text"],
       ]), as: principal)
     tenant.made["transformation_functions"] = function
-    try await harness.tell("transformation_function.use", ["id": .string(function)], as: principal)
+    try await harness.call("transformation_function.use", ["id": .string(function)], as: principal)
     tenant.made["schema_mappings"] = try await harness.make(
       "schema_mapping",
       owned.merging([
@@ -130,7 +131,7 @@ import Testing
   }
 
   private static func makeFiles(
-    _ harness: PlatformHarness, _ tenant: inout Tenant, _ principal: Principal
+    _ harness: TestReadModels, _ tenant: inout Tenant, _ principal: Principal
   ) async throws {
     let file = try await harness.make(
       "file",
@@ -141,9 +142,9 @@ import Testing
         "pipeline_id": .string(tenant["pipelines"]),
       ], as: principal)
     tenant.made["file_uploads"] = file
-    try await harness.tell("file.add_chunk", ["id": .string(file), "index": 0, "size_bytes": 4], as: principal)
-    try await harness.tell("file.add_chunk", ["id": .string(file), "index": 1, "size_bytes": 6], as: principal)
-    try await harness.tell(
+    try await harness.call("file.add_chunk", ["id": .string(file), "index": 0, "size_bytes": 4], as: principal)
+    try await harness.call("file.add_chunk", ["id": .string(file), "index": 1, "size_bytes": 6], as: principal)
+    try await harness.call(
       "file.complete", ["id": .string(file), "file_hash": .string(String(repeating: "ab", count: 32))], as: principal)
     let output = try await harness.make(
       "file",
@@ -154,9 +155,9 @@ import Testing
     let job = try await harness.make(
       "file_job", ["file_id": .string(file), "job_type": "conversion"], as: principal)
     tenant.made["file_processing_jobs"] = job
-    try await harness.tell("file_job.begin", ["id": .string(job)], as: principal)
-    try await harness.tell("file_job.progress", ["id": .string(job), "progress": 40], as: principal)
-    try await harness.tell(
+    try await harness.call("file_job.begin", ["id": .string(job)], as: principal)
+    try await harness.call("file_job.progress", ["id": .string(job), "progress": 40], as: principal)
+    try await harness.call(
       "file_job.finish",
       [
         "id": .string(job), "status": "completed", "result_data": ["rows": 12], "error_message": "one line skipped",
@@ -165,7 +166,7 @@ import Testing
   }
 
   private static func makeAlerts(
-    _ harness: PlatformHarness, _ tenant: inout Tenant, _ principal: Principal
+    _ harness: TestReadModels, _ tenant: inout Tenant, _ principal: Principal
   ) async throws {
     let owned: JSONObject = ["organization_id": .string(tenant.organization), "owner_id": .string(tenant.owner)]
     let policy = try await harness.make(
@@ -188,7 +189,7 @@ import Testing
         "escalation_policy_id": .string(policy),
       ]), as: principal)
     tenant.made["alert_rules"] = rule
-    let raised = try await harness.tell(
+    let raised = try await harness.call(
       "alert.raise",
       [
         "organization_id": .string(tenant.organization), "rule_id": .string(rule), "severity": "high",
@@ -196,13 +197,13 @@ import Testing
       ], as: principal)
     let alert = try #require(raised["id"]?.stringValue)
     tenant.made["alerts"] = alert
-    try await harness.tell("alert.escalate", ["id": .string(alert)], as: principal)
-    try await harness.tell("alert.acknowledge", ["id": .string(alert)], as: principal)
-    try await harness.tell("alert.resolve", ["id": .string(alert)], as: principal)
+    try await harness.call("alert.escalate", ["id": .string(alert)], as: principal)
+    try await harness.call("alert.acknowledge", ["id": .string(alert)], as: principal)
+    try await harness.call("alert.resolve", ["id": .string(alert)], as: principal)
   }
 
   private static func makeComfort(
-    _ harness: PlatformHarness, _ tenant: inout Tenant, _ principal: Principal, _ name: String
+    _ harness: TestReadModels, _ tenant: inout Tenant, _ principal: Principal, _ name: String
   ) async throws {
     tenant.made["user_preferences"] = try await harness.make(
       "user_preferences",
@@ -219,10 +220,10 @@ import Testing
         "description": "What happened", "layout_config": ["widgets": [1]], "is_shared": true,
       ], as: principal)
     tenant.made["dashboard_layouts"] = dashboard
-    try await harness.tell(
+    try await harness.call(
       "dashboard.edit", ["id": .string(dashboard), "layout_config": ["widgets": [1, 2]]], as: principal)
-    try await harness.tell("dashboard.set_default", ["id": .string(dashboard)], as: principal)
-    try await harness.tell(
+    try await harness.call("dashboard.set_default", ["id": .string(dashboard)], as: principal)
+    try await harness.call(
       "system.log",
       [
         "organization_id": .string(tenant.organization), "at": "2025-10-03T04:00:00Z", "level": "CRITICAL",
@@ -236,18 +237,10 @@ import Testing
 
   // MARK: - Columns and values
 
-  @Test func `every documented table and column is there with its type`() async throws {
-    try await PlatformHarness.with { harness in
-      try await PlatformChecks(harness, Self.platform).expectDocumentedColumns()
-    }
-  }
-
   @Test func `what commands set comes out of the documented columns`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       let tenant = try await Self.makeTenant(harness, "acme")
       let checks = try PlatformChecks(harness, Self.platform)
-      try await checks.expectValuesInEveryColumn()
-      try await checks.expectNothingMissing()
       let me = try checks.number(of: tenant.owner)
 
       let user = try await checks.row("users", of: tenant.owner)
@@ -292,7 +285,7 @@ import Testing
   }
 
   @Test func `runs show the documented words, and their lines where no log was given`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       let tenant = try await Self.makeTenant(harness, "acme")
       let checks = try PlatformChecks(harness, Self.platform)
       let failed = try await checks.row("pipeline_runs", of: tenant["pipeline_runs"])
@@ -306,13 +299,13 @@ import Testing
       #expect(lines.map { $0["message"] ?? .null } == ["first", "second"])
       #expect(lines[0]["metadata"] == ["rows": 3] && lines[0]["level"] == "INFO" && lines[1]["node_id"] == "n2")
       #expect(
-        try await harness.rows("SELECT id FROM data_aggregator.pipeline_runs WHERE status = 'completed'")
+        try await harness.settledRows("SELECT id FROM data_aggregator.pipeline_runs WHERE status = 'completed'")
           == [[logged["id"]?.canonicalString]])
     }
   }
 
   @Test func `alerts, their rules and policies, and system logs show all that was told`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       let tenant = try await Self.makeTenant(harness, "acme")
       let checks = try PlatformChecks(harness, Self.platform)
       let me = try checks.number(of: tenant.owner)
@@ -342,44 +335,8 @@ import Testing
     }
   }
 
-  @Test func `rows are those that the log has, and no others`() async throws {
-    try await PlatformHarness.with { harness in
-      let tenant = try await Self.makeTenant(harness, "acme")
-      _ = try await Self.makeTenant(harness, "globex")
-      let elsewhere = try await harness.organization("elsewhere", platform: "etl_builder")
-      _ = try await harness.make(
-        "user", ["email": "x@elsewhere.example", "username": "x", "organization_id": .string(elsewhere)])
-      let page = try await harness.make(
-        "pipeline", ["organization_id": .string(tenant.organization), "name": "page", "kind": "page"])
-      _ = try await harness.make("run", ["pipeline_id": .string(page), "trigger_type": "manual"])
-      _ = try await harness.make(
-        "run", ["organization_id": .string(tenant.organization), "code": "SELECT 1", "trigger_type": "manual"])
-      // Nobody owns it: it shows who made it, and for the system nobody.
-      _ = try await harness.make(
-        "transformation",
-        ["organization_id": .string(tenant.organization), "name": "lost", "transformation_type": "map"])
-      _ = try await harness.make(
-        "transformation",
-        ["organization_id": .string(tenant.organization), "name": "found", "transformation_type": "map"],
-        as: try harness.principal(of: tenant.owner))
-      try await harness.tell("transformation.delete", ["id": .string(tenant["transformations"])])
-      let checks = try PlatformChecks(harness, Self.platform)
-      var shown = try checks.shownNumbers(fallsBack: Self.makers)
-      let logged = try await harness.objects(
-        "SELECT id, execution_log FROM data_aggregator.pipeline_runs WHERE execution_log @> '[{\"message\": \"first\"}]'"
-      )
-      #expect(logged.count == 2)
-      let lines = Dictionary(
-        uniqueKeysWithValues: logged.map { ($0["id"]?.canonicalString ?? "", $0["execution_log"] ?? .null) })
-      shown["pipeline_runs.execution_log"] = { value, state in
-        value ?? state.fields["number"].flatMap { lines[$0.canonicalString] }
-      }
-      try await checks.expectRowsOfTheLog(shown: shown)
-    }
-  }
-
   @Test func `what is built in belongs to every organization of the platform`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       let builtin = try await harness.make(
         "pipeline_template",
         ["name": "base", "category": "etl", "template_config": ["schedule": "@daily"], "is_builtin": true])
@@ -394,38 +351,48 @@ import Testing
       #expect(try await checks.row("transformation_functions", of: function)["owner_id"] == .null)
     }
   }
+}
 
-  // MARK: - Who sees what
+extension DataAggregatorTests.Tenant: PlatformSample {
+  static let platform = "data_aggregator"
 
-  @Test func `a restricted role sees its own rows only, in every view of the schema`() async throws {
-    try await PlatformHarness.with { harness in
-      let acme = try await Self.makeTenant(harness, "acme")
-      let globex = try await Self.makeTenant(harness, "globex")
-      let checks = try PlatformChecks(harness, Self.platform)
-      let plain = try await harness.role(of: acme.organization, personal: false)
-      let personal = try await harness.role(of: acme.organization, personal: true)
-      let foreign = try await harness.role(of: globex.organization, personal: true)
-      try await checks.expectApart(plain, foreign)
-      for (url, email, message) in [
-        (plain, "!", "!"), (personal, "grace@acme.example", "out of memory at acme"),
-      ] as [(String, String, String)] {
-        try await harness.onConnection(url) { connection in
-          let users = try await connection.query("SELECT email FROM data_aggregator.users")
-          #expect(users.rows == [[email]])
-          let logs = try await connection.query("SELECT message FROM data_aggregator.system_logs")
-          #expect(logs.rows == [[message]])
-        }
-      }
-      for (view, count) in try await checks.counts(at: personal, setting: globex.owner) {
-        #expect(count == 0, "\(view)")
-      }
-    }
+  static func make(_ harness: TestReadModels, _ name: String) async throws -> Self {
+    try await DataAggregatorTests.makeTenant(harness, name)
   }
 
-  @Test func `every documented query runs`() async throws {
-    try await PlatformHarness.with { harness in
-      _ = try await Self.makeTenant(harness, "acme")
-      try await PlatformChecks(harness, Self.platform).expectQueriesRun()
+  static func addStrangers(_ harness: TestReadModels, _ tenant: Self, _ other: Self) async throws -> RowRules {
+    let page = try await harness.make(
+      "pipeline", ["organization_id": .string(tenant.organization), "name": "page", "kind": "page"])
+    _ = try await harness.make("run", ["pipeline_id": .string(page), "trigger_type": "manual"])
+    _ = try await harness.make(
+      "run", ["organization_id": .string(tenant.organization), "code": "SELECT 1", "trigger_type": "manual"])
+    // Nobody owns it: it shows who made it, and for the system nobody.
+    _ = try await harness.make(
+      "transformation",
+      ["organization_id": .string(tenant.organization), "name": "lost", "transformation_type": "map"])
+    _ = try await harness.make(
+      "transformation",
+      ["organization_id": .string(tenant.organization), "name": "found", "transformation_type": "map"],
+      as: try harness.principal(of: tenant.owner))
+    try await harness.call("transformation.delete", ["id": .string(tenant["transformations"])])
+    let checks = try PlatformChecks(harness, platform)
+    var shown = try checks.shownNumbers(fallsBack: DataAggregatorTests.makers)
+    let logged = try await harness.objects(
+      "SELECT id, execution_log FROM data_aggregator.pipeline_runs WHERE execution_log @> '[{\"message\": \"first\"}]'"
+    )
+    #expect(logged.count == 2)
+    let lines = Dictionary(
+      uniqueKeysWithValues: logged.map { ($0["id"]?.canonicalString ?? "", $0["execution_log"] ?? .null) })
+    shown["pipeline_runs.execution_log"] = { value, state in
+      value ?? state.fields["number"].flatMap { lines[$0.canonicalString] }
     }
+    return RowRules(shown: shown)
+  }
+
+  func expectPersonalValues(_ connection: PostgresConnection, isGranted: Bool) async throws {
+    let users = try await connection.query("SELECT email FROM data_aggregator.users")
+    #expect(users.rows == [[isGranted ? "grace@acme.example" : "!"]])
+    let logs = try await connection.query("SELECT message FROM data_aggregator.system_logs")
+    #expect(logs.rows == [[isGranted ? "out of memory at acme" : "!"]])
   }
 }

@@ -1,6 +1,8 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Domain
+import DaybookTestKit
 import EventLog
 import Foundation
 import Testing
@@ -12,7 +14,7 @@ import Testing
     async throws
   {
     try await ToldDemo.with(["--scale", "0.05", "--days", "4"], meanwhile: ForeignCalls.check) { told in
-      try await PlatformHarness.with(found: (data: told.data, url: told.url)) { harness in
+      try await TestReadModels.with(found: (data: told.data, url: told.url)) { harness in
         try await harness.settle()
         let facts = try LogFacts(harness)
         var compared: [String: Set<String>] = [:]
@@ -37,12 +39,16 @@ import Testing
           }
           for query in platform.queries {
             guard let sql = query.sql, !sql.contains("pg_stat_statements") else { continue }
-            do { _ = try await harness.rows(sql) } catch {
+            do { _ = try await harness.settledRows(sql) } catch {
               Issue.record("\(platform.name): \(query.title): \(error)")
             }
           }
         }
         try await Isolation(harness, facts).check()
+        // Nothing of a log contradicts the catalog that it was made under, and nothing has to be added to it.
+        let same = Catalog(types: harness.catalog.types, revision: "another", source: [:])
+        try await CommandEngine(catalog: same, log: harness.log, vault: harness.vault).recordCatalog()
+        #expect(harness.log.stateDefaults.isEmpty)
       }
     }
   }

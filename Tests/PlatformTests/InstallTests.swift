@@ -6,6 +6,7 @@ import Foundation
 import Postgres
 import Projections
 import Refusals
+import TestBasics
 import Testing
 
 /// How the platforms' views come into PostgreSQL, and stay there whatever happens to the tables below them.
@@ -16,15 +17,15 @@ import Testing
     """
 
   /// A copy of the SQL files, to be changed.
-  private static func copy() throws -> String {
-    let folder = FileManager.default.temporaryDirectory.path + "/daybook-projections-" + UUID().uuidString
-    try FileManager.default.copyItem(atPath: PlatformHarness.repository + "/projections", toPath: folder)
+  private static func copy(into temporary: TemporaryFolder) throws -> String {
+    let folder = temporary.path + "/projections"
+    try FileManager.default.copyItem(atPath: Repository.projections, toPath: folder)
     return folder
   }
 
   /// Runs another service over the same database until it is up, then the body, and ends it.
   private static func run(
-    _ harness: PlatformHarness, projections: String, _ body: (ProjectionService) async throws -> Void
+    _ harness: TestReadModels, projections: String, _ body: (ProjectionService) async throws -> Void
   ) async throws {
     let service = try harness.anotherService(projections: projections)
     let task = Task { try await service.run() }
@@ -50,18 +51,18 @@ import Testing
   }
 
   @Test func `a rebuild of all or of one read model keeps the views and what they show`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       let tenant = try await EtlBuilderTests.makeTenant(harness, "acme")
-      let before = try await harness.rows(Self.census)
+      let before = try await harness.settledRows(Self.census)
       let shown = try await harness.objects("SELECT * FROM etl_builder.pipeline_executions")
       let role = try await harness.role(of: tenant.organization, personal: false)
       for names in [nil, ["runs"], ["connections", "pipelines"]] as [[String]?] {
         #expect(try await harness.projections.rebuild(names).isSwapped)
-        let after = try await harness.rows(Self.census)
+        let after = try await harness.settledRows(Self.census)
         #expect(after.map { $0[0] } == before.map { $0[0] } && after != before)
         #expect(try await harness.objects("SELECT * FROM etl_builder.pipeline_executions") == shown)
         // A role's rights are there again too.
-        let seen = try await harness.onConnection(role) {
+        let seen = try await PostgresConnection.with(role) {
           try await $0.query("SELECT id::text FROM etl_builder.organizations").rows
         }
         #expect(seen == [[tenant.organization]])
@@ -70,38 +71,39 @@ import Testing
   }
 
   @Test func `a restart with the same files leaves the views as they are`() async throws {
-    try await PlatformHarness.with { harness in
-      let before = try await harness.rows(Self.census)
+    try await TestReadModels.with { harness in
+      let before = try await harness.settledRows(Self.census)
       #expect(!before.isEmpty)
       try await harness.stopProjector()
-      try await Self.run(harness, projections: PlatformHarness.repository + "/projections") { _ in
-        let after = try await harness.onConnection(harness.url) { try await $0.query(Self.census).rows }
+      try await Self.run(harness, projections: Repository.projections) { _ in
+        let after = try await PostgresConnection.with(harness.url) { try await $0.query(Self.census).rows }
         #expect(after == before)
       }
     }
   }
 
   @Test func `dropped schemas come back by themselves`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       _ = try await EtlBuilderTests.makeTenant(harness, "acme")
-      let names = try await harness.rows(Self.census).map { $0[0] }
+      let names = try await harness.settledRows(Self.census).map { $0[0] }
       for schemas in ["etl_builder", "daybook", "personal, django_etl", "daybook, personal, projector, etl_builder"] {
         try await harness.execute("DROP SCHEMA \(schemas) CASCADE")
         let isBack = try await Self.eventually {
-          try await harness.onConnection(harness.url) { connection in
+          try await PostgresConnection.with(harness.url) { connection in
             try await connection.query(Self.census).rows.map { $0[0] } == names
           }
         }
         #expect(isBack, "after DROP SCHEMA \(schemas) CASCADE")
-        #expect(try await harness.rows("SELECT count(*) FROM etl_builder.pipelines") == [["1"]])
+        #expect(try await harness.settledRows("SELECT count(*) FROM etl_builder.pipelines") == [["1"]])
       }
     }
   }
 
   @Test func `changed files are taken over at the next start, alone or with a read model below them`() async throws {
-    let folder = try Self.copy()
-    defer { try? FileManager.default.removeItem(atPath: folder) }  // A copy in the folder for temporary files.
-    try await PlatformHarness.with(projections: folder) { harness in
+    let temporary = try TemporaryFolder()
+    defer { withExtendedLifetime(temporary) {} }
+    let folder = try Self.copy(into: temporary)
+    try await TestReadModels.with(projections: folder) { harness in
       _ = try await EtlBuilderTests.makeTenant(harness, "acme")
       try await harness.settle()
       try await harness.stopProjector()
@@ -112,7 +114,7 @@ import Testing
         try text.replacing(old, with: new).write(toFile: path, atomically: true, encoding: .utf8)
       }
       func type(_ column: String) async throws -> [[String?]] {
-        try await harness.onConnection(harness.url) { connection in
+        try await PostgresConnection.with(harness.url) { connection in
           try await connection.query(
             """
             SELECT format_type(atttypid, atttypmod) FROM pg_attribute
@@ -137,14 +139,14 @@ import Testing
       // A file that is gone takes its views with it; the folder too.
       try FileManager.default.removeItem(atPath: folder + "/platforms")
       try await Self.run(harness, projections: folder) { _ in
-        let left = try await harness.onConnection(harness.url) { try await $0.query(Self.census).rows }
+        let left = try await PostgresConnection.with(harness.url) { try await $0.query(Self.census).rows }
         #expect(left.isEmpty)
       }
     }
   }
 
   @Test func `what others built upon a view stops a rebuild that would replace it, and is named`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       _ = try await EtlBuilderTests.makeTenant(harness, "acme")
       try await harness.settle()
       try await harness.execute(
@@ -152,14 +154,14 @@ import Testing
       let error = await #expect(throws: ProjectionError.self) { try await harness.projections.rebuild(["users"]) }
       #expect(error?.code == .dependents && error?.message.contains("view bi.nightly") == true)
       #expect(error?.message.contains("etl_builder.") == false, "ours are not named")
-      #expect(try await harness.rows("SELECT name FROM bi.nightly") == [["nightly"]])
+      #expect(try await harness.settledRows("SELECT name FROM bi.nightly") == [["nightly"]])
       try await harness.execute("DROP SCHEMA bi CASCADE")
       #expect(try await harness.projections.rebuild(["users"]).isSwapped)
     }
   }
 
   @Test func `a name that is taken keeps one platform out, and says so`() async throws {
-    try await PlatformHarness.with { harness in
+    try await TestReadModels.with { harness in
       try await harness.settle()
       try await harness.stopProjector()
       try await harness.execute(
@@ -167,8 +169,8 @@ import Testing
         DROP SCHEMA etl_builder CASCADE;
         CREATE SCHEMA etl_builder; CREATE TABLE etl_builder.users (id integer); INSERT INTO etl_builder.users VALUES (7)
         """)
-      try await Self.run(harness, projections: PlatformHarness.repository + "/projections") { service in
-        try await harness.onConnection(harness.url) { connection in
+      try await Self.run(harness, projections: Repository.projections) { service in
+        try await PostgresConnection.with(harness.url) { connection in
           let problem = try await connection.query(
             "SELECT problem FROM projector.platform_schemas WHERE name = 'etl_builder'")
           #expect(problem.rows.first?[0]?.contains("users") == true)
@@ -178,7 +180,7 @@ import Testing
           try await connection.execute("DROP SCHEMA etl_builder CASCADE")
         }
         #expect(try await service.rebuild(["users"]).isSwapped)
-        try await harness.onConnection(harness.url) { connection in
+        try await PostgresConnection.with(harness.url) { connection in
           let users = try await connection.query("SELECT count(*) FROM etl_builder.users").rows
           #expect(users == [["0"]])
         }
@@ -193,11 +195,12 @@ import Testing
     ("DROP TABLE daybook.users", "only make views and functions"),
   ])
   func `a file that does anything else is refused before anything is done`(sql: String, problem: String) async throws {
-    let folder = try Self.copy()
-    defer { try? FileManager.default.removeItem(atPath: folder) }  // A copy in the folder for temporary files.
+    let temporary = try TemporaryFolder()
+    defer { withExtendedLifetime(temporary) {} }
+    let folder = try Self.copy(into: temporary)
     try "\(sql);\n".write(toFile: folder + "/platforms/etl_builder.sql", atomically: true, encoding: .utf8)
     let error = await #expect(throws: ProjectionError.self) {
-      try await PlatformHarness.with(projections: folder) { _ in Issue.record("the service came up") }
+      try await TestReadModels.with(projections: folder) { _ in Issue.record("the service came up") }
     }
     #expect(error?.code == .definition && error?.message.contains(problem) == true, "\(error?.message ?? "")")
   }

@@ -1,16 +1,17 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import EventLog
 import Postgres
 import Testing
 
 /// Holds against the log what a restricted SQL role of one company sees.
 struct Isolation {
-  let harness: PlatformHarness
+  let harness: TestReadModels
   let facts: LogFacts
 
-  init(_ harness: PlatformHarness, _ facts: LogFacts) {
+  init(_ harness: TestReadModels, _ facts: LogFacts) {
     self.harness = harness
     self.facts = facts
   }
@@ -18,7 +19,7 @@ struct Isolation {
   /// One company of each platform gets a role; it sees rows in every view of its platform, and nowhere a row of anybody else.
   func check() async throws {
     // A table of schema daybook says whose its rows are; these two say it by their id.
-    let tables = try await harness.rows(
+    let tables = try await harness.settledRows(
       """
       SELECT c.relname, bool_or(a.attname = 'organization_id') FROM pg_class AS c
       JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
@@ -40,13 +41,13 @@ struct Isolation {
     let members = Set(
       facts.states.values.filter { $0.type == "membership" && $0.organization?.text == company }
         .compactMap { $0.fields["user_id"]?.stringValue })
-    try await harness.onConnection(role) { connection in
+    try await PostgresConnection.with(role) { connection in
       for table in tables {
         let name = PostgresIdentifier.quote(table[0] ?? "")
         if table[1] == "t" {
           let seen = try await connection.query(
             "SELECT organization_id::text, count(*) FROM daybook.\(name) GROUP BY 1")
-          let all = try await harness.rows(
+          let all = try await harness.settledRows(
             "SELECT count(*) FROM daybook.\(name) WHERE organization_id = '\(company)'")
           // What another company made public is seen, and nothing else of theirs.
           let publicFields = harness.catalog.types.first { $0.plural == table[0] }?.publicFields ?? []
@@ -93,7 +94,7 @@ struct Isolation {
 
   /// Rows of the audit trail about people: no organization's, so no organization's role sees them.
   private func ofNoOrganization(_ schema: String) async throws -> Int {
-    let rows = try await harness.rows("SELECT count(*) FROM \(schema).audit_trail WHERE organization_id IS NULL")
+    let rows = try await harness.settledRows("SELECT count(*) FROM \(schema).audit_trail WHERE organization_id IS NULL")
     return Int(rows[0][0] ?? "") ?? -1
   }
 }

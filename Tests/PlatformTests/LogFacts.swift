@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import EventLog
 import Testing
 import Vault
@@ -38,11 +39,11 @@ struct LogFacts {
     let snapshot: JSONObject
   }
 
-  let harness: PlatformHarness
+  let harness: TestReadModels
   let events: [Event]
   let states: [String: ResourceState]
 
-  init(_ harness: PlatformHarness) throws {
+  init(_ harness: TestReadModels) throws {
     self.harness = harness
     var events: [Event] = []
     var states: [String: ResourceState] = [:]

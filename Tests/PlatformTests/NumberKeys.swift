@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import EventLog
 import Testing
 
@@ -35,20 +36,4 @@ extension PlatformChecks {
 
   /// A resource's number.
   func number(of id: String) throws -> JSON { try #require(try harness.state(id).fields["number"]) }
-
-  /// Every tenant's role sees some rows in every table, no row of the other's, and both together see all.
-  func expectApart(_ one: String, _ other: String) async throws {
-    let mine = try await identifiers(at: one)
-    let theirs = try await identifiers(at: other)
-    let all = try await identifiers(at: harness.url)
-    for table in platform.tables where table.columns.contains(where: { $0.name == "id" }) {
-      let (left, right) = (mine[table.name] ?? [], theirs[table.name] ?? [])
-      #expect(!left.isEmpty && !right.isEmpty && left.isDisjoint(with: right), "\(table.name)")
-      #expect(left.union(right) == all[table.name], "\(table.name)")
-    }
-    let counts = try await counts(at: one)
-    for (view, count) in try await self.counts(at: other) {
-      #expect(count > 0 && counts[view] ?? 0 > 0, "\(view)")
-    }
-  }
 }

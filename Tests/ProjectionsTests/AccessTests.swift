@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import Postgres
 import Projections
@@ -10,8 +11,8 @@ import Testing
   private func text(_ id: Identifier) -> String { id.text }
 
   @Test(.timeLimit(.minutes(2)))
-  func aRoleReadsItsOrganizationsRowsAndNoPersonalColumns() async throws {
-    let models = try await ReadModels()
+  func `a role reads its organization's rows and no personal columns`() async throws {
+    let models = try await TestReadModels()
     var source = try EventSource(seed: 31, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(300))
     let (mine, other) = (source.organizations[0], source.organizations[1])
@@ -28,12 +29,10 @@ import Testing
     }
     try await models.append(drafts)
     try await models.settle()
-    // The roles are made right after the commit; the next chunk comes behind that.
-    try await models.append(try source.events(1))
-    try await models.settle()
-    for role in [plain, personal] { try await models.service.setPassword(role: role, password: "hunter2 \"it's\"") }
+    for role in [plain, personal] { try await models.projections.setPassword(role: role, password: "hunter2 \"it's\"") }
     for (role, sees) in [(plain, false), (personal, true)] {
-      let connection = try await PostgresConnection.connect(signIn(models.url, role, "hunter2 \"it's\""))
+      let connection = try await PostgresConnection.connect(
+        signingIn(to: models.url, as: role, password: "hunter2 \"it's\""))
       for table in [
         "pipelines", "runs", "audit_trail", "api_keys", "connections", "pipeline_versions", "run_metrics",
         "data_previews",
@@ -70,15 +69,13 @@ import Testing
     }
     // A dropped schema comes back without the roles being dropped on the way: their passwords stand.
     try await models.execute("DROP SCHEMA daybook CASCADE")
-    #expect(try await models.service.rebuild(nil).isSwapped)
+    #expect(try await models.projections.rebuild(nil).isSwapped)
     try await models.settle()
-    await (try PostgresConnection.connect(signIn(models.url, plain, "hunter2 \"it's\""))).close()
+    await (try PostgresConnection.connect(signingIn(to: models.url, as: plain, password: "hunter2 \"it's\""))).close()
     drafts[1].id = Identifier.version7(at: .now)
     drafts[1].event = "sql_role.deleted"
     drafts[1].set = ["deleted_at": .string(Timestamp.now.text)]
     try await models.append([drafts[1]])
-    try await models.settle()
-    try await models.append(try source.events(1))
     try await models.settle()
     #expect(try await models.rows("SELECT FROM pg_roles WHERE rolname = $1", [.text(plain)]).isEmpty)
     try await models.close()
@@ -92,23 +89,13 @@ import Testing
     return draft
   }
 
-  /// The URL with another role and its password.
-  private func signIn(_ url: String, _ role: String, _ password: String) -> String {
-    let encoded = password.utf8.map { byte in "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
-    let rest = url.split(separator: "@", maxSplits: 1).last.map(String.init) ?? url
-    if url.contains("@") { return "postgresql://\(role):\(encoded)@\(rest)" }
-    return url + (url.contains("?") ? "&" : "?") + "user=\(role)&password=\(encoded)"
-  }
-
-  @Test func aRoleThatDaybookDidNotMakeIsNeverTouched() async throws {
-    let models = try await ReadModels()
+  @Test func `a role that Daybook did not make is never touched`() async throws {
+    let models = try await TestReadModels()
     let name = "foreign_\(UInt32.random(in: 0...UInt32.max))"
     try await models.execute("CREATE ROLE \(name) NOLOGIN")
     var source = try EventSource(seed: 33, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(10))
     try await models.append([draft("sql_role", source.organizations[0], ["name": .string(name), "personal": true])])
-    try await models.settle()
-    try await models.append(try source.events(1))
     try await models.settle()
     let role = try await models.rows(
       "SELECT r.rolcanlogin, (SELECT count(*) FROM pg_auth_members AS m WHERE m.member = r.oid) FROM pg_roles AS r WHERE rolname = $1",
@@ -116,7 +103,7 @@ import Testing
     #expect(role == [["f", "0"]])
     #expect(try await models.rows("SELECT * FROM projector.sql_roles") == [])
     let error = await #expect(throws: ProjectionError.self) {
-      try await models.service.setPassword(role: name, password: "x")
+      try await models.projections.setPassword(role: name, password: "x")
     }
     #expect(error?.code == .role)
     try await models.execute("DROP ROLE \(name)")

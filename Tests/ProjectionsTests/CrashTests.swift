@@ -1,36 +1,37 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EmbeddedPostgres
 import EventLog
 import Foundation
 import Logging
 import Postgres
 import Projections
+import TestBasics
 import Testing
 import Vault
 
 /// PostgreSQL ends in every way it can.
 @Suite struct CrashTests {
   /// A server of the test's own, which it may kill.
-  private func ownServer() async throws -> (server: EmbeddedPostgres, folder: String) {
-    let folder = "/tmp/daybook-crash-\(UUID().uuidString.prefix(8))"
-    try FileManager.default.createDirectory(
-      atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o711])
+  private func ownServer() throws -> (server: EmbeddedPostgres, folder: TemporaryFolder) {
+    let folder = try TemporaryFolder()
     var logger = Logger(label: "crash-postgres")
     logger.logLevel = .warning
-    let server = EmbeddedPostgres(dataFolder: folder + "/postgres", socketFolder: folder + "/s", logger: logger)
+    let server = EmbeddedPostgres(
+      dataFolder: folder.path + "/postgres", socketFolder: folder.path + "/s", logger: logger)
     return (server, folder)
   }
 
   @Test(.timeLimit(.minutes(3)))
-  func aCrashEmptiesThePersonalTablesAndTheyAreRefilled() async throws {
-    let (server, folder) = try await ownServer()
+  func `a crash empties the personal tables, and they are refilled`() async throws {
+    let (server, folder) = try ownServer()
     let url = try await server.start()
-    let models = try await ReadModels(url: url)
+    let models = try await TestReadModels(url: url)
     var source = try EventSource(seed: 41, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(400))
     try await models.settle()
-    let before = try await models.service.digests()
+    let before = try await models.projections.digests()
     let connection = try await PostgresConnection.connect(url)
     let backend = try await connection.query("SELECT pg_backend_pid()")[0, 0].flatMap { Int32($0) } ?? 0
     let bystander = try await PostgresConnection.connect(url)
@@ -43,42 +44,42 @@ import Vault
     var after: [TableDigest] = []
     while after != before {
       try Task.checkCancellation()
-      do { after = try await models.service.digests() } catch is ProjectionError { await Task.yield() }
+      do { after = try await models.projections.digests() } catch is ProjectionError { await Task.yield() }
     }
     #expect(try await models.rows("SELECT bool_or(refilling_to > 0) FROM projector.checkpoints") == [["t"]])
     try await models.append(try source.events(50))
     try await models.settle()
-    #expect(try await models.service.rebuild(nil, check: true).differences == [])
+    #expect(try await models.projections.rebuild(nil, check: true).differences == [])
     try await models.close()
     await server.stop()
-    try FileManager.default.removeItem(atPath: folder)
+    try await folder.destroy()
   }
 
   @Test(.timeLimit(.minutes(3)))
-  func readModelsCatchUpByThemselvesWhenPostgreSQLComesBack() async throws {
-    let (server, folder) = try await ownServer()
-    let models = try await ReadModels(url: try await server.start())
+  func `read models catch up by themselves when PostgreSQL comes back`() async throws {
+    let (server, folder) = try ownServer()
+    let models = try await TestReadModels(url: try await server.start())
     var source = try EventSource(seed: 43, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(200))
     try await models.settle()
     await server.stop()
-    while await models.service.status().contains(where: { $0.state != .unavailable }) { await Task.yield() }
-    let error = await #expect(throws: ProjectionError.self) { try await models.service.digests() }
+    while await models.projections.status().contains(where: { $0.state != .unavailable }) { await Task.yield() }
+    let error = await #expect(throws: ProjectionError.self) { try await models.projections.digests() }
     #expect(error?.code == .unavailable)
     try await models.append(try source.events(200))
     try await server.start()
     try await models.settle()
     #expect(try await models.rows("SELECT count(*) FROM daybook.audit_trail") == [["400"]])
-    #expect(try await models.service.rebuild(nil, check: true).differences == [])
+    #expect(try await models.projections.rebuild(nil, check: true).differences == [])
     try await models.close()
     await server.stop()
-    try FileManager.default.removeItem(atPath: folder)
+    try await folder.destroy()
   }
 
   @Test(.timeLimit(.minutes(3)))
-  func noPersonalValueReachesTheWriteAheadLogTheStatisticsOrATemporaryFile() async throws {
-    let (server, folder) = try await ownServer()
-    let models = try await ReadModels(url: try await server.start())
+  func `no personal value reaches the write-ahead log, the statistics or a temporary file`() async throws {
+    let (server, folder) = try ownServer()
+    let models = try await TestReadModels(url: try await server.start())
     var source = try EventSource(seed: 47, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(200))
     let marker = "Zk7Qx9marker"
@@ -99,7 +100,7 @@ import Vault
     }
     try await models.append(drafts)
     try await models.settle()
-    _ = try await models.service.rebuild(nil)
+    _ = try await models.projections.rebuild(nil)
     // The values are there to be read, and statistics are made as autovacuum would.
     #expect(try await models.rows("SELECT count(*) FROM personal.users WHERE email LIKE '\(marker)%'") == [["300"]])
     #expect(
@@ -120,7 +121,7 @@ import Vault
     // The search finds what there is to find: the tables themselves hold the values.
     let tables = try Self.files(cluster + "/base")
     #expect(try tables.contains { try Self.holds($0, marker) })
-    try FileManager.default.removeItem(atPath: folder)
+    try await folder.destroy()
   }
 
   private static func files(_ folder: String) throws -> [String] {

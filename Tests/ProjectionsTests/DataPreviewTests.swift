@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import Projections
 import Testing
@@ -8,7 +9,7 @@ import Vault
 /// Rows that were previewed at a node.
 @Suite struct DataPreviewTests {
   /// A preview as commands record it.
-  static func preview(_ models: ReadModels, in organization: Identifier, sample: JSON, schema: JSON? = nil) throws
+  static func preview(_ models: TestReadModels, in organization: Identifier, sample: JSON, schema: JSON? = nil) throws
     -> EventDraft
   {
     var draft = EventDraft(event: "run.previewed", type: "run", resource: .version7(at: .now), actor: "local:0")
@@ -25,8 +26,8 @@ import Vault
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aPreviewIsOneRowAndWhatItShowsIsApart() async throws {
-    let models = try await ReadModels()
+  func `a preview is one row, and what it shows is apart`() async throws {
+    let models = try await TestReadModels()
     let organization = Identifier.version7(at: .now)
     let full = try Self.preview(models, in: organization, sample: [["name": "Ada", "n": 1]], schema: ["name": "text"])
     let bare = try Self.preview(models, in: organization, sample: [])
@@ -34,7 +35,7 @@ import Vault
     try await models.settle()
     for isRebuilt in [false, true] {
       if isRebuilt {
-        #expect(try await models.service.rebuild(["data_previews"], check: true).differences == [])
+        #expect(try await models.projections.rebuild(["data_previews"], check: true).differences == [])
       }
       let rows = try await models.rows(
         """

@@ -1,13 +1,14 @@
 import Catalog
 import Foundation
 import Projections
+import TestBasics
 import Testing
 
 /// The SQL files and the catalog say the same.
 @Suite struct DefinitionTests {
-  @Test func everyFieldHasItsColumnAndEveryColumnItsField() throws {
-    let catalog = try Catalog.load(folder: ReadModels.schemaFolder)
-    let definitions = try ProjectionFolder.load(ReadModels.projectionsFolder, catalog: catalog)
+  @Test func `every field has its column, and every column its field`() throws {
+    let catalog = try Catalog.load(folder: Repository.schema)
+    let definitions = try ProjectionFolder.load(Repository.projections, catalog: catalog)
     for type in catalog.types where type.hasReadModel {
       #expect(definitions.contains { $0.source == .state(type: type.name) }, "\(type.name)")
     }
@@ -29,28 +30,30 @@ import Testing
     ("run_logs.sql", "-- needs: run_id", "-- needs: name", "not immutable"),
     ("run_logs.sql", "-- section: fill opened", "-- section: fill upwards", "fill upwards"),
   ])
-  func aFileThatContradictsTheCatalogIsRefusedByName(
+  func `a file that contradicts the catalog is refused by name`(
     _ file: String, _ old: String, _ new: String, _ problem: String
   ) throws {
-    let folder = "/tmp/daybook-definitions-\(UUID().uuidString)"
-    try FileManager.default.copyItem(atPath: ReadModels.projectionsFolder, toPath: folder)
-    defer { #expect(throws: Never.self) { try FileManager.default.removeItem(atPath: folder) } }
+    let temporary = try TemporaryFolder()
+    defer { withExtendedLifetime(temporary) {} }
+    let folder = temporary.path + "/projections"
+    try FileManager.default.copyItem(atPath: Repository.projections, toPath: folder)
     let text = try String(contentsOfFile: "\(folder)/\(file)", encoding: .utf8)
     #expect(text.contains(old))
     try text.replacingOccurrences(of: old, with: new).write(
       toFile: "\(folder)/\(file)", atomically: true, encoding: .utf8)
-    let catalog = try Catalog.load(folder: ReadModels.schemaFolder)
+    let catalog = try Catalog.load(folder: Repository.schema)
     let error = #expect(throws: ProjectionError.self) { try ProjectionFolder.load(folder, catalog: catalog) }
     #expect(error?.message.contains("projections/\(file)") == true)
     #expect(error?.message.contains(problem) == true, "\(error?.message ?? "")")
   }
 
-  @Test func aResourceTypeWithoutAFileIsRefused() throws {
-    let folder = "/tmp/daybook-definitions-\(UUID().uuidString)"
-    try FileManager.default.copyItem(atPath: ReadModels.projectionsFolder, toPath: folder)
-    defer { #expect(throws: Never.self) { try FileManager.default.removeItem(atPath: folder) } }
+  @Test func `a resource type without a file is refused`() throws {
+    let temporary = try TemporaryFolder()
+    defer { withExtendedLifetime(temporary) {} }
+    let folder = temporary.path + "/projections"
+    try FileManager.default.copyItem(atPath: Repository.projections, toPath: folder)
     try FileManager.default.removeItem(atPath: folder + "/alerts.sql")
-    let catalog = try Catalog.load(folder: ReadModels.schemaFolder)
+    let catalog = try Catalog.load(folder: Repository.schema)
     let error = #expect(throws: ProjectionError.self) { try ProjectionFolder.load(folder, catalog: catalog) }
     #expect(error?.message.contains("alerts.sql") == true)
   }

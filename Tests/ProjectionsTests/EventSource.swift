@@ -2,22 +2,8 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import TestBasics
 import Vault
-
-/// A reproducible stream of random numbers (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-  }
-}
 
 /// Makes random but well-formed events of every resource type, sealed as commands seal them. It keeps what it has made, so
 /// that edits and deletions hit something.
@@ -32,7 +18,7 @@ struct EventSource {
 
   private let catalog: Catalog
   private let vault: Vault
-  private var generator: SeededGenerator
+  private var generator: Seeded
   private var made: [Made] = []
   private var numbers: [String: Int64] = [:]
   private(set) var organizations: [Identifier] = []
@@ -41,7 +27,7 @@ struct EventSource {
   init(seed: UInt64, catalog: Catalog, vault: Vault) throws {
     self.catalog = catalog
     self.vault = vault
-    generator = SeededGenerator(seed: seed)
+    generator = Seeded(seed: seed)
   }
 
   private mutating func chance(_ one: Int) -> Bool { Int.random(in: 0..<one, using: &generator) == 0 }

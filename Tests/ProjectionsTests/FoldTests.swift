@@ -1,18 +1,19 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import DaybookTestKit
 import EventLog
 import Postgres
 import Projections
+import TestBasics
 import Testing
 import Vault
 
 /// Rows against the log's own states.
 @Suite struct FoldTests {
-  @Test func rowsAreWhatTheEventsAddUpTo() async throws {
-    let seed = UInt64.random(in: 0...UInt64.max)
-    print("seed \(seed)")
-    let models = try await ReadModels()
+  @Test(.seeded) func `rows are what the events add up to`() async throws {
+    let seed = try Seeded().seed
+    let models = try await TestReadModels()
     var source = try EventSource(seed: seed, catalog: models.catalog, vault: models.vault)
     // Many small chunks, then a large one: where chunks are cut must not matter.
     for size in [1, 2, 3, 10, 50, 400, 1200] {
@@ -29,8 +30,8 @@ import Vault
   }
 
   /// New rows are laid out by Daybook, and what is unusual is left to PostgreSQL: there must be no difference to see.
-  @Test func aRowIsWhatPostgreSQLItselfMakesOfTheFields() async throws {
-    let models = try await ReadModels()
+  @Test func `a row is what PostgreSQL itself makes of the fields`() async throws {
+    let models = try await TestReadModels()
     let fields: [JSONObject] = [
       [
         "status": "running", "error_message": "a \"quoted\"\ttab\nline \\ back", "code": "", "params": [:],
@@ -69,12 +70,12 @@ import Vault
         """, [.text(draft.resource.text), .text(JSON.object(draft.set).canonicalString)])
       #expect(same == [["t"]], "\(draft.set)")
     }
-    #expect(try await models.service.rebuild(["runs"]).differences == [])
+    #expect(try await models.projections.rebuild(["runs"]).differences == [])
     try await models.close()
   }
 
   /// Compares every row of a type with the state that the log keeps.
-  private func compare(_ type: ResourceType, _ models: ReadModels) async throws {
+  private func compare(_ type: ResourceType, _ models: TestReadModels) async throws {
     let rows = try await models.rows("SELECT id, to_jsonb(t) FROM daybook.\(type.plural) AS t")
     let personal =
       type.hasPersonalFields ? try await models.rows("SELECT id, to_jsonb(t) FROM personal.\(type.plural) AS t") : []
@@ -115,7 +116,7 @@ import Vault
   }
 
   /// Compares every snapshot with the state folded up to the event that made it.
-  private func compareVersions(_ models: ReadModels) async throws {
+  private func compareVersions(_ models: TestReadModels) async throws {
     guard let type = models.catalog.type("pipeline") else { return }
     let rows = try await models.rows(
       "SELECT pipeline_id, position, snapshot, version_number, is_active FROM daybook.pipeline_versions ORDER BY position"

@@ -1,6 +1,7 @@
 import Catalog
 import Foundation
 import Projections
+import TestBasics
 import Testing
 
 /// The SQL files that follow from the catalog.
@@ -10,8 +11,8 @@ import Testing
     let folder = FileManager.default.temporaryDirectory.path + "/daybook-generated-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { #expect(throws: Never.self) { try FileManager.default.removeItem(atPath: folder) } }
-    try FileManager.default.copyItem(atPath: ReadModels.schemaFolder, toPath: folder + "/schema")
-    try FileManager.default.copyItem(atPath: ReadModels.projectionsFolder, toPath: folder + "/projections")
+    try FileManager.default.copyItem(atPath: Repository.schema, toPath: folder + "/schema")
+    try FileManager.default.copyItem(atPath: Repository.projections, toPath: folder + "/projections")
     try body(folder + "/schema", folder + "/projections")
   }
 
@@ -24,8 +25,8 @@ import Testing
   private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
 
   @Test func `the repository's files are what follows from its catalog`() throws {
-    let catalog = try Catalog.load(folder: ReadModels.schemaFolder)
-    #expect(try GeneratedFolder.differences(ReadModels.projectionsFolder, catalog: catalog) == [])
+    let catalog = try Catalog.load(folder: Repository.schema)
+    #expect(try GeneratedFolder.differences(Repository.projections, catalog: catalog) == [])
     #expect(ReadModelText.all(of: catalog).allSatisfy { $0.text.split(separator: "\n").allSatisfy { $0.count <= 120 } })
   }
 
@@ -41,7 +42,7 @@ import Testing
       #expect(differences.first?.kind == .differs(line: (line ?? -2) + 1))
       #expect(try text("\(projections)/alerts.sql") == before)
       #expect(try GeneratedFolder.write(projections, catalog: catalog) == differences)
-      #expect(try text("\(projections)/alerts.sql") == text(ReadModels.projectionsFolder + "/alerts.sql"))
+      #expect(try text("\(projections)/alerts.sql") == text(Repository.projections + "/alerts.sql"))
       #expect(try GeneratedFolder.write(projections, catalog: catalog) == [])
     }
   }

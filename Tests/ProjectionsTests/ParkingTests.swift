@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import Projections
 import Testing
@@ -7,8 +8,8 @@ import Testing
 /// Nothing is skipped silently, and one read model's trouble is not the others'.
 @Suite struct ParkingTests {
   /// A log with an event in the middle that the table of runs can't take.
-  private func broken() async throws -> (models: ReadModels, position: UInt64) {
-    let models = try await ReadModels()
+  private func broken() async throws -> (models: TestReadModels, position: UInt64) {
+    let models = try await TestReadModels()
     var source = try EventSource(seed: 11, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(40))
     var drafts = try source.events(200)
@@ -30,7 +31,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aReadModelStopsAtTheEventThatItCantApplyAndTheOthersGoOn() async throws {
+  func `a read model stops at the event that it can't apply, and the others go on`() async throws {
     let (models, position) = try await broken()
     let service = try models.anotherService()
     let task = Task { try await service.run() }
@@ -39,7 +40,7 @@ import Testing
     #expect(status.position == position - 1)
     #expect(status.error?.message.contains("secret") == false)
     let others = service.definitions.map(\.name).filter { $0 != "runs" }
-    try await ReadModels.settle(service, models.log.head.position, others)
+    try await service.settle(at: models.log.head.position, others)
     let error = await #expect(throws: ProjectionError.self) {
       try await service.wait(for: models.log.head.position, projections: ["runs"], timeoutMilliseconds: 60_000)
     }
@@ -55,7 +56,7 @@ import Testing
     skip.set = ["name": "runs", "skipped": [.integer(Int64(position))]]
     let head = try await models.append([skip])
     _ = try await waitFor(service, "runs") { $0.state == .running && $0.position == head }
-    try await ReadModels.settle(service, head)
+    try await service.settle(at: head)
     #expect(await service.status().allSatisfy { $0.state == .running && $0.lagEvents == 0 })
     let before = try await service.digests()
     #expect(try await service.rebuild(nil).differences == [])
@@ -67,7 +68,7 @@ import Testing
 
   @Test(.timeLimit(.minutes(2)))
   func `an event that can't even be staged stops only the read models that it is for`() async throws {
-    let models = try await ReadModels()
+    let models = try await TestReadModels()
     var source = try EventSource(seed: 12, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(40))
     var drafts = try source.events(100)
@@ -76,68 +77,68 @@ import Testing
     drafts += try source.events(100)
     let head = try await models.append(drafts)
     let position = head - 100
-    let status = try await waitFor(models.service, "pipelines") { $0.state == .parked }
+    let status = try await waitFor(models.projections, "pipelines") { $0.state == .parked }
     #expect(status.error?.position == position && status.position == position - 1)
     let parked = ["pipelines", "pipeline_versions", "audit_trail"]
-    let others = models.service.definitions.map(\.name).filter { !parked.contains($0) }
-    try await ReadModels.settle(models.service, head, others)
-    let states = await models.service.status().filter { !parked.contains($0.name) }.map(\.state)
+    let others = models.projections.definitions.map(\.name).filter { !parked.contains($0) }
+    try await TestReadModels.settle(models.projections, head, others)
+    let states = await models.projections.status().filter { !parked.contains($0.name) }.map(\.state)
     #expect(states.allSatisfy { $0 == .running })
     try await models.close()
   }
 
-  @Test func aWaitThatTimesOutSaysHowFarTheReadModelsAre() async throws {
-    let models = try await ReadModels()
+  @Test func `a wait that times out says how far the read models are`() async throws {
+    let models = try await TestReadModels()
     var source = try EventSource(seed: 3, catalog: models.catalog, vault: models.vault)
     let head = try await models.append(try source.events(10))
     try await models.settle()
     let error = await #expect(throws: ProjectionError.self) {
-      try await models.service.wait(for: head + 1, projections: [], timeoutMilliseconds: 1)
+      try await models.projections.wait(for: head + 1, projections: [], timeoutMilliseconds: 1)
     }
     #expect(error?.code == .stale(position: head))
     let unknown = await #expect(throws: ProjectionError.self) {
-      try await models.service.wait(for: 1, projections: ["nothing"], timeoutMilliseconds: 1)
+      try await models.projections.wait(for: 1, projections: ["nothing"], timeoutMilliseconds: 1)
     }
     #expect(unknown?.code == .unknown)
     try await models.close()
     let away = await #expect(throws: ProjectionError.self) {
-      try await models.service.wait(for: 1, projections: [], timeoutMilliseconds: 1)
+      try await models.projections.wait(for: 1, projections: [], timeoutMilliseconds: 1)
     }
     #expect(away?.code == .unavailable)
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aSecondProjectorDeposesTheFirstAndNothingIsAppliedTwice() async throws {
-    let models = try await ReadModels()
+  func `a second projector deposes the first, and nothing is applied twice`() async throws {
+    let models = try await TestReadModels()
     var source = try EventSource(seed: 5, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(100))
     try await models.settle()
     let second = try models.anotherService()
     let task = Task { try await second.run() }
-    try await ReadModels.settle(second, models.log.head.position)
+    try await second.settle(at: models.log.head.position)
     for _ in 0..<20 { try await models.append(try source.events(20)) }
-    try await ReadModels.settle(second, models.log.head.position)
-    let deposed = try await waitFor(models.service, "users") { $0.state == .unavailable }
+    try await second.settle(at: models.log.head.position)
+    let deposed = try await waitFor(models.projections, "users") { $0.state == .unavailable }
     #expect(deposed.error?.message.contains("Another projector") == true)
     let audit = try await models.rows("SELECT count(*), max(id) FROM daybook.audit_trail")
     #expect(audit == [[String(models.log.head.position), String(models.log.head.position)]])
     // Told to, the first takes the database back.
-    try await models.service.retry("users")
+    try await models.projections.retry("users")
     try await models.append(try source.events(20))
     try await models.settle()
-    #expect(try await models.service.rebuild(nil, check: true).differences == [])
+    #expect(try await models.projections.rebuild(nil, check: true).differences == [])
     task.cancel()
     try await task.value
     try await models.close()
   }
 
-  @Test func readModelsOfAnotherLogAreFilledAnew() async throws {
-    let first = try await ReadModels()
+  @Test func `read models of another log are filled anew`() async throws {
+    let first = try await TestReadModels()
     var source = try EventSource(seed: 21, catalog: first.catalog, vault: first.vault)
     try await first.append(try source.events(60))
     try await first.settle()
     try await first.stopProjector()
-    let second = try await ReadModels(url: first.url)
+    let second = try await TestReadModels(url: first.url)
     var other = try EventSource(seed: 22, catalog: second.catalog, vault: second.vault)
     try await second.append(try other.events(30))
     try await second.settle()

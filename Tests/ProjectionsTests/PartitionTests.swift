@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import Postgres
 import Projections
@@ -29,7 +30,7 @@ import Testing
 
   @Test(.timeLimit(.minutes(2)))
   func `months by the hundred stop nothing, and those long past get no partition of their own`() async throws {
-    let models = try await ReadModels()
+    let models = try await TestReadModels()
     let organization = Identifier.version7(at: .now)
     let run = Identifier.version7(at: .now)
     let first = try #require(Timestamp("1996-01-15T00:00:00Z"))
@@ -50,13 +51,13 @@ import Testing
     let names = try await models.rows(Self.partitions).compactMap { $0[0] }
     #expect(names.count > 20 && names.count < 130, "\(names.count) partitions")
     #expect(!names.contains { $0 < "run_metrics_2016" })
-    #expect(await models.service.status().allSatisfy { $0.state == .running })
+    #expect(await models.projections.status().allSatisfy { $0.state == .running })
     try await models.close()
   }
 
   @Test(.timeLimit(.minutes(2)))
   func `a reader that holds a table keeps no read model waiting`() async throws {
-    let models = try await ReadModels()
+    let models = try await TestReadModels()
     let organization = Identifier.version7(at: .now)
     let run = Identifier.version7(at: .now)
     try await models.append([Self.measured(run, organization, at: "2021-03-01T00:00:00Z")])
@@ -72,8 +73,8 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func everyMonthThatHasRowsHasAPartitionAndMonthsAreMadeAhead() async throws {
-    let models = try await ReadModels()
+  func `every month that has rows has a partition, and months are made ahead`() async throws {
+    let models = try await TestReadModels()
     let organization = Identifier.version7(at: .now)
     let runs = (0..<2).map { _ in Identifier.version7(at: .now) }
     try await models.append([
@@ -99,10 +100,10 @@ import Testing
       ["run_metrics_2021_03", "2"], ["run_metrics_2021_04", "1"], ["run_metrics_default", "1"],
     ]
     #expect(try await models.rows(counts) == placed)
-    let before = try await models.service.digests()
-    let report = try await models.service.rebuild(nil)
+    let before = try await models.projections.digests()
+    let report = try await models.projections.rebuild(nil)
     #expect(report.differences == [] && report.notes == [] && report.isSwapped)
-    #expect(try await models.service.digests() == before)
+    #expect(try await models.projections.digests() == before)
     #expect(try await models.rows(counts) == placed)
     #expect(try await models.rows(Self.partitions).map { $0[0] ?? "" } == expected)
     // What goes with a run empties a month, whose partition goes too.
@@ -110,7 +111,7 @@ import Testing
     try await models.settle()
     #expect(try await models.rows(counts) == Array(placed[1...]))
     #expect(try await models.rows(Self.partitions).map { $0[0] ?? "" } == Array(expected[1...]))
-    #expect(try await models.service.rebuild(nil).differences == [])
+    #expect(try await models.projections.rebuild(nil).differences == [])
     // The projector goes on with the new tables.
     try await models.append([Self.measured(runs[1], organization, at: "2021-05-01T00:00:00Z")])
     try await models.settle()
@@ -119,8 +120,8 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aPartitionIsNoWayAroundRowLevelSecurity() async throws {
-    let models = try await ReadModels()
+  func `a partition is no way around row-level security`() async throws {
+    let models = try await TestReadModels()
     try await models.append([Self.measured(.version7(at: .now), .version7(at: .now), at: "2021-03-01T00:00:00Z")])
     try await models.settle()
     let names = try await models.rows(

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import Postgres
 import Projections
@@ -8,8 +9,8 @@ import Testing
 /// Row-level security where the catalog calls rows public.
 @Suite struct PublicAccessTests {
   @Test(.timeLimit(.minutes(2)))
-  func aRoleReadsWhatIsPublicOfOthersAndNothingElseOfTheirs() async throws {
-    let models = try await ReadModels()
+  func `a role reads what is public of others and nothing else of theirs`() async throws {
+    let models = try await TestReadModels()
     let (mine, other) = (Identifier.version7(at: .now), Identifier.version7(at: .now))
     let name = "public_reader_\(UInt32.random(in: 0...UInt32.max))"
     try await models.append([
@@ -28,15 +29,53 @@ import Testing
     // The roles are made right after the commit; the next chunk comes behind that.
     try await models.append([draft("pipeline_template", mine, ["name": "later"])])
     try await models.settle()
-    try await models.service.setPassword(role: name, password: "secret")
+    try await models.projections.setPassword(role: name, password: "secret")
     try await check(models, name)
     // A rebuild keeps the policies.
-    #expect(try await models.service.rebuild(["pipeline_templates"]).isSwapped)
+    #expect(try await models.projections.rebuild(["pipeline_templates"]).isSwapped)
     try await check(models, name)
     try await models.close()
   }
 
-  private func check(_ models: ReadModels, _ name: String) async throws {
+  @Test(.timeLimit(.minutes(2)))
+  func `a policy of an earlier catalog is made anew at the next start, and the rows stay`() async throws {
+    let models = try await TestReadModels()
+    try await models.append([draft("notification", Identifier.version7(at: .now), ["title": "t"])])
+    try await models.settle()
+    func policy() async throws -> [[String?]] {
+      try await models.rows(
+        """
+        SELECT p.oid::text, pg_get_expr(p.polqual, p.polrelid), (SELECT count(*) FROM daybook.notifications)
+        FROM pg_policy AS p WHERE p.polrelid = 'daybook.notifications'::regclass
+        """)
+    }
+    let made = try await policy()
+    #expect(made.count == 1)
+    try await models.stopProjector()
+    // As a catalog without visible_to made it.
+    try await models.execute(
+      """
+      DROP POLICY tenant ON daybook.notifications;
+      CREATE POLICY tenant ON daybook.notifications FOR SELECT
+        USING (organization_id = ANY (ARRAY(SELECT projector.current_organizations())))
+      """)
+    func restart() async throws -> [[String?]] {
+      let service = try models.anotherService()
+      let task = Task { try await service.run() }
+      try await TestReadModels.settle(service, models.log.head.position, [])
+      let found = try await policy()
+      task.cancel()
+      try await task.value
+      return found
+    }
+    let renewed = try await restart()
+    #expect(renewed.map { $0.dropFirst() } == made.map { $0.dropFirst() })
+    #expect(renewed != made)
+    #expect(try await restart() == renewed, "one that is right stays")
+    try await models.close()
+  }
+
+  private func check(_ models: TestReadModels, _ name: String) async throws {
     let rest = models.url.split(separator: "@", maxSplits: 1).last.map(String.init) ?? models.url
     let url =
       models.url.contains("@")

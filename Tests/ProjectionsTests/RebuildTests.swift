@@ -1,16 +1,17 @@
+import DaybookTestKit
 import EventLog
 import Foundation
 import NIOConcurrencyHelpers
 import Postgres
 import Projections
+import TestBasics
 import Testing
 
 /// Read models are disposable: whatever is lost comes back as it was.
-@Suite struct RebuildTests {
-  private func filled(_ count: Int = 600) async throws -> ReadModels {
-    let models = try await ReadModels()
-    let seed = UInt64.random(in: 0...UInt64.max)
-    print("seed \(seed)")
+@Suite(.seeded) struct RebuildTests {
+  private func filled(_ count: Int = 600) async throws -> TestReadModels {
+    let models = try await TestReadModels()
+    let seed = try Seeded().seed
     var source = try EventSource(seed: seed, catalog: models.catalog, vault: models.vault)
     for _ in 0..<6 {
       try await models.append(try source.events(count / 6))
@@ -20,14 +21,14 @@ import Testing
   }
 
   /// Waits until the tables are there again and hold what they held; what they held last, when time is up.
-  private func digestsAgain(_ models: ReadModels, _ before: [TableDigest]) async throws -> [TableDigest] {
+  private func digestsAgain(_ models: TestReadModels, _ before: [TableDigest]) async throws -> [TableDigest] {
     let clock = ContinuousClock()
     let end = clock.now + .seconds(60)
     var after: [TableDigest] = []
     while after != before, clock.now < end {
       try await models.settle()
       do {
-        after = try await models.service.digests()
+        after = try await models.projections.digests()
       } catch let error as ProjectionError where error.code == .unavailable {
         await Task.yield()
       }
@@ -35,9 +36,9 @@ import Testing
     return after
   }
 
-  @Test func aDroppedSchemaComesBackTheSameUnderARunningProjector() async throws {
+  @Test func `a dropped schema comes back the same under a running projector`() async throws {
     let models = try await filled()
-    let before = try await models.service.digests()
+    let before = try await models.projections.digests()
     #expect(before.contains { $0.table == "personal.users" && $0.rows > 0 })
     try await models.execute("DROP SCHEMA daybook CASCADE")
     #expect(try await digestsAgain(models, before) == before)
@@ -48,21 +49,21 @@ import Testing
     try await models.close()
   }
 
-  @Test func aRebuildRightAfterADroppedSchemaGivesTheSameRows() async throws {
+  @Test func `a rebuild right after a dropped schema gives the same rows`() async throws {
     let models = try await filled()
-    let before = try await models.service.digests()
+    let before = try await models.projections.digests()
     try await models.execute("DROP SCHEMA daybook CASCADE")
-    #expect(try await models.service.rebuild(nil).isSwapped)
+    #expect(try await models.projections.rebuild(nil).isSwapped)
     #expect(try await digestsAgain(models, before) == before)
     try await models.execute("DROP SCHEMA daybook CASCADE; DROP SCHEMA personal CASCADE")
-    #expect(try await models.service.rebuild(nil).isSwapped)
+    #expect(try await models.projections.rebuild(nil).isSwapped)
     #expect(try await digestsAgain(models, before) == before)
     try await models.close()
   }
 
-  @Test func aDroppedDatabaseComesBackTheSame() async throws {
+  @Test func `a dropped database comes back the same`() async throws {
     let models = try await filled(120)
-    let before = try await models.service.digests()
+    let before = try await models.projections.digests()
     let name = try await models.rows("SELECT current_database()")[0][0] ?? ""
     let server = try await PostgresConnection.connect(
       models.url.replacingOccurrences(of: "/\(name)", with: "/postgres"))
@@ -72,12 +73,12 @@ import Testing
     try await models.close()
   }
 
-  @Test func aRebuildGivesTheSameRowsAndSwapsThem() async throws {
+  @Test func `a rebuild gives the same rows and swaps them`() async throws {
     let models = try await filled()
-    let before = try await models.service.digests()
+    let before = try await models.projections.digests()
     let oldTable = try await models.rows("SELECT 'daybook.pipelines'::regclass::oid")
     let phases = NIOLockedValueBox<Set<RebuildProgress.Phase>>([])
-    let checked = try await models.service.rebuild(nil, check: true) { progress in
+    let checked = try await models.projections.rebuild(nil, check: true) { progress in
       phases.withLockedValue { _ = $0.insert(progress.phase) }
     }
     #expect(checked.differences == [])
@@ -91,11 +92,11 @@ import Testing
       "SELECT schemaname, indexname FROM pg_indexes WHERE schemaname IN ('daybook', 'personal') ORDER BY 1, 2"
     let policies = "SELECT schemaname, tablename, qual FROM pg_policies ORDER BY 1, 2"
     let (oldIndexes, oldPolicies) = (try await models.rows(indexes), try await models.rows(policies))
-    let report = try await models.service.rebuild(nil)
+    let report = try await models.projections.rebuild(nil)
     #expect(report.isSwapped)
     #expect(report.differences == [])
     #expect(report.notes == [])
-    #expect(try await models.service.digests() == before)
+    #expect(try await models.projections.digests() == before)
     #expect(try await models.rows("SELECT 'daybook.pipelines'::regclass::oid") != oldTable)
     #expect(try await models.rows(indexes) == oldIndexes)
     #expect(try await models.rows(policies) == oldPolicies)
@@ -103,38 +104,38 @@ import Testing
     var source = try EventSource(seed: 7, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(50))
     try await models.settle()
-    #expect(try await models.service.rebuild(["pipelines", "users"]).differences == [])
+    #expect(try await models.projections.rebuild(["pipelines", "users"]).differences == [])
     try await models.close()
   }
 
-  @Test func aRebuildNamesTheTablesThatHadOtherRows() async throws {
+  @Test func `a rebuild names the tables that had other rows`() async throws {
     let models = try await filled(120)
-    let before = try await models.service.digests()
+    let before = try await models.projections.digests()
     try await models.execute("UPDATE daybook.users SET role = 'admin'; DELETE FROM personal.users")
-    #expect(try await models.service.rebuild(nil).differences == ["daybook.users", "personal.users"])
-    #expect(try await models.service.digests() == before)
+    #expect(try await models.projections.rebuild(nil).differences == ["daybook.users", "personal.users"])
+    #expect(try await models.projections.digests() == before)
     try await models.close()
   }
 
-  @Test func aRebuildIsStoppedByWhatOthersMadeOnTopOfATable() async throws {
+  @Test func `a rebuild is stopped by what others made on top of a table`() async throws {
     let models = try await filled(60)
     try await models.execute("CREATE SCHEMA mine; CREATE VIEW mine.active AS SELECT id FROM daybook.pipelines")
-    let error = await #expect(throws: ProjectionError.self) { try await models.service.rebuild(nil) }
+    let error = await #expect(throws: ProjectionError.self) { try await models.projections.rebuild(nil) }
     #expect(error?.code == .dependents)
     #expect(error?.message.contains("view mine.active") == true)
     try await models.execute("DROP VIEW mine.active")
     // It goes on with what it had filled.
     #expect(
       try await models.rows("SELECT count(*) FROM daybook_next.audit_trail") == [[String(models.log.head.position)]])
-    #expect(try await models.service.rebuild(nil).isSwapped)
+    #expect(try await models.projections.rebuild(nil).isSwapped)
     try await models.close()
   }
 
-  @Test func aChangedFileIsRebuiltBesideTheOldTableAtTheNextStart() async throws {
+  @Test func `a changed file is rebuilt beside the old table at the next start`() async throws {
     let models = try await filled()
     try await models.stopProjector()
-    let folder = models.folder + "/projections"
-    try FileManager.default.copyItem(atPath: ReadModels.projectionsFolder, toPath: folder)
+    let folder = models.folder.path + "/projections"
+    try FileManager.default.copyItem(atPath: Repository.projections, toPath: folder)
     let file = folder + "/run_metrics.sql"
     let text = try String(contentsOfFile: file, encoding: .utf8)
       .replacingOccurrences(of: "  metadata         jsonb,\n", with: "  metadata         jsonb,\n  rows_all bigint,\n")
@@ -160,7 +161,7 @@ import Testing
     let before = try await models.rows(tables)
     try await models.stopProjector()
     let folder = models.folder + "/projections"
-    try FileManager.default.copyItem(atPath: ReadModels.projectionsFolder, toPath: folder)
+    try FileManager.default.copyItem(atPath: Repository.projections, toPath: folder)
     for (file, old, new) in [
       ("alerts.sql", "metadata in Django ETL.", "What''s around it; more."),
       ("alerts.sql", "CREATE INDEX alerts_severity ON", "-- For a list.\nCREATE INDEX alerts_severity\n  ON"),

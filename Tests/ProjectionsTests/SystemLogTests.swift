@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import EventLog
 import Postgres
 import Projections
@@ -8,7 +9,7 @@ import Vault
 
 /// What programs log about themselves, and rows that are for one person's eyes.
 @Suite struct SystemLogTests {
-  private func lines(_ models: ReadModels, in organization: Identifier?, _ lines: JSON) throws -> EventDraft {
+  private func lines(_ models: TestReadModels, in organization: Identifier?, _ lines: JSON) throws -> EventDraft {
     var draft = EventDraft(event: "system.logged", type: "system", resource: .version7(at: .now), actor: "local:0")
     draft.organization = organization
     draft.data = [
@@ -21,8 +22,8 @@ import Vault
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aLineIsOneRowAndWhatItSaysIsApart() async throws {
-    let models = try await ReadModels()
+  func `a line is one row, and what it says is apart`() async throws {
+    let models = try await TestReadModels()
     let organization = Identifier.version7(at: .now)
     let user = Identifier.version7(at: .now)
     let full: JSON = [
@@ -38,7 +39,7 @@ import Vault
     ])
     try await models.settle()
     for isRebuilt in [false, true] {
-      if isRebuilt { #expect(try await models.service.rebuild(["system_logs"], check: true).differences == []) }
+      if isRebuilt { #expect(try await models.projections.rebuild(["system_logs"], check: true).differences == []) }
       let rows = try await models.rows(
         """
         SELECT l.id, l.organization_id, l.at = '2026-01-02T03:04:05Z', l.level, l.logger_name, l.module, l.function_name,
@@ -61,8 +62,8 @@ import Vault
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aSessionThatNamesItsUserReadsThatUsersNotificationsAndEverybodys() async throws {
-    let models = try await ReadModels()
+  func `a session that names its user reads that user's notifications and everybody's`() async throws {
+    let models = try await TestReadModels()
     var source = try EventSource(seed: 32, catalog: models.catalog, vault: models.vault)
     try await models.append(try source.events(50))
     let organization = source.organizations[0]

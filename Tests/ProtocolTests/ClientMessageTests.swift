@@ -4,8 +4,8 @@ import Protocol
 import Refusals
 import Testing
 
-@Suite("What a client sends")
-struct ClientMessageTests {
+/// What a client sends.
+@Suite struct ClientMessageTests {
   private func parse(_ line: String) -> ClientMessage {
     ClientMessage(line: ByteBuffer(string: line))
   }
@@ -16,16 +16,13 @@ struct ClientMessageTests {
     return (id, error.code)
   }
 
-  @Test("A call has its id, method and params")
-  func single() throws {
+  @Test func `a call has its id, method and params`() throws {
     let message = parse(#"{"jsonrpc":"2.0","id":7,"method":"pipeline.get","params":{"id":"x"}}"#)
     #expect(message == .single(.request(Request(id: RequestID(7), method: "pipeline.get", params: ["id": "x"]))))
   }
 
-  @Test(
-    "The id may be a string, any number, zero, or null, and is sent back as it came",
-    arguments: [#""a""#, #""""#, "0", "-1", "1.5", "null", "12345678901234567890"])
-  func ids(_ text: String) throws {
+  @Test(arguments: [#""a""#, #""""#, "0", "-1", "1.5", "null", "12345678901234567890"])
+  func `the id may be a string, any number, zero, or null, and is sent back as it came`(_ text: String) throws {
     let message = parse(#"{"jsonrpc":"2.0","id":\#(text),"method":"m"}"#)
     guard case .single(.request(let request)) = message, let id = request.id else {
       Issue.record("not taken as a request")
@@ -36,22 +33,20 @@ struct ClientMessageTests {
     #expect(String(decoding: output, as: UTF8.self) == #"{"id":\#(text),"jsonrpc":"2.0","result":{}}"#)
   }
 
-  @Test("An id of another type is an invalid request, answered under null", arguments: ["true", "[]", "{}"])
-  func badIds(_ text: String) throws {
+  @Test(arguments: ["true", "[]", "{}"])
+  func `an id of another type is an invalid request, answered under null`(_ text: String) throws {
     let refused = try #require(refusal(#"{"jsonrpc":"2.0","id":\#(text),"method":"m"}"#))
     #expect(refused.id == .null && refused.code == .invalidRequest)
   }
 
-  @Test("Without an id it is a notification; with the id null it is not")
-  func notification() {
+  @Test func `without an id it is a notification; with the id null it is not`() {
     #expect(parse(#"{"jsonrpc":"2.0","method":"m"}"#) == .single(.request(Request(id: nil, method: "m", params: [:]))))
     #expect(
       parse(#"{"jsonrpc":"2.0","id":null,"method":"m"}"#)
         == .single(.request(Request(id: .null, method: "m", params: [:]))))
   }
 
-  @Test("Params are by name; absent and empty ones are the same")
-  func params() throws {
+  @Test func `params are by name; absent and empty ones are the same`() throws {
     let empty = ClientMessage.single(.request(Request(id: RequestID(1), method: "m", params: [:])))
     #expect(parse(#"{"jsonrpc":"2.0","id":1,"method":"m"}"#) == empty)
     #expect(parse(#"{"jsonrpc":"2.0","id":1,"method":"m","params":{}}"#) == empty)
@@ -64,8 +59,7 @@ struct ClientMessageTests {
     }
   }
 
-  @Test("What isn't a request is refused under its id where that can be made out")
-  func invalid() throws {
+  @Test func `what isn't a request is refused under its id where that can be made out`() throws {
     let cases: [(String, RequestID)] = [
       (#"{"id":1,"method":"m"}"#, RequestID(1)),
       (#"{"jsonrpc":"1.0","id":1,"method":"m"}"#, RequestID(1)),
@@ -83,8 +77,7 @@ struct ClientMessageTests {
     }
   }
 
-  @Test("What isn't JSON is a parse error under null, and nothing of it is quoted")
-  func broken() throws {
+  @Test func `what isn't JSON is a parse error under null, and nothing of it is quoted`() throws {
     for line in [#"{"jsonrpc":"2.0","#, "secret", #"{"a":}"#, "[1,2", "\u{FEFF}{}", #"{"a":"\ud800"}"#] {
       let refused = try #require(refusal(line), "\(line)")
       #expect(refused.id == .null && refused.code == .parseError, "\(line)")
@@ -102,8 +95,7 @@ struct ClientMessageTests {
     #expect(encoding.code == .parseError)
   }
 
-  @Test("A batch keeps its calls in order, the wrong ones as refusals")
-  func batch() throws {
+  @Test func `a batch keeps its calls in order, the wrong ones as refusals`() throws {
     guard
       case .batch(let calls) = parse(
         #"[{"jsonrpc":"2.0","id":1,"method":"a"},1,{"jsonrpc":"2.0","method":"b"},[],{"jsonrpc":"2.0","id":"x"}]"#)
@@ -123,8 +115,7 @@ struct ClientMessageTests {
     }
   }
 
-  @Test("A batch of too many calls is refused as a whole")
-  func hugeBatch() throws {
+  @Test func `a batch of too many calls is refused as a whole`() throws {
     let fits = "[" + Array(repeating: "1", count: ClientMessage.maximumBatch).joined(separator: ",") + "]"
     guard case .batch(let calls) = parse(fits) else {
       Issue.record("refused")

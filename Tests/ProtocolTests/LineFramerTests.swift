@@ -2,8 +2,8 @@ import NIOCore
 import Protocol
 import Testing
 
-@Suite("Line framing")
-struct LineFramerTests {
+/// Line framing.
+@Suite struct LineFramerTests {
   /// Everything that a stream yields when it arrives in pieces of the given sizes, over and over, and then ends.
   private func frames(_ text: String, limit: Int = 100, pieces: [Int] = [Int.max]) -> [String] {
     var framer = LineFramer(maximumLength: limit)
@@ -26,26 +26,22 @@ struct LineFramerTests {
     return found
   }
 
-  @Test("Lines end at a newline, with or without a carriage return before it")
-  func endings() {
+  @Test func `lines end at a newline, with or without a carriage return before it`() {
     #expect(frames("a\nb\r\nc\r\r\n") == ["a", "b", "c\r"])
   }
 
-  @Test("Blank lines are passed over")
-  func blank() {
+  @Test func `blank lines are passed over`() {
     #expect(frames("\n\r\n  \t\na\n\n \r\nb\n") == ["a", "b"])
   }
 
-  @Test("A last line without a newline counts when the stream ends")
-  func last() {
+  @Test func `a last line without a newline counts when the stream ends`() {
     #expect(frames("a\nb") == ["a", "b"])
     #expect(frames("a\nb\r") == ["a", "b"])
     #expect(frames("a\n \r") == ["a"])
     #expect(frames("") == [])
   }
 
-  @Test("A line of exactly the limit passes, one byte more is told once and read past")
-  func limit() {
+  @Test func `a line of exactly the limit passes, one byte more is told once and read past`() {
     let text = "12345\n12345\r\n123456\nok\n123456\r\nok\n1234567890123456789\nok\n"
     let expected = ["12345", "12345", "TOO LONG", "ok", "TOO LONG", "ok", "TOO LONG", "ok"]
     #expect(frames(text, limit: 5) == expected)
@@ -55,15 +51,14 @@ struct LineFramerTests {
     #expect(frames("12345\r1\nok", limit: 5) == ["TOO LONG", "ok"])
   }
 
-  @Test("How the stream is cut into reads changes nothing", arguments: [[1], [2], [3], [5, 1], [1, 7, 2], [64]])
-  func pieces(_ sizes: [Int]) {
+  @Test(arguments: [[1], [2], [3], [5, 1], [1, 7, 2], [64]])
+  func `how the stream is cut into reads changes nothing`(_ sizes: [Int]) {
     let text = "{\"a\":1}\r\n\n" + String(repeating: "x", count: 50) + "\nshort\r\n12345678\r\n123456789\n\r\nlast"
     #expect(frames(text, limit: 8, pieces: sizes) == frames(text, limit: 8))
     #expect(frames(text, limit: 8) == ["{\"a\":1}", "TOO LONG", "short", "12345678", "TOO LONG", "last"])
   }
 
-  @Test("A long line is told as soon as it is certain, and holds no memory")
-  func early() {
+  @Test func `a long line is told as soon as it is certain, and holds no memory`() {
     var framer = LineFramer(maximumLength: 10)
     framer.append(ByteBuffer(repeating: UInt8(ascii: "x"), count: 11))
     #expect(framer.next() == .tooLong)
@@ -78,8 +73,7 @@ struct LineFramerTests {
     #expect(framer.finish() == nil)
   }
 
-  @Test("A line taken earlier stays as it was when more is appended")
-  func independence() {
+  @Test func `a line taken earlier stays as it was when more is appended`() {
     var framer = LineFramer(maximumLength: 10)
     framer.append(ByteBuffer(string: "one\ntw"))
     let first = framer.next()

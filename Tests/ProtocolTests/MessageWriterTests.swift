@@ -4,16 +4,15 @@ import Protocol
 import Refusals
 import Testing
 
-@Suite("What goes over the wire")
-struct MessageWriterTests {
+/// What goes over the wire.
+@Suite struct MessageWriterTests {
   private func text(_ write: (inout [UInt8]) -> Void) -> String {
     var output: [UInt8] = []
     write(&output)
     return String(decoding: output, as: UTF8.self)
   }
 
-  @Test("Answers are canonical JSON, and results are put in as they are")
-  func result() throws {
+  @Test func `answers are canonical JSON, and results are put in as they are`() throws {
     let line = text { MessageWriter.writeResult(Array(#"{"b":1,"a":2}"#.utf8), id: RequestID(0), into: &$0) }
     #expect(line == #"{"id":0,"jsonrpc":"2.0","result":{"b":1,"a":2}}"#)
     let escaped = try #require(RequestID("a\"\n"))
@@ -22,8 +21,7 @@ struct MessageWriterTests {
         == #"{"id":"a\"\n","jsonrpc":"2.0","result":[]}"#)
   }
 
-  @Test("An error carries its type in data")
-  func error() {
+  @Test func `an error carries its type in data`() {
     let error = Refusal(.notFound, "No.", ["id": "x", "resource_type": "run"])
     #expect(
       text { MessageWriter.writeError(error, id: .null, into: &$0) }
@@ -32,15 +30,13 @@ struct MessageWriterTests {
     #expect(ReceivedRefusal(error.json)?.code == .notFound)
   }
 
-  @Test("Notifications have a method and params and no id")
-  func notification() {
+  @Test func `notifications have a method and params and no id`() {
     #expect(
       text { MessageWriter.writeNotification(method: "log.event", params: Array(#"{"a":1}"#.utf8), into: &$0) }
         == #"{"jsonrpc":"2.0","method":"log.event","params":{"a":1}}"#)
   }
 
-  @Test("What one end writes the other end reads")
-  func roundTrip() throws {
+  @Test func `what one end writes the other end reads`() throws {
     for request in [
       Request(id: RequestID(5), method: "run.get", params: ["id": "x", "ü": [1, 2.5]]),
       Request(id: nil, method: "a\"b", params: [:]),

@@ -7,17 +7,17 @@ import Refusals
 import Testing
 
 @Suite struct AuditTests {
-  @Test func findsByEachFilterAndShowsBeforeAndAfter() async throws {
-    try await Library.withLibrary { library in
+  @Test func `the audit trail is found by each filter and shows before and after`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let editor = try await library.member("ada@example.org", of: organization, role: "developer")
       let pipeline = try await library.make("pipeline", ["organization_id": .string(organization), "name": "one"])
-      try await library.tell(
+      try await library.call(
         "pipeline.edit", ["id": .string(pipeline), "name": "two", "reason": "Quarterly Renaming"], as: editor)
       let credential = try await library.make(
         "credential", ["organization_id": .string(organization), "name": "key", "data": ["token": "t"]])
-      try await library.tell("credential.reveal", ["id": .string(credential), "reason": "an incident"])
-      try await library.tell("pipeline.delete", ["id": .string(pipeline)])
+      try await library.call("credential.reveal", ["id": .string(credential), "reason": "an incident"])
+      try await library.call("pipeline.delete", ["id": .string(pipeline)])
       func events(_ params: JSONObject) async throws -> [String] {
         var params = params
         params["order"] = "position"
@@ -46,8 +46,8 @@ import Testing
     }
   }
 
-  @Test func pagesFromTheNewestOnWhileEventsAreAdded() async throws {
-    try await Library.withLibrary { library in
+  @Test func `the audit trail is paged from the newest on while events are added`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       for number in 0..<9 {
         _ = try await library.make(
@@ -67,8 +67,8 @@ import Testing
     }
   }
 
-  @Test func isForThoseWhoMayReadItAndOnlyTheirOwnOrganizations() async throws {
-    try await Library.withLibrary { library in
+  @Test func `the audit trail is for those who may read it, and only their own organization's`() async throws {
+    try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let other = try await library.organization("other")
       _ = try await library.make("pipeline", ["organization_id": .string(other), "name": "theirs"])

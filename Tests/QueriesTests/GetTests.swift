@@ -6,8 +6,8 @@ import Refusals
 import Testing
 
 @Suite struct GetTests {
-  @Test func answersByIdAndByNaturalKeyInAnyCaseOfAnAddress() async throws {
-    try await Library.withLibrary { library in
+  @Test func `get finds by id and by natural key, in any case of an address`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let byKey = try await library.ask("organization.get", ["slug": "acme"])
       #expect(byKey["item"]?.text("id") == organization)
@@ -23,14 +23,14 @@ import Testing
     }
   }
 
-  @Test func answersAsOfAPositionAndATime() async throws {
-    try await Library.withLibrary { library in
+  @Test func `get shows a resource as of a position and as of a time`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let before = library.log.head.position
       let pipeline = try await library.make("pipeline", ["organization_id": .string(organization), "name": "first"])
       let created = try #require(library.log.head.at)
       let position = library.log.head.position
-      try await library.tell("pipeline.edit", ["id": .string(pipeline), "name": "second"])
+      try await library.call("pipeline.edit", ["id": .string(pipeline), "name": "second"])
       let now = try await library.ask("pipeline.get", ["id": .string(pipeline)])
       #expect(now["item"]?.text("name") == "second")
       let then = try await library.ask(
@@ -48,12 +48,12 @@ import Testing
     }
   }
 
-  @Test func saysGoneOfWhatWasDeletedUnlessAskedForIt() async throws {
-    try await Library.withLibrary { library in
+  @Test func `what was deleted is gone, unless it is asked for`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let pipeline = try await library.make("pipeline", ["organization_id": .string(organization), "name": "short"])
       let alive = library.log.head.position
-      try await library.tell("pipeline.delete", ["id": .string(pipeline)])
+      try await library.call("pipeline.delete", ["id": .string(pipeline)])
       #expect(try await library.refusal("pipeline.get", ["id": .string(pipeline)]).code == .gone)
       let deleted = try await library.ask("pipeline.get", ["id": .string(pipeline), "include_deleted": true])
       #expect(deleted["item"]?["deleted_at"]?.stringValue != nil)
@@ -64,8 +64,8 @@ import Testing
     }
   }
 
-  @Test func hidesAnotherTenantsResourcesAsIfTheyWereNot() async throws {
-    try await Library.withLibrary { library in
+  @Test func `another tenant's resources are hidden as if they were not there`() async throws {
+    try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let other = try await library.organization("other")
       let pipeline = try await library.make("pipeline", ["organization_id": .string(acme), "name": "ours"])
@@ -85,8 +85,8 @@ import Testing
     }
   }
 
-  @Test func namesEveryFaultOfItsParameters() async throws {
-    try await Library.withLibrary { library in
+  @Test func `every fault of the parameters is named`() async throws {
+    try await TestQueries.with { library in
       let refused = try await library.refusal("pipeline.get", ["id": "x", "as_of": false, "colour": "red"])
       let paths = (refused.data["problems"]?.arrayValue ?? []).map { $0.text("path") }
       #expect(Set(paths) == ["/id", "/as_of", "/colour"])

@@ -6,12 +6,12 @@ import Refusals
 import Testing
 
 @Suite struct HistoryTests {
-  @Test func tellsWhoWhenWhyFromAndTo() async throws {
-    try await Library.withLibrary { library in
+  @Test func `history says who, when, why, from and to`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let editor = try await library.member("ada@example.org", of: organization, role: "developer")
       let pipeline = try await library.make("pipeline", ["organization_id": .string(organization), "name": "one"])
-      try await library.tell(
+      try await library.call(
         "pipeline.edit", ["id": .string(pipeline), "name": "two", "reason": "a better name", "correlation_id": "t-1"],
         as: editor)
       let history = try await library.ask("pipeline.history", ["id": .string(pipeline)])
@@ -34,12 +34,12 @@ import Testing
     }
   }
 
-  @Test func pagesThroughALongHistoryWithoutGapOrRepetition() async throws {
-    try await Library.withLibrary { library in
+  @Test func `a long history is paged without gap or repetition`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let pipeline = try await library.make("pipeline", ["organization_id": .string(organization), "name": "0"])
       for number in 1...11 {
-        try await library.tell("pipeline.edit", ["id": .string(pipeline), "name": .string("\(number)")])
+        try await library.call("pipeline.edit", ["id": .string(pipeline), "name": .string("\(number)")])
       }
       var versions: [Int64] = []
       var params: JSONObject = ["id": .string(pipeline), "limit": 5]
@@ -53,8 +53,8 @@ import Testing
     }
   }
 
-  @Test func neverShowsASecretNotEvenAChangedOne() async throws {
-    try await Library.withLibrary { library in
+  @Test func `history never shows a secret, not even a changed one`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let connection = try await library.make(
         "connection",
@@ -62,11 +62,11 @@ import Testing
           "organization_id": .string(organization), "name": "db", "type": "postgres",
           "config": ["password": "hunter2", "host": "a"],
         ])
-      try await library.tell(
+      try await library.call(
         "connection.edit", ["id": .string(connection), "config": ["password": "hunter3", "host": "b"]])
       let credential = try await library.make(
         "credential", ["organization_id": .string(organization), "name": "key", "data": ["token": "hunter4"]])
-      try await library.tell("credential.rotate", ["id": .string(credential), "data": ["token": "hunter5"]])
+      try await library.call("credential.rotate", ["id": .string(credential), "data": ["token": "hunter5"]])
       for (type, id) in [("connection", connection), ("credential", credential)] {
         for method in ["history", "diff"] {
           let answer = try await library.ask("\(type).\(method)", ["id": .string(id)])
@@ -82,17 +82,17 @@ import Testing
     }
   }
 
-  @Test func listsVersionsAndComparesAnyTwoOfThem() async throws {
-    try await Library.withLibrary { library in
+  @Test func `versions are listed, and any two of them compared`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let pipeline = try await library.make(
         "pipeline", ["organization_id": .string(organization), "name": "daily", "config": ["a": 1, "b": ["c": "x"]]])
       let id = JSON.string(pipeline)
-      try await library.tell("pipeline.edit", ["id": id, "config": ["a": 2, "b": ["c": "x"]], "reason": "more"])
-      try await library.tell("pipeline.edit", ["id": id, "config": ["b": ["c": "x"], "a": 2]])
-      try await library.tell("pipeline.edit", ["id": id, "config": ["a": 2, "b": ["c": "y", "d/e": true]]])
-      try await library.tell("pipeline.name_version", ["id": id, "version_number": 2, "name": "the good one"])
-      try await library.tell("pipeline.rollback", ["id": id, "to_version": 1, "reason": "back"])
+      try await library.call("pipeline.edit", ["id": id, "config": ["a": 2, "b": ["c": "x"]], "reason": "more"])
+      try await library.call("pipeline.edit", ["id": id, "config": ["b": ["c": "x"], "a": 2]])
+      try await library.call("pipeline.edit", ["id": id, "config": ["a": 2, "b": ["c": "y", "d/e": true]]])
+      try await library.call("pipeline.name_version", ["id": id, "version_number": 2, "name": "the good one"])
+      try await library.call("pipeline.rollback", ["id": id, "to_version": 1, "reason": "back"])
       let versions = try await library.ask("pipeline.versions", ["id": id]).items
       #expect(versions.map { $0.integer("version_number") } == [1, 2, 3, 4])
       #expect(versions.map { $0.text("name") } == ["", "the good one", "", ""])

@@ -1,5 +1,7 @@
+import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Refusals
@@ -7,23 +9,23 @@ import Testing
 
 @Suite struct LineageTests {
   /// A dataset of that name.
-  private func dataset(_ name: String, _ organization: String, _ library: Library) async throws -> String {
+  private func dataset(_ name: String, _ organization: String, _ library: TestQueries) async throws -> String {
     try await library.make(
       "dataset", ["organization_id": .string(organization), "namespace": "db", "name": .string(name)])
   }
 
   private func link(
-    _ source: String, _ target: String, _ organization: String, _ library: Library, columns: JSON = nil
+    _ source: String, _ target: String, _ organization: String, _ library: TestQueries, columns: JSON = nil
   ) async throws -> String {
     var params: JSONObject = [
       "organization_id": .string(organization), "source_id": .string(source), "target_id": .string(target),
     ]
     if !columns.isNull { params["columns"] = columns }
-    return try #require(try await library.tell("lineage_edge.link", params)["id"]?.stringValue)
+    return try #require(try await library.call("lineage_edge.link", params)["id"]?.stringValue)
   }
 
-  @Test func walksUpAndDownToTheDepthAskedForThroughCycles() async throws {
-    try await Library.withLibrary { library in
+  @Test func `lineage is walked up and down to the depth asked for, through cycles`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       var ids: [String] = []
       for name in ["a", "b", "c", "d"] { ids.append(try await dataset(name, organization, library)) }
@@ -55,14 +57,14 @@ import Testing
     }
   }
 
-  @Test func forgetsAnUnlinkedEdgeButNotInThePast() async throws {
-    try await Library.withLibrary { library in
+  @Test func `lineage forgets an unlinked edge, but not in the past`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let source = try await dataset("source", organization, library)
       let target = try await dataset("target", organization, library)
       let edge = try await link(source, target, organization, library)
       let then = library.log.head.position
-      try await library.tell("lineage_edge.unlink", ["id": .string(edge)])
+      try await library.call("lineage_edge.unlink", ["id": .string(edge)])
       let now = try await library.ask("lineage.graph", ["id": .string(source)])
       #expect(now["edges"] == [])
       let past = try await library.ask("lineage.graph", ["id": .string(source), "as_of": .integer(Int64(then))])
@@ -70,6 +72,40 @@ import Testing
       #expect((past["nodes"]?.arrayValue ?? []).map { $0.text("name") } == ["source", "target"])
       let outsider = try await library.member("eve@example.org", of: try await library.organization("other"))
       #expect(try await library.refusal("lineage.graph", ["id": .string(source)], as: outsider).code == .notFound)
+    }
+  }
+
+  @Test func `a walk shows a key no nodes and edges that it may not get`() async throws {
+    try await TestQueries.with { library in
+      let acme = try await library.organization("acme")
+      let source = try await dataset("source", acme, library)
+      let target = try await dataset("target", acme, library)
+      let task = Identifier.version7(at: .now)
+      var draft = EventDraft(event: "task_run.created", type: "task_run", resource: task, actor: "local:0")
+      draft.organization = Identifier(acme)
+      draft.set = ["number": 1, "organization_id": .string(acme), "status": "running"]
+      let recorded = draft
+      _ = try await library.log.commit { try $0.append(recorded) }
+      _ = try await link(source, task.text, acme, library)
+      _ = try await link(source, target, acme, library)
+      func key(_ permissions: JSON) async throws -> Principal {
+        let made = try await library.tell(
+          "api_key.create", ["name": "k", "organization_id": .string(acme), "permissions": permissions])
+        return try #require(try library.engine.principal(forKey: made.text("api_key")))
+      }
+      let some = try await key(["datasets": ["read"], "lineage_edges": ["read"]])
+      let all = try await key(["*": ["read"]])
+      for asOf in [nil, Int64(library.log.head.position)] {
+        var params: JSONObject = ["id": .string(source)]
+        if let asOf { params["as_of"] = .integer(asOf) }
+        func nodes(_ principal: Principal) async throws -> Set<String> {
+          let graph = try await library.ask("lineage.graph", params, as: principal)
+          return Set((graph["nodes"]?.arrayValue ?? []).map { $0.text("id") })
+        }
+        #expect(try await nodes(all) == [source, target, task.text])
+        #expect(try await nodes(some) == [source, target])
+      }
+      #expect(try await library.refusal("task_run.get", ["id": .string(task.text)], as: some).code == .forbidden)
     }
   }
 }

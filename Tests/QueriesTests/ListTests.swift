@@ -6,8 +6,8 @@ import Refusals
 import Testing
 
 @Suite struct ListTests {
-  @Test func showsItemsJustAsGetDoes() async throws {
-    try await Library.withLibrary { library in
+  @Test func `a list shows items just as get does`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let pipeline = try await library.make(
         "pipeline",
@@ -19,9 +19,9 @@ import Testing
           ],
           "metadata": ["nested": ["x": [1, 2.5, true, "\u{1F600}"]]],
         ])
-      let run = try await library.tell(
+      let run = try await library.call(
         "run.start", ["pipeline_id": .string(pipeline), "params": ["day": "2026-11-21"]])
-      try await library.tell(
+      try await library.call(
         "run.finish", ["id": run["id"] ?? .null, "status": "success", "rows_processed": 9_007_199_254_740_993])
       _ = try await library.make(
         "user", ["email": "ada@example.org", "username": "ada", "preferences": ["dark": true]])
@@ -46,8 +46,8 @@ import Testing
     }
   }
 
-  @Test func filtersByEveryOperator() async throws {
-    try await Library.withLibrary { library in
+  @Test func `a list is filtered by every operator`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       var ids: [String: String] = [:]
       for (name, tags, label) in [
@@ -61,8 +61,8 @@ import Testing
             "config": ["size": .integer(Int64(label) ?? 0), "deep": ["k": .string(name)]],
           ])
       }
-      try await library.tell("pipeline.edit", ["id": .string(try #require(ids["beta"])), "description": "has one"])
-      try await library.tell("pipeline.publish", ["id": .string(try #require(ids["alpha"]))])
+      try await library.call("pipeline.edit", ["id": .string(try #require(ids["beta"])), "description": "has one"])
+      try await library.call("pipeline.publish", ["id": .string(try #require(ids["alpha"]))])
       func names(_ conditions: JSONObject) async throws -> [String] {
         try await library.ask("pipeline.list", ["where": .object(conditions), "order": "version_label"]).items
           .map { $0.text("name") }
@@ -93,8 +93,8 @@ import Testing
     }
   }
 
-  @Test func findsPeopleByTheirPersonalFields() async throws {
-    try await Library.withLibrary { library in
+  @Test func `a list finds people by their personal fields`() async throws {
+    try await TestQueries.with { library in
       _ = try await library.make("user", ["email": "Ada@Example.org", "full_name": "Ada"])
       _ = try await library.make("user", ["email": "bob@example.org", "full_name": "Bob"])
       let found = try await library.ask("user.list", ["where": ["email": "ada@example.ORG"]])
@@ -108,8 +108,8 @@ import Testing
     }
   }
 
-  @Test func pagesVisitEachRowOnceWhileRowsAreAdded() async throws {
-    try await Library.withLibrary { library in
+  @Test func `pages visit each row once while rows are added`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       for number in 0..<23 {
         var params: JSONObject = ["organization_id": .string(organization), "name": .string("p\(number % 5)")]
@@ -135,8 +135,8 @@ import Testing
     }
   }
 
-  @Test func refusesACursorOfAnotherQuery() async throws {
-    try await Library.withLibrary { library in
+  @Test func `a cursor of another query is refused`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       for number in 0..<3 {
         _ = try await library.make(
@@ -156,8 +156,8 @@ import Testing
     }
   }
 
-  @Test func namesEveryFaultOfAFilter() async throws {
-    try await Library.withLibrary { library in
+  @Test func `every fault of a filter is named`() async throws {
+    try await TestQueries.with { library in
       let refused = try await library.refusal(
         "pipeline.list",
         [
@@ -179,8 +179,8 @@ import Testing
     }
   }
 
-  @Test func answersAsOfThePastWithTheSameFiltersAndOrder() async throws {
-    try await Library.withLibrary { library in
+  @Test func `a list as of the past has the same filters and order`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       var ids: [String] = []
       for name in ["a", "b", "c"] {
@@ -189,8 +189,8 @@ import Testing
       }
       let then = library.log.head.position
       let expected = try await library.ask("pipeline.list", ["where": ["name": ["gte": "b"]], "order": "-name"]).items
-      try await library.tell("pipeline.delete", ["id": .string(ids[1])])
-      try await library.tell("pipeline.edit", ["id": .string(ids[0]), "name": "z"])
+      try await library.call("pipeline.delete", ["id": .string(ids[1])])
+      try await library.call("pipeline.edit", ["id": .string(ids[0]), "name": "z"])
       _ = try await library.make("pipeline", ["organization_id": .string(organization), "name": "d"])
       let past = try await library.ask(
         "pipeline.list",

@@ -8,11 +8,11 @@ import Refusals
 import Testing
 
 @Suite struct LogQueryTests {
-  @Test func readsRecordsAsTheyAreHashed() async throws {
-    try await Library.withLibrary { library in
+  @Test func `log.read has records as they are hashed`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let pipeline = try await library.make("pipeline", ["organization_id": .string(organization), "name": "one"])
-      try await library.tell("pipeline.edit", ["id": .string(pipeline), "name": "two"])
+      try await library.call("pipeline.edit", ["id": .string(pipeline), "name": "two"])
       let all = try await library.ask("log.read")
       let records = all["records"]?.arrayValue ?? []
       #expect(all.integer("next") == Int64(library.log.head.position) + 1)
@@ -42,8 +42,8 @@ import Testing
     }
   }
 
-  @Test func provesThatTheTreeOnlyGrew() async throws {
-    try await Library.withLibrary { library in
+  @Test func `the log proves that the tree only grew`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let early = try await library.ask("log.head")
       for number in 0..<5 {
@@ -64,8 +64,8 @@ import Testing
     }
   }
 
-  @Test func signsItsHead() async throws {
-    try await Library.withLibrary { library in
+  @Test func `the head of the log is signed`() async throws {
+    try await TestQueries.with { library in
       _ = try await library.organization("acme")
       let answer = try await library.ask("log.checkpoint")
       let note = try SignedNote(parsing: Array(answer.text("note").utf8))
@@ -77,8 +77,8 @@ import Testing
     }
   }
 
-  @Test func tellsWhereTheReadModelsAreAndWhatIsProcessed() async throws {
-    try await Library.withLibrary { library in
+  @Test func `the status says where the read models are, and what is processed`() async throws {
+    try await TestQueries.with { library in
       _ = try await library.organization("acme")
       _ = try await library.ask("organization.list")
       let status = try await library.ask("projection.status")
@@ -92,10 +92,10 @@ import Testing
     }
   }
 
-  @Test func describesEveryMethodThatItAnswers() async throws {
-    try await Library.withLibrary { library in
+  @Test func `every method that is answered is described`() async throws {
+    try await TestQueries.with { library in
       _ = try await library.organization("acme")
-      let names = library.queries.methods.map(\.name)
+      let names = library.queries.methods.map(\.signature.name)
       #expect(Set(names).count == names.count)
       for name in ["pipeline.get", "pipeline.versions", "user.list", "audit.search", "lineage.graph", "log.read"] {
         #expect(library.queries.isQuery(name))

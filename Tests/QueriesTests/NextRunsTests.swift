@@ -7,8 +7,8 @@ import Refusals
 import Testing
 
 @Suite struct NextRunsTests {
-  @Test func tellsWhenAScheduleFiresNextFromTheLogAlone() async throws {
-    try await Library.withLibrary { library in
+  @Test func `a schedule's next times follow from the log alone`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       func pipeline(_ schedule: JSON) async throws -> JSON {
         .string(
@@ -32,13 +32,13 @@ import Testing
         let id = try await pipeline(schedule)
         #expect(try await library.ask("pipeline.next_runs", ["id": id, "count": 100]).items == [])
       }
-      try await library.tell("pipeline.edit", ["id": daily, "schedule": nil])
+      try await library.call("pipeline.edit", ["id": daily, "schedule": nil])
       #expect(try await library.ask("pipeline.next_runs", ["id": daily]).items == [])
     }
   }
 
-  @Test func refusesWhatItCannotAnswer() async throws {
-    try await Library.withLibrary { library in
+  @Test func `what can't be answered is refused`() async throws {
+    try await TestQueries.with { library in
       let organization = try await library.organization("acme")
       let other = try await library.organization("other")
       let id = JSON.string(
@@ -52,7 +52,7 @@ import Testing
       #expect(try await library.ask("pipeline.next_runs", ["id": id, "count": 100], as: member).items.count == 100)
       let stranger = try await library.member("bob@example.org", of: other)
       #expect(try await library.refusal("pipeline.next_runs", ["id": id], as: stranger).code == .notFound)
-      try await library.tell("pipeline.delete", ["id": id])
+      try await library.call("pipeline.delete", ["id": id])
       #expect(try await library.refusal("pipeline.next_runs", ["id": id]).code == .gone)
       #expect(library.queries.isQuery("pipeline.next_runs") && !library.queries.isQuery("run.next_runs"))
     }

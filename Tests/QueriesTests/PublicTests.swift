@@ -11,8 +11,8 @@ import Testing
 /// What is public is read by everybody who has signed in; what isn't is not there for another organization.
 @Suite struct PublicTests {
   @Test(.timeLimit(.minutes(2)))
-  func publicTemplatesAreReadAcrossOrganizationsAndPrivateOnesAreNotThere() async throws {
-    try await Library.withLibrary { library in
+  func `public templates are read across organizations and private ones are not there`() async throws {
+    try await TestQueries.with { library in
       let (acme, other) = (try await library.organization("acme"), try await library.organization("other"))
       let bob = try await library.member("bob@example.org", of: other)
       func template(_ name: String, _ more: JSONObject) async throws -> String {
@@ -28,8 +28,8 @@ import Testing
       let nobodys = try await template("nobodys", [:])
       let own = try await template("own", ["organization_id": .string(other)])
       let gone = try await template("gone", ["organization_id": .string(acme), "is_public": true])
-      try await library.tell("pipeline_template.delete", ["id": .string(gone)])
-      try await library.tell("pipeline_template.edit", ["id": .string(open), "description": "d"])
+      try await library.call("pipeline_template.delete", ["id": .string(gone)])
+      try await library.call("pipeline_template.edit", ["id": .string(open), "description": "d"])
       let seen = [open, builtin, own]
       #expect(try await library.list("pipeline_template", [:], as: bob) == seen)
       #expect(try await library.list("pipeline_template", ["include_deleted": true], as: bob) == seen)
@@ -53,7 +53,7 @@ import Testing
       #expect(versions.items.map { $0.integer("version_number") } == [1, 2])
       #expect(versions.items[1]["changes"] == ["description"])
       // Why something was done is for the people of its organization.
-      try await library.tell("pipeline_template.edit", ["id": .string(open), "name": "o", "reason": "Ann is ill"])
+      try await library.call("pipeline_template.edit", ["id": .string(open), "name": "o", "reason": "Ann is ill"])
       let ann = try await library.member("ann@example.org", of: acme)
       for verb in ["history", "versions"] {
         let method = "pipeline_template.\(verb)"
@@ -71,8 +71,8 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(2)))
-  func aToolsVersionsAreRowsWithTheContentThatItHadThen() async throws {
-    try await Library.withLibrary { library in
+  func `a tool's versions are rows with the content that it had then`() async throws {
+    try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let id = try await library.make(
         "tool",
@@ -80,11 +80,11 @@ import Testing
           "name": "t", "display_name": "T", "description": "d", "code_template": "one", "docker_image": "python:3.12",
           "timeout": 60, "organization_id": .string(acme),
         ])
-      try await library.tell("tool.edit", ["id": .string(id), "code_template": "two", "timeout": nil])
-      try await library.tell("tool.edit", ["id": .string(id), "is_active": false])
+      try await library.call("tool.edit", ["id": .string(id), "code_template": "two", "timeout": nil])
+      try await library.call("tool.edit", ["id": .string(id), "is_active": false])
       _ = try await library.ask("tool.list")
-      try await library.tell("tool.rollback", ["id": .string(id), "to_version": 1])
-      try await library.tell("tool.edit", ["id": .string(id), "version_label": "2.0.0"])
+      try await library.call("tool.rollback", ["id": .string(id), "to_version": 1])
+      try await library.call("tool.edit", ["id": .string(id), "version_label": "2.0.0"])
       _ = try await library.ask("tool.list")
       try await library.projections.wait(
         for: library.log.head.position, projections: ["tool_versions"], timeoutMilliseconds: 30_000)

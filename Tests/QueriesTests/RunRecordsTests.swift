@@ -8,15 +8,15 @@ import Refusals
 import Testing
 
 @Suite struct RunRecordsTests {
-  private func started(_ library: Library, _ organization: String) async throws -> JSON {
+  private func started(_ library: TestQueries, _ organization: String) async throws -> JSON {
     try #require(
-      try await library.tell("run.start", ["organization_id": .string(organization), "code": "1"])["id"])
+      try await library.call("run.start", ["organization_id": .string(organization), "code": "1"])["id"])
   }
 
-  @Test func linesComeInTheOrderOfTheirTimesPageByPageWithThoseOfTasks() async throws {
-    try await Library.withLibrary { library in
+  @Test func `lines come in the order of their times, page by page, with those of tasks`() async throws {
+    try await TestQueries.with { library in
       let run = try await started(library, try await library.organization("acme"))
-      let task = try #require(try await library.tell("task_run.start", ["run_id": run, "name": "load"])["id"])
+      let task = try #require(try await library.call("task_run.start", ["run_id": run, "name": "load"])["id"])
       let lines: [JSON] = (0..<25).map { index in
         [
           "at": .string("2026-01-01T00:00:\(index < 10 ? "0" : "")\(index)Z"), "message": .string("line \(index)"),
@@ -25,9 +25,9 @@ import Testing
         ]
       }
       // Later lines are told first; lines of one time keep the order in which they were told.
-      try await library.tell("run.log", ["id": run, "lines": .array(Array(lines[10...]))])
-      try await library.tell("task_run.log", ["id": task, "lines": .array(Array(lines[..<10]))])
-      try await library.tell(
+      try await library.call("run.log", ["id": run, "lines": .array(Array(lines[10...]))])
+      try await library.call("task_run.log", ["id": task, "lines": .array(Array(lines[..<10]))])
+      try await library.call(
         "run.log", ["id": run, "lines": [["message": "untimed 1"], ["message": "untimed 2", "level": "DEBUG"]]])
       func messages(_ params: JSONObject, of id: JSON, _ method: String = "run.logs") async throws -> [String] {
         try await library.ask(method, params.merging(["id": id])).items.map { $0.text("message") }
@@ -61,17 +61,17 @@ import Testing
     }
   }
 
-  @Test func measurementsComeWithAllTheyHold() async throws {
-    try await Library.withLibrary { library in
+  @Test func `measurements come with all they hold`() async throws {
+    try await TestQueries.with { library in
       let run = try await started(library, try await library.organization("acme"))
-      let task = try #require(try await library.tell("task_run.start", ["run_id": run])["id"])
+      let task = try #require(try await library.call("task_run.start", ["run_id": run])["id"])
       let measured: JSONObject = [
         "node_id": "n1", "at": "2026-01-01T00:00:00.000000Z", "rows_input": 5, "rows_output": 4, "rows_filtered": 1,
         "rows_error": 2, "data_size_bytes": 9_007_199_254_740_993, "duration_seconds": 0.25, "memory_peak_mb": 1.5,
         "cpu_percent": 99.5, "metadata": ["k": [1]],
       ]
-      try await library.tell("run.measure", measured.merging(["id": run]))
-      try await library.tell("task_run.measure", ["id": task, "node_id": "n2", "at": "2026-01-02T00:00:00Z"])
+      try await library.call("run.measure", measured.merging(["id": run]))
+      try await library.call("task_run.measure", ["id": task, "node_id": "n2", "at": "2026-01-02T00:00:00Z"])
       let items = try await library.ask("run.metrics", ["id": run]).items
       #expect(items.map { $0.text("node_id") } == ["n1", "n2"])
       for (name, value) in measured { #expect(items.first?[name] == value, "\(name)") }
@@ -83,18 +83,18 @@ import Testing
     }
   }
 
-  @Test func aPreviewIsShownUntilItExpires() async throws {
-    try await Library.withLibrary { library in
+  @Test func `a preview is shown until it expires`() async throws {
+    try await TestQueries.with { library in
       let run = try await started(library, try await library.organization("acme"))
       let sample: JSON = [["name": "Ada", "n": 1]]
-      try await library.tell(
+      try await library.call(
         "run.preview",
         [
           "id": run, "node_id": "n1", "sample_data": sample, "schema_info": ["name": "text"], "row_count": 10,
           "column_count": 2,
         ])
       let end = try #require(Timestamp("2090-01-01T00:00:00Z"))
-      try await library.tell(
+      try await library.call(
         "run.preview", ["id": run, "node_id": "n2", "sample_data": [], "expires_at": .string(end.text)])
       let items = try await library.ask("run.previews", ["id": run]).items
       #expect(items.map { $0.text("node_id") } == ["n1", "n2"])
@@ -118,12 +118,12 @@ import Testing
     }
   }
 
-  @Test func whatARunToldIsForThoseWhoMayReadTheRun() async throws {
-    try await Library.withLibrary { library in
+  @Test func `what a run told is for those who may read the run`() async throws {
+    try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let other = try await library.organization("other")
       let run = try await started(library, acme)
-      try await library.tell("run.log", ["id": run, "lines": [["message": "secret"]]])
+      try await library.call("run.log", ["id": run, "lines": [["message": "secret"]]])
       let member = try await library.member("ann@example.org", of: acme)
       let stranger = try await library.member("bob@example.org", of: other)
       #expect(try await library.ask("run.logs", ["id": run], as: member).items.count == 1)
@@ -139,21 +139,21 @@ import Testing
       let level = try await library.refusal("run.logs", ["id": run, "level": "LOUD", "since": "now", "limit": 10_001])
       #expect(
         Set(level.data["problems"]?.arrayValue?.map { $0.text("path") } ?? []) == ["/level", "/since", "/limit"])
-      let task = try #require(try await library.tell("task_run.start", ["run_id": run])["id"])
+      let task = try #require(try await library.call("task_run.start", ["run_id": run])["id"])
       #expect(try await library.refusal("task_run.logs", ["id": task], as: stranger).code == .notFound)
       #expect(try await library.refusal("run.logs", ["id": task]).code == .notFound)
       #expect(!library.queries.isQuery("task_run.previews") && !library.queries.isQuery("pipeline.logs"))
-      try await library.tell("run.delete", ["id": run])
+      try await library.call("run.delete", ["id": run])
       #expect(try await library.refusal("run.logs", ["id": run]).code == .gone)
     }
   }
 
-  @Test func everyPlatformsWordForAStateFindsItInLists() async throws {
-    try await Library.withLibrary { library in
+  @Test func `every platform's word for a state finds it in lists`() async throws {
+    try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let pending = JSON.string(try await library.make("run", ["organization_id": .string(acme), "code": "1"]))
       let done = try await started(library, acme)
-      try await library.tell("run.finish", ["id": done, "status": "completed"])
+      try await library.call("run.finish", ["id": done, "status": "completed"])
       func runs(_ condition: JSON) async throws -> [String] {
         try await library.list("run", ["where": ["status": condition]])
       }

@@ -13,14 +13,14 @@ import Testing
   }
 
   @Test func `lines of programs are read by their organization, filtered, page by page`() async throws {
-    try await Library.withLibrary { library in
+    try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let other = try await library.organization("other")
       let ann = try await library.member("ann@example.org", of: acme)
       func log(_ organization: String?, _ lines: JSON) async throws {
         var params: JSONObject = ["lines": lines]
         if let organization { params["organization_id"] = .string(organization) }
-        try await library.tell("system.log", params)
+        try await library.call("system.log", params)
       }
       try await log(
         acme,

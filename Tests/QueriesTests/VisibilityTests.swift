@@ -1,6 +1,7 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import Queries
@@ -9,7 +10,7 @@ import Testing
 
 @Suite struct VisibilityTests {
   @Test func `people get and list their own notifications and everybody's, who administers them all`() async throws {
-    try await Library.withLibrary { library in
+    try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       func member(_ name: String, _ role: String) async throws -> (id: String, principal: Principal) {
         let id = try await library.make(
@@ -27,19 +28,19 @@ import Testing
       func notify(_ user: String?) async throws -> String {
         var params: JSONObject = ["type": "info", "title": "t", "organization_id": .string(acme)]
         if let user { params["user_id"] = .string(user) }
-        return try #require(try await library.tell("notification.notify", params)["id"]?.stringValue)
+        return try #require(try await library.call("notification.notify", params)["id"]?.stringValue)
       }
       let anns = try await notify(ann.id)
       let bobs = try await notify(bob.id)
       let all = try await notify(nil)
-      let key = try await library.tell(
+      let key = try await library.call(
         "api_key.create",
         ["name": "k", "organization_id": .string(acme), "permissions": ["notifications": ["read"]]])
       let text = try #require(key["api_key"]?.stringValue)
       let program = try #require(try library.engine.principal(forKey: text))
       let seen: [(who: Principal, what: [String])] = [
         (ann.principal, [anns, all]), (bob.principal, [bobs, all]), (olga.principal, [anns, bobs, all]),
-        (Library.administrator, [anns, bobs, all]), (program, [all]),
+        (TestDomain.administrator, [anns, bobs, all]), (program, [all]),
       ]
       for (who, what) in seen {
         let listed = try await library.ask("notification.list", [:], as: who)
@@ -69,8 +70,28 @@ import Testing
     }
   }
 
+  @Test func `a key that may not read a type isn't told that something hidden is there`() async throws {
+    try await TestQueries.with { library in
+      let acme = try await library.organization("acme")
+      let ann = try await library.make("user", ["email": "ann@example.org", "organization_id": .string(acme)])
+      func notify(_ params: JSONObject) async throws -> JSONObject {
+        let result = try await library.tell(
+          "notification.notify",
+          params.merging(["type": "info", "title": "t", "organization_id": .string(acme)]))
+        return ["id": .string(result.text("id"))]
+      }
+      let key = try await library.tell(
+        "api_key.create", ["name": "k", "organization_id": .string(acme), "permissions": ["runs": ["read"]]])
+      let program = try #require(try library.engine.principal(forKey: key.text("api_key")))
+      let all = try await library.refusal("notification.get", try await notify([:]), as: program)
+      #expect(all.code == .forbidden)
+      let anns = try await library.refusal("notification.get", try await notify(["user_id": .string(ann)]), as: program)
+      #expect(anns.code == .notFound)
+    }
+  }
+
   @Test func `what falls due is found in the read models, and no more`() async throws {
-    try await Library.withLibrary { library in
+    try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let policy = try await library.make(
         "escalation_policy",
@@ -82,13 +103,13 @@ import Testing
           "escalation_policy_id": .string(policy), "organization_id": .string(acme),
         ])
       func raise() async throws -> String {
-        let raised = try await library.tell(
+        let raised = try await library.call(
           "alert.raise", ["message": "m", "rule_id": .string(rule), "organization_id": .string(acme)])
         return try #require(raised["id"]?.stringValue)
       }
       let open = try await raise()
       let acknowledged = try await raise()
-      try await library.tell("alert.acknowledge", ["id": .string(acknowledged)])
+      try await library.call("alert.acknowledge", ["id": .string(acknowledged)])
       _ = try await library.ask("alert.list", [:])
       let work = try #require(DueWork.all(of: library.engine.catalog).first { $0.method == "alert.escalate_due" })
       let now = Timestamp.now

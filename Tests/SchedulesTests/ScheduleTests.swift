@@ -54,7 +54,7 @@ import Testing
     Case("@hourly", after: "1969-12-31T22:30:00Z", ["1969-12-31T23:00", "1970-01-01T00:00"]),
     Case("@weekly", after: "1900-01-01", ["1900-01-07T00:00"]),
   ])
-  func aLineFiresAtItsMinutesHoursAndDays(_ one: Case) throws {
+  func `a line fires at its minutes, hours and days`(_ one: Case) throws {
     #expect(try times(one.schedule, after: one.after, count: one.expected.count) == one.expected)
   }
 
@@ -68,7 +68,7 @@ import Testing
     Case("0 0 1 * */2", after: "2024-01-01", ["2024-02-01T00:00", "2024-06-01T00:00"]),
     Case("0 0 */31 * mon", after: "2024-01-02", ["2024-04-01T00:00", "2024-07-01T00:00"]),
   ])
-  func daysOfTheMonthAndOfTheWeekAreJoinedAsVixieCronDoes(_ one: Case) throws {
+  func `days of the month and of the week are joined as Vixie cron does`(_ one: Case) throws {
     #expect(try times(one.schedule, after: one.after, count: one.expected.count) == one.expected)
   }
 
@@ -78,19 +78,19 @@ import Testing
     // On a Saturday or a Sunday.
     Case("0 0 29 feb */6", after: "2024-03-01", ["2032-02-29T00:00", "2048-02-29T00:00"]),
   ])
-  func leapDaysAreFound(_ one: Case) throws {
+  func `leap days are found`(_ one: Case) throws {
     #expect(try times(one.schedule, after: one.after, count: one.expected.count) == one.expected)
   }
 
   @Test(arguments: ["0 0 31 2 *", "0 0 30 feb *", "* * 31 2,4,6,9,11 *", "0 0 30-31 2 */1"])
-  func whatNeverFiresEndsAtOnce(_ line: String) throws {
+  func `what never fires ends at once`(_ line: String) throws {
     let clock = ContinuousClock()
     let start = clock.now
     #expect(try times(.string(line), after: "2024-01-01", count: 100) == [])
     #expect(clock.now - start < .seconds(2))
   }
 
-  @Test func aHundredLeapDaysAndTheEndOfTimeAreReached() throws {
+  @Test func `a hundred leap days and the end of time are reached`() throws {
     let leaps = try times("0 0 29 2 *", after: "2024-01-01", count: 100)
     #expect(leaps.count == 100)
     #expect(leaps.last == "2432-02-29T00:00")
@@ -116,7 +116,7 @@ import Testing
     Case(["interval": 3600], after: "1969-12-31T22:00:00Z", ["1969-12-31T23:00", "1970-01-01T00:00"]),
     Case(["interval": "@weekly", "start_date": nil, "timezone": "UTC"], after: "2024-01-01", ["2024-01-07T00:00"]),
   ])
-  func anObjectsIntervalCountsFromItsStart(_ one: Case) throws {
+  func `an object's interval counts from its start`(_ one: Case) throws {
     #expect(try times(one.schedule, after: one.after, count: one.expected.count) == one.expected)
   }
 
@@ -132,7 +132,7 @@ import Testing
     Case(["interval": .integer(.max)], after: "2024-01-01", []),
     Case(["interval": .integer(9_000_000_000_000)], after: "2024-01-01", []),
   ])
-  func afterItsLastTimeThereIsNone(_ one: Case) throws {
+  func `after its last time there is none`(_ one: Case) throws {
     #expect(try times(one.schedule, after: one.after, count: 50) == one.expected)
   }
 
@@ -156,7 +156,7 @@ import Testing
       ["interval": "0 20 * * *", "timezone": "America/Los_Angeles"], after: "2024-01-01T03:59:00Z",
       ["2024-01-01T04:00", "2024-01-02T04:00"]),
   ])
-  func aTimeZonesClocksAreFollowed(_ one: Case) throws {
+  func `a time zone's clocks are followed`(_ one: Case) throws {
     #expect(try times(one.schedule, after: one.after, count: one.expected.count) == one.expected)
   }
 
@@ -165,7 +165,7 @@ import Testing
       nil, 5, "", "* * * *", "@sometimes", [:], ["interval": "61 * * * *"], ["interval": 0],
       ["interval": "@daily", "timezone": "Nowhere/Land"], ["interval": "@daily", "start_date": "soon"],
     ] as [JSON])
-  func whatIsNoScheduleIsNone(_ value: JSON) {
+  func `what is no schedule is none`(_ value: JSON) {
     #expect(Schedule(value) == nil)
   }
 }

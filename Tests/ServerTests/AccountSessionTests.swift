@@ -5,11 +5,12 @@ import Domain
 import EventLog
 import NIOConcurrencyHelpers
 import Refusals
+import ServerTestKit
 import Testing
 @testable import Server
 
-@Suite("Sessions of people and keys over open connections", .timeLimit(.minutes(2)))
-struct AccountSessionTests {
+/// Sessions of people and keys over open connections.
+@Suite(.timeLimit(.minutes(2))) struct AccountSessionTests {
   /// Makes a user with a password in an organization, and answers their id.
   private func user(_ name: String, of organization: String, _ administrator: DaybookClient) async throws -> String {
     let made = try await administrator.call(
@@ -43,11 +44,14 @@ struct AccountSessionTests {
     }
   }
 
-  @Test("A sign-in by password sets the last login and its address, once a minute, and holds up nobody else's")
-  func lastLogin() async throws {
+  @Test func `a sign-in by password sets the last login and its address, once a minute, and holds up nobody else's`()
+    async throws
+  {
     let clock = NIOLockedValueBox(Timestamp.now)
     let start = clock.withLockedValue { $0 }
-    try await TestServer.run({ $0.clock = { clock.withLockedValue { $0 } } }) { test in
+    try await TestServer.run {
+      $0.clock = { clock.withLockedValue { $0 } }
+    } _: { test in
       let administrator = try await test.administrator()
       let acme = try await test.organization("acme")
       let id = try await user("ann", of: acme, administrator)
@@ -70,8 +74,7 @@ struct AccountSessionTests {
     }
   }
 
-  @Test("A person who is deactivated or deleted is out with the next call, and so are their keys")
-  func deactivation() async throws {
+  @Test func `a person who is deactivated or deleted is out with the next call, and so are their keys`() async throws {
     try await TestServer.run { test in
       let administrator = try await test.administrator()
       let acme = try await test.organization("acme")
@@ -106,8 +109,7 @@ struct AccountSessionTests {
     }
   }
 
-  @Test("Who changes their password stays, and their other connections are out with the next call")
-  func passwordChange() async throws {
+  @Test func `who changes their password stays, and their other connections are out with the next call`() async throws {
     try await TestServer.run { test in
       let administrator = try await test.administrator()
       let acme = try await test.organization("acme")
@@ -123,11 +125,12 @@ struct AccountSessionTests {
     }
   }
 
-  @Test("A key's use is noted once a minute; it expires, and is revoked, with the very next call")
-  func keys() async throws {
+  @Test func `a key's use is noted once a minute; it expires, and is revoked, with the very next call`() async throws {
     let clock = NIOLockedValueBox(Timestamp.now)
     let start = clock.withLockedValue { $0 }
-    try await TestServer.run({ $0.clock = { clock.withLockedValue { $0 } } }) { test in
+    try await TestServer.run {
+      $0.clock = { clock.withLockedValue { $0 } }
+    } _: { test in
       let administrator = try await test.administrator()
       let acme = try await test.organization("acme")
       let made = try await administrator.call(
@@ -167,8 +170,7 @@ struct AccountSessionTests {
     }
   }
 
-  @Test("A subscription ends with the session that it belongs to")
-  func subscriptions() async throws {
+  @Test func `a subscription ends with the session that it belongs to`() async throws {
     try await TestServer.run { test in
       let administrator = try await test.administrator()
       let acme = try await test.organization("acme")

@@ -4,12 +4,13 @@ import DaybookClient
 import Domain
 import EventLog
 import Protocol
+import ServerTestKit
 import Testing
 
 @testable import Server
 
-@Suite("Calls over a socket", .timeLimit(.minutes(2)))
-struct CallTests {
+/// Calls over a socket.
+@Suite(.timeLimit(.minutes(2))) struct CallTests {
   private func create(_ id: JSON, _ slug: String) -> String {
     let request = Request(
       id: RequestID(id), method: "organization.create", params: ["name": .string(slug), "slug": .string(slug)])
@@ -18,8 +19,8 @@ struct CallTests {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  @Test("Pipelined commands are applied in the order sent", arguments: ["unix", "tcp"])
-  func pipelining(_ kind: String) async throws {
+  @Test(arguments: ["unix", "tcp"])
+  func `pipelined commands are applied in the order sent`(_ kind: String) async throws {
     try await TestServer.run { test in
       let organization = try await test.organization("acme")
       let key = try await test.apiKey(organization, ["*": ["read", "write"]])
@@ -47,8 +48,7 @@ struct CallTests {
     }
   }
 
-  @Test("A query sees the commands sent before it on its connection, answered or not")
-  func readYourWrites() async throws {
+  @Test func `a query sees the commands sent before it on its connection, answered or not`() async throws {
     try await TestServer.run { test in
       let client = try await test.administrator()
       for round in 0..<50 {
@@ -61,8 +61,7 @@ struct CallTests {
     }
   }
 
-  @Test("A command that is prepared in the background holds back those behind it, and no query")
-  func background() async throws {
+  @Test func `a command that is prepared in the background holds back those behind it, and no query`() async throws {
     try await TestServer.run { test in
       let client = try await test.administrator()
       let id = Identifier.version7(at: .now).text
@@ -78,8 +77,7 @@ struct CallTests {
     }
   }
 
-  @Test("Batches answer one array of what was asked, in its order; notifications get no answer")
-  func batches() async throws {
+  @Test func `batches answer one array of what was asked, in its order; notifications get no answer`() async throws {
     try await TestServer.run { test in
       let client = try await test.raw()
       let ping = #"{"jsonrpc":"2.0","id":"p","method":"server.ping"}"#
@@ -102,8 +100,7 @@ struct CallTests {
     }
   }
 
-  @Test("A notification is carried out")
-  func notification() async throws {
+  @Test func `a notification is carried out`() async throws {
     try await TestServer.run { test in
       let client = try await test.administrator()
       client.notify("organization.create", ["name": "quiet", "slug": "quiet"])
@@ -113,8 +110,7 @@ struct CallTests {
     }
   }
 
-  @Test("Every fault gets its error, and the connection lives on")
-  func errors() async throws {
+  @Test func `every fault gets its error, and the connection lives on`() async throws {
     try await TestServer.run { test in
       let organization = try await test.organization("acme")
       let client = try await test.raw()
@@ -168,8 +164,7 @@ struct CallTests {
     }
   }
 
-  @Test("All faults of the params are told at once; a misspelled method gets suggestions")
-  func details() async throws {
+  @Test func `all faults of the params are told at once; a misspelled method gets suggestions`() async throws {
     try await TestServer.run { test in
       let client = try await test.raw()
       let wrong = try await client.ask(
@@ -184,8 +179,7 @@ struct CallTests {
     }
   }
 
-  @Test("A line beyond the limit is refused and read past")
-  func longLine() async throws {
+  @Test func `a line beyond the limit is refused and read past`() async throws {
     try await TestServer.run { test in
       let client = try await test.raw("unix")
       let long = String(repeating: "x", count: 5 << 20)
@@ -200,8 +194,7 @@ struct CallTests {
     }
   }
 
-  @Test("A person may type: carriage returns, blank lines, and a last line without an end")
-  func typing() async throws {
+  @Test func `a person may type: carriage returns, blank lines, and a last line without an end`() async throws {
     try await TestServer.run { test in
       let client = try await test.raw()
       try await client.send("\r\n\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server.ping\"}\r\n  \n")
@@ -212,8 +205,7 @@ struct CallTests {
     }
   }
 
-  @Test("What was sent before a half-close is all answered")
-  func halfClose() async throws {
+  @Test func `what was sent before a half-close is all answered`() async throws {
     try await TestServer.run { test in
       let client = try await test.raw()
       let lines = (0..<600).map { create(.integer($0), "s\($0)") }
@@ -225,8 +217,7 @@ struct CallTests {
     }
   }
 
-  @Test("rpc.discover describes every method with its schemas")
-  func discover() async throws {
+  @Test func `rpc.discover describes every method with its schemas`() async throws {
     try await TestServer.run { test in
       let client = try await test.administrator()
       let document = try await client.call("rpc.discover")
@@ -255,8 +246,7 @@ struct CallTests {
     }
   }
 
-  @Test("server.status and server.metrics tell what was done")
-  func status() async throws {
+  @Test func `server.status and server.metrics tell what was done`() async throws {
     try await TestServer.run { test in
       _ = try await test.organization("acme")
       let client = try await test.administrator()

@@ -3,20 +3,21 @@ import DaybookClient
 import EventLog
 import Foundation
 import NIOCore
+import ServerTestKit
+import TestBasics
 import Testing
 
 @testable import Server
 
-@Suite("Slow clients, subscriptions and stopping", .timeLimit(.minutes(3)))
-struct FlowTests {
+/// Slow clients, subscriptions and stopping.
+@Suite(.timeLimit(.minutes(3))) struct FlowTests {
   /// Bytes of memory that this process uses (proc(5), statm).
   private func residentBytes() throws -> Int {
     let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
     return try #require(Int(fields[1])) * 4096
   }
 
-  @Test("A client that never reads is no longer read, takes no memory, and delays nobody")
-  func neverReads() async throws {
+  @Test func `a client that never reads is no longer read, takes no memory, and delays nobody`() async throws {
     try await TestServer.run { test in
       let slow = try await RawClient.connect(to: test.endpoint("unix"), isReading: false)
       let other = try await test.administrator()
@@ -41,8 +42,9 @@ struct FlowTests {
     }
   }
 
-  @Test("A subscription tells every event once, in order, from history into what is written meanwhile")
-  func subscription() async throws {
+  @Test func `a subscription tells every event once, in order, from history into what is written meanwhile`()
+    async throws
+  {
     try await TestServer.run { test in
       let writer = try await test.administrator()
       for number in 0..<500 {
@@ -74,8 +76,7 @@ struct FlowTests {
     }
   }
 
-  @Test("A subscriber that doesn't read delays no writer, and finds everything when it reads")
-  func slowSubscriber() async throws {
+  @Test func `a subscriber that doesn't read delays no writer, and finds everything when it reads`() async throws {
     try await TestServer.run { test in
       let slow = try await RawClient.connect(to: test.endpoint("unix"), isReading: false)
       try await slow.send(
@@ -100,8 +101,9 @@ struct FlowTests {
     }
   }
 
-  @Test("A subscription tells only of what was asked for, with the bytes as they are stored, until it is ended")
-  func filters() async throws {
+  @Test func `a subscription tells only of what was asked for, with the bytes as they are stored, until it is ended`()
+    async throws
+  {
     try await TestServer.run { test in
       let client = try await test.administrator()
       let made = try await client.call("organization.create", ["name": "n", "slug": "a"])
@@ -124,64 +126,60 @@ struct FlowTests {
     }
   }
 
-  @Test("A stop answers what was taken in, records nothing without an answer, and ends every connection")
-  func stopping() async throws {
-    let folder = NSTemporaryDirectory() + "daybook-" + UUID().uuidString.prefix(8)
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }  // A leftover in the temporary folder harms nobody.
-    let test = try await TestServer.start(folder: folder)
-    let services = test.server.services
-    let before = services.log.head.position
-    let client = try await test.raw()
-    var text = ""
-    for number in 0..<20_000 {
-      text +=
-        #"{"jsonrpc":"2.0","id":\#(number),"method":"organization.create","params":{"name":"n","slug":"s\#(number)"}}"#
-        + "\n"
+  @Test func `a stop answers what was taken in, records nothing without an answer, and ends every connection`()
+    async throws
+  {
+    try await TemporaryFolder.with { folder in
+      let test = try await TestServer.start(folder: folder.path)
+      let services = test.server.services
+      let before = services.log.head.position
+      let client = try await test.raw()
+      var text = ""
+      for number in 0..<20_000 {
+        text +=
+          #"{"jsonrpc":"2.0","id":\#(number),"method":"organization.create","params":{"name":"n","slug":"s\#(number)"}}"#
+          + "\n"
+      }
+      client.push(text)
+      let first = try await client.read(300)
+      async let stopped: Void = test.stop()
+      let answers = try await first + client.rest()
+      try await stopped
+      let positions = answers.compactMap { $0["result"]?["position"]?.integerValue }
+      #expect(positions.count == answers.count)
+      let reopened = try await TestServer.start(folder: folder.path)
+      let recorded = reopened.server.services.log.head.position - before
+      #expect(UInt64(answers.count) == recorded, "every command that was recorded was answered")
+      #expect(answers.count < 20_000, "the server stopped before the client had sent everything")
+      try await reopened.stop()
     }
-    client.push(text)
-    let first = try await client.read(300)
-    async let stopped: Void = test.stop()
-    let answers = try await first + client.rest()
-    try await stopped
-    let positions = answers.compactMap { $0["result"]?["position"]?.integerValue }
-    #expect(positions.count == answers.count)
-    let reopened = try await TestServer.start(folder: folder)
-    let recorded = reopened.server.services.log.head.position - before
-    #expect(UInt64(answers.count) == recorded, "every command that was recorded was answered")
-    #expect(answers.count < 20_000, "the server stopped before the client had sent everything")
-    try await reopened.stop()
   }
 
-  @Test("A call that won't be answered in time doesn't hold a stop up for longer than allowed")
-  func stoppingLate() async throws {
-    let folder = NSTemporaryDirectory() + "daybook-" + UUID().uuidString.prefix(8)
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }  // A leftover in the temporary folder harms nobody.
-    let test = try await TestServer.start(folder: folder) { $0.stopTimeout = .milliseconds(50) }
-    let client = try await test.raw()
-    let late = #"{"jsonrpc":"2.0","id":1,"method":"log.head","params":{"at_least":1000,"timeout_ms":600000}}"#
-    try await client.send(late + "\n")
-    #expect(try await client.ask(#"{"jsonrpc":"2.0","id":2,"method":"server.ping"}"#)["id"] == 2)
-    try await test.stop()
-    #expect(test.server.services.connections.isIdle)
-    _ = try await client.rest()
-    let again = try await TestServer.start(folder: folder)
-    try await again.stop()
+  @Test func `a call that won't be answered in time doesn't hold a stop up for longer than allowed`() async throws {
+    try await TemporaryFolder.with { folder in
+      let test = try await TestServer.start(folder: folder.path) { $0.stopTimeout = .milliseconds(50) }
+      let client = try await test.raw()
+      let late = #"{"jsonrpc":"2.0","id":1,"method":"log.head","params":{"at_least":1000,"timeout_ms":600000}}"#
+      try await client.send(late + "\n")
+      #expect(try await client.ask(#"{"jsonrpc":"2.0","id":2,"method":"server.ping"}"#)["id"] == 2)
+      try await test.stop()
+      #expect(test.server.services.connections.isIdle)
+      _ = try await client.rest()
+      let again = try await TestServer.start(folder: folder.path)
+      try await again.stop()
+    }
   }
 
-  @Test("A stop ends idle connections and subscriptions")
-  func stoppingIdle() async throws {
-    let folder = NSTemporaryDirectory() + "daybook-" + UUID().uuidString.prefix(8)
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }  // A leftover in the temporary folder harms nobody.
-    let test = try await TestServer.start(folder: folder)
-    let idle = try await test.raw("tcp")
-    let subscriber = try await test.raw()
-    #expect(try await subscriber.ask(#"{"jsonrpc":"2.0","id":1,"method":"log.subscribe"}"#)["result"] != nil)
-    try await test.stop()
-    #expect(try await idle.rest().isEmpty)
-    _ = try await subscriber.rest()
-    #expect(!FileManager.default.fileExists(atPath: folder + "/data/daybook.sock"))
+  @Test func `a stop ends idle connections and subscriptions`() async throws {
+    try await TemporaryFolder.with { folder in
+      let test = try await TestServer.start(folder: folder.path)
+      let idle = try await test.raw("tcp")
+      let subscriber = try await test.raw()
+      #expect(try await subscriber.ask(#"{"jsonrpc":"2.0","id":1,"method":"log.subscribe"}"#)["result"] != nil)
+      try await test.stop()
+      #expect(try await idle.rest().isEmpty)
+      _ = try await subscriber.rest()
+      #expect(!FileManager.default.fileExists(atPath: folder.path + "/data/daybook.sock"))
+    }
   }
 }

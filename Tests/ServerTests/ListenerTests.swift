@@ -3,12 +3,13 @@ import DaybookClient
 import EventLog
 import Foundation
 import NIOCore
+import ServerTestKit
+import TestBasics
 import Testing
 
 @testable import Server
 
-@Suite("Listening", .timeLimit(.minutes(2)))
-struct ListenerTests {
+@Suite(.timeLimit(.minutes(2))) struct ListenerTests {
   /// A self-signed certificate for localhost and 127.0.0.1, good until 2126, and its key; used by these tests only.
   private static let certificate = """
     -----BEGIN CERTIFICATE-----
@@ -34,14 +35,12 @@ struct ListenerTests {
     """
 
   private func withFolder(_ body: (String) async throws -> Void) async throws {
-    let folder = NSTemporaryDirectory() + "daybook-" + UUID().uuidString.prefix(8)
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }  // A leftover in the temporary folder harms nobody.
-    try await body(folder)
+    try await TemporaryFolder.with { try await body($0.path) }
   }
 
-  @Test("TLS is spoken where a certificate is given, and a client that doesn't trust it goes no further")
-  func tls() async throws {
+  @Test func `TLS is spoken where a certificate is given, and a client that doesn't trust it goes no further`()
+    async throws
+  {
     try await withFolder { folder in
       try Self.certificate.write(toFile: folder + "/cert.pem", atomically: true, encoding: .utf8)
       try Self.key.write(toFile: folder + "/key.pem", atomically: true, encoding: .utf8)
@@ -65,8 +64,7 @@ struct ListenerTests {
     }
   }
 
-  @Test("Beyond loopback there is no listening without TLS, unless that is said")
-  func insecure() async throws {
+  @Test func `beyond loopback there is no listening without TLS, unless that is said`() async throws {
     try await withFolder { folder in
       await #expect(throws: ServerStartError.self) {
         _ = try await TestServer.start(folder: folder) { $0.listen = ("0.0.0.0", 0) }
@@ -79,8 +77,9 @@ struct ListenerTests {
     }
   }
 
-  @Test("The socket is its owner's alone; a dead server's is replaced, a living one's and other files are not")
-  func socketFile() async throws {
+  @Test func `the socket is its owner's alone; a dead server's is replaced, a living one's and other files are not`()
+    async throws
+  {
     try await withFolder { folder in
       let path = folder + "/s.sock"
       let test = try await TestServer.start(folder: folder) { $0.socketPath = path }
@@ -103,8 +102,9 @@ struct ListenerTests {
     }
   }
 
-  @Test("A second server on a folder is refused, and told who holds it; after a stop the folder opens again")
-  func secondServer() async throws {
+  @Test func `a second server on a folder is refused, and told who holds it; after a stop the folder opens again`()
+    async throws
+  {
     try await withFolder { folder in
       let test = try await TestServer.start(folder: folder)
       do {
@@ -122,9 +122,10 @@ struct ListenerTests {
     }
   }
 
-  @Test("One connection too many is told so, and the others go on")
-  func limit() async throws {
-    try await TestServer.run({ $0.maximumConnections = 2 }) { test in
+  @Test func `one connection too many is told so, and the others go on`() async throws {
+    try await TestServer.run {
+      $0.maximumConnections = 2
+    } _: { test in
       let first = try await test.administrator()
       _ = try await first.call("server.ping")
       let second = try await test.administrator()
@@ -138,9 +139,10 @@ struct ListenerTests {
     }
   }
 
-  @Test("Who connects over TCP and says nothing is let go")
-  func silentStranger() async throws {
-    try await TestServer.run({ $0.strangerTimeout = .milliseconds(50) }) { test in
+  @Test func `who connects over TCP and says nothing is let go`() async throws {
+    try await TestServer.run {
+      $0.signInTimeout = .milliseconds(50)
+    } _: { test in
       let stranger = try await test.raw("tcp")
       #expect(try await stranger.rest().isEmpty)
       // The administrator's own socket has no such limit.
@@ -150,14 +152,13 @@ struct ListenerTests {
     }
   }
 
-  @Test("The ready line tells where, as text or as JSON")
-  func readyLine() async throws {
+  @Test func `the ready line tells where, as text or as JSON`() async throws {
     for format in ServerConfiguration.LogFormat.allCases {
       let (lines, told) = AsyncStream.makeStream(of: String.self)
-      try await TestServer.run({
+      try await TestServer.run {
         $0.logFormat = format
         $0.announce = { told.yield($0) }
-      }) { test in
+      } _: { test in
         var iterator = lines.makeAsyncIterator()
         let line = try #require(await iterator.next())
         switch format {
@@ -173,8 +174,7 @@ struct ListenerTests {
     }
   }
 
-  @Test("The environment's database settings are understood, and only PostgreSQL is")
-  func environment() throws {
+  @Test func `the environment's database settings are understood, and only PostgreSQL is`() throws {
     let settings = try PostgresSettings.from(environment: [
       "DATABASE_URL": "postgresql://u@h/d", "DB_POOL_SIZE": "7", "DB_MAX_OVERFLOW": "0", "DB_POOL_TIMEOUT": "3",
     ])
@@ -190,8 +190,7 @@ struct ListenerTests {
     }
   }
 
-  @Test("Endpoints are read and written in one form")
-  func endpoints() throws {
+  @Test func `endpoints are read and written in one form`() throws {
     for text in ["unix:/a/b.sock", "tcp:localhost:7717", "tls:example.org:1", "tcp:[::1]:7717"] {
       #expect(try Endpoint.parse(text).description == text)
     }

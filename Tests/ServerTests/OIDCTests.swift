@@ -9,19 +9,24 @@ import JWTKit
 import Logging
 import NIOConcurrencyHelpers
 import Refusals
+import ServerTestKit
+import TestBasics
 import Testing
 @testable import Server
 
-@Suite("Tokens of an identity provider", .timeLimit(.minutes(2)))
-struct OIDCTests {
+/// Tokens of an identity provider.
+@Suite(.timeLimit(.minutes(2))) struct OIDCTests {
   /// A verifier with a JWKS file and a clock of its own.
   final class Bench {
-    let file = NSTemporaryDirectory() + "daybook-jwks-" + UUID().uuidString + ".json"
+    let folder: TemporaryFolder
+    let file: String
     let clock: NIOLockedValueBox<Timestamp>
     let start: Timestamp
     let verifier: TokenVerifier
 
     init(_ keys: [JSON]) throws {
+      folder = try TemporaryFolder()
+      file = folder.path + "/jwks.json"
       let start = Timestamp(microseconds: 1_800_000_000_000_000)
       let clock = NIOLockedValueBox(start)
       try TokenIssuer.write(keys, to: file)
@@ -31,10 +36,6 @@ struct OIDCTests {
         OIDCSettings(keysFile: file, issuer: TokenIssuer.issuer, audience: TokenIssuer.audience),
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
         clock: { clock.withLockedValue { $0 } })
-    }
-
-    deinit {
-      try? FileManager.default.removeItem(atPath: file)  // A leftover in the temporary folder harms nobody.
     }
 
     /// What a token is refused with; nil where it is taken.
@@ -63,8 +64,9 @@ struct OIDCTests {
     }
   }
 
-  @Test("A token that is signed by a known key, of the issuer, for this service and in force, proves its subject")
-  func good() async throws {
+  @Test func `a token that is signed by a known key, of the issuer, for this service and in force, proves its subject`()
+    async throws
+  {
     let bench = try Bench([issuer.publicKey])
     let end = bench.start.adding(seconds: 300)
     let proof = try await bench.verifier.verify(try issuer.token("kay", until: end))
@@ -79,8 +81,7 @@ struct OIDCTests {
     #expect(try await bench.refusal(try issuer.token("kay", until: end))?.message == "The token has expired.")
   }
 
-  @Test("Claims that aren't right are refused, each by what is wrong")
-  func claims() async throws {
+  @Test func `claims that aren't right are refused, each by what is wrong`() async throws {
     let bench = try Bench([issuer.publicKey])
     let now = bench.start.microseconds / 1_000_000
     let cases: [(JSONObject, String)] = [
@@ -105,8 +106,7 @@ struct OIDCTests {
     #expect(try await bench.refusal(soon) == nil, "clocks may differ a little")
   }
 
-  @Test("Without a signature by a known key there is no token")
-  func signatures() async throws {
+  @Test func `without a signature by a known key there is no token`() async throws {
     let bench = try Bench([issuer.publicKey, TokenIssuer(kid: "k2").publicKey])
     let end = bench.start.adding(seconds: 300)
     let good = try issuer.token("kay", until: end)
@@ -147,8 +147,7 @@ struct OIDCTests {
     #expect(try await bench.refusal(good) == nil)
   }
 
-  @Test("RSA keys verify as providers use them; a key that names its algorithm takes no other")
-  func rsa() async throws {
+  @Test func `RSA keys verify as providers use them; a key that names its algorithm takes no other`() async throws {
     // A key pair of which only the public half was kept, and tokens of it until the year 2100.
     let modulus = """
       s2pFvnqvsMz1qwd0chKA3dmeRo_vzP4UAnAxAlE5FOdS4dEKWI3SbP-UxWAKyt0rtzI4qxn_I31wLH9UQ3k1iKT2SU0HpJ21M6DHW-YIJM2bOo4RIMil\
@@ -181,8 +180,10 @@ struct OIDCTests {
     #expect(try await bound.refusal(String(rs256.dropLast(6)) + "AAAAAA")?.message.contains("signature") == true)
   }
 
-  @Test("What a provider lists besides its signing keys is passed over, and a file without any is refused at start")
-  func files() async throws {
+  @Test
+  func `what a provider lists besides its signing keys is passed over, and a file without any is refused at start`()
+    async throws
+  {
     let others: [JSON] = [
       ["k": "c2VjcmV0", "kid": "k1", "kty": "oct"], ["kty": "unheard-of"], 7,
       .object((TokenIssuer(kid: "k1").publicKey.objectValue ?? [:]).merging(["use": "enc"])),
@@ -199,8 +200,7 @@ struct OIDCTests {
     }
   }
 
-  @Test("Keys are rotated by writing the file; while it can't be read, nobody's token is taken")
-  func rotation() async throws {
+  @Test func `keys are rotated by writing the file; while it can't be read, nobody's token is taken`() async throws {
     let bench = try Bench([issuer.publicKey])
     let next = TokenIssuer(kid: "k2")
     let end = bench.start.adding(seconds: 300)
@@ -222,14 +222,14 @@ struct OIDCTests {
     #expect(try await bench.refusal(new) == nil)
   }
 
-  @Test("session.open by token signs in the user of its subject until it expires, and nobody else")
-  func signingIn() async throws {
+  @Test func `session.open by token signs in the user of its subject until it expires, and nobody else`() async throws {
     let issuer = issuer
     let clock = NIOLockedValueBox(Timestamp.now)
     let start = clock.withLockedValue { $0 }
-    let keys = NSTemporaryDirectory() + "daybook-jwks-" + UUID().uuidString + ".json"
+    let folder = try TemporaryFolder()
+    defer { withExtendedLifetime(folder) {} }
+    let keys = folder.path + "/jwks.json"
     try TokenIssuer.write([issuer.publicKey], to: keys)
-    defer { try? FileManager.default.removeItem(atPath: keys) }  // A leftover in the temporary folder harms nobody.
     try await TestServer.run { configuration in
       configuration.oidc = OIDCSettings(keysFile: keys, issuer: TokenIssuer.issuer, audience: TokenIssuer.audience)
       configuration.clock = { clock.withLockedValue { $0 } }
@@ -285,8 +285,7 @@ struct OIDCTests {
     }
   }
 
-  @Test("Without a provider a token says so")
-  func unconfigured() async throws {
+  @Test func `without a provider a token says so`() async throws {
     try await TestServer.run { test in
       let client = try await test.raw("tcp")
       let answer = try await client.ask(

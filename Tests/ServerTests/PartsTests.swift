@@ -10,10 +10,9 @@ import Testing
 
 @testable import Server
 
-@Suite("The parts of a connection")
-struct PartsTests {
-  @Test("A query waits for exactly the commands before it, in whatever order they are answered")
-  func tracker() async throws {
+/// The parts of a connection.
+@Suite struct PartsTests {
+  @Test func `a query waits for exactly the commands before it, in whatever order they are answered`() async throws {
     let tracker = CommandTracker()
     #expect(tracker.position(after: 0) == 0)
     tracker.complete(2, position: nil)
@@ -25,16 +24,14 @@ struct PartsTests {
     #expect(tracker.position(after: 3) == 9 && tracker.position(after: 4) == nil)
   }
 
-  @Test("A wait for commands ends when its task is cancelled")
-  func trackerCancellation() async throws {
+  @Test func `a wait for commands ends when its task is cancelled`() async throws {
     let tracker = CommandTracker()
     let waiting = Task { try await tracker.wait(for: 1) }
     waiting.cancel()
     await #expect(throws: CancellationError.self) { try await waiting.value }
   }
 
-  @Test("A burst of answers wakes the event loop once")
-  func burst() async throws {
+  @Test func `a burst of answers wakes the event loop once`() async throws {
     let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
     let flushes = NIOLockedValueBox(0)
     let outbox = Outbox(eventLoop: eventLoop) { flushes.withLockedValue { $0 += 1 } }
@@ -48,8 +45,7 @@ struct PartsTests {
     #expect(outbox.isEmpty)
   }
 
-  @Test("Who waits for room goes on when there is some, and learns when there never will be")
-  func room() async throws {
+  @Test func `who waits for room goes on when there is some, and learns when there never will be`() async throws {
     let outbox = Outbox(eventLoop: MultiThreadedEventLoopGroup.singleton.next()) {}
     #expect(await outbox.waitForRoom())
     outbox.put(answering: 0) { $0.append(contentsOf: [UInt8](repeating: 0, count: Outbox.highWatermark)) }
@@ -65,26 +61,17 @@ struct PartsTests {
     #expect(await outbox.waitForRoom() == false)
   }
 
-  @Test("A batch is answered once, when its last answer is there, in the order of its calls")
-  func batch() {
-    let batch = BatchReply(count: 3)
-    #expect(batch.put(Array("3".utf8), at: 2) == nil)
-    #expect(batch.put(Array("1".utf8), at: 0) == nil)
-    #expect(batch.put(Array("2".utf8), at: 1) == Array("[1,2,3]\n".utf8))
+  @Test func `a batch is answered once, when its last answer is there, in the order of its calls`() {
+    let batch = BatchReply(number: 1, count: 3)
+    let third = batch.put(Array("33".utf8), at: 2)
+    #expect(third.line == nil && third.change == 2)
+    let first = batch.put(Array("1".utf8), at: 0)
+    #expect(first.line == nil && first.change == 1)
+    let second = batch.put(Array("2".utf8), at: 1)
+    #expect(second.line == Array("[1,2,33]\n".utf8) && second.change == -3, "nothing is held any more")
   }
 
-  @Test("Edit distances are what they are, or beyond the limit")
-  func distance() {
-    for (left, right, expected) in [
-      ("", "", 0), ("abc", "abc", 0), ("abc", "abd", 1), ("abc", "ab", 1), ("kitten", "sitting", 3), ("", "xyz", 3),
-    ] {
-      #expect(MethodTable.distance(Array(left.utf8), Array(right.utf8), limit: 5) == expected)
-    }
-    #expect(MethodTable.distance(Array("a".utf8), Array("abcdefgh".utf8), limit: 3) > 3)
-  }
-
-  @Test("The log is one line a message, for people and for programs, whatever is in it")
-  func logging() throws {
+  @Test func `the log is one line a message, for people and for programs, whatever is in it`() throws {
     let lines = NIOLockedValueBox<[String]>([])
     func logger(_ format: ServerConfiguration.LogFormat) -> Logger {
       Logger(label: "test") { label in

@@ -7,19 +7,18 @@ import EventLog
 import NIOCore
 import Protocol
 import Refusals
+import ServerTestKit
 import Testing
 @testable import Server
 
-@Suite("Sessions", .timeLimit(.minutes(2)))
-struct SessionTests {
+@Suite(.timeLimit(.minutes(2))) struct SessionTests {
   private let status = #"{"jsonrpc":"2.0","id":1,"method":"session.whoami"}"#
 
   private func open(_ key: String) -> String {
     #"{"jsonrpc":"2.0","id":"open","method":"session.open","params":{"api_key":"\#(key)"}}"#
   }
 
-  @Test("A stranger gets a ping, the document and a sign-in, and nothing else")
-  func strangers() async throws {
+  @Test func `a stranger gets a ping, the document and a sign-in, and nothing else`() async throws {
     try await TestServer.run { test in
       let client = try await test.raw("tcp")
       #expect(try await client.ask(#"{"jsonrpc":"2.0","id":1,"method":"server.ping"}"#)["result"] == ["pong": true])
@@ -33,8 +32,9 @@ struct SessionTests {
     }
   }
 
-  @Test("The Unix socket speaks for its process; a session over it for whoever signs in, until it is closed")
-  func local() async throws {
+  @Test func `the Unix socket speaks for its process; a session over it for whoever signs in, until it is closed`()
+    async throws
+  {
     try await TestServer.run { test in
       let organization = try await test.organization("acme")
       let key = try await test.apiKey(organization, ["pipelines": ["read"]])
@@ -57,10 +57,10 @@ struct SessionTests {
     }
   }
 
-  @Test(
-    "A key that is revoked stops working with the next call, over TCP and over the Unix socket",
-    arguments: ["tcp", "unix"])
-  func revocation(_ kind: String) async throws {
+  @Test(arguments: ["tcp", "unix"])
+  func `a key that is revoked stops working with the next call, over TCP and over the Unix socket`(_ kind: String)
+    async throws
+  {
     try await TestServer.run { test in
       let organization = try await test.organization("acme")
       let key = try await test.apiKey(organization, ["*": ["read"]])
@@ -76,8 +76,7 @@ struct SessionTests {
     }
   }
 
-  @Test("Calls pipelined behind a sign-in are made by whoever signed in")
-  func pipelined() async throws {
+  @Test func `calls pipelined behind a sign-in are made by whoever signed in`() async throws {
     try await TestServer.run { test in
       let organization = try await test.organization("acme")
       let key = try await test.apiKey(organization, ["*": ["read", "write"]])
@@ -90,8 +89,9 @@ struct SessionTests {
     }
   }
 
-  @Test("An e-mail address and a password sign in; a wrong one doesn't, and is recorded without delay for others")
-  func passwords() async throws {
+  @Test func `an e-mail address and a password sign in; a wrong one doesn't, and is recorded without delay for others`()
+    async throws
+  {
     try await TestServer.run { test in
       let administrator = try await test.administrator()
       _ = try await administrator.call(
@@ -118,8 +118,7 @@ struct SessionTests {
     }
   }
 
-  @Test("Tenants don't see each other, nor each other's events")
-  func tenants() async throws {
+  @Test func `tenants don't see each other, nor each other's events`() async throws {
     try await TestServer.run { test in
       let mine = try await test.organization("mine")
       let theirs = try await test.organization("theirs")
@@ -163,8 +162,7 @@ struct SessionTests {
     }
   }
 
-  @Test("Another user's process isn't let in, unless the server is told so")
-  func otherUsers() {
+  @Test func `another user's process isn't let in, unless the server is told so`() {
     let stranger = Peer.local(uid: 12_345, isAllowed: false)
     #expect(stranger.principal == nil && stranger.refusal?.code == .forbidden)
     let known = Peer.local(uid: 12_345, isAllowed: true)
@@ -172,12 +170,11 @@ struct SessionTests {
   }
 }
 
-@Suite("Slowing down those who guess")
-struct SignInGuardTests {
+/// Slowing down those who guess.
+@Suite struct SignInGuardTests {
   private let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
 
-  @Test("Each failure doubles the wait, up to ten seconds, and attempts of a source take turns")
-  func growing() {
+  @Test func `each failure doubles the wait, up to ten seconds, and attempts of a source take turns`() {
     let guarding = SignInGuard()
     #expect(guarding.admit("a", now: start) == .after(.zero))
     _ = guarding.failed("a", now: start)
@@ -191,8 +188,7 @@ struct SignInGuardTests {
       ])
   }
 
-  @Test("Who would have to wait too long is refused at once, and quiet is forgiven")
-  func refusing() {
+  @Test func `who would have to wait too long is refused at once, and quiet is forgiven`() {
     let guarding = SignInGuard()
     for _ in 0..<20 { _ = guarding.failed("a", now: start) }
     var outcomes: [SignInGuard.Admission] = []
@@ -202,8 +198,7 @@ struct SignInGuardTests {
     #expect(guarding.admit("a", now: start + .minutes(11)) == .after(.zero))
   }
 
-  @Test("A source is recorded once a minute, with a count of everything since")
-  func recording() {
+  @Test func `a source is recorded once a minute, with a count of everything since`() {
     let guarding = SignInGuard()
     #expect(guarding.failed("a", now: start) == 1)
     #expect(guarding.failed("a", now: start + .seconds(1)) == nil)
@@ -216,8 +211,7 @@ struct SignInGuardTests {
     #expect(guarding.failed("a", now: start + .seconds(200)) == 1)
   }
 
-  @Test("However many strangers come, only so many are remembered")
-  func bounded() {
+  @Test func `however many strangers come, only so many are remembered`() {
     let guarding = SignInGuard()
     for number in 0..<(SignInGuard.maximumSources * 2) {
       _ = guarding.failed("s\(number)", now: start + .nanoseconds(Int64(number)))

@@ -79,7 +79,9 @@ private struct Collector: LogHandler {
   /// A job that finds those ids, and notes for which its command was given.
   private func job(_ method: String, refusing refused: Identifier? = nil, with error: Refusal? = nil) -> TimedJob {
     let (ids, given) = (ids, given)
-    return TimedJob.commands(method, find: { _, last in last == nil ? ids : [] }) { id in
+    return TimedJob.commands(method) { _, last in
+      last == nil ? ids : []
+    } give: { id in
       given.withLockedValue { $0.append("\(method) \(id.text)") }
       if id == refused, let error { throw error }
     }
@@ -102,13 +104,10 @@ private struct Collector: LogHandler {
   @Test func `resources that fail every time keep none behind them from its turn, however many they are`() async throws
   {
     let (ids, given) = (ids, given)
-    let job = TimedJob.commands(
-      "a.do",
-      find: { _, last in
-        let next = last.flatMap { ids.firstIndex(of: $0) }.map { $0 + 1 } ?? 0
-        return Array(ids[next...].prefix(1))
-      }
-    ) { id in
+    let job = TimedJob.commands("a.do") { _, last in
+      let next = last.flatMap { ids.firstIndex(of: $0) }.map { $0 + 1 } ?? 0
+      return Array(ids[next...].prefix(1))
+    } give: { id in
       given.withLockedValue { $0.append(id.text) }
       if id != ids.last { throw Refusal(.held, "held") }
     }

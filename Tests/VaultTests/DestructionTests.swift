@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Crypto
+import Failpoints
 import Foundation
 import Testing
 
@@ -103,9 +104,9 @@ import Testing
     #expect(try again.open(late) == .erased)
   }
 
-  @Test(arguments: DestructionStep.allCases)
+  @Test(arguments: Failpoint.of(.destruction))
   func `A crash at any step leaves the old state or the new one, and the next start finishes`(
-    step: DestructionStep
+    point: Failpoint
   ) async throws {
     let gone = try vault.seal("gone", for: alice)
     let kept = try vault.seal("kept", for: bob)
@@ -114,11 +115,11 @@ import Testing
     let oldLine = try #require(vault.snapshot.records.last?.wrapped)
     vault.close()
     let folder = test.folder
-    await #expect(processExitsWith: .exitCode(9)) { [folder = folder as String, step = step as DestructionStep] in
-      let vault = try Vault.open(folder: folder)
-      try vault.destroy([alice], at: .now) { if $0 == step { _exit(9) } }
+    await #expect(processExitsWith: .signal(SIGKILL)) { [folder = folder as String, point = point as Failpoint] in
+      let vault = try Vault.open(folder: folder, failpoints: Failpoints(parsing: "\(point.rawValue):kill"))
+      try vault.destroy([alice])
     }
-    let isCommitted = step >= .storeRenamed
+    let isCommitted = isDone(at: point)
     for _ in 0..<2 {
       let reader = try Vault.openReadOnly(folder: folder)
       #expect(try reader.open(gone) == (isCommitted ? .erased : .value("gone")))
@@ -136,16 +137,15 @@ import Testing
     #expect(try vault.open(kept) == .value("kept"))
   }
 
-  @Test(arguments: DestructionStep.allCases)
-  func `An error at any step leaves a working vault, and calling again finishes`(step: DestructionStep) throws {
-    struct Failure: Error {}
+  @Test(arguments: Failpoint.of(.destruction))
+  func `An error at any step leaves a working vault, and calling again finishes`(point: Failpoint) throws {
+    vault.close()
+    let vault = try test.open(failpoints: Failpoints(parsing: "\(point.rawValue):throw"))
     let gone = try vault.seal("gone", for: alice)
     let kept = try vault.seal("kept", for: bob)
     try vault.persistPendingKeys()
-    #expect(throws: Failure.self) {
-      try vault.destroy([alice], at: .now) { if $0 == step { throw Failure() } }
-    }
-    let isCommitted = step >= .storeRenamed
+    #expect(throws: Failpoints.Failure(point: point)) { try vault.destroy([alice]) }
+    let isCommitted = isDone(at: point)
     #expect(try vault.open(gone) == (isCommitted ? .erased : .value("gone")))
     #expect(try vault.open(kept) == .value("kept"))
     let later = try vault.seal("later", for: acme)
@@ -187,9 +187,8 @@ import Testing
   }
 }
 
-extension DestructionStep: Comparable {
-  /// Whether the step comes before the other.
-  public static func < (left: DestructionStep, right: DestructionStep) -> Bool {
-    (allCases.firstIndex(of: left) ?? 0) < (allCases.firstIndex(of: right) ?? 0)
-  }
+/// Whether the destruction can't be undone any more where that point is reached.
+private func isDone(at point: Failpoint) -> Bool {
+  let points = Failpoint.of(.destruction)
+  return points.drop { $0 != .destructionStoreRenamed }.contains(point)
 }

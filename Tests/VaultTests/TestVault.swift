@@ -1,27 +1,28 @@
 import BasicTypes
 import CanonicalJSON
 import Crypto
+import Failpoints
 import Foundation
+import TestBasics
 import Testing
 
 @testable import Vault
 
-/// A data folder of its own with room for a vault, gone with the test.
+/// A data folder of its own with room for a vault, gone with it.
 final class TestVault: Sendable {
-  let base: String
+  private let home: TemporaryFolder
+
+  var base: String { home.path }
 
   var data: String { base + "/data" }
   var folder: String { data + "/vault" }
   var rootKeyFile: String { data + ".root-key" }
 
-  init() throws {
-    base = FileManager.default.temporaryDirectory.appendingPathComponent("vault-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: base, withIntermediateDirectories: true)
+  init() throws { home = try TemporaryFolder() }
+
+  func open(failpoints: Failpoints = .none) throws -> Vault {
+    try Vault.open(folder: folder, failpoints: failpoints)
   }
-
-  deinit { try? FileManager.default.removeItem(atPath: base) }
-
-  func open() throws -> Vault { try Vault.open(folder: folder) }
 
   func bytes(_ name: String) throws -> [UInt8] {
     try Array(Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)")))

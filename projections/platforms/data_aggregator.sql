@@ -15,10 +15,7 @@ SELECT
 FROM daybook.users AS u
 LEFT JOIN personal.users AS p USING (id)
 WHERE u.deleted_at IS NULL
-  AND EXISTS (
-    SELECT FROM daybook.memberships AS m
-    JOIN daybook.organizations AS o ON o.id = m.organization_id
-    WHERE m.user_id = u.id AND m.deleted_at IS NULL AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL);
+  AND u.id IN (SELECT m.id FROM projector.platform_members('data_aggregator') AS m (id));
 
 CREATE VIEW data_aggregator.pipelines WITH (security_invoker = true) AS
 SELECT
@@ -35,9 +32,9 @@ SELECT
   p.created_at,
   p.updated_at
 FROM daybook.pipelines AS p
-JOIN daybook.organizations AS o ON o.id = p.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = p.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(p.owner_id, p.created_by)
-WHERE p.deleted_at IS NULL AND p.kind = 'flow' AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+WHERE p.deleted_at IS NULL AND p.kind = 'flow';
 
 -- Words are looked up in a table rather than by CASE, so that a condition on the documented word finds the index on the
 -- stored one.
@@ -49,7 +46,7 @@ SELECT
   state.shown::varchar(50) AS status,
   r.started_at,
   r.completed_at,
-  CASE WHEN r.rows_processed > 2147483647 THEN 2147483647 ELSE r.rows_processed END::integer AS records_processed,
+  projector.fitted(r.rows_processed) AS records_processed,
   r.error_message,
   coalesce(r.execution_log, (
     SELECT jsonb_agg(
@@ -66,9 +63,9 @@ JOIN (
   VALUES ('pending', 'pending'), ('running', 'running'), ('success', 'completed'), ('failed', 'failed'),
     ('cancelled', 'failed'), ('timeout', 'failed')
 ) AS state (stored, shown) ON state.stored = r.status
-JOIN daybook.organizations AS o ON o.id = r.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = r.organization_id
 LEFT JOIN daybook.pipelines AS p ON p.id = r.pipeline_id
-WHERE r.deleted_at IS NULL AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL
+WHERE r.deleted_at IS NULL
   AND (r.pipeline_id IS NULL OR p.kind = 'flow');
 
 CREATE VIEW data_aggregator.connectors WITH (security_invoker = true) AS
@@ -82,9 +79,9 @@ SELECT
   c.created_at,
   c.updated_at
 FROM daybook.connections AS c
-JOIN daybook.organizations AS o ON o.id = c.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = c.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(c.owner_id, c.created_by)
-WHERE c.deleted_at IS NULL AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+WHERE c.deleted_at IS NULL;
 
 CREATE VIEW data_aggregator.transformations WITH (security_invoker = true) AS
 SELECT
@@ -98,9 +95,9 @@ SELECT
   t.created_at,
   t.updated_at
 FROM daybook.transformations AS t
-JOIN daybook.organizations AS o ON o.id = t.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = t.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(t.owner_id, t.created_by)
-WHERE t.deleted_at IS NULL AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+WHERE t.deleted_at IS NULL;
 
 CREATE VIEW data_aggregator.pipeline_templates WITH (security_invoker = true) AS
 SELECT
@@ -111,16 +108,16 @@ SELECT
   t.template_config,
   t.is_builtin,
   t.is_public,
-  CASE WHEN t.use_count > 2147483647 THEN 2147483647 ELSE t.use_count END::integer AS use_count,
+  projector.fitted(t.use_count) AS use_count,
   t.tags::varchar[] AS tags,
   owner.number::integer AS owner_id,
   t.created_at,
   t.updated_at
 FROM daybook.pipeline_templates AS t
-LEFT JOIN daybook.organizations AS o ON o.id = t.organization_id
+LEFT JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = t.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(t.owner_id, t.created_by)
 WHERE t.deleted_at IS NULL
-  AND (t.organization_id IS NULL AND t.is_builtin OR o.platform = 'data_aggregator' AND o.deleted_at IS NULL);
+  AND (t.organization_id IS NULL AND t.is_builtin OR o.id IS NOT NULL);
 
 CREATE VIEW data_aggregator.pipeline_versions WITH (security_invoker = true) AS
 SELECT
@@ -135,10 +132,10 @@ SELECT
   v.created_at
 FROM daybook.pipeline_versions AS v
 JOIN daybook.pipelines AS p ON p.id = v.pipeline_id
-JOIN daybook.organizations AS o ON o.id = p.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = p.organization_id
 LEFT JOIN personal.pipeline_versions AS said ON said.id = v.id
 LEFT JOIN daybook.users AS maker ON maker.id = v.created_by
-WHERE p.deleted_at IS NULL AND p.kind = 'flow' AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+WHERE p.deleted_at IS NULL AND p.kind = 'flow';
 
 CREATE VIEW data_aggregator.transformation_functions WITH (security_invoker = true) AS
 SELECT
@@ -153,16 +150,16 @@ SELECT
   f.example_usage,
   f.is_builtin,
   f.is_public,
-  CASE WHEN f.use_count > 2147483647 THEN 2147483647 ELSE f.use_count END::integer AS use_count,
+  projector.fitted(f.use_count) AS use_count,
   f.tags::varchar[] AS tags,
   owner.number::integer AS owner_id,
   f.created_at,
   f.updated_at
 FROM daybook.transformation_functions AS f
-LEFT JOIN daybook.organizations AS o ON o.id = f.organization_id
+LEFT JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = f.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(f.owner_id, f.created_by)
 WHERE f.deleted_at IS NULL
-  AND (f.organization_id IS NULL AND f.is_builtin OR o.platform = 'data_aggregator' AND o.deleted_at IS NULL);
+  AND (f.organization_id IS NULL AND f.is_builtin OR o.id IS NOT NULL);
 
 CREATE VIEW data_aggregator.schema_mappings WITH (security_invoker = true) AS
 SELECT
@@ -177,9 +174,9 @@ SELECT
   s.created_at,
   s.updated_at
 FROM daybook.schema_mappings AS s
-JOIN daybook.organizations AS o ON o.id = s.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = s.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(s.owner_id, s.created_by)
-WHERE s.deleted_at IS NULL AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+WHERE s.deleted_at IS NULL;
 
 CREATE VIEW data_aggregator.file_uploads WITH (security_invoker = true) AS
 SELECT
@@ -202,10 +199,10 @@ SELECT
   f.created_at,
   f.updated_at
 FROM daybook.files AS f
-JOIN daybook.organizations AS o ON o.id = f.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = f.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(f.owner_id, f.created_by)
 LEFT JOIN daybook.pipelines AS p ON p.id = f.pipeline_id
-WHERE f.deleted_at IS NULL AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+WHERE f.deleted_at IS NULL;
 
 CREATE VIEW data_aggregator.file_processing_jobs WITH (security_invoker = true) AS
 SELECT
@@ -223,10 +220,10 @@ FROM daybook.file_jobs AS j
 JOIN (
   VALUES ('pending', 'pending'), ('running', 'running'), ('success', 'completed'), ('failed', 'failed')
 ) AS state (stored, shown) ON state.stored = j.status
-JOIN daybook.organizations AS o ON o.id = j.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = j.organization_id
 LEFT JOIN daybook.files AS f ON f.id = j.file_id
 LEFT JOIN daybook.files AS output ON output.id = j.output_file_id
-WHERE j.deleted_at IS NULL AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+WHERE j.deleted_at IS NULL;
 
 CREATE VIEW data_aggregator.system_logs WITH (security_invoker = true) AS
 SELECT
@@ -251,10 +248,9 @@ SELECT
   said.extra_data,
   l.at AS created_at
 FROM daybook.system_logs AS l
-JOIN daybook.organizations AS o ON o.id = l.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = l.organization_id
 LEFT JOIN personal.system_logs AS said ON said.id = l.id
-LEFT JOIN daybook.users AS u ON u.id = l.user_id
-WHERE o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+LEFT JOIN daybook.users AS u ON u.id = l.user_id;
 
 CREATE VIEW data_aggregator.alert_rules WITH (security_invoker = true) AS
 SELECT
@@ -273,10 +269,10 @@ SELECT
   r.created_at,
   r.updated_at
 FROM daybook.alert_rules AS r
-JOIN daybook.organizations AS o ON o.id = r.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = r.organization_id
 LEFT JOIN daybook.escalation_policies AS policy ON policy.id = r.escalation_policy_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(r.owner_id, r.created_by)
-WHERE r.deleted_at IS NULL AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+WHERE r.deleted_at IS NULL;
 
 CREATE VIEW data_aggregator.alert_escalation_policies WITH (security_invoker = true) AS
 SELECT
@@ -289,9 +285,9 @@ SELECT
   e.created_at,
   e.updated_at
 FROM daybook.escalation_policies AS e
-JOIN daybook.organizations AS o ON o.id = e.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = e.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(e.owner_id, e.created_by)
-WHERE e.deleted_at IS NULL AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+WHERE e.deleted_at IS NULL;
 
 CREATE VIEW data_aggregator.alerts WITH (security_invoker = true) AS
 SELECT
@@ -313,11 +309,11 @@ SELECT
   a.created_at,
   a.updated_at
 FROM daybook.alerts AS a
-JOIN daybook.organizations AS o ON o.id = a.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = a.organization_id
 LEFT JOIN daybook.alert_rules AS r ON r.id = a.rule_id
 LEFT JOIN daybook.users AS acknowledger ON acknowledger.id = a.acknowledged_by
 LEFT JOIN daybook.users AS resolver ON resolver.id = a.resolved_by
-WHERE a.deleted_at IS NULL AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+WHERE a.deleted_at IS NULL;
 
 CREATE VIEW data_aggregator.user_preferences WITH (security_invoker = true) AS
 SELECT
@@ -336,10 +332,10 @@ SELECT
   s.created_at,
   s.updated_at
 FROM daybook.user_preferences AS s
-JOIN daybook.organizations AS o ON o.id = s.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = s.organization_id
 LEFT JOIN personal.user_preferences AS p ON p.id = s.id
 LEFT JOIN daybook.users AS u ON u.id = s.user_id
-WHERE s.deleted_at IS NULL AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+WHERE s.deleted_at IS NULL;
 
 CREATE VIEW data_aggregator.dashboard_layouts WITH (security_invoker = true) AS
 SELECT
@@ -354,6 +350,6 @@ SELECT
   d.created_at,
   d.updated_at
 FROM daybook.dashboards AS d
-JOIN daybook.organizations AS o ON o.id = d.organization_id
+JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = d.organization_id
 LEFT JOIN daybook.users AS u ON u.id = coalesce(d.user_id, d.created_by)
-WHERE d.deleted_at IS NULL AND o.platform = 'data_aggregator' AND o.deleted_at IS NULL;
+WHERE d.deleted_at IS NULL;

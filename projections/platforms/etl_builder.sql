@@ -103,11 +103,11 @@ SELECT
   r.status::varchar(50) AS status,
   r.started_at,
   r.completed_at,
-  round(CASE WHEN r.duration_seconds > 2147483647 THEN 2147483647 ELSE r.duration_seconds END)::integer AS duration_seconds,
+  projector.fitted(r.duration_seconds) AS duration_seconds,
   r.params,
   r.result,
   r.error_message,
-  CASE WHEN r.rows_processed > 2147483647 THEN 2147483647 ELSE r.rows_processed END::integer AS rows_processed,
+  projector.fitted(r.rows_processed) AS rows_processed,
   r.data_size_bytes,
   r.created_at
 FROM daybook.runs AS r
@@ -134,10 +134,10 @@ SELECT
   m.run_id AS execution_id,
   m.node_id::varchar(100) AS node_id,
   m.at AS timestamp,
-  CASE WHEN m.rows_input > 2147483647 THEN 2147483647 ELSE m.rows_input END::integer AS rows_input,
-  CASE WHEN m.rows_output > 2147483647 THEN 2147483647 ELSE m.rows_output END::integer AS rows_output,
-  CASE WHEN m.rows_filtered > 2147483647 THEN 2147483647 ELSE m.rows_filtered END::integer AS rows_filtered,
-  CASE WHEN m.rows_error > 2147483647 THEN 2147483647 ELSE m.rows_error END::integer AS rows_error,
+  projector.fitted(m.rows_input) AS rows_input,
+  projector.fitted(m.rows_output) AS rows_output,
+  projector.fitted(m.rows_filtered) AS rows_filtered,
+  projector.fitted(m.rows_error) AS rows_error,
   m.data_size_bytes,
   m.duration_seconds,
   m.memory_peak_mb,
@@ -227,7 +227,7 @@ SELECT
   t.color::varchar(20) AS color,
   t.is_public,
   t.is_active,
-  CASE WHEN t.use_count > 2147483647 THEN 2147483647 ELSE t.use_count END::integer AS usage_count,
+  projector.fitted(t.use_count) AS usage_count,
   t.created_at,
   t.updated_at
 FROM daybook.module_templates AS t
@@ -242,7 +242,7 @@ SELECT
   d.node_id::varchar(100) AS node_id,
   p.sample_data,
   coalesce(p.schema_info, '{}') AS schema_info,
-  CASE WHEN d.row_count > 2147483647 THEN 2147483647 ELSE d.row_count END::integer AS row_count,
+  projector.fitted(d.row_count) AS row_count,
   d.column_count,
   d.created_at,
   d.expires_at

@@ -14,16 +14,13 @@ SELECT
 FROM daybook.users AS u
 LEFT JOIN personal.users AS p ON p.id = u.id
 WHERE u.deleted_at IS NULL
-  AND EXISTS (
-    SELECT FROM daybook.memberships AS m
-    JOIN daybook.organizations AS o ON o.id = m.organization_id
-    WHERE m.user_id = u.id AND m.deleted_at IS NULL AND o.platform = 'etlab' AND o.deleted_at IS NULL);
+  AND u.id IN (SELECT m.id FROM projector.platform_members('etlab') AS m (id));
 
 CREATE VIEW etlab.workspaces WITH (security_invoker = true) AS
 SELECT w.id, w.name, w.description, w.owner_id, w.settings, w.created_at, w.updated_at
 FROM daybook.workspaces AS w
-JOIN daybook.organizations AS o ON o.id = w.organization_id
-WHERE w.deleted_at IS NULL AND o.platform = 'etlab' AND o.deleted_at IS NULL;
+JOIN projector.platform_organizations('etlab') AS o (id) ON o.id = w.organization_id
+WHERE w.deleted_at IS NULL;
 
 CREATE VIEW etlab.pages WITH (security_invoker = true) AS
 SELECT
@@ -38,22 +35,21 @@ SELECT
   p.created_at,
   p.updated_at
 FROM daybook.pipelines AS p
-JOIN daybook.organizations AS o ON o.id = p.organization_id
-WHERE p.deleted_at IS NULL AND p.kind = 'page' AND p.workspace_id IS NOT NULL
-  AND o.platform = 'etlab' AND o.deleted_at IS NULL;
+JOIN projector.platform_organizations('etlab') AS o (id) ON o.id = p.organization_id
+WHERE p.deleted_at IS NULL AND p.kind = 'page' AND p.workspace_id IS NOT NULL;
 
 CREATE VIEW etlab.workspace_members WITH (security_invoker = true) AS
 SELECT m.id, m.workspace_id, m.user_id, m.role, m.created_at
 FROM daybook.workspace_members AS m
-JOIN daybook.organizations AS o ON o.id = m.organization_id
-WHERE m.deleted_at IS NULL AND o.platform = 'etlab' AND o.deleted_at IS NULL;
+JOIN projector.platform_organizations('etlab') AS o (id) ON o.id = m.organization_id
+WHERE m.deleted_at IS NULL;
 
 -- Nobody can show a token: only its hash is kept.
 CREATE VIEW etlab.workspace_share_links WITH (security_invoker = true) AS
 SELECT s.id, s.workspace_id, '!'::varchar(255) AS token, s.role, s.expires_at, s.is_active, s.created_at
 FROM daybook.share_links AS s
-JOIN daybook.organizations AS o ON o.id = s.organization_id
-WHERE s.deleted_at IS NULL AND o.platform = 'etlab' AND o.deleted_at IS NULL;
+JOIN projector.platform_organizations('etlab') AS o (id) ON o.id = s.organization_id
+WHERE s.deleted_at IS NULL;
 
 CREATE VIEW etlab.spark_connections WITH (security_invoker = true) AS
 SELECT
@@ -66,10 +62,9 @@ SELECT
   c.created_at,
   c.updated_at
 FROM daybook.connections AS c
-JOIN daybook.organizations AS o ON o.id = c.organization_id
+JOIN projector.platform_organizations('etlab') AS o (id) ON o.id = c.organization_id
 WHERE c.deleted_at IS NULL
-  AND c.type IN ('local', 'standalone', 'yarn', 'kubernetes', 'databricks', 'livy')
-  AND o.platform = 'etlab' AND o.deleted_at IS NULL;
+  AND c.type IN ('local', 'standalone', 'yarn', 'kubernetes', 'databricks', 'livy');
 
 -- Words are looked up in a table rather than by CASE, so that a condition on the documented word finds the index on the
 -- stored one.
@@ -98,17 +93,17 @@ JOIN (
   VALUES ('pending', 'pending'), ('running', 'running'), ('success', 'completed'), ('failed', 'failed'),
     ('cancelled', 'cancelled'), ('timeout', 'failed')
 ) AS state (stored, shown) ON state.stored = r.status
-JOIN daybook.organizations AS o ON o.id = r.organization_id
+JOIN projector.platform_organizations('etlab') AS o (id) ON o.id = r.organization_id
 LEFT JOIN daybook.pipelines AS p ON p.id = r.pipeline_id
 LEFT JOIN daybook.pipeline_versions AS v ON v.pipeline_id = r.pipeline_id AND v.version_number = r.pipeline_version
-WHERE r.deleted_at IS NULL AND o.platform = 'etlab' AND o.deleted_at IS NULL
+WHERE r.deleted_at IS NULL
   AND (r.pipeline_id IS NULL OR p.kind = 'page');
 
 CREATE VIEW etlab.schema_definitions WITH (security_invoker = true) AS
 SELECT s.id, s.workspace_id, s.name, s.description, s.columns, s.created_at, s.updated_at
 FROM daybook.schema_definitions AS s
-JOIN daybook.organizations AS o ON o.id = s.organization_id
-WHERE s.deleted_at IS NULL AND s.workspace_id IS NOT NULL AND o.platform = 'etlab' AND o.deleted_at IS NULL;
+JOIN projector.platform_organizations('etlab') AS o (id) ON o.id = s.organization_id
+WHERE s.deleted_at IS NULL AND s.workspace_id IS NOT NULL;
 
 CREATE VIEW etlab.dag_definitions WITH (security_invoker = true) AS
 SELECT
@@ -127,9 +122,8 @@ SELECT
   p.created_at,
   p.updated_at
 FROM daybook.pipelines AS p
-JOIN daybook.organizations AS o ON o.id = p.organization_id
-WHERE p.deleted_at IS NULL AND p.kind = 'dag' AND p.workspace_id IS NOT NULL
-  AND o.platform = 'etlab' AND o.deleted_at IS NULL;
+JOIN projector.platform_organizations('etlab') AS o (id) ON o.id = p.organization_id
+WHERE p.deleted_at IS NULL AND p.kind = 'dag' AND p.workspace_id IS NOT NULL;
 
 -- The states cancelled and timeout are none of this platform's; what was reported so from outside has failed.
 CREATE VIEW etlab.dag_executions WITH (security_invoker = true) AS
@@ -148,6 +142,6 @@ JOIN (
   VALUES ('pending', 'queued'), ('running', 'running'), ('success', 'success'), ('failed', 'failed'),
     ('cancelled', 'failed'), ('timeout', 'failed')
 ) AS state (stored, shown) ON state.stored = r.status
-JOIN daybook.organizations AS o ON o.id = r.organization_id
+JOIN projector.platform_organizations('etlab') AS o (id) ON o.id = r.organization_id
 JOIN daybook.pipelines AS p ON p.id = r.pipeline_id
-WHERE r.deleted_at IS NULL AND p.kind = 'dag' AND o.platform = 'etlab' AND o.deleted_at IS NULL;
+WHERE r.deleted_at IS NULL AND p.kind = 'dag';

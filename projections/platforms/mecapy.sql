@@ -18,10 +18,7 @@ SELECT
 FROM daybook.users AS u
 LEFT JOIN personal.users AS p USING (id)
 WHERE u.deleted_at IS NULL
-  AND EXISTS (
-    SELECT FROM daybook.memberships AS m
-    JOIN daybook.organizations AS o ON o.id = m.organization_id
-    WHERE m.user_id = u.id AND m.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL);
+  AND u.id IN (SELECT m.id FROM projector.platform_members('mecapy') AS m (id));
 
 CREATE VIEW mecapy.user_files WITH (security_invoker = true) AS
 SELECT
@@ -29,7 +26,7 @@ SELECT
   owner.number::integer AS user_id,
   f.filename,
   coalesce(f.original_filename, f.filename)::varchar(255) AS original_filename,
-  CASE WHEN f.file_size > 2147483647 THEN 2147483647 ELSE f.file_size END::integer AS file_size,
+  projector.fitted(f.file_size) AS file_size,
   coalesce(f.mime_type, '!')::varchar(100) AS content_type,
   coalesce(f.s3_key, '!')::varchar(500) AS s3_key,
   coalesce(f.s3_bucket, '!')::varchar(100) AS s3_bucket,
@@ -39,9 +36,9 @@ SELECT
   f.description,
   f.file_hash
 FROM daybook.files AS f
-JOIN daybook.organizations AS o ON o.id = f.organization_id
+JOIN projector.platform_organizations('mecapy') AS o (id) ON o.id = f.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = f.owner_id
-WHERE f.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL;
+WHERE f.deleted_at IS NULL;
 
 -- Words are looked up in a table rather than by CASE, so that a condition on the documented word finds the index on the
 -- stored one.
@@ -75,9 +72,9 @@ JOIN (
   VALUES ('pending', 'pending'), ('running', 'running'), ('success', 'completed'), ('failed', 'failed'),
     ('cancelled', 'cancelled')
 ) AS state (stored, shown) ON state.stored = c.status
-JOIN daybook.organizations AS o ON o.id = c.organization_id
+JOIN projector.platform_organizations('mecapy') AS o (id) ON o.id = c.organization_id
 LEFT JOIN daybook.users AS u ON u.id = c.user_id
-WHERE c.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL;
+WHERE c.deleted_at IS NULL;
 
 CREATE VIEW mecapy.calculation_files WITH (security_invoker = true) AS
 SELECT
@@ -86,10 +83,10 @@ SELECT
   l.created_at AS added_at,
   l.role AS file_role
 FROM daybook.calculation_files AS l
-JOIN daybook.organizations AS o ON o.id = l.organization_id
+JOIN projector.platform_organizations('mecapy') AS o (id) ON o.id = l.organization_id
 JOIN daybook.calculations AS c ON c.id = l.calculation_id
 JOIN daybook.files AS f ON f.id = l.file_id
-WHERE l.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL;
+WHERE l.deleted_at IS NULL;
 
 CREATE VIEW mecapy.tools WITH (security_invoker = true) AS
 SELECT
@@ -108,9 +105,9 @@ SELECT
   t.is_active,
   author.number::integer AS author_id
 FROM daybook.tools AS t
-JOIN daybook.organizations AS o ON o.id = t.organization_id
+JOIN projector.platform_organizations('mecapy') AS o (id) ON o.id = t.organization_id
 LEFT JOIN daybook.users AS author ON author.id = t.author_id
-WHERE t.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL;
+WHERE t.deleted_at IS NULL;
 
 CREATE VIEW mecapy.tool_versions WITH (security_invoker = true) AS
 SELECT
@@ -130,9 +127,9 @@ SELECT
   v.created_at
 FROM daybook.tool_versions AS v
 JOIN daybook.tools AS t ON t.id = v.tool_id
-JOIN daybook.organizations AS o ON o.id = t.organization_id
+JOIN projector.platform_organizations('mecapy') AS o (id) ON o.id = t.organization_id
 LEFT JOIN daybook.users AS maker ON maker.id = v.created_by
-WHERE t.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL;
+WHERE t.deleted_at IS NULL;
 
 -- The rows of the document's text, which joins files with calculations and so counts each file's size once a calculation of its
 -- owner. Counting each side by itself and multiplying comes to the same without that join.
@@ -147,22 +144,19 @@ SELECT
 FROM daybook.users AS u
 LEFT JOIN personal.users AS p USING (id)
 CROSS JOIN LATERAL (
-  SELECT count(*) AS total, coalesce(sum(CASE WHEN x.file_size > 2147483647 THEN 2147483647 ELSE x.file_size END), 0) AS bytes
+  SELECT count(*) AS total, coalesce(sum(projector.fitted(x.file_size)::bigint), 0) AS bytes
   FROM daybook.files AS x
-  JOIN daybook.organizations AS o ON o.id = x.organization_id
-  WHERE x.owner_id = u.id AND x.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL
+  JOIN projector.platform_organizations('mecapy') AS o (id) ON o.id = x.organization_id
+  WHERE x.owner_id = u.id AND x.deleted_at IS NULL
 ) AS f
 CROSS JOIN LATERAL (
   SELECT count(*) AS total, count(*) FILTER (WHERE x.status = 'success') AS completed
   FROM daybook.calculations AS x
-  JOIN daybook.organizations AS o ON o.id = x.organization_id
-  WHERE x.user_id = u.id AND x.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL
+  JOIN projector.platform_organizations('mecapy') AS o (id) ON o.id = x.organization_id
+  WHERE x.user_id = u.id AND x.deleted_at IS NULL
 ) AS c
 WHERE u.deleted_at IS NULL
-  AND EXISTS (
-    SELECT FROM daybook.memberships AS m
-    JOIN daybook.organizations AS o ON o.id = m.organization_id
-    WHERE m.user_id = u.id AND m.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL);
+  AND u.id IN (SELECT m.id FROM projector.platform_members('mecapy') AS m (id));
 
 -- The rows of the document's text; calculations and users are joined by their own keys, whose statistics PostgreSQL
 -- has.
@@ -180,12 +174,9 @@ JOIN (
   VALUES ('pending', 'pending'), ('running', 'running'), ('success', 'completed'), ('failed', 'failed'),
     ('cancelled', 'cancelled')
 ) AS state (stored, shown) ON state.stored = c.status
-JOIN daybook.organizations AS o ON o.id = c.organization_id
+JOIN projector.platform_organizations('mecapy') AS o (id) ON o.id = c.organization_id
 JOIN daybook.users AS u ON u.id = c.user_id
 LEFT JOIN personal.users AS p ON p.id = u.id
-WHERE c.deleted_at IS NULL AND o.platform = 'mecapy' AND o.deleted_at IS NULL AND u.deleted_at IS NULL
-  AND EXISTS (
-    SELECT FROM daybook.memberships AS m
-    JOIN daybook.organizations AS home ON home.id = m.organization_id
-    WHERE m.user_id = u.id AND m.deleted_at IS NULL AND home.platform = 'mecapy' AND home.deleted_at IS NULL)
+WHERE c.deleted_at IS NULL AND u.deleted_at IS NULL
+  AND u.id IN (SELECT m.id FROM projector.platform_members('mecapy') AS m (id))
 ORDER BY c.created_at DESC;

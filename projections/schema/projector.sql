@@ -85,22 +85,32 @@ CREATE OR REPLACE FUNCTION projector.asking_role() RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 RETURN CASE current_setting('role') WHEN 'none' THEN session_user::text ELSE current_setting('role') END;
 
--- The organizations whose rows the asking role may read. The setting app.current_user_id narrows them to those where that
--- user is a member; it never widens them.
+-- The organizations whose rows the asking role may read: its own, while that is active. The setting app.current_user_id
+-- narrows them to those where that user, while active, is a member; it never widens them.
 CREATE OR REPLACE FUNCTION projector.current_organizations() RETURNS SETOF uuid
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   narrowed text := nullif(current_setting('app.current_user_id', true), '');
 BEGIN
   IF narrowed IS NULL THEN
-    RETURN QUERY SELECT r.organization_id FROM projector.sql_roles AS r WHERE r.role_name = projector.asking_role();
+    RETURN QUERY
+      SELECT r.organization_id FROM projector.sql_roles AS r
+      WHERE r.role_name = projector.asking_role()
+        AND NOT EXISTS (
+          SELECT FROM daybook.organizations AS o
+          WHERE o.id = r.organization_id AND (NOT o.is_active OR o.deleted_at IS NOT NULL));
   ELSE
     RETURN QUERY
       SELECT r.organization_id FROM projector.sql_roles AS r
       WHERE r.role_name = projector.asking_role()
+        AND NOT EXISTS (
+          SELECT FROM daybook.organizations AS o
+          WHERE o.id = r.organization_id AND (NOT o.is_active OR o.deleted_at IS NOT NULL))
         AND EXISTS (
           SELECT FROM daybook.memberships AS m
-          WHERE m.organization_id = r.organization_id AND m.user_id::text = lower(narrowed) AND m.deleted_at IS NULL);
+          LEFT JOIN daybook.users AS u ON u.id = m.user_id
+          WHERE m.organization_id = r.organization_id AND m.user_id::text = lower(narrowed) AND m.deleted_at IS NULL
+            AND coalesce(u.is_active, true) AND u.deleted_at IS NULL);
   END IF;
 END $$;
 
@@ -120,3 +130,34 @@ BEGIN
   RETURN EXISTS (
     SELECT FROM projector.sql_roles AS r WHERE r.role_name = projector.asking_role() AND r.personal);
 END $$;
+
+-- What the platforms' views ask again and again. These are plain SQL functions that run with the rights of whoever reads the
+-- view: PostgreSQL puts them into the query, so that they cost nothing and row-level security holds (which is why none is STRICT,
+-- SECURITY DEFINER or has settings of its own). At the first start the tables that they read are not there yet.
+SET LOCAL check_function_bodies = off;
+
+-- The living organizations of a platform.
+CREATE OR REPLACE FUNCTION projector.platform_organizations(platform text) RETURNS SETOF uuid
+LANGUAGE sql STABLE AS $$
+  SELECT o.id FROM daybook.organizations AS o WHERE o.platform = $1 AND o.deleted_at IS NULL
+$$;
+
+-- The users who are members of one of them.
+CREATE OR REPLACE FUNCTION projector.platform_members(platform text) RETURNS SETOF uuid
+LANGUAGE sql STABLE AS $$
+  SELECT m.user_id FROM daybook.memberships AS m
+  JOIN daybook.organizations AS o ON o.id = m.organization_id
+  WHERE m.deleted_at IS NULL AND o.platform = $1 AND o.deleted_at IS NULL
+$$;
+
+-- A number in a column that the document calls an integer; what doesn't fit shows as the greatest one.
+CREATE OR REPLACE FUNCTION projector.fitted(number bigint) RETURNS integer
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN $1 > 2147483647 THEN 2147483647 ELSE $1 END::integer
+$$;
+CREATE OR REPLACE FUNCTION projector.fitted(number double precision) RETURNS integer
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT round(CASE WHEN $1 > 2147483647 THEN 2147483647 ELSE $1 END)::integer
+$$;
+
+RESET check_function_bodies;

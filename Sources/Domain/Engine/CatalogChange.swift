@@ -47,7 +47,7 @@ struct CatalogChange: Sendable {
   }
 
   /// Looks at one resource.
-  mutating func examine(_ state: ResourceState, in snapshot: LogSnapshot) throws {
+  mutating func examine(_ state: ResourceState, in snapshot: borrowing LogSnapshot) throws {
     guard let type = model.types[state.type] else {
       guard !state.isDeleted else { return }
       return count(
@@ -83,7 +83,7 @@ struct CatalogChange: Sendable {
   }
 
   /// Takes down which keys of constraints without an index one resource holds, once all have been looked at.
-  mutating func collectKeys(_ state: ResourceState, in snapshot: LogSnapshot) throws {
+  mutating func collectKeys(_ state: ResourceState, in snapshot: borrowing LogSnapshot) throws {
     guard !state.isDeleted, let type = model.types[state.type] else { return }
     for (constraint, key) in try heldKeys(state, type, in: snapshot) where unindexed.contains(constraint.name) {
       guard keys[constraint.name]?[key] == nil else {
@@ -98,7 +98,7 @@ struct CatalogChange: Sendable {
 
   /// The unique keys of a living resource, as they are once the defaults of what it lacks have been recorded.
   private func heldKeys(
-    _ state: ResourceState, _ type: ResourceModel, in snapshot: LogSnapshot
+    _ state: ResourceState, _ type: ResourceModel, in snapshot: borrowing LogSnapshot
   ) throws -> [(constraint: UniqueConstraint, key: [UInt8])] {
     guard !type.unique.isEmpty else { return [] }
     let state = CatalogChange.completed(state, type)

@@ -13,8 +13,9 @@ extension CommandEngine {
   /// What states have besides what their events have set, as `catalog.revised` events have recorded it.
   static func recordedDefaults(_ log: EventLog) throws -> StateDefaults {
     do {
-      let recorded = try log.read { try $0.state(catalogIdentifier)?.fields["defaults"]?.objectValue }
-      return StateDefaults(recorded ?? [:])
+      let recorded = try log.read { try $0.state(catalogIdentifier) }
+      guard let recorded, recorded.type == "catalog" else { return StateDefaults() }
+      return StateDefaults(recorded.fields["defaults"]?.objectValue ?? [:])
     } catch {
       throw Refusal(error)
     }
@@ -68,7 +69,7 @@ extension CommandEngine {
 
   /// Goes through the states of all resources, in chunks, so that no read transaction lasts long.
   private func eachState<Result: Sendable>(
-    _ start: Result, _ visit: @escaping @Sendable (inout Result, ResourceState, LogSnapshot) throws -> Void
+    _ start: Result, _ visit: @escaping @Sendable (inout Result, ResourceState, borrowing LogSnapshot) throws -> Void
   ) async throws -> Result {
     var result = start
     var next: UInt64 = 1

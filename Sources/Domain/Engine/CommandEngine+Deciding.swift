@@ -27,8 +27,8 @@ extension CommandEngine {
     }
     let answer: Answer
     switch prepared.content {
-    case .single(let command):
-      let decision = try run(prepared, command, principal: principal, in: transaction, eventsBefore: 0)
+    case .single(let command, let preparation):
+      let decision = try run(prepared, command, preparation, principal: principal, in: transaction, eventsBefore: 0)
       answer = try Answer(decision, isDryRun: isDryRun)
     case .batch(let commands):
       answer = try decideBatch(commands, principal: principal, in: transaction, isDryRun: isDryRun)
@@ -52,11 +52,12 @@ extension CommandEngine {
     answers.reserveCapacity(commands.count)
     var events = 0
     for (index, member) in commands.enumerated() {
-      guard case .single(let command) = member.content else {
+      guard case .single(let command, let preparation) = member.content else {
         throw Refusal.internalError("A batch inside a batch got past its check.")
       }
       do {
-        let decision = try run(member, command, principal: principal, in: transaction, eventsBefore: events)
+        let decision = try run(
+          member, command, preparation, principal: principal, in: transaction, eventsBefore: events)
         events += decision.events.count
         answers.append(try Answer(decision, isDryRun: isDryRun))
       } catch let error as EventLogError where error.code == .overloaded || error.code == .clockSetBack {
@@ -69,18 +70,17 @@ extension CommandEngine {
   }
 
   private func run(
-    _ prepared: PreparedCommand, _ command: CommandModel, principal: Principal, in transaction: LogTransaction,
-    eventsBefore: Int
+    _ prepared: PreparedCommand, _ command: CommandModel, _ preparation: Preparation<Deciding>, principal: Principal,
+    in transaction: LogTransaction, eventsBefore: Int
   ) throws -> Decision {
+    guard case .ready(let decide) = preparation else {
+      throw Refusal.internalError("\(prepared.method) was submitted before it was prepared.")
+    }
     let decision = Decision(
       engine: self, transaction: transaction, prepared: prepared, command: command, principal: principal,
       eventsBefore: eventsBefore)
     if !prepared.common.about.isEmpty { try decision.checkAbout() }
-    if let behaviour = command.behaviour {
-      try behaviour.decide(decision)
-    } else {
-      try decision.applyCatalog()
-    }
+    try decide(decision)
     try Reactions.settle(decision)
     return decision
   }

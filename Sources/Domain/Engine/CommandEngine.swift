@@ -37,6 +37,10 @@ public final class CommandEngine: Sendable {
   let passwords = PasswordWorkers()
   let retention = RetentionKeeper()
   let keyUses = KeyUses()
+  /// Every command that the socket may give.
+  package let methods: [CommandMethod]
+  private let batchParameters = CommandParameters(
+    batch: CommandEngine.batchMethod, limit: CommandEngine.batchLimit)
   let clock: @Sendable () -> Timestamp
 
   /// An engine over an open log and vault.
@@ -55,6 +59,8 @@ public final class CommandEngine: Sendable {
     rules = IndexRules(model: model, sealer: sealer)
     platformRules = PlatformRules(catalog: catalog)
     principals = PrincipalRegister()
+    let callable = commands.values.filter { !$0.command.isInternal }.sorted { $0.method < $1.method }
+    methods = callable.map { CommandMethod($0) } + [CommandMethod(batch: batchParameters)]
   }
 
   /// The catalog in force.
@@ -67,7 +73,21 @@ public final class CommandEngine: Sendable {
   }
 
   /// Checks and normalizes a command's parameters. Fast, and never blocks: fit for an event loop.
-  /// - Throws: ``Refusal``: `method_not_found`, or `invalid_params` with every fault that can be seen without the log.
+  /// - Throws: ``Refusal`` `invalid_params` with every fault that can be seen without the log.
+  package func prepare(
+    _ command: CommandMethod, params: JSONObject, principal: Principal, origin: Origin
+  ) throws -> PreparedCommand {
+    switch command.kind {
+    case .single(let model):
+      var reader = ParameterReader(command: model, principal: principal)
+      return try reader.read(params, origin: origin, engine: self)
+    case .batch: return try prepareBatch(params, principal: principal, origin: origin)
+    }
+  }
+
+  /// The same for a command by its name, which the server itself may also give those of that are no methods of the
+  /// socket.
+  /// - Throws: ``Refusal``: `method_not_found`, or `invalid_params`.
   public func prepare(
     method: String, params: JSONObject, principal: Principal, origin: Origin
   ) throws -> PreparedCommand {
@@ -75,12 +95,33 @@ public final class CommandEngine: Sendable {
       return try prepareBatch(params, principal: principal, origin: origin)
     }
     guard let command = commands[method], !command.command.isInternal || principal.kind == .server else {
-      let nearest = Suggestion.nearest(
-        to: method, in: commands.values.lazy.filter { !$0.command.isInternal }.map(\.method))
-      throw Refusal.methodNotFound(method, suggestions: nearest.map { [$0] } ?? [])
+      throw Refusal.methodNotFound(method, among: methods.lazy.map(\.signature.name))
     }
     var reader = ParameterReader(command: command, principal: principal)
     return try reader.read(params, origin: origin, engine: self)
+  }
+
+  /// Does what is slow, off the event loop and off the writer, for a command that needs it; answers any other as it is.
+  /// - Returns: the command, ready to be submitted.
+  /// - Throws: ``Refusal``: `invalid_params` for a password that can't be hashed, `overloaded` where too many wait.
+  public func prepareInBackground(_ command: PreparedCommand) async throws -> PreparedCommand {
+    switch command.content {
+    case .single(let model, .background(let work)):
+      return command.with(.single(model, .ready(try await work(self, command))))
+    case .single:
+      return command
+    case .batch(let members):
+      var ready: [PreparedCommand] = []
+      ready.reserveCapacity(members.count)
+      for (index, member) in members.enumerated() {
+        do {
+          ready.append(member.needsBackground ? try await prepareInBackground(member) : member)
+        } catch let error as Refusal {
+          throw error.atIndex(index)
+        }
+      }
+      return command.with(.batch(ready))
+    }
   }
 
   /// Hands a prepared command to the writer. The completion runs on the writer's thread after the events are on the disk (of a sweep
@@ -89,9 +130,9 @@ public final class CommandEngine: Sendable {
   public func submit(
     _ command: PreparedCommand, completion: @escaping @Sendable (Result<CommandResult, Refusal>) -> Void
   ) {
-    log.submit({ transaction in
+    log.submit { transaction in
       try self.decide(command, in: transaction)
-    }) { result in
+    } completion: { result in
       switch result {
       case .success(let committed):
         if let epoch = committed.value.epoch { self.principals.settle(epoch) }
@@ -111,8 +152,8 @@ public final class CommandEngine: Sendable {
   public func apply(
     method: String, params: JSONObject, principal: Principal, origin: Origin = Origin()
   ) async throws -> CommandResult {
-    let prepared = try prepare(method: method, params: params, principal: principal, origin: origin)
-    if prepared.needsBackground { try await prepared.prepareInBackground() }
+    let prepared = try await prepareInBackground(
+      prepare(method: method, params: params, principal: principal, origin: origin))
     return try await withCheckedThrowingContinuation { continuation in
       submit(prepared) { continuation.resume(with: $0) }
     }
@@ -120,24 +161,19 @@ public final class CommandEngine: Sendable {
 
   private func prepareBatch(_ params: JSONObject, principal: Principal, origin: Origin) throws -> PreparedCommand {
     var problems: [ValueProblem] = []
-    var reader = CommonParameterReader()
-    var commands: [JSON] = []
-    for (name, value) in params where !reader.take(name, value, problems: &problems) {
-      guard name == "commands" else {
-        problems.append(
-          ValueProblem(path: "/\(JSONPointer.escape(name))", problem: "is not a parameter of batch.apply"))
-        continue
-      }
-      if let array = value.arrayValue {
-        commands = array
+    var common = CommonParameters()
+    var given: JSON?
+    batchParameters.list.read(params, problems: &problems) { index, value, _ in
+      if case .common(let parameter) = batchParameters.roles[index] {
+        common.take(value, as: parameter)
       } else {
-        problems.append(ValueProblem(path: "/commands", problem: "must be an array of {method, params}"))
+        given = value
       }
     }
-    if reader.common.expectedVersion != nil {
-      problems.append(ValueProblem(path: "/expected_version", problem: "belongs to the commands of a batch"))
+    if let given, given.arrayValue == nil {
+      problems.append(ValueProblem(path: "/commands", problem: "must be an array of {method, params}"))
     }
-    if !params.contains("commands") { problems.append(ValueProblem(path: "/commands", problem: "is required")) }
+    let commands = given?.arrayValue ?? []
     guard commands.count <= CommandEngine.batchLimit else {
       throw Refusal.tooLarge(
         limit: Int64(CommandEngine.batchLimit), "A batch holds at most \(CommandEngine.batchLimit) commands.")
@@ -145,15 +181,15 @@ public final class CommandEngine: Sendable {
     guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
     let prepared = try commands.enumerated().map { index, json in
       do {
-        return try prepareMember(json, of: reader.common, principal: principal, origin: origin)
+        return try prepareMember(json, of: common, principal: principal, origin: origin)
       } catch let error as Refusal {
         throw error.atIndex(index)
       }
     }
     return PreparedCommand(
       method: CommandEngine.batchMethod, content: .batch(prepared), principal: principal, origin: origin,
-      common: reader.common,
-      fingerprint: fingerprint(reader.common, method: CommandEngine.batchMethod, params: params))
+      common: common,
+      fingerprint: fingerprint(common, method: CommandEngine.batchMethod, params: params))
   }
 
   private func prepareMember(

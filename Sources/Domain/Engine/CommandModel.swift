@@ -15,9 +15,8 @@ final class CommandModel: Sendable {
   let takesOrganization: Bool
   /// Whether `id` names an existing resource.
   let needsTarget: Bool
-  let parameters: [Field]
-  let behaviour: Behaviour?
-  private let parametersByName: [String: Int]
+  let parameters: CommandParameters
+  let behaviour: AnyBehaviour?
 
   init(_ command: Command, of type: ResourceModel) throws {
     self.type = type
@@ -27,9 +26,6 @@ final class CommandModel: Sendable {
     takesFields = command.effect == .create || command.effect == .edit
     needsTarget = command.effect != .create && command.needsIdentifier
     takesOrganization = type.organization != .none && !needsTarget
-    parameters = command.parameters
-    parametersByName = Dictionary(
-      command.parameters.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { _, last in last })
     if let name = command.behaviour {
       guard let known = Behaviours.table[name] else {
         throw Refusal.internalError("The catalog names the behaviour \(name), which this version does not have.")
@@ -38,9 +34,8 @@ final class CommandModel: Sendable {
     } else {
       behaviour = nil
     }
+    parameters = CommandParameters(command, of: type, method: method, behaviour: behaviour)
   }
-
-  func parameter(_ name: String) -> Field? { parametersByName[name].map { parameters[$0] } }
 
   /// Every command of a catalog by method name, internal ones included.
   /// - Throws: ``Refusal`` where the catalog names a behaviour that this version doesn't have.

@@ -88,7 +88,7 @@ final class Decision {
     if let since = state.deletedAt {
       throw Refusal.gone(type: type.name, id: id.text, since: since.text)
     }
-    if command.behaviour?.authorizesItself != true { try authorize(on: state) }
+    if command.behaviour?.traits.authorizesItself != true { try authorize(on: state) }
     try checkVersion(state.version)
     loadedTarget = state
     answered = id
@@ -104,24 +104,21 @@ final class Decision {
 
   // MARK: - Who may
 
+  /// Whether the caller may know of a resource.
   func isVisible(_ state: ResourceState) throws -> Bool {
-    if principal.isAdministrator { return true }
-    if state.type == "user" { return try seesUser(state.id) }
-    if isPublic(state) { return true }
-    return principal.canSee(organization: state.organization)
-      && model.types[state.type].map { principal.isShown(state, of: $0.type) } ?? true
+    try model.audience(of: state.type).permits(.sees, to: principal, on: state, from: transaction)
   }
 
   /// Whether the caller may read and use a resource because it is public, whatever organization it belongs to.
   func isPublic(_ state: ResourceState) -> Bool {
-    guard let type = model.types[state.type]?.type else { return false }
-    return type.isPublic(state) && principal.readsPublic(type.plural)
+    model.audience(of: state.type).publishes(state.fields, to: principal)
   }
 
   /// Whether the caller is that user or shares an organization with them.
   func seesUser(_ id: Identifier) throws -> Bool {
-    if principal.isAdministrator || principal.kind == .user(id) { return true }
-    return try transaction.memberships(of: id).contains { principal.canSee(organization: $0.organization) }
+    try model.audience(of: "user").permits(
+      .sees, to: principal, id: id, organization: nil, fields: [:],
+      sharing: { try transaction.memberships(of: id).compactMap(\.organization) })
   }
 
   /// The command's permission in a resource's organization; for users, in an organization that is shared.
@@ -171,7 +168,7 @@ final class Decision {
   }
 
   private func sourceOrganization() throws -> Identifier? {
-    guard let field = command.behaviour?.organizationSource, let source = fields[field]?.stringValue,
+    guard let field = command.behaviour?.traits.organizationSource, let source = fields[field]?.stringValue,
       let id = Identifier(source)
     else { return nil }
     guard let state = try transaction.state(id), try isVisible(state) else {
@@ -241,7 +238,7 @@ final class Decision {
         limit: Int64(CommandEngine.eventLimit),
         "This would record more than \(CommandEngine.eventLimit) events at once; do it in parts.")
     }
-    if type.decidesPrincipals, command.behaviour?.keepsPrincipals != true { changesPrincipals = true }
+    if type.decidesPrincipals, command.behaviour?.traits.keepsPrincipals != true { changesPrincipals = true }
     let event = try transaction.append(draft)
     events.append(event)
     if Reactions.follow(from: draft.event) {

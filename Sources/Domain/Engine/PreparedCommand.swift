@@ -1,27 +1,12 @@
 import Access
 import BasicTypes
 import CanonicalJSON
-import Catalog
-import NIOConcurrencyHelpers
-import Refusals
 
-/// The parameters that every command takes.
-struct CommonParameters: Sendable {
-  var commandID: String?
-  var about: [Identifier] = []
-  var expectedVersion: Int64?
-  var reason: String?
-  var correlation: String?
-  var isDryRun = false
-}
-
-/// A command whose parameters have been checked as far as they can be without the log: ready to be submitted.
-///
-/// Where ``needsBackground`` is true, ``prepareInBackground()`` must have returned before it is submitted.
+/// A command whose parameters have been checked as far as they can be without the log: ready to be submitted, unless ``needsBackground``.
 public final class PreparedCommand: Sendable {
   /// One command with its own parameters, or several that are applied all or none.
   enum Content: Sendable {
-    case single(CommandModel)
+    case single(CommandModel, Preparation<Deciding>)
     case batch([PreparedCommand])
   }
 
@@ -43,21 +28,11 @@ public final class PreparedCommand: Sendable {
   let defaulted: Set<String>
   /// The keyed hash of the request, where it has a command id.
   let fingerprint: [UInt8]?
-  /// What the behaviour's check has read of the parameters.
-  let attachment: (any Sendable)?
-  /// What ran in the background first: the password's hash.
-  let passwordHash = NIOLockedValueBox<String?>(nil)
-  /// What the behaviour found out in the background.
-  let groundwork = NIOLockedValueBox<(any Sendable)?>(nil)
-  private let passwords: PasswordWorkers?
-  private let engine: CommandEngine?
 
   init(
     method: String, content: Content, principal: Principal, origin: Origin, common: CommonParameters,
     id: Identifier? = nil, organization: Identifier? = nil, fields: JSONObject = [:], parameters: JSONObject = [:],
-    defaulted: Set<String> = [], fingerprint: [UInt8]? = nil, attachment: (any Sendable)? = nil,
-    passwords: PasswordWorkers? = nil,
-    engine: CommandEngine? = nil
+    defaulted: Set<String> = [], fingerprint: [UInt8]? = nil
   ) {
     self.method = method
     self.content = content
@@ -70,42 +45,23 @@ public final class PreparedCommand: Sendable {
     self.parameters = parameters
     self.defaulted = defaulted
     self.fingerprint = fingerprint
-    self.attachment = attachment
-    self.passwords = passwords
-    self.engine = engine
   }
 
-  /// Whether something slow (hashing a password) must run first, off the event loop and off the writer.
+  /// Whether something slow (hashing a password) must run first: ``CommandEngine/prepareInBackground(_:)``.
   public var needsBackground: Bool {
     switch content {
-    case .single(let model):
-      (model.behaviour?.hashesPassword == true && parameters.contains("password")) || model.behaviour?.background != nil
+    case .single(_, .background): true
+    case .single: false
     case .batch(let commands): commands.contains { $0.needsBackground }
     }
   }
 
-  /// Does what is slow, on threads of its own. Call it once, before the command is submitted.
-  /// - Throws: ``Refusal``: `invalid_params` for a password that can't be hashed, `overloaded` where too many wait.
-  public func prepareInBackground() async throws {
-    switch content {
-    case .single(let model):
-      if let background = model.behaviour?.background, let engine {
-        let found = try await background(engine, self)
-        groundwork.withLockedValue { $0 = found }
-      }
-      guard model.behaviour?.hashesPassword == true, let passwords, let password = parameters["password"]?.stringValue
-      else { return }
-      let hash = try await passwords.hash(password)
-      passwordHash.withLockedValue { $0 = hash }
-    case .batch(let commands):
-      for (index, command) in commands.enumerated() where command.needsBackground {
-        do {
-          try await command.prepareInBackground()
-        } catch let error as Refusal {
-          throw error.atIndex(index)
-        }
-      }
-    }
+  /// The same command with another content.
+  func with(_ content: Content) -> PreparedCommand {
+    PreparedCommand(
+      method: method, content: content, principal: principal, origin: origin, common: common, id: id,
+      organization: organization, fields: fields, parameters: parameters, defaulted: defaulted,
+      fingerprint: fingerprint)
   }
 }
 

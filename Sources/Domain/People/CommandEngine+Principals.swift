@@ -79,11 +79,13 @@ extension CommandEngine {
   /// A hash of the cost that passwords have, to spend the same time on an address that nobody has; no user's.
   private static let nobodysHash = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
 
-  func reading<Value>(_ body: (LogSnapshot) throws -> Value) throws -> Value {
+  func reading<Value>(_ body: (borrowing LogSnapshot) throws -> Value) throws -> Value {
     do { return try log.read(body) } catch { throw Refusal(error) }
   }
 
-  func inBackground<Value: Sendable>(_ body: @escaping @Sendable (LogSnapshot) throws -> Value) async throws -> Value {
+  func inBackground<Value: Sendable>(_ body: @escaping @Sendable (borrowing LogSnapshot) throws -> Value) async throws
+    -> Value
+  {
     do { return try await log.background(body) } catch { throw Refusal(error) }
   }
 }

@@ -133,7 +133,8 @@ final class PrincipalRegister: Sendable {
   /// Who that is by the states of a source; nil where it may not act: a user who is gone or deactivated, a key that is gone, revoked
   /// or expired, of an organization that is gone or inactive, or made by a user who may not act.
   static func resolve(
-    _ kind: Principal.Kind, signIn: SignIn?, from source: some StateSource, now: Timestamp, epoch: UInt64
+    _ kind: Principal.Kind, signIn: SignIn?, from source: borrowing some StateSource & ~Copyable, now: Timestamp,
+    epoch: UInt64
   ) throws -> Principal? {
     if let expiry = signIn?.expiresAt, expiry <= now { return nil }
     switch kind {
@@ -144,7 +145,7 @@ final class PrincipalRegister: Sendable {
   }
 
   private static func resolveUser(
-    _ id: Identifier, signIn: SignIn?, from source: some StateSource, epoch: UInt64
+    _ id: Identifier, signIn: SignIn?, from source: borrowing some StateSource & ~Copyable, epoch: UInt64
   ) throws -> Principal? {
     guard let user = try activeUser(id, from: source) else { return nil }
     var organizations: [Identifier: String] = [:]
@@ -161,7 +162,7 @@ final class PrincipalRegister: Sendable {
   }
 
   private static func resolveKey(
-    _ id: Identifier, from source: some StateSource, now: Timestamp, epoch: UInt64
+    _ id: Identifier, from source: borrowing some StateSource & ~Copyable, now: Timestamp, epoch: UInt64
   ) throws -> Principal? {
     guard let key = try source.living(id, type: "api_key"), key.fields["is_active"]?.boolValue == true,
       let organization = key.organization, try isActiveOrganization(organization, from: source)
@@ -179,14 +180,18 @@ final class PrincipalRegister: Sendable {
       epoch: epoch)
   }
 
-  private static func activeUser(_ id: Identifier, from source: some StateSource) throws -> ResourceState? {
+  private static func activeUser(_ id: Identifier, from source: borrowing some StateSource & ~Copyable) throws
+    -> ResourceState?
+  {
     guard let user = try source.living(id, type: "user"), user.fields["is_active"]?.boolValue != false else {
       return nil
     }
     return user
   }
 
-  private static func isActiveOrganization(_ id: Identifier, from source: some StateSource) throws -> Bool {
+  private static func isActiveOrganization(_ id: Identifier, from source: borrowing some StateSource & ~Copyable) throws
+    -> Bool
+  {
     guard let organization = try source.living(id, type: "organization") else { return false }
     return organization.fields["is_active"]?.boolValue != false
   }

@@ -10,9 +10,9 @@ import Refusals
 /// People's accounts.
 enum UserBehaviours {
   /// `user.create`: with a password's hash, and a first membership where an organization is named.
-  static let create = Behaviour(
+  static let create = Behaviour<String?>(
     normalize: withMembershipRole,
-    check: { context in
+    prepare: { context in
       if !context.principal.isAdministrator, !context.parameters.contains("organization_id"),
         let only = context.principal.onlyOrganization
       {
@@ -21,10 +21,9 @@ enum UserBehaviours {
       if context.parameters.contains("membership_role"), !context.parameters.contains("organization_id") {
         context.refuse("/organization_id", "is required with membership_role")
       }
-      checkPassword(&context)
+      return passwordHash(&context)
     },
-    hashesPassword: true,
-    decide: { decision in
+    decide: { decision, passwordHash in
       let organization = decision.parameters["organization_id"]?.stringValue.flatMap { Identifier($0) }
       let role = decision.parameters["membership_role"]?.stringValue ?? "member"
       let principal = decision.principal
@@ -37,7 +36,7 @@ enum UserBehaviours {
       try UserRules.checkPlatformRights(decision.fields, before: nil, by: principal)
       var values = decision.fields.merging(decision.constants())
       values["is_active"] = values["is_active"] ?? true
-      if let hash = try passwordHash(decision) { values["password_hash"] = .string(hash) }
+      if let passwordHash { values["password_hash"] = .string(passwordHash) }
       try decision.checkVersion(0)
       let created = try decision.create(
         Decision.Creation(
@@ -76,12 +75,11 @@ enum UserBehaviours {
   })
 
   /// `user.set_password`.
-  static let setPassword = Behaviour(
-    check: { checkPassword(&$0) },
-    hashesPassword: true,
-    decide: { decision in
+  static let setPassword = Behaviour<String?>(
+    prepare: passwordHash,
+    decide: { decision, hash in
       let state = try decision.target()
-      guard let hash = try passwordHash(decision) else {
+      guard let hash else {
         throw Refusal.invalidParam("/password", "is required")
       }
       try decision.edit(
@@ -159,17 +157,11 @@ enum UserBehaviours {
     return params
   }
 
-  private static func checkPassword(_ context: inout CheckContext) {
-    guard let password = context.parameters["password"]?.stringValue else { return }
+  /// The hash of the parameter `password`, which takes long; nil where none is given.
+  @Sendable private static func passwordHash(_ context: inout CheckContext) -> Preparation<String?> {
+    guard let password = context.parameters["password"]?.stringValue else { return .ready(nil) }
     if password.unicodeScalars.count < 8 { context.refuse("/password", "must have at least 8 characters") }
     if password.utf8.count > 72 { context.refuse("/password", "must be at most 72 bytes") }
-  }
-
-  private static func passwordHash(_ decision: Decision) throws -> String? {
-    guard decision.parameters.contains("password") else { return nil }
-    guard let hash = decision.prepared.passwordHash.withLockedValue({ $0 }) else {
-      throw Refusal.internalError("A password was not hashed before its command was submitted.")
-    }
-    return hash
+    return .background { engine, _ in try await engine.passwords.hash(password) }
   }
 }

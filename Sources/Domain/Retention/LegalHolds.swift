@@ -9,7 +9,7 @@ extension LegalHolds {
   static let grants: Set<String> = ["api_key", "membership", "session", "share_link", "sql_role", "workspace_member"]
 }
 
-extension StateSource {
+extension StateSource where Self: ~Copyable {
   /// An active hold on just that person, resource or organization; nil where there is none.
   func activeHold(on id: Identifier) throws -> Identifier? {
     for link in try referrers(of: id, type: LegalHolds.type, limit: .max) {

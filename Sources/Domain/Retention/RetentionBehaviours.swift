@@ -3,7 +3,6 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
-import NIOConcurrencyHelpers
 import Records
 import Refusals
 
@@ -61,30 +60,31 @@ enum RetentionBehaviours {
     return action == "delete" ? nil : "must be delete: only the audit trail is archived"
   }
 
+  /// What a sweep would remove now.
+  @Sendable private static func plan(_ engine: CommandEngine, _ prepared: PreparedCommand) async throws -> RetentionPlan
+  {
+    // Whoever may not sweep is refused by the decision, and nothing is searched for them.
+    guard prepared.principal.allows(.admin, on: "retentions", organization: prepared.organization) else {
+      return RetentionPlan()
+    }
+    if !prepared.common.isDryRun { try engine.destroySweptKeys() }
+    let planner = RetentionPlanner(
+      engine: engine, organization: prepared.organization,
+      retentionClass: prepared.parameters["class"]?.stringValue.flatMap { RetentionClass(rawValue: $0) },
+      now: engine.clock(), isTimed: prepared.principal.kind == .server)
+    do {
+      return try await planner.plan()
+    } catch {
+      throw Refusal(error)
+    }
+  }
+
   /// `retention.sweep`: one event an organization and class that had something to remove.
-  static let sweep = Behaviour(
-    background: { engine, prepared in
-      // Whoever may not sweep is refused by the decision, and nothing is searched for them.
-      guard prepared.principal.allows(.admin, on: "retentions", organization: prepared.organization) else {
-        return RetentionPlan()
-      }
-      if !prepared.common.isDryRun { try engine.destroySweptKeys() }
-      let planner = RetentionPlanner(
-        engine: engine, organization: prepared.organization,
-        retentionClass: prepared.parameters["class"]?.stringValue.flatMap { RetentionClass(rawValue: $0) },
-        now: engine.clock(), isTimed: prepared.principal.kind == .server)
-      do {
-        return try await planner.plan()
-      } catch {
-        throw Refusal(error)
-      }
-    },
-    decide: { decision in
+  static let sweep = Behaviour<RetentionPlan>(
+    prepare: { _ in .background(plan) },
+    decide: { decision, plan in
       let organization = try decision.newOrganization()
       try decision.authorize(in: organization)
-      guard let plan = decision.prepared.groundwork.withLockedValue({ $0 as? RetentionPlan }) else {
-        throw Refusal.internalError("A sweep was not planned before it was submitted.")
-      }
       var isPartial = plan.isPartial
       var swept: [JSON] = []
       for entry in plan.entries {

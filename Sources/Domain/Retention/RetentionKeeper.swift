@@ -42,9 +42,8 @@ extension CommandEngine {
       let due = try log.read { snapshot in
         try keys.filter { key in
           guard let known = RetentionClass(rawValue: key.retentionClass) else { return false }
-          return try RetentionPlan.identifier(known, key.organization).resolve(snapshot.state).state?.destroysKey(
-            of: key.month)
-            ?? false
+          let sweep = RetentionPlan.identifier(known, key.organization)
+          return try sweep.resolve({ try snapshot.state($0) }).state?.destroysKey(of: key.month) ?? false
         }
       }
       return due.isEmpty ? 0 : try vault.destroy(due.map(\.owner))

@@ -56,7 +56,7 @@ struct RetentionPlan: Sendable {
   }
 }
 
-extension StateSource {
+extension StateSource where Self: ~Copyable {
   /// The hold that keeps a class of an organization's data from a sweep as a whole; nil where none does.
   func hold(on retentionClass: RetentionClass, of organization: Identifier) throws -> Identifier? {
     if let hold = try activeHold(on: organization) { return hold }

@@ -3,7 +3,6 @@ import CanonicalJSON
 import EventLog
 import MerkleTree
 import NIOConcurrencyHelpers
-import NIOConcurrencyHelpers
 import Records
 import Vault
 
@@ -62,7 +61,7 @@ struct RetentionPlanner: Sendable {
   }
 
   /// From where there can be payloads that open: the first month that has a key.
-  private static func start(_ month: String?, _ snapshot: LogSnapshot) throws -> UInt64 {
+  private static func start(_ month: String?, _ snapshot: borrowing LogSnapshot) throws -> UInt64 {
     guard let month, let time = CalendarMonth.start(of: month) else { return snapshot.head.position + 1 }
     return try snapshot.position(at: Timestamp(microseconds: time.microseconds - 1)) + 1
   }
@@ -83,7 +82,7 @@ struct RetentionPlanner: Sendable {
       let rule = try RetentionPolicies.rule(candidate, organization: owner, in: snapshot)
       let before = candidate.due(at: now, hours: rule.hours)
       let through = try snapshot.position(at: Timestamp(microseconds: before.microseconds - 1))
-      let last = try RetentionPlan.identifier(candidate, owner).resolve(snapshot.state).state
+      let last = try RetentionPlan.identifier(candidate, owner).resolve({ try snapshot.state($0) }).state
       let hold = try owner.flatMap { try snapshot.hold(on: candidate, of: $0) }
       return (
         RetentionPlan.Entry(
@@ -170,7 +169,7 @@ struct RetentionPlanner: Sendable {
   }
 
   /// Whether a hold on a run or on its pipeline keeps it.
-  static func isHeld(_ run: ResourceState, in source: some StateSource) throws -> Bool {
+  static func isHeld(_ run: ResourceState, in source: borrowing some StateSource & ~Copyable) throws -> Bool {
     if try source.activeHold(on: run.id) != nil { return true }
     return try run.reference("pipeline_id").flatMap { try source.activeHold(on: $0) } != nil
   }

@@ -15,7 +15,7 @@ struct RetentionRule: Sendable, Equatable {
 extension RetentionPolicies {
   /// The rule for a class of an organization's data; of what belongs to none where there is no organization.
   static func rule(
-    _ retentionClass: RetentionClass, organization: Identifier?, in source: some StateSource
+    _ retentionClass: RetentionClass, organization: Identifier?, in source: borrowing some StateSource & ~Copyable
   ) throws -> RetentionRule {
     if let organization,
       let own = try policy(
@@ -28,7 +28,7 @@ extension RetentionPolicies {
   }
 
   private static func policy(
-    _ retentionClass: RetentionClass, linkedTo target: Identifier, in source: some StateSource,
+    _ retentionClass: RetentionClass, linkedTo target: Identifier, in source: borrowing some StateSource & ~Copyable,
     where matches: (ResourceState) -> Bool
   ) throws -> RetentionRule? {
     for link in try source.referrers(of: target, type: type, limit: .max) {
@@ -42,7 +42,7 @@ extension RetentionPolicies {
   }
 
   /// The rules of an organization, as an answer shows them.
-  static func description(organization: Identifier?, in source: some StateSource) throws -> JSON {
+  static func description(organization: Identifier?, in source: borrowing some StateSource & ~Copyable) throws -> JSON {
     .array(
       try RetentionClass.allCases.map { retentionClass in
         let rule = try rule(retentionClass, organization: organization, in: source)

@@ -38,7 +38,7 @@ struct RetentionTally: Sendable {
 
   /// Counts a stretch of the log; false where there is no more.
   /// - Parameter start: From where the first stretch counts: what is before has no key any more.
-  mutating func take(_ snapshot: LogSnapshot, from start: @autoclosure () throws -> UInt64) throws -> Bool {
+  mutating func take(_ snapshot: borrowing LogSnapshot, from start: @autoclosure () throws -> UInt64) throws -> Bool {
     let first = try scannedThrough.map { $0 + 1 } ?? max(1, start())
     let records = try snapshot.records(from: first, limit: 10_000, maximumBytes: 16 << 20)
     for record in records {

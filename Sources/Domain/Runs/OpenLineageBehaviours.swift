@@ -12,24 +12,23 @@ import Vault
 enum OpenLineageBehaviours {
   /// `openlineage.record`: what a report says becomes pipelines, runs, datasets and edges. The answer's `id` is the run's; for a report without a run,
   /// the pipeline's or the dataset's.
-  static let record = Behaviour(
-    check: { context in
+  static let record = Behaviour<OpenLineageEvent>(
+    alsoRefuses: [.notFound, .gone],
+    prepare: { context in
       if !context.principal.isAdministrator, context.organization == nil {
         context.refuse("/organization_id", "is required: say which organization it belongs to")
       }
-      guard let event = context.parameters["event"]?.objectValue else { return }
+      guard let event = context.parameters["event"]?.objectValue else { return .refused }
       do {
-        context.attachment = try OpenLineageEvent.parse(event, path: "/event")
+        return .ready(try OpenLineageEvent.parse(event, path: "/event"))
       } catch let error as OpenLineageEvent.Malformed {
         context.problems += error.problems
       } catch {
         context.refuse("/event", "is no OpenLineage event")
       }
+      return .refused
     },
-    decide: { decision in
-      guard let event = decision.prepared.attachment as? OpenLineageEvent else {
-        throw Refusal.internalError("An OpenLineage event was not read before its command was submitted.")
-      }
+    decide: { decision, event in
       let organization = try decision.newOrganization()
       try decision.authorize(in: organization)
       let target = ReportTransaction(decision: decision, ownOrganization: organization)

@@ -32,10 +32,10 @@ enum TemplateBehaviours {
   })
 
   /// `pipeline_template.create`: its configuration must be a pipeline's.
-  static let createPipelineTemplate = Behaviour(check: checkPipelineTemplate, decide: create.decide)
+  static let createPipelineTemplate = Behaviour(check: checkPipelineTemplate, decide: { try create.decide($0, ()) })
 
   /// `pipeline_template.edit`.
-  static let editPipelineTemplate = Behaviour(check: checkPipelineTemplate, decide: edit.decide)
+  static let editPipelineTemplate = Behaviour(check: checkPipelineTemplate, decide: { try edit.decide($0, ()) })
 
   @Sendable private static func checkPipelineTemplate(_ context: inout CheckContext) {
     context.problems += TemplateRules.problems(
@@ -47,7 +47,7 @@ enum TemplateBehaviours {
     check: { context in
       context.problems += TemplateRules.problems(
         ofSchema: context.fields["config_schema"], defaultConfig: context.fields["default_config"])
-    }, decide: create.decide)
+    }, decide: { try create.decide($0, ()) })
 
   /// `module_template.edit`.
   static let editModuleTemplate = Behaviour(
@@ -62,7 +62,7 @@ enum TemplateBehaviours {
         let problems = TemplateRules.problems(ofSchema: merged[0], defaultConfig: merged[1])
         guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
       }
-      try edit.decide(decision)
+      try edit.decide(decision, ())
     })
 }
 

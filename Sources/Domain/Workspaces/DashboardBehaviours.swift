@@ -38,7 +38,7 @@ enum DashboardBehaviours {
   /// `dashboard.rollback`: its user's.
   static let rollback = Behaviour(decide: { decision in
     _ = try own(decision)
-    try VersionedBehaviours.rollback.decide(decision)
+    try VersionedBehaviours.rollback.decide(decision, ())
   })
 
   /// `dashboard.set_default`: one of a user's dashboards in an organization is the default; the former one no longer

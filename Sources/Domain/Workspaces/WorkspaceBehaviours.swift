@@ -39,6 +39,7 @@ enum WorkspaceBehaviours {
   static let join = Behaviour(
     authorizesItself: true,
     findsOrganization: true,
+    alsoRefuses: [.notFound],
     decide: { decision in
       guard case .user(let user) = decision.principal.kind else {
         throw Refusal.forbidden(permission: "user", "Only a person who has signed in can join a workspace.")

@@ -43,7 +43,7 @@ public enum EventLogBackup {
       let environment = try Environment(folder: folder + "/log", options: options())
       defer { environment.close() }
       let databases = try Databases(environment)
-      head = try environment.read { try LogSnapshot(store: $0, databases: databases).head }
+      head = try LogSnapshot(store: environment.beginRead(), databases: databases).head
     } catch let error as LMDBError {
       throw EventLogError.storage(error)
     }

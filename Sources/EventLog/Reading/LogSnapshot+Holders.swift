@@ -6,14 +6,15 @@ extension LogSnapshot {
   public func holders(constraint: String) throws -> [Identifier] {
     let prefix = Key.unique(constraint, [])
     var result: [Identifier] = []
-    let cursor = try store.cursor(databases.unique)
-    var entry = try cursor.seek(prefix)
-    while let (key, stored) = entry, key.count >= prefix.count, key.prefix(prefix.count).elementsEqual(prefix) {
-      guard let value = Checksummed.unwrap(key, stored), let id = Identifier(bytes: Array(value)) else {
-        throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
+    try store.withCursor(databases.unique) { cursor in
+      try cursor.scan(from: prefix) { key, stored in
+        guard key.starts(with: prefix) else { return false }
+        guard let id = Checksummed.value(key, stored).flatMap({ Identifier(bytes: $0) }) else {
+          throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
+        }
+        result.append(id)
+        return true
       }
-      result.append(id)
-      entry = try cursor.next()
     }
     return result
   }

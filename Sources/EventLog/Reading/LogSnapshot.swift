@@ -3,8 +3,11 @@ import CanonicalJSON
 import LMDB
 import MerkleTree
 
-/// The log as it was at one moment; valid inside the closure that it was given to.
-public struct LogSnapshot {
+/// The log as it was at one moment, lent to a closure by ``EventLog/read(_:)``.
+///
+/// The compiler guarantees that it isn't used after that closure: it can't be copied, kept or returned. What its methods return are
+/// values of their own, which may be kept.
+public struct LogSnapshot: ~Copyable {
   let store: ReadTransaction
   let databases: Databases
   /// What the states that it reads have besides what their events have set.
@@ -12,38 +15,41 @@ public struct LogSnapshot {
   /// The head of that moment.
   public let head: LogHead
 
-  init(store: ReadTransaction, databases: Databases, defaults: StateDefaults = StateDefaults()) throws {
+  init(
+    store: consuming ReadTransaction, databases: Databases, defaults: StateDefaults = StateDefaults()
+  ) throws {
+    let stored = try LogSnapshot.storedHead(store, databases)
     self.store = store
     self.databases = databases
     self.defaults = defaults
-    let stored = try LogSnapshot.storedHead(store, databases)
     head = LogHead(
       position: stored.frontier.size, at: stored.frontier.size == 0 ? nil : stored.at, root: stored.frontier.root())
   }
 
-  static func storedHead(_ store: ReadTransaction, _ databases: Databases) throws -> StoredHead {
+  static func storedHead(_ store: borrowing ReadTransaction, _ databases: Databases) throws -> StoredHead {
     let key = Key.meta("head")
-    guard let bytes = try store.get(databases.meta, key) else { return StoredHead() }
-    guard let value = Checksummed.unwrap(key, bytes), let head = StoredHead(value) else {
-      throw EventLogError.damaged("the stored head of the log is damaged")
+    let head = try store.withValue(databases.meta, key) { stored in
+      guard let value = Checksummed.value(key.span.bytes, stored), let head = value.withUnsafeBytes({ StoredHead($0) })
+      else { throw EventLogError.damaged("the stored head of the log is damaged") }
+      return head
     }
-    return head
+    return head ?? StoredHead()
   }
 
   /// The state of a resource, deleted ones too; nil where there never was one.
   public func state(_ id: Identifier) throws -> ResourceState? {
-    guard let bytes = try store.get(databases.states, id.bytes) else { return nil }
-    return defaults.completed(try ResourceState(id: id, encoded: bytes))
+    try store.withValue(databases.states, id.bytes) { try defaults.completed(ResourceState(id: id, encoded: $0)) }
   }
 
   /// Who holds a unique key.
   public func holder(constraint: String, key: [UInt8]) throws -> Identifier? {
     let full = Key.unique(constraint, key)
-    guard let stored = try store.get(databases.unique, full) else { return nil }
-    guard let value = Checksummed.unwrap(full, stored), let id = Identifier(bytes: Array(value)) else {
-      throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
+    return try store.withValue(databases.unique, full) { stored in
+      guard let id = Checksummed.value(full.span.bytes, stored).flatMap({ Identifier(bytes: $0) }) else {
+        throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
+      }
+      return id
     }
-    return id
   }
 
   /// Who refers to a resource, by type and id, at most so many.
@@ -51,9 +57,11 @@ public struct LogSnapshot {
     of target: Identifier, type: String? = nil, limit: Int
   ) throws -> [(type: String, id: Identifier)] {
     var result: [(type: String, id: Identifier)] = []
-    try Links.scan(store.cursor(databases.links), target: target, type: type) { found, id in
-      result.append((found, id))
-      return result.count < limit
+    try store.withCursor(databases.links) { cursor in
+      try Links.scan(&cursor, target: target, type: type) { found, id in
+        result.append((found, id))
+        return result.count < limit
+      }
     }
     return result
   }
@@ -61,7 +69,7 @@ public struct LogSnapshot {
   /// The record at a position; nil beyond the head.
   public func record(at position: UInt64) throws -> LogRecord? {
     guard position >= 1, position <= head.position else { return nil }
-    return try Records.read(position, store.get, databases)
+    return try Records.read(position, databases) { try store.value($0, $1) }
   }
 
   /// Records from a position on, at most so many and, after the first, at most so many bytes.
@@ -69,34 +77,42 @@ public struct LogSnapshot {
     var result: [LogRecord] = []
     guard position <= head.position, limit > 0 else { return result }
     result.reserveCapacity(min(limit, Int(clamping: head.position - max(position, 1) + 1)))
-    let headers = try store.cursor(databases.headers)
-    let bodies = try store.cursor(databases.bodies)
     let first = max(1, position)
-    var header = try headers.seek(Key.position(first))
-    var body = try bodies.seek(Key.position(first))
     var expected = first
     var bytes = 0
-    while let (headerKey, headerValue) = header, let (bodyKey, bodyValue) = body {
-      guard headerKey.count == 8, Key.readPosition(headerKey) == expected, bodyKey.elementsEqual(headerKey) else {
-        throw EventLogError.damaged("position \(expected) is missing")
+    var isCut = false
+    try store.withCursor(databases.bodies) { bodies in
+      try bodies.seek(Key.position(first))
+      try store.withCursor(databases.headers) { headers in
+        try headers.scan(from: Key.position(first)) { key, header in
+          guard key.byteCount == 8, Key.readPosition(key) == expected else { throw missing(expected) }
+          let record = try bodies.withEntry { bodyKey, body -> LogRecord? in
+            guard bodyKey.byteCount == 8, Key.readPosition(bodyKey) == expected else { throw missing(expected) }
+            bytes += header.byteCount + body.byteCount
+            if !result.isEmpty && bytes > maximumBytes { return nil }
+            return LogRecord(position: expected, header: header.copy, body: body.copy)
+          }
+          guard let record else { throw missing(expected) }
+          if let record { result.append(record) }
+          isCut = record == nil || result.count == limit
+          if isCut { return false }
+          expected += 1
+          try bodies.next()
+          return true
+        }
       }
-      bytes += headerValue.count + bodyValue.count
-      if !result.isEmpty && bytes > maximumBytes { return result }
-      result.append(LogRecord(position: expected, header: [UInt8](headerValue), body: [UInt8](bodyValue)))
-      if result.count == limit { return result }
-      expected += 1
-      header = try headers.next()
-      body = try bodies.next()
     }
-    guard expected > head.position else { throw EventLogError.damaged("position \(expected) is missing") }
+    guard isCut || expected > head.position else { throw missing(expected) }
     return result
   }
+
+  private borrowing func missing(_ position: UInt64) -> EventLogError { .damaged("position \(position) is missing") }
 
   /// A resource's records of some versions, oldest first.
   public func history(of resource: Identifier, versions: ClosedRange<Int64>) throws -> [LogRecord] {
     var result: [LogRecord] = []
     try positions(of: resource, versions: versions) { _, position in
-      result.append(try Records.read(position, store.get, databases))
+      result.append(try Records.read(position, databases) { try store.value($0, $1) })
       return true
     }
     return result
@@ -111,17 +127,16 @@ public struct LogSnapshot {
   public func positions(
     of resource: Identifier, versions: ClosedRange<Int64>, _ visit: (Int64, UInt64) throws -> Bool
   ) throws {
-    let cursor = try store.cursor(databases.history)
-    var entry = try cursor.seek(Key.history(resource, versions.lowerBound))
-    while let (key, value) = entry {
-      guard key.count == 24, key.prefix(16).elementsEqual(resource.bytes) else { return }
-      let version = Key.readPosition(UnsafeRawBufferPointer(rebasing: key[16..<24]))
-      guard version <= UInt64(versions.upperBound) else { return }
-      guard let position = Checksummed.unwrap(key, value), position.count == 8 else {
-        throw EventLogError.damaged("version \(version) of \(resource) has a damaged entry in the history index")
+    try store.withCursor(databases.history) { cursor in
+      try cursor.scan(from: Key.history(resource, versions.lowerBound)) { key, stored in
+        guard key.byteCount == 24, key.starts(with: resource.bytes) else { return false }
+        let version = Key.readPosition(key, at: 16)
+        guard version <= UInt64(versions.upperBound) else { return false }
+        guard let position = Checksummed.position(key, stored) else {
+          throw EventLogError.damaged("version \(version) of \(resource) has a damaged entry in the history index")
+        }
+        return try visit(Int64(version), position)
       }
-      guard try visit(Int64(version), Key.readPosition(position)) else { return }
-      entry = try cursor.next()
     }
   }
 
@@ -130,7 +145,7 @@ public struct LogSnapshot {
     var state: ResourceState?
     try positions(of: resource, versions: 1...Int64.max) { version, at in
       guard at <= position else { return false }
-      let record = try Records.read(at, store.get, databases)
+      let record = try Records.read(at, databases) { try store.value($0, $1) }
       let header = try record.parsedHeader()
       let body = try record.parsedBody()
       var next =
@@ -163,22 +178,15 @@ public struct LogSnapshot {
   /// The positions of events about a data subject, from one on, at most so many.
   public func positions(about subject: Identifier, from position: UInt64, limit: Int) throws -> [UInt64] {
     var result: [UInt64] = []
-    let cursor = try store.cursor(databases.subjects)
-    var entry = try cursor.seek(Key.subject(subject, position))
-    while let (key, _) = entry, result.count < limit {
-      guard key.count == 24, key.prefix(16).elementsEqual(subject.bytes) else { break }
-      result.append(Key.readPosition(UnsafeRawBufferPointer(rebasing: key[16..<24])))
-      entry = try cursor.next()
+    guard limit > 0 else { return result }
+    try store.withCursor(databases.subjects) { cursor in
+      try cursor.scan(from: Key.subject(subject, position)) { key, _ in
+        guard key.byteCount == 24, key.starts(with: subject.bytes) else { return false }
+        result.append(Key.readPosition(key, at: 16))
+        return result.count < limit
+      }
     }
     return result
-  }
-
-  /// The hash of a complete subtree, for proofs.
-  public func treeNode(level: UInt8, index: UInt64) throws -> Digest {
-    guard let bytes = try store.get(databases.tree, Key.tree(level, index)), let hash = Digest(bytes: bytes) else {
-      throw EventLogError.damaged("the tree has no node \(index) on level \(level)")
-    }
-    return hash
   }
 
   /// How many entries a database of the log has, by its name.

@@ -63,10 +63,10 @@ public struct ResourceState: Sendable, Equatable {
     return out
   }
 
-  init(id: Identifier, encoded bytes: UnsafeRawBufferPointer) throws {
+  init(id: Identifier, encoded bytes: RawSpan) throws {
     let json: JSON
     do {
-      json = try JSON.parse(bytes.bindMemory(to: UInt8.self))
+      json = try bytes.withUnsafeBytes { try JSON.parse($0.bindMemory(to: UInt8.self)) }
     } catch {
       throw EventLogError.damaged("the state of \(id) is not JSON")
     }

@@ -40,13 +40,13 @@ public enum EventLogVerifier {
       let outcome = NIOLockedValueBox<Result<(VerificationReport, [String: UInt64]), any Error>?>(nil)
       let states = try DedicatedThread {
         let result = Result {
-          try environment.read { try StateCheck(store: $0, databases: databases, progress: progress).run() }
+          try environment.read { try StateCheck(databases: databases, progress: progress).run($0) }
         }
         outcome.withLockedValue { $0 = result.map { ($0.report, $0.highestNumbers) } }
       }
       let records = Result {
         try environment.read { store in
-          try RecordCheck(store: store, databases: databases, signed: signed, progress: progress).run()
+          try RecordCheck(databases: databases, signed: signed, progress: progress).run(store)
         }
       }
       states.join()
@@ -60,7 +60,7 @@ public enum EventLogVerifier {
       report.take(folded.0)
       report.take(
         try environment.read { store in
-          try IndexCheck(store: store, databases: databases, highestNumbers: folded.1, progress: progress).run()
+          try IndexCheck(databases: databases, highestNumbers: folded.1, progress: progress).run(store)
         })
     } catch let error as LMDBError {
       report.note("LMDB can't read the file: \(error)")

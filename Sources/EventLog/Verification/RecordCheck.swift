@@ -3,17 +3,25 @@ import LMDB
 import MerkleTree
 
 /// Reads every header and body in order, hashes them again, and rebuilds the tree beside the stored one.
+///
+/// It works on the bytes in the map, which stay where they are as long as the transaction that ``run(_:)`` borrows.
 struct RecordCheck {
-  let store: ReadTransaction
   let databases: Databases
   let signed: (size: UInt64, root: Digest)?
   let progress: @Sendable (VerificationProgress) -> Void
 
-  func run() throws -> (report: VerificationReport, head: StoredHead?) {
+  func run(_ store: borrowing ReadTransaction) throws -> (report: VerificationReport, head: StoredHead?) {
+    try store.withCursor(databases.headers) { headers in
+      try store.withCursor(databases.bodies) { bodies in try run(store, &headers, &bodies) }
+    }
+  }
+
+  private func run(
+    _ store: borrowing ReadTransaction, _ headers: inout Cursor, _ bodies: inout Cursor
+  ) throws -> (report: VerificationReport, head: StoredHead?) {
     var report = VerificationReport()
     var frontier = TreeFrontier()
-    var levels: [Cursor] = []
-    var levelEntries: [Cursor.Entry?] = []
+    var levels: [TreeLevel] = []
     var lastTime: [UInt8] = []
     let storedHead: StoredHead?
     do {
@@ -22,16 +30,16 @@ struct RecordCheck {
       report.note("the stored head is damaged")
       storedHead = nil
     }
-    let headers = try store.cursor(databases.headers)
-    let bodies = try store.cursor(databases.bodies)
     let total = try store.statistics(databases.headers).entries
     if try store.statistics(databases.bodies).entries != total {
       report.note("there are not as many bodies as headers")
     }
-    var header = try headers.first()
-    var body = try bodies.first()
+    try headers.first()
+    try bodies.first()
     var expected: UInt64 = 1
-    while let (key, headerBytes) = header, report.events < total {
+    while headers.isOnEntry, report.events < total {
+      let key = headers.unsafeKey
+      let headerBytes = headers.unsafeValue
       guard key.count == 8 else {
         report.note("a header has a key that is no position", at: expected)
         break
@@ -42,12 +50,12 @@ struct RecordCheck {
         if position < expected { break }
         expected = position
       }
-      while let (bodyKey, _) = body, bodyKey.count == 8, Key.readPosition(bodyKey) < position {
-        body = try bodies.next()
+      while bodies.isOnEntry, bodies.unsafeKey.count == 8, Key.readPosition(bodies.unsafeKey) < position {
+        try bodies.next()
       }
-      if let (bodyKey, bodyBytes) = body, bodyKey.elementsEqual(key) {
-        check(headerBytes, bodyBytes, position, total, &lastTime, &report)
-        body = try bodies.next()
+      if bodies.isOnEntry, bodies.unsafeKey.elementsEqual(key) {
+        check(headerBytes, bodies.unsafeValue, position, total, &lastTime, &report)
+        try bodies.next()
       } else {
         report.note("the body is missing", at: position)
       }
@@ -56,7 +64,7 @@ struct RecordCheck {
         var completed: [(level: UInt8, index: UInt64, hash: Digest)] = []
         frontier.append(leaf: leaf) { completed.append(($0, $1, $2)) }
         for node in completed {
-          try compare(node, &levels, &levelEntries, &report, position)
+          try compare(store, node, &levels, &report, position)
         }
       }
       if let signed, signed.size == position, frontier.root() != signed.root {
@@ -67,15 +75,15 @@ struct RecordCheck {
       if report.events & 0x3FFF == 0 {
         progress(VerificationProgress(phase: "records", done: report.events, total: total))
       }
-      header = try headers.next()
+      try headers.next()
     }
-    finish(frontier, storedHead, total, expected, &report)
+    finish(store, frontier, storedHead, total, expected, &report)
     return (report, storedHead)
   }
 
   private func finish(
-    _ frontier: TreeFrontier, _ storedHead: StoredHead?, _ total: UInt64, _ expected: UInt64,
-    _ report: inout VerificationReport
+    _ store: borrowing ReadTransaction, _ frontier: TreeFrontier, _ storedHead: StoredHead?, _ total: UInt64,
+    _ expected: UInt64, _ report: inout VerificationReport
   ) {
     if report.events != total { report.note("\(total) headers are counted, but \(report.events) can be read") }
     if let storedHead {
@@ -133,23 +141,20 @@ struct RecordCheck {
   }
 
   private func compare(
-    _ node: (level: UInt8, index: UInt64, hash: Digest), _ levels: inout [Cursor], _ entries: inout [Cursor.Entry?],
-    _ report: inout VerificationReport, _ position: UInt64
+    _ store: borrowing ReadTransaction, _ node: (level: UInt8, index: UInt64, hash: Digest),
+    _ levels: inout [TreeLevel], _ report: inout VerificationReport, _ position: UInt64
   ) throws {
-    let level = Int(node.level)
-    if level == levels.count {
-      let cursor = try store.cursor(databases.tree)
-      levels.append(cursor)
-      entries.append(try cursor.seek(Key.tree(node.level, 0)))
+    if Int(node.level) == levels.count {
+      levels.append(try TreeLevel(store.unsafeCursor(databases.tree), from: Key.tree(node.level, 0)))
     }
+    let level = levels[Int(node.level)]
     let key = Key.tree(node.level, node.index)
-    guard let entry = entries[level], entry.key.elementsEqual(key) else {
+    guard let value = level.value(of: key) else {
       report.note("the tree lacks node \(node.index) of level \(node.level)", at: position)
-      entries[level] = try levels[level].seek(key)
-      if let found = entries[level], found.key.elementsEqual(key) { entries[level] = try levels[level].next() }
+      try level.pass(key)
       return
     }
-    let isSame = node.hash.withUnsafeBytes { entry.value.elementsEqual($0) }
+    let isSame = node.hash.withUnsafeBytes { value.elementsEqual($0) }
     if !isSame {
       let what =
         node.level == 0
@@ -157,7 +162,30 @@ struct RecordCheck {
         : "a tree node of level \(node.level) differs from its children"
       report.note(what, at: position)
     }
-    entries[level] = try levels[level].next()
+    try level.next()
+  }
+}
+
+/// The stored nodes of one level of the tree, from left to right. It lives no longer than the check, which borrows the transaction.
+private final class TreeLevel {
+  private var cursor: Cursor
+
+  init(_ cursor: consuming Cursor, from key: [UInt8]) throws {
+    self.cursor = cursor
+    try self.cursor.seek(key)
+  }
+
+  /// The value of the node at the cursor, where it has that key.
+  func value(of key: [UInt8]) -> UnsafeRawBufferPointer? {
+    cursor.isOnEntry && cursor.unsafeKey.elementsEqual(key) ? cursor.unsafeValue : nil
+  }
+
+  func next() throws { try cursor.next() }
+
+  /// Goes to the first node behind a key.
+  func pass(_ key: [UInt8]) throws {
+    try cursor.seek(key)
+    if value(of: key) != nil { try cursor.next() }
   }
 }
 

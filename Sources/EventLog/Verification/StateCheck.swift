@@ -3,8 +3,9 @@ import CanonicalJSON
 import LMDB
 
 /// Folds every state again from the log, member by member on the stored bytes, and compares; checks the history index on the way.
+///
+/// It works on the bytes in the map, which stay where they are as long as the transaction that ``run(_:)`` borrows.
 struct StateCheck {
-  let store: ReadTransaction
   let databases: Databases
   let progress: @Sendable (VerificationProgress) -> Void
 
@@ -19,39 +20,50 @@ struct StateCheck {
     var isComplete = true
   }
 
-  func run() throws -> (report: VerificationReport, highestNumbers: [String: UInt64]) {
+  func run(
+    _ store: borrowing ReadTransaction
+  ) throws -> (report: VerificationReport, highestNumbers: [String: UInt64]) {
+    try store.withCursor(databases.states) { states in
+      try store.withCursor(databases.history) { history in try run(store, &states, &history) }
+    }
+  }
+
+  private func run(
+    _ store: borrowing ReadTransaction, _ states: inout Cursor, _ history: inout Cursor
+  ) throws -> (report: VerificationReport, highestNumbers: [String: UInt64]) {
     var report = VerificationReport()
     var numbers: [String: UInt64] = [:]
     let total = try store.statistics(databases.states).entries
     let events = try store.statistics(databases.headers).entries
     let historyTotal = try store.statistics(databases.history).entries
     if historyTotal != events { report.note("the history index has \(historyTotal) entries for \(events) events") }
-    let states = try store.cursor(databases.states)
-    let history = try store.cursor(databases.history)
-    var state = try states.first()
-    var entry = try history.first()
+    try states.first()
+    try history.first()
     var seen: UInt64 = 0
-    while let (key, _) = entry, seen <= historyTotal {
+    while history.isOnEntry, seen <= historyTotal {
+      let key = history.unsafeKey
       guard key.count == 24 else {
         report.note("an entry of the history index has a damaged key")
-        entry = try history.next()
+        try history.next()
         seen += 1
         continue
       }
       let resource = Array(key.prefix(16))
       var folded = Folded()
-      while let (key, value) = entry, key.count == 24, key.prefix(16).elementsEqual(resource), seen <= historyTotal {
-        try take(key, value, resource, &folded, &report)
-        entry = try history.next()
+      while history.isOnEntry, history.unsafeKey.count == 24, history.unsafeKey.prefix(16).elementsEqual(resource),
+        seen <= historyTotal
+      {
+        try take(store, history.unsafeKey, history.unsafeValue, resource, &folded, &report)
+        try history.next()
         seen += 1
       }
-      while let (stateKey, _) = state, stateKey.lexicographicallyPrecedes(resource) {
+      while states.isOnEntry, states.unsafeKey.lexicographicallyPrecedes(resource) {
         report.note("a state belongs to no event", at: folded.position)
-        state = try states.next()
+        try states.next()
       }
-      if let (stateKey, stored) = state, stateKey.elementsEqual(resource) {
-        compare(stored, folded, &numbers, &report)
-        state = try states.next()
+      if states.isOnEntry, states.unsafeKey.elementsEqual(resource) {
+        compare(states.unsafeValue, folded, &numbers, &report)
+        try states.next()
         report.states += 1
       } else {
         report.note("the resource of this event has no state", at: folded.position)
@@ -60,15 +72,15 @@ struct StateCheck {
         progress(VerificationProgress(phase: "states", done: report.states, total: total))
       }
     }
-    if state != nil { report.note("a state belongs to no event") }
+    if states.isOnEntry { report.note("a state belongs to no event") }
     if seen != historyTotal { report.note("the history index can't be read to its end") }
     progress(VerificationProgress(phase: "states", done: report.states, total: total))
     return (report, numbers)
   }
 
   private func take(
-    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ resource: [UInt8], _ folded: inout Folded,
-    _ report: inout VerificationReport
+    _ store: borrowing ReadTransaction, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer,
+    _ resource: [UInt8], _ folded: inout Folded, _ report: inout VerificationReport
   ) throws {
     guard let positionBytes = Checksummed.unwrap(key, value), positionBytes.count == 8 else {
       report.note("an entry of the history index is damaged")
@@ -77,8 +89,8 @@ struct StateCheck {
     }
     let position = Key.readPosition(positionBytes)
     let version = Key.readPosition(UnsafeRawBufferPointer(rebasing: key[16..<24]))
-    guard let header = try store.get(databases.headers, Key.position(position)),
-      let body = try store.get(databases.bodies, Key.position(position))
+    guard let header = try store.unsafeValue(databases.headers, Key.position(position)),
+      let body = try store.unsafeValue(databases.bodies, Key.position(position))
     else {
       report.note("the history index names a position that isn't there", at: position)
       folded.isComplete = false

@@ -1,23 +1,25 @@
 import BasicTypes
+import Failpoints
 import LMDB
 import MerkleTree
 
-/// Puts what a batch has staged into LMDB: all decisions are made by now, so the puts come database by database; records, states, unique
-/// keys and tree nodes in the order of their keys.
+/// Puts what a batch has staged into LMDB: all decisions are made by now, so the puts come database by database, in the order of their keys.
 struct BatchWriter {
   let store: WriteTransaction
   let databases: Databases
+  let failpoints: Failpoints
 
   /// Writes the batch and answers the head it makes. Nothing is durable before the transaction commits.
   func write(_ staging: Staging, onto head: StoredHead, at now: Timestamp) throws -> StoredHead {
     var next = head
     try writeRecords(staging, &next, at: now)
+    try failpoints.reached(.logPutting)
     for (id, state) in staging.states.sorted(by: { $0.key < $1.key }) {
       try store.put(databases.states, id.bytes, state.encoded)
     }
     try writeUnique(staging)
     try writeLinks(staging)
-    for (key, command) in staging.commands {
+    for (key, command) in staging.commands.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
       try store.put(databases.commands, key, Checksummed.wrap(key, command.fingerprint + command.result))
     }
     try writeCounters(staging, next)
@@ -41,11 +43,12 @@ struct BatchWriter {
       let key = Key.history(staged.resource, staged.version)
       try store.put(databases.history, key, Checksummed.wrap(key, Key.position(staged.record.position)))
     }
-    for staged in staging.records {
-      for subject in staged.subjects {
-        let key = Key.subject(subject, staged.record.position)
-        try store.put(databases.subjects, key, Checksummed.wrap(key, []))
-      }
+    let subjects = staging.records.flatMap { staged in
+      staged.subjects.map { (subject: $0, position: staged.record.position) }
+    }
+    for entry in subjects.sorted(by: { ($0.subject, $0.position) < ($1.subject, $1.position) }) {
+      let key = Key.subject(entry.subject, entry.position)
+      try store.put(databases.subjects, key, Checksummed.wrap(key, []))
     }
     for node in nodes.sorted(by: { ($0.level, $0.index) < ($1.level, $1.index) }) {
       try store.put(databases.tree, Key.tree(node.level, node.index), node.hash.bytes)
@@ -64,32 +67,34 @@ struct BatchWriter {
   }
 
   private func writeLinks(_ staging: Staging) throws {
+    var entries: [(key: [UInt8], isThere: Bool)] = []
     for (target, types) in staging.links {
       for (type, changes) in types {
         for (referrer, isThere) in changes {
-          let key = Key.links(to: target, type: type, from: referrer)
-          if isThere {
-            try store.put(databases.links, key, Checksummed.wrap(key, []))
-          } else {
-            try store.delete(databases.links, key)
-          }
+          entries.append((Key.links(to: target, type: type, from: referrer), isThere))
         }
+      }
+    }
+    for entry in entries.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      if entry.isThere {
+        try store.put(databases.links, entry.key, Checksummed.wrap(entry.key, []))
+      } else {
+        try store.delete(databases.links, entry.key)
       }
     }
   }
 
   /// Keeps the counters and how many entries each index has, so that `verify` misses a lost entry.
   private func writeCounters(_ staging: Staging, _ next: StoredHead) throws {
-    func put(_ name: String, _ value: [UInt8]) throws {
-      let key = Key.meta(name)
-      try store.put(databases.meta, key, Checksummed.wrap(key, value))
-    }
-    for (name, value) in staging.counters {
-      try put(name, Key.position(UInt64(bitPattern: value)))
+    var values: [(key: [UInt8], value: [UInt8])] = staging.counters.map { name, value in
+      (Key.meta(name), Key.position(UInt64(bitPattern: value)))
     }
     for database in [databases.states, databases.unique, databases.links, databases.subjects, databases.commands] {
-      try put("entries/\(database.name)", Key.position(try store.statistics(database).entries))
+      values.append((Key.meta("entries/\(database.name)"), Key.position(try store.statistics(database).entries)))
     }
-    try put("head", next.encoded)
+    values.append((Key.meta("head"), next.encoded))
+    for (key, value) in values.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      try store.put(databases.meta, key, Checksummed.wrap(key, value))
+    }
   }
 }

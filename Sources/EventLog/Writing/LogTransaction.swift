@@ -65,8 +65,8 @@ public final class LogTransaction {
   /// The state as the resource's events make it.
   private func storedState(_ id: Identifier) throws -> ResourceState? {
     if let staged = own.states[id] ?? batch.states[id] ?? batch.cached[id] { return staged }
-    guard let bytes = try store.get(databases.states, id.bytes) else { return nil }
-    let state = try ResourceState(id: id, encoded: bytes)
+    let found = try store.withValue(databases.states, id.bytes) { try ResourceState(id: id, encoded: $0) }
+    guard let state = found else { return nil }
     batch.cached[id] = state
     return state
   }
@@ -75,11 +75,12 @@ public final class LogTransaction {
   public func holder(constraint: String, key: [UInt8]) throws -> Identifier? {
     let full = Key.unique(constraint, key)
     if let staged = own.unique[full] ?? batch.unique[full] { return staged.holder }
-    guard let stored = try store.get(databases.unique, full) else { return nil }
-    guard let value = Checksummed.unwrap(full, stored), let id = Identifier(bytes: Array(value)) else {
-      throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
+    return try store.withValue(databases.unique, full) { stored in
+      guard let id = Checksummed.value(full.span.bytes, stored).flatMap({ Identifier(bytes: $0) }) else {
+        throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
+      }
+      return id
     }
-    return id
   }
 
   /// Makes a resource the holder of a unique key.
@@ -90,11 +91,12 @@ public final class LogTransaction {
   /// Gives up every key of a unique constraint, for an index that is made anew.
   public func releaseAll(constraint: String) throws {
     let prefix = Key.unique(constraint, [])
-    let cursor = try store.cursor(databases.unique)
-    var entry = try cursor.seek(prefix)
-    while let (key, _) = entry, key.count >= prefix.count, key.prefix(prefix.count).elementsEqual(prefix) {
-      own.unique[[UInt8](key)] = Holder(holder: nil)
-      entry = try cursor.next()
+    try store.withCursor(databases.unique) { cursor in
+      try cursor.scan(from: prefix) { key, _ in
+        guard key.starts(with: prefix) else { return false }
+        own.unique[key.copy] = Holder(holder: nil)
+        return true
+      }
     }
     for key in batch.unique.keys where key.starts(with: prefix) { own.unique[key] = Holder(holder: nil) }
   }
@@ -121,9 +123,11 @@ public final class LogTransaction {
     let stagedOwn = own.links[target]
     let stagedBatch = batch.links[target]
     var result: [(type: String, id: Identifier)] = []
-    try Links.scan(store.cursor(databases.links), target: target, type: type) { found, id in
-      if stagedOwn?[found]?[id] ?? stagedBatch?[found]?[id] ?? true { result.append((found, id)) }
-      return result.count < limit
+    try store.withCursor(databases.links) { cursor in
+      try Links.scan(&cursor, target: target, type: type) { found, id in
+        if stagedOwn?[found]?[id] ?? stagedBatch?[found]?[id] ?? true { result.append((found, id)) }
+        return result.count < limit
+      }
     }
     if stagedOwn == nil, stagedBatch == nil { return result }
     let types = type.map { Set([$0]) } ?? Set((stagedOwn ?? [:]).keys).union((stagedBatch ?? [:]).keys)
@@ -134,7 +138,7 @@ public final class LogTransaction {
       for (id, isThere) in older where isThere { try addStaged(Link(target: target, type: type, referrer: id)) }
     }
     func addStaged(_ link: Link) throws {
-      guard result.count < limit, try store.get(databases.links, link.key) == nil else { return }
+      guard result.count < limit, try !store.contains(databases.links, link.key) else { return }
       result.append((link.type, link.referrer))
     }
     return result
@@ -187,11 +191,12 @@ public final class LogTransaction {
   public func storedCommand(actor: String, id: String) throws -> StoredCommand? {
     let key = Key.command(actor, id)
     if let staged = own.commands[key] ?? batch.commands[key] { return staged }
-    guard let stored = try store.get(databases.commands, key) else { return nil }
-    guard let value = Checksummed.unwrap(key, stored), value.count >= 32 else {
-      throw EventLogError.damaged("the stored result of a command is damaged")
+    return try store.withValue(databases.commands, key) { stored in
+      guard let value = Checksummed.value(key.span.bytes, stored), value.count >= 32 else {
+        throw EventLogError.damaged("the stored result of a command is damaged")
+      }
+      return StoredCommand(fingerprint: Array(value.prefix(32)), result: Array(value.dropFirst(32)))
     }
-    return StoredCommand(fingerprint: Array(value.prefix(32)), result: Array(value.dropFirst(32)))
   }
 
   /// Keeps the answer to an actor's command id (at most 128 bytes), in the same commit as the events.
@@ -202,17 +207,17 @@ public final class LogTransaction {
   /// A resource's records of some versions, staged ones too.
   public func history(of resource: Identifier, versions: ClosedRange<Int64>) throws -> [LogRecord] {
     var result: [LogRecord] = []
-    let cursor = try store.cursor(databases.history)
-    var entry = try cursor.seek(Key.history(resource, versions.lowerBound))
-    while let (key, value) = entry {
-      guard key.count == 24, key.prefix(16).elementsEqual(resource.bytes),
-        Key.readPosition(UnsafeRawBufferPointer(rebasing: key[16..<24])) <= UInt64(versions.upperBound)
-      else { break }
-      guard let position = Checksummed.unwrap(key, value), position.count == 8 else {
-        throw EventLogError.damaged("the history of \(resource) has a damaged entry")
+    try store.withCursor(databases.history) { cursor in
+      try cursor.scan(from: Key.history(resource, versions.lowerBound)) { key, stored in
+        guard key.byteCount == 24, key.starts(with: resource.bytes),
+          Key.readPosition(key, at: 16) <= UInt64(versions.upperBound)
+        else { return false }
+        guard let position = Checksummed.position(key, stored) else {
+          throw EventLogError.damaged("the history of \(resource) has a damaged entry")
+        }
+        result.append(try Records.read(position, databases) { try store.value($0, $1) })
+        return true
       }
-      result.append(try Records.read(Key.readPosition(position), store.get, databases))
-      entry = try cursor.next()
     }
     for staged in batch.records + own.records
     where staged.resource == resource && versions.contains(staged.version) {
@@ -305,49 +310,5 @@ struct SaltSource {
 
   mutating func next() -> [UInt8] {
     Identifier(high: generator.next(), low: generator.next()).bytes
-  }
-}
-
-enum Counters {
-  static func read(_ store: WriteTransaction, _ meta: Database, _ name: String) throws -> Int64 {
-    let key = Key.meta(name)
-    guard let stored = try store.get(meta, key) else { return 0 }
-    guard let value = Checksummed.unwrap(key, stored), value.count == 8 else {
-      throw EventLogError.damaged("the counter \(name) is damaged")
-    }
-    return Int64(bitPattern: Key.readPosition(value))
-  }
-}
-
-enum Links {
-  /// Goes through the links to a target until the visitor answers false.
-  static func scan(
-    _ cursor: Cursor, target: Identifier, type: String?, _ visit: (String, Identifier) -> Bool
-  ) throws {
-    let prefix = type.map { Key.links(to: target, type: $0) } ?? target.bytes
-    var entry = try cursor.seek(prefix)
-    while let (key, _) = entry {
-      guard key.count > 33, key.prefix(prefix.count).elementsEqual(prefix) else { return }
-      let name = String(decoding: UnsafeRawBufferPointer(rebasing: key[16..<(key.count - 17)]), as: UTF8.self)
-      guard let id = Identifier(bytes: Array(key.suffix(16))) else { return }
-      guard visit(name, id) else { return }
-      entry = try cursor.next()
-    }
-  }
-}
-
-enum Records {
-  static func read(
-    _ position: UInt64, _ get: (Database, [UInt8]) throws(LMDBError) -> UnsafeRawBufferPointer?, _ databases: Databases
-  ) throws -> LogRecord {
-    let key = Key.position(position)
-    guard let header = try get(databases.headers, key) else {
-      throw EventLogError.damaged("position \(position) has no header")
-    }
-    let headerBytes = [UInt8](header)
-    guard let body = try get(databases.bodies, key) else {
-      throw EventLogError.damaged("position \(position) has no body")
-    }
-    return LogRecord(position: position, header: headerBytes, body: [UInt8](body))
   }
 }

@@ -1,4 +1,5 @@
 import BasicTypes
+import Failpoints
 import Files
 import LMDB
 import Logging
@@ -113,6 +114,7 @@ final class Writer: @unchecked Sendable {
       transaction.beginDecision()
       do {
         try submission.decide(transaction)
+        try configuration.failpoints.reached(.logDecided)
         submission.failure = nil
         transaction.keepDecision()
       } catch let error as LMDBError {
@@ -127,11 +129,14 @@ final class Writer: @unchecked Sendable {
       store.abort()
       return
     }
-    let next = try BatchWriter(store: store, databases: databases).write(
-      transaction.stagedBatch, onto: head, at: now)
+    let writer = BatchWriter(store: store, databases: databases, failpoints: configuration.failpoints)
+    let next = try writer.write(transaction.stagedBatch, onto: head, at: now)
+    try configuration.failpoints.reached(.logPut)
     try configuration.beforeCommit()
+    try configuration.failpoints.reached(.logKeysDurable)
     let began = Timestamp.now
     try store.commit()
+    configuration.failpoints.passed(.logCommitted)
     let ended = Timestamp.now
     head = next
     let latest = Writer.published(next)

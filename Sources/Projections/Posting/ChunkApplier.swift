@@ -1,4 +1,5 @@
 import BasicTypes
+import Failpoints
 import Postgres
 
 /// What stops a projector besides PostgreSQL's own errors; each has its own remedy.
@@ -17,11 +18,13 @@ enum ProjectorInterruption: Error, Sendable, Equatable {
 struct ChunkApplier: Sendable {
   let generation: Generation
   let epoch: Int64
+  private let failpoints: Failpoints
   private let plans: [UnitID: UnitPlan]
 
-  init(model: ProjectionModel, generation: Generation, epoch: Int64) {
+  init(model: ProjectionModel, generation: Generation, epoch: Int64, failpoints: Failpoints = .none) {
     self.generation = generation
     self.epoch = epoch
+    self.failpoints = failpoints
     var plans: [UnitID: UnitPlan] = [:]
     for definition in model.definitions {
       for unit in definition.units { plans[unit] = UnitPlan(unit, of: definition, generation, model) }
@@ -53,7 +56,9 @@ struct ChunkApplier: Sendable {
     _ chunk: PreparedChunk, to units: [UnitID], on session: PostgresSession
   ) throws -> [UnitID: PreparedChunk.Failure] {
     do {
-      return try session.transaction { session in try applyInside(chunk, units, session) }
+      let failures = try session.transaction { session in try applyInside(chunk, units, session) }
+      try failpoints.reached(.postingCommitted)
+      return failures
     } catch let error as PostgresError where error.sqlState == "42P01" || error.sqlState == "3F000" {
       throw ProjectorInterruption.schemaLost
     }
@@ -72,6 +77,7 @@ struct ChunkApplier: Sendable {
     if staged.contains(.changes) {
       try session.copyIn("COPY pg_temp.staged_changes FROM STDIN WITH (FORMAT binary)", chunk.changes)
     }
+    try failpoints.reached(.postingStaged)
     for unit in units.sorted() {
       guard let plan = plans[unit] else { continue }
       let isStaged = chunk.staged.contains(unit)
@@ -89,6 +95,7 @@ struct ChunkApplier: Sendable {
           for piece in chunk.removals[unit] ?? [] {
             for statement in plan.removal { try session.query(statement, [.bytes(piece)]) }
           }
+          try failpoints.reached(.postingUnit)
         }
       } catch let error as PostgresError {
         failures[unit] = try ChunkApplier.failure(error)
@@ -107,6 +114,7 @@ struct ChunkApplier: Sendable {
         .integer(Int(chunk.request.after)), .array(moved.map { "\($0.projection)/\($0.part.rawValue)" }),
       ])
     guard result.affectedRows == moved.count else { throw ProjectorInterruption.moved }
+    try failpoints.reached(.postingCheckpoint)
     return failures
   }
 

@@ -1,3 +1,4 @@
+import Access
 import Catalog
 
 #if canImport(Glibc)
@@ -29,8 +30,8 @@ final class PostedType: Sendable {
   let plural: String
   let hasReadModel: Bool
   let isOrganization: Bool
-  /// Whose eyes its rows are for, where not for all of the organization's.
-  let visibility: Visibility?
+  /// Who may see its rows.
+  let audience: Audience
   /// All fields that a `set` may hold, in the order of canonical JSON.
   let fields: [PostedField]
   /// Whether any field makes versions.
@@ -43,7 +44,7 @@ final class PostedType: Sendable {
     plural = type.plural
     hasReadModel = type.hasReadModel
     isOrganization = type.name == "organization"
-    visibility = type.visibility
+    audience = Audience(type)
     let versioned = Set(type.versionedContent)
     isVersioned = !versioned.isEmpty
     var fields = type.fields.map { field in

@@ -1,3 +1,4 @@
+import Access
 import Catalog
 
 /// The types of the catalog as the projector sees them, and the read models.
@@ -28,10 +29,12 @@ struct ProjectionModel: Sendable {
 
   func definition(_ name: String) -> ProjectionDefinition? { byName[name].map { definitions[$0] } }
 
-  /// Whose eyes the rows of a read model are for, where not for all of the organization's.
-  func visibility(of definition: ProjectionDefinition) -> Visibility? {
-    guard case .state(let type) = definition.source else { return nil }
-    return types[type]?.visibility
+  /// Who may see the rows of a read model: of the states of a type, as the type's resources; of events, as what belongs
+  /// to the organization in their `organization_id`. Nobody where nothing says it.
+  func audience(of definition: ProjectionDefinition) -> Audience {
+    if case .state(let type) = definition.source, let audience = types[type]?.audience { return audience }
+    let hasOrganization = definition.columns.contains { $0.name == "organization_id" }
+    return hasOrganization ? .records(definition.name) : Audience(plural: definition.name, rules: [])
   }
 
   /// The definition of a unit that came from these definitions.

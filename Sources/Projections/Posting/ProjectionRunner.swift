@@ -1,5 +1,6 @@
 import BasicTypes
 import EventLog
+import Failpoints
 import NIOConcurrencyHelpers
 import Postgres
 import Vault
@@ -41,7 +42,8 @@ actor ProjectionRunner {
   /// A runner over what ``ProjectorSchema`` found. Read models that `opened` calls changed are left out.
   init(
     log: EventLog, vault: Vault, schema: ProjectorSchema, connection: PostgresConnection, generation: Generation,
-    opened: ProjectorSchema.Opened, chunkEvents: Int = 5000, second: PostgresConnection? = nil
+    opened: ProjectorSchema.Opened, chunkEvents: Int = 5000, second: PostgresConnection? = nil,
+    failpoints: Failpoints = .none
   ) {
     self.second = second
     self.log = log
@@ -49,7 +51,8 @@ actor ProjectionRunner {
     self.schema = schema
     self.connection = connection
     self.chunkEvents = chunkEvents
-    applier = ChunkApplier(model: schema.model, generation: generation, epoch: opened.epoch)
+    applier = ChunkApplier(
+      model: schema.model, generation: generation, epoch: opened.epoch, failpoints: failpoints)
     skips = SkipRegister(positions: opened.skipped, scannedThrough: opened.skipsScanned)
     units = ProjectionRunner.units(opened, limit: chunkEvents)
   }

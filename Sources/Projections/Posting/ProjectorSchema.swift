@@ -129,7 +129,7 @@ struct ProjectorSchema: Sendable {
     var statements: [String] = []
     if isIndexed { statements += definition.indexStatements(unit.part, generation) }
     statements += AccessRules.statements(
-      definition, unit.part, generation, hasGroup: hasGroup, visibility: model.visibility(of: definition))
+      definition, unit.part, generation, hasGroup: hasGroup, audience: model.audience(of: definition))
     for statement in statements { try session.execute(statement) }
     try session.query(
       """
@@ -182,6 +182,7 @@ struct ProjectorSchema: Sendable {
     // A changed file is a matter for a rebuild beside the old table.
     guard known.rows.allSatisfy({ $0[2] == definition.fingerprint }) else { return }
     if known.rows.contains(where: { $0[3] != definition.wording }) { try renewComments(definition, session) }
+    try AccessRules.renewPolicy(definition, model.audience(of: definition), session)
     guard definition.hasPersonalTable else { return }
     if try exists(.live, personal, session), known.rows.contains(where: { $0[0] == "personal" }) { return }
     let position = known.rows.first { $0[0] == "rows" }?[1].flatMap { UInt64($0) } ?? 0

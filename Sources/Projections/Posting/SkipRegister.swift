@@ -17,11 +17,6 @@ struct SkipRegister: Sendable {
     units.compactMap { unit in positions[unit.projection]?.filter { $0 > position }.min() }.min()
   }
 
-  init(positions: [String: Set<UInt64>], scannedThrough: UInt64) {
-    self.positions = positions
-    self.scannedThrough = scannedThrough
-  }
-
   /// Looks up what the log decides at a head, or later, about these read models; whether anything new was found. What was decided
   /// is in the state of one resource each, so nothing is searched.
   mutating func scan(_ log: EventLog, _ names: [String], through head: UInt64) async throws -> Bool {
@@ -37,11 +32,10 @@ struct SkipRegister: Sendable {
     return isChanged
   }
 
-  private static func skipped(_ snapshot: LogSnapshot, _ name: String) throws -> Set<UInt64> {
+  private static func skipped(_ snapshot: borrowing LogSnapshot, _ name: String) throws -> Set<UInt64> {
     var skipped: Set<UInt64> = []
-    for value in try DerivedIdentifier.projection(name).resolve(snapshot.state).state?.fields["skipped"]?.arrayValue
-      ?? []
-    {
+    let register = try DerivedIdentifier.projection(name).resolve({ try snapshot.state($0) }).state
+    for value in register?.fields["skipped"]?.arrayValue ?? [] {
       if let position = value.integerValue, position > 0 { skipped.insert(UInt64(position)) }
     }
     return skipped

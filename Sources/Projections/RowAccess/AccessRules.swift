@@ -1,4 +1,4 @@
-import Catalog
+import Access
 import Postgres
 
 /// Row-level security: what a PostgreSQL role that a `sql_role` resource made may read. The tables' owner, which is the role
@@ -10,7 +10,7 @@ enum AccessRules {
   /// The statements for one part of a read model, in the schemas of that generation.
   static func statements(
     _ definition: ProjectionDefinition, _ part: UnitID.Part, _ generation: Generation, hasGroup: Bool,
-    visibility: Visibility? = nil
+    audience: Audience
   ) -> [String] {
     let rows = PostgresIdentifier.quote(generation.rows, definition.name)
     let table = part == .rows ? rows : PostgresIdentifier.quote(generation.personal, definition.name)
@@ -18,10 +18,7 @@ enum AccessRules {
     if hasGroup { result.append("GRANT SELECT ON \(table) TO \(group)") }
     switch part {
     case .rows:
-      if let condition = condition(definition) {
-        let condition = visibility.map { "(\(condition)) AND \(own($0))" } ?? condition
-        result.append("CREATE POLICY tenant ON \(table) FOR SELECT USING (\(condition))")
-      }
+      result += policyStatements(audience, table)
     case .personal:
       // The rows that the asking role sees in the read model, and only with a recorded grant.
       result.append(
@@ -35,6 +32,31 @@ enum AccessRules {
       }
     }
     return result
+  }
+
+  /// The policy of a table of rows, with a comment that says what was asked for.
+  private static func policyStatements(_ audience: Audience, _ table: String) -> [String] {
+    guard let policy = audience.policy else { return [] }
+    return [
+      "CREATE POLICY tenant ON \(table) FOR SELECT USING (\(policy))",
+      "COMMENT ON POLICY tenant ON \(table) IS \(PostgresLiteral.quote(policy))",
+    ]
+  }
+
+  /// Makes the policy of a live table anew where the catalog has come to say otherwise of who may see its rows; the rows
+  /// stay as they are.
+  static func renewPolicy(
+    _ definition: ProjectionDefinition, _ audience: Audience, _ session: PostgresSession
+  ) throws {
+    let table = PostgresIdentifier.quote(Generation.live.rows, definition.name)
+    let found = try session.query(
+      """
+      SELECT obj_description(oid, 'pg_policy') FROM pg_catalog.pg_policy
+      WHERE polrelid = to_regclass($1) AND polname = 'tenant'
+      """, [.text(table)])
+    guard found.rows.first?[0] != audience.policy else { return }
+    try session.execute("DROP POLICY IF EXISTS tenant ON \(table)")
+    for statement in policyStatements(audience, table) { try session.execute(statement) }
   }
 
   /// Keeps values of indexed expressions out of `pg_statistic`, whose pages go through the write-ahead log.
@@ -52,33 +74,6 @@ enum AccessRules {
       guard let name = row[0], let column = row[1] else { continue }
       let index = PostgresIdentifier.quote(generation.personal, name)
       try session.execute("ALTER INDEX \(index) ALTER COLUMN \(column) SET STATISTICS 0")
-    }
-  }
-
-  /// The rows that a session may read which names its user: that user's own, everybody's, and shared ones. One that names none reads for its organization.
-  private static func own(_ visibility: Visibility) -> String {
-    let owner = PostgresIdentifier.quote(visibility.field)
-    let asking = "nullif(current_setting('app.current_user_id', true), '')"
-    let shared = visibility.unless.map { " OR \(PostgresIdentifier.quote($0))" } ?? ""
-    return "(\(asking) IS NULL OR \(owner) IS NULL OR \(owner)::text = lower(\(asking))\(shared))"
-  }
-
-  /// Which rows of a read model belong to the asking role's organizations; nil where none do.
-  private static func condition(_ definition: ProjectionDefinition) -> String? {
-    switch definition.source {
-    case .state(type: "organization"):
-      return "id = ANY (ARRAY(SELECT projector.current_organizations()))"
-    case .state(type: "user"):
-      return "id = ANY (ARRAY(SELECT projector.visible_users()))"
-    default:
-      guard definition.columns.contains(where: { $0.name == "organization_id" }) else { return nil }
-      let own = "organization_id = ANY (ARRAY(SELECT projector.current_organizations()))"
-      guard !definition.publicColumns.isEmpty else { return own }
-      // Public to whoever belongs somewhere.
-      let isPublic = definition.publicColumns.map(PostgresIdentifier.quote).joined(separator: " OR ")
-      return """
-        \(own) OR ((\(isPublic)) AND deleted_at IS NULL AND EXISTS (SELECT FROM projector.current_organizations()))
-        """
     }
   }
 }

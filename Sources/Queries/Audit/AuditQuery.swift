@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -28,25 +29,37 @@ struct AuditQuery: Sendable {
   /// What a cursor is bound to.
   let identity: JSON
 
-  /// Reads the parameters.
-  /// - Throws: ``Refusal`` `invalid_params` with every fault.
-  init(_ parameters: inout QueryParameters, catalog: Catalog) throws {
-    actor = parameters.string("actor")
-    action = parameters.choice("action", of: Self.actions)
-    event = parameters.string("event")
-    resourceType = parameters.choice("resource_type", of: catalog.types.map(\.name))
-    resource = parameters.identifier("resource_id")
-    organization = parameters.identifier("organization_id")
-    since = parameters.time("since")
-    until = parameters.time("until")
-    let text = parameters.string("text")
-    words = text?.split(whereSeparator: \.isWhitespace).map { $0.lowercased() } ?? []
-    if words.count > Self.maximumWords { parameters.refuse("/text", "has more than \(Self.maximumWords) words") }
-    includesArchived = parameters.boolean("include_archived") ?? false
-    limit = parameters.limit()
-    cursor = parameters.string("cursor")
-    isAscending = parameters.choice("order", of: ["position", "-position"]) == "position"
-    try parameters.finish()
+  /// The parameters.
+  static func fields(_ catalog: Catalog) -> [Field] {
+    [
+      .parameter("actor", .text, "Such as user:<uuid>, api_key:<uuid> or local:<uid>."),
+      .choice("action", "What was done.", of: actions),
+      .parameter("event", .text, "An event's full name, such as pipeline.edited."),
+      .choice("resource_type", "A resource type, such as pipeline.", of: catalog.types.map(\.name)),
+      .parameter("resource_id", .uuid, "One resource."), .parameter("organization_id", .uuid, "One organization."),
+      .since, .until,
+      .parameter("text", .text, "Words in the reason, the event, the resource type or the names of changed fields."),
+      .flag("include_archived", "Search also what a retention sweep has archived."), .limit(), .cursor,
+      .order(by: "position", default: "-position"),
+    ]
+  }
+
+  /// Reads a call's params; what is wrong with them is added to them.
+  init(_ arguments: inout Arguments) {
+    actor = arguments.text("actor")
+    action = arguments.text("action")
+    event = arguments.text("event")
+    resourceType = arguments.text("resource_type")
+    resource = arguments.identifier("resource_id")
+    organization = arguments.identifier("organization_id")
+    since = arguments.time("since")
+    until = arguments.time("until")
+    words = arguments.text("text")?.split(whereSeparator: \.isWhitespace).map { $0.lowercased() } ?? []
+    if words.count > Self.maximumWords { arguments.refuse("/text", "has more than \(Self.maximumWords) words") }
+    includesArchived = arguments.isTrue("include_archived")
+    limit = arguments.count("limit")
+    cursor = arguments.text("cursor")
+    isAscending = arguments.text("order") == "position"
     func optional(_ text: String?) -> JSON { text.map(JSON.string) ?? .null }
     identity = [
       "method": "audit.search", "actor": optional(actor), "action": optional(action), "event": optional(event),
@@ -57,20 +70,24 @@ struct AuditQuery: Sendable {
     ]
   }
 
-  /// The columns of a row, in the order of the statement.
-  static let columns = [
-    "t.id::text", "t.event_id::text", #"to_char(t.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#, "t.actor",
-    "t.user_id::text", "t.organization_id::text", "t.action", "t.event", "t.resource_type", "t.resource_id::text",
-    "t.version::text", "t.changes::text", "t.correlation", "t.causation::text", "p.reason", "host(p.ip)",
-    "p.user_agent",
-  ]
+  /// What is shown of a row, in the order in which an item reads it.
+  static let table = PagedTable(
+    name: "audit_trail",
+    selections: [
+      "t.id::text", "t.event_id::text", #"to_char(t.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#,
+      "t.actor", "t.user_id::text", "t.organization_id::text", "t.action", "t.event", "t.resource_type",
+      "t.resource_id::text", "t.version::text", "t.changes::text", "t.correlation", "t.causation::text", "p.reason",
+      "host(p.ip)", "p.user_agent",
+    ], hasPersonal: true)
 
-  /// The one statement: the page and the position of the read model in one snapshot.
-  /// - Parameter organizations: Whose rows may be seen; nil for all.
-  func statement(organizations: Set<Identifier>?, after position: UInt64?) -> SQLBuilder {
-    var sql = SQLBuilder()
+  /// The ORDER BY.
+  var order: String { " ORDER BY t.id \(isAscending ? "ASC" : "DESC")" }
+
+  /// The conditions of a row.
+  /// - Parameter scope: What the caller may read of ``AudienceCondition/audit``.
+  func conditions(_ scope: Audience.Reach, after position: UInt64?, in sql: inout SQLBuilder) -> SQLConditions {
     var conditions = SQLConditions()
-    if let organizations { conditions.add("t.organization_id = ANY(\(sql.bind(organizations.sorted())))") }
+    if let condition = AudienceCondition.audit.sql(scope, in: &sql) { conditions.add(condition) }
     if let actor { conditions.add("t.actor = \(sql.bind(.text(actor), as: "text"))") }
     if let action { conditions.add("t.action = \(sql.bind(.text(action), as: "text"))") }
     if let event { conditions.add("t.event = \(sql.bind(.text(event), as: "text"))") }
@@ -97,16 +114,6 @@ struct AuditQuery: Sendable {
     if let position {
       conditions.add("t.id \(isAscending ? ">" : "<") \(sql.bind(.integer(Int64(clamping: position)), as: "bigint"))")
     }
-    let order = isAscending ? "ASC" : "DESC"
-    let selected = Self.columns.enumerated().map { "\($1) AS c\($0)" }.joined(separator: ", ")
-    let outer = Self.columns.indices.map { "page.c\($0)" }.joined(separator: ", ")
-    sql.append(
-      """
-      SELECT \(SQLBuilder.checkpoint(of: "'audit_trail'")), \(outer) \
-      FROM (SELECT 1) one LEFT JOIN (SELECT t.id AS place, \(selected) FROM daybook.audit_trail t \
-      LEFT JOIN personal.audit_trail p ON p.id = t.id\(conditions.clause) ORDER BY t.id \(order) LIMIT \(limit + 1)) page \
-      ON true ORDER BY page.place \(order)
-      """)
-    return sql
+    return conditions
   }
 }

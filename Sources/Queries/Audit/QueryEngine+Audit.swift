@@ -7,46 +7,53 @@ import Postgres
 import Records
 import Refusals
 
-extension QueryEngine {
+extension QueryMethod {
   /// `audit.search`: who did what, when, to what, from where and why, with what it was before and after.
-  func searchAudit(
-    _ parameters: inout QueryParameters, _ principal: Principal, _ wait: ReadModelWait
-  ) async throws -> [UInt8] {
-    let query = try AuditQuery(&parameters, catalog: catalog)
-    var organizations: Set<Identifier>?
-    if let visible = principal.visibleOrganizations {
-      let readable = visible.filter { principal.allows(.read, on: "audit", organization: $0) }
-      guard !readable.isEmpty else { throw Refusal.forbidden(permission: "audit:read") }
-      organizations = readable
+  static func auditSearch(_ catalog: Catalog) -> QueryMethod {
+    QueryMethod(
+      "audit.search", "The audit trail: who, what, when, where from, why, before and after.",
+      AuditQuery.fields(catalog),
+      result: Schemas.page(
+        of: Schemas.object(
+          Schemas.event.merging([
+            "action": Schemas.string, "changes": Schemas.anyObject, "id": Schemas.identifier,
+            "ip": Schemas.optionalString, "organization_id": Schemas.optionalIdentifier,
+            "resource_id": Schemas.identifier, "resource_type": Schemas.string, "user_agent": Schemas.optionalString,
+            "user_id": Schemas.optionalIdentifier,
+          ]))),
+      errors: [.forbidden],
+      read: { AuditQuery(&$0) }, answer: { try await $1.engine.searchAudit($0, $1) })
+  }
+}
+
+extension QueryEngine {
+  fileprivate func searchAudit(_ query: AuditQuery, _ call: QueryCall) async throws -> [UInt8] {
+    guard let scope = AudienceCondition.audit.audience.reach(of: call.principal) else {
+      throw Refusal.forbidden(permission: "audit:read")
     }
-    let start = try query.cursor.map {
-      UInt64(try cursors.open($0, query: query.identity)["position"]?.integerValue ?? 0)
+    let start = try cursors.place(query.cursor, of: query.identity) { $0["position"]?.integerValue }
+    try await reach([AuditQuery.table.name, "retentions"], call.wait)
+    var sql = SQLBuilder()
+    let conditions = query.conditions(scope, after: start.map { UInt64(clamping: $0) }, in: &sql)
+    return try await page(
+      of: AuditQuery.table, where: conditions, query.order, limit: query.limit, in: sql, identity: query.identity
+    ) { row in
+      let item = try auditItem(row)
+      return (.object(item), item["position"].map { ["position": $0] })
     }
-    try await reach(["audit_trail", "retentions"], wait)
-    let statement = query.statement(organizations: organizations, after: start)
-    let result = try await ask(needsPersonal: true) { connection in
-      try await connection.query(statement.text, statement.parameters)
-    }
-    guard result.rowCount > 0 else { throw ProjectionColumnsMissing(table: "audit_trail") }
-    let position = result[0, 0].flatMap { UInt64($0) } ?? 0
-    let count = result[0, 1] == nil ? 0 : min(result.rowCount, query.limit)
-    var items: [JSON] = []
-    for row in 0..<count { items.append(.object(try auditItem(row, of: result))) }
-    let next = result.rowCount > query.limit ? items.last?["position"].map { JSON.object(["position": $0]) } : nil
-    return try page(items, next: next, position: position, query: query.identity)
   }
 
-  private func auditItem(_ row: Int, of result: PostgresResult) throws -> JSONObject {
-    func text(_ column: Int) -> JSON { result[row, column + 1].map(JSON.string) ?? .null }
-    func integer(_ column: Int) -> JSON { result[row, column + 1].flatMap { JSON(integerText: $0) } ?? .null }
+  private func auditItem(_ row: PagedTable.Row) throws -> JSONObject {
+    func text(_ column: Int) -> JSON { row[column].map(JSON.string) ?? .null }
+    func integer(_ column: Int) -> JSON { row[column].flatMap { JSON(integerText: $0) } ?? .null }
     var item: JSONObject = [
       "position": integer(0), "id": text(1), "at": text(2), "actor": text(3), "user_id": text(4),
       "organization_id": text(5), "action": text(6), "event": text(7), "resource_type": text(8), "resource_id": text(9),
       "version": integer(10), "reason": text(14), "ip": text(15), "user_agent": text(16),
     ]
-    if let correlation = result[row, 13] { item["correlation_id"] = .string(correlation) }
-    if let causation = result[row, 14] { item["causation_id"] = .string(causation) }
-    let changes = try result[row, 12].map { try JSON.parse($0).objectValue ?? [:] } ?? [:]
+    if let correlation = row[12] { item["correlation_id"] = .string(correlation) }
+    if let causation = row[13] { item["causation_id"] = .string(causation) }
+    let changes = try row[11].map { try JSON.parse($0).objectValue ?? [:] } ?? [:]
     item["changes"] = .object(try opened(changes, item))
     return item
   }
@@ -59,5 +66,16 @@ extension QueryEngine {
     return try view.shownChanges(
       type: type, resource: resource, set: changes.mapValues { $0["to"] ?? .null },
       was: changes.mapValues { $0["from"] ?? .null })
+  }
+}
+
+extension Principal {
+  /// The organizations whose rows the caller may read of something that has no resource type of its own; nil for all.
+  /// - Throws: ``Refusal`` `forbidden` where there is none.
+  func organizations(readable plural: String) throws -> Set<Identifier>? {
+    guard let visibleOrganizations else { return nil }
+    let readable = visibleOrganizations.filter { allows(.read, on: plural, organization: $0) }
+    guard !readable.isEmpty else { throw Refusal.forbidden(permission: "\(plural):read") }
+    return readable
   }
 }

@@ -6,28 +6,46 @@ import EventLog
 import Postgres
 import Refusals
 
-extension QueryEngine {
-  /// The most edges of one node that a walk looks at.
-  private static let maximumEdgesOfNode = 10_000
-
+extension QueryMethod {
   /// `lineage.graph`: the datasets and task runs around one, and the edges between them.
   ///
   /// The present is read from the log's link index, so it needs no PostgreSQL and sees every edge that was
   /// acknowledged. The past asks the read model which edges a node ever had (the index holds living ones only), and
   /// the log what each was then.
-  func lineageGraph(
-    _ parameters: inout QueryParameters, _ principal: Principal, _ wait: ReadModelWait
-  ) async throws -> [UInt8] {
-    let start = parameters.requiredIdentifier("id")
-    let direction = parameters.choice("direction", of: LineageDirection.allCases.map(\.rawValue))
-    let depth = parameters.integer("depth", in: 1...50) ?? 5
-    let limit = parameters.integer("limit", in: 1...10_000) ?? 1000
-    let asOf = parameters.asOf()
-    try parameters.finish()
+  static let lineageGraph = QueryMethod(
+    "lineage.graph", "What a dataset or task run was made from, and what was made from it.",
+    [
+      .parameter("id", .uuid, "The dataset or task run to start from.", isRequired: true),
+      .choice(
+        "direction", "Towards what it was made from, what was made from it, or both.",
+        of: LineageDirection.allCases.map(\.rawValue), default: LineageDirection.both.rawValue),
+      .count("depth", "How many edges away at most.", in: 1...50, default: 5),
+      .count("limit", "How many edges at most.", in: 1...10_000, default: 1000), .asOf,
+    ],
+    result: Schemas.object([
+      "edges": Schemas.array(
+        of: Schemas.object([
+          "id": Schemas.identifier, "source_id": Schemas.identifier, "target_id": Schemas.identifier,
+        ])),
+      "nodes": Schemas.array(
+        of: Schemas.object(["distance": Schemas.integer, "id": Schemas.identifier, "type": Schemas.string])),
+      "position": Schemas.integer, "truncated": Schemas.boolean,
+    ]),
+    errors: [.forbidden, .notFound], example: ["id": .string(ExampleWorld.identifier(of: "dataset").text)],
+    answer: { try await $1.engine.lineageGraph($0, $1) })
+}
+
+extension QueryEngine {
+  /// The most edges of one node that a walk looks at.
+  private static let maximumEdgesOfNode = 10_000
+
+  fileprivate func lineageGraph(_ arguments: Arguments, _ call: QueryCall) async throws -> [UInt8] {
+    let start = try arguments.required("id")
     var walk = LineageWalk(
-      from: start, direction: direction.flatMap(LineageDirection.init) ?? .both, depth: Int(depth), limit: Int(limit))
-    let access = try await lineageAccess(start, principal)
-    guard let asOf else {
+      from: start, direction: arguments.text("direction").flatMap(LineageDirection.init) ?? .both,
+      depth: arguments.count("depth"), limit: arguments.count("limit"))
+    let access = try await lineageAccess(start, call.principal)
+    guard let asOf = AsOf(arguments) else {
       let began = walk
       return try await log.background { [self] snapshot in
         var walk = began
@@ -39,7 +57,7 @@ extension QueryEngine {
         return try graph(walk, access, through: nil, in: snapshot)
       }
     }
-    try await reach(["lineage_edges"], wait)
+    try await reach(["lineage_edges"], call.wait)
     let position = try await log.background { snapshot in try snapshot.resolve(asOf) }
     while !walk.wanted.isEmpty { walk.advance(try await pastEdges(of: walk.wanted, access, through: position)) }
     let ended = walk
@@ -55,20 +73,20 @@ extension QueryEngine {
       let state = try snapshot.state(start)
       let type =
         state.flatMap { $0.type == "dataset" || $0.type == "task_run" ? catalog.type($0.type) : nil } ?? datasets
-      let found = try Access(principal: principal, type: type).require(state, id: start.text, in: snapshot)
+      let found = try access(to: type, principal).require(state, id: start.text, in: snapshot)
       guard principal.allows(.read, on: edges.plural, organization: found.organization) else {
         throw Refusal.forbidden(permission: "\(edges.plural):read")
       }
-      return Access(principal: principal, type: edges)
+      return access(to: edges, principal)
     }
   }
 
   private func presentEdges(
-    of node: Identifier, _ access: Access, in snapshot: LogSnapshot
+    of node: Identifier, _ access: Access, in snapshot: borrowing LogSnapshot
   ) throws -> [LineageEdge] {
     try snapshot.referrers(of: node, type: "lineage_edge", limit: Self.maximumEdgesOfNode).compactMap { referrer in
       guard let state = try snapshot.state(referrer.id) else { return nil }
-      return edge(state, access)
+      return try edge(state, access, in: snapshot)
     }
   }
 
@@ -90,9 +108,9 @@ extension QueryEngine {
     return try await log.background { [self] snapshot in
       var edges: [Identifier: [LineageEdge]] = [:]
       for identifier in identifiers {
-        guard let state = try snapshot.fold(identifier, through: position), let edge = edge(state, access) else {
-          continue
-        }
+        guard let state = try snapshot.fold(identifier, through: position),
+          let edge = try edge(state, access, in: snapshot)
+        else { continue }
         edges[edge.source, default: []].append(edge)
         if edge.target != edge.source { edges[edge.target, default: []].append(edge) }
       }
@@ -100,9 +118,10 @@ extension QueryEngine {
     }
   }
 
-  /// The edge that a state is; nil for a deleted one, and for one that the caller may not see.
-  private func edge(_ state: ResourceState, _ access: Access) -> LineageEdge? {
-    guard !state.isDeleted, access.principal.canSee(organization: state.organization),
+  /// The edge that a state is; nil for a deleted one, and for one that the caller may not read.
+  private func edge(_ state: ResourceState, _ access: Access, in snapshot: borrowing LogSnapshot) throws -> LineageEdge?
+  {
+    guard !state.isDeleted, try access.permits(state, in: snapshot),
       let source = state.fields["source_id"]?.stringValue.flatMap({ Identifier($0) }),
       let target = state.fields["target_id"]?.stringValue.flatMap({ Identifier($0) })
     else { return nil }
@@ -112,13 +131,15 @@ extension QueryEngine {
   }
 
   private func graph(
-    _ walk: LineageWalk, _ access: Access, through position: UInt64?, in snapshot: LogSnapshot
+    _ walk: LineageWalk, _ access: Access, through position: UInt64?, in snapshot: borrowing LogSnapshot
   ) throws -> [UInt8] {
     var nodes: [(distance: Int, name: String, json: JSON)] = []
     for (identifier, distance) in walk.distances {
       let state =
         if let position { try snapshot.fold(identifier, through: position) } else { try snapshot.state(identifier) }
-      guard let state, access.principal.canSee(organization: state.organization) else { continue }
+      guard let state, let type = catalog.type(state.type),
+        try self.access(to: type, access.principal).permits(state, in: snapshot)
+      else { continue }
       let name = state.fields["name"] ?? .null
       var node: JSONObject = [
         "id": .string(identifier.text), "type": .string(state.type), "name": name,

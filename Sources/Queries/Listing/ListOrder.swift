@@ -7,18 +7,17 @@ struct ListOrder: Sendable {
   let column: ListColumn
   let isDescending: Bool
 
-  /// Reads `order`, such as `name` or `-created_at`; a fault is kept in the parameters.
-  init?(_ parameters: inout QueryParameters, columns: ListColumns, default standard: String) {
-    let text = parameters.string("order") ?? standard
+  /// The order that a word such as `name` or `-created_at` stands for; nil where there is none.
+  init?(_ text: String, columns: ListColumns) {
     isDescending = text.utf8.first == UInt8(ascii: "-")
-    let name = isDescending ? String(text.dropFirst()) : text
-    guard let column = columns.column(name), column.isOrdered, column.field.secret == nil else {
-      let names = columns.all.filter { $0.isOrdered && $0.field.secret == nil }.map(\.field.name)
-      parameters.refuse(
-        "/order", "is not a field that a list can be ordered by; those are \(names.joined(separator: ", "))")
-      return nil
-    }
+    guard let column = columns.column(isDescending ? String(text.dropFirst()) : text) else { return nil }
     self.column = column
+  }
+
+  /// Every word that a list by those columns can be ordered by.
+  static func words(_ columns: ListColumns) -> [String] {
+    let names = columns.all.filter { $0.isOrdered && $0.field.secret == nil }.map(\.field.name)
+    return names.flatMap { [$0, "-\($0)"] }
   }
 
   /// The text, as a caller would send it.

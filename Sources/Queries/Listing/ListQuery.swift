@@ -15,36 +15,27 @@ struct ListQuery: Sendable {
   /// What a cursor is bound to: everything that decides which rows come in which order.
   let identity: JSON
 
-  /// Reads the parameters.
-  /// - Throws: ``Refusal`` `invalid_params` with every fault.
-  init(_ parameters: inout QueryParameters, type: ResourceType) throws {
+  /// Reads a call's params; what is wrong with them is added to them.
+  /// - Throws: ``Refusal`` `invalid_params` with every fault, where there is no order to go by.
+  init(_ arguments: inout Arguments, type: ResourceType, columns: ListColumns) throws {
     self.type = type
-    let columns = ListColumns(type)
     self.columns = columns
-    let conditions = parameters.value("where") ?? .null
-    filter = ListFilter(&parameters, columns: columns, type: type)
-    let order = ListOrder(&parameters, columns: columns, default: "created_at")
-    limit = parameters.limit()
-    cursor = parameters.string("cursor")
-    let moment = parameters.value("as_of") ?? .null
-    asOf = parameters.asOf()
-    includesDeleted = parameters.boolean("include_deleted") ?? false
-    try parameters.finish()
-    // A faulty order was a fault of the parameters, which were refused just now.
-    guard let order else { preconditionFailure("an order that could not be read was let through") }
+    filter = ListFilter(&arguments, columns: columns, type: type)
+    limit = arguments.count("limit")
+    cursor = arguments.text("cursor")
+    asOf = AsOf(arguments)
+    includesDeleted = arguments.isTrue("include_deleted")
+    try arguments.check()
+    guard let order = ListOrder(arguments.text("order") ?? "id", columns: columns) else {
+      throw Refusal.invalidParam("/order", "is not a field that a list can be ordered by")
+    }
     self.order = order
     identity = [
-      "method": .string("\(type.name).list"), "where": conditions, "order": .string(order.text), "as_of": moment,
-      "include_deleted": .bool(includesDeleted),
+      "method": .string("\(type.name).list"), "where": arguments["where"] ?? .null, "order": .string(order.text),
+      "as_of": arguments["as_of"] ?? .null, "include_deleted": .bool(includesDeleted),
     ]
   }
 
-  /// Whether any part of it needs the personal table.
-  var needsPersonal: Bool { columns.all.contains(where: \.isPersonal) }
-
-  /// The FROM clause: the read model, and its personal columns beside it.
-  var source: String {
-    let table = " FROM daybook.\"\(type.plural)\" t"
-    return needsPersonal ? table + " LEFT JOIN personal.\"\(type.plural)\" p ON p.id = t.id" : table
-  }
+  /// The page that it asks for.
+  var table: PagedTable { PagedTable(name: type.plural, columns: columns.all) }
 }

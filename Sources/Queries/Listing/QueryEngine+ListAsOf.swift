@@ -17,7 +17,7 @@ extension QueryEngine {
   ///
   /// Each page folds all of them, so this is for looking back, not for walking through many pages.
   func list(
-    _ query: ListQuery, _ access: Access, _ scope: Access.Scope, _ place: ListPlace?, asOf: AsOf
+    _ query: ListQuery, _ access: Access, _ scope: Audience.Reach, _ place: ListPlace?, asOf: AsOf
   ) async throws -> [UInt8] {
     let position = try await log.background { snapshot in try snapshot.resolve(asOf) }
     let identifiers = try await identifiers(of: query, access, scope)
@@ -43,10 +43,11 @@ extension QueryEngine {
     return try page(found.prefix(query.limit).map(\.item), next: next, position: position, query: query.identity)
   }
 
-  private func identifiers(of query: ListQuery, _ access: Access, _ scope: Access.Scope) async throws -> [Identifier] {
+  private func identifiers(of query: ListQuery, _ access: Access, _ scope: Audience.Reach) async throws -> [Identifier]
+  {
     var sql = SQLBuilder()
     var conditions = SQLConditions()
-    if let condition = access.condition(scope, in: &sql) { conditions.add(condition) }
+    if let condition = access.condition.sql(scope, in: &sql) { conditions.add(condition) }
     let limit = Self.maximumFolded
     sql.append("SELECT t.id::text FROM daybook.\"\(query.type.plural)\" t\(conditions.clause) LIMIT \(limit + 1)")
     let statement = sql

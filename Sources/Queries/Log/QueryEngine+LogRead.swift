@@ -42,6 +42,28 @@ public struct LogFilter: Sendable {
   }
 }
 
+extension LogFilter {
+  /// Where reading begins, and what is read: the parameters that `log.read` and `log.subscribe` share.
+  package static let fields: [Field] = [
+    .count("from", "The first position.", in: 1...Int64.max, default: 1),
+    .parameter("events", .tags, "Only events of these names; pipeline.* stands for all of one type."),
+    .parameter("resource_id", .uuid, "Only events of this resource."),
+  ]
+}
+
+extension QueryMethod {
+  /// `log.read`: records as they are stored, in order.
+  static let logRead = QueryMethod(
+    "log.read", "Records as they are stored and hashed, in order.",
+    LogFilter.fields + [.limit(100, atMost: 10_000)],
+    result: Schemas.object([
+      "next": Schemas.integer, "position": Schemas.integer,
+      "records": Schemas.array(of: Schemas.object(["body": Schemas.anyObject, "header": Schemas.anyObject])),
+    ]),
+    errors: [.forbidden],
+    answer: { try await $1.engine.readLog($0, $1.principal) })
+}
+
 extension QueryEngine {
   /// How many stored bytes one answer carries at most, unless a single record is larger.
   private static let maximumBytes = 2 << 20
@@ -51,12 +73,15 @@ extension QueryEngine {
   /// The filter that `log.read` and `log.subscribe` share: what was asked for, within what the caller may see.
   /// - Throws: ``Refusal`` `forbidden` where the caller may read the log nowhere.
   public func logFilter(events: [String]?, resource: Identifier?, principal: Principal) throws -> LogFilter {
-    guard let visible = principal.visibleOrganizations else {
-      return LogFilter(events: events, resource: resource, organizations: nil)
-    }
-    let readable = visible.filter { principal.allows(.read, on: "log", organization: $0) }
-    guard !readable.isEmpty else { throw Refusal.forbidden(permission: "log:read") }
-    return LogFilter(events: events, resource: resource, organizations: readable)
+    guard let reach = Audience.log.reach(of: principal) else { throw Refusal.forbidden(permission: "log:read") }
+    return LogFilter(events: events, resource: resource, organizations: reach.organizations)
+  }
+
+  /// The filter that a call's params name.
+  /// - Throws: ``Refusal`` `forbidden` where the caller may read the log nowhere.
+  package func logFilter(_ arguments: Arguments, principal: Principal) throws -> LogFilter {
+    try logFilter(
+      events: arguments.texts("events"), resource: arguments.identifier("resource_id"), principal: principal)
   }
 
   /// A record as it is sent: `{"body":…,"header":…}` around the stored bytes.
@@ -68,20 +93,15 @@ extension QueryEngine {
     output.append(UInt8(ascii: "}"))
   }
 
-  /// `log.read`: records as they are stored, in order.
-  func readLog(_ parameters: inout QueryParameters, _ principal: Principal) async throws -> [UInt8] {
-    let from = UInt64(parameters.integer("from", in: 1...Int64.max) ?? 1)
-    let limit = parameters.limit(default: 100, maximum: 10_000)
-    let events = parameters.strings("events")
-    let resource = parameters.identifier("resource_id")
-    try parameters.finish()
-    let filter = try logFilter(events: events, resource: resource, principal: principal)
+  fileprivate func readLog(_ arguments: Arguments, _ principal: Principal) async throws -> [UInt8] {
+    let limit = arguments.count("limit")
+    let filter = try logFilter(arguments, principal: principal)
     var output: [UInt8] = []
     output.reserveCapacity(64 << 10)
     let head = log.head.position
     output.append(contentsOf: #"{"next":"#.utf8)
     var records: [UInt8] = []
-    var position = from
+    var position = arguments.position("from") ?? 1
     var count = 0
     var scanned = 0
     scan: while position <= head, count < limit, scanned < Self.maximumScanned, records.count < Self.maximumBytes {

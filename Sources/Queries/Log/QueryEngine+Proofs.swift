@@ -7,10 +7,68 @@ import MerkleTree
 import Refusals
 import Vault
 
-extension QueryEngine {
+extension QueryMethod {
   /// `log.head`: the end of the log.
-  func head(_ parameters: inout QueryParameters) throws -> [UInt8] {
-    try parameters.finish()
+  static let logHead = QueryMethod(
+    "log.head", "The last position, when it was written, and the root of the tree over all before it.",
+    result: Schemas.object([
+      "at": ["type": ["string", "null"], "format": "date-time"], "position": Schemas.integer, "root": Schemas.string,
+      "tree_size": Schemas.integer,
+    ]),
+    answer: { $1.engine.head() })
+
+  /// `log.checkpoint`: the tree's head in a signed note (C2SP tlog-checkpoint).
+  static let logCheckpoint = QueryMethod(
+    "log.checkpoint", "The tree's head as a C2SP checkpoint in a signed note.",
+    result: Schemas.object(["note": Schemas.string, "tree_size": Schemas.integer, "verifier_key": Schemas.string]),
+    answer: { try $1.engine.checkpoint() })
+
+  /// `log.proof`: inclusion of one event (RFC 6962 §2.1.1), or consistency of two trees (§2.1.2).
+  static let logProof = QueryMethod(
+    "log.proof", "An RFC 6962 proof: of inclusion (position) or of consistency (from_size).",
+    [
+      .count("position", "The event whose inclusion is proved.", in: 1...Int64.max),
+      .count("tree_size", "The size of the tree that it is in; where absent, the present one.", in: 1...Int64.max),
+      .count("from_size", "The size of the earlier tree.", in: 0...Int64.max),
+      .count("to_size", "The size of the later tree; where absent, the present one.", in: 0...Int64.max),
+    ],
+    result: Schemas.object(
+      ["hashes": Schemas.array(of: Schemas.string), "root": Schemas.string],
+      besides: [
+        "from_root": Schemas.string, "from_size": Schemas.integer, "leaf_hash": Schemas.string,
+        "leaf_index": Schemas.integer, "position": Schemas.integer, "to_size": Schemas.integer,
+        "tree_size": Schemas.integer,
+      ]),
+    example: ["position": 1],
+    read: { ProofQuestion(&$0) },
+    answer: { try await $1.engine.proof($0) })
+}
+
+/// One `log.proof` as it was asked.
+private struct ProofQuestion: Sendable {
+  let position: UInt64?
+  let treeSize: UInt64?
+  let fromSize: UInt64?
+  let toSize: UInt64?
+
+  init(_ arguments: inout Arguments) {
+    position = arguments.position("position")
+    treeSize = arguments.position("tree_size")
+    fromSize = arguments.position("from_size")
+    toSize = arguments.position("to_size")
+    guard arguments.isSound else { return }
+    if (position == nil) == (fromSize == nil) {
+      arguments.refuse("/position", "give either position (and tree_size), or from_size (and to_size)")
+    } else if position != nil, toSize != nil {
+      arguments.refuse("/to_size", "belongs to a consistency proof")
+    } else if fromSize != nil, treeSize != nil {
+      arguments.refuse("/tree_size", "belongs to an inclusion proof")
+    }
+  }
+}
+
+extension QueryEngine {
+  fileprivate func head() -> [UInt8] {
     let head = log.head
     return JSON.object([
       "at": head.at.map { .string($0.text) } ?? .null, "position": JSON(position: head.position),
@@ -18,9 +76,7 @@ extension QueryEngine {
     ]).canonicalBytes
   }
 
-  /// `log.checkpoint`: the tree's head in a signed note (C2SP tlog-checkpoint).
-  func checkpoint(_ parameters: inout QueryParameters) throws -> [UInt8] {
-    try parameters.finish()
+  fileprivate func checkpoint() throws -> [UInt8] {
     // The log's own signer, so that the note has the same origin and key as the head that is kept beside the log.
     guard let sign = log.configuration.signHead else {
       throw Refusal.unavailable(component: "log", "This log has no key that signs checkpoints.")
@@ -36,49 +92,30 @@ extension QueryEngine {
     ]).canonicalBytes
   }
 
-  /// `log.proof`: inclusion of one event (RFC 6962 §2.1.1), or consistency of two trees (§2.1.2).
-  func proof(_ parameters: inout QueryParameters) async throws -> [UInt8] {
-    let sizes: ClosedRange<Int64> = 0...Int64.max
-    let position = parameters.integer("position", in: 1...Int64.max).map(UInt64.init)
-    let treeSize = parameters.integer("tree_size", in: 1...Int64.max).map(UInt64.init)
-    let fromSize = parameters.integer("from_size", in: sizes).map(UInt64.init)
-    let toSize = parameters.integer("to_size", in: sizes).map(UInt64.init)
-    if parameters.isSound {
-      if (position == nil) == (fromSize == nil) {
-        parameters.refuse("/position", "give either position (and tree_size), or from_size (and to_size)")
-      } else if position != nil, toSize != nil {
-        parameters.refuse("/to_size", "belongs to a consistency proof")
-      } else if fromSize != nil, treeSize != nil {
-        parameters.refuse("/tree_size", "belongs to an inclusion proof")
-      }
-    }
-    try parameters.finish()
+  fileprivate func proof(_ question: ProofQuestion) async throws -> [UInt8] {
     return try await log.background { snapshot in
       let head = snapshot.head.position
-      let end = treeSize ?? toSize ?? head
+      let end = question.treeSize ?? question.toSize ?? head
       guard end <= head else {
-        let name = treeSize == nil ? "/to_size" : "/tree_size"
+        let name = question.treeSize == nil ? "/to_size" : "/tree_size"
         throw Refusal.invalidParam(name, "is larger than the tree, which has \(head) leaves")
       }
-      func node(_ level: UInt8, _ index: UInt64) throws -> Digest {
-        try snapshot.treeNode(level: level, index: index)
-      }
-      var result: JSONObject = ["root": .string(try MerkleProof.root(size: end, node: node).base64)]
+      var result: JSONObject = ["root": .string(try snapshot.root(size: end).base64)]
       let hashes: [Digest]
-      if let position {
+      if let position = question.position {
         guard position <= end else {
           throw Refusal.invalidParam("/position", "is not in a tree of \(end) leaves")
         }
-        hashes = try MerkleProof.inclusion(index: position - 1, size: end, node: node)
-        result["leaf_hash"] = .string(try node(0, position - 1).base64)
+        hashes = try snapshot.inclusionProof(index: position - 1, size: end)
+        result["leaf_hash"] = .string(try snapshot.treeNode(level: 0, index: position - 1).base64)
         result["leaf_index"] = JSON(position: position - 1)
         result["position"] = JSON(position: position)
         result["tree_size"] = JSON(position: end)
       } else {
-        let start = fromSize ?? 0
+        let start = question.fromSize ?? 0
         guard start <= end else { throw Refusal.invalidParam("/from_size", "is larger than to_size, \(end)") }
-        hashes = try MerkleProof.consistency(from: start, to: end, node: node)
-        result["from_root"] = .string(try MerkleProof.root(size: start, node: node).base64)
+        hashes = try snapshot.consistencyProof(from: start, to: end)
+        result["from_root"] = .string(try snapshot.root(size: start).base64)
         result["from_size"] = JSON(position: start)
         result["to_size"] = JSON(position: end)
       }

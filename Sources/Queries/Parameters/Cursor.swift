@@ -41,6 +41,16 @@ struct CursorSealer: Sendable {
     }
   }
 
+  /// The place that a call's cursor holds; nil for the first page.
+  /// - Throws: ``Refusal`` `invalid_params` where the cursor is not one that this query made.
+  func place<Place>(_ cursor: String?, of query: JSON, _ read: (JSON) -> Place?) throws -> Place? {
+    guard let cursor else { return nil }
+    guard let place = read(try open(cursor, query: query)) else {
+      throw Refusal.invalidParam("/cursor", "is not a cursor of this query")
+    }
+    return place
+  }
+
   private static func binding(_ query: JSON) -> [UInt8] {
     Array(SHA256.hash(data: query.canonicalBytes))
   }

@@ -6,32 +6,63 @@ import EventLog
 import Records
 import Refusals
 
-extension QueryEngine {
-  /// The two ends of a comparison, as asked for.
-  private enum Ends: Sendable {
-    case versions(from: Int64?, to: Int64?)
-    case numbers(from: Int64?, to: Int64?)
-  }
-
+extension QueryMethod {
   /// `R.diff`: what differs between two versions of a resource, or between two numbered versions of its content.
-  func diff(_ parameters: inout QueryParameters, _ access: Access) async throws -> [UInt8] {
-    let identifier = parameters.requiredIdentifier("id")
+  static func diff(_ type: ResourceType) -> QueryMethod {
     let whole: ClosedRange<Int64> = 1...Int64.max
-    let from = parameters.integer("from_version", in: whole)
-    let to = parameters.integer("to_version", in: whole)
-    var ends = Ends.versions(from: from, to: to)
-    if !access.type.versionedContent.isEmpty {
-      let fromNumber = parameters.integer("from_version_number", in: whole)
-      let toNumber = parameters.integer("to_version_number", in: whole)
-      if fromNumber != nil || toNumber != nil {
-        if from != nil || to != nil {
-          parameters.refuse("/from_version_number", "compare either versions or version numbers, not both")
-        }
-        ends = .numbers(from: fromNumber, to: toNumber)
-      }
+    let numbers: ClosedRange<Int64> = 1...Int64(Int32.max)
+    let numbered: [Field] =
+      type.versionedContent.isEmpty
+      ? []
+      : [
+        .count("from_version_number", "The earlier version number, to compare content.", in: numbers),
+        .count("to_version_number", "The later version number, to compare content.", in: numbers),
+      ]
+    return QueryMethod(
+      "\(type.name).diff", "What differs between two versions, inside JSON fields by JSON Pointer.",
+      [
+        .target(type),
+        .count("from_version", "The earlier version; where absent, the one before to_version.", in: whole),
+        .count("to_version", "The later version; where absent, the latest.", in: whole),
+      ] + numbered,
+      result: Schemas.object([
+        "changes": Schemas.anyObject, "from": ["type": ["object", "null"]], "id": Schemas.identifier,
+        "position": Schemas.integer, "to": Schemas.anyObject,
+      ]),
+      errors: [.forbidden, .notFound], example: type.exampleTarget,
+      read: { DiffEnds(&$0, type) },
+      answer: { try await $1.engine.diff($0, $1.access(to: type)) })
+  }
+}
+
+/// The two ends of a comparison, as asked for.
+private struct DiffEnds: Sendable {
+  let identifier: Identifier?
+  let from: Int64?
+  let to: Int64?
+  /// Whether the ends are version numbers of the content instead of versions of the resource.
+  let areNumbers: Bool
+
+  init(_ arguments: inout Arguments, _ type: ResourceType) {
+    identifier = arguments.identifier("id")
+    let versions = (arguments.integer("from_version"), arguments.integer("to_version"))
+    guard !type.versionedContent.isEmpty else {
+      (from, to) = versions
+      areNumbers = false
+      return
     }
-    try parameters.finish()
-    let asked = ends
+    let numbers = (arguments.integer("from_version_number"), arguments.integer("to_version_number"))
+    areNumbers = numbers.0 != nil || numbers.1 != nil
+    if areNumbers, versions.0 != nil || versions.1 != nil {
+      arguments.refuse("/from_version_number", "compare either versions or version numbers, not both")
+    }
+    (from, to) = areNumbers ? numbers : versions
+  }
+}
+
+extension QueryEngine {
+  fileprivate func diff(_ asked: DiffEnds, _ access: Access) async throws -> [UInt8] {
+    guard let identifier = asked.identifier else { throw Refusal.invalidParam("/id", "is required") }
     return try await log.background { [self] snapshot in
       let current = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       let (before, after) = try positions(asked, identifier, in: snapshot)
@@ -42,11 +73,8 @@ extension QueryEngine {
       guard let new = try snapshot.fold(identifier, through: after) else {
         throw Refusal.notFound(type: current.type, id: identifier.text)
       }
-      let fields: [String]
-      switch asked {
-      case .versions: fields = access.type.fields.map(\.name) + ["deleted_at"]
-      case .numbers: fields = access.type.versionedContent
-      }
+      let fields =
+        asked.areNumbers ? access.type.versionedContent : access.type.fields.map(\.name) + ["deleted_at"]
       result["changes"] = .object(try changes(old, new, fields, access))
       return JSON.object(result).canonicalBytes
     }
@@ -103,36 +131,34 @@ extension QueryEngine {
 
   /// The positions at which the two ends stand; the first is nil where nothing came before.
   private func positions(
-    _ ends: Ends, _ identifier: Identifier, in snapshot: LogSnapshot
+    _ ends: DiffEnds, _ identifier: Identifier, in snapshot: borrowing LogSnapshot
   ) throws -> (from: UInt64?, to: UInt64) {
-    switch ends {
-    case .versions(let from, let to):
+    guard ends.areNumbers else {
       let last = try snapshot.latestVersion(of: identifier)
-      let later = to ?? last
-      let earlier = from ?? later - 1
+      let later = ends.to ?? last
+      let earlier = ends.from ?? later - 1
       guard later <= last else { throw noVersion("/to_version", last) }
       guard earlier <= last else { throw noVersion("/from_version", last) }
       guard let end = try position(ofVersion: later, identifier, snapshot) else { throw noVersion("/to_version", last) }
       return (try position(ofVersion: earlier, identifier, snapshot), end)
-    case .numbers(let from, let to):
-      var positions: [Int64: UInt64] = [:]
-      var last: Int64 = 0
-      try forEachRecord(of: identifier, in: snapshot) { header, body, _ in
-        guard let number = body.set["version_number"]?.integerValue else { return }
-        positions[number] = header.position
-        last = max(last, number)
-      }
-      let later = to ?? last
-      let earlier = from ?? later - 1
-      guard let end = positions[later] else { throw noVersion("/to_version_number", last) }
-      guard earlier >= 1 else { return (nil, end) }
-      guard let start = positions[earlier] else { throw noVersion("/from_version_number", last) }
-      return (start, end)
     }
+    var positions: [Int64: UInt64] = [:]
+    var last: Int64 = 0
+    try forEachRecord(of: identifier, in: snapshot) { header, body, _ in
+      guard let number = body.set["version_number"]?.integerValue else { return }
+      positions[number] = header.position
+      last = max(last, number)
+    }
+    let later = ends.to ?? last
+    let earlier = ends.from ?? later - 1
+    guard let end = positions[later] else { throw noVersion("/to_version_number", last) }
+    guard earlier >= 1 else { return (nil, end) }
+    guard let start = positions[earlier] else { throw noVersion("/from_version_number", last) }
+    return (start, end)
   }
 
   private func position(
-    ofVersion version: Int64, _ identifier: Identifier, _ snapshot: LogSnapshot
+    ofVersion version: Int64, _ identifier: Identifier, _ snapshot: borrowing LogSnapshot
   ) throws -> UInt64? {
     guard version >= 1 else { return nil }
     return try snapshot.history(of: identifier, versions: version...version).first?.position
@@ -143,7 +169,7 @@ extension QueryEngine {
   }
 
   private func endpoint(
-    _ position: UInt64, _ ends: Ends, _ identifier: Identifier, _ snapshot: LogSnapshot
+    _ position: UInt64, _ ends: DiffEnds, _ identifier: Identifier, _ snapshot: borrowing LogSnapshot
   ) throws -> JSON {
     guard let header = try snapshot.record(at: position)?.parsedHeader() else {
       throw Refusal.internalError("the log has no record at position \(position)")
@@ -152,7 +178,7 @@ extension QueryEngine {
       "version": .integer(header.version), "position": JSON(position: position), "at": .string(header.at.text),
       "actor": .string(header.actor),
     ]
-    if case .numbers = ends, let state = try snapshot.fold(identifier, through: position) {
+    if ends.areNumbers, let state = try snapshot.fold(identifier, through: position) {
       object["version_number"] = state.fields["version_number"] ?? .null
     }
     return .object(object)

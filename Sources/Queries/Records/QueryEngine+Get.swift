@@ -6,23 +6,49 @@ import EventLog
 import Records
 import Refusals
 
-extension QueryEngine {
+extension QueryMethod {
   /// `R.get`: one resource, by id or natural key, now or as it was.
-  func get(_ parameters: inout QueryParameters, _ access: Access) async throws -> [UInt8] {
-    let type = access.type
-    let identifier = parameters.identifier("id")
-    var keys: [(name: String, value: String)] = []
-    for name in type.naturalKeys {
-      if let value = parameters.string(name) { keys.append((name, value)) }
-    }
-    let asOf = parameters.asOf()
-    let includesDeleted = parameters.boolean("include_deleted") ?? false
-    if parameters.isSound, (identifier == nil ? 0 : 1) + keys.count != 1 {
+  static func get(_ type: ResourceType) -> QueryMethod {
+    let hint = type.naturalKeys.isEmpty ? "" : ", unless another key is given"
+    return QueryMethod(
+      "\(type.name).get", "One \(type.name), from the log's own state; as it was, with as_of.",
+      [Field.parameter("id", .uuid, "Which \(type.name)\(hint).")]
+        + type.naturalKeys.map { Field.parameter($0, .text, "Finds it by its \($0) instead of its id.") }
+        + [.asOf, .flag("include_deleted", "Answer a deleted one too, instead of the error gone.")],
+      result: Schemas.object([
+        "item": Schemas.item(type), "version": Schemas.integer, "position": Schemas.integer,
+      ]),
+      errors: [.forbidden, .notFound, .gone], example: type.exampleTarget,
+      read: { GetQuestion(&$0, type) },
+      answer: { try await $1.engine.get($0, $1.access(to: type)) })
+  }
+}
+
+/// One `R.get` as it was asked.
+private struct GetQuestion: Sendable {
+  let identifier: Identifier?
+  let key: (name: String, value: String)?
+  let asOf: AsOf?
+  let includesDeleted: Bool
+
+  init(_ arguments: inout Arguments, _ type: ResourceType) {
+    identifier = arguments.identifier("id")
+    let keys = type.naturalKeys.compactMap { name in arguments.text(name).map { (name: name, value: $0) } }
+    key = keys.first
+    asOf = AsOf(arguments)
+    includesDeleted = arguments.isTrue("include_deleted")
+    if arguments.isSound, (identifier == nil ? 0 : 1) + keys.count != 1 {
       let choices = (["id"] + type.naturalKeys).joined(separator: ", ")
-      parameters.refuse("/id", "give exactly one of \(choices)")
+      arguments.refuse("/id", "give exactly one of \(choices)")
     }
-    try parameters.finish()
-    let key = try keys.first.map { given in
+  }
+}
+
+extension QueryEngine {
+  fileprivate func get(_ question: GetQuestion, _ access: Access) async throws -> [UInt8] {
+    let type = access.type
+    let identifier = question.identifier
+    let key = try question.key.map { given in
       guard let key = rules.naturalKey(type: type.name, field: given.name, value: given.value) else {
         throw Refusal.internalError("\(type.name).\(given.name) is a natural key without a constraint of its own")
       }
@@ -37,13 +63,13 @@ extension QueryEngine {
       let current = try access.require(try snapshot.state(found), id: shown, in: snapshot)
       var state = current
       var position = snapshot.head.position
-      if let asOf {
+      if let asOf = question.asOf {
         position = try snapshot.resolve(asOf)
         guard let then = try snapshot.fold(found, through: position) else {
           throw Refusal.notFound(type: type.name, id: shown)
         }
         state = then
-      } else if current.isDeleted, !includesDeleted {
+      } else if current.isDeleted, !question.includesDeleted {
         throw Refusal.gone(type: type.name, id: current.id.text, since: current.deletedAt?.text ?? "")
       }
       let item = try view.item(state, principal: access.principal)

@@ -4,19 +4,28 @@ import Catalog
 import EventLog
 import Records
 
-extension QueryEngine {
+extension QueryMethod {
   /// `R.history`: the events of one resource, oldest first unless the order says otherwise.
-  func history(_ parameters: inout QueryParameters, _ access: Access) async throws -> [UInt8] {
-    let identifier = parameters.requiredIdentifier("id")
-    let limit = parameters.limit()
-    let cursor = parameters.string("cursor")
-    let isDescending = parameters.choice("order", of: ["position", "-position"]) == "-position"
-    try parameters.finish()
+  static func history(_ type: ResourceType) -> QueryMethod {
+    QueryMethod(
+      "\(type.name).history", "Every event of one \(type.name): who, when, why, and what from and to.",
+      [.target(type), .limit(), .cursor, .order(by: "position", default: "position")],
+      result: Schemas.page(of: Schemas.object(Schemas.event.merging(["changes": Schemas.anyObject]))),
+      errors: [.forbidden, .notFound], example: type.exampleTarget,
+      answer: { try await $1.engine.history($0, $1.access(to: type)) })
+  }
+}
+
+extension QueryEngine {
+  fileprivate func history(_ arguments: Arguments, _ access: Access) async throws -> [UInt8] {
+    let identifier = try arguments.required("id")
+    let limit = arguments.count("limit")
+    let isDescending = arguments.text("order") == "-position"
     let query: JSON = [
       "method": .string("\(access.type.name).history"), "id": .string(identifier.text),
       "descending": .bool(isDescending),
     ]
-    let start = try cursor.map { try cursors.open($0, query: query)["version"]?.integerValue ?? 0 }
+    let start = try arguments.text("cursor").map { try cursors.open($0, query: query)["version"]?.integerValue ?? 0 }
     return try await log.background { [self] snapshot in
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       let showsReasons = access.belongs(to: state)
@@ -66,12 +75,5 @@ extension QueryEngine {
     let facts = access.type.facts.first { $0.event == header.verb }
     if !body.data.isEmpty, facts == nil { item["data"] = .object(try view.data(body.data, resource: header.resource)) }
     return .object(item)
-  }
-
-  /// The answer of a query that gives its items page by page.
-  func page(_ items: [JSON], next: JSON?, position: UInt64, query: JSON) throws -> [UInt8] {
-    let cursor = try next.map { JSON.string(try cursors.seal($0, query: query)) } ?? .null
-    return JSON.object(["items": .array(items), "next_cursor": cursor, "position": JSON(position: position)])
-      .canonicalBytes
   }
 }

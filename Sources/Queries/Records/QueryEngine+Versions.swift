@@ -12,18 +12,33 @@ struct ContentVersion: Sendable {
   let record: LogRecord
 }
 
+extension QueryMethod {
+  /// `R.versions`, of every type that is versioned: the numbered versions of one resource's content, oldest first.
+  static func versions(_ type: ResourceType) -> QueryMethod {
+    QueryMethod(
+      "\(type.name).versions", "The numbered versions of one \(type.name)'s content.",
+      [.target(type), .limit(), .cursor],
+      result: Schemas.page(
+        of: Schemas.object(
+          Schemas.event.merging([
+            "changes": Schemas.array(of: Schemas.string), "name": Schemas.optionalString,
+            "version_number": Schemas.integer,
+          ]))),
+      errors: [.forbidden, .notFound], example: type.exampleTarget,
+      answer: { try await $1.engine.versions($0, $1.access(to: type)) })
+  }
+}
+
 extension QueryEngine {
   /// How many records of a history are read at once.
   static let chunk: Int64 = 256
 
-  /// `R.versions`, of every type that is versioned: the numbered versions of one resource's content, oldest first.
-  func versions(_ parameters: inout QueryParameters, _ access: Access) async throws -> [UInt8] {
-    let identifier = parameters.requiredIdentifier("id")
-    let limit = parameters.limit()
-    let cursor = parameters.string("cursor")
-    try parameters.finish()
+  fileprivate func versions(_ arguments: Arguments, _ access: Access) async throws -> [UInt8] {
+    let identifier = try arguments.required("id")
+    let limit = arguments.count("limit")
     let query: JSON = ["method": .string("\(access.type.name).versions"), "id": .string(identifier.text)]
-    let start = try cursor.map { try cursors.open($0, query: query)["number"]?.integerValue ?? 1 } ?? 1
+    let start =
+      try arguments.text("cursor").map { try cursors.open($0, query: query)["number"]?.integerValue ?? 1 } ?? 1
     return try await log.background { [self] snapshot in
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       let showsReasons = access.belongs(to: state)
@@ -62,7 +77,8 @@ extension QueryEngine {
 
   /// Every event of a resource, oldest first, read in bounded chunks.
   func forEachRecord(
-    of identifier: Identifier, in snapshot: LogSnapshot, _ body: (EventHeader, EventBody, LogRecord) throws -> Void
+    of identifier: Identifier, in snapshot: borrowing LogSnapshot,
+    _ body: (EventHeader, EventBody, LogRecord) throws -> Void
   ) throws {
     let last = try snapshot.latestVersion(of: identifier)
     var lower: Int64 = 1

@@ -12,9 +12,14 @@ struct RunRecords: Sendable {
   /// The column of the time by which records are ordered, those of one time by their ids.
   let time: String
   /// How many records a page holds where nobody says, and at most.
-  let limits: (standard: Int, maximum: Int)
+  let limits: (standard: Int64, maximum: Int64)
   /// Whether records are hidden from the time on that their column `expires_at` names.
   let expires: Bool
+
+  /// The verb of the query.
+  let verb: String
+  /// What the query answers of a type of that name.
+  let summary: @Sendable (String) -> String
 
   /// `run.logs`: as many lines in a page as a batch of them has.
   static let logs = RunRecords(
@@ -23,7 +28,8 @@ struct RunRecords: Sendable {
       column("id", .bigint), column("run_id", .uuid), column("task_run_id", .uuid), column("at", .timestamp),
       column("level", .text), column("node_id", .text), column("message", .text, isPersonal: true),
       column("metadata", .json, isPersonal: true),
-    ], time: "at", limits: (1000, 10_000), expires: false)
+    ], time: "at", limits: (1000, 10_000), expires: false, verb: "logs",
+    summary: { "The log lines of one \($0), in the order of their times." })
 
   /// `run.metrics`.
   static let metrics = RunRecords(
@@ -34,7 +40,8 @@ struct RunRecords: Sendable {
       column("rows_filtered", .bigint), column("rows_error", .bigint), column("data_size_bytes", .bigint),
       column("duration_seconds", .float), column("memory_peak_mb", .float), column("cpu_percent", .float),
       column("metadata", .json),
-    ], time: "at", limits: (50, 1000), expires: false)
+    ], time: "at", limits: (50, 1000), expires: false, verb: "metrics",
+    summary: { "What was measured at the nodes of one \($0), in the order of time." })
 
   /// `run.previews`: few in a page, since each may be large.
   static let previews = RunRecords(
@@ -43,105 +50,81 @@ struct RunRecords: Sendable {
       column("id", .bigint), column("run_id", .uuid), column("node_id", .text), column("row_count", .bigint),
       column("column_count", .bigint), column("created_at", .timestamp), column("expires_at", .timestamp),
       column("sample_data", .json, isPersonal: true), column("schema_info", .json, isPersonal: true),
-    ], time: "created_at", limits: (10, 100), expires: true)
+    ], time: "created_at", limits: (10, 100), expires: true, verb: "previews",
+    summary: { "Some rows at the nodes of one \($0), as long as they are kept." })
 
   private static func column(_ name: String, _ type: FieldType, isPersonal: Bool = false) -> ListColumn {
     ListColumn(field: Field(name: name, type: type), isPersonal: isPersonal)
   }
 
-  var needsPersonal: Bool { columns.contains(where: \.isPersonal) }
+  /// What a type tells of its runs: a run everything, its tasks' lines and measurements included; a task its own.
+  static func all(of type: ResourceType) -> [RunRecords] {
+    switch type.name {
+    case "run": [logs, metrics, previews]
+    case "task_run": [logs, metrics]
+    default: []
+    }
+  }
+
+  /// The parameters of a query about one type.
+  func fields(_ type: ResourceType) -> [Field] {
+    var fields: [Field] = [.target(type), .parameter("node_id", .text, "Only of this node.")]
+    if table == Self.logs.table { fields.append(.choice("level", "Only lines of this level.", of: Self.levels)) }
+    if !expires { fields += [.since, .until] }
+    return fields + [
+      .order(by: time, default: time), .limit(limits.standard, atMost: limits.maximum), .cursor,
+    ]
+  }
+
+  /// The words for how grave a line is.
+  static let levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 }
 
 /// One `run.logs`, `run.metrics` or `run.previews` (or of a task's) as it was asked.
 struct RunRecordsQuery: Sendable {
-  static let levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-
   let records: RunRecords
+  let type: ResourceType
   let identifier: Identifier
-  /// The column that names the resource: the run's, or the task's.
-  let owner: String
   let level: String?
   let node: String?
   let since: Timestamp?
   let until: Timestamp?
   let limit: Int
   let cursor: String?
-  let isDescending: Bool
+  let order: TimeOrder
   /// What a cursor is bound to.
   let identity: JSON
 
-  /// Reads the parameters.
+  /// Reads a call's params.
   /// - Throws: ``Refusal`` `invalid_params` with every fault.
-  init(_ parameters: inout QueryParameters, method: String, records: RunRecords, type: ResourceType) throws {
+  init(_ arguments: Arguments, _ records: RunRecords, of type: ResourceType) throws {
     self.records = records
-    owner = type.name == "run" ? "run_id" : "\(type.name)_id"
-    identifier = parameters.requiredIdentifier("id")
-    level = records.table == RunRecords.logs.table ? parameters.choice("level", of: Self.levels) : nil
-    node = parameters.string("node_id")
-    since = records.expires ? nil : parameters.time("since")
-    until = records.expires ? nil : parameters.time("until")
-    limit = parameters.limit(default: records.limits.standard, maximum: records.limits.maximum)
-    cursor = parameters.string("cursor")
-    let time = records.time
-    isDescending = parameters.choice("order", of: [time, "-\(time)"]) == "-\(time)"
-    try parameters.finish()
+    self.type = type
+    identifier = try arguments.required("id")
+    level = records.table == RunRecords.logs.table ? arguments.text("level") : nil
+    node = arguments.text("node_id")
+    since = records.expires ? nil : arguments.time("since")
+    until = records.expires ? nil : arguments.time("until")
+    limit = arguments.count("limit")
+    cursor = arguments.text("cursor")
+    order = TimeOrder(column: records.time, isDescending: arguments.text("order") == "-\(records.time)")
     func optional(_ text: String?) -> JSON { text.map(JSON.string) ?? .null }
     identity = [
-      "method": .string(method), "id": .string(identifier.text), "level": optional(level), "node_id": optional(node),
-      "since": optional(since?.text), "until": optional(until?.text), "descending": .bool(isDescending),
+      "method": .string("\(type.name).\(records.verb)"), "id": .string(identifier.text), "level": optional(level),
+      "node_id": optional(node), "since": optional(since?.text), "until": optional(until?.text),
+      "descending": .bool(order.isDescending),
     ]
   }
 
-  /// The one statement: the page and the position of the read model in one snapshot.
+  /// The conditions of a row.
   /// - Parameter now: What has expired by then is not shown.
-  func statement(after place: RunRecordPlace?, now: Timestamp) -> SQLBuilder {
-    var sql = SQLBuilder()
+  func conditions(after place: TimePlace?, now: Timestamp, in sql: inout SQLBuilder) -> SQLConditions {
     var conditions = SQLConditions()
-    let time = "t.\"\(records.time)\""
-    conditions.add("t.\"\(owner)\" = \(sql.bind(.uuid(identifier.text), as: "uuid"))")
+    conditions.add("t.\"\(type.name)_id\" = \(sql.bind(.uuid(identifier.text), as: "uuid"))")
     if let level { conditions.add("t.level = \(sql.bind(.text(level), as: "text"))") }
     if let node { conditions.add("t.node_id = \(sql.bind(.text(node), as: "text"))") }
-    if let since { conditions.add("\(time) >= \(sql.bind(.text(since.text), as: "timestamptz"))") }
-    if let until { conditions.add("\(time) < \(sql.bind(.text(until.text), as: "timestamptz"))") }
     if records.expires { conditions.add("t.expires_at > \(sql.bind(.text(now.text), as: "timestamptz"))") }
-    if let place {
-      let at = sql.bind(.text(place.time), as: "timestamptz")
-      conditions.add(
-        "(\(time), t.id) \(isDescending ? "<" : ">") (\(at), \(sql.bind(.integer(place.identifier), as: "bigint")))")
-    }
-    let direction = isDescending ? "DESC" : "ASC"
-    let order = " ORDER BY \(time) \(direction), t.id \(direction)"
-    let selected = records.columns.enumerated().map { "\($1.selection) AS c\($0)" }.joined(separator: ", ")
-    let outer = records.columns.indices.map { "page.c\($0)" }.joined(separator: ", ")
-    let personal =
-      records.needsPersonal ? " LEFT JOIN personal.\"\(records.table)\" p ON p.id = t.id" : ""
-    sql.append(
-      """
-      SELECT \(SQLBuilder.checkpoint(of: "'\(records.table)'")), \(outer) FROM (SELECT 1) one LEFT JOIN \
-      (SELECT \(selected), row_number() OVER (\(order.dropFirst())) AS place FROM daybook."\(records.table)" t\
-      \(personal)\(conditions.clause)\(order) LIMIT \(limit + 1)) page ON true ORDER BY page.place
-      """)
-    return sql
+    order.add(since: since, until: until, after: place, to: &conditions, in: &sql)
+    return conditions
   }
-}
-
-/// Where a page of records ended.
-struct RunRecordPlace: Sendable {
-  let time: String
-  let identifier: Int64
-
-  /// The place of a record.
-  init?(of item: JSONObject, _ records: RunRecords) {
-    guard let time = item[records.time]?.stringValue, let identifier = item["id"]?.integerValue else { return nil }
-    self.time = time
-    self.identifier = identifier
-  }
-
-  init?(_ json: JSON) {
-    guard let time = json["at"]?.stringValue, let identifier = json["id"]?.integerValue else { return nil }
-    self.time = time
-    self.identifier = identifier
-  }
-
-  var json: JSON { ["at": .string(time), "id": .integer(identifier)] }
 }

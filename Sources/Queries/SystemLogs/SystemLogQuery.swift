@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -6,9 +7,6 @@ import Refusals
 
 /// One `system.logs` as it was asked.
 struct SystemLogQuery: Sendable {
-  static let table = "system_logs"
-  static let levels = RunRecordsQuery.levels
-  static let limits = (standard: 1000, maximum: 10_000)
 
   /// The columns that are shown, under their names.
   static let columns: [ListColumn] = [
@@ -22,6 +20,17 @@ struct SystemLogQuery: Sendable {
     column("extra_data", .json, isPersonal: true),
   ]
 
+  static let table = PagedTable(name: "system_logs", columns: columns)
+
+  /// The parameters.
+  static let fields: [Field] = [
+    .parameter("organization_id", .uuid, "Only of this organization."),
+    .choice("level", "Only lines of this level.", of: RunRecords.levels),
+    .parameter("correlation_id", .text, "Only lines of this correlation."),
+    .parameter("user_id", .uuid, "Only lines about this user."), .since, .until, .order(by: "at", default: "-at"),
+    .limit(1000, atMost: 10_000), .cursor,
+  ]
+
   let organization: Identifier?
   let level: String?
   let correlation: String?
@@ -30,78 +39,43 @@ struct SystemLogQuery: Sendable {
   let until: Timestamp?
   let limit: Int
   let cursor: String?
-  let isDescending: Bool
+  let order: TimeOrder
   /// What a cursor is bound to.
   let identity: JSON
 
-  /// Reads the parameters.
-  /// - Throws: ``Refusal`` `invalid_params` with every fault.
-  init(_ parameters: inout QueryParameters) throws {
-    organization = parameters.identifier("organization_id")
-    level = parameters.choice("level", of: Self.levels)
-    correlation = parameters.string("correlation_id")
-    user = parameters.identifier("user_id")
-    since = parameters.time("since")
-    until = parameters.time("until")
-    limit = parameters.limit(default: Self.limits.standard, maximum: Self.limits.maximum)
-    cursor = parameters.string("cursor")
-    isDescending = parameters.choice("order", of: ["at", "-at"]) != "at"
-    try parameters.finish()
+  /// Reads a call's params.
+  init(_ arguments: Arguments) {
+    organization = arguments.identifier("organization_id")
+    level = arguments.text("level")
+    correlation = arguments.text("correlation_id")
+    user = arguments.identifier("user_id")
+    since = arguments.time("since")
+    until = arguments.time("until")
+    limit = arguments.count("limit")
+    cursor = arguments.text("cursor")
+    order = TimeOrder(column: "at", isDescending: arguments.text("order") != "at")
     func optional(_ text: String?) -> JSON { text.map(JSON.string) ?? .null }
     identity = [
       "method": "system.logs", "organization_id": optional(organization?.text), "level": optional(level),
       "correlation_id": optional(correlation), "user_id": optional(user?.text), "since": optional(since?.text),
-      "until": optional(until?.text), "descending": .bool(isDescending),
+      "until": optional(until?.text), "descending": .bool(order.isDescending),
     ]
   }
 
-  /// The one statement: the page and the position of the read model in one snapshot.
-  /// - Parameter organizations: Whose lines may be seen; nil for all, the service's own included.
-  func statement(organizations: Set<Identifier>?, after place: SystemLogPlace?) -> SQLBuilder {
-    var sql = SQLBuilder()
+  /// The conditions of a row.
+  /// - Parameter scope: What the caller may read of ``AudienceCondition/systemLogs``.
+  func conditions(_ scope: Audience.Reach, after place: TimePlace?, in sql: inout SQLBuilder) -> SQLConditions {
     var conditions = SQLConditions()
-    if let organizations { conditions.add("t.organization_id = ANY(\(sql.bind(organizations.sorted())))") }
+    if let condition = AudienceCondition.systemLogs.sql(scope, in: &sql) { conditions.add(condition) }
     if let organization { conditions.add("t.organization_id = \(sql.bind(.uuid(organization.text), as: "uuid"))") }
     if let level { conditions.add("t.level = \(sql.bind(.text(level), as: "text"))") }
     if let correlation { conditions.add("t.correlation_id = \(sql.bind(.text(correlation), as: "text"))") }
     if let user { conditions.add("t.user_id = \(sql.bind(.uuid(user.text), as: "uuid"))") }
-    if let since { conditions.add("t.at >= \(sql.bind(.text(since.text), as: "timestamptz"))") }
-    if let until { conditions.add("t.at < \(sql.bind(.text(until.text), as: "timestamptz"))") }
-    if let place {
-      let at = sql.bind(.text(place.time), as: "timestamptz")
-      conditions.add(
-        "(t.at, t.id) \(isDescending ? "<" : ">") (\(at), \(sql.bind(.integer(place.identifier), as: "bigint")))")
-    }
-    let direction = isDescending ? "DESC" : "ASC"
-    let order = " ORDER BY t.at \(direction), t.id \(direction)"
-    let selected = Self.columns.enumerated().map { "\($1.selection) AS c\($0)" }.joined(separator: ", ")
-    let outer = Self.columns.indices.map { "page.c\($0)" }.joined(separator: ", ")
-    sql.append(
-      """
-      SELECT \(SQLBuilder.checkpoint(of: "'\(Self.table)'")), \(outer) FROM (SELECT 1) one LEFT JOIN \
-      (SELECT \(selected), row_number() OVER (\(order.dropFirst())) AS place FROM daybook.system_logs t \
-      LEFT JOIN personal.system_logs p ON p.id = t.id\(conditions.clause)\(order) LIMIT \(limit + 1)) page \
-      ON true ORDER BY page.place
-      """)
-    return sql
+    order.add(since: since, until: until, after: place, to: &conditions, in: &sql)
+    return conditions
   }
 
   private static func column(_ name: String, _ type: FieldType, isPersonal: Bool = false) -> ListColumn {
     ListColumn(field: Field(name: name, type: type), isPersonal: isPersonal)
   }
-}
-
-/// Where a page of lines ended.
-struct SystemLogPlace: Sendable {
-  let time: String
-  let identifier: Int64
-
-  /// The place of a line, or what a cursor holds of one.
-  init?(_ json: JSON) {
-    guard let time = json["at"]?.stringValue, let identifier = json["id"]?.integerValue else { return nil }
-    self.time = time
-    self.identifier = identifier
-  }
-
-  var json: JSON { ["at": .string(time), "id": .integer(identifier)] }
 }

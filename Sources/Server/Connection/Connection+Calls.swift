@@ -1,5 +1,6 @@
 import Access
 import CanonicalJSON
+import Catalog
 import Domain
 import EventLog
 import NIOCore
@@ -10,28 +11,29 @@ import Refusals
 /// A command that waits for one before it.
 struct HeldCommand {
   let request: Request
+  let method: CommandMethod
   let principal: Principal
   let ticket: UInt64
   let reply: Reply
 }
 
-/// A query that waits for its turn.
+/// A query, or another call that a task answers, that waits for its turn.
 struct HeldQuery {
   let request: Request
-  let principal: Principal?
   let reply: Reply
   /// The commands that were sent before it.
   let commandsBefore: UInt64
   let kind: ServerMetrics.Kind
-  let answer: @Sendable (QueryCall) async throws -> [UInt8]
+  /// Reads its params.
+  let prepare: @Sendable (JSONObject) throws -> PreparedRead
 }
 
-/// What a query is answered from.
-struct QueryCall: Sendable {
-  let params: JSONObject
-  let principal: Principal?
-  let atLeast: UInt64
-  let timeoutMilliseconds: Int
+/// A call that a task answers, whose params have been read.
+struct PreparedRead: Sendable {
+  /// What it waits for first.
+  let wait: ReadWait
+  /// Answers it once that is there: canonical JSON.
+  let answer: @Sendable (ReadWait) async throws -> [UInt8]
 }
 
 extension Connection {
@@ -47,26 +49,25 @@ extension Connection {
       guard let method = services.methods[request.method] else {
         // Strangers learn nothing about what there is, but by rpc.discover.
         guard try currentPrincipal() != nil else { throw Refusal.unauthenticated() }
-        throw Refusal.methodNotFound(
-          request.method, suggestions: services.methods.suggestions(for: request.method))
+        throw services.methods.unknown(request.method)
       }
       let principal = try currentPrincipal()
       if principal == nil, !method.isOpenToStrangers { throw Refusal.unauthenticated() }
       switch method {
-      case .command:
+      case .command(let method):
         guard let principal else { throw Refusal.unauthenticated() }
         commandsSent += 1
-        let command = HeldCommand(request: request, principal: principal, ticket: commandsSent, reply: reply)
-        if isPreparing { heldCommands.append(command) } else { run(command) }
-      case .query:
+        machine.commandArrived(
+          HeldCommand(request: request, method: method, principal: principal, ticket: commandsSent, reply: reply))
+      case .query(let query):
         guard let principal else { throw Refusal.unauthenticated() }
         services.metrics.asked(request.method)
         let queries = services.queries
-        let name = request.method
-        enqueue(request, principal, reply, kind: .query) { call in
-          try await queries.answer(
-            method: name, params: call.params, principal: principal, atLeast: call.atLeast,
-            timeoutMilliseconds: call.timeoutMilliseconds)
+        enqueue(request, reply, kind: .query) { params in
+          let prepared = try query.prepare(params)
+          return PreparedRead(wait: prepared.wait) { wait in
+            try await prepared.answer(QueryCall(engine: queries, principal: principal, wait: wait))
+          }
         }
       case .server(let method):
         try run(method, request, principal, reply)
@@ -78,35 +79,39 @@ extension Connection {
 
   // MARK: Commands
 
-  /// Submits a command, or prepares it in the background first and holds back the commands behind it.
-  private func run(_ command: HeldCommand) {
+  /// Submits a command, or prepares it in the background first; the commands behind it wait until it is submitted.
+  func run(_ command: HeldCommand) {
     let prepared: PreparedCommand
     do {
       prepared = try services.engine.prepare(
-        method: command.request.method, params: command.request.params, principal: command.principal,
+        command.method, params: command.request.params, principal: command.principal,
         origin: peer.origin(for: session))
     } catch {
       refuse(command, error)
+      machine.commandPassed()
       return
     }
     guard prepared.needsBackground else {
       submit(prepared, command)
+      machine.commandPassed()
       return
     }
-    isPreparing = true
     let eventLoop = eventLoop
+    let engine = services.engine
     _ = services.connections.spawn {
-      let failure: (any Error)?
+      let outcome: Result<PreparedCommand, any Error>
       do {
-        try await prepared.prepareInBackground()
-        failure = nil
+        outcome = .success(try await engine.prepareInBackground(prepared))
       } catch {
-        failure = error
+        outcome = .failure(error)
       }
       eventLoop.execute {
-        self.isPreparing = false
-        if let failure { self.refuse(command, failure) } else { self.submit(prepared, command) }
-        while !self.isPreparing, let next = self.heldCommands.popFirst() { self.run(next) }
+        switch outcome {
+        case .success(let ready): self.submit(ready, command)
+        case .failure(let failure): self.refuse(command, failure)
+        }
+        self.machine.commandPassed()
+        self.proceed()
       }
     }
   }
@@ -136,40 +141,36 @@ extension Connection {
 
   // MARK: Queries
 
-  /// Runs a query as a task of its own, or lets it wait where too many run.
+  /// Takes a query in; it waits where too many run.
   func enqueue(
-    _ request: Request, _ principal: Principal?, _ reply: Reply, kind: ServerMetrics.Kind,
-    answer: @escaping @Sendable (QueryCall) async throws -> [UInt8]
+    _ request: Request, _ reply: Reply, kind: ServerMetrics.Kind,
+    prepare: @escaping @Sendable (JSONObject) throws -> PreparedRead
   ) {
     let query = HeldQuery(
-      request: request, principal: principal, reply: reply, commandsBefore: commandsSent, kind: kind, answer: answer)
-    if runningQueries < Self.maximumQueries { run(query) } else { heldQueries.append(query) }
+      request: request, reply: reply, commandsBefore: commandsSent, kind: kind, prepare: prepare)
+    machine.queryArrived(query, ofBatch: reply.target.batch)
   }
 
-  private func run(_ query: HeldQuery) {
-    runningQueries += 1
-    nextTask += 1
-    let ticket = nextTask
+  /// Runs a query as a task of its own.
+  func run(_ query: HeldQuery) {
+    let ticket = tasks.nextQuery()
     let services = services
     let commands = commands
     let eventLoop = eventLoop
-    tasks[ticket] = services.connections.spawn {
+    tasks.queries[ticket] = services.connections.spawn {
       do {
-        var params = query.request.params
-        let wait = try ReadWait(taking: &params)
-        let atLeast = try await wait.resolve(after: query.commandsBefore, of: commands, log: services.log)
-        let call = QueryCall(
-          params: params, principal: query.principal, atLeast: atLeast, timeoutMilliseconds: wait.timeoutMilliseconds)
-        query.reply.succeed(try await query.answer(call), kind: query.kind)
+        let read = try query.prepare(query.request.params)
+        let position = try await read.wait.resolve(after: query.commandsBefore, of: commands, log: services.log)
+        query.reply.succeed(try await read.answer(read.wait.with(position: position)), kind: query.kind)
       } catch {
         let described = services.describe(error, method: query.request.method)
         services.metrics.refused(described.code)
         query.reply.fail(described, kind: query.kind)
       }
       eventLoop.execute {
-        self.tasks[ticket] = nil
-        self.runningQueries -= 1
-        if let next = self.heldQueries.popFirst() { self.run(next) }
+        self.tasks.queries[ticket] = nil
+        self.machine.queryFinished()
+        self.proceed()
       }
     }
   }
@@ -180,30 +181,25 @@ extension Connection {
     if method.access == .administrator, principal?.isAdministrator != true {
       throw Refusal.forbidden(permission: "admin", "This is for administrators.")
     }
+    let list = method.signature.parameters
+    let services = services
+    let outbox = outbox
+    let read: @Sendable (JSONObject) throws -> ServerCall = { params in
+      let arguments = Arguments(params, of: list)
+      try arguments.check()
+      return ServerCall(services: services, principal: principal, outbox: outbox, arguments: arguments)
+    }
     switch method.work {
     case .immediate(let answer):
-      var parameters = CallParameters(request.params)
-      let result = try answer(services, &parameters)
-      try parameters.finish()
+      let result = try answer(try read(request.params), self)
       reply.succeed(JSON.object(result).canonicalBytes, kind: .server)
+    case .connection(let answer):
+      try answer(try read(request.params), self, reply)
     case .task(let answer):
-      let services = services
-      let outbox = outbox
-      enqueue(request, principal, reply, kind: .server) { call in
-        let administrator = principal?.isAdministrator == true
-        let context = ServerCall(
-          services: services, principal: principal, isAdministrator: administrator, outbox: outbox)
-        return try await answer(context, CallParameters(call.params))
+      enqueue(request, reply, kind: .server) { params in
+        let call = try read(params)
+        return PreparedRead(wait: ReadWait(call.arguments)) { _ in try await answer(call) }
       }
-    case .sessionOpen: openSession(request, reply)
-    case .sessionClose: try closeSession(request, reply)
-    case .sessionWhoami:
-      var parameters = CallParameters(request.params)
-      try parameters.finish()
-      guard let principal else { throw Refusal.unauthenticated() }
-      reply.succeed(JSON.object(Session.description(of: principal, services.catalog)).canonicalBytes, kind: .server)
-    case .subscribe: try subscribe(request, principal, reply)
-    case .unsubscribe: try unsubscribe(request, reply)
     }
   }
 }

@@ -1,6 +1,7 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import Catalog
 import Domain
 import EventLog
 import NIOCore
@@ -9,60 +10,39 @@ import Queries
 import Refusals
 
 extension Connection {
-  /// How many subscriptions one connection may have.
-  private static let maximumSubscriptions = 64
-
   /// `log.subscribe`: answers, then tells of events from a position on as the client takes them.
-  func subscribe(_ request: Request, _ principal: Principal?, _ reply: Reply) throws {
-    guard let principal else { throw Refusal.unauthenticated() }
-    var parameters = CallParameters(request.params)
-    let from = parameters.integer("from", in: 1...Int64.max).map(UInt64.init) ?? 1
-    let wanted = SubscriptionRequest(
-      events: parameters.strings("events"), resource: parameters.identifier("resource_id"))
-    try parameters.finish()
-    guard subscriptions.count < Self.maximumSubscriptions else {
-      throw Refusal.tooLarge(
-        limit: Int64(Self.maximumSubscriptions),
-        "A connection may have at most \(Self.maximumSubscriptions) subscriptions.")
+  func subscribe(_ arguments: Arguments, _ principal: Principal, _ reply: Reply) throws {
+    let from = arguments.position("from") ?? 1
+    guard machine.maySubscribe else {
+      let limit = machine.limits.subscriptions
+      throw Refusal.tooLarge(limit: Int64(limit), "A connection may have at most \(limit) subscriptions.")
     }
     // Who may read nothing learns it now.
-    _ = try services.queries.logFilter(events: wanted.events, resource: wanted.resource, principal: principal)
-    nextSubscription += 1
-    let id = nextSubscription
+    _ = try services.queries.logFilter(arguments, principal: principal)
+    let id = tasks.nextSubscription()
     let result: JSONObject = ["position": JSON(position: services.log.head.position), "subscription": .integer(id)]
     reply.succeed(JSON.object(result).canonicalBytes, kind: .server)
     let subscription = Subscription(
-      id: id, wanted: wanted, principal: principal, services: services, outbox: outbox)
+      id: id, wanted: arguments, principal: principal, services: services, outbox: outbox)
     services.metrics.subscriptionStarted()
     let eventLoop = eventLoop
-    subscriptions[id] = services.connections.spawn {
+    tasks.subscriptions[id] = services.connections.spawn {
       await subscription.run(from: from)
       eventLoop.execute {
-        self.subscriptions[id] = nil
+        self.tasks.subscriptions[id] = nil
         self.services.metrics.subscriptionEnded()
-        self.pump()
+        self.machine.subscriptionEnded()
+        self.proceed()
       }
     }
+    machine.subscriptionStarted()
   }
 
   /// `log.unsubscribe`.
-  func unsubscribe(_ request: Request, _ reply: Reply) throws {
-    var parameters = CallParameters(request.params)
-    let id = parameters.integer("subscription", in: 1...Int64.max)
-    if id == nil { parameters.refuse("subscription", "is required") }
-    try parameters.finish()
-    guard let id, let task = subscriptions[id] else {
-      throw Refusal.notFound(type: "subscription", id: id.map(String.init) ?? "")
-    }
+  func unsubscribe(_ id: Int64) throws {
+    guard let task = tasks.subscriptions[id] else { throw Refusal.notFound(type: "subscription", id: String(id)) }
     task.cancel()
-    reply.succeed(Array("{}".utf8), kind: .server)
   }
-}
-
-/// What a subscriber wants to hear of.
-struct SubscriptionRequest: Sendable {
-  let events: [String]?
-  let resource: Identifier?
 }
 
 /// One subscription: reads the log at the pace of its client, and holds no more than one chunk of it.
@@ -71,7 +51,8 @@ struct Subscription: Sendable {
   private static let chunk = (records: 512, bytes: 256 << 10)
 
   let id: Int64
-  let wanted: SubscriptionRequest
+  /// The params of `log.subscribe`: what the subscriber wants to hear of.
+  let wanted: Arguments
   let principal: Principal
   let services: Services
   let outbox: Outbox
@@ -89,8 +70,7 @@ struct Subscription: Sendable {
         }
         // Memberships and keys change while a subscription runs.
         guard let current = try services.engine.refresh(principal) else { throw Refusal.unauthenticated() }
-        let filter = try services.queries.logFilter(
-          events: wanted.events, resource: wanted.resource, principal: current)
+        let filter = try services.queries.logFilter(wanted, principal: current)
         let accepted = try records.filter(filter.accepts)
         next = last.position + 1
         guard !accepted.isEmpty, !Task.isCancelled else { continue }

@@ -1,9 +1,16 @@
 import NIOConcurrencyHelpers
 import NIOCore
 
+/// A batch holds so many bytes of answers more, or fewer.
+struct HeldChange: Sendable, Hashable {
+  let batch: Int
+  let bytes: Int
+}
+
 /// Lines on their way to a client, put in by any thread and taken by the connection's event loop.
 ///
-/// All answers of one commit arrive from the log's writer in a burst: only the first of a burst wakes the event loop, which then writes them all at once.
+/// All answers of one commit arrive from the log's writer in a burst: only the first of a burst wakes the event loop,
+/// which then writes them all at once.
 final class Outbox: Sendable {
   /// From so many bytes on, nothing that can wait is put in any more.
   static let highWatermark = 1 << 20
@@ -11,6 +18,7 @@ final class Outbox: Sendable {
   private struct State {
     var bytes: [UInt8] = []
     var answered = 0
+    var held: [HeldChange] = []
     var isFlushScheduled = false
     var isChannelWritable = true
     var isClosed = false
@@ -30,11 +38,13 @@ final class Outbox: Sendable {
     self.flush = flush
   }
 
-  /// Puts in what `write` appends (whole lines), and notes that so many calls are answered.
-  func put(answering count: Int, _ write: (inout [UInt8]) -> Void) {
+  /// Puts in what `write` appends (whole lines), and notes that so many calls are answered, and what a batch holds
+  /// since.
+  func put(answering count: Int, holding change: HeldChange? = nil, _ write: (inout [UInt8]) -> Void) {
     let wakes = state.withLockedValue { state in
       if !state.isClosed { write(&state.bytes) }
       state.answered += count
+      if let change, change.bytes != 0 { state.held.append(change) }
       defer { state.isFlushScheduled = true }
       return !state.isFlushScheduled
     }
@@ -46,15 +56,17 @@ final class Outbox: Sendable {
     if hasRoom { put(answering: 0, write) }
   }
 
-  /// Everything put in since the last call, and how many calls it answers. `spare` becomes the new store, for its capacity.
-  func take(replacingWith spare: [UInt8]) -> (bytes: [UInt8], answered: Int) {
+  /// Everything put in since the last call, how many calls it answers, and what batches hold since. `spare` becomes the
+  /// new store, for its capacity.
+  func take(replacingWith spare: [UInt8]) -> (bytes: [UInt8], answered: Int, held: [HeldChange]) {
     state.withLockedValue { state in
       state.isFlushScheduled = false
       defer {
         state.bytes = spare
         state.answered = 0
+        state.held = []
       }
-      return (state.bytes, state.answered)
+      return (state.bytes, state.answered, state.held)
     }
   }
 

@@ -4,7 +4,8 @@ import NIOConcurrencyHelpers
 import Protocol
 import Refusals
 
-/// Where the answer to one call goes. Every call that is begun is answered through its reply exactly once, from any thread.
+/// Where the answer to one call goes. Every call that is begun is answered through its reply exactly once, from any
+/// thread.
 struct Reply: Sendable {
   /// How an answer reaches the client.
   enum Target: Sendable {
@@ -14,6 +15,11 @@ struct Reply: Sendable {
     case line(RequestID)
     /// A place in the answer to a batch.
     case part(BatchReply, index: Int, RequestID)
+
+    /// The number of the batch.
+    var batch: Int? {
+      if case .part(let batch, _, _) = self { batch.number } else { nil }
+    }
   }
 
   let target: Target
@@ -45,9 +51,9 @@ struct Reply: Sendable {
     case .part(let batch, let index, let id):
       var bytes: [UInt8] = []
       write(id, &bytes)
-      let whole = batch.put(bytes, at: index)
-      outbox.put(answering: 1) { output in
-        if let whole { output.append(contentsOf: whole) }
+      let (line, change) = batch.put(bytes, at: index)
+      outbox.put(answering: 1, holding: HeldChange(batch: batch.number, bytes: change)) { output in
+        if let line { output.append(contentsOf: line) }
       }
     }
   }
@@ -55,23 +61,30 @@ struct Reply: Sendable {
 
 /// The answers to one batch, gathered until all are there (JSON-RPC 2.0 §6).
 final class BatchReply: Sendable {
+  /// What tells it from the other batches of its connection.
+  let number: Int
   private let state: NIOLockedValueBox<(parts: [[UInt8]], missing: Int)>
 
-  /// - Parameter count: How many of the calls are answered; at least one.
-  init(count: Int) {
+  /// - Parameter count: How many of the calls are answered.
+  init(number: Int, count: Int) {
+    self.number = number
     state = NIOLockedValueBox((Array(repeating: [], count: count), count))
   }
 
-  /// Adds an answer; with the last one comes back the line for all of them.
-  func put(_ bytes: [UInt8], at index: Int) -> [UInt8]? {
+  /// Adds an answer. Returns the line for all of them with the last one, and by how many bytes more or fewer answers
+  /// are held then.
+  func put(_ bytes: [UInt8], at index: Int) -> (line: [UInt8]?, change: Int) {
     let parts: [[UInt8]]? = state.withLockedValue { state in
       state.parts[index] = bytes
       state.missing -= 1
-      return state.missing == 0 ? state.parts : nil
+      guard state.missing == 0 else { return nil }
+      defer { state.parts = [] }
+      return state.parts
     }
-    guard let parts else { return nil }
+    guard let parts else { return (nil, bytes.count) }
+    let length = parts.reduce(0) { $0 + $1.count }
     var line: [UInt8] = []
-    line.reserveCapacity(parts.reduce(2) { $0 + $1.count + 1 })
+    line.reserveCapacity(length + parts.count + 2)
     line.append(UInt8(ascii: "["))
     for (index, part) in parts.enumerated() {
       if index > 0 { line.append(UInt8(ascii: ",")) }
@@ -79,6 +92,6 @@ final class BatchReply: Sendable {
     }
     line.append(UInt8(ascii: "]"))
     line.append(UInt8(ascii: "\n"))
-    return line
+    return (line, bytes.count - length)
   }
 }

@@ -1,144 +1,64 @@
 import CanonicalJSON
 import Catalog
-import Domain
-import Queries
+import Refusals
 
-/// Writes the OpenRPC document that `rpc.discover` answers.
+/// Writes the OpenRPC document that `rpc.discover` answers, from the table of methods and nothing else.
 struct Discovery {
   let catalog: Catalog
-  let engine: CommandEngine
-  let queries: [QueryMethod]
-  let server: [ServerMethod]
+  let methods: [MethodSignature]
 
   /// The document (OpenRPC 1.3), methods in the order of their names.
   var document: JSONObject {
-    var methods: [String: JSON] = [:]
-    for query in queries { methods[query.name] = describe(query) }
-    for type in catalog.types {
-      for command in type.commands where engine.isCommand("\(type.name).\(command.name)") {
-        methods["\(type.name).\(command.name)"] = describe(command, of: type)
-      }
-    }
-    methods[CommandEngine.batchMethod] = batch
-    for method in server { methods[method.name] = describe(method) }
     let schemas = catalog.types.filter(\.hasReadModel).map { (key: $0.name, value: $0.itemSchema) }
+    let errors = Refusal.Code.allCases.map { (key: $0.rawValue, value: Self.describe($0)) }
     return [
-      "components": ["schemas": .object(JSONObject(members: schemas))],
+      "components": [
+        "errors": .object(JSONObject(members: errors)), "schemas": .object(JSONObject(members: schemas)),
+      ],
       "info": [
         "description": "Line-delimited JSON-RPC 2.0 over TCP, TLS and Unix sockets. Params are by name.",
         "title": "Daybook", "version": .string(DaybookServer.version), "x-catalog-revision": .string(catalog.revision),
       ],
-      "methods": .array(methods.sorted { $0.key < $1.key }.map(\.value)),
+      "methods": .array(methods.map(describe)),
       "openrpc": "1.3.2",
     ]
   }
 
-  private func describe(_ command: Command, of type: ResourceType) -> JSON {
-    // The schema is the authority on what may be null and what is required; OpenRPC wants one entry a parameter.
-    let schema = type.parametersSchema(of: command)
-    let required = Set((schema["required"]?.arrayValue ?? []).compactMap(\.stringValue))
-    let properties = schema["properties"]?.objectValue ?? [:]
-    let names = (type.parameters(of: command) + Command.commonParameters).map(\.name)
-    let parameters = names.compactMap { name -> JSON? in
-      properties[name].map { entry(name, $0, isRequired: required.contains(name)) }
-    }
-    let summary =
-      command.summary.isEmpty ? "\(command.effect.rawValue.capitalizedASCII) a \(type.name)." : command.summary
-    return method(
-      "\(type.name).\(command.name)", summary, parameters, result: Self.commandResult,
-      besides: [
-        "x-administrative": .bool(command.isAdministrative), "x-event": .string("\(type.name).\(command.event)"),
-        "x-permission": .string("\(type.plural):\(command.permission.rawValue)"),
-      ])
-  }
-
-  private func describe(_ query: QueryMethod) -> JSON {
-    var result = query.resultSchema
-    let parts = query.name.split(separator: ".")
-    if parts.count == 2, let type = catalog.type(String(parts[0])), type.hasReadModel {
-      let reference: JSON = ["$ref": .string("#/components/schemas/\(type.name)")]
-      switch parts[1] {
-      case "get": result = Self.replacing("item", in: result, by: reference)
-      case "list": result = Self.replacing("items", in: result, by: ["type": "array", "items": reference])
-      default: break
-      }
-    }
-    let parameters = (query.parameters + Self.waiting).map { entry($0.name, $0.jsonSchema, isRequired: $0.isRequired) }
-    return method(query.name, query.summary, parameters, result: result)
-  }
-
-  private func describe(_ method: ServerMethod) -> JSON {
-    let parameters = method.parameters.map { entry($0.name, $0.jsonSchema, isRequired: $0.isRequired) }
-    return self.method(method.name, method.summary, parameters, result: method.resultSchema)
-  }
-
-  private var batch: JSON {
-    let commands: JSON = [
-      "items": [
-        "properties": ["method": ["type": "string"], "params": ["type": "object"]], "required": ["method"],
-        "type": "object",
-      ],
-      "maxItems": .integer(Int64(CommandEngine.batchLimit)), "type": "array",
+  private func describe(_ method: MethodSignature) -> JSON {
+    var description: JSONObject = [
+      "errors": .array(method.errors.map { ["$ref": .string("#/components/errors/\($0.rawValue)")] }),
+      "name": .string(method.name), "paramStructure": "by-name",
+      "params": .array(method.parameters.all.map { Self.describe($0.field) }),
+      "result": ["name": "result", "schema": method.result], "summary": .string(method.summary),
     ]
-    let common = Command.commonParameters.filter { $0.name != "expected_version" }
-    return method(
-      CommandEngine.batchMethod, "Applies several commands all or none, in one transaction.",
-      [entry("commands", commands, isRequired: true)] + common.map { entry($0.name, $0.jsonSchema, isRequired: false) },
-      result: [
-        "properties": ["position": ["type": "integer"], "results": ["items": Self.commandResult, "type": "array"]],
-        "type": "object",
-      ])
+    if let example = method.example { description["examples"] = [pairing(example, method)] }
+    return .object(description.merging(method.notes))
   }
 
-  private func method(
-    _ name: String, _ summary: String, _ parameters: [JSON], result: JSON, besides: JSONObject = [:]
-  ) -> JSON {
-    let method: JSONObject = [
-      "name": .string(name), "paramStructure": "by-name", "params": .array(parameters),
-      "result": ["name": "result", "schema": result], "summary": .string(summary),
+  private static func describe(_ field: Field) -> JSON {
+    var entry: JSONObject = [
+      "name": .string(field.name), "required": .bool(field.isRequired), "schema": field.parameterSchema,
     ]
-    return .object(method.merging(besides))
-  }
-
-  private func entry(_ name: String, _ schema: JSON, isRequired: Bool) -> JSON {
-    var entry: JSONObject = ["name": .string(name), "required": .bool(isRequired), "schema": schema]
-    if let description = schema["description"] { entry["summary"] = description }
+    if !field.summary.isEmpty { entry["summary"] = .string(field.summary) }
     return .object(entry)
   }
 
-  private static func replacing(_ property: String, in schema: JSON, by value: JSON) -> JSON {
-    guard case .object(var object) = schema, var properties = object["properties"]?.objectValue else { return schema }
-    properties[property] = value
-    object["properties"] = .object(properties)
-    return .object(object)
+  /// A call and its answer, as OpenRPC pairs them.
+  private func pairing(_ params: JSONObject, _ method: MethodSignature) -> JSON {
+    let result = ExampleWorld.value(for: method.result) { name in catalog.type(name)?.itemSchema }
+    return [
+      "name": .string(method.name),
+      "params": .array(params.map { ["name": .string($0.key), "value": $0.value] }),
+      "result": ["name": "result", "value": result],
+    ]
   }
 
-  /// What every query takes.
-  private static let waiting: [Field] = [
-    .parameter(
-      "at_least", .bigint, "Wait for this position; by default, for the last command sent before on this connection."),
-    .parameter("timeout_ms", .integer, "How long to wait (5000 where absent)."),
-  ]
-
-  private static let commandResult: JSON = [
-    "properties": [
-      "events": [
-        "items": [
-          "properties": [
-            "event": ["type": "string"], "id": ["format": "uuid", "type": "string"], "position": ["type": "integer"],
-          ],
-          "type": "object",
-        ],
-        "type": "array",
-      ],
-      "id": ["format": "uuid", "type": "string"], "position": ["type": "integer"], "replayed": ["type": "boolean"],
-      "version": ["type": "integer"],
-    ],
-    "type": "object",
-  ]
-}
-
-extension String {
-  /// With its first letter as a capital.
-  fileprivate var capitalizedASCII: String { prefix(1).uppercased() + dropFirst() }
+  private static func describe(_ code: Refusal.Code) -> JSON {
+    [
+      "code": .integer(Int64(code.number)), "data": ["type": .string(code.rawValue)],
+      "message": .string(code.meaning), "x-transient": .bool(code.isTransient),
+      "x-data": .object(
+        JSONObject(members: code.members.map { (key: $0.name, value: .string($0.summary)) })),
+    ]
+  }
 }

@@ -1,14 +1,25 @@
 import Catalog
 import Domain
 import Queries
+import Refusals
 
-/// Every method that the socket has, by name.
+/// Every method that the socket has, by name: commands, queries, and the server's own. A call is looked up here once;
+/// the entry goes with it from then on.
 struct MethodTable: Sendable {
-  /// Who answers a method.
+  /// A method, and who answers it.
   enum Entry: Sendable {
-    case command
-    case query
+    case command(CommandMethod)
+    case query(QueryMethod)
     case server(ServerMethod)
+
+    /// What everybody may know of it.
+    var signature: MethodSignature {
+      switch self {
+      case .command(let command): command.signature
+      case .query(let query): query.signature
+      case .server(let method): method.signature
+      }
+    }
 
     /// Whether it is answered to those who haven't signed in.
     var isOpenToStrangers: Bool {
@@ -18,18 +29,17 @@ struct MethodTable: Sendable {
 
   private let entries: [String: Entry]
 
-  /// The commands of a catalog that the socket may give, the queries, and the server's own methods, which come before a query of the same name.
-  init(catalog: Catalog, engine: CommandEngine, queries: QueryEngine, server: [ServerMethod]) {
-    var entries: [String: Entry] = [:]
-    for query in queries.methods { entries[query.name] = .query }
-    for method in catalog.commandMethods where engine.isCommand(method) { entries[method] = .command }
-    entries[CommandEngine.batchMethod] = .command
-    for method in server { entries[method.name] = .server(method) }
-    self.entries = entries
+  /// The server's own methods come before a command or query of the same name.
+  init(commands: [CommandMethod], queries: [QueryMethod], server: [ServerMethod]) {
+    let all = queries.map(Entry.query) + commands.map(Entry.command) + server.map(Entry.server)
+    entries = Dictionary(all.map { ($0.signature.name, $0) }, uniquingKeysWith: { _, last in last })
   }
 
   /// How many methods there are.
   var count: Int { entries.count }
+
+  /// All methods, in the order of their names.
+  var signatures: [MethodSignature] { entries.values.map(\.signature).sorted { $0.name < $1.name } }
 
   /// The method of that name.
   subscript(name: String) -> Entry? {
@@ -38,32 +48,8 @@ struct MethodTable: Sendable {
     return entries[name]
   }
 
-  /// Up to three names that were probably meant, the nearest first.
-  func suggestions(for name: String) -> [String] {
-    guard name.utf8.count <= 64 else { return [] }
-    let wanted = Array(name.utf8)
-    let allowed = max(2, wanted.count / 3)
-    var near: [(name: String, distance: Int)] = []
-    for candidate in entries.keys {
-      let distance = Self.distance(wanted, Array(candidate.utf8), limit: allowed)
-      if distance <= allowed { near.append((candidate, distance)) }
-    }
-    return near.sorted { ($0.distance, $0.name) < ($1.distance, $1.name) }.prefix(3).map(\.name)
-  }
-
-  /// The edit distance (insertions, deletions, replacements), or something above the limit.
-  static func distance(_ left: [UInt8], _ right: [UInt8], limit: Int) -> Int {
-    if abs(left.count - right.count) > limit { return limit + 1 }
-    var last = Array(0...right.count)
-    var current = last
-    for row in left.indices {
-      current[0] = row + 1
-      for column in right.indices {
-        let replaced = last[column] + (left[row] == right[column] ? 0 : 1)
-        current[column + 1] = min(replaced, last[column + 1] + 1, current[column] + 1)
-      }
-      swap(&last, &current)
-    }
-    return last[right.count]
+  /// What a call of a method is refused with that there is none of.
+  func unknown(_ name: String) -> Refusal {
+    .methodNotFound(name, among: entries.keys)
   }
 }

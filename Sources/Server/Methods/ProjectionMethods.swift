@@ -4,6 +4,7 @@ import Domain
 import NIOConcurrencyHelpers
 import Projections
 import Protocol
+import Queries
 
 extension ServerMethod {
   /// What administrators do about read models.
@@ -11,49 +12,36 @@ extension ServerMethod {
     ServerMethod(
       "projection.rebuild", "Fills read models anew from the log beside the live ones, compares, and swaps them.",
       .administrator,
-      parameters: [
-        .parameter("name", .text, "Which one; all where absent."),
-        .parameter("check", .boolean, "Only report what differs; swap nothing."),
-        .parameter("progress", .boolean, "Tell of the progress by projection.progress notifications."),
-      ],
-      .task { call, parameters in
-        var parameters = parameters
-        let name = parameters.string("name")
-        let isCheck = parameters.boolean("check") ?? false
-        let tells = parameters.boolean("progress") ?? false
-        try parameters.finish()
-        return try await call.rebuild(name.map { [$0] }, isCheck: isCheck, tells: tells)
+      fields: [which, .parameter("check", .boolean, "Only report what differs; swap nothing."), progress],
+      result: report, errors: [.conflict], example: nil,
+      .task { call in
+        try await call.rebuild(isCheck: call.arguments.isTrue("check"))
       }),
     ServerMethod(
       "projection.verify", "Compares read models with what the log says they must hold; changes nothing.",
-      .administrator,
-      parameters: [
-        .parameter("name", .text, "Which one; all where absent."),
-        .parameter("progress", .boolean, "Tell of the progress by projection.progress notifications."),
-      ],
-      .task { call, parameters in
-        var parameters = parameters
-        let name = parameters.string("name")
-        let tells = parameters.boolean("progress") ?? false
-        try parameters.finish()
-        return try await call.rebuild(name.map { [$0] }, isCheck: true, tells: tells)
-      }),
+      .administrator, fields: [which, progress], result: report, errors: [.conflict],
+      example: ["name": "organizations"],
+      .task { try await $0.rebuild(isCheck: true) }),
     ServerMethod(
       "projection.retry", "Makes a read model that stopped at an event try it again.", .administrator,
-      parameters: [.parameter("name", .text, "Which one.", isRequired: true)],
-      .task { call, parameters in
-        var parameters = parameters
-        let name = parameters.string("name", isRequired: true)
-        try parameters.finish()
-        try await call.services.projections.retry(name ?? "")
+      fields: [.text("name", "Which one.", atMost: 4096, isRequired: true)], errors: [.conflict],
+      example: ["name": "organizations"],
+      .task { call in
+        try await call.services.projections.retry(call.arguments.text("name") ?? "")
         return Array("{}".utf8)
       }),
     ServerMethod(
       "projection.digests", "Each table of the read models with its number of rows and a digest of them.",
       .administrator,
-      .task { call, parameters in
-        var parameters = parameters
-        try parameters.finish()
+      result: object([
+        "tables": [
+          "type": "array",
+          "items": object([
+            "digest": ["type": "string"], "rows": ["type": "integer"], "table": ["type": "string"],
+          ]),
+        ]
+      ]), errors: [.conflict],
+      .task { call in
         let tables = try await call.services.projections.digests().map { table -> JSON in
           ["digest": .string(table.digest), "rows": .integer(Int64(table.rows)), "table": .string(table.table)]
         }
@@ -63,20 +51,32 @@ extension ServerMethod {
       "sql_role.set_password",
       "Gives an SQL role a new password, shown once: PostgreSQL keeps its SCRAM verifier, and the log nothing.",
       .administrator,
-      parameters: [
-        .parameter("name", .slug, "The role.", isRequired: true),
-        .parameter("password", .text, "The password; a random one is made where it is absent."),
+      fields: [
+        role, .text("password", "The password; a random one is made where it is absent.", atMost: 200),
       ],
-      .task { call, parameters in
-        var parameters = parameters
-        let name = parameters.string("name", maximumBytes: 60, isRequired: true)
-        let given = parameters.string("password", maximumBytes: 200)
-        try parameters.finish()
-        let password = given ?? Self.randomPassword()
-        try await call.services.projections.setPassword(role: name ?? "", password: password)
-        return JSON.object(["name": .string(name ?? ""), "password": .string(password)]).canonicalBytes
+      result: object(["name": ["type": "string"], "password": ["type": "string"]]), errors: [.conflict],
+      example: ["name": "example"],
+      .task { call in
+        let name = call.arguments.text("name") ?? ""
+        let password = call.arguments.text("password") ?? Self.randomPassword()
+        try await call.services.projections.setPassword(role: name, password: password)
+        return JSON.object(["name": .string(name), "password": .string(password)]).canonicalBytes
       }),
   ]
+
+  private static let which = Field.text("name", "Which one; all where absent.", atMost: 4096)
+  private static let progress = Field.parameter(
+    "progress", .boolean, "Tell of the progress by projection.progress notifications.")
+  private static let role: Field = {
+    var field = Field.parameter("name", .slug, "The role.", isRequired: true)
+    field.maximumBytes = 60
+    return field
+  }()
+  private static let report = object([
+    "differences": ["type": "array", "items": ["type": "string"]],
+    "notes": ["type": "array", "items": ["type": "string"]], "position": ["type": "integer"],
+    "swapped": ["type": "boolean"], "tables": ["type": "array", "items": ["type": "object"]],
+  ])
 
   /// Thirty-two letters and digits from the system's random source: 190 bits.
   private static func randomPassword() -> String {
@@ -89,8 +89,10 @@ extension ServerMethod {
 
 extension ServerCall {
   /// Rebuilds or compares read models, telling of the progress where that was asked for; what a client is too slow for is left out.
-  func rebuild(_ names: [String]?, isCheck: Bool, tells: Bool) async throws -> [UInt8] {
+  func rebuild(isCheck: Bool) async throws -> [UInt8] {
     let outbox = outbox
+    let names = arguments.text("name").map { [$0] }
+    let tells = arguments.isTrue("progress")
     let report = try await services.projections.rebuild(names, check: isCheck) { progress in
       guard tells else { return }
       let params: JSONObject = progress.json

@@ -2,8 +2,11 @@ import Access
 import CanonicalJSON
 import Catalog
 import Domain
+import Queries
+import Refusals
 
-/// A method that the server answers itself, besides commands and queries.
+/// A method that the server answers itself, besides commands and queries: its entry in the table of methods, with the
+/// closure that answers it.
 struct ServerMethod: Sendable {
   /// Who may call it.
   enum Access: Sendable {
@@ -13,53 +16,84 @@ struct ServerMethod: Sendable {
     case session
     /// Administrators only.
     case administrator
+
+    fileprivate var errors: Set<Refusal.Code> {
+      switch self {
+      case .anyone: []
+      case .session: [.unauthenticated]
+      case .administrator: [.unauthenticated, .forbidden]
+      }
+    }
   }
 
   /// How it is answered.
   enum Work: Sendable {
-    /// On the event loop: it must not block.
-    case immediate(@Sendable (Services, inout CallParameters) throws -> JSONObject)
-    /// By a task, like a query: canonical JSON.
-    case task(@Sendable (ServerCall, CallParameters) async throws -> [UInt8])
-    case sessionOpen, sessionClose, sessionWhoami
-    case subscribe, unsubscribe
+    /// At once, on the event loop: it must not block.
+    case immediate(@Sendable (ServerCall, Connection) throws -> JSONObject)
+    /// By the connection, through the reply, when it can.
+    case connection(@Sendable (ServerCall, Connection, Reply) throws -> Void)
+    /// By a task, like a query, which may wait for a position first: canonical JSON.
+    case task(@Sendable (ServerCall) async throws -> [UInt8])
   }
 
-  let name: String
-  let summary: String
-  let parameters: [Field]
-  let resultSchema: JSON
+  /// What everybody may know of it.
+  let signature: MethodSignature
   let access: Access
   let work: Work
 
+  /// - Parameters:
+  ///   - fields: Its own parameters.
+  ///   - result: The JSON Schema of its result.
+  ///   - errors: The codes with which it may refuse, besides those that follow from the access and the way of working.
+  ///   - example: Params of a call that is accepted; nil where a call needs what no document can show.
   init(
-    _ name: String, _ summary: String, _ access: Access, parameters: [Field] = [], result: JSON = ["type": "object"],
-    _ work: Work
+    _ name: String, _ summary: String, _ access: Access, fields: [Field] = [], result: JSON = Self.nothing,
+    errors: Set<Refusal.Code> = [], example: JSONObject? = [:], _ work: Work
   ) {
-    self.name = name
-    self.summary = summary
+    var taken = fields
+    var all = errors.union([.invalidParams, .internal, .unavailable]).union(access.errors)
+    if case .task = work {
+      taken += ReadWait.fields
+      all.insert(.stale)
+    }
+    signature = MethodSignature(
+      name, summary, parameters: ParameterList(method: name, taken.map { ParameterList.Parameter($0) }),
+      result: result, errors: all, example: example)
     self.access = access
-    self.parameters = parameters
-    resultSchema = result
     self.work = work
   }
+
+  /// The result of a method that has nothing to say.
+  static let nothing: JSON = ["type": "object"]
+
+  /// The schema of an object that has all of these members.
+  static func object(_ properties: JSONObject, besides optional: JSONObject = [:]) -> JSON {
+    [
+      "type": "object", "properties": .object(properties.merging(optional)),
+      "required": .array(properties.keys.map(JSON.string)),
+    ]
+  }
+
+  /// All of them.
+  static let all = system + session + projections
 }
 
-/// What a method that is answered by a task may use.
+/// One call of such a method.
 struct ServerCall: Sendable {
   let services: Services
+  /// Who calls; nil before they have signed in.
   let principal: Principal?
-  let isAdministrator: Bool
   /// For what is told on the way, such as progress.
   let outbox: Outbox
-}
+  /// Its params, in which nothing is wrong.
+  let arguments: Arguments
 
-extension Field {
-  /// A parameter of a server method.
-  static func parameter(_ name: String, _ type: FieldType, _ summary: String, isRequired: Bool = false) -> Field {
-    var field = Field(name: name, type: type)
-    field.summary = summary
-    field.isRequired = isRequired
-    return field
+  var isAdministrator: Bool { principal?.isAdministrator == true }
+
+  /// Who calls.
+  /// - Throws: ``Refusal`` `unauthenticated` before they have signed in.
+  func signedIn() throws -> Principal {
+    guard let principal else { throw Refusal.unauthenticated() }
+    return principal
   }
 }

@@ -6,6 +6,7 @@ import Domain
 import EventLog
 import NIOConcurrencyHelpers
 import Projections
+import Queries
 import Vault
 
 extension ServerMethod {
@@ -13,79 +14,56 @@ extension ServerMethod {
   static let system: [ServerMethod] = [
     ServerMethod(
       "server.ping", "Answers at once: the connection and the server live.", .anyone,
-      .immediate { _, parameters in
-        try parameters.finish()
-        return ["pong": true]
-      }),
+      result: object(["pong": ["type": "boolean"]]), .immediate { _, _ in ["pong": true] }),
     ServerMethod(
       "server.status", "Version, position, addresses, and how far the read models are.", .session,
-      .task { call, parameters in
-        var parameters = parameters
-        try parameters.finish()
-        return JSON.object(await call.services.status(isAdministrator: call.isAdministrator)).canonicalBytes
-      }),
+      result: object(
+        [
+          "addresses": ["type": "array", "items": ["type": "string"]], "catalog_revision": ["type": "string"],
+          "position": ["type": "integer"], "projections": ["type": "object"],
+          "started_at": ["type": "string", "format": "date-time"], "tree_size": ["type": "integer"],
+          "uptime_seconds": ["type": ["number", "null"]], "version": ["type": "string"],
+        ],
+        besides: [
+          "data_folder": ["type": "string"], "last_event_at": ["type": "string", "format": "date-time"],
+          "postgres": ["type": "object"],
+        ]),
+      .task { JSON.object(await $0.services.status(isAdministrator: $0.isAdministrator)).canonicalBytes }),
     ServerMethod(
       "server.metrics", "Counters, gauges and latencies since the start.", .administrator,
-      .task { call, parameters in
-        var parameters = parameters
-        try parameters.finish()
-        return JSON.object(call.services.measurements()).canonicalBytes
-      }),
+      .task { JSON.object($0.services.measurements()).canonicalBytes }),
     ServerMethod(
       "rpc.discover", "This document: every method of this server, as OpenRPC.", .anyone,
-      .task { call, parameters in
-        var parameters = parameters
-        try parameters.finish()
-        return call.services.discovery()
-      }),
+      result: object([
+        "components": ["type": "object"], "info": ["type": "object"],
+        "methods": ["type": "array", "items": ["type": "object"]], "openrpc": ["type": "string"],
+      ]),
+      .task { $0.services.discovery() }),
     ServerMethod(
       "log.backup", "Copies the log into a new folder of the server's machine, while commands go on.", .administrator,
-      parameters: [
-        .parameter("folder", .text, "An absolute path; the folder must not exist or be empty.", isRequired: true),
-        .parameter(
-          "keys_file", .text,
-          "An absolute path of a new file for the wrapped keys, without which no sealed value opens."),
+      fields: [
+        .text(
+          "folder", "An absolute path; the folder must not exist or be empty.", atMost: 4096, isRequired: true),
+        .text(
+          "keys_file", "An absolute path of a new file for the wrapped keys, without which no sealed value opens.",
+          atMost: 4096),
       ],
-      .task { call, parameters in
-        var parameters = parameters
-        let folder = parameters.string("folder", isRequired: true)
-        let keysFile = parameters.string("keys_file")
-        for (name, path) in [("folder", folder), ("keys_file", keysFile)] {
-          if let path, !path.hasPrefix("/") { parameters.refuse(name, "must be an absolute path") }
+      result: object([
+        "at": ["type": "string", "format": "date-time"], "folder": ["type": "string"],
+        "position": ["type": "integer"], "root": ["type": "string"],
+      ]), example: nil,
+      .task { call in
+        var arguments = call.arguments
+        for name in ["folder", "keys_file"] {
+          if let path = arguments.text(name), !path.hasPrefix("/") {
+            arguments.refuse("/\(name)", "must be an absolute path")
+          }
         }
-        try parameters.finish()
-        return JSON.object(try await call.services.backUp(into: folder ?? "", keysFile: keysFile)).canonicalBytes
+        try arguments.check()
+        let manifest = try await call.services.backUp(
+          into: arguments.text("folder") ?? "", keysFile: arguments.text("keys_file"))
+        return JSON.object(manifest).canonicalBytes
       }),
-    ServerMethod(
-      "session.open", "Signs in, with one of api_key, email and password, or token.", .anyone,
-      parameters: [
-        .parameter("api_key", .text, "A key (dbk_…)."), .parameter("email", .email, "A user's address."),
-        .parameter("password", .text, "The user's password."), .parameter("token", .text, "An OpenID Connect token."),
-        .parameter("user_agent", .text, "What the client calls itself; kept, sealed, in the events it makes."),
-      ], result: sessionSchema, .sessionOpen),
-    ServerMethod("session.close", "Signs out; subscriptions end.", .session, .sessionClose),
-    ServerMethod(
-      "session.whoami", "Who this connection speaks for, and what they may do.", .session, result: sessionSchema,
-      .sessionWhoami),
-    ServerMethod(
-      "log.subscribe", "Tells of events as log.event notifications, in order without gaps: history first, then live.",
-      .session,
-      parameters: [
-        .parameter("from", .bigint, "The first position (1 where absent)."),
-        .parameter("events", .tags, "Only events of these names; pipeline.* stands for all of one type."),
-        .parameter("resource_id", .uuid, "Only events of this resource."),
-      ],
-      result: [
-        "type": "object", "properties": ["position": ["type": "integer"], "subscription": ["type": "integer"]],
-      ],
-      .subscribe),
-    ServerMethod(
-      "log.unsubscribe", "Ends a subscription of this connection.", .session,
-      parameters: [.parameter("subscription", .bigint, "What log.subscribe answered.", isRequired: true)], .unsubscribe),
-  ]
-
-  private static let sessionSchema: JSON = [
-    "type": "object", "properties": ["permissions": ["type": "object"], "principal": ["type": "object"]],
   ]
 }
 

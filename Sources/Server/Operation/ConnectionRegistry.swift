@@ -36,8 +36,9 @@ final class ConnectionRegistry: Sendable {
     }
   }
 
-  func remove(_ connection: Connection) {
-    change { $0.open[ObjectIdentifier(connection)] = nil }
+  /// Lets a connection go. Returns whether it had been taken in.
+  func remove(_ connection: Connection) -> Bool {
+    change { $0.open.removeValue(forKey: ObjectIdentifier(connection)) != nil }
   }
 
   /// Starts a task that may use everything that the server closes in the end: that waits for it.
@@ -49,12 +50,13 @@ final class ConnectionRegistry: Sendable {
     }
   }
 
-  private func change(_ body: (inout State) -> Void) {
-    let done = state.withLockedValue { state in
-      body(&state)
-      return state.takeWaiting()
+  private func change<Answer>(_ body: (inout State) -> Answer) -> Answer {
+    let (answer, done) = state.withLockedValue { state in
+      let answer = body(&state)
+      return (answer, state.takeWaiting())
     }
     for continuation in done { continuation.resume(returning: true) }
+    return answer
   }
 
   /// Takes no more in, and makes every connection answer what it has begun and close.

@@ -21,7 +21,7 @@ struct ReadModelRunner: Service {
     if let embedded {
       return try ProjectionService(
         log: log, vault: vault, catalog: catalog, folder: configuration.projectionsFolder,
-        database: .embedded(embedded), logger: logger)
+        database: .embedded(embedded), failpoints: configuration.failpoints, logger: logger)
     }
     guard let settings = configuration.postgres else {
       throw ServerStartError("There is neither a PostgreSQL of the server's own nor a URL of another.")
@@ -29,7 +29,7 @@ struct ReadModelRunner: Service {
     return try ProjectionService(
       log: log, vault: vault, catalog: catalog, folder: configuration.projectionsFolder, database: .url(settings.url),
       queryConnections: settings.poolSize + settings.maximumOverflow,
-      queryTimeout: .seconds(settings.poolTimeoutSeconds), logger: logger)
+      queryTimeout: .seconds(settings.poolTimeoutSeconds), failpoints: configuration.failpoints, logger: logger)
   }
 
   func run() async throws {

@@ -1,5 +1,6 @@
 import BasicTypes
 import EventLog
+import Failpoints
 import Logging
 import NIOCore
 
@@ -51,12 +52,16 @@ public struct ServerConfiguration: Sendable {
   public var projectionsFolder: String
   /// The longest line that is taken, in bytes.
   public var maximumLine = 4 << 20
+  /// The longest line that is taken from a TCP client that hasn't signed in, in bytes.
+  public var maximumUnsignedLine = 64 << 10
   /// How many calls of one connection may be unanswered.
   public var maximumInFlight = 256
+  /// How many bytes of answers one connection may hold for batches that aren't answered whole yet.
+  public var maximumHeldAnswers = 8 << 20
   /// How many connections may be open.
   public var maximumConnections = 4096
-  /// How long a TCP client that hasn't signed in may be silent.
-  public var strangerTimeout = TimeAmount.seconds(60)
+  /// How long a TCP client may take to sign in, whatever it asks meanwhile.
+  public var signInTimeout = TimeAmount.seconds(60)
   /// How long a stop waits for calls in flight.
   public var stopTimeout = TimeAmount.seconds(20)
   /// How often it is looked for what falls due by the clock: alerts to escalate, files to expire.
@@ -71,6 +76,9 @@ public struct ServerConfiguration: Sendable {
   public var mapSize = 1 << 30
   /// Gets the ready line, once; by default it goes to standard output.
   public var announce: @Sendable (String) -> Void = { StandardStream.output.write($0 + "\n") }
+
+  /// Where tests make a change of stored data fail, or end the process: what `DAYBOOK_FAILPOINT` says.
+  package var failpoints = Failpoints.none
 
   /// The time of events, and by which keys and tokens expire; tests have their own.
   var clock: @Sendable () -> Timestamp = { .now }

@@ -49,16 +49,14 @@ final class Services: Sendable {
     self.tokens = tokens
     self.logger = logger
     connections = ConnectionRegistry(limit: configuration.maximumConnections)
-    methods = MethodTable(catalog: catalog, engine: engine, queries: queries, server: Self.ownMethods)
+    methods = MethodTable(commands: engine.methods, queries: queries.methods, server: ServerMethod.all)
   }
-
-  private static let ownMethods = ServerMethod.system + ServerMethod.projections
 
   /// The document of `rpc.discover`, written once.
   func discovery() -> [UInt8] {
     document.withLockedValue { document in
       if let document { return document }
-      let discovery = Discovery(catalog: catalog, engine: engine, queries: queries.methods, server: Self.ownMethods)
+      let discovery = Discovery(catalog: catalog, methods: methods.signatures)
       let bytes = JSON.object(discovery.document).canonicalBytes
       document = bytes
       return bytes
@@ -84,7 +82,7 @@ final class Services: Sendable {
       logger.error("the vault refused", metadata: ["error": "\(error.message)"])
       return .unavailable(component: "vault", error.message)
     case let error as ProjectionError:
-      return Self.refusal(error)
+      return Refusal(error)
     case is CancellationError:
       return .unavailable(component: "server", "The connection or the server is closing.")
     default:
@@ -95,16 +93,5 @@ final class Services: Sendable {
 
   private func logInternal(_ what: String, _ method: String) {
     logger.error("a call failed inside the server", metadata: ["method": "\(method)", "error": "\(what)"])
-  }
-
-  private static func refusal(_ error: ProjectionError) -> Refusal {
-    switch error.code {
-    case .stale(let position): .stale(position: position, atLeast: position + 1)
-    case .unavailable, .deposed: .unavailable(component: "postgres", error.message)
-    case .unknown: .invalidParams([(path: "/name", problem: error.message)])
-    case .busy: .conflict(reason: "state", error.message)
-    case .parked, .dependents, .role: .conflict(reason: "state", error.message)
-    case .definition: .unavailable(component: "projections", error.message)
-    }
   }
 }

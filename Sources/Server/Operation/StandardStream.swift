@@ -9,10 +9,6 @@ struct StandardStream: Sendable {
 
   private let descriptor: Int32
 
-  private init(descriptor: Int32) {
-    self.descriptor = descriptor
-  }
-
   /// Writes a text; a stream that nobody reads any more is no error of ours.
   func write(_ text: String) {
     var rest = Array(text.utf8)[...]

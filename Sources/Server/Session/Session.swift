@@ -24,6 +24,15 @@ enum Session: Sendable {
     if case .opened(_, let userAgent) = self { userAgent } else { nil }
   }
 
+  /// The JSON Schema of ``description(of:_:)``.
+  static let schema = ServerMethod.object([
+    "permissions": ["type": "object"],
+    "principal": ServerMethod.object([
+      "actor": ["type": "string"], "is_administrator": ["type": "boolean"], "kind": ["type": "string"],
+      "organizations": ["type": "object"],
+    ]),
+  ])
+
   /// What `session.open` and `session.whoami` answer: who, and the verbs that are allowed by plural resource in every organization of theirs.
   static func description(of principal: Principal, _ catalog: Catalog) -> JSONObject {
     var who: JSONObject = ["actor": .string(principal.actor), "is_administrator": .bool(principal.isAdministrator)]

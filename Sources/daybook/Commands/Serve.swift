@@ -1,4 +1,5 @@
 import ArgumentParser
+import Failpoints
 import Logging
 import Server
 import UnixSignals
@@ -129,6 +130,9 @@ struct Serve: AsyncParsableCommand {
     configuration.maximumInFlight = maxInFlight
     configuration.logFormat = ServerConfiguration.LogFormat(rawValue: logFormat) ?? .text
     configuration.logLevel = Logger.Level(rawValue: logLevel) ?? .info
+    if let order = Terminal.environment("DAYBOOK_FAILPOINT") {
+      configuration.failpoints = try Failpoints(parsing: order)
+    }
     try await DaybookServer.start(configuration, signals: [.sigterm, .sigint]).run()
   }
 

@@ -26,9 +26,9 @@ struct VerifyLog: ParsableCommand {
     let verifier = HeadVerifier(vaultFolder: vaultFolder, rootKeyFile: rootKeyFile)
     if headFile != nil, let reason = verifier.unverifiable { notes.append(reason) }
     let throttle = Throttle()
-    let report = try EventLogVerifier.verify(
-      folder: logFolder, headFile: headFile, verifyHead: { verifier.verify($0) }
-    ) { progress in
+    let report = try EventLogVerifier.verify(folder: logFolder, headFile: headFile) {
+      verifier.verify($0)
+    } progress: { progress in
       throttle.pass(isLast: progress.done >= progress.total) {
         VerifyLog.write([
           "phase": .string(progress.phase), "done": .integer(Int64(clamping: progress.done)),

@@ -1,4 +1,5 @@
 import Foundation
+import TestBasics
 
 /// Reads an LMDB 0.9 file without LMDB: an opinion of its own about what is stored, and where.
 ///
@@ -32,15 +33,16 @@ struct LMDBFile {
       }
       // Two databases of 48 bytes (free pages, main) begin at 40; then the last page and the transaction.
       let transaction = reader.u64(base + 144)
-      if best == nil || transaction > best!.transaction {
+      if best.map({ transaction > $0.transaction }) ?? true {
         best = (transaction, reader.u64(base + 40 + 48 + 40), reader.u64(base + 136))
       }
     }
-    mainRoot = best!.root
-    pages = Int(clamping: best!.last) &+ 1
+    guard let best else { throw HarnessError("no meta page") }
+    mainRoot = best.root
+    pages = Int(clamping: best.last) &+ 1
   }
 
-  init(path: String) throws { try self.init(try Files.bytes(path)) }
+  init(path: String) throws { try self.init(try TestFiles.bytes(path)) }
 
   /// Every database by name.
   func databases() throws -> [String: [Entry]] {

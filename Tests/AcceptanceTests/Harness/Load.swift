@@ -1,5 +1,6 @@
 import CanonicalJSON
 import DaybookClient
+import TestBasics
 import Testing
 
 /// A command as it was sent, and what it makes.

@@ -2,6 +2,7 @@ import CanonicalJSON
 import DaybookClient
 import Foundation
 import Glibc
+import TestBasics
 
 // Invariant behind @unchecked: one task at a time uses it, and its calls are waited for.
 /// A socket and its bytes, as `nc` has them: nothing is known of the protocol but the line end.
@@ -66,8 +67,8 @@ final class RawSocket: @unchecked Sendable {
     try await blocking {
       var sent = 0
       while sent < bytes.count {
-        let count = bytes.withUnsafeBytes { raw in
-          Glibc.send(descriptor, raw.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
+        let count = bytes[sent...].withUnsafeBytes { raw in
+          Glibc.send(descriptor, raw.baseAddress, raw.count, Int32(MSG_NOSIGNAL))
         }
         if count < 0, errno == EINTR { continue }
         guard count > 0 else { throw HarnessError.call("send") }

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import DaybookClient
 import Refusals
+import TestBasics
 import Testing
 
 extension ReceivedRefusal {
@@ -133,20 +134,5 @@ extension DaybookClient {
   func organization(_ prefix: String) async throws -> String {
     let slug = "\(prefix)-\(newID().suffix(12))"
     return try await created("organization", ["name": .string(slug), "slug": .string(slug)])
-  }
-}
-
-/// A reproducible source of chance (SplitMix64); its seed is printed by the tests that use it.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }

@@ -1,0 +1,80 @@
+import Catalog
+
+/// Who may see the resources of one type. This is the only place that says so; it is made once from the catalog.
+///
+/// Three renderings answer the same question where it is asked: ``permits(_:to:id:organization:fields:sharing:)`` of a
+/// state of the log, `AudienceCondition` (Queries) in the SQL of a list, `Audience.policy` (Projections) as row-level
+/// security for SQL roles. They lie in the modules that know SQL, since this one does not, and each switches over
+/// ``Rule`` without a default: a new rule doesn't compile until all three know it. `AudienceTests` runs one table of
+/// cases through all three.
+///
+/// Administrators see everything; no rule says so.
+package struct Audience: Sendable, Equatable {
+  /// One way in which callers come to see a resource.
+  package enum Rule: Sendable, Hashable {
+    /// Those who belong to the organization that `organization_id` names. What belongs to none is for administrators.
+    case tenant
+    /// As ``tenant``, but of them only the user whom the field refers to, and who administers the type there. All of
+    /// them where the field is null, or the boolean field `unless` is true.
+    case addressee(field: String, unless: String?)
+    /// An organization itself: those who belong to it.
+    case ownOrganization
+    /// A user: those who belong to an organization of which the user is a member.
+    case sharedOrganization
+    /// A user: that user.
+    case oneself
+    /// Every user, and the API keys that may read the type at home: while the resource lives and one of the boolean
+    /// fields is true. It gives the right to read, too.
+    case published(anyOf: [String])
+  }
+
+  /// How callers must stand to a resource.
+  package enum Standing: Sendable {
+    /// They may know that it is there.
+    case sees
+    /// They may read it too: besides, they have the permission `read` on the type in the organization through which
+    /// they see it.
+    case reads
+  }
+
+  /// The type's plural, as permissions name it.
+  package let plural: String
+  /// The rules, any one of which suffices; without any, the type is for administrators.
+  package let rules: [Rule]
+
+  /// An audience of these rules.
+  package init(plural: String, rules: [Rule]) {
+    self.plural = plural
+    self.rules = rules
+  }
+
+  /// The audience that the catalog gives a type, by its `organization`, `visible_to` and `public`.
+  package init(_ type: ResourceType) {
+    var rules: [Rule] =
+      switch (type.name, type.organization) {
+      case ("organization", _): [.ownOrganization]
+      case ("user", _): [.oneself, .sharedOrganization]
+      case (_, .none): []
+      case (_, .required), (_, .optional):
+        [type.visibility.map { .addressee(field: $0.field, unless: $0.unless) } ?? .tenant]
+      }
+    if !type.publicFields.isEmpty { rules.append(.published(anyOf: type.publicFields)) }
+    self.init(plural: type.plural, rules: rules)
+  }
+
+  /// Records that are no resources, each of which belongs to an organization as its event does.
+  package static func records(_ plural: String) -> Audience { Audience(plural: plural, rules: [.tenant]) }
+
+  /// The audit trail: of members, only owners, admins, officers and auditors have the permission.
+  package static let audit = records("audit")
+  /// The log itself, as ``audit``.
+  package static let log = records("log")
+  /// What programs log about themselves.
+  package static let systemLogs = records("systems")
+
+  /// The boolean fields that make a resource public; empty where none do.
+  package var publicFields: [String] {
+    for case .published(let fields) in rules { return fields }
+    return []
+  }
+}

@@ -1,0 +1,66 @@
+import BasicTypes
+import EventLog
+import MerkleTree
+import NIOConcurrencyHelpers
+import TestBasics
+
+/// A log in a folder of its own, which goes away with it. It isn't open by itself: a test opens, closes and damages it.
+package final class TestLog: Sendable {
+  /// What the log lies in, and what a test puts beside it.
+  package let folder: TemporaryFolder
+  /// What the clock of the log says; nil for the system's time.
+  package let clock = NIOLockedValueBox<Timestamp?>(nil)
+  private let data: String
+  private let mapSize: Int
+
+  /// A log to be, in a data folder of its own.
+  /// - Parameter data: a data folder that something else has left, which stays.
+  package init(mapSize: Int = 1 << 24, data: String? = nil) throws {
+    folder = try TemporaryFolder()
+    self.data = data ?? folder.path + "/data"
+    self.mapSize = mapSize
+    if data == nil { try TestFiles.makeFolder(self.data) }
+  }
+
+  /// The data folder.
+  package var dataFolder: String { data }
+  /// The folder of the log's own files.
+  package var logFolder: String { data + "/log" }
+  /// The file of the last signed head, which lies outside of the log.
+  package var headFile: String { data + "/head" }
+  /// The time as the log has it.
+  package var now: @Sendable () -> Timestamp {
+    { [clock] in clock.withLockedValue { $0 } ?? .now }
+  }
+
+  /// A "signature" that is enough to tell heads apart; real ones are the Vault's.
+  package static let sign: @Sendable (UInt64, Digest) throws -> String = { size, root in
+    "test \(size) \(root.base64)"
+  }
+
+  /// The size and root that such a "signature" is about; nil where it is none.
+  package static let check: @Sendable (String) -> (size: UInt64, root: Digest)? = { note in
+    let parts = note.split(separator: " ")
+    guard parts.count == 3, parts[0] == "test", let size = UInt64(parts[1]), let root = Digest(base64: String(parts[2]))
+    else { return nil }
+    return (size, root)
+  }
+
+  /// Opens the log, with a configuration that the test may change before.
+  package func open(_ change: (inout EventLogConfiguration) throws -> Void = { _ in }) throws -> EventLog {
+    var configuration = EventLogConfiguration(folder: logFolder)
+    configuration.headFile = headFile
+    configuration.lockFile = data + "/lock"
+    configuration.mapSize = mapSize
+    configuration.signHead = TestLog.sign
+    configuration.verifyHead = TestLog.check
+    configuration.clock = now
+    try change(&configuration)
+    return try EventLog.open(configuration)
+  }
+
+  /// Checks everything that is stored.
+  package func verify() throws -> VerificationReport {
+    try EventLogVerifier.verify(folder: logFolder, headFile: headFile, verifyHead: TestLog.check)
+  }
+}

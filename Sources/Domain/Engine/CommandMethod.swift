@@ -1,0 +1,88 @@
+import CanonicalJSON
+import Catalog
+import Refusals
+
+/// A command that the socket may give, found by its name once and then handed on.
+package struct CommandMethod: Sendable {
+  enum Kind: Sendable {
+    case single(CommandModel)
+    case batch(CommandParameters)
+  }
+
+  /// What everybody may know of it.
+  package let signature: MethodSignature
+  let kind: Kind
+
+  init(_ model: CommandModel) {
+    kind = .single(model)
+    let command = model.command
+    let type = model.type.type
+    signature = MethodSignature(
+      model.method,
+      command.summary.isEmpty ? "\(command.effect.rawValue.capitalizedASCII) a \(type.name)." : command.summary,
+      parameters: model.parameters.list, result: Self.result(model.event), errors: Self.errors(model),
+      example: CommandExamples.params(of: model),
+      notes: [
+        "x-administrative": .bool(command.isAdministrative), "x-event": .string(model.event),
+        "x-permission": .string("\(type.plural):\(command.permission.rawValue)"),
+      ])
+  }
+
+  /// `batch.apply`.
+  init(batch parameters: CommandParameters) {
+    kind = .batch(parameters)
+    signature = MethodSignature(
+      CommandEngine.batchMethod, "Applies several commands all or none, in one transaction.",
+      parameters: parameters.list,
+      result: [
+        "type": "object", "required": ["position", "results"],
+        "properties": [
+          "dry_run": ["type": "boolean"], "position": ["type": ["integer", "null"]],
+          "replayed": ["type": "boolean"], "results": ["type": "array", "items": Self.result("organization.edited")],
+        ],
+      ],
+      errors: Self.always.union([.methodNotFound, .notFound, .gone, .held]), example: CommandExamples.batch)
+  }
+
+  /// Those that any command may be refused with.
+  private static let always: Set<Refusal.Code> = [
+    .invalidParams, .unauthenticated, .forbidden, .conflict, .tooLarge, .overloaded, .unavailable, .internal,
+  ]
+
+  private static func errors(_ model: CommandModel) -> Set<Refusal.Code> {
+    var errors = always
+    if model.needsTarget { errors.formUnion([.notFound, .gone]) }
+    if model.parameters.list.all.contains(where: { $0.field.type == .reference || $0.field.type == .uuid }) {
+      errors.insert(.notFound)
+    }
+    if model.command.effect == .delete { errors.insert(.held) }
+    return errors.union(model.behaviour?.alsoRefuses ?? [])
+  }
+
+  /// What a command answers that records such an event. Positions are null in the answer to a dry run.
+  private static func result(_ event: String) -> JSON {
+    [
+      "type": "object", "required": ["events", "position"],
+      "properties": [
+        "dry_run": ["type": "boolean"],
+        "events": [
+          "type": "array",
+          "items": [
+            "type": "object", "required": ["event", "id", "position"],
+            "properties": [
+              "event": ["type": "string", "examples": [.string(event)]], "id": ["format": "uuid", "type": "string"],
+              "position": ["type": ["integer", "null"]],
+            ],
+          ],
+        ],
+        "id": ["format": "uuid", "type": "string"], "position": ["type": ["integer", "null"]],
+        "replayed": ["type": "boolean"], "version": ["type": "integer", "minimum": 0],
+      ],
+    ]
+  }
+}
+
+extension String {
+  /// With its first letter as a capital.
+  fileprivate var capitalizedASCII: String { prefix(1).uppercased() + dropFirst() }
+}

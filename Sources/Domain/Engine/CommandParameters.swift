@@ -1,0 +1,115 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import Records
+
+/// What a command takes, and what each of it is for. Made once for each command.
+struct CommandParameters: Sendable {
+  /// What a parameter is for.
+  enum Role: Sendable {
+    /// One of those that every command takes.
+    case common(CommonParameter)
+    /// The target, or what a new resource shall be called.
+    case id
+    /// The organization of a new resource.
+    case organization
+    /// A field of the resource.
+    case field(FieldModel)
+    /// The command's own.
+    case own
+  }
+
+  let list: ParameterList
+  /// By the place of each parameter in ``list``.
+  let roles: [Role]
+
+  /// What one command of a resource type takes.
+  init(_ command: Command, of type: ResourceModel, method: String, behaviour: Behaviour?) {
+    let own = Set(command.parameters.map(\.name))
+    let takesFields = command.effect == .create || command.effect == .edit
+    var parameters: [ParameterList.Parameter] = []
+    var roles: [Role] = []
+    for field in type.type.allParameters(of: command) {
+      if let common = CommonParameter(rawValue: field.name) {
+        roles.append(.common(common))
+        parameters.append(ParameterList.Parameter(field))
+      } else if own.contains(field.name) {
+        roles.append(.own)
+        parameters.append(ParameterList.Parameter(field))
+      } else if takesFields, let model = type.field(field.name) {
+        roles.append(.field(model))
+        // The first state of a lifecycle is set by the decision, and some behaviours set all defaults.
+        let fillsDefault = behaviour?.fillsDefaults != true && model.field.defaultValue != nil
+        parameters.append(ParameterList.Parameter(field, keepsNull: true, fillsDefault: fillsDefault))
+      } else {
+        roles.append(field.name == "id" ? .id : .organization)
+        parameters.append(ParameterList.Parameter(field))
+      }
+    }
+    list = ParameterList(
+      method: method, parameters, refused: takesFields ? Self.refusals(command, type) : [:])
+    self.roles = roles
+  }
+
+  /// What a batch takes.
+  init(batch method: String, limit: Int) {
+    var name = Field.parameter("method", .text, "The command's name.", isRequired: true)
+    name.maximumBytes = 100
+    var commands = Field.parameter("commands", .list, "The commands, in order.", isRequired: true)
+    commands.items = [name, .parameter("params", .object, "What it takes.")]
+    commands.maximumCount = limit
+    let common = Command.commonParameters.filter { $0.name != CommonParameter.expectedVersion.rawValue }
+    list = ParameterList(
+      method: method,
+      [ParameterList.Parameter(commands, checksLater: true)] + common.map { ParameterList.Parameter($0) },
+      refused: [CommonParameter.expectedVersion.rawValue: "belongs to the commands of a batch"])
+    roles = [.own] + common.compactMap { CommonParameter(rawValue: $0.name).map(Role.common) }
+  }
+
+  /// Fields of the resource that this command doesn't take, and why.
+  private static func refusals(_ command: Command, _ type: ResourceModel) -> [String: String] {
+    var reasons: [String: String] = [:]
+    for name in ResourceType.implicitFields {
+      reasons[name] = name == "organization_id" ? "is fixed at creation" : "is set by Daybook itself"
+    }
+    for field in type.fields {
+      reasons[field.name] = field.field.isAssignable ? "is fixed at creation" : field.setBy
+    }
+    return reasons
+  }
+}
+
+/// The parameters that every command takes, by their names.
+enum CommonParameter: String, Sendable {
+  case commandID = "command_id"
+  case about
+  case expectedVersion = "expected_version"
+  case reason
+  case correlation = "correlation_id"
+  case dryRun = "dry_run"
+}
+
+/// What they said.
+struct CommonParameters: Sendable {
+  var commandID: String?
+  var about: [Identifier] = []
+  var expectedVersion: Int64?
+  var reason: String?
+  var correlation: String?
+  var isDryRun = false
+
+  /// Takes a value that its field allows.
+  mutating func take(_ value: JSON, as parameter: CommonParameter) {
+    switch parameter {
+    case .commandID: commandID = value.stringValue
+    case .about:
+      for element in value.arrayValue ?? [] {
+        if let id = element.stringValue.flatMap({ Identifier($0) }), !about.contains(id) { about.append(id) }
+      }
+    case .expectedVersion: expectedVersion = value.integerValue
+    case .reason: reason = value.stringValue
+    case .correlation: correlation = value.stringValue
+    case .dryRun: isDryRun = value.boolValue ?? false
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import BasicTypes
+import LMDB
+import MerkleTree
+
+enum Counters {
+  static func read(_ store: WriteTransaction, _ meta: Database, _ name: String) throws -> Int64 {
+    let key = Key.meta(name)
+    let counter = try store.withValue(meta, key) { stored in
+      guard let value = Checksummed.position(key.span.bytes, stored) else {
+        throw EventLogError.damaged("the counter \(name) is damaged")
+      }
+      return Int64(bitPattern: value)
+    }
+    return counter ?? 0
+  }
+}
+
+enum Links {
+  /// Goes through the links to a target until the visitor answers false.
+  static func scan(
+    _ cursor: inout Cursor, target: Identifier, type: String?, _ visit: (String, Identifier) -> Bool
+  ) throws {
+    let prefix = type.map { Key.links(to: target, type: $0) } ?? target.bytes
+    try cursor.scan(from: prefix) { key, _ in
+      guard key.byteCount > 33, key.starts(with: prefix) else { return false }
+      return key.withUnsafeBytes { key in
+        let name = String(decoding: UnsafeRawBufferPointer(rebasing: key[16..<(key.count - 17)]), as: UTF8.self)
+        guard let id = Identifier(bytes: Array(key.suffix(16))) else { return false }
+        return visit(name, id)
+      }
+    }
+  }
+}
+
+enum Records {
+  /// The record at a position, copied with whatever reads a value of a transaction.
+  static func read(
+    _ position: UInt64, _ databases: Databases, _ value: (Database, [UInt8]) throws -> [UInt8]?
+  ) throws -> LogRecord {
+    let key = Key.position(position)
+    guard let header = try value(databases.headers, key) else {
+      throw EventLogError.damaged("position \(position) has no header")
+    }
+    guard let body = try value(databases.bodies, key) else {
+      throw EventLogError.damaged("position \(position) has no body")
+    }
+    return LogRecord(position: position, header: header, body: body)
+  }
+
+  /// The hash of a complete subtree; nil where there is none, or none of 32 bytes.
+  static func treeNode(
+    _ store: borrowing ReadTransaction, _ databases: Databases, _ level: UInt8, _ index: UInt64
+  ) throws -> Digest? {
+    try store.withValue(databases.tree, Key.tree(level, index)) { value in
+      value.withUnsafeBytes { Digest(bytes: $0) }
+    } ?? nil
+  }
+}

@@ -1,0 +1,80 @@
+/// A point in a change of stored data at which a test can make the change fail, or end the process.
+///
+/// Each is named for what has been done when it is reached. In what is released none is armed, and reaching one costs a comparison with
+/// nil; see ``Failpoints``.
+package enum Failpoint: String, CaseIterable, Sendable, Codable {
+  /// One decision of a batch has been made; it is not yet among those that will be written.
+  case logDecided = "log.decided"
+  /// The events of a batch are in LMDB's transaction; the states and indexes are not.
+  case logPutting = "log.putting"
+  /// The whole batch is in LMDB's transaction; the keys that it needs are only in memory.
+  case logPut = "log.put"
+  /// The keys that a batch needs are durable; the batch is not.
+  case logKeysDurable = "log.keys-durable"
+  /// A batch is durable; nobody has been answered, and readers don't know of it.
+  case logCommitted = "log.committed"
+
+  /// The rows that several read models share have been copied into PostgreSQL's transaction.
+  case postingStaged = "posting.staged"
+  /// One read model has its rows of a chunk; the chunk's transaction goes on.
+  case postingUnit = "posting.unit"
+  /// The checkpoints of a chunk have moved inside its transaction.
+  case postingCheckpoint = "posting.checkpoint"
+  /// A chunk is committed; the projector doesn't know it yet.
+  case postingCommitted = "posting.committed"
+
+  /// New keys have been written behind the others of the key store, but not synced.
+  case keysAppended = "keys.appended"
+  /// New keys are durable; the vault doesn't know it yet.
+  case keysSynced = "keys.synced"
+
+  /// The key of the next epoch has a file.
+  case destructionEpochKeyWritten = "destruction.epoch-key-written"
+  /// The key store of the next epoch has a file of its own.
+  case destructionStoreWritten = "destruction.store-written"
+  /// The key store in force has a second name, under which it will be found for overwriting.
+  case destructionStoreLinked = "destruction.store-linked"
+  /// The next epoch's key store has the name of the one in force: the moment of commitment.
+  case destructionStoreRenamed = "destruction.store-renamed"
+  /// That is durable.
+  case destructionRenameDurable = "destruction.rename-durable"
+  /// The key of the old epoch has been overwritten.
+  case destructionEpochKeyOverwritten = "destruction.epoch-key-overwritten"
+  /// The key of the old epoch has been removed.
+  case destructionEpochKeyRemoved = "destruction.epoch-key-removed"
+  /// The old key store has been overwritten.
+  case destructionStoreOverwritten = "destruction.store-overwritten"
+  /// The old key store has been removed.
+  case destructionStoreRemoved = "destruction.store-removed"
+
+  /// A change of stored data, which its failpoints are the steps of.
+  package enum Change: CaseIterable, Sendable {
+    /// Commands become durable in the log.
+    case commit
+    /// Events are posted to the read models in PostgreSQL.
+    case posting
+    /// New keys become durable.
+    case newKeys
+    /// Keys are destroyed.
+    case destruction
+  }
+
+  /// The change that it is a step of.
+  package var change: Change {
+    switch self {
+    case .logDecided, .logPutting, .logPut, .logKeysDurable, .logCommitted: .commit
+    case .postingStaged, .postingUnit, .postingCheckpoint, .postingCommitted: .posting
+    case .keysAppended, .keysSynced: .newKeys
+    case .destructionEpochKeyWritten, .destructionStoreWritten, .destructionStoreLinked, .destructionStoreRenamed,
+      .destructionRenameDurable, .destructionEpochKeyOverwritten, .destructionEpochKeyRemoved,
+      .destructionStoreOverwritten, .destructionStoreRemoved:
+      .destruction
+    }
+  }
+
+  /// Whether the change can fail there. Where it is done and can't be undone, an error that is thrown is passed over.
+  package var canFail: Bool { self != .logCommitted }
+
+  /// The points of a change, in the order in which it reaches them.
+  package static func of(_ change: Change) -> [Failpoint] { allCases.filter { $0.change == change } }
+}

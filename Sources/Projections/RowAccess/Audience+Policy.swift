@@ -1,0 +1,41 @@
+import Access
+import Postgres
+
+/// The rendering as row-level security: what an SQL role sees of a read model.
+///
+/// A role reads for one organization, so it stands where who administers that organization stands. A session may name
+/// a user by `app.current_user_id`: then it stands where that user stands as a member, and nowhere where they are none.
+/// The functions of `projections/schema/projector.sql` say which organization and whose.
+extension Audience {
+  /// The condition of the policy; nil where no row is for an SQL role.
+  package var policy: String? {
+    let choices = rules.compactMap { rule -> String? in
+      switch rule {
+      case .tenant: Self.isOfOrganization
+      case .addressee(let field, let unless): "(\(Self.isOfOrganization)) AND \(Self.isShown(field, unless: unless))"
+      case .ownOrganization: "id = ANY (ARRAY(SELECT projector.current_organizations()))"
+      case .sharedOrganization: "id = ANY (ARRAY(SELECT projector.visible_users()))"
+      // A role is no user; the one whom a session names is seen as a member of the role's organization, or not at all.
+      case .oneself: nil
+      case .published(let fields):
+        // Public to whoever belongs somewhere.
+        """
+        ((\(fields.map(PostgresIdentifier.quote).joined(separator: " OR "))) AND deleted_at IS NULL \
+        AND EXISTS (SELECT FROM projector.current_organizations()))
+        """
+      }
+    }
+    return choices.isEmpty ? nil : choices.joined(separator: " OR ")
+  }
+
+  private static let isOfOrganization = "organization_id = ANY (ARRAY(SELECT projector.current_organizations()))"
+
+  /// The rows for the eyes of the user whom a session names: their own, everybody's, and shared ones. A session that
+  /// names none reads for its organization.
+  private static func isShown(_ field: String, unless: String?) -> String {
+    let owner = PostgresIdentifier.quote(field)
+    let asking = "nullif(current_setting('app.current_user_id', true), '')"
+    let shared = unless.map { " OR \(PostgresIdentifier.quote($0))" } ?? ""
+    return "(\(asking) IS NULL OR \(owner) IS NULL OR \(owner)::text = lower(\(asking))\(shared))"
+  }
+}

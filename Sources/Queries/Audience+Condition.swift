@@ -1,0 +1,84 @@
+import Access
+import BasicTypes
+import Catalog
+import Postgres
+
+/// The rendering for a list: SQL over the read model of the type, whose rows are `t`.
+///
+/// What stays the same from call to call is written once; a call adds only its parameters.
+package struct AudienceCondition: Sendable {
+  /// The audience that it renders.
+  package let audience: Audience
+  private let clauses: [Clause]
+
+  /// One rule in SQL, around the parameters that a call binds.
+  private enum Clause: Sendable {
+    case tenant
+    case addressee(owner: String, unless: String?)
+    case ownOrganization
+    case sharedOrganization
+    case oneself
+    case published(String)
+  }
+
+  /// The SQL of an audience.
+  package init(_ audience: Audience) {
+    self.audience = audience
+    clauses = audience.rules.map { rule in
+      switch rule {
+      case .tenant: .tenant
+      case .addressee(let field, let unless):
+        .addressee(owner: Self.column(field), unless: unless.map { Self.column($0) })
+      case .ownOrganization: .ownOrganization
+      case .sharedOrganization: .sharedOrganization
+      case .oneself: .oneself
+      case .published(let fields):
+        .published("((\(fields.map(Self.column).joined(separator: " OR "))) AND t.\"deleted_at\" IS NULL)")
+      }
+    }
+  }
+
+  /// The condition that keeps rows to what a caller may read, in parentheses where it needs them; nil where there are
+  /// no bounds.
+  func sql(_ reach: Audience.Reach, in sql: inout SQLBuilder) -> String? {
+    guard case .bounded(let bounds) = reach else { return nil }
+    let readable = sql.bind(bounds.readable.sorted())
+    var choices: [String] = []
+    for clause in clauses {
+      switch clause {
+      case .tenant: choices.append("t.\"organization_id\" = ANY(\(readable))")
+      case .addressee(let owner, let unless):
+        var eyes = "\(owner) IS NULL"
+        if let subject = bounds.subject { eyes += " OR \(owner) = \(sql.bind(.uuid(subject.text), as: "uuid"))" }
+        if let unless { eyes += " OR \(unless)" }
+        if !bounds.administered.isEmpty {
+          eyes += " OR t.\"organization_id\" = ANY(\(sql.bind(bounds.administered.sorted())))"
+        }
+        choices.append("(t.\"organization_id\" = ANY(\(readable)) AND (\(eyes)))")
+      case .ownOrganization: choices.append("t.\"id\" = ANY(\(readable))")
+      case .sharedOrganization:
+        choices.append(
+          """
+          EXISTS (SELECT 1 FROM daybook.memberships m WHERE m.user_id = t.id AND m.deleted_at IS NULL \
+          AND m.organization_id = ANY(\(readable)))
+          """)
+      case .oneself:
+        if let user = bounds.user { choices.append("t.\"id\" = \(sql.bind(.uuid(user.text), as: "uuid"))") }
+      case .published(let isPublic):
+        if bounds.readsPublic { choices.append(isPublic) }
+      }
+    }
+    switch choices.count {
+    case 0: return "false"
+    case 1: return choices[0]
+    default: return "(\(choices.joined(separator: " OR ")))"
+    }
+  }
+
+  /// The audit trail, whose rows are an organization's as their events are.
+  static let audit = AudienceCondition(.audit)
+  /// The lines that programs log about themselves, those of no organization being the service's own.
+  static let systemLogs = AudienceCondition(.systemLogs)
+
+  private static func column(_ name: String) -> String { "t.\(PostgresIdentifier.quote(name))" }
+}

@@ -1,0 +1,89 @@
+import CanonicalJSON
+import Postgres
+
+/// A read model that is read page by page: the one statement that answers a page and the position of the read model in
+/// one snapshot, whatever is shown of it and in whatever order.
+struct PagedTable: Sendable {
+  /// The read model's name; the table's too.
+  let name: String
+  /// What is selected of a row: SQL over `t`, the read model, and `p`, its personal table.
+  let selections: [String]
+  /// Whether any of it stands in the personal table.
+  let hasPersonal: Bool
+
+  init(name: String, selections: [String], hasPersonal: Bool) {
+    self.name = name
+    self.selections = selections
+    self.hasPersonal = hasPersonal
+  }
+
+  /// A read model of which columns are shown.
+  init(name: String, columns: [ListColumn]) {
+    self.init(
+      name: name, selections: columns.map(\.selection), hasPersonal: columns.contains(where: \.isPersonal))
+  }
+
+  /// The statement: one row more than the limit says whether there is a next page; where there is no row at all, one
+  /// row still tells the position.
+  /// - Parameters:
+  ///   - order: ` ORDER BY …` over `t` and `p`.
+  ///   - sql: Holds the values that the conditions speak of.
+  func statement(where conditions: SQLConditions, _ order: String, limit: Int, in sql: SQLBuilder) -> SQLBuilder {
+    var sql = sql
+    let selected = selections.enumerated().map { "\($1) AS c\($0)" }.joined(separator: ", ")
+    let shown = selections.indices.map { "page.c\($0)" }.joined(separator: ", ")
+    let personal = hasPersonal ? " LEFT JOIN personal.\"\(name)\" p ON p.id = t.id" : ""
+    sql.append(
+      """
+      SELECT \(SQLBuilder.checkpoint(of: "'\(name)'")), \(shown) FROM (SELECT 1) one LEFT JOIN \
+      (SELECT \(selected), row_number() OVER (\(order.dropFirst())) AS place FROM daybook."\(name)" t\
+      \(personal)\(conditions.clause)\(order) LIMIT \(limit + 1)) page ON true ORDER BY page.place
+      """)
+    return sql
+  }
+
+  /// One row of a page.
+  struct Row {
+    fileprivate let result: PostgresResult
+    fileprivate let number: Int
+
+    /// The text of what the selection of that place gave; nil for NULL.
+    subscript(place: Int) -> String? { result[number, place + 1] }
+  }
+}
+
+extension QueryEngine {
+  /// A page of a read model that has what the call waits for.
+  /// - Parameters:
+  ///   - identity: What the next page's cursor is bound to.
+  ///   - read: The item of a row, and the place by which the next page would follow it.
+  func page(
+    of table: PagedTable, where conditions: SQLConditions, _ order: String, limit: Int, in sql: SQLBuilder,
+    identity: JSON, read: (PagedTable.Row) throws -> (item: JSON, place: JSON?)
+  ) async throws -> [UInt8] {
+    let statement = table.statement(where: conditions, order, limit: limit, in: sql)
+    let result = try await ask(needsPersonal: table.hasPersonal) { connection in
+      try await connection.query(statement.text, statement.parameters)
+    }
+    guard result.rowCount > 0 else { throw ProjectionColumnsMissing(table: table.name) }
+    // The first column is the checkpoint as the same snapshot saw it; a page without rows is one row of it and NULLs.
+    let position = result[0, 0].flatMap { UInt64($0) } ?? 0
+    let count = result[0, 1] == nil ? 0 : min(result.rowCount, limit)
+    var items: [JSON] = []
+    items.reserveCapacity(count)
+    var last: JSON?
+    for number in 0..<count {
+      let (item, place) = try read(PagedTable.Row(result: result, number: number))
+      items.append(item)
+      if number == count - 1 { last = place }
+    }
+    return try page(items, next: result.rowCount > limit ? last : nil, position: position, query: identity)
+  }
+
+  /// The answer of a query that gives its items page by page.
+  func page(_ items: [JSON], next: JSON?, position: UInt64, query: JSON) throws -> [UInt8] {
+    let cursor = try next.map { JSON.string(try cursors.seal($0, query: query)) } ?? .null
+    return JSON.object(["items": .array(items), "next_cursor": cursor, "position": JSON(position: position)])
+      .canonicalBytes
+  }
+}

@@ -1,0 +1,58 @@
+import Access
+import CanonicalJSON
+import Domain
+import NIOCore
+import Protocol
+
+extension Connection {
+  /// Who the connection speaks for as the log says it now; a key that was revoked since speaks for nobody.
+  func currentPrincipal() throws -> Principal? {
+    switch session {
+    case .none: return nil
+    case .own(let principal): return principal
+    case .opened(let principal, let userAgent):
+      guard let current = try services.engine.refresh(principal) else {
+        session = .none
+        return nil
+      }
+      session = .opened(current, userAgent: userAgent)
+      services.noteUse(of: current)
+      return current
+    }
+  }
+
+  /// `session.open`. The calls behind it wait for its outcome.
+  func openSession(_ credentials: Credentials, _ reply: Reply) {
+    machine.signInBegan()
+    let services = services
+    let peer = peer
+    let eventLoop = eventLoop
+    tasks.signIn = services.connections.spawn {
+      let outcome: Result<Principal, any Error>
+      do {
+        outcome = .success(try await services.signIn(credentials, from: peer))
+      } catch {
+        outcome = .failure(error)
+      }
+      eventLoop.execute {
+        self.tasks.signIn = nil
+        switch outcome {
+        case .success(let principal):
+          self.session = .opened(principal, userAgent: credentials.userAgent)
+          let answer = Session.description(of: principal, services.catalog)
+          reply.succeed(JSON.object(answer).canonicalBytes, kind: .server)
+        case .failure(let error):
+          self.fail(reply, services.describe(error, method: "session.open"), kind: .server)
+        }
+        self.machine.signInEnded()
+        self.proceed()
+      }
+    }
+  }
+
+  /// `session.close`: the connection speaks for its peer again, or for nobody. What was subscribed to ends.
+  func closeSession() {
+    machine.signedOut()
+    session = peer.principal.map(Session.own) ?? .none
+  }
+}

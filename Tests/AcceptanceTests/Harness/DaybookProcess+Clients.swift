@@ -1,0 +1,41 @@
+import CanonicalJSON
+import DaybookClient
+import TestBasics
+
+extension DaybookProcess {
+  /// A connection to the Unix socket, as the local administrator.
+  nonisolated func client() async throws -> DaybookClient {
+    try await DaybookClient.connect(to: Endpoint.parse(unixAddress))
+  }
+
+  /// A connection over TCP that has signed in.
+  func client(apiKey: String) async throws -> DaybookClient {
+    let client = try await DaybookClient.connect(to: try tcpAddress())
+    _ = try await client.call("session.open", ["api_key": .string(apiKey)])
+    return client
+  }
+
+  /// A connection over TCP that a user has signed in on.
+  func client(email: String, password: String) async throws -> DaybookClient {
+    let client = try await DaybookClient.connect(to: try tcpAddress())
+    _ = try await client.call("session.open", ["email": .string(email), "password": .string(password)])
+    return client
+  }
+
+  /// The TCP address of the ready line.
+  func tcpAddress() throws -> Endpoint {
+    for address in try addresses.map(Endpoint.parse) { if case .tcp = address { return address } }
+    throw HarnessError("no TCP address in the ready line: \(readyLine)")
+  }
+}
+
+/// One server for all tests that leave a server as they found it; it ends with the test process.
+enum SharedServer {
+  private static let started = Task {
+    let server = DaybookProcess(folder: try TemporaryFolder())
+    try await server.start()
+    return server
+  }
+
+  static func get() async throws -> DaybookProcess { try await started.value }
+}

@@ -1,0 +1,203 @@
+import LMDB
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+@Suite struct EnvironmentTests {
+  @Test func `a full map refuses the write, and takes it once it has grown`() throws {
+    let ground = try Ground()
+    let environment = try ground.open(mapSize: 1 << 16)
+    let things = try environment.things()
+    let large = [UInt8](repeating: 7, count: 1 << 18)
+    let transaction = try environment.beginWrite()
+    let refusal = try #require(throws: LMDBError.self) { try transaction.put(things, [1], large) }
+    transaction.abort()
+    #expect(refusal.isMapFull)
+    #expect(!refusal.isDamage)
+    try environment.resize(to: 1 << 20)
+    #expect(environment.mapSize == 1 << 20)
+    let again = try environment.beginWrite()
+    try again.put(things, [1], large)
+    try again.commit()
+    #expect(try environment.read { try $0.withValue(things, [1]) { $0.byteCount } } == large.count)
+  }
+
+  @Test func `growing waits for the reads under way, which keep their bytes`() async throws {
+    let ground = try Ground()
+    let environment = try ground.open()
+    let things = try environment.things()
+    try environment.put([("a", "one")], in: things)
+    let grown: Task<Void, any Error>
+    do {
+      let reading = try environment.beginRead()
+      grown = Task.detached { try environment.resize(to: 1 << 22) }
+      for _ in 0..<1000 {
+        let text = try reading.withValue(things, Array("a".utf8)) { $0.text }
+        #expect(text == "one")
+        #expect(environment.mapSize == 1 << 20)
+      }
+    }
+    try await grown.value
+    #expect(environment.mapSize == 1 << 22)
+    #expect(try environment.text("a", in: things) == "one")
+  }
+
+  @Test func `many threads read while the map grows under a writer`() async throws {
+    let ground = try Ground()
+    let environment = try ground.open(mapSize: 1 << 16)
+    let things = try environment.things()
+    try environment.put([("a", "one")], in: things)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<4 {
+        group.addTask {
+          for _ in 0..<500 {
+            let text = try environment.text("a", in: things)
+            #expect(text == "one")
+          }
+        }
+      }
+      for number in 0..<60 {
+        let value = [UInt8](repeating: UInt8(number), count: 8000)
+        while true {
+          let transaction = try environment.beginWrite()
+          do throws(LMDBError) {
+            try transaction.put(things, [1, UInt8(number)], value)
+            try transaction.commit()
+            break
+          } catch {
+            transaction.abort()
+            guard error.isMapFull else { throw error }
+            try environment.resize(to: environment.mapSize * 2)
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(try environment.read { try $0.statistics(things).entries } == 61)
+    #expect(environment.mapSize > 1 << 16)
+  }
+
+  @Test func `a second environment on a folder is refused until the first is closed`() throws {
+    let ground = try Ground()
+    let first = try ground.open()
+    let refusal = try #require(throws: LMDBError.self) { try ground.open() }
+    #expect(refusal.isOpenAlready)
+    #expect(refusal.description.contains(ground.folder))
+    let link = ground.folder + ".link"
+    #expect(symlink(ground.folder, link) == 0)
+    defer { unlink(link) }
+    #expect(throws: LMDBError.self) { try Environment(folder: link) }
+    first.close()
+    first.close()
+    try ground.open().close()
+  }
+
+  @Test func `an opening that fails leaves the folder free`() throws {
+    let ground = try Ground()
+    #expect(mkdir(ground.folder + "/data.mdb", 0o700) == 0)
+    #expect(throws: LMDBError.self) { try ground.open() }
+    #expect(rmdir(ground.folder + "/data.mdb") == 0)
+    try ground.open().close()
+  }
+
+  @Test func `a folder that isn't there is named in the error`() throws {
+    let refusal = try #require(throws: LMDBError.self) { try Environment(folder: "/nowhere/at/all") }
+    #expect(refusal.code == ENOENT)
+    #expect(refusal.description.contains("/nowhere/at/all"))
+    #expect(refusal.description.contains("No such file or directory"))
+  }
+
+  @Test func `a closed environment refuses every use`() throws {
+    let ground = try Ground()
+    let environment = try ground.open()
+    let things = try environment.things()
+    environment.close()
+    #expect(try #require(throws: LMDBError.self) { try environment.beginWrite() }.isClosed)
+    #expect(throws: LMDBError.self) { try environment.read { try $0.statistics(things) } }
+    #expect(throws: LMDBError.self) { try environment.resize(to: 1 << 22) }
+    #expect(throws: LMDBError.self) { try environment.clearDeadReaders() }
+    #expect(throws: LMDBError.self) { try environment.copy(to: ground.folder, compacting: true) }
+  }
+
+  @Test func `the slot of a reader whose process was killed is cleared`() async throws {
+    let ground = try Ground()
+    do {
+      let environment = try ground.open()
+      let things = try environment.things()
+      try environment.put([("a", "one")], in: things)
+      environment.close()
+    }
+    setenv("DAYBOOK_TEST_LMDB_FOLDER", ground.folder, 1)
+    await #expect(processExitsWith: .signal(SIGKILL)) {
+      let folder = try #require(getenv("DAYBOOK_TEST_LMDB_FOLDER").map { String(cString: $0) })
+      let environment = try Environment(folder: folder)
+      try environment.read { _ in _ = kill(getpid(), SIGKILL) }
+    }
+    let environment = try ground.open()
+    // The first to open resets the whole table; so the dead reader is one that died beside an open environment.
+    await #expect(processExitsWith: .signal(SIGKILL)) {
+      let folder = try #require(getenv("DAYBOOK_TEST_LMDB_FOLDER").map { String(cString: $0) })
+      let environment = try Environment(folder: folder)
+      try environment.read { _ in _ = kill(getpid(), SIGKILL) }
+    }
+    #expect(try environment.clearDeadReaders() == 1)
+    #expect(try environment.clearDeadReaders() == 0)
+  }
+
+  @Test func `a copy has what was there, while the original goes on`() throws {
+    let ground = try Ground()
+    let environment = try ground.open()
+    let things = try environment.things()
+    try environment.put([("a", "one")], in: things)
+    let other = try Ground()
+    try environment.copy(to: other.folder, compacting: true)
+    try environment.put([("a", "two")], in: things)
+    let copy = try other.open()
+    #expect(try copy.text("a", in: copy.things()) == "one")
+  }
+
+  @Test func `every page is in a database, free, or one of the first two`() throws {
+    let ground = try Ground()
+    let environment = try ground.open(mapSize: 1 << 22)
+    let things = try environment.things()
+    for round in 0..<20 {
+      try environment.put((0..<100).map { ("\($0)", String(repeating: "\(round)", count: 50 + round)) }, in: things)
+    }
+    let used = try environment.read { reading in
+      let housekeeping = try reading.housekeepingPages()
+      try #require(housekeeping.free > 0)
+      return try 2 + housekeeping.directory + housekeeping.freeList + housekeeping.free
+        + reading.statistics(things).pages
+    }
+    #expect(used == environment.lastPage + 1)
+  }
+
+  @Test func `a read-only environment reads and refuses to write`() throws {
+    let ground = try Ground()
+    do {
+      let environment = try ground.open()
+      try environment.put([("a", "one")], in: environment.things())
+      environment.close()
+    }
+    var options = Environment.Options()
+    options.isReadOnly = true
+    options.mapSize = 0
+    let environment = try Environment(folder: ground.folder, options: options)
+    #expect(try environment.text("a", in: environment.things()) == "one")
+    #expect(throws: LMDBError.self) { try environment.beginWrite() }
+    #expect(throws: LMDBError.self) { try environment.databases(["others"]) }
+  }
+
+  @Test func `an error says what was done, and in LMDB's words why not`() throws {
+    let ground = try Ground()
+    let environment = try ground.open()
+    let things = try environment.things()
+    let transaction = try environment.beginWrite()
+    let refusal = try #require(throws: LMDBError.self) { try transaction.put(things, [], [1]) }
+    #expect(refusal.description.hasPrefix("LMDB put in things: MDB_BAD_VALSIZE"))
+    #expect(!refusal.isMapFull && !refusal.isMapResized && !refusal.isDiskFull && !refusal.isDamage)
+    #expect(!refusal.isClosed && !refusal.isInputOutput && !refusal.isOpenAlready)
+  }
+}

@@ -1,0 +1,109 @@
+import BasicTypes
+import CanonicalJSON
+import DaybookTestKit
+import Catalog
+import EventLog
+
+/// One resource, and who sees it.
+struct AudienceCase: Sendable {
+  let type: String
+  /// What is special about it.
+  let name: String
+  let id: Identifier
+  let seenBy: Set<String>
+  /// What records it; nil where a command has made it.
+  let draft: EventDraft?
+}
+
+/// The table of cases: for each type of the catalog, resources that lie on both sides of everything that the catalog
+/// says of who sees them.
+struct AudienceCases {
+  private let world: AudienceWorld
+  private(set) var all: [AudienceCase] = []
+
+  init(_ catalog: Catalog, _ world: AudienceWorld) {
+    self.world = world
+    for type in catalog.types where type.hasReadModel {
+      switch type.name {
+      case "organization": addOrganizations()
+      case "user": addUsers()
+      default: addResources(of: type)
+      }
+    }
+  }
+
+  func of(_ type: String) -> [AudienceCase] { all.filter { $0.type == type } }
+
+  private let administrators = AudienceWorld.administrators
+  private var acmes: Set<String> { AudienceWorld.ofAcme.union(administrators) }
+  private var others: Set<String> { AudienceWorld.ofOther.union(administrators) }
+
+  private mutating func addOrganizations() {
+    made("organization", "acme", world.acme, acmes)
+    made("organization", "the other one", world.other, others)
+  }
+
+  private mutating func addUsers() {
+    made("user", "a member of acme", world.users["Ann"], acmes)
+    made("user", "a member of the other one", world.users["Stranger"], others)
+    made("user", "a member of both", world.users["Both"], acmes.union(others))
+    made("user", "a member of none", world.users["Loner"], administrators.union(["Loner"]))
+    made("user", "an administrator", world.users["Root"], administrators)
+  }
+
+  private mutating func addResources(of type: ResourceType) {
+    let dead: JSONObject = ["deleted_at": "2026-01-01T00:00:00Z"]
+    resource(type, "acme's", world.acme, [:], acmes)
+    resource(type, "acme's, deleted", world.acme, dead, acmes)
+    resource(type, "the other one's", world.other, [:], others)
+    if type.organization == .optional { resource(type, "nobody's", nil, [:], administrators) }
+    // A place in a workspace gives rights to change, and its lack takes none of reading away.
+    if type.field("workspace_id") != nil {
+      let workspace = JSON.string(Identifier.version7(at: .now).text)
+      resource(type, "in a workspace", world.acme, ["workspace_id": workspace], acmes)
+    }
+    if let visibility = type.visibility { addAddressed(type, visibility) }
+    for field in type.publicFields {
+      let open: JSONObject = [field: true]
+      resource(type, "the other one's, \(field)", world.other, open, AudienceWorld.readers)
+      resource(type, "the other one's, not \(field)", world.other, [field: false], others)
+      resource(type, "the other one's, \(field), deleted", world.other, open.merging(dead), others)
+      if type.organization == .optional {
+        resource(type, "nobody's, \(field)", nil, open, AudienceWorld.readers)
+        resource(type, "nobody's, \(field), deleted", nil, open.merging(dead), administrators)
+      }
+    }
+  }
+
+  private mutating func addAddressed(_ type: ResourceType, _ visibility: Visibility) {
+    let stewards = administrators.union(["Adam", "Olga", "a key that administers"])
+    func to(_ name: String, _ more: JSONObject = [:]) -> JSONObject {
+      more.merging([visibility.field: .string(world.users[name] ?? "")])
+    }
+    resource(type, "Ann's", world.acme, to("Ann"), stewards.union(["Ann"]))
+    resource(
+      type, "Olga's", world.acme, to("Olga"), stewards.union(["Olga's key", "a session naming Olga"]))
+    resource(type, "a stranger's in acme", world.acme, to("Stranger"), stewards)
+    resource(type, "Ann's in the other one", world.other, to("Ann"), administrators.union(["a foreign key"]))
+    guard let flag = visibility.unless else { return }
+    resource(type, "Ann's, \(flag)", world.acme, to("Ann", [flag: true]), acmes)
+    resource(type, "Ann's, not \(flag)", world.acme, to("Ann", [flag: false]), stewards.union(["Ann"]))
+    resource(type, "Ann's in the other one, \(flag)", world.other, to("Ann", [flag: true]), others)
+  }
+
+  private mutating func made(_ type: String, _ name: String, _ id: String?, _ seenBy: Set<String>) {
+    guard let id = id.flatMap({ Identifier($0) }) else { return }
+    all.append(AudienceCase(type: type, name: name, id: id, seenBy: seenBy, draft: nil))
+  }
+
+  private mutating func resource(
+    _ type: ResourceType, _ name: String, _ organization: String?, _ fields: JSONObject, _ seenBy: Set<String>
+  ) {
+    let id = Identifier.version7(at: .now)
+    var draft = EventDraft(event: "\(type.name).created", type: type.name, resource: id, actor: "local:0")
+    draft.organization = organization.flatMap { Identifier($0) }
+    draft.set = fields.merging(["number": .integer(Int64(1_000_000 + all.count))])
+    if let organization { draft.set["organization_id"] = .string(organization) }
+    all.append(AudienceCase(type: type.name, name: name, id: id, seenBy: seenBy, draft: draft))
+  }
+}

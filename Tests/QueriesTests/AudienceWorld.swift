@@ -1,0 +1,122 @@
+import Access
+import BasicTypes
+import CanonicalJSON
+import DaybookTestKit
+import Domain
+import EventLog
+import Postgres
+import Testing
+
+/// Two organizations, everybody who may ask, and the same persons as sessions of SQL roles.
+struct AudienceWorld {
+  /// Somebody who asks, by one or both of the two ways in.
+  struct Asker: Sendable {
+    let name: String
+    /// Who asks through the socket: lists, and gets.
+    var principal: Principal?
+    /// The SQL role whose session asks, and the user whom it names.
+    var session: Session?
+  }
+
+  /// A session of an SQL role.
+  struct Session: Sendable {
+    let role: String
+    let user: String?
+  }
+
+  static let administrators: Set<String> = ["the local administrator", "Root"]
+  static let ofAcme: Set<String> = [
+    "Ann", "Bob", "the guest", "Adam", "Olga", "Audrey", "Oscar", "Both", "a key that reads", "a key that administers",
+    "Olga's key", "a session naming Olga",
+  ]
+  static let ofOther: Set<String> = ["Stranger", "Both", "a foreign key"]
+  /// Everybody who has signed in, and the keys that read something.
+  static let readers: Set<String> = administrators.union(ofAcme).union(ofOther).union(["Loner"])
+
+  let acme: String
+  let other: String
+  /// The users of both organizations and of none, by name.
+  let users: [String: String]
+  let askers: [Asker]
+
+  /// Makes everything by commands.
+  init(_ library: TestQueries) async throws {
+    let acme = try await library.organization("acme")
+    let other = try await library.organization("other")
+    (self.acme, self.other) = (acme, other)
+    var users: [String: String] = [:]
+    func user(_ name: String, _ role: String = "viewer") async throws {
+      users[name] = try await library.make(
+        "user", ["email": .string("\(name.lowercased())@example.org"), "role": .string(role)])
+    }
+    func join(_ name: String, _ organization: String, _ role: String = "member", isGuest: Bool = false) async throws {
+      var params: JSONObject = [
+        "user_id": .string(users[name] ?? ""), "organization_id": .string(organization), "role": .string(role),
+      ]
+      if isGuest { params["is_guest"] = true }
+      _ = try await library.make("membership", params)
+    }
+    for (name, role, membership) in [
+      ("Ann", "viewer", "member"), ("Bob", "developer", "member"), ("Adam", "viewer", "admin"),
+      ("Olga", "viewer", "owner"), ("Audrey", "auditor", "member"), ("Oscar", "officer", "member"),
+      ("Both", "viewer", "member"),
+    ] {
+      try await user(name, role)
+      try await join(name, acme, membership)
+    }
+    try await user("Guest", "developer")
+    try await join("Guest", acme, isGuest: true)
+    try await join("Both", other)
+    try await user("Stranger")
+    try await join("Stranger", other)
+    try await user("Loner")
+    try await user("Root", "admin")
+    self.users = users
+    let suffix = String(UInt32.random(in: 0...UInt32.max))
+    let (ours, theirs) = ("audience_acme_\(suffix)", "audience_other_\(suffix)")
+    for (name, organization) in [(ours, acme), (theirs, other)] {
+      _ = try await library.make(
+        "sql_role", ["name": .string(name), "organization_id": .string(organization), "personal": false])
+    }
+    func person(_ name: String) throws -> Principal {
+      let id = try #require(users[name].flatMap { Identifier($0) })
+      return try #require(try library.engine.principal(forUser: id))
+    }
+    func key(_ organization: String, _ verbs: JSON, by maker: Principal = TestDomain.administrator) async throws
+      -> Principal
+    {
+      let made = try await library.tell(
+        "api_key.create",
+        ["name": "k", "organization_id": .string(organization), "permissions": ["*": verbs]], as: maker)
+      return try #require(try library.engine.principal(forKey: made.text("api_key")))
+    }
+    var askers = [Asker(name: "the local administrator", principal: TestDomain.administrator)]
+    for name in ["Root", "Adam", "Olga", "Audrey", "Oscar", "Both", "Loner"] {
+      askers.append(Asker(name: name, principal: try person(name)))
+    }
+    // Who only reads as a member is the same, whichever way they come.
+    askers.append(Asker(name: "Ann", principal: try person("Ann"), session: Session(role: ours, user: users["Ann"])))
+    askers.append(Asker(name: "Bob", principal: try person("Bob"), session: Session(role: ours, user: users["Bob"])))
+    askers.append(
+      Asker(name: "the guest", principal: try person("Guest"), session: Session(role: ours, user: users["Guest"])))
+    askers.append(
+      Asker(
+        name: "Stranger", principal: try person("Stranger"), session: Session(role: theirs, user: users["Stranger"])))
+    // A role reads for its organization, as a key does that may read and administer everything there.
+    askers.append(
+      Asker(
+        name: "a key that administers", principal: try await key(acme, ["read", "admin"]),
+        session: Session(role: ours, user: nil)))
+    askers.append(
+      Asker(
+        name: "a foreign key", principal: try await key(other, ["read", "admin"]),
+        session: Session(role: theirs, user: nil)))
+    askers.append(Asker(name: "a key that reads", principal: try await key(acme, ["read"])))
+    askers.append(Asker(name: "a key that only writes", principal: try await key(acme, ["write"])))
+    askers.append(Asker(name: "Olga's key", principal: try await key(acme, ["read"], by: try person("Olga"))))
+    // A session that names somebody reads as that member, without what they administer.
+    askers.append(Asker(name: "a session naming Olga", session: Session(role: ours, user: users["Olga"])))
+    askers.append(Asker(name: "a session naming Stranger", session: Session(role: ours, user: users["Stranger"])))
+    self.askers = askers
+  }
+}

@@ -1,0 +1,108 @@
+import Access
+import BasicTypes
+import CanonicalJSON
+import DaybookTestKit
+import Domain
+import EventLog
+import NIOConcurrencyHelpers
+import Projections
+import Queries
+import Records
+import Refusals
+import TestBasics
+import Testing
+
+/// Read models, and the engine that answers queries from them.
+final class TestQueries: Sendable {
+  let models: TestReadModels
+  let queries: QueryEngine
+  /// What the clock of queries says; nil for the system's time.
+  let clock = NIOLockedValueBox<Timestamp?>(nil)
+
+  /// Opens everything, runs the body, and closes everything again.
+  static func with(_ body: (TestQueries) async throws -> Void) async throws {
+    try await TestReadModels.with { try await body(TestQueries($0)) }
+  }
+
+  private init(_ models: TestReadModels) throws {
+    self.models = models
+    let clock = clock
+    queries = QueryEngine(
+      catalog: models.catalog, log: models.log, vault: models.vault, projections: models.projections,
+      rules: models.engine.rules, clock: { clock.withLockedValue { $0 } ?? .now })
+  }
+
+  var log: EventLog { models.log }
+  var engine: CommandEngine { models.engine }
+  var projections: ProjectionService { models.projections }
+
+  /// Gives a command and returns its result.
+  @discardableResult
+  func call(
+    _ method: String, _ params: JSONObject, as principal: Principal = TestDomain.administrator
+  ) async throws -> JSONObject {
+    try await models.call(method, params, as: principal)
+  }
+
+  /// Makes a resource of a type, and returns its id.
+  func make(_ type: String, _ params: JSONObject) async throws -> String { try await models.make(type, params) }
+
+  /// Asks a query, of read models that have everything that was told.
+  func ask(
+    _ method: String, _ params: JSONObject = [:], as principal: Principal = TestDomain.administrator
+  ) async throws -> JSON {
+    let bytes = try await queries.answer(
+      method: method, params: params, principal: principal, atLeast: log.head.position, timeoutMilliseconds: 30_000)
+    let json = try JSON.parse(bytes)
+    #expect(json.canonicalBytes == bytes, "results are canonical JSON")
+    return json
+  }
+
+  /// The error that a query is refused with.
+  func refusal(
+    _ method: String, _ params: JSONObject, as principal: Principal = TestDomain.administrator,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) async throws -> Refusal {
+    var refused: Refusal?
+    do {
+      _ = try await ask(method, params, as: principal)
+    } catch let error as Refusal {
+      refused = error
+    }
+    return try #require(refused, "\(method) was not refused", sourceLocation: sourceLocation)
+  }
+
+  /// The ids of a list's items, in its order.
+  func list(
+    _ type: String, _ params: JSONObject, as principal: Principal = TestDomain.administrator
+  ) async throws -> [String] {
+    try await ask("\(type).list", params, as: principal).items.compactMap { $0["id"]?.stringValue }
+  }
+
+  /// A new organization.
+  func organization(_ slug: String) async throws -> String { try await models.domain.organization(slug) }
+
+  /// A user who is a member of an organization.
+  func member(
+    _ email: String, of organization: String, role: String = "viewer", membership: String = "member"
+  ) async throws -> Principal {
+    let id = try await make(
+      "user",
+      [
+        "email": .string(email), "role": .string(role), "organization_id": .string(organization),
+        "membership_role": .string(membership),
+      ])
+    return try models.domain.principal(id)
+  }
+}
+
+extension JSON {
+  /// The items of a page.
+  var items: [JSON] { self["items"]?.arrayValue ?? [] }
+
+  /// The member of that key as text.
+  func text(_ key: String) -> String { self[key]?.stringValue ?? "" }
+
+  /// The member of that key as an integer.
+  func integer(_ key: String) -> Int64 { self[key]?.integerValue ?? -1 }
+}

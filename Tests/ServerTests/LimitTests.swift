@@ -1,0 +1,115 @@
+import CanonicalJSON
+import NIOCore
+import Testing
+
+@testable import Server
+
+/// What strangers and batches can make the server hold.
+@Suite(.timeLimit(.minutes(2)))
+struct LimitTests {
+  private let ping = #"{"jsonrpc":"2.0","id":"p","method":"server.ping"}"#
+
+  private func open(_ key: String) -> String {
+    #"{"jsonrpc":"2.0","id":"open","method":"session.open","params":{"api_key":"\#(key)"}}"#
+  }
+
+  @Test func `a stranger's lines are short, and a session's are long`() async throws {
+    try await TestServer.run { test in
+      let organization = try await test.organization("acme")
+      let key = try await test.apiKey(organization, ["*": ["read", "write"]])
+      let client = try await test.raw("tcp")
+      let text = String(repeating: "x", count: 70_000)
+      let long = #"{"jsonrpc":"2.0","id":1,"method":"pipeline.create","params":{"name":"p","description":"\#(text)"}}"#
+      let refused = try await client.ask(long)
+      #expect(refused.errorType == "too_large" && refused["error"]?["data"]?["limit"] == 65_536)
+      // It is refused before it has ended, so an unfinished line holds no memory.
+      try await client.send(text)
+      #expect(try await client.next().errorType == "too_large")
+      // A sign-in and a long line in one go: the line is judged by whoever signed in.
+      try await client.send("\n\(open(key.key))\n\(long)\n")
+      let answers = try await client.read(2)
+      #expect(answers[0]["id"] == "open" && answers[0]["result"] != nil)
+      #expect(answers[1]["id"] == 1 && answers[1].errorType != "too_large", "\(answers[1])")
+      // Whoever signs out is a stranger again.
+      #expect(try await client.ask(#"{"jsonrpc":"2.0","id":2,"method":"session.close"}"#)["result"] == [:])
+      #expect(try await client.ask(long).errorType == "too_large")
+      try await client.close()
+    }
+  }
+
+  @Test func `whoever doesn't sign in in time is closed, however often it pings`() async throws {
+    try await TestServer.run({ $0.signInTimeout = .seconds(3) }) { test in
+      let organization = try await test.organization("acme")
+      let key = try await test.apiKey(organization, ["*": ["read"]])
+      let client = try await test.raw("tcp")
+      #expect(try await client.ask(open(key.key))["result"] != nil)
+      let stranger = try await test.raw("tcp")
+      var answers = 0
+      do {
+        while true {
+          try await stranger.send(ping + "\n")
+          guard try await !stranger.read(1).isEmpty else { break }
+          answers += 1
+        }
+      } catch {
+        // The server closed its side while a ping was on its way.
+      }
+      #expect(answers > 0)
+      // The stranger came later and is gone; whoever signed in stays, until it signs out and does nothing.
+      #expect(try await client.ask(ping)["result"] == ["pong": true])
+      #expect(try await client.ask(#"{"jsonrpc":"2.0","id":2,"method":"session.close"}"#)["result"] == [:])
+      #expect(try await client.rest().isEmpty)
+    }
+  }
+
+  @Test func `a stranger's batch of large answers is answered up to a limit, and the rest refused`() async throws {
+    try await TestServer.run { test in
+      let client = try await test.raw("tcp")
+      let calls = (0..<1000).map { #"{"jsonrpc":"2.0","id":\#($0),"method":"rpc.discover"}"# }
+      // Whole, the answer would be some 800 megabytes.
+      let parts = try #require(try await client.ask("[\(calls.joined(separator: ","))]").arrayValue)
+      #expect(parts.map { $0["id"] } == (0..<1000).map { .integer($0) })
+      let answered = parts.count { $0["result"]?["openrpc"] != nil }
+      #expect((1...4).contains(answered))
+      let refused = parts.count { $0.errorType == "too_large" && $0["error"]?["data"]?["limit"] == 1_048_576 }
+      #expect(refused == 1000 - answered)
+      #expect(try await client.ask(ping)["result"] == ["pong": true])
+      try await client.close()
+    }
+  }
+
+  @Test func `a call that a batch has no room for isn't carried out`() async throws {
+    try await TestServer.run({ $0.maximumHeldAnswers = 1000 }) { test in
+      let client = try await test.raw()
+      // More than may be in flight, so that the last ones begin when many are answered.
+      let calls = Array(repeating: ping, count: 600).joined(separator: ",")
+      let command = #"{"jsonrpc":"2.0","id":"c","method":"organization.create","params":{"name":"n","slug":"late"}}"#
+      let parts = try #require(try await client.ask("[\(calls),\(command)]").arrayValue)
+      #expect(parts.count == 601 && parts[0]["result"] == ["pong": true])
+      #expect(parts[600]["id"] == "c" && parts[600].errorType == "too_large")
+      let found = try await client.ask(
+        #"{"jsonrpc":"2.0","id":1,"method":"organization.get","params":{"slug":"late"}}"#)
+      #expect(found.errorType == "not_found")
+      // By itself, and in a batch behind the large one, it is.
+      #expect(try await client.ask("[\(command)]").arrayValue?.first?["result"] != nil)
+      try await client.close()
+    }
+  }
+
+  @Test func `a slow reader that sends nothing more gets every answer`() async throws {
+    // One call at a time, and each answer is more than the socket takes: nothing is in flight while calls still lie
+    // there.
+    try await TestServer.run({ $0.maximumInFlight = 1 }) { test in
+      let client = try await RawClient.connect(to: test.endpoint("unix"), isReading: false)
+      let line = #"{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}"#
+      try await client.send(String(repeating: line + "\n", count: 4))
+      try await client.finish()
+      let other = try await test.raw()
+      for _ in 0..<50 { _ = try await other.ask(ping) }
+      try await client.startReading()
+      #expect(try await client.rest().count == 4)
+      try await client.close()
+      try await other.close()
+    }
+  }
+}
