@@ -178,6 +178,9 @@ let package = Package(
       ]),
     tests("CommandLineTests", ["TestBasics", "daybook", "DaybookTestKit", "CanonicalJSON"]),
     tests(
+      "DocumentationTests",
+      ["TestBasics", "DaybookTestKit", "DaybookClient", "Refusals", "CanonicalJSON", crypto]),
+    tests(
       "AcceptanceTests", ["TestBasics", "DaybookClient", "Failpoints", "BasicTypes", "CanonicalJSON", "Refusals"]),
     tests("PostgresTests", ["TestBasics", "Postgres", "DaybookTestKit", log, nioLocks]),
     tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "Postgres", "DaybookTestKit", log, nioLocks]),

@@ -7,7 +7,7 @@ extension Audience {
   /// says.
   /// - Throws: `EventLogError` where the log is damaged.
   package func permits(
-    _ standing: Standing, to principal: Principal, on state: ResourceState, in source: LogSnapshot
+    _ standing: Standing, to principal: Principal, on state: ResourceState, in source: borrowing LogSnapshot
   ) throws -> Bool {
     try permits(standing, to: principal, on: state, from: source)
   }

@@ -2,6 +2,7 @@ import CanonicalJSON
 import DaybookClient
 import Failpoints
 import Glibc
+import TestBasics
 import Testing
 
 extension Acceptance {
@@ -98,7 +99,7 @@ extension Acceptance {
           let line = "The failpoint \(point.rawValue) was told to fail."
           _ = try await eventually("\(point) has failed", within: .seconds(60)) { () -> Bool? in
             let isTold = await ledger.refused.count > refusals
-            return isTold || Files.text(server.errorFile).contains(line) ? true : nil
+            return isTold || TestFiles.text(server.errorFile).contains(line) ? true : nil
           }
           // Those that come after it are answered by the same process.
           try await load.acknowledged(atLeast: await ledger.acknowledged.count + 100)

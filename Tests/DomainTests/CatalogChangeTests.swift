@@ -58,7 +58,7 @@ import Testing
 
   /// Verifies a copy of the log: one process opens a log once.
   private func expectSound(_ book: TestDomain) throws {
-    let folder = book.folder + "/backup"
+    let folder = book.folder.path + "/backup"
     _ = try EventLogBackup.make(of: book.log, into: folder)
     let report = try EventLogVerifier.verify(folder: folder + "/log")
     #expect(report.isHealthy, "\(report.problems)")

@@ -81,7 +81,7 @@ import Testing
     #expect(status.error?.position == position && status.position == position - 1)
     let parked = ["pipelines", "pipeline_versions", "audit_trail"]
     let others = models.projections.definitions.map(\.name).filter { !parked.contains($0) }
-    try await TestReadModels.settle(models.projections, head, others)
+    try await models.settle(others)
     let states = await models.projections.status().filter { !parked.contains($0.name) }.map(\.state)
     #expect(states.allSatisfy { $0 == .running })
     try await models.close()

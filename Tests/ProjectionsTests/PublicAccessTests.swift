@@ -62,7 +62,7 @@ import Testing
     func restart() async throws -> [[String?]] {
       let service = try models.anotherService()
       let task = Task { try await service.run() }
-      try await TestReadModels.settle(service, models.log.head.position, [])
+      try await service.settle(at: models.log.head.position)
       let found = try await policy()
       task.cancel()
       try await task.value

@@ -160,7 +160,7 @@ import Testing
     let tables = "SELECT 'daybook.alerts'::regclass::oid, 'personal.users'::regclass::oid"
     let before = try await models.rows(tables)
     try await models.stopProjector()
-    let folder = models.folder + "/projections"
+    let folder = models.folder.path + "/projections"
     try FileManager.default.copyItem(atPath: Repository.projections, toPath: folder)
     for (file, old, new) in [
       ("alerts.sql", "metadata in Django ETL.", "What''s around it; more."),

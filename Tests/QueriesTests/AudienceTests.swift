@@ -8,6 +8,7 @@ import EventLog
 import Postgres
 import Projections
 import Refusals
+import TestBasics
 import Testing
 @testable import Queries
 
@@ -77,8 +78,8 @@ import Testing
       for name in ["Ann", "Stranger", "a key that administers", "a foreign key"] {
         #expect(try await isBlind(name) == false, "\(name)")
       }
-      try await library.tell("user.deactivate", ["id": .string(world.users["Stranger"] ?? "")])
-      try await library.tell("organization.edit", ["id": .string(world.acme), "is_active": false])
+      try await library.call("user.deactivate", ["id": .string(world.users["Stranger"] ?? "")])
+      try await library.call("organization.edit", ["id": .string(world.acme), "is_active": false])
       try await library.projections.wait(
         for: library.log.head.position, projections: [], timeoutMilliseconds: 60_000)
       for name in ["Ann", "Stranger", "a key that administers"] {
@@ -95,7 +96,7 @@ import Testing
   @Test func `every type that nobody can get or list is without a read model`() throws {
     let catalog = try Catalog.load(
       folder: Repository.root + "/schema", knownBehaviours: CommandEngine.knownBehaviours)
-    let methods = Set(QueryMethod.all(of: catalog).map(\.name))
+    let methods = Set(QueryMethod.all(of: catalog).map(\.signature.name))
     for type in catalog.types {
       for verb in ["get", "list"] {
         #expect(methods.contains("\(type.name).\(verb)") == type.hasReadModel, "\(type.name)")

@@ -85,10 +85,10 @@ struct AudienceWorld {
     func key(_ organization: String, _ verbs: JSON, by maker: Principal = TestDomain.administrator) async throws
       -> Principal
     {
-      let made = try await library.tell(
+      let made = try await library.call(
         "api_key.create",
         ["name": "k", "organization_id": .string(organization), "permissions": ["*": verbs]], as: maker)
-      return try #require(try library.engine.principal(forKey: made.text("api_key")))
+      return try #require(try library.engine.principal(forKey: JSON.object(made).text("api_key")))
     }
     var askers = [Asker(name: "the local administrator", principal: TestDomain.administrator)]
     for name in ["Root", "Adam", "Olga", "Audrey", "Oscar", "Both", "Loner"] {

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Catalog
 import Domain
 import EventLog
 import MerkleTree

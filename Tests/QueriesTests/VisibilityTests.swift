@@ -75,14 +75,14 @@ import Testing
       let acme = try await library.organization("acme")
       let ann = try await library.make("user", ["email": "ann@example.org", "organization_id": .string(acme)])
       func notify(_ params: JSONObject) async throws -> JSONObject {
-        let result = try await library.tell(
+        let result = try await library.call(
           "notification.notify",
           params.merging(["type": "info", "title": "t", "organization_id": .string(acme)]))
-        return ["id": .string(result.text("id"))]
+        return ["id": try #require(result["id"])]
       }
-      let key = try await library.tell(
+      let key = try await library.call(
         "api_key.create", ["name": "k", "organization_id": .string(acme), "permissions": ["runs": ["read"]]])
-      let program = try #require(try library.engine.principal(forKey: key.text("api_key")))
+      let program = try #require(try library.engine.principal(forKey: JSON.object(key).text("api_key")))
       let all = try await library.refusal("notification.get", try await notify([:]), as: program)
       #expect(all.code == .forbidden)
       let anns = try await library.refusal("notification.get", try await notify(["user_id": .string(ann)]), as: program)

@@ -1,5 +1,6 @@
 import CanonicalJSON
 import NIOCore
+import ServerTestKit
 import Testing
 
 @testable import Server

@@ -7,6 +7,7 @@ import Foundation
 import JSONSchema
 import Queries
 import Refusals
+import ServerTestKit
 import Testing
 
 @testable import Server

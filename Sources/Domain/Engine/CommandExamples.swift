@@ -1,3 +1,4 @@
+import BasicTypes
 import CanonicalJSON
 import Catalog
 

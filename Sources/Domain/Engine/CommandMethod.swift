@@ -56,7 +56,7 @@ package struct CommandMethod: Sendable {
       errors.insert(.notFound)
     }
     if model.command.effect == .delete { errors.insert(.held) }
-    return errors.union(model.behaviour?.alsoRefuses ?? [])
+    return errors.union(model.behaviour?.traits.alsoRefuses ?? [])
   }
 
   /// What a command answers that records such an event. Positions are null in the answer to a dry run.

@@ -24,7 +24,7 @@ struct CommandParameters: Sendable {
   let roles: [Role]
 
   /// What one command of a resource type takes.
-  init(_ command: Command, of type: ResourceModel, method: String, behaviour: Behaviour?) {
+  init(_ command: Command, of type: ResourceModel, method: String, behaviour: AnyBehaviour?) {
     let own = Set(command.parameters.map(\.name))
     let takesFields = command.effect == .create || command.effect == .edit
     var parameters: [ParameterList.Parameter] = []
@@ -39,7 +39,7 @@ struct CommandParameters: Sendable {
       } else if takesFields, let model = type.field(field.name) {
         roles.append(.field(model))
         // The first state of a lifecycle is set by the decision, and some behaviours set all defaults.
-        let fillsDefault = behaviour?.fillsDefaults != true && model.field.defaultValue != nil
+        let fillsDefault = behaviour?.traits.fillsDefaults != true && model.field.defaultValue != nil
         parameters.append(ParameterList.Parameter(field, keepsNull: true, fillsDefault: fillsDefault))
       } else {
         roles.append(field.name == "id" ? .id : .organization)

@@ -1,3 +1,4 @@
+import BasicTypes
 import CanonicalJSON
 
 /// Events as opened JSON, which travels only as a parameter: what `fill opened` gets, and what takes rows away again.

@@ -3,6 +3,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 extension QueryMethod {
   /// `R.history`: the events of one resource, oldest first unless the order says otherwise.

@@ -3,6 +3,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 
 /// A numbered version of a resource's content, as the event that made it tells it.
 struct ContentVersion: Sendable {

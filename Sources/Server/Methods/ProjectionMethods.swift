@@ -5,6 +5,7 @@ import NIOConcurrencyHelpers
 import Projections
 import Protocol
 import Queries
+import Refusals
 
 extension ServerMethod {
   /// What administrators do about read models.

@@ -1,0 +1,80 @@
+import DaybookTestKit
+import Foundation
+import TestBasics
+import Testing
+
+/// A server for the commands of one page, and a folder that looks like the root of the repository to them.
+struct PageServer: Sendable {
+  let server: DaybookProcess
+  /// Where commands run: what they write lands here, what they read of the repository is linked.
+  let folder: String
+
+  /// Runs a body with a server whose log is empty, and ends it.
+  static func with<R: Sendable>(_ body: (PageServer) async throws -> R) async throws -> R {
+    let url = try await ThrowawayPostgres.database()
+    return try await withServer(["--postgres", url, "--log-level", "error"], listen: "none") { server in
+      let folder = server.folder.path + "/clone"
+      try TestFiles.makeFolder(folder)
+      for name in ["schema", "projections", "tools", "Sources", "Tests"] {
+        try FileManager.default.createSymbolicLink(
+          atPath: folder + "/" + name, withDestinationPath: Repository.root + "/" + name)
+      }
+      return try await body(PageServer(server: server, folder: folder))
+    }
+  }
+
+  /// Runs the blocks in one shell, one after the other, so that variables stay; returns what each wrote to its standard output.
+  func run(_ blocks: [Page.Block], of page: Page) async throws -> [[String]] {
+    let mark = "---- block"
+    let script = blocks.map { "echo '\(mark) \($0.line)'\n\($0.text)\n" }.joined()
+    let daybook = URL(fileURLWithPath: try Programs.built("daybook")).deletingLastPathComponent().path
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+    let result = try await runProgram(
+      ["bash", "-euo", "pipefail", "-c", script], in: server.folder, directory: folder,
+      environment: ["PATH": "\(daybook):\(path)", "DAYBOOK_DATA": server.data], within: .seconds(300))
+    #expect(
+      result.status == .code(0),
+      "the commands of \(page.path) end with \(result.status):\n\(result.output.suffix(2000))\n\(result.errors.suffix(2000))"
+    )
+    var outputs: [[String]] = []
+    for line in result.output.split(separator: "\n", omittingEmptySubsequences: false) {
+      if line.hasPrefix(mark) {
+        outputs.append([])
+      } else if !outputs.isEmpty {
+        outputs[outputs.count - 1].append(String(line))
+      }
+    }
+    return outputs
+  }
+}
+
+/// A text in which `…` stands for anything.
+struct Pattern {
+  private let pieces: [String]
+
+  init(_ text: String) { pieces = Self.normal(text).components(separatedBy: "…") }
+
+  /// Whether a text is as the pattern says, where the width of white space doesn't count.
+  func matches(_ text: String) -> Bool {
+    var rest = Substring(Self.normal(text))
+    for (index, piece) in pieces.enumerated() {
+      if index == 0 {
+        guard rest.hasPrefix(piece) else { return false }
+        rest = rest.dropFirst(piece.count)
+        if pieces.count == 1 { return rest.isEmpty }
+      } else if index == pieces.count - 1 {
+        return rest.hasSuffix(piece)
+      } else if !piece.isEmpty {
+        guard let found = rest.range(of: piece) else { return false }
+        rest = rest[found.upperBound...]
+      }
+    }
+    return true
+  }
+
+  /// White space as single blanks, none beside a `…`.
+  private static func normal(_ text: String) -> String {
+    text.split(whereSeparator: \.isWhitespace).joined(separator: " ").replacingOccurrences(of: " … ", with: "…")
+      .replacingOccurrences(of: "… ", with: "…").replacingOccurrences(of: " …", with: "…")
+  }
+}
