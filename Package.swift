@@ -60,51 +60,56 @@ let package = Package(
     module("BasicTypes", [crypto]),
     module("CanonicalJSON", []),
     module("Refusals", ["CanonicalJSON"]),
+    module("Files", [nioLocks]),
+    module("Waiting", [nioLocks]),
     module("Failpoints", [nioLocks]),
     module("MerkleTree", ["BasicTypes", crypto]),
     module("LMDB", ["CLMDB", nioLocks]),
-    module("Postgres", ["CPostgres", log, nioLocks]),
-    module("EmbeddedPostgres", ["Postgres", log]),
-    module("Vault", ["BasicTypes", "CanonicalJSON", "Failpoints", "CBcrypt", crypto, nioLocks]),
-    module("EventLog", ["BasicTypes", "Failpoints", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
+    module("Postgres", ["CPostgres", "Waiting", log, nioLocks]),
+    module("EmbeddedPostgres", ["BasicTypes", "Postgres", "Files", "Waiting", log]),
+    module("Vault", ["BasicTypes", "CanonicalJSON", "Files", "Failpoints", "CBcrypt", crypto, nioLocks]),
+    module(
+      "EventLog",
+      ["BasicTypes", "Files", "Waiting", "Failpoints", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", "Refusals", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("Access", ["BasicTypes", "Catalog", "CanonicalJSON"]),
+    module("Records", ["BasicTypes", "Catalog", "Refusals", "Access", "EventLog", "Vault", "CanonicalJSON"]),
     module("OpenLineage", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON", crypto]),
     module(
       "Domain",
       [
-        "BasicTypes", "Catalog", "Refusals", "Access", "Schedules", "JSONSchema", "OpenLineage", "EventLog", "Vault",
-        "MerkleTree", "CanonicalJSON", nioLocks,
+        "BasicTypes", "Catalog", "Refusals", "Access", "Records", "Schedules", "JSONSchema", "OpenLineage", "EventLog",
+        "Vault", "MerkleTree", "CanonicalJSON", nioLocks,
       ]),
     module(
       "Projections",
       [
         "BasicTypes", "Catalog", "Access", "EventLog", "Failpoints", "Vault", "Postgres", "EmbeddedPostgres",
-        "CanonicalJSON", crypto, log, nioLocks,
+        "CanonicalJSON", "Files", "Waiting", crypto, log, nioLocks,
       ]),
     module(
       "Queries",
       [
-        "BasicTypes", "Catalog", "Refusals", "Schedules", "Access", "Domain", "EventLog", "Vault", "Projections",
+        "BasicTypes", "Catalog", "Refusals", "Schedules", "Access", "Records", "EventLog", "Vault", "Projections",
         "Postgres", "CanonicalJSON", "MerkleTree", crypto, nioLocks,
       ]),
     module("Protocol", ["CanonicalJSON", "Refusals", nioCore]),
     module(
       "Server",
       [
-        "BasicTypes", "Refusals", "Protocol", "Queries", "Domain", "Projections", "EmbeddedPostgres", "Catalog",
-        "EventLog", "Failpoints", "Vault", "MerkleTree", "CanonicalJSON", nioCore, nioPosix, nioSSL, nioLocks,
-        lifecycle, signals,
-        log, jwt,
+        "BasicTypes", "Refusals", "Protocol", "Queries", "Access", "Records", "Waiting", "Domain", "Projections",
+        "EmbeddedPostgres", "Catalog", "EventLog", "Failpoints", "Vault", "MerkleTree", "CanonicalJSON", nioCore,
+        nioPosix, nioSSL, nioLocks, lifecycle, signals, log, jwt,
       ]),
     module("DaybookClient", ["Protocol", "CanonicalJSON", "Refusals", nioCore, nioPosix, nioSSL, nioLocks]),
     .executableTarget(
       name: "daybook",
       dependencies: [
-        "Server", "DaybookClient", "Projections", "Queries", "Domain", "Catalog", "EventLog", "Vault", "Protocol",
-        "BasicTypes", "CanonicalJSON", "Failpoints", "MerkleTree", "Refusals", arguments, signals, log, subprocess,
+        "Server", "DaybookClient", "Projections", "Queries", "Access", "Records", "Files", "Domain", "Catalog",
+        "EventLog", "Vault", "Protocol", "BasicTypes", "CanonicalJSON", "Failpoints", "MerkleTree", "Refusals",
+        arguments, signals, log, subprocess,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -121,13 +126,15 @@ let package = Package(
       "DaybookTestKit",
       [
         "TestBasics", "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "MerkleTree", "Vault", "BasicTypes",
-        "CanonicalJSON", "Catalog", "Domain", "Refusals", log, nioLocks,
+        "CanonicalJSON", "Catalog", "Access", "Records", "Domain", "Refusals", log, nioLocks,
       ]),
     module("ServerTestKit", ["TestBasics", "Server", "DaybookClient", "CanonicalJSON", nioCore, nioPosix]),
     tests("BasicTypesTests", ["TestBasics", "BasicTypes"]),
     tests("CanonicalJSONTests", ["TestBasics", "CanonicalJSON"]),
     tests("RefusalsTests", ["Refusals", "CanonicalJSON"]),
     tests("MerkleTreeTests", ["TestBasics", "MerkleTree", "BasicTypes", crypto]),
+    tests("FilesTests", ["Files"]),
+    tests("WaitingTests", ["Waiting"]),
     tests("FailpointsTests", ["Failpoints"]),
     tests("LMDBTests", ["LMDB"]),
     tests("VaultTests", ["TestBasics", "Vault", "Failpoints", "BasicTypes", "CanonicalJSON", crypto]),
@@ -137,29 +144,28 @@ let package = Package(
     tests(
       "DomainTests",
       [
-        "TestBasics", "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON", "DaybookTestKit",
-        "Refusals", nioLocks,
+        "TestBasics", "Access", "Records", "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON",
+        "DaybookTestKit", "Refusals", nioLocks,
       ]),
     tests("ProtocolTests", ["Protocol", "CanonicalJSON", "Refusals", nioCore]),
     tests(
       "ProjectionsTests",
       [
         "TestBasics", "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Vault", "Catalog", "BasicTypes",
-        "CanonicalJSON",
-        "DaybookTestKit", log, nioLocks,
+        "CanonicalJSON", "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "QueriesTests",
       [
-        "TestBasics", "Refusals", "Queries", "Projections", "Postgres", "Access", "Domain", "EventLog", "Vault",
-        "Catalog", "MerkleTree", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
+        "TestBasics", "Refusals", "Queries", "Projections", "Postgres", "Access", "Records", "Domain", "EventLog",
+        "Vault", "Catalog", "MerkleTree", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
       ]),
     tests(
       "ServerTests",
       [
         "TestBasics", "ServerTestKit", "Refusals", "Server", "Protocol", "DaybookClient", "DaybookTestKit", "Catalog",
-        "JSONSchema", "Queries", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore, nioPosix, nioLocks,
-        jwt, crypto,
+        "JSONSchema", "Queries", "Access", "Records", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore,
+        nioPosix, nioLocks, jwt, crypto,
       ]),
     tests(
       "DaybookClientTests",
@@ -167,9 +173,8 @@ let package = Package(
     tests(
       "PlatformTests",
       [
-        "TestBasics", "Refusals", "Server", "DaybookClient", "Catalog", "Domain", "Projections", "Postgres", "EventLog",
-        "Vault",
-        "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
+        "TestBasics", "Refusals", "Server", "DaybookClient", "Catalog", "Access", "Records", "Domain", "Projections",
+        "Postgres", "EventLog", "Vault", "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
       ]),
     tests("CommandLineTests", ["TestBasics", "daybook", "DaybookTestKit", "CanonicalJSON"]),
     tests(

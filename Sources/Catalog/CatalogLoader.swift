@@ -1,3 +1,4 @@
+import BasicTypes
 import CanonicalJSON
 import Crypto
 import Foundation
@@ -102,10 +103,7 @@ extension Catalog {
           left.file == right.file ? left.line < right.line : left.file.utf8.lexicographicallyPrecedes(right.file.utf8)
         })
     }
-    let digest = SHA256.hash(data: source.canonicalBytes)
-    let revision = digest.map { byte in
-      String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-    }.joined()
+    let revision = Hex.encode(Array(SHA256.hash(data: source.canonicalBytes)))
     return Catalog(types: types, platforms: platforms, revision: revision, source: source)
   }
 }

@@ -198,7 +198,7 @@ public enum FieldCheck {
       }
       return .string(time.text)
     case .ip:
-      guard let address = canonicalAddress(text) else { return refuse("must be an IPv4 or IPv6 address") }
+      guard let address = IPAddress.canonical(text) else { return refuse("must be an IPv4 or IPv6 address") }
       return .string(address)
     case .slug:
       let isSlug =
@@ -230,19 +230,6 @@ public enum FieldCheck {
     let parts = text.utf8.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false)
     guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else { return false }
     return text.unicodeScalars.allSatisfy { !$0.properties.isWhitespace && $0.value >= 32 && $0.value != 127 }
-  }
-
-  /// The address as `inet_ntop` writes it, which is how PostgreSQL shows an `inet` (RFC 5952); nil where it is none.
-  private static func canonicalAddress(_ text: String) -> String? {
-    guard !text.utf8.contains(0), text.utf8.count < Int(INET6_ADDRSTRLEN) else { return nil }
-    for family in [AF_INET, AF_INET6] {
-      var raw = in6_addr()
-      guard inet_pton(family, text, &raw) == 1 else { continue }
-      var output = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-      guard inet_ntop(family, &raw, &output, socklen_t(output.count)) != nil else { return nil }
-      return String(decoding: output.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-    return nil
   }
 
   private static func checkNumber(

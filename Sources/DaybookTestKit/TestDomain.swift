@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -5,6 +6,7 @@ import Domain
 import EventLog
 import MerkleTree
 import NIOConcurrencyHelpers
+import Records
 import Refusals
 import TestBasics
 import Testing
@@ -50,7 +52,7 @@ package final class TestDomain: Sendable {
       }
     }
     engine = try CommandEngine(catalog: self.catalog, log: log, vault: vault, clock: files.now)
-    view = StateView(engine)
+    view = StateView(engine.rules)
   }
 
   deinit { close() }

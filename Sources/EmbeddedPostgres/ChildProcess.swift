@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Starts PostgreSQL's programs: in a session of their own (a terminal's Ctrl-C isn't for them), with `/` as working folder, a
@@ -18,7 +19,7 @@ enum ChildProcess {
     posix_spawn_file_actions_adddup2(&actions, output, 2)
     // A server that outlives this process must not keep its locks and sockets. Some more than are open now, in case another
     // thread opens one meanwhile; closing what isn't open does no harm.
-    let highest = EmbeddedFiles.names(in: "/proc/self/fd").compactMap { CInt($0) }.max() ?? 1023
+    let highest = FileSystem.presentNames(in: "/proc/self/fd").compactMap { CInt($0) }.max() ?? 1023
     for descriptor in 3...(highest + 64) { posix_spawn_file_actions_addclose(&actions, descriptor) }
 
     var attributes = posix_spawnattr_t()
@@ -83,13 +84,13 @@ enum ChildProcess {
   /// Runs a program whose output nobody needs.
   static func run(_ arguments: [String], as account: ServerAccount) async throws -> CInt {
     let null = open("/dev/null", O_WRONLY | O_CLOEXEC)
-    guard null >= 0 else { throw EmbeddedFiles.failure("can't open", "/dev/null") }
+    guard null >= 0 else { throw FileSystem.failure("open", "/dev/null") }
     defer { close(null) }
     return try await run(arguments, as: account, output: null)
   }
 
   private static func switching(to account: ServerAccount) throws(EmbeddedPostgresError) -> [String] {
-    guard let tool = ["/usr/bin/setpriv", "/bin/setpriv"].first(where: EmbeddedFiles.isExecutable) else {
+    guard let tool = ["/usr/bin/setpriv", "/bin/setpriv"].first(where: FileSystem.isExecutable) else {
       throw EmbeddedPostgresError(
         .binariesMissing,
         "running as root needs setpriv to start PostgreSQL as \(account.name): apt-get install util-linux")

@@ -1,3 +1,5 @@
+import BasicTypes
+import Files
 import Glibc
 
 /// Where the private server's files lie, decided anew at every start by what its account can reach.
@@ -12,7 +14,7 @@ struct ClusterPlace: Hashable, Sendable {
   /// The server's log, beside the data folder.
   var log: String { dataFolder + ".log" }
   /// A name that is this cluster's alone on this machine.
-  var clusterName: String { "daybook-" + EmbeddedFiles.hash(dataFolder) }
+  var clusterName: String { "daybook-" + ClusterPlace.shortName(of: dataFolder) }
 
   /// Makes the folders, owned by the account and closed to others.
   ///
@@ -21,25 +23,25 @@ struct ClusterPlace: Hashable, Sendable {
   static func prepare(
     dataFolder: String, account: ServerAccount, elsewhere: String
   ) async throws -> ClusterPlace {
-    try EmbeddedFiles.makeFolder(dataFolder, mode: 0o700)
-    let dataFolder = try EmbeddedFiles.resolved(dataFolder)
+    try FileSystem.makeFolder(dataFolder, mode: 0o700, above: 0o755)
+    let dataFolder = try FileSystem.resolved(dataFolder)
     guard !dataFolder.utf8.contains(where: { $0 == 0x0A || $0 == 0x0D }) else {
       throw EmbeddedPostgresError(.folderUnusable, "PostgreSQL can't use a folder whose name holds a line end")
     }
     let location = dataFolder + "/LOCATION"
     var home = dataFolder
     if account.isOther, !(try await handOver(dataFolder, to: account)) {
-      try EmbeddedFiles.makeFolder(elsewhere, mode: 0o755)
-      home = elsewhere + "/" + EmbeddedFiles.hash(dataFolder)
-      try EmbeddedFiles.makeFolder(home, mode: 0o700)
+      try FileSystem.makeFolder(elsewhere, mode: 0o755, above: 0o755)
+      home = elsewhere + "/" + ClusterPlace.shortName(of: dataFolder)
+      try FileSystem.makeFolder(home, mode: 0o700, above: 0o755)
       guard try await handOver(home, to: account) else {
         throw EmbeddedPostgresError(
           .folderUnusable, "the user \(account.name) can enter neither \(dataFolder) nor \(home)")
       }
-      guard chown(dataFolder, geteuid(), getegid()) == 0 else { throw EmbeddedFiles.failure("can't own", dataFolder) }
-      try EmbeddedFiles.write(home + "\n", to: location, owner: nil)
-    } else if EmbeddedFiles.exists(location), unlink(location) != 0 {
-      throw EmbeddedFiles.failure("can't remove", location)
+      guard chown(dataFolder, geteuid(), getegid()) == 0 else { throw FileSystem.failure("own", dataFolder) }
+      try FileSystem.replace(location, with: Array((home + "\n").utf8), syncing: true)
+    } else if FileSystem.exists(location), unlink(location) != 0 {
+      throw FileSystem.failure("remove", location)
     }
     guard access(home, R_OK | W_OK | X_OK) == 0 else {
       throw EmbeddedPostgresError(
@@ -60,13 +62,13 @@ struct ClusterPlace: Hashable, Sendable {
   /// The log, opened for a child to append to.
   func openLog() throws(EmbeddedPostgresError) -> CInt {
     let descriptor = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
-    guard descriptor >= 0 else { throw EmbeddedFiles.failure("can't write", log) }
+    guard descriptor >= 0 else { throw FileSystem.failure("write", log) }
     return descriptor
   }
 
   /// The last lines of what was logged from an offset on.
   func logTail(from offset: Int) -> String {
-    guard let bytes = EmbeddedFiles.bytes(log), bytes.count > offset else { return "nothing in \(log)" }
+    guard let bytes = FileSystem.presentBytes(log), bytes.count > offset else { return "nothing in \(log)" }
     let lines = String(decoding: bytes[offset...].suffix(2000), as: UTF8.self).split(separator: "\n")
     return lines.suffix(6).joined(separator: "; ") + " (\(log))"
   }
@@ -79,20 +81,20 @@ struct ClusterPlace: Hashable, Sendable {
   /// Keeps one older log once the current one has grown beyond 16 MiB.
   private func rotateLog() throws(EmbeddedPostgresError) {
     guard logSize > 16 << 20 else { return }
-    guard rename(log, log + ".1") == 0 else { throw EmbeddedFiles.failure("can't rename", log) }
+    guard rename(log, log + ".1") == 0 else { throw FileSystem.failure("rename", log) }
   }
 
   /// The folder for the socket: the one asked for, or a short one under /tmp named after the user and the data folder, since a
   /// socket's path has at most 107 bytes. It is the account's own and closed to everyone else but root.
   func prepareSocketFolder(_ wanted: String?, account: ServerAccount) throws(EmbeddedPostgresError) -> String {
-    let name = "/tmp/daybook-\(geteuid())-\(EmbeddedFiles.hash(dataFolder))"
+    let name = "/tmp/daybook-\(geteuid())-\(ClusterPlace.shortName(of: dataFolder))"
     // Whoever else may write to /tmp could have taken the name; then another is as good.
     for candidate in wanted.map({ [$0] }) ?? [name, name + "-1", name + "-2"] {
       if candidate.utf8.count + "/.s.PGSQL.\(ClusterConfiguration.port)".utf8.count > 107 {
         throw EmbeddedPostgresError(
           .folderUnusable, "\(candidate) is too long a path for a socket; choose a shorter one")
       }
-      try EmbeddedFiles.makeFolder(candidate, mode: 0o700)
+      try FileSystem.makeFolder(candidate, mode: 0o700, above: 0o755)
       if take(candidate, for: account) { return candidate }
     }
     throw EmbeddedPostgresError(
@@ -110,5 +112,12 @@ struct ClusterPlace: Hashable, Sendable {
     }
     if information.st_uid != account.uid, fchown(descriptor, account.uid, account.gid) != 0 { return false }
     return fchmod(descriptor, 0o700) == 0
+  }
+
+  /// FNV-1a, 64 bits, as 16 hexadecimal digits: a short name for a path, the same in every process.
+  private static func shortName(of path: String) -> String {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in path.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    return withUnsafeBytes(of: hash.bigEndian) { Hex.encode($0) }
   }
 }

@@ -1,6 +1,8 @@
+import Files
 import Glibc
 import Logging
 import Postgres
+import Waiting
 
 /// A private PostgreSQL, run from the installed programs, on a Unix socket only: what Daybook uses when no other is given.
 ///
@@ -107,8 +109,10 @@ public actor EmbeddedPostgres {
     }
     let binaries = try await PostgresBinaries.find(needed: try clusterVersion(place), account: account)
     if try clusterVersion(place) == nil { try await initialize(place, binaries, account) }
-    for (name, text) in configuration.files where EmbeddedFiles.read("\(place.cluster)/\(name)") != text {
-      try EmbeddedFiles.write(text, to: "\(place.cluster)/\(name)", owner: account.isOther ? account : nil)
+    for (name, text) in configuration.files where FileSystem.text("\(place.cluster)/\(name)") != text {
+      try FileSystem.replace(
+        "\(place.cluster)/\(name)", with: Array(text.utf8), syncing: true,
+        owner: account.isOther ? (uid: account.uid, gid: account.gid) : nil)
     }
     try await clearRemains(in: place, socketFolder: configuration.socketFolder)
     try await launch(place, configuration, binaries)
@@ -120,8 +124,8 @@ public actor EmbeddedPostgres {
 
   /// The major version that made the cluster, nil if there is none yet.
   private func clusterVersion(_ place: ClusterPlace) throws(EmbeddedPostgresError) -> Int? {
-    guard EmbeddedFiles.exists(place.cluster) else { return nil }
-    guard let text = EmbeddedFiles.read(place.cluster + "/PG_VERSION"), let version = Int(text.prefix { $0.isNumber })
+    guard FileSystem.exists(place.cluster) else { return nil }
+    guard let text = FileSystem.text(place.cluster + "/PG_VERSION"), let version = Int(text.prefix { $0.isNumber })
     else {
       throw EmbeddedPostgresError(
         .folderUnusable,
@@ -134,7 +138,7 @@ public actor EmbeddedPostgres {
   private func initialize(_ place: ClusterPlace, _ binaries: PostgresBinaries, _ account: ServerAccount) async throws {
     logger.info("making a private database of PostgreSQL \(binaries.version) in \(place.cluster)")
     let draft = place.cluster + ".new"
-    if EmbeddedFiles.exists(draft), try await ChildProcess.run(["/bin/rm", "-rf", "--", draft], as: account) != 0 {
+    if FileSystem.exists(draft), try await ChildProcess.run(["/bin/rm", "-rf", "--", draft], as: account) != 0 {
       throw EmbeddedPostgresError(
         .folderUnusable, "can't remove \(draft), what is left of an earlier initdb; delete it")
     }
@@ -154,14 +158,14 @@ public actor EmbeddedPostgres {
     if isDurable, try await ChildProcess.run(["/bin/sync", "-f", draft], as: account) != 0 {
       throw EmbeddedPostgresError(.folderUnusable, "can't sync \(draft) to disk")
     }
-    guard rename(draft, place.cluster) == 0 else { throw EmbeddedFiles.failure("can't name", place.cluster) }
+    guard rename(draft, place.cluster) == 0 else { throw FileSystem.failure("name", place.cluster) }
   }
 
   /// Takes over a server that runs already, if it runs as this one would have been started and answers.
   private func adopt(
     _ process: PostmasterProcess, in place: ClusterPlace, _ configuration: ClusterConfiguration
   ) async throws -> Bool {
-    let isSame = configuration.files.allSatisfy { EmbeddedFiles.read("\(place.cluster)/\($0.name)") == $0.text }
+    let isSame = configuration.files.allSatisfy { FileSystem.text("\(place.cluster)/\($0.name)") == $0.text }
     guard isSame else {
       logger.info("the private PostgreSQL (process \(process.pid)) runs with other settings; starting it anew")
       return false
@@ -197,8 +201,8 @@ public actor EmbeddedPostgres {
       try await Task.sleep(for: .milliseconds(20))
     }
     for file in [place.cluster + "/postmaster.pid", "\(socketFolder)/.s.PGSQL.\(ClusterConfiguration.port).lock"]
-    where EmbeddedFiles.exists(file) && unlink(file) != 0 {
-      throw EmbeddedFiles.failure("can't remove", file)
+    where FileSystem.exists(file) && unlink(file) != 0 {
+      throw FileSystem.failure("remove", file)
     }
   }
 

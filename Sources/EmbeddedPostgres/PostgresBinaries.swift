@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// The installed programs of one PostgreSQL version.
@@ -26,7 +27,7 @@ struct PostgresBinaries: Hashable, Sendable {
       found = [binaries]
     } else {
       let packages = "/usr/lib/postgresql"
-      for name in EmbeddedFiles.names(in: packages) {
+      for name in FileSystem.presentNames(in: packages) {
         let folder = "\(packages)/\(name)/bin"
         if let version = Int(name), isComplete(folder) {
           found.append(PostgresBinaries(folder: folder, version: version))
@@ -34,10 +35,10 @@ struct PostgresBinaries: Hashable, Sendable {
       }
       found.sort { $0.version > $1.version }
       for folder in (environment("PATH") ?? "").split(separator: ":") {
-        guard let program = ["pg_ctl", "postgres"].map({ "\(folder)/\($0)" }).first(where: EmbeddedFiles.isExecutable),
-          let slash = try EmbeddedFiles.resolved(program).lastIndex(of: "/")
+        guard let program = ["pg_ctl", "postgres"].map({ "\(folder)/\($0)" }).first(where: FileSystem.isExecutable),
+          let slash = try FileSystem.resolved(program).lastIndex(of: "/")
         else { continue }
-        let real = String(try EmbeddedFiles.resolved(program)[..<slash])
+        let real = String(try FileSystem.resolved(program)[..<slash])
         if found.contains(where: { $0.folder == real }) { continue }
         if let binaries = try await inspect(real, account: account) { found.append(binaries) }
       }
@@ -63,14 +64,14 @@ struct PostgresBinaries: Hashable, Sendable {
   }
 
   private static func isComplete(_ folder: String) -> Bool {
-    ["postgres", "initdb"].allSatisfy { EmbeddedFiles.isExecutable("\(folder)/\($0)") }
+    ["postgres", "initdb"].allSatisfy { FileSystem.isExecutable("\(folder)/\($0)") }
   }
 
   /// Asks `postgres --version`; nil if the folder isn't PostgreSQL's.
   private static func inspect(_ folder: String, account: ServerAccount) async throws -> PostgresBinaries? {
     guard isComplete(folder) else { return nil }
     var ends: [CInt] = [-1, -1]
-    guard pipe(&ends) == 0 else { throw EmbeddedFiles.failure("no pipe for", folder) }
+    guard pipe(&ends) == 0 else { throw FileSystem.failure("make a pipe for", folder) }
     defer { for end in ends { close(end) } }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }  // Can't fail for an open descriptor.
     guard try await ChildProcess.run([folder + "/postgres", "--version"], as: account, output: ends[1]) == 0 else {

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// The server process that a cluster's `postmaster.pid` names, and what can be told of it from /proc, which everybody may read.
@@ -10,7 +11,7 @@ struct PostmasterProcess: Hashable, Sendable {
   /// What `postmaster.pid` says, nil if there is none. Its lines: process id, data directory, start time, port, socket
   /// folder, address, shared memory, state.
   static func recorded(in cluster: String) -> PostmasterProcess? {
-    guard let text = EmbeddedFiles.read(cluster + "/postmaster.pid") else { return nil }
+    guard let text = FileSystem.text(cluster + "/postmaster.pid") else { return nil }
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     guard let pid = lines.first.flatMap({ pid_t($0) }), pid > 1 else { return nil }
     return PostmasterProcess(
@@ -33,7 +34,7 @@ struct PostmasterProcess: Hashable, Sendable {
   static func isAlive(_ pid: pid_t) -> Bool {
     var status: CInt = 0
     waitpid(pid, &status, WNOHANG)  // Fails for what isn't our child, as it should.
-    guard let stat = EmbeddedFiles.read("/proc/\(pid)/stat"), let end = stat.lastIndex(of: ")") else { return false }
+    guard let stat = FileSystem.text("/proc/\(pid)/stat"), let end = stat.lastIndex(of: ")") else { return false }
     let state = stat[end...].dropFirst(2).first
     guard state == "Z" || state == "X" else { return true }
     // It may have died between the two looks: an unreaped child still counts as alive for whoever asks by signal 0.
@@ -42,7 +43,7 @@ struct PostmasterProcess: Hashable, Sendable {
   }
 
   private static func isPostmaster(_ pid: pid_t, of cluster: String) -> Bool {
-    guard let bytes = EmbeddedFiles.bytes("/proc/\(pid)/cmdline") else { return false }
+    guard let bytes = FileSystem.presentBytes("/proc/\(pid)/cmdline") else { return false }
     let arguments = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
     // Just started as another user it is still setpriv, which becomes postgres.
     return arguments.contains { $0.hasSuffix("/postgres") || $0 == "postgres" }
@@ -52,8 +53,8 @@ struct PostmasterProcess: Hashable, Sendable {
   /// The backends of a dead server, by the cluster's name in their titles.
   static func orphans(clusterName: String) -> [pid_t] {
     let title = Array("postgres: \(clusterName): ".utf8)
-    return EmbeddedFiles.names(in: "/proc").compactMap { pid_t($0) }.filter { pid in
-      EmbeddedFiles.bytes("/proc/\(pid)/cmdline")?.starts(with: title) == true && isAlive(pid)
+    return FileSystem.presentNames(in: "/proc").compactMap { pid_t($0) }.filter { pid in
+      FileSystem.presentBytes("/proc/\(pid)/cmdline")?.starts(with: title) == true && isAlive(pid)
     }
   }
 

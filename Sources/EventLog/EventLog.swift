@@ -1,5 +1,6 @@
 import BasicTypes
 import Dispatch
+import Files
 import LMDB
 import Logging
 import MerkleTree
@@ -42,7 +43,7 @@ public final class EventLog: Sendable {
 
   private init(_ configuration: EventLogConfiguration) throws {
     self.configuration = configuration
-    try FileWriting.makeFolder(configuration.folder)
+    try FileSystem.makeFolder(configuration.folder)
     lock = try configuration.lockFile.map { try FolderLock(path: $0) }
     var options = Environment.Options()
     options.mapSize = configuration.mapSize

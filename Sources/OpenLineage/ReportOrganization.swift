@@ -48,8 +48,6 @@ enum ReportOrganization {
   }
 
   private static func fingerprint(_ text: String) -> String {
-    SHA256.hash(data: Array(text.utf8)).prefix(4).map {
-      String($0 >> 4, radix: 16) + String($0 & 15, radix: 16)
-    }.joined()
+    Hex.encode(Array(SHA256.hash(data: Array(text.utf8)).prefix(4)))
   }
 }

@@ -1,6 +1,7 @@
 import CPostgres
 import Logging
 import NIOConcurrencyHelpers
+import Waiting
 
 /// One connection to PostgreSQL, with a thread of its own on which libpq may block.
 ///

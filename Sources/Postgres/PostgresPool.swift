@@ -1,5 +1,6 @@
 import Logging
 import NIOConcurrencyHelpers
+import Waiting
 
 /// A bounded number of connections that callers share: made when they are needed, given out in the order of asking, dropped
 /// when they are broken, and replaced by the next caller that needs one.
@@ -45,7 +46,9 @@ public final class PostgresPool: Sendable {
     connect: @escaping @Sendable () async throws -> PostgresConnection
   ) {
     precondition(maximumConnections > 0, "a pool needs room for a connection")
-    permits = FairSemaphore(permits: maximumConnections)
+    permits = FairSemaphore(permits: maximumConnections) { timeout in
+      PostgresError(.timeout, message: "no connection became free within \(timeout)")
+    }
     self.waitTimeout = waitTimeout
     self.connect = connect
   }

@@ -1,6 +1,7 @@
 import EventLog
 import Logging
 import Postgres
+import Waiting
 
 #if canImport(Glibc)
   import Glibc

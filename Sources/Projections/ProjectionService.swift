@@ -6,6 +6,7 @@ import Logging
 import NIOConcurrencyHelpers
 import Postgres
 import Vault
+import Waiting
 
 /// The read models in PostgreSQL: keeps them with the log, says where they stand, lends connections to read them, and
 /// rebuilds them.

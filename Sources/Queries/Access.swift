@@ -1,8 +1,8 @@
 import Access
 import BasicTypes
 import Catalog
-import Domain
 import EventLog
+import Records
 import Refusals
 
 /// What one caller may read of one resource type. What may not be seen is told as `not_found`; what may be seen but

@@ -1,7 +1,6 @@
 import Access
 import BasicTypes
 import Catalog
-import Domain
 import Postgres
 
 /// The rendering for a list: SQL over the read model of the type, whose rows are `t`.

@@ -2,9 +2,9 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
 import Projections
+import Records
 import Refusals
 import Vault
 
@@ -31,21 +31,20 @@ public final class QueryEngine: Sendable {
 
   /// An engine over the parts that it asks.
   /// - Parameters:
-  ///   - engine: Whose view of states the answers share.
+  ///   - rules: What the log's indexes hold; states are shown by the same catalog and vault.
   ///   - additional: Queries besides those of ``QueryMethod/all(of:)``.
   ///   - clock: The time by which something has expired.
-  /// - Throws: ``Refusal`` where the catalog names a behaviour that this version doesn't have.
   package init(
-    catalog: Catalog, log: EventLog, vault: Vault, projections: ProjectionService, engine: CommandEngine,
+    catalog: Catalog, log: EventLog, vault: Vault, projections: ProjectionService, rules: IndexRules,
     additional: [QueryMethod] = [], clock: @escaping @Sendable () -> Timestamp = { .now }
-  ) throws {
+  ) {
     self.clock = clock
     self.catalog = catalog
     self.log = log
     self.vault = vault
     self.projections = projections
-    view = StateView(engine)
-    rules = try IndexRules(catalog: catalog, vault: vault)
+    self.rules = rules
+    view = StateView(rules)
     cursors = CursorSealer(vault: vault)
     methods = QueryMethod.all(of: catalog) + additional
     byName = Dictionary(methods.map { ($0.signature.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -76,12 +75,5 @@ public final class QueryEngine: Sendable {
     let prepared = try query.prepare(params)
     let wait = prepared.wait.with(position: prepared.wait.position ?? atLeast)
     return try await prepared.answer(QueryCall(engine: self, principal: principal, wait: wait))
-  }
-}
-
-extension JSON {
-  /// A position or a count of the log.
-  package init(position: UInt64) {
-    self = Int64(exactly: position).map(JSON.integer) ?? .bigInteger(String(position))
   }
 }

@@ -11,6 +11,7 @@ import NIOCore
 import NIOPosix
 import Projections
 import Queries
+import Records
 import ServiceLifecycle
 import UnixSignals
 import Vault
@@ -92,8 +93,8 @@ public final class DaybookServer: Sendable {
       let embedded = configuration.postgres == nil ? EmbeddedPostgres(dataFolder: folder.postgres, logger: logger) : nil
       let projections = try ReadModelRunner.service(
         configuration, embedded: embedded, log: log, vault: vault, catalog: catalog, logger: logger)
-      let queries = try QueryEngine(
-        catalog: catalog, log: log, vault: vault, projections: projections, engine: engine,
+      let queries = QueryEngine(
+        catalog: catalog, log: log, vault: vault, projections: projections, rules: engine.rules,
         additional: additional)
       let services = Services(
         configuration: configuration, catalog: catalog, log: log, vault: vault, engine: engine, queries: queries,

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Crypto
+import Files
 
 #if canImport(Glibc)
   import Glibc

@@ -1,6 +1,7 @@
 import BasicTypes
 import Crypto
 import Failpoints
+import Files
 import NIOConcurrencyHelpers
 
 #if canImport(Glibc)

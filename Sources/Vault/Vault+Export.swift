@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Crypto
+import Files
 
 extension Vault {
   private static let exportFormat = "daybook-keys-export/1"

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Crypto
 import Failpoints
+import Files
 
 #if canImport(Glibc)
   import Glibc
@@ -42,7 +43,7 @@ extension Vault {
         folder: folder, root: root, loaded: loaded, isReadOnly: false, lock: lock, cacheCapacity: cacheCapacity,
         failpoints: failpoints)
     } catch {
-      unlock(lock)
+      lock.release()
       throw error
     }
   }
@@ -59,7 +60,7 @@ extension Vault {
     let root = try requireRootKey(rootKeyPath(folder, rootKeyFile))
     let loaded = try load(folder, root, cacheCapacity: cacheCapacity)
     return try Vault(
-      folder: folder, root: root, loaded: loaded, isReadOnly: true, lock: -1, cacheCapacity: cacheCapacity)
+      folder: folder, root: root, loaded: loaded, isReadOnly: true, lock: nil, cacheCapacity: cacheCapacity)
   }
 
   /// What the files of a vault say.
@@ -153,23 +154,10 @@ extension Vault {
   }
 
   /// The lock of the only writer, which ends with the process.
-  private static func lock(_ folder: VaultFolder) throws -> Int32 {
-    let descriptor = Glibc.open(folder.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw FileSystem.failure("open", folder.lock) }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      let failure =
-        errno == EWOULDBLOCK
-        ? VaultError(.inUse, "Another process has the vault \(folder.path) open: stop it first.")
-        : FileSystem.failure("lock", folder.lock)
-      Glibc.close(descriptor)
-      throw failure
+  private static func lock(_ folder: VaultFolder) throws -> FileLock {
+    guard let lock = try FileLock.take(folder.lock, as: VaultError.self) else {
+      throw VaultError(.inUse, "Another process has the vault \(folder.path) open: stop it first.")
     }
-    return descriptor
-  }
-
-  /// Lets the next one in. Said, not left to the close: a child between fork and exec may hold a copy of the descriptor for a moment.
-  static func unlock(_ descriptor: Int32) {
-    flock(descriptor, LOCK_UN)
-    Glibc.close(descriptor)
+    return lock
   }
 }

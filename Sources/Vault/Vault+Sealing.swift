@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Files
 import NIOConcurrencyHelpers
 
 extension Vault {

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Crypto
 import Failpoints
+import Files
 import NIOConcurrencyHelpers
 
 #if canImport(Glibc)
@@ -39,7 +40,7 @@ public final class Vault: Sendable {
     /// The store, open for writing; -1 where the vault is read-only or closed.
     var keys: Int32
     /// Holds the lock of the only writer.
-    var lock: Int32
+    var lock: FileLock?
     /// How much of the store is whole lines.
     var length: Int64
     /// The store that was read last (read-only vaults follow the file).
@@ -49,7 +50,7 @@ public final class Vault: Sendable {
   }
 
   init(
-    folder: VaultFolder, root: RootKey, loaded: Loaded, isReadOnly: Bool, lock: Int32, cacheCapacity: Int,
+    folder: VaultFolder, root: RootKey, loaded: Loaded, isReadOnly: Bool, lock: FileLock?, cacheCapacity: Int,
     failpoints: Failpoints = .none
   ) throws {
     guard let indexKey = loaded.store.onlyKey(.index), let signing = loaded.store.onlyKey(.signing) else {
@@ -85,9 +86,9 @@ public final class Vault: Sendable {
   public func close() {
     disk.withLockedValue { disk in
       if disk.keys >= 0 { Glibc.close(disk.keys) }
-      if disk.lock >= 0 { Vault.unlock(disk.lock) }
+      disk.lock?.release()
       disk.keys = -1
-      disk.lock = -1
+      disk.lock = nil
     }
   }
 

@@ -1,4 +1,5 @@
 import Failpoints
+import Files
 
 /// The files of a vault by name.
 ///
@@ -37,7 +38,7 @@ struct VaultFolder: Sendable {
       guard isEpochKey && file != epochKey(epoch) || file == newKeys || file == oldKeys else { continue }
       // Before the rename, the second name of the store in force is only a name.
       if let current, let identity = try FileSystem.identity(file), !identity.isSameFile(as: current) {
-        try FileSystem.overwrite(file)
+        try FileSystem.erase(file)
         try failpoints.reached(isEpochKey ? .destructionEpochKeyOverwritten : .destructionStoreOverwritten)
       }
       try FileSystem.remove(file)

@@ -1,9 +1,11 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 import Refusals
 import Testing
 

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -5,6 +6,7 @@ import DaybookTestKit
 import Domain
 import EventLog
 import Foundation
+import Records
 import Refusals
 import TestBasics
 import Testing
@@ -82,7 +84,7 @@ import Testing
     let recorded = try #require(try book.records(of: CommandEngine.catalogIdentifier.text).last)
     #expect(recorded.body.set["defaults"] == ["alert": ["priority": "normal"]])
     #expect(recorded.body.was["defaults"] == .null)
-    let view = StateView(engine)
+    let view = StateView(engine.rules)
     for id in ids {
       #expect(try book.state(id).fields["priority"] == "normal")
       #expect(try view.item(book.state(id), principal: TestDomain.administrator)["priority"] == "normal")

@@ -1,8 +1,10 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import DaybookTestKit
 import Domain
 import EventLog
+import Records
 import Refusals
 import Testing
 

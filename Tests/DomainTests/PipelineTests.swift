@@ -3,6 +3,7 @@ import CanonicalJSON
 import DaybookTestKit
 import Domain
 import EventLog
+import Records
 import Refusals
 import Testing
 

@@ -1,9 +1,11 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import DaybookTestKit
 import Domain
 import EventLog
+import Records
 import Refusals
 import Testing
 

@@ -1,8 +1,10 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import DaybookTestKit
 import Domain
 import EventLog
+import Records
 import Refusals
 import Testing
 import Vault
@@ -38,7 +40,7 @@ extension TestDomain {
 
   /// The indexes that must be there, by the rules, for every living resource, are; and nothing else is.
   func checkIndexes(sourceLocation: SourceLocation = #_sourceLocation) throws {
-    let rules = try IndexRules(catalog: catalog, vault: vault)
+    let rules = IndexRules(catalog: catalog, vault: vault)
     try log.read { snapshot in
       var unique: UInt64 = 0
       var links: UInt64 = 0

@@ -1,4 +1,5 @@
 import Postgres
+import Refusals
 import Testing
 
 @Suite struct TransactionTests {

@@ -7,10 +7,10 @@ import Domain
 import EventLog
 import Postgres
 import Projections
+import Records
 import Refusals
 import TestBasics
 import Testing
-
 @testable import Queries
 
 /// Who sees what is one rule in three renderings: they agree with one table of cases, for every type of the catalog.

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -10,6 +11,7 @@ import NIOConcurrencyHelpers
 import Postgres
 import Projections
 import Queries
+import Records
 import Testing
 import Vault
 

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import DaybookTestKit
@@ -6,6 +7,7 @@ import EventLog
 import NIOConcurrencyHelpers
 import Projections
 import Queries
+import Records
 import Refusals
 import TestBasics
 import Testing
@@ -25,9 +27,9 @@ final class TestQueries: Sendable {
   private init(_ models: TestReadModels) throws {
     self.models = models
     let clock = clock
-    queries = try QueryEngine(
+    queries = QueryEngine(
       catalog: models.catalog, log: models.log, vault: models.vault, projections: models.projections,
-      engine: models.engine, clock: { clock.withLockedValue { $0 } ?? .now })
+      rules: models.engine.rules, clock: { clock.withLockedValue { $0 } ?? .now })
   }
 
   var log: EventLog { models.log }

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Crypto
@@ -11,7 +12,6 @@ import Refusals
 import ServerTestKit
 import TestBasics
 import Testing
-
 @testable import Server
 
 /// Tokens of an identity provider.

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import DaybookClient
@@ -8,7 +9,6 @@ import Protocol
 import Refusals
 import ServerTestKit
 import Testing
-
 @testable import Server
 
 @Suite(.timeLimit(.minutes(2))) struct SessionTests {

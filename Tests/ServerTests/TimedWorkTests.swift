@@ -6,7 +6,6 @@ import Projections
 import Refusals
 import ServiceLifecycle
 import Testing
-
 @testable import Server
 
 /// A clock that moves only when a test says so.

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// Who is told of something.
 enum Addressee: Equatable {

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// What follows from alerts: people are told, and the rule that raised one may fire again when it has ended.
 enum AlertReactions {

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// Asks an organization's alert rules about what was measured: they fire, cool down, and their alerts end by
 /// themselves.

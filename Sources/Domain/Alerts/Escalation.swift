@@ -1,6 +1,8 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 import Refusals
 
 /// How an alert that stays open climbs the levels of its rule's escalation policy.

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// Values by the names under which alert rules watch them, and where they come from.
 struct Measurement {

@@ -1,7 +1,9 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 
 /// What people were told, and what they have read of it.

@@ -1,5 +1,6 @@
 import CanonicalJSON
 import Catalog
+import Records
 
 /// What a connection's `config` must hold for its type. Members that no rule speaks of are allowed.
 ///

@@ -1,6 +1,8 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Records
 import Refusals
 
 /// What the catalog can't say: a command that needs computing, under the name by which the catalog refers to it.

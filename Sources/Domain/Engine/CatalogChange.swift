@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 
 /// What another catalog means for the resources that a log holds: what contradicts it, which resources lack a field
@@ -37,7 +38,7 @@ struct CatalogChange: Sendable {
     return StateDefaults(all)
   }
 
-  private static func completed(_ state: ResourceState, _ type: TypeModel) -> ResourceState {
+  private static func completed(_ state: ResourceState, _ type: ResourceModel) -> ResourceState {
     var state = state
     for field in type.fields where !state.fields.contains(field.name) {
       if let value = field.laterDefault { state.fields[field.name] = value }
@@ -97,7 +98,7 @@ struct CatalogChange: Sendable {
 
   /// The unique keys of a living resource, as they are once the defaults of what it lacks have been recorded.
   private func heldKeys(
-    _ state: ResourceState, _ type: TypeModel, in snapshot: borrowing LogSnapshot
+    _ state: ResourceState, _ type: ResourceModel, in snapshot: borrowing LogSnapshot
   ) throws -> [(constraint: UniqueConstraint, key: [UInt8])] {
     guard !type.unique.isEmpty else { return [] }
     let state = CatalogChange.completed(state, type)

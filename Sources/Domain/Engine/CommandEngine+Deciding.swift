@@ -1,7 +1,9 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 
 /// What a decision hands to its completion.
@@ -119,11 +121,11 @@ private struct Answer {
             (key: "position", value: isDryRun ? .null : .integer(Int64(event.position))),
           ]))
       })
-    if let subject = decision.subject {
-      object["id"] = .string(subject.text)
+    if let answered = decision.answered {
+      object["id"] = .string(answered.text)
       let version =
-        try decision.events.last { $0.resource == subject }?.version
-        ?? decision.transaction.state(subject)?.version
+        try decision.events.last { $0.resource == answered }?.version
+        ?? decision.transaction.state(answered)?.version
       if let version { object["version"] = .integer(version) }
     }
     object["position"] = isDryRun ? .null : .integer(Int64(position))
@@ -180,7 +182,7 @@ extension Decision {
     if type.name == "membership" { try MembershipRules.checkGrant(all, in: organization, by: self) }
     let event = try create(
       Creation(type: type, event: command.event, id: prepared.id, organization: organization, values: all))
-    subject = event.resource
+    answered = event.resource
     return event
   }
 

@@ -1,8 +1,10 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 import Refusals
 import Vault
 
@@ -18,15 +20,18 @@ public final class CommandEngine: Sendable {
   /// The most events of one command or batch.
   public static let eventLimit = 100_000
   /// Who counts as the maker of what the local administrator and the server create.
-  public static let systemUser = Identifier(high: 0x0000_0000_0000_7000, low: 0x8000_0000_0000_0001)
+  public static let systemUser = Identifier.systemUser
   /// The behaviours that a catalog may name.
   public static var knownBehaviours: Set<String> { Set(Behaviours.table.keys) }
 
   let model: CatalogModel
+  /// Commands by method name, internal ones included.
+  let commands: [String: CommandModel]
   let log: EventLog
   let vault: Vault
   let sealer: Sealer
-  let rules: IndexRules
+  /// What the log's indexes must hold, by this engine's catalog and vault.
+  public let rules: IndexRules
   let platformRules: PlatformRules
   let principals: PrincipalRegister
   let passwords = PasswordWorkers()
@@ -44,7 +49,8 @@ public final class CommandEngine: Sendable {
   public init(
     catalog: Catalog, log: EventLog, vault: Vault, clock: @escaping @Sendable () -> Timestamp = { .now }
   ) throws {
-    model = try CatalogModel(catalog: catalog)
+    model = CatalogModel(catalog: catalog)
+    commands = try CommandModel.table(model)
     self.log = log
     log.stateDefaults = try CommandEngine.recordedDefaults(log)
     self.vault = vault
@@ -53,8 +59,8 @@ public final class CommandEngine: Sendable {
     rules = IndexRules(model: model, sealer: sealer)
     platformRules = PlatformRules(catalog: catalog)
     principals = PrincipalRegister()
-    let commands = model.commands.values.filter { !$0.command.isInternal }.sorted { $0.method < $1.method }
-    methods = commands.map { CommandMethod($0) } + [CommandMethod(batch: batchParameters)]
+    let callable = commands.values.filter { !$0.command.isInternal }.sorted { $0.method < $1.method }
+    methods = callable.map { CommandMethod($0) } + [CommandMethod(batch: batchParameters)]
   }
 
   /// The catalog in force.
@@ -62,7 +68,7 @@ public final class CommandEngine: Sendable {
 
   /// Whether that is a command which the socket may give.
   public func isCommand(_ method: String) -> Bool {
-    if let command = model.commands[method] { return !command.command.isInternal }
+    if let command = commands[method] { return !command.command.isInternal }
     return method == CommandEngine.batchMethod
   }
 
@@ -88,7 +94,7 @@ public final class CommandEngine: Sendable {
     if method == CommandEngine.batchMethod {
       return try prepareBatch(params, principal: principal, origin: origin)
     }
-    guard let command = model.commands[method], !command.command.isInternal || principal.kind == .server else {
+    guard let command = commands[method], !command.command.isInternal || principal.kind == .server else {
       throw Refusal.methodNotFound(method, among: methods.lazy.map(\.signature.name))
     }
     var reader = ParameterReader(command: command, principal: principal)
@@ -222,23 +228,5 @@ public final class CommandEngine: Sendable {
     rest.removeValue(forKey: "command_id")
     rest.writeCanonical(into: &bytes)
     return vault.lookupHash("command", bytes)
-  }
-}
-
-extension Refusal {
-  /// What a client is told of an error from below.
-  init(_ error: any Error) {
-    switch error {
-    case let error as Refusal: self = error
-    case let error as EventLogError:
-      switch error.code {
-      case .overloaded: self = .overloaded(retryAfterMilliseconds: 100)
-      default: self = .unavailable(component: "log", error.message)
-      }
-    case let error as VaultError:
-      self = .unavailable(component: "vault", error.message)
-    default:
-      self = .internalError("Something went wrong inside the server; its log says more.")
-    }
   }
 }

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Records
 
 /// Params of commands that are accepted where the resources of ``ExampleWorld`` exist.
 ///

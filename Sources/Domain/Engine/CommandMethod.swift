@@ -1,5 +1,6 @@
 import CanonicalJSON
 import Catalog
+import Records
 import Refusals
 
 /// A command that the socket may give, found by its name once and then handed on.

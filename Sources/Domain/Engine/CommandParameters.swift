@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Records
 
 /// What a command takes, and what each of it is for. Made once for each command.
 struct CommandParameters: Sendable {
@@ -26,7 +27,7 @@ struct CommandParameters: Sendable {
   let ownDefaults: [(field: String, value: JSON)]
 
   /// What one command of a resource type takes.
-  init(_ command: Command, of type: TypeModel, method: String, behaviour: AnyBehaviour?) {
+  init(_ command: Command, of type: ResourceModel, method: String, behaviour: AnyBehaviour?) {
     let own = Set(command.parameters.map(\.name))
     let takesFields = command.effect == .create || command.effect == .edit
     var parameters: [ParameterList.Parameter] = []
@@ -76,7 +77,7 @@ struct CommandParameters: Sendable {
   }
 
   /// Fields of the resource that this command doesn't take, and why.
-  private static func refusals(_ command: Command, _ type: TypeModel) -> [String: String] {
+  private static func refusals(_ command: Command, _ type: ResourceModel) -> [String: String] {
     var reasons: [String: String] = [:]
     for name in ResourceType.implicitFields {
       reasons[name] = name == "organization_id" ? "is fixed at creation" : "is set by Daybook itself"

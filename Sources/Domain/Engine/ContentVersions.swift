@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 
 /// The versions of a resource's content: numbered 1, 2, 3 …, a new one only where the canonical content of the fields that the catalog calls
@@ -13,7 +14,7 @@ enum ContentVersions {
   }
 
   /// Whether values differ from what a resource holds in a versioned field.
-  static func differ(_ values: JSONObject, from state: ResourceState, _ type: TypeModel) -> Bool {
+  static func differ(_ values: JSONObject, from state: ResourceState, _ type: ResourceModel) -> Bool {
     values.contains { name, value in type.versioned.contains(name) && value.unlessNull != state.fields[name] }
   }
 
@@ -21,7 +22,7 @@ enum ContentVersions {
   /// - Throws: ``Refusal``: `invalid_params` where there is no such version, `conflict` where it lacks what is required by now, or the history no
   ///   longer holds it.
   static func rollback(
-    of state: ResourceState, _ type: TypeModel, to wanted: Int64, in transaction: LogTransaction
+    of state: ResourceState, _ type: ResourceModel, to wanted: Int64, in transaction: LogTransaction
   ) throws -> JSONObject {
     let present = number(of: state)
     guard wanted <= present else { throw missing("/to_version", wanted, latest: present) }

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 
 extension Decision {
@@ -9,12 +10,12 @@ extension Decision {
   /// event which caused it; references that are cleared; references that forbid it.
   /// - Throws: ``Refusal`` `conflict` (`reference`) with what still refers to it, `held` where a legal hold forbids
   ///   it, `too_large` where too much depends on it.
-  func delete(_ state: ResourceState, _ type: TypeModel, event: String) throws {
+  func delete(_ state: ResourceState, _ type: ResourceModel, event: String) throws {
     try carryOut(try deletionPlan(of: state, type), event: event)
   }
 
   /// What the deletion of a resource takes along, after every check that could refuse it; nothing is recorded.
-  func deletionPlan(of state: ResourceState, _ type: TypeModel) throws -> DeletionPlan {
+  func deletionPlan(of state: ResourceState, _ type: ResourceModel) throws -> DeletionPlan {
     var plan = DeletionPlan()
     try collect(state, type, cause: nil, into: &plan)
     try refuseReferrers(in: plan, deleting: state)
@@ -45,7 +46,7 @@ extension Decision {
   }
 
   private func recordDeletion(
-    _ state: ResourceState, _ type: TypeModel, event: String, causation: Identifier?
+    _ state: ResourceState, _ type: ResourceModel, event: String, causation: Identifier?
   ) throws -> AppendedEvent {
     var draft = try draft(
       event, type: type, resource: state.id, organization: state.organization, causation: causation)
@@ -63,7 +64,7 @@ extension Decision {
 
   /// Follows the links from what goes to what goes with it.
   private func collect(
-    _ state: ResourceState, _ type: TypeModel, cause: Identifier?, into plan: inout DeletionPlan
+    _ state: ResourceState, _ type: ResourceModel, cause: Identifier?, into plan: inout DeletionPlan
   ) throws {
     guard plan.add(state, type, cause: cause) else { return }
     try refuseIfHeld(state)
@@ -129,14 +130,14 @@ extension Decision {
 struct DeletionPlan {
   struct Step {
     let state: ResourceState
-    let type: TypeModel
+    let type: ResourceModel
     /// The resource whose deletion takes this one along.
     let cause: Identifier?
   }
 
   struct Clearing {
     let referrer: ResourceState
-    let type: TypeModel
+    let type: ResourceModel
     let target: Identifier
     let fields: [String]
   }
@@ -144,7 +145,7 @@ struct DeletionPlan {
   /// What goes, each after what causes it.
   private(set) var deletions: [Step] = []
   var clearings: [Clearing] = []
-  var restricting: [(referrer: ResourceState, type: TypeModel)] = []
+  var restricting: [(referrer: ResourceState, type: ResourceModel)] = []
   private var ids: Set<Identifier> = []
 
   func contains(_ id: Identifier) -> Bool { ids.contains(id) }
@@ -159,7 +160,7 @@ struct DeletionPlan {
   }
 
   /// Adds a resource; false where it goes already.
-  mutating func add(_ state: ResourceState, _ type: TypeModel, cause: Identifier?) -> Bool {
+  mutating func add(_ state: ResourceState, _ type: ResourceModel, cause: Identifier?) -> Bool {
     guard ids.insert(state.id).inserted else { return false }
     deletions.append(Step(state: state, type: type, cause: cause))
     return true

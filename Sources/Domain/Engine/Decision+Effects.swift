@@ -1,14 +1,16 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 import Vault
 
 extension Decision {
   /// What makes a new resource.
   struct Creation {
-    let type: TypeModel
+    let type: ResourceModel
     let event: String
     var id: Identifier?
     var organization: Identifier?
@@ -82,7 +84,7 @@ extension Decision {
   /// - Returns: The event, or nil where nothing was to be recorded.
   @discardableResult
   func edit(
-    _ state: ResourceState, _ type: TypeModel, event: String, values: JSONObject, data: JSONObject = [:],
+    _ state: ResourceState, _ type: ResourceModel, event: String, values: JSONObject, data: JSONObject = [:],
     isForced: Bool = false, causation: Identifier? = nil, checksReferences: Bool = true
   ) throws -> AppendedEvent? {
     // Most edits that change nothing are seen before anything is sealed.
@@ -120,7 +122,8 @@ extension Decision {
     return appended
   }
 
-  private func isPlainlyUnchanged(_ name: String, _ value: JSON, _ state: ResourceState, _ type: TypeModel) -> Bool {
+  private func isPlainlyUnchanged(_ name: String, _ value: JSON, _ state: ResourceState, _ type: ResourceModel) -> Bool
+  {
     guard let field = type.field(name) else { return false }
     switch field.keeping {
     case .plain, .hash: return value.isNull ? !state.fields.contains(name) : state.fields[name] == value
@@ -146,7 +149,7 @@ extension Decision {
   }
 
   private func claim(
-    _ type: TypeModel, id: Identifier, organization: Identifier?, values: JSONObject
+    _ type: ResourceModel, id: Identifier, organization: Identifier?, values: JSONObject
   ) throws {
     for constraint in type.unique where try engine.rules.binds(constraint, organization, platform) {
       var parts: [JSON] = []
@@ -173,7 +176,7 @@ extension Decision {
   }
 
   /// Moves unique keys and links along with what an edit has changed.
-  private func moveIndexes(from before: ResourceState, _ type: TypeModel, changed: JSONObject) throws {
+  private func moveIndexes(from before: ResourceState, _ type: ResourceModel, changed: JSONObject) throws {
     let touched = type.unique.filter { constraint in constraint.fields.contains { changed.contains($0) } }
     let relinked =
       type.references.contains { changed.contains($0.name) }
@@ -196,7 +199,7 @@ extension Decision {
   // MARK: - References
 
   /// Checks that references lead to something alive, of an allowed type, in the same organization.
-  func checkReferences(_ values: JSONObject, of type: TypeModel, organization: Identifier?) throws {
+  func checkReferences(_ values: JSONObject, of type: ResourceModel, organization: Identifier?) throws {
     var problems: [Refusal.ReferenceProblem] = []
     for field in type.references {
       guard let reference = field.field.reference,
@@ -210,7 +213,7 @@ extension Decision {
   }
 
   private func problem(
-    of reference: Reference, to id: Identifier, from type: TypeModel, organization: Identifier?, _ path: String
+    of reference: Reference, to id: Identifier, from type: ResourceModel, organization: Identifier?, _ path: String
   ) throws -> Refusal.ReferenceProblem? {
     let names = reference.types.map(Refusal.spoken).joined(separator: " or ")
     let missing = Refusal.ReferenceProblem(
@@ -226,7 +229,7 @@ extension Decision {
   }
 
   /// A user who is referred to is the caller, or a member of the resource's organization; administrators may name anyone.
-  private func mayRefer(toUser id: Identifier, from type: TypeModel, organization: Identifier?) throws -> Bool {
+  private func mayRefer(toUser id: Identifier, from type: ResourceModel, organization: Identifier?) throws -> Bool {
     if principal.isAdministrator || id == actor { return true }
     if type.name == "membership" { return try seesUser(id) }
     guard let organization else { return try seesUser(id) }

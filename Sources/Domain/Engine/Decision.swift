@@ -3,6 +3,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 import Vault
 
@@ -20,7 +21,7 @@ final class Decision {
   /// What was recorded, in order.
   private(set) var events: [AppendedEvent] = []
   /// The resource that the answer is about.
-  var subject: Identifier?
+  var answered: Identifier?
   /// What the answer says besides.
   var members = JSONObject()
   /// What the answer says this once, and never again.
@@ -68,7 +69,7 @@ final class Decision {
   }
 
   var model: CatalogModel { engine.model }
-  var type: TypeModel { command.type }
+  var type: ResourceModel { command.type }
   var now: Timestamp { transaction.now }
   var fields: JSONObject { prepared.fields }
   var parameters: JSONObject { prepared.parameters }
@@ -90,7 +91,7 @@ final class Decision {
     if command.behaviour?.traits.authorizesItself != true { try authorize(on: state) }
     try checkVersion(state.version)
     loadedTarget = state
-    subject = id
+    answered = id
     return state
   }
 
@@ -181,7 +182,7 @@ final class Decision {
 
   /// A draft of an event of this command, with its reason and origin sealed.
   func draft(
-    _ event: String, type: TypeModel, resource: Identifier, organization: Identifier?, causation: Identifier? = nil
+    _ event: String, type: ResourceModel, resource: Identifier, organization: Identifier?, causation: Identifier? = nil
   ) throws -> EventDraft {
     var draft = EventDraft(
       event: event, type: type.name, resource: resource, actor: principal.actor, schema: model.catalog.revision,
@@ -231,7 +232,7 @@ final class Decision {
 
   /// Puts a draft into the log.
   @discardableResult
-  func append(_ draft: EventDraft, type: TypeModel) throws -> AppendedEvent {
+  func append(_ draft: EventDraft, type: ResourceModel) throws -> AppendedEvent {
     guard eventsBefore + events.count < CommandEngine.eventLimit else {
       throw Refusal.tooLarge(
         limit: Int64(CommandEngine.eventLimit),
@@ -262,14 +263,15 @@ final class Decision {
   /// Records facts about a resource that change nothing of its state; those that the catalog calls sealed are sealed with the key of
   /// their organization, class and month.
   @discardableResult
-  func record(_ event: String, on state: ResourceState, _ type: TypeModel, data: JSONObject) throws -> AppendedEvent {
+  func record(_ event: String, on state: ResourceState, _ type: ResourceModel, data: JSONObject) throws -> AppendedEvent
+  {
     var draft = try draft(event, type: type, resource: state.id, organization: state.organization)
     draft.data = try sealedFacts(data, draft, type)
     return try append(draft, type: type)
   }
 
   /// An event's data with the members sealed that the catalog says.
-  func sealedFacts(_ data: JSONObject, _ draft: EventDraft, _ type: TypeModel) throws -> JSONObject {
+  func sealedFacts(_ data: JSONObject, _ draft: EventDraft, _ type: ResourceModel) throws -> JSONObject {
     guard let dot = draft.event.utf8.firstIndex(of: UInt8(ascii: ".")),
       let fact = type.facts[String(draft.event[draft.event.index(after: dot)...])], let name = fact.retentionClass
     else { return data }

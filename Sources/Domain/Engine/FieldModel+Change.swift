@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Records
 import Vault
 
 /// What a field that changed means for values that are held already.

@@ -1,13 +1,15 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Records
 import Refusals
 
 /// Reads one command's parameters: each by its declared field, then what the type and the behaviour ask for besides;
 /// and lists every fault.
 struct ParameterReader {
   private let command: CommandModel
-  private let type: TypeModel
+  private let type: ResourceModel
   private let principal: Principal
   private var common = CommonParameters()
   private var problems: [ValueProblem] = []

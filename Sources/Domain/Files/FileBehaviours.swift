@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 
 /// Files: uploaded in chunks or at once, known by their content, worked on, expired.

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 
 /// Work on files in the background, and what the file's own state makes of it: it is processing while any job on it runs.

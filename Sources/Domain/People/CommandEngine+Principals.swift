@@ -1,6 +1,8 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 import Refusals
 import Vault
 

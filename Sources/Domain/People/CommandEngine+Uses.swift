@@ -1,6 +1,8 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import NIOConcurrencyHelpers
+import Records
 import Refusals
 
 extension CommandEngine {
@@ -8,7 +10,7 @@ extension CommandEngine {
   /// at once for a principal that is no user.
   /// - Throws: ``Refusal``: `unauthenticated` where the person may no longer act, else why it couldn't be recorded.
   public func recordSignIn(of principal: Principal, from origin: Origin) async throws {
-    guard case .user(let id) = principal.kind, let command = model.commands["user.record_login"] else { return }
+    guard case .user(let id) = principal.kind, let command = commands["user.record_login"] else { return }
     var params: JSONObject = ["id": .string(id.text)]
     // An address of a link carries its interface, which is none of the address.
     if let ip = origin.ip { params["ip"] = .string(String(ip.prefix { $0 != "%" })) }

@@ -1,6 +1,8 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// People's places in organizations.
 enum MembershipBehaviours {

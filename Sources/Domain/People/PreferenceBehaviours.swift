@@ -1,7 +1,9 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// How people like things shown: everybody's own, and besides only for who administers their organization.
 enum PreferenceBehaviours {
@@ -23,7 +25,7 @@ enum PreferenceBehaviours {
         Decision.Creation(
           type: decision.type, event: decision.command.event, id: decision.prepared.id, organization: organization,
           values: decision.fields.merging(decision.constants())))
-      decision.subject = created.resource
+      decision.answered = created.resource
     })
 
   /// `user_preferences.edit`.

@@ -1,8 +1,10 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 import Refusals
 
 /// Who callers are, as the log's own state says it, and whether what was resolved earlier still holds.

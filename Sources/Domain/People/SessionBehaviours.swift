@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// Sign-ins.
 enum SessionBehaviours {
@@ -9,7 +10,7 @@ enum SessionBehaviours {
     var draft = try decision.draft(
       decision.command.event, type: decision.type, resource: Identifier.version7(at: decision.now), organization: nil)
     draft.data = decision.parameters
-    decision.subject = draft.resource
+    decision.answered = draft.resource
     try decision.append(draft, type: decision.type)
   })
 }

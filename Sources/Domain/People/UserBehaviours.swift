@@ -1,8 +1,10 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 import Refusals
 
 /// People's accounts.
@@ -40,7 +42,7 @@ enum UserBehaviours {
         Decision.Creation(
           type: decision.type, event: decision.command.event, id: decision.prepared.id, organization: nil,
           values: values))
-      decision.subject = created.resource
+      decision.answered = created.resource
       guard let organization else { return }
       try decision.require(.admin, on: "memberships", in: organization)
       try MembershipRules.checkGrant(

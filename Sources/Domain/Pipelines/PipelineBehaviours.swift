@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 
 /// Pipelines and their versions.
@@ -105,7 +106,7 @@ enum PipelineBehaviours {
 
   /// The values of an edit, with the next version number where they change versioned content; what was synced, or failed to be, then
   /// is modified.
-  static func withVersion(_ values: JSONObject, of state: ResourceState, _ type: TypeModel) -> JSONObject {
+  static func withVersion(_ values: JSONObject, of state: ResourceState, _ type: ResourceModel) -> JSONObject {
     guard ContentVersions.differ(values, from: state, type) else { return values }
     var numbered = values
     numbered["version_number"] = .integer(ContentVersions.number(of: state) + 1)

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Records
 
 extension PipelineContent {
   /// What is wrong among nodes, tasks and edges.

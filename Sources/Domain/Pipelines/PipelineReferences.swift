@@ -1,8 +1,10 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import JSONSchema
+import Records
 import Refusals
 
 /// What the JSON inside of a pipeline refers to: pages and connections of a DAG's tasks, module templates of a flow's nodes.

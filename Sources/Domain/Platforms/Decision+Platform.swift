@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 import Vault
 
@@ -11,7 +12,7 @@ extension Decision {
 
   /// A new resource's values as its organization's platform wants them: the acting user where the document wants somebody.
   /// - Throws: ``Refusal`` `invalid_params` with every value that the document doesn't allow, by field.
-  func platformValues(_ values: JSONObject, of type: TypeModel, organization: Identifier?) throws -> JSONObject {
+  func platformValues(_ values: JSONObject, of type: ResourceModel, organization: Identifier?) throws -> JSONObject {
     if type.name == "membership", let organization { try checkNewMember(values, of: organization) }
     let named =
       type.name == "organization" ? values["platform"]?.stringValue : try organization.flatMap { try platform(of: $0) }
@@ -39,7 +40,7 @@ extension Decision {
 
   /// Checks an edit against the organization's platform; of a user, against the platforms of all their organizations.
   /// - Parameter values: the new values in the clear; null clears one.
-  func checkPlatform(_ values: JSONObject, of state: ResourceState, _ type: TypeModel) throws {
+  func checkPlatform(_ values: JSONObject, of state: ResourceState, _ type: ResourceModel) throws {
     var platforms: Set<String> = []
     if type.name == "user" {
       for membership in try transaction.memberships(of: state.id) {

@@ -1,7 +1,9 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 
 /// Legal holds on people, resources and organizations.
@@ -43,7 +45,7 @@ enum LegalHoldBehaviours {
           type: decision.type, event: decision.command.event, id: decision.prepared.id, organization: organization,
           values: values))
       try decision.transaction.link(event.resource, type: decision.type.name, to: id)
-      decision.subject = event.resource
+      decision.answered = event.resource
     })
 
   /// `legal_hold.release`: what it held is free again, unless another hold is active. Releasing twice is a duplicate.

@@ -1,27 +1,12 @@
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 import Refusals
 
-/// Legal holds: what keeps a person, a resource or an organization from erasure, retention and deletion while it is active.
-///
-/// An active hold is linked to what it holds in the log's index, so that every decision finds it by one look-up.
-enum LegalHolds {
-  static let type = "legal_hold"
-
+extension LegalHolds {
   /// What only gives access and holds nothing of its own: an organization's hold doesn't keep anybody from taking access away.
   static let grants: Set<String> = ["api_key", "membership", "session", "share_link", "sql_role", "workspace_member"]
-
-  /// What an active hold holds; nil for a released one, and for everything else.
-  static func target(of state: ResourceState) -> Identifier? {
-    guard state.type == type, isActive(state) else { return nil }
-    return state.reference("held_id")
-  }
-
-  /// Whether that hold holds now.
-  static func isActive(_ state: ResourceState) -> Bool {
-    !state.isDeleted && state.fields["is_active"] == true
-  }
 }
 
 extension StateSource where Self: ~Copyable {

@@ -1,8 +1,10 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Dispatch
 import EventLog
 import NIOConcurrencyHelpers
+import Records
 import Refusals
 import Vault
 

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// What a sweep would remove, found in the background; the decision takes of it what still holds.
 struct RetentionPlan: Sendable {

@@ -3,6 +3,7 @@ import CanonicalJSON
 import EventLog
 import MerkleTree
 import NIOConcurrencyHelpers
+import Records
 import Vault
 
 /// Finds out what a sweep would remove, in short reads beside the writer.

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// How long an organization's data of a class is kept, and who said so.
 struct RetentionRule: Sendable, Equatable {
@@ -11,18 +12,7 @@ struct RetentionRule: Sendable, Equatable {
   let isOwn: Bool
 }
 
-/// Which policy is in force: the organization's own, else one without organization, else the default.
-enum RetentionPolicies {
-  static let type = "retention_policy"
-
-  /// What policies without organization are linked to, so that they are found without a search.
-  static let everywhere = Identifier.version5(namespace: .urlNamespace, name: "daybook:retention:policies")
-
-  /// What a policy without organization is linked to; nil for everything else.
-  static func target(of state: ResourceState) -> Identifier? {
-    state.type == type && state.organization == nil && !state.isDeleted ? everywhere : nil
-  }
-
+extension RetentionPolicies {
   /// The rule for a class of an organization's data; of what belongs to none where there is no organization.
   static func rule(
     _ retentionClass: RetentionClass, organization: Identifier?, in source: borrowing some StateSource & ~Copyable

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// How many sealed payloads there are by organization, class and hour: counted once as the log grows, so that a sweep knows what is
 /// due without reading everything again.

@@ -1,8 +1,10 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import OpenLineage
+import Records
 import Refusals
 import Vault
 
@@ -32,7 +34,7 @@ enum OpenLineageBehaviours {
       let target = ReportTransaction(decision: decision, ownOrganization: organization)
       do {
         let outcome = try OpenLineageReport.record(event, in: target)
-        decision.subject = outcome.resource
+        decision.answered = outcome.resource
         decision.members["organization_id"] = .string(outcome.organization.text)
       } catch let failure as ReportFailure {
         throw refusal(failure)
@@ -111,7 +113,7 @@ struct ReportTransaction: ReportTarget {
   }
 
   /// The values in their normal form; refuses what the fields can't hold, as every command does.
-  private func checked(_ fields: JSONObject, _ type: TypeModel) throws -> JSONObject {
+  private func checked(_ fields: JSONObject, _ type: ResourceModel) throws -> JSONObject {
     var problems: [ValueProblem] = []
     var normal = JSONObject(minimumCapacity: fields.count)
     for (name, value) in fields {

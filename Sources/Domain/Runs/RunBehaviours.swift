@@ -1,8 +1,10 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import OpenLineage
+import Records
 import Refusals
 
 /// Executions, and the reports about them, which may come late, twice and out of order.

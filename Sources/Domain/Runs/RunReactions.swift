@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 
 /// What follows from executions: notifications of how they ended, and alert rules asked about what was measured.
 enum RunReactions {

@@ -1,17 +1,11 @@
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 import Refusals
 
 /// What operators decide about read models.
 enum ProjectionBehaviours {
-  /// The id under which the decisions about a projection are kept.
-  static func identifier(of name: String, type: String) -> DerivedIdentifier {
-    DerivedIdentifier(
-      name: "daybook:projection:\(name)", type: type, organization: nil,
-      former: .version5(namespace: .urlNamespace, name: "daybook:projection:\(name)"))
-  }
-
   /// `projection.skip`: the projection passes over an event.
   static let skip = Behaviour(decide: { decision in
     try decision.authorize(in: nil)
@@ -21,8 +15,8 @@ enum ProjectionBehaviours {
     guard position <= Int64(decision.transaction.headPosition) else {
       throw Refusal.invalidParam("/position", "the log does not reach this position yet")
     }
-    let (id, known) = try identifier(of: name, type: decision.type.name).resolve(decision.transaction.state)
-    decision.subject = id
+    let (id, known) = try DerivedIdentifier.projection(name).resolve(decision.transaction.state)
+    decision.answered = id
     guard let state = known else {
       try decision.checkVersion(0)
       try decision.create(

@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Records
 import Refusals
 
 /// What programs log about themselves.
@@ -28,7 +29,7 @@ enum SystemLogBehaviours {
       let lines = try decision.parameters["lines"]?.arrayValue ?? [.object(singleLine(decision))]
       let data = facts(of: lines, at: decision.now)
       let (id, known) = try identifier(of: organization, type: decision.type.name).resolve(decision.transaction.state)
-      decision.subject = id
+      decision.answered = id
       if let state = known {
         try decision.checkVersion(state.version)
         try decision.record(decision.command.event, on: state, decision.type, data: data)

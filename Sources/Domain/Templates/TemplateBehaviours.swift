@@ -1,7 +1,9 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 
 /// Templates and library functions: what is built in is the administrators', what is public is everybody's to use.
@@ -98,7 +100,7 @@ extension PipelineBehaviours {
     })
 
   /// The template that `template_id` names: seen by the caller, alive, to be read.
-  private static func template(_ decision: Decision, _ type: TypeModel) throws -> ResourceState {
+  private static func template(_ decision: Decision, _ type: ResourceModel) throws -> ResourceState {
     guard let id = decision.parameters["template_id"]?.stringValue.flatMap({ Identifier($0) }) else {
       throw Refusal.invalidParam("/template_id", "is required")
     }

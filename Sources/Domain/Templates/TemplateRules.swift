@@ -1,8 +1,10 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
 import JSONSchema
+import Records
 import Refusals
 
 /// What holds for everything that others make something from: templates and library functions.
@@ -21,7 +23,7 @@ enum TemplateRules {
 
   /// Counts one use: an event of its own, which is no edit and makes no version.
   static func countUse(
-    of state: ResourceState, _ type: TypeModel, by decision: Decision, data: JSONObject = [:],
+    of state: ResourceState, _ type: ResourceModel, by decision: Decision, data: JSONObject = [:],
     causation: Identifier? = nil
   ) throws {
     let count = state.fields["use_count"]?.integerValue ?? 0
@@ -36,7 +38,7 @@ enum TemplateRules {
   /// `config`.
   /// - Parameter problems: what can't be a pipeline's, each under `path`.
   static func pipelineFields(
-    _ config: JSONObject, _ pipeline: TypeModel, path: String, problems: inout [ValueProblem]
+    _ config: JSONObject, _ pipeline: ResourceModel, path: String, problems: inout [ValueProblem]
   ) -> JSONObject {
     var fields = JSONObject()
     var others = JSONObject()

@@ -1,7 +1,9 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// People's layouts of widgets. A shared one may be read by its organization; it is changed by its user alone, and by
 /// who administers dashboards there.

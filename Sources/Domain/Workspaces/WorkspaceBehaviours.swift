@@ -1,7 +1,9 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 import Vault
 
@@ -45,7 +47,7 @@ enum WorkspaceBehaviours {
       let (link, workspace, organization) = try invitation(decision)
       guard let role = link.workspaceRole else { throw unknownToken }
       try decision.checkVersion(workspace.version)
-      decision.subject = workspace.id
+      decision.answered = workspace.id
       let present = try WorkspaceRules.member(user, of: workspace.id, in: decision)?.workspaceRole
       decision.members["role"] = .string(max(role, present ?? role).rawValue)
       decision.members["organization_id"] = .string(organization.text)

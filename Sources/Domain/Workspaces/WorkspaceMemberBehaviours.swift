@@ -1,7 +1,9 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 
 /// People's places in workspaces.
 enum WorkspaceMemberBehaviours {

@@ -1,7 +1,9 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
 import EventLog
+import Records
 import Refusals
 
 /// Who may do what with what lives in a workspace.

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Files
 import LMDB
 import MerkleTree
 
@@ -24,7 +25,7 @@ public enum EventLogBackup {
   /// Throws ``EventLogError`` `unusable` where the folder exists and is not empty.
   public static func make(of log: EventLog, into folder: String) throws -> BackupManifest {
     try requireEmpty(folder)
-    try FileWriting.makeFolder(folder + "/log")
+    try FileSystem.makeFolder(folder + "/log")
     try log.copyEnvironment(to: folder + "/log")
     return try finish(folder, configuration: log.configuration)
   }
@@ -47,7 +48,7 @@ public enum EventLogBackup {
       throw EventLogError.storage(error)
     }
     if head.position > 0, let sign = configuration.signHead {
-      try FileWriting.replace(
+      try FileSystem.replace(
         folder + "/head", with: Array(try sign(head.position, head.root).utf8), syncing: true)
     }
     let manifest = BackupManifest(position: head.position, root: head.root.base64, at: .now)
@@ -55,7 +56,7 @@ public enum EventLogBackup {
       "at": .string(manifest.at.text), "format": .string(Databases.format),
       "position": .integer(Int64(manifest.position)), "root": .string(manifest.root),
     ]
-    try FileWriting.replace(folder + "/manifest.json", with: json.canonicalBytes + [0x0A], syncing: true)
+    try FileSystem.replace(folder + "/manifest.json", with: json.canonicalBytes + [0x0A], syncing: true)
     return manifest
   }
 
@@ -75,7 +76,7 @@ public enum EventLogBackup {
   public static func restore(
     from backup: String, logFolder: String, headFile: String, progress: (UInt64, UInt64) -> Void = { _, _ in }
   ) throws -> BackupManifest {
-    guard let bytes = try FileWriting.read(backup + "/manifest.json"), let json = try? JSON.parse(bytes),
+    guard let bytes = try FileSystem.read(backup + "/manifest.json"), let json = try? JSON.parse(bytes),
       let position = json["position"]?.integerValue, let root = json["root"]?.stringValue,
       let at = json["at"]?.stringValue.flatMap({ Timestamp($0) })
     else {
@@ -84,56 +85,41 @@ public enum EventLogBackup {
       )
     }
     try requireEmpty(logFolder)
-    try FileWriting.makeFolder(logFolder)
+    try FileSystem.makeFolder(logFolder)
     try copy(backup + "/log/data.mdb", to: logFolder + "/data.mdb", progress)
     // A head that an earlier log left there would call this one a log without its tail.
     for file in HeadSlots(file: headFile).files { unlink(file) }
-    if let head = try FileWriting.read(backup + "/head") {
-      try FileWriting.replace(headFile, with: head, syncing: true)
+    if let head = try FileSystem.read(backup + "/head") {
+      try FileSystem.replace(headFile, with: head, syncing: true)
     }
     return BackupManifest(position: UInt64(position), root: root, at: at)
   }
 
   private static func requireEmpty(_ folder: String) throws(EventLogError) {
-    guard let directory = opendir(folder) else {
-      if errno == ENOENT { return }
-      throw FileWriting.failure("read", folder)
-    }
-    defer { closedir(directory) }
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if name != "." && name != ".." {
-        throw EventLogError(.unusable, "\(folder) is not empty. Choose a new folder; nothing was changed.")
-      }
+    guard try FileSystem.names(in: folder)?.isEmpty ?? true else {
+      throw EventLogError(.unusable, "\(folder) is not empty. Choose a new folder; nothing was changed.")
     }
   }
 
   private static func copy(_ source: String, to target: String, _ progress: (UInt64, UInt64) -> Void) throws {
     let input = open(source, O_RDONLY | O_CLOEXEC)
-    guard input >= 0 else { throw FileWriting.failure("read", source) }
+    guard input >= 0 else { throw FileSystem.failure("read", source) }
     defer { close(input) }
     let temporary = target + ".new"
     let output = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    guard output >= 0 else { throw FileWriting.failure("write", temporary) }
+    guard output >= 0 else { throw FileSystem.failure("write", temporary) }
     defer { close(output) }
     var information = stat()
     fstat(input, &information)
     let total = UInt64(information.st_size)
-    var buffer = [UInt8](repeating: 0, count: 1 << 20)
     var done: UInt64 = 0
     while true {
-      let count = read(input, &buffer, buffer.count)
-      guard count >= 0 else { throw FileWriting.failure("read", source) }
-      if count == 0 { break }
-      var written = 0
-      while written < count {
-        let put = buffer[written..<count].withUnsafeBytes { write(output, $0.baseAddress, $0.count) }
-        guard put > 0 else { throw FileWriting.failure("write", temporary) }
-        written += put
-      }
-      done += UInt64(count)
+      let chunk = try FileSystem.read(input, atMost: 1 << 20, source)
+      if chunk.isEmpty { break }
+      try FileSystem.write(chunk, to: output, at: Int64(done), temporary)
+      done += UInt64(chunk.count)
       progress(done, total)
     }
-    guard fsync(output) == 0, rename(temporary, target) == 0 else { throw FileWriting.failure("finish", target) }
+    guard fsync(output) == 0, rename(temporary, target) == 0 else { throw FileSystem.failure("finish", target) }
   }
 }

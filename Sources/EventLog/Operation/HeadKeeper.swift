@@ -1,3 +1,4 @@
+import Files
 import Logging
 import MerkleTree
 
@@ -123,7 +124,7 @@ final class HeadKeeper: @unchecked Sendable {
 
   /// Syncs the slot that was written to and goes on with the other one.
   private func sync() throws {
-    try FileWriting.sync(slots.files[current])
+    try FileSystem.sync(slots.files[current])
     current = 1 - current
     isDirty = false
   }

@@ -1,3 +1,4 @@
+import Files
 import MerkleTree
 
 #if canImport(Glibc)
@@ -40,7 +41,7 @@ struct HeadSlots: Sendable {
   func read(_ verify: (String) -> HeadStatement?) throws(EventLogError) -> [Slot] {
     var slots: [Slot] = []
     for file in files {
-      let bytes = try FileWriting.read(file) ?? []
+      let bytes = try FileSystem.read(file) ?? []
       let note = bytes.prefix { $0 != 0 }
       if note.isEmpty {
         // Anything behind a NUL is no note of ours either, but a file of NUL bytes alone has not been written yet.
@@ -66,22 +67,22 @@ struct HeadSlots: Sendable {
   func prepare() throws(EventLogError) {
     var isNew = false
     for file in files {
-      let bytes = try FileWriting.read(file)
+      let bytes = try FileSystem.read(file)
       let size = HeadSlots.paddedSize(bytes?.count ?? 0)
       if let bytes, bytes.count == size { continue }
       let content = bytes ?? []
-      try FileWriting.overwrite(
+      try FileSystem.overwrite(
         file, with: content + [UInt8](repeating: 0, count: size - content.count), syncing: true)
       isNew = true
     }
-    if isNew, let file = files.first { try FileWriting.syncFolder(of: file) }
+    if isNew, let file = files.first { try FileSystem.syncFolder(FileSystem.parent(of: file) ?? ".") }
   }
 
   /// Writes a note over what a slot holds, in one write.
   func write(_ note: String, to index: Int, syncing: Bool) throws(EventLogError) {
     var bytes = Array(note.utf8)
     bytes.append(contentsOf: repeatElement(0, count: HeadSlots.paddedSize(bytes.count) - bytes.count))
-    try FileWriting.overwrite(files[index], with: bytes, syncing: syncing)
+    try FileSystem.overwrite(files[index], with: bytes, syncing: syncing)
   }
 
   private static func paddedSize(_ count: Int) -> Int { max(1, (count + block - 1) / block) * block }

@@ -1,3 +1,5 @@
+import Files
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -12,7 +14,7 @@ enum MapTrimmer {
   /// Trims the mapping of a file where the process has more file pages resident than the threshold. Answers whether it did.
   @discardableResult
   static func trimIfNeeded(file: String) -> Bool {
-    guard let statm = try? FileWriting.read("/proc/self/statm") else { return false }
+    guard let statm = try? FileSystem.read("/proc/self/statm") else { return false }
     let fields = String(decoding: statm, as: UTF8.self).split(separator: " ")
     guard fields.count > 2, let shared = Int(fields[2]), shared * sysconf(Int32(_SC_PAGESIZE)) > threshold else {
       return false
@@ -22,7 +24,7 @@ enum MapTrimmer {
 
   static func trim(file: String) -> Bool {
     // Best effort: without /proc nothing is trimmed and nothing else changes.
-    guard let maps = try? FileWriting.read("/proc/self/maps") else { return false }
+    guard let maps = try? FileSystem.read("/proc/self/maps") else { return false }
     var trimmed = false
     for line in String(decoding: maps, as: UTF8.self).split(separator: "\n") where line.hasSuffix(file) {
       let range = line.prefix { $0 != " " }.split(separator: "-")

@@ -9,7 +9,7 @@ extension LogSnapshot {
     try store.withCursor(databases.unique) { cursor in
       try cursor.scan(from: prefix) { key, stored in
         guard key.starts(with: prefix) else { return false }
-        guard let id = Sealed.value(key, stored).flatMap({ Identifier(bytes: $0) }) else {
+        guard let id = Checksummed.value(key, stored).flatMap({ Identifier(bytes: $0) }) else {
           throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
         }
         result.append(id)

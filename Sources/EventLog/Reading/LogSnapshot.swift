@@ -29,7 +29,7 @@ public struct LogSnapshot: ~Copyable {
   static func storedHead(_ store: borrowing ReadTransaction, _ databases: Databases) throws -> StoredHead {
     let key = Key.meta("head")
     let head = try store.withValue(databases.meta, key) { stored in
-      guard let value = Sealed.value(key.span.bytes, stored), let head = value.withUnsafeBytes({ StoredHead($0) })
+      guard let value = Checksummed.value(key.span.bytes, stored), let head = value.withUnsafeBytes({ StoredHead($0) })
       else { throw EventLogError.damaged("the stored head of the log is damaged") }
       return head
     }
@@ -45,7 +45,7 @@ public struct LogSnapshot: ~Copyable {
   public func holder(constraint: String, key: [UInt8]) throws -> Identifier? {
     let full = Key.unique(constraint, key)
     return try store.withValue(databases.unique, full) { stored in
-      guard let id = Sealed.value(full.span.bytes, stored).flatMap({ Identifier(bytes: $0) }) else {
+      guard let id = Checksummed.value(full.span.bytes, stored).flatMap({ Identifier(bytes: $0) }) else {
         throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
       }
       return id
@@ -132,7 +132,7 @@ public struct LogSnapshot: ~Copyable {
         guard key.byteCount == 24, key.starts(with: resource.bytes) else { return false }
         let version = Key.readPosition(key, at: 16)
         guard version <= UInt64(versions.upperBound) else { return false }
-        guard let position = Sealed.position(key, stored) else {
+        guard let position = Checksummed.position(key, stored) else {
           throw EventLogError.damaged("version \(version) of \(resource) has a damaged entry in the history index")
         }
         return try visit(Int64(version), position)

@@ -6,7 +6,7 @@ enum Counters {
   static func read(_ store: WriteTransaction, _ meta: Database, _ name: String) throws -> Int64 {
     let key = Key.meta(name)
     let counter = try store.withValue(meta, key) { stored in
-      guard let value = Sealed.position(key.span.bytes, stored) else {
+      guard let value = Checksummed.position(key.span.bytes, stored) else {
         throw EventLogError.damaged("the counter \(name) is damaged")
       }
       return Int64(bitPattern: value)

@@ -1,4 +1,5 @@
 import BasicTypes
+import Files
 import LMDB
 import MerkleTree
 import NIOConcurrencyHelpers
@@ -24,7 +25,7 @@ public enum EventLogVerifier {
     progress: @escaping @Sendable (VerificationProgress) -> Void = { _ in }
   ) throws -> VerificationReport {
     let file = folder + "/data.mdb"
-    guard access(file, R_OK) == 0 else { throw FileWriting.failure("read", file) }
+    guard access(file, R_OK) == 0 else { throw FileSystem.failure("read", file) }
     var report = VerificationReport()
     // The note is read before the log: a running server only lets the log grow beyond it.
     let slots = try headFile.map { try readHead($0, verifyHead) } ?? []
@@ -111,7 +112,7 @@ public enum EventLogVerifier {
 
   private static func checkFile(_ file: String, _ environment: Environment, _ report: inout VerificationReport) throws {
     var information = stat()
-    guard stat(file, &information) == 0 else { throw FileWriting.failure("read", file) }
+    guard stat(file, &information) == 0 else { throw FileSystem.failure("read", file) }
     let needed = (environment.lastPage + 1) * UInt64(environment.pageSize)
     if UInt64(information.st_size) < needed {
       throw EventLogError.damaged("the file is cut: it has \(information.st_size) bytes of \(needed)")

@@ -17,7 +17,7 @@ struct IndexCheck {
       try store.withCursor(database) { cursor in
         try cursor.scan { key, value in
           guard count <= entries else { return false }
-          if !Sealed.isIntact(key, value) { report.note("an entry of the index \(database.name) is damaged") }
+          if !Checksummed.isIntact(key, value) { report.note("an entry of the index \(database.name) is damaged") }
           count += 1
           report.indexEntries += 1
           if report.indexEntries & 0x3FFF == 0 {
@@ -36,7 +36,7 @@ struct IndexCheck {
   private func checkCounters(_ store: borrowing ReadTransaction, _ report: inout VerificationReport) throws {
     func counter(_ name: String) throws -> UInt64? {
       let key = Key.meta(name)
-      let found = try store.withValue(databases.meta, key) { Sealed.position(key.span.bytes, $0) }
+      let found = try store.withValue(databases.meta, key) { Checksummed.position(key.span.bytes, $0) }
       guard let found else { return nil }
       if found == nil { report.note("the counter \(name) is damaged") }
       return found

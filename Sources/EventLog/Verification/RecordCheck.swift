@@ -1,3 +1,4 @@
+import CanonicalJSON
 import LMDB
 import MerkleTree
 
@@ -113,16 +114,16 @@ struct RecordCheck {
     _ header: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer, _ position: UInt64, _ total: UInt64,
     _ lastTime: inout [UInt8], _ report: inout VerificationReport
   ) {
-    var scanner = MemberScanner(header)
+    var scanner = CanonicalScanner(header)
     var bodyHash: UnsafeRawBufferPointer?
     while let member = scanner.next() {
-      if MemberScanner.equal(member.key, "body") {
-        bodyHash = MemberScanner.plainText(member.value)
-      } else if MemberScanner.equal(member.key, "position") {
-        if MemberScanner.integer(member.value) != position {
+      if CanonicalScanner.equal(member.key, "body") {
+        bodyHash = CanonicalScanner.plainText(member.value)
+      } else if CanonicalScanner.equal(member.key, "position") {
+        if CanonicalScanner.integer(member.value) != position {
           report.note("the header names another position", at: position)
         }
-      } else if MemberScanner.equal(member.key, "at") {
+      } else if CanonicalScanner.equal(member.key, "at") {
         if member.value.lexicographicallyPrecedes(lastTime) {
           report.note("the event is earlier than the one before it", at: position)
         }
@@ -191,10 +192,10 @@ private final class TreeLevel {
 /// What stands for a body that was dropped: `{"$dropped":<position of the event that dropped it>}`.
 enum DroppedBody {
   static func position(_ body: UnsafeRawBufferPointer) -> UInt64? {
-    var scanner = MemberScanner(body)
-    guard let member = scanner.next(), MemberScanner.equal(member.key, "$dropped"), scanner.next() == nil,
+    var scanner = CanonicalScanner(body)
+    guard let member = scanner.next(), CanonicalScanner.equal(member.key, "$dropped"), scanner.next() == nil,
       scanner.isWellFormed
     else { return nil }
-    return MemberScanner.integer(member.value)
+    return CanonicalScanner.integer(member.value)
   }
 }

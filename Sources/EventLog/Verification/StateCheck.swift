@@ -10,7 +10,7 @@ struct StateCheck {
   let progress: @Sendable (VerificationProgress) -> Void
 
   private struct Folded {
-    var members: [MemberScanner.Member] = []
+    var members: [CanonicalScanner.Member] = []
     var type: UnsafeRawBufferPointer?
     var version: UInt64 = 0
     var position: UInt64 = 0
@@ -82,7 +82,7 @@ struct StateCheck {
     _ store: borrowing ReadTransaction, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer,
     _ resource: [UInt8], _ folded: inout Folded, _ report: inout VerificationReport
   ) throws {
-    guard let positionBytes = Sealed.unwrap(key, value), positionBytes.count == 8 else {
+    guard let positionBytes = Checksummed.unwrap(key, value), positionBytes.count == 8 else {
       report.note("an entry of the history index is damaged")
       folded.isComplete = false
       return
@@ -96,22 +96,22 @@ struct StateCheck {
       folded.isComplete = false
       return
     }
-    var scanner = MemberScanner(header)
+    var scanner = CanonicalScanner(header)
     var isOwn = false
     var hasVersion = false
     while let member = scanner.next() {
-      if MemberScanner.equal(member.key, "resource") {
-        isOwn = MemberScanner.plainText(member.value).map { Self.identifier($0) == resource } ?? false
-      } else if MemberScanner.equal(member.key, "version") {
-        hasVersion = MemberScanner.integer(member.value) == version
-      } else if MemberScanner.equal(member.key, "at") {
-        let text = MemberScanner.plainText(member.value)
+      if CanonicalScanner.equal(member.key, "resource") {
+        isOwn = CanonicalScanner.plainText(member.value).map { Self.identifier($0) == resource } ?? false
+      } else if CanonicalScanner.equal(member.key, "version") {
+        hasVersion = CanonicalScanner.integer(member.value) == version
+      } else if CanonicalScanner.equal(member.key, "at") {
+        let text = CanonicalScanner.plainText(member.value)
         if folded.createdAt == nil { folded.createdAt = text }
         folded.updatedAt = text
-      } else if MemberScanner.equal(member.key, "organization"), folded.version == 0 {
-        folded.organization = MemberScanner.plainText(member.value)
-      } else if MemberScanner.equal(member.key, "event"), folded.type == nil {
-        folded.type = MemberScanner.plainText(member.value).flatMap { event in
+      } else if CanonicalScanner.equal(member.key, "organization"), folded.version == 0 {
+        folded.organization = CanonicalScanner.plainText(member.value)
+      } else if CanonicalScanner.equal(member.key, "event"), folded.type == nil {
+        folded.type = CanonicalScanner.plainText(member.value).flatMap { event in
           event.firstIndex(of: UInt8(ascii: ".")).map { UnsafeRawBufferPointer(rebasing: event[0..<$0]) }
         }
       }
@@ -122,7 +122,7 @@ struct StateCheck {
     }
     folded.version = version
     folded.position = position
-    var members = MemberScanner(body)
+    var members = CanonicalScanner(body)
     if let set = members.rest(from: "set") { merge(set, &folded, position, &report) }
   }
 
@@ -130,11 +130,11 @@ struct StateCheck {
   private func merge(
     _ set: UnsafeRawBufferPointer, _ folded: inout Folded, _ position: UInt64, _ report: inout VerificationReport
   ) {
-    var scanner = MemberScanner(set, isPrefix: true)
+    var scanner = CanonicalScanner(set, isPrefix: true)
     let isFirst = folded.members.isEmpty
     while let change = scanner.next() {
-      let isNull = MemberScanner.equal(change.value, "null")
-      let index = isFirst ? nil : folded.members.firstIndex { MemberScanner.equal($0.key, change.key) }
+      let isNull = CanonicalScanner.equal(change.value, "null")
+      let index = isFirst ? nil : folded.members.firstIndex { CanonicalScanner.equal($0.key, change.key) }
       if let index {
         if isNull { folded.members.remove(at: index) } else { folded.members[index] = change }
       } else if !isNull {
@@ -154,13 +154,13 @@ struct StateCheck {
   ) {
     guard folded.isComplete else { return }
     guard let expected = StateCheck.encode(folded, capacity: stored.count),
-      expected.withUnsafeBytes({ MemberScanner.equal($0, stored) })
+      expected.withUnsafeBytes({ CanonicalScanner.equal($0, stored) })
     else {
       report.note("the stored state differs from what its events add up to", at: folded.position)
       return
     }
-    if let type = folded.type, let member = folded.members.first(where: { MemberScanner.equal($0.key, "number") }),
-      let number = MemberScanner.integer(member.value)
+    if let type = folded.type, let member = folded.members.first(where: { CanonicalScanner.equal($0.key, "number") }),
+      let number = CanonicalScanner.integer(member.value)
     {
       let name = String(decoding: type, as: UTF8.self)
       numbers[name] = max(numbers[name] ?? 0, number)
@@ -206,8 +206,8 @@ struct StateCheck {
   }
 
   /// Members in the order of canonical JSON (RFC 8785 §3.2.3); those of a first event are in it already.
-  private static func sorted(_ members: [MemberScanner.Member]) -> [MemberScanner.Member] {
-    func precedes(_ left: MemberScanner.Member, _ right: MemberScanner.Member) -> Bool {
+  private static func sorted(_ members: [CanonicalScanner.Member]) -> [CanonicalScanner.Member] {
+    func precedes(_ left: CanonicalScanner.Member, _ right: CanonicalScanner.Member) -> Bool {
       let hasEscape = left.key.contains(UInt8(ascii: "\\")) || right.key.contains(UInt8(ascii: "\\"))
       if hasEscape, let one = unescaped(left.key), let other = unescaped(right.key) {
         return one.utf16.lexicographicallyPrecedes(other.utf16)

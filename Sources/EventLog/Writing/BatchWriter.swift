@@ -20,7 +20,7 @@ struct BatchWriter {
     try writeUnique(staging)
     try writeLinks(staging)
     for (key, command) in staging.commands.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-      try store.put(databases.commands, key, Sealed.wrap(key, command.fingerprint + command.result))
+      try store.put(databases.commands, key, Checksummed.wrap(key, command.fingerprint + command.result))
     }
     try writeCounters(staging, next)
     return next
@@ -41,14 +41,14 @@ struct BatchWriter {
     }
     for staged in staging.records.sorted(by: { ($0.resource, $0.version) < ($1.resource, $1.version) }) {
       let key = Key.history(staged.resource, staged.version)
-      try store.put(databases.history, key, Sealed.wrap(key, Key.position(staged.record.position)))
+      try store.put(databases.history, key, Checksummed.wrap(key, Key.position(staged.record.position)))
     }
     let subjects = staging.records.flatMap { staged in
       staged.subjects.map { (subject: $0, position: staged.record.position) }
     }
     for entry in subjects.sorted(by: { ($0.subject, $0.position) < ($1.subject, $1.position) }) {
       let key = Key.subject(entry.subject, entry.position)
-      try store.put(databases.subjects, key, Sealed.wrap(key, []))
+      try store.put(databases.subjects, key, Checksummed.wrap(key, []))
     }
     for node in nodes.sorted(by: { ($0.level, $0.index) < ($1.level, $1.index) }) {
       try store.put(databases.tree, Key.tree(node.level, node.index), node.hash.bytes)
@@ -59,7 +59,7 @@ struct BatchWriter {
   private func writeUnique(_ staging: Staging) throws {
     for (key, holder) in staging.unique.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
       if let id = holder.holder {
-        try store.put(databases.unique, key, Sealed.wrap(key, id.bytes))
+        try store.put(databases.unique, key, Checksummed.wrap(key, id.bytes))
       } else {
         try store.delete(databases.unique, key)
       }
@@ -77,7 +77,7 @@ struct BatchWriter {
     }
     for entry in entries.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
       if entry.isThere {
-        try store.put(databases.links, entry.key, Sealed.wrap(entry.key, []))
+        try store.put(databases.links, entry.key, Checksummed.wrap(entry.key, []))
       } else {
         try store.delete(databases.links, entry.key)
       }
@@ -94,7 +94,7 @@ struct BatchWriter {
     }
     values.append((Key.meta("head"), next.encoded))
     for (key, value) in values.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-      try store.put(databases.meta, key, Sealed.wrap(key, value))
+      try store.put(databases.meta, key, Checksummed.wrap(key, value))
     }
   }
 }

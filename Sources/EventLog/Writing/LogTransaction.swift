@@ -76,7 +76,7 @@ public final class LogTransaction {
     let full = Key.unique(constraint, key)
     if let staged = own.unique[full] ?? batch.unique[full] { return staged.holder }
     return try store.withValue(databases.unique, full) { stored in
-      guard let id = Sealed.value(full.span.bytes, stored).flatMap({ Identifier(bytes: $0) }) else {
+      guard let id = Checksummed.value(full.span.bytes, stored).flatMap({ Identifier(bytes: $0) }) else {
         throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
       }
       return id
@@ -192,7 +192,7 @@ public final class LogTransaction {
     let key = Key.command(actor, id)
     if let staged = own.commands[key] ?? batch.commands[key] { return staged }
     return try store.withValue(databases.commands, key) { stored in
-      guard let value = Sealed.value(key.span.bytes, stored), value.count >= 32 else {
+      guard let value = Checksummed.value(key.span.bytes, stored), value.count >= 32 else {
         throw EventLogError.damaged("the stored result of a command is damaged")
       }
       return StoredCommand(fingerprint: Array(value.prefix(32)), result: Array(value.dropFirst(32)))
@@ -212,7 +212,7 @@ public final class LogTransaction {
         guard key.byteCount == 24, key.starts(with: resource.bytes),
           Key.readPosition(key, at: 16) <= UInt64(versions.upperBound)
         else { return false }
-        guard let position = Sealed.position(key, stored) else {
+        guard let position = Checksummed.position(key, stored) else {
           throw EventLogError.damaged("the history of \(resource) has a damaged entry")
         }
         result.append(try Records.read(position, databases) { try store.value($0, $1) })

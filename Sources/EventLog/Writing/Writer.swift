@@ -1,5 +1,6 @@
 import BasicTypes
 import Failpoints
+import Files
 import LMDB
 import Logging
 import MerkleTree
@@ -66,7 +67,7 @@ final class Writer: @unchecked Sendable {
       } catch let error as LMDBError where error.isMapFull || error.isMapResized {
         if let failure = grow(after: error) { return fail(batch, failure) }
       } catch let error as LMDBError {
-        let isFull = error.isInputOutput && FileWriting.isShortOfSpace(configuration.folder)
+        let isFull = error.isInputOutput && (FileSystem.freeSpace(in: configuration.folder) ?? .max) < 16 << 20
         let failure = isFull ? EventLogError.diskFull(error.code) : EventLogError.storage(error)
         if failure.code == .damaged { fatal = failure }
         return fail(batch, failure)

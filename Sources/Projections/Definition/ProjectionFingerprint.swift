@@ -1,3 +1,4 @@
+import BasicTypes
 import Crypto
 
 /// What a table was made and filled by, as two hashes (SHA-256, in hexadecimal): one of all that its rows follow from,
@@ -27,8 +28,6 @@ struct ProjectionFingerprint {
   }
 
   private static func hash(_ lines: [String]) -> String {
-    SHA256.hash(data: Array(lines.joined(separator: "\n").utf8)).map { byte in
-      String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-    }.joined()
+    Hex.encode(Array(SHA256.hash(data: Array(lines.joined(separator: "\n").utf8))))
   }
 }

@@ -1,4 +1,5 @@
 import Catalog
+import Files
 
 #if canImport(Glibc)
   import Glibc
@@ -101,7 +102,7 @@ public enum ProjectionFolder {
     var expected: [(String, [String])] = [("id", ["uuid"]), ("number", ["bigint"])]
     if type.organization != .none { expected.append(("organization_id", ["uuid"])) }
     for field in type.fields {
-      switch TypeModel.place(of: field) {
+      switch PostedType.place(of: field) {
       case .row: expected.append((field.name, sqlTypes(field)))
       case .token: expected.append((field.name, ["text"]))
       case .personal, .hidden: break
@@ -155,34 +156,17 @@ public enum ProjectionFolder {
     }
   }
 
+  /// The names in a folder, in order, but for hidden ones.
   static func names(in folder: String) throws -> [String] {
-    guard let directory = opendir(folder) else { throw failure(folder) }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if !name.hasPrefix(".") { names.append(name) }
+    guard let names = try FileSystem.names(in: folder) else {
+      throw ProjectionError(FileError("read the folder", folder, code: ENOENT))
     }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return names.filter { !$0.hasPrefix(".") }
   }
 
+  /// The bytes of a file that must be there.
   static func read(_ path: String) throws -> [UInt8] {
-    let file = open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { throw failure(path) }
-    defer { close(file) }
-    var result: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 65_536)
-    while true {
-      let count = Glibc.read(file, &buffer, buffer.count)
-      guard count >= 0 else { throw failure(path) }
-      if count == 0 { return result }
-      result.append(contentsOf: buffer[..<count])
-    }
-  }
-
-  private static func failure(_ path: String) -> ProjectionError {
-    ProjectionError(.definition, "\(path) can't be read: \(String(cString: strerror(errno)))")
+    guard let bytes = try FileSystem.read(path) else { throw ProjectionError(FileError("read", path, code: ENOENT)) }
+    return bytes
   }
 }

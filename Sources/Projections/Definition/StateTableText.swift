@@ -27,7 +27,7 @@ enum StateTableText {
     text += SQLLayout.comment(on: "COLUMN \(table).number", "1, 2, 3 … of its type, in the order of creation.")
     for field in type.fields {
       guard let meaning = SQLLayout.meaning(of: field) else { continue }
-      switch TypeModel.place(of: field) {
+      switch PostedType.place(of: field) {
       case .row, .token: text += SQLLayout.comment(on: "COLUMN \(table).\(field.name)", meaning)
       case .personal: text += SQLLayout.comment(on: "COLUMN \(personalTable).\(field.name)", meaning)
       case .hidden: break

@@ -1,3 +1,4 @@
+import BasicTypes
 import Crypto
 
 /// The views under which one platform's document is found: one SQL file of `projections/platforms/`, read and checked.
@@ -51,11 +52,9 @@ struct PlatformSchema: Sendable, Equatable {
     }
     let repeated = (views + functions).filter { each in (views + functions).count { $0 == each } > 1 }
     guard repeated.isEmpty else { throw ProjectionError.definition(file, "it makes \(repeated[0]) twice") }
-    let digest = SHA256.hash(data: bytes).map { byte in
-      String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-    }
     return PlatformSchema(
-      name: name, statements: statements, views: views, functions: functions, fingerprint: digest.joined())
+      name: name, statements: statements, views: views, functions: functions,
+      fingerprint: Hex.encode(Array(SHA256.hash(data: bytes))))
   }
 
   /// Whether a name needs no quotes and is of that schema.

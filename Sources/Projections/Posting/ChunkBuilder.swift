@@ -16,7 +16,7 @@ import Vault
 struct ChunkBuilder {
   /// What there is to do for the events of a name.
   private struct Plan {
-    let type: TypeModel?
+    let type: PostedType?
     let isFolded: Bool
     /// The places of the read models that are filled from it.
     let filled: [Int]
@@ -147,7 +147,7 @@ struct ChunkBuilder {
   /// The fields of the event's resource that a read model needs; they are fixed at creation, so the newest state has
   /// them.
   private mutating func fixed(
-    _ names: [String], of event: StoredEvent, _ type: TypeModel?, _ snapshot: borrowing LogSnapshot
+    _ names: [String], of event: StoredEvent, _ type: PostedType?, _ snapshot: borrowing LogSnapshot
   ) throws -> JSONObject {
     guard let type, names.contains(where: { name in type.fields.contains { $0.name == name } })
     else { return [:] }

@@ -20,7 +20,7 @@ struct FoldDefaults {
   }
 
   /// Those of one type; empty for most types.
-  func values(of type: TypeModel) -> [(place: Int, value: ResourceFold.Value)] {
+  func values(of type: PostedType) -> [(place: Int, value: ResourceFold.Value)] {
     byType.isEmpty ? [] : byType[type.name] ?? []
   }
 }

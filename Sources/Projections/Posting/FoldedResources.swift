@@ -16,7 +16,7 @@ struct FoldedResources {
 
   func takes(_ type: String) -> Bool { types.contains(type) }
 
-  mutating func take(_ event: StoredEvent, _ type: TypeModel) {
+  mutating func take(_ event: StoredEvent, _ type: PostedType) {
     let place: Int
     if let known = places[event.resource] {
       place = known

@@ -25,7 +25,7 @@ struct ResourceFold {
     }
   }
 
-  let type: TypeModel
+  let type: PostedType
   let resource: Identifier
   private(set) var values: [Value?]
   private var created: Moment?
@@ -34,7 +34,7 @@ struct ResourceFold {
   /// What fields have that no event sets, by their place.
   private let defaults: [(place: Int, value: Value)]
 
-  init(type: TypeModel, first: StoredEvent, defaults: [(place: Int, value: Value)] = []) {
+  init(type: PostedType, first: StoredEvent, defaults: [(place: Int, value: Value)] = []) {
     self.type = type
     self.defaults = defaults
     resource = first.resource

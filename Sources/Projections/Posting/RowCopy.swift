@@ -6,7 +6,7 @@ enum RowCopy: Sendable {
   case events([StagedColumn], into: [String])
 
   /// The way that a read model's rows can take; nil where only its SQL can fill it.
-  init?(_ definition: ProjectionDefinition, _ types: [String: TypeModel]) {
+  init?(_ definition: ProjectionDefinition, _ types: [String: PostedType]) {
     switch definition.source {
     case .state(let name):
       guard let type = types[name], let layout = RowLayout(definition, type) else { return nil }

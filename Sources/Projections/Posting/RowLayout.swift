@@ -43,7 +43,7 @@ struct RowLayout: Sendable {
   let columns: [Column]
 
   /// The layout of a state read model's table; nil where a column has no source, which the check of the folder rules out.
-  init?(_ definition: ProjectionDefinition, _ type: TypeModel) {
+  init?(_ definition: ProjectionDefinition, _ type: PostedType) {
     var columns: [Column] = []
     for column in definition.columns {
       let source: Source

@@ -1,6 +1,5 @@
 import BasicTypes
 import CanonicalJSON
-import Crypto
 import EventLog
 import Postgres
 
@@ -35,29 +34,11 @@ struct SkipRegister: Sendable {
 
   private static func skipped(_ snapshot: borrowing LogSnapshot, _ name: String) throws -> Set<UInt64> {
     var skipped: Set<UInt64> = []
-    let register = try identifier(of: name).resolve({ try snapshot.state($0) }).state
+    let register = try DerivedIdentifier.projection(name).resolve({ try snapshot.state($0) }).state
     for value in register?.fields["skipped"]?.arrayValue ?? [] {
       if let position = value.integerValue, position > 0 { skipped.insert(UInt64(position)) }
     }
     return skipped
-  }
-
-  /// The resource that the command `projection.skip` keeps its decisions about a read model in.
-  static func identifier(of name: String) -> DerivedIdentifier {
-    DerivedIdentifier(
-      name: "daybook:projection:\(name)", type: "projection", organization: nil, former: formerIdentifier(of: name))
-  }
-
-  /// The version 5 identifier (RFC 9562 §5.5) of `daybook:projection:NAME` in the namespace of URLs.
-  private static func formerIdentifier(of name: String) -> Identifier {
-    let namespace = Identifier(high: 0x6ba7_b811_9dad_11d1, low: 0x80b4_00c0_4fd4_30c8)
-    var hash = Insecure.SHA1()
-    hash.update(data: namespace.bytes)
-    hash.update(data: Array("daybook:projection:\(name)".utf8))
-    guard let identifier = Identifier.stamped(version: 5, hash: Array(hash.finalize())) else {
-      preconditionFailure("SHA-1 has 20 bytes")
-    }
-    return identifier
   }
 
   /// Keeps what is known in PostgreSQL.

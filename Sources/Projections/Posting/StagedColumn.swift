@@ -42,7 +42,7 @@ enum StagedColumn: String, CaseIterable, Sendable {
 
 /// One event as the staging table, or a table that takes its columns as they stand, gets it.
 struct StagedRow {
-  let type: TypeModel?
+  let type: PostedType?
   let action: String
   /// `{"field":{"from":…,"to":…}}`; empty where nothing was set.
   var changes: [UInt8] = []

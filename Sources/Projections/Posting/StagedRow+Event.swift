@@ -1,6 +1,6 @@
 extension StagedRow {
   /// The row of an event, with what it changed.
-  init(_ event: StoredEvent, _ type: TypeModel?) {
+  init(_ event: StoredEvent, _ type: PostedType?) {
     self.init(type: type, action: type?.action(event) ?? (event.set.isEmpty ? "execute" : "update"))
     guard !event.set.isEmpty else { return }
     changes.reserveCapacity(event.body.bytes.count + 24 * event.set.count)
@@ -9,7 +9,7 @@ extension StagedRow {
 
   /// `{"field":{"from":…,"to":…}}`; hashes are masked, sealed values stay sealed.
   private static func writeChanges(
-    _ event: StoredEvent, _ type: TypeModel?, into out: inout [UInt8]
+    _ event: StoredEvent, _ type: PostedType?, into out: inout [UInt8]
   ) {
     out.append(UInt8(ascii: "{"))
     var hint = 0

@@ -2,10 +2,6 @@ import BasicTypes
 import CanonicalJSON
 import Vault
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// Opens sealed values for the personal tables. What can't be opened any more, or not yet, is nil: the column is NULL.
 struct ValueOpener: Sendable {
   let vault: Vault
@@ -13,18 +9,12 @@ struct ValueOpener: Sendable {
   /// The value with its seals off, however many; nil where a key is destroyed or missing.
   /// - Throws: ``PreparedChunk/Failure`` where a token was made for another place, which means damage.
   func open(_ stored: JSON, of resource: Identifier, field: String) throws -> JSON? {
-    var value = stored
-    while Vault.isSealed(value) {
-      do {
-        switch try vault.open(value, resourceID: resource, field: field) {
-        case .value(let inner): value = inner
-        case .erased, .locked: return nil
-        }
-      } catch let error as VaultError {
-        throw PreparedChunk.Failure(message: error.message)
-      }
+    do {
+      guard case .value(let value) = try vault.openFully(stored, resourceID: resource, field: field) else { return nil }
+      return value
+    } catch let error as VaultError {
+      throw PreparedChunk.Failure(message: error.message)
     }
-    return value
   }
 
   /// The value of a stored line.
@@ -67,8 +57,6 @@ struct ValueOpener: Sendable {
   /// An address as `inet` takes it, without the zone of a link-local one; nil where it is none.
   static func address(_ text: String) -> String? {
     let plain = String(text.prefix { $0 != "%" })
-    var storage = in6_addr()
-    let isAddress = inet_pton(AF_INET, plain, &storage) == 1 || inet_pton(AF_INET6, plain, &storage) == 1
-    return isAddress ? plain : nil
+    return IPAddress.canonical(plain) == nil ? nil : plain
   }
 }

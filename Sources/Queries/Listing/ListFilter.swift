@@ -168,7 +168,7 @@ struct ListFilter: Sendable {
       }
       return .string(identifier.text)
     case .ip:
-      guard let text = operand.stringValue, isAddress(text) else {
+      guard let text = operand.stringValue, IPAddress.canonical(text) != nil else {
         return refused(path, "must be an IPv4 or IPv6 address", &arguments)
       }
       return .string(text)
@@ -180,13 +180,6 @@ struct ListFilter: Sendable {
   private static func refused(_ path: String, _ problem: String, _ arguments: inout Arguments) -> JSON? {
     arguments.refuse(path, problem)
     return nil
-  }
-
-  private static func isAddress(_ text: String) -> Bool {
-    guard !text.utf8.contains(0) else { return false }
-    var four = in_addr()
-    var six = in6_addr()
-    return inet_pton(AF_INET, text, &four) == 1 || inet_pton(AF_INET6, text, &six) == 1
   }
 
   /// Whether jsonb can hold it: U+0000 and an absurd depth can't be compared with anything stored.

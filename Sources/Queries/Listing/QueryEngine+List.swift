@@ -2,10 +2,10 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
 import Postgres
 import Projections
+import Records
 import Refusals
 
 extension QueryMethod {
@@ -45,30 +45,28 @@ extension QueryEngine {
     return try await page(
       of: query.table, where: conditions, query.order.clause, limit: query.limit, in: sql, identity: query.identity
     ) { row in
-      let state = try state(of: row, query)
+      let fields = try fields(of: row, query)
+      guard let id = fields["id"]?.stringValue.flatMap({ Identifier($0) }) else {
+        throw ProjectionColumnsMissing(table: query.type.plural)
+      }
       return (
-        .object(try view.item(state, principal: call.principal)),
-        ListPlace(key: state.sortKey(query.order), identifier: state.id.text).json
+        .object(try view.item(fields: fields, id: id, type: query.type.name, principal: call.principal)),
+        ListPlace(key: fields[query.order.column.field.name] ?? .null, identifier: id.text).json
       )
     }
   }
 
-  /// One row as the state that it was made from; what is personal stands in it opened.
-  private func state(of row: PagedTable.Row, _ query: ListQuery) throws -> ResourceState {
+  /// One row by field, the implicit ones included, without nulls; what is personal stands in it opened.
+  private func fields(of row: PagedTable.Row, _ query: ListQuery) throws -> JSONObject {
     var fields = JSONObject(minimumCapacity: query.columns.all.count)
     for (index, column) in query.columns.all.enumerated() {
       guard let text = row[index] else { continue }
       fields[column.field.name] = try column.value(of: text)
     }
-    guard let identifier = fields.removeValue(forKey: "id")?.stringValue.flatMap({ Identifier($0) }),
-      let version = fields.removeValue(forKey: "version")?.integerValue,
-      let created = fields.removeValue(forKey: "created_at")?.stringValue.flatMap({ Timestamp($0) }),
-      let updated = fields.removeValue(forKey: "updated_at")?.stringValue.flatMap({ Timestamp($0) })
-    else { throw ProjectionColumnsMissing(table: query.type.plural) }
-    return ResourceState(
-      id: identifier, type: query.type.name,
-      organization: fields["organization_id"]?.stringValue.flatMap { Identifier($0) }, version: version,
-      createdAt: created, updatedAt: updated, position: 0, fields: fields)
+    for name in ["version", "created_at", "updated_at"] where !fields.contains(name) {
+      throw ProjectionColumnsMissing(table: query.type.plural)
+    }
+    return fields
   }
 
   /// Waits until read models have the position that a question needs; while a server starts, until there are read
@@ -92,19 +90,6 @@ extension QueryEngine {
       return try await projections.withConnection(needsPersonal: needsPersonal, body)
     } catch let error as ProjectionError {
       throw Refusal(error)
-    }
-  }
-}
-
-extension ResourceState {
-  /// The value by which an order places it.
-  func sortKey(_ order: ListOrder) -> JSON {
-    switch order.column.field.name {
-    case "id": .string(id.text)
-    case "version": .integer(version)
-    case "created_at": .string(createdAt.text)
-    case "updated_at": .string(updatedAt.text)
-    case let name: fields[name] ?? .null
     }
   }
 }

@@ -2,9 +2,9 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
 import Postgres
+import Records
 import Refusals
 
 extension QueryEngine {

@@ -1,7 +1,7 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
 import MerkleTree
 import Refusals

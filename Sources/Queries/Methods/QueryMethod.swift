@@ -1,6 +1,6 @@
+import Access
 import CanonicalJSON
 import Catalog
-import Domain
 import Refusals
 
 /// One query: everything that there is to say of it, and the closure that answers it. A query is nothing besides its

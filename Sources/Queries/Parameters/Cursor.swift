@@ -1,7 +1,6 @@
 import BasicTypes
 import CanonicalJSON
 import Crypto
-import Domain
 import MerkleTree
 import Refusals
 import Vault

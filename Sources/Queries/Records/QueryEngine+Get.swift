@@ -1,8 +1,9 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
+import Records
 import Refusals
 
 extension QueryMethod {

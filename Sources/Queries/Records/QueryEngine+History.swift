@@ -1,8 +1,8 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
+import Records
 import Refusals
 
 extension QueryMethod {

@@ -1,7 +1,6 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
 import Refusals
 import Schedules

@@ -1,8 +1,8 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
+import Records
 import Refusals
 
 /// A numbered version of a resource's content, as the event that made it tells it.

@@ -1,7 +1,7 @@
 import BasicTypes
 import CanonicalJSON
-import Domain
 import EventLog
+import Records
 
 extension StateView {
   /// What stands for a secret that changed.

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 import Postgres
+import Refusals
 
 /// A read model of what runs told: log lines, measurements, previews. Which columns a query shows of it, and in which order.
 struct RunRecords: Sendable {

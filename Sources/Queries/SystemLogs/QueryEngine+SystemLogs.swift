@@ -2,7 +2,6 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import EventLog
 import Postgres
 import Refusals

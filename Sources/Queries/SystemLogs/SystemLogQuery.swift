@@ -2,8 +2,8 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
-import Domain
 import Postgres
+import Refusals
 
 /// One `system.logs` as it was asked.
 struct SystemLogQuery: Sendable {

@@ -1,7 +1,7 @@
 import BasicTypes
 import Catalog
-import Domain
 import Postgres
+import Refusals
 
 /// A kind of work that falls due by the clock, and how the read models tell for what.
 ///

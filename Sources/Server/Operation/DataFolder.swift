@@ -50,11 +50,7 @@ public struct DataFolder: Sendable, Equatable {
 
   /// The origin line of this log's checkpoints (C2SP tlog-checkpoint), which is also the name of the key that signs them.
   public static func origin(verifierKey: [UInt8]) -> String {
-    "daybook/"
-      + verifierKey.prefix(8).map { byte in
-        let digits = String(byte, radix: 16)
-        return digits.utf8.count == 1 ? "0" + digits : digits
-      }.joined()
+    "daybook/" + Hex.encode(Array(verifierKey.prefix(8)))
   }
 
   private static func read(_ note: String, _ verifier: NoteVerifier, _ origin: String) -> (size: UInt64, root: Digest)?

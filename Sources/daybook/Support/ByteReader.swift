@@ -1,4 +1,5 @@
 import CanonicalJSON
+import Files
 
 #if canImport(Glibc)
   import Glibc
@@ -55,21 +56,11 @@ struct ByteReader: ~Copyable {
   }
 
   private mutating func fill() throws {
-    let size = 256 << 10
-    let path = path
-    let descriptor = descriptor
-    let chunk = try [UInt8](unsafeUninitializedCapacity: size) { space, count in
-      while true {
-        let got = read(descriptor, space.baseAddress, size)
-        if got >= 0 {
-          count = got
-          return
-        }
-        guard errno == EINTR else {
-          throw Failure(.usage, "Reading failed: \(String(cString: strerror(errno))).", place: path)
-        }
-      }
+    do throws(FileError) {
+      let chunk = try FileSystem<FileError>.read(descriptor, atMost: 256 << 10, path)
+      if chunk.isEmpty { isAtEnd = true } else { buffer += chunk }
+    } catch {
+      throw Failure(.usage, "Reading failed: \(String(cString: strerror(error.code))).", place: path)
     }
-    if chunk.isEmpty { isAtEnd = true } else { buffer += chunk }
   }
 }

@@ -1,0 +1,65 @@
+import BasicTypes
+import Catalog
+
+extension Audience {
+  /// What of a type a caller may read: what the SQL of a list has to know of them.
+  package enum Reach: Sendable, Equatable {
+    /// All of it.
+    case everything
+    /// What the rules give a caller of these bounds.
+    case bounded(Bounds)
+
+    /// The organizations whose records may be read; nil for all, those of no organization included.
+    package var organizations: Set<Identifier>? {
+      switch self {
+      case .everything: nil
+      case .bounded(let bounds): bounds.readable
+      }
+    }
+  }
+
+  /// What decides, of a caller who is no administrator.
+  package struct Bounds: Sendable, Equatable {
+    /// The organizations where they may read the type.
+    package let readable: Set<Identifier>
+    /// Those where they administer it; empty where that changes nothing.
+    package let administered: Set<Identifier>
+    /// The person who asks or, for an API key, who made it.
+    package let subject: Identifier?
+    /// The person who asks; nil for API keys.
+    package let user: Identifier?
+    /// Whether they may read what is public.
+    package let readsPublic: Bool
+  }
+
+  /// What a caller may read of the type; nil where they may read it nowhere.
+  package func reach(of principal: Principal) -> Reach? {
+    guard let visible = principal.visibleOrganizations else { return .everything }
+    var user: Identifier?
+    if case .user(let identifier) = principal.kind { user = identifier }
+    let bounds = Bounds(
+      readable: visible.filter { principal.allows(.read, on: plural, organization: $0) },
+      administered: isAddressed ? visible.filter { principal.allows(.admin, on: plural, organization: $0) } : [],
+      subject: principal.subject, user: user, readsPublic: !publicFields.isEmpty && readsPublic(principal))
+    let canReach = rules.contains { rule in
+      switch rule {
+      case .tenant, .addressee, .ownOrganization, .sharedOrganization: !bounds.readable.isEmpty
+      case .oneself: bounds.user != nil
+      case .published: bounds.readsPublic
+      }
+    }
+    return canReach ? .bounded(bounds) : nil
+  }
+
+  /// Whether some resources are for one person's eyes.
+  private var isAddressed: Bool {
+    rules.contains { if case .addressee = $0 { true } else { false } }
+  }
+
+  /// Whether a caller may read what is public, whatever organization it belongs to: every person may, an API key where
+  /// its map lets it read the type in its own organization.
+  func readsPublic(_ principal: Principal) -> Bool {
+    if principal.keyPermissions == nil { return true }
+    return principal.organizations.keys.contains { principal.allows(.read, on: plural, organization: $0) }
+  }
+}

@@ -1,0 +1,61 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+
+/// The rendering for a state of the log.
+extension Audience {
+  /// Whether a caller sees, or reads, a resource of the type.
+  /// - Parameters:
+  ///   - organization: The one that the resource belongs to.
+  ///   - fields: Its fields, as a state has them: without those that are null.
+  ///   - sharing: The organizations of which the resource, a user, is a member; asked only for users.
+  /// - Throws: What `sharing` throws.
+  package func permits(
+    _ standing: Standing, to principal: Principal, id: Identifier, organization: Identifier?, fields: JSONObject,
+    sharing: () throws -> [Identifier]
+  ) rethrows -> Bool {
+    if principal.isAdministrator { return true }
+    for rule in rules {
+      let isPermitted =
+        switch rule {
+        case .tenant: stands(standing, principal, in: organization)
+        case .addressee(let field, let unless):
+          stands(standing, principal, in: organization)
+            && isShown(fields, to: principal, in: organization, field, unless: unless)
+        case .ownOrganization: stands(standing, principal, in: id)
+        case .sharedOrganization: try sharing().contains { stands(standing, principal, in: $0) }
+        case .oneself: principal.kind == .user(id)
+        case .published(let names): isPublic(fields, names) && readsPublic(principal)
+        }
+      if isPermitted { return true }
+    }
+    return false
+  }
+
+  /// Whether a caller may read and use a resource of these fields because it is public.
+  package func publishes(_ fields: JSONObject, to principal: Principal) -> Bool {
+    let names = publicFields
+    return isPublic(fields, names) && readsPublic(principal)
+  }
+
+  private func isPublic(_ fields: JSONObject, _ names: [String]) -> Bool {
+    names.contains { fields[$0] == true } && !fields.contains("deleted_at")
+  }
+
+  private func stands(_ standing: Standing, _ principal: Principal, in organization: Identifier?) -> Bool {
+    switch standing {
+    case .sees: principal.canSee(organization: organization)
+    case .reads: principal.allows(.read, on: plural, organization: organization)
+    }
+  }
+
+  private func isShown(
+    _ fields: JSONObject, to principal: Principal, in organization: Identifier?, _ field: String, unless: String?
+  ) -> Bool {
+    guard let owner = fields[field]?.stringValue.flatMap({ Identifier($0) }), owner != principal.subject else {
+      return true
+    }
+    if let unless, fields[unless] == true { return true }
+    return principal.allows(.admin, on: plural, organization: organization)
+  }
+}

@@ -1,0 +1,165 @@
+import BasicTypes
+import Catalog
+
+/// Who is asking, with everything that decides what they may do, as the log said it when the principal was resolved.
+///
+/// A value of its moment: commands check it again inside the write transaction; a session asks
+/// ``CommandEngine/refresh(_:)`` before it answers a query.
+public struct Principal: Sendable {
+  /// What kind of caller.
+  public enum Kind: Sendable, Hashable {
+    /// The uid that runs the server, or root, over the Unix socket.
+    case localAdministrator(uid: UInt32)
+    /// A person.
+    case user(Identifier)
+    /// A program with an API key, which acts for the user who made the key.
+    case apiKey(Identifier, creator: Identifier?)
+    /// The server itself.
+    case server
+  }
+
+  /// Who.
+  public let kind: Kind
+  /// The same as events name it: `local:0`, `user:<uuid>`, `api_key:<uuid>`, `server`.
+  public let actor: String
+  /// The platform role (`admin`, `developer`, `viewer`, `officer`, `auditor`); nil for all but users.
+  public let platformRole: String?
+  /// The organizations that the caller belongs to, with the role there: `owner`, `admin`, `member`, `guest` for a
+  /// member who came by a share link, or `key` for an API key.
+  public let organizations: [Identifier: String]
+  /// An API key's permission map: verbs by plural resource, `*` for every resource; nil for all but keys.
+  public let keyPermissions: [String: Set<Permission>]?
+  /// The person whose key seals the origin and reason of what the caller does: the user, or the key's creator.
+  public let subject: Identifier?
+  /// From when on an API key, or the token by which a person signed in, is no longer good.
+  public private(set) var expiresAt: Timestamp?
+  /// The sign-in by which a person came here; nil for all but users.
+  package private(set) var signIn: SignIn?
+  /// How far the changes to users, memberships, keys and organizations had come when this was resolved.
+  package let epoch: UInt64
+
+  /// A caller as it was resolved.
+  package init(
+    kind: Kind, platformRole: String? = nil, organizations: [Identifier: String] = [:],
+    keyPermissions: [String: Set<Permission>]? = nil, subject: Identifier? = nil, expiresAt: Timestamp? = nil,
+    signIn: SignIn? = nil, epoch: UInt64 = 0
+  ) {
+    self.kind = kind
+    self.platformRole = platformRole
+    self.organizations = organizations
+    self.keyPermissions = keyPermissions
+    self.subject = subject
+    self.expiresAt = signIn?.expiresAt ?? expiresAt
+    self.signIn = signIn
+    self.epoch = epoch
+    actor =
+      switch kind {
+      case .localAdministrator(let uid): "local:\(uid)"
+      case .user(let id): "user:\(id.text)"
+      case .apiKey(let id, _): "api_key:\(id.text)"
+      case .server: "server"
+      }
+    isAdministrator =
+      switch kind {
+      case .localAdministrator, .server: true
+      case .user: platformRole == "admin"
+      case .apiKey: false
+      }
+  }
+
+  /// The local administrator, as the process of that uid.
+  public static func localAdministrator(uid: UInt32) -> Principal { Principal(kind: .localAdministrator(uid: uid)) }
+
+  /// The same person, by another sign-in.
+  package func by(_ signIn: SignIn?) -> Principal {
+    guard case .user = kind else { return self }
+    var copy = self
+    copy.signIn = signIn
+    copy.expiresAt = signIn?.expiresAt
+    return copy
+  }
+
+  /// The server itself.
+  public static let server = Principal(kind: .server)
+
+  /// Whether everything is allowed: the local administrator, the server, and users with the platform role `admin`.
+  public let isAdministrator: Bool
+
+  /// Whether the log has a say in who this is; false for the local administrator and the server.
+  package var isResolved: Bool {
+    switch kind {
+    case .localAdministrator, .server: false
+    case .user, .apiKey: true
+    }
+  }
+
+  /// The organizations whose resources the caller may see; nil for all.
+  public var visibleOrganizations: Set<Identifier>? {
+    isAdministrator ? nil : Set(organizations.keys)
+  }
+
+  /// Whether the caller may see what belongs to that organization; what belongs to none is for administrators.
+  public func canSee(organization: Identifier?) -> Bool {
+    if isAdministrator { return true }
+    guard let organization else { return false }
+    return organizations[organization] != nil
+  }
+
+  /// Whether the caller has that permission on the resources of that plural (`pipelines`; also `audit` and `log`) in that organization.
+  ///
+  /// Administrators have every permission. Owners and admins of an organization have every one in it. A member's follow the platform role:
+  /// `developer` reads, writes and executes; `viewer` reads; `auditor` and `officer` read, `audit` and `log` included.
+  /// A guest reads, whatever the platform role.
+  /// An API key has what its map says.
+  public func allows(_ permission: Permission, on plural: String, organization: Identifier?) -> Bool {
+    if isAdministrator { return true }
+    guard let organization, let role = organizations[organization] else { return false }
+    if let keyPermissions {
+      return keyPermissions[plural]?.contains(permission) == true || keyPermissions["*"]?.contains(permission) == true
+    }
+    return Principal.permissions(role: role, platformRole: platformRole, plural: plural).contains(permission)
+  }
+
+  /// The role of a member who came by a share link of a workspace.
+  package static let guest = "guest"
+
+  /// What a role in an organization, together with a platform role, allows there.
+  package static func permissions(role: String, platformRole: String?, plural: String) -> Set<Permission> {
+    if role == "owner" || role == "admin" || platformRole == "admin" { return Set(Permission.allCases) }
+    let isRecord = plural == "audit" || plural == "log"
+    if role == guest { return isRecord ? [] : [.read] }
+    switch platformRole {
+    case "developer": return isRecord ? [] : [.read, .write, .execute]
+    case "auditor", "officer": return [.read]
+    default: return isRecord ? [] : [.read]
+    }
+  }
+
+  /// The permissions that the caller has on every resource of an organization: the measure of what it may hand on.
+  package func grantable(in organization: Identifier) -> Set<Permission> {
+    if isAdministrator { return Set(Permission.allCases) }
+    guard let role = organizations[organization] else { return [] }
+    if let keyPermissions { return keyPermissions["*"] ?? [] }
+    return Principal.permissions(role: role, platformRole: platformRole, plural: "*")
+  }
+
+  /// The role's rank in that organization: owners 3, admins 2, members and keys 1, strangers 0; administrators stand above.
+  package func rank(in organization: Identifier) -> Int {
+    isAdministrator ? 4 : Principal.rank(of: organizations[organization])
+  }
+
+  /// The rank of a role in an organization; 0 for none.
+  package static func rank(of role: String?) -> Int {
+    switch role {
+    case "owner": 3
+    case "admin": 2
+    case nil: 0
+    default: 1
+    }
+  }
+
+  /// The caller's only organization: what a command means that names none.
+  public var onlyOrganization: Identifier? {
+    organizations.count == 1 ? organizations.first?.key : nil
+  }
+}

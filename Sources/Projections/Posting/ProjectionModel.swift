@@ -1,0 +1,47 @@
+import Access
+import Catalog
+
+/// The types of the catalog as the projector sees them, and the read models.
+struct ProjectionModel: Sendable {
+  let types: [String: PostedType]
+  let definitions: [ProjectionDefinition]
+  /// The read model of each resource type's states.
+  let stateProjections: [String: String]
+  /// How rows go straight into the tables of these units.
+  let copies: [UnitID: RowCopy]
+  private let byName: [String: Int]
+
+  init(catalog: Catalog, definitions: [ProjectionDefinition]) {
+    types = Dictionary(catalog.types.map { ($0.name, PostedType($0)) }) { first, _ in first }
+    self.definitions = definitions
+    var states: [String: String] = [:]
+    for definition in definitions {
+      if case .state(let type) = definition.source { states[type] = definition.name }
+    }
+    stateProjections = states
+    var copies: [UnitID: RowCopy] = [:]
+    for definition in definitions {
+      copies[UnitID(projection: definition.name, part: .rows)] = RowCopy(definition, types)
+    }
+    self.copies = copies
+    byName = Dictionary(definitions.enumerated().map { ($1.name, $0) }) { first, _ in first }
+  }
+
+  func definition(_ name: String) -> ProjectionDefinition? { byName[name].map { definitions[$0] } }
+
+  /// Who may see the rows of a read model: of the states of a type, as the type's resources; of events, as what belongs
+  /// to the organization in their `organization_id`. Nobody where nothing says it.
+  func audience(of definition: ProjectionDefinition) -> Audience {
+    if case .state(let type) = definition.source, let audience = types[type]?.audience { return audience }
+    let hasOrganization = definition.columns.contains { $0.name == "organization_id" }
+    return hasOrganization ? .records(definition.name) : Audience(plural: definition.name, rules: [])
+  }
+
+  /// The definition of a unit that came from these definitions.
+  func definition(of unit: UnitID) throws -> ProjectionDefinition {
+    guard let definition = definition(unit.projection) else {
+      throw ProjectionError(.unknown, "There is no read model \(unit.projection).")
+    }
+    return definition
+  }
+}

@@ -1,0 +1,62 @@
+import CanonicalJSON
+import Catalog
+
+/// A field and how its value is kept.
+package final class FieldModel: Sendable {
+  /// How a value of the field stands in the log.
+  package enum Keeping: Sendable, Equatable {
+    /// As it is.
+    case plain
+    /// Sealed with a person's key.
+    case personal(PersonalData.Subject)
+    /// Sealed with the organization's key.
+    case secret
+    /// Its members of these names sealed with the organization's key, each at its place.
+    case secretMembers(Set<String>)
+    /// A one-way hash, as it is; never shown.
+    case hash
+  }
+
+  /// The field itself.
+  package let field: Field
+  /// Its name.
+  package let name: String
+  /// How its values stand in the log.
+  package let keeping: Keeping
+  /// Who sets it, where callers may not: the hint of the refusal.
+  package let setBy: String
+
+  /// The model of a type's field.
+  package init(_ field: Field, of type: ResourceType) {
+    self.field = field
+    name = field.name
+    if let personal = field.personal {
+      keeping = .personal(personal.subject)
+    } else {
+      switch field.secret {
+      case nil: keeping = .plain
+      case .whole: keeping = .secret
+      case .hash: keeping = .hash
+      case .members(let names): keeping = .secretMembers(Set(names.map { $0.lowercased() }))
+      }
+    }
+    setBy = FieldModel.setters(of: field, in: type)
+  }
+
+  private static func setters(of field: Field, in type: ResourceType) -> String {
+    let isLifecycle = type.lifecycle?.field == field.name
+    let commands = type.commands.filter { command in
+      !command.isInternal && (command.sets.contains(field.name) || (isLifecycle && command.to != nil))
+    }
+    if !commands.isEmpty {
+      return "is set by " + commands.map { "\(type.name).\($0.name)" }.joined(separator: ", ")
+    }
+    if isLifecycle {
+      let moving = type.commands.filter { $0.effect == .behaviour && !$0.isInternal }
+      if !moving.isEmpty {
+        return "follows from " + moving.map { "\(type.name).\($0.name)" }.joined(separator: ", ")
+      }
+    }
+    return "is set by Daybook itself"
+  }
+}

@@ -1,0 +1,172 @@
+import Access
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+import Refusals
+import Vault
+
+/// Turns what the log holds into what a caller may see: personal values opened, secrets hidden.
+///
+/// Whether the caller may see the resource at all is for the caller of this to decide before.
+public struct StateView: Sendable {
+  private let model: CatalogModel
+  private let sealer: Sealer
+
+  /// A view by the same catalog and vault as the log's indexes.
+  public init(_ rules: IndexRules) {
+    model = rules.model
+    sealer = rules.sealer
+  }
+
+  /// A resource as `get` shows it: every declared field, null where it is empty or was erased; secret members as `"********"`; hashes and
+  /// whole secrets left out; and `id`, `number`, `organization_id`, `created_by`, `created_at`, `updated_at`, `version`, and `deleted_at`
+  /// where it was deleted.
+  /// - Throws: ``Refusal`` where a sealed value is damaged.
+  public func item(_ state: ResourceState, principal: Principal) throws -> JSONObject {
+    var item = try visibleFields(state.fields, type: state.type, resource: state.id)
+    item["id"] = .string(state.id.text)
+    item["created_at"] = .string(state.createdAt.text)
+    item["updated_at"] = .string(state.updatedAt.text)
+    item["version"] = .integer(state.version)
+    item["deleted_at"] = state.deletedAt.map { .string($0.text) }
+    return complete(
+      item, from: state.fields, type: state.type, organization: state.organization.map { .string($0.text) })
+  }
+
+  /// A row of a read model as ``item(_:principal:)`` shows a state. `fields` holds the implicit ones too, and personal
+  /// values opened.
+  public func item(fields: JSONObject, id: Identifier, type: String, principal: Principal) throws -> JSONObject {
+    var item = try visibleFields(fields, type: type, resource: id)
+    for name in ["id", "created_at", "updated_at", "version", "deleted_at"] {
+      item[name] = fields[name]
+    }
+    return complete(item, from: fields, type: type, organization: fields["organization_id"])
+  }
+
+  /// The item with the implicit fields that are shown even where they are empty.
+  private func complete(
+    _ item: JSONObject, from fields: JSONObject, type: String, organization: JSON?
+  ) -> JSONObject {
+    var item = item
+    item["number"] = fields["number"] ?? .null
+    item["created_by"] = fields["created_by"] ?? .null
+    if let type = model.types[type], type.organization != .none { item["organization_id"] = organization ?? .null }
+    return item
+  }
+
+  /// The declared fields of a type as they are shown: null where empty. Fields of a type that the catalog no longer has are shown as
+  /// they are, sealed values masked.
+  public func visibleFields(_ fields: JSONObject, type: String, resource: Identifier) throws -> JSONObject {
+    guard let type = model.types[type] else { return fields.mapValues { StateView.masked($0) } }
+    var visible = JSONObject(minimumCapacity: type.fields.count + 8)
+    for field in type.fields {
+      guard field.keeping != .hash, field.keeping != .secret else { continue }
+      visible[field.name] = try fields[field.name].map { try shown($0, field, resource) } ?? .null
+    }
+    return visible
+  }
+
+  /// What an event changed, field by field, as `history` shows it: `{"name":{"from":…,"to":…}}`. A secret that changed shows as masked on both sides.
+  public func changes(type: String, resource: Identifier, set: JSONObject, was: JSONObject) throws -> JSONObject {
+    let model = model.types[type]
+    var changes = JSONObject(minimumCapacity: set.count)
+    for (name, value) in set {
+      let field = model?.field(name)
+      changes[name] = [
+        "from": try side(was[name] ?? .null, field, resource), "to": try side(value, field, resource),
+      ]
+    }
+    return changes
+  }
+
+  /// One side of a change.
+  private func side(_ value: JSON, _ field: FieldModel?, _ resource: Identifier) throws -> JSON {
+    guard let field else { return StateView.masked(value) }
+    switch field.keeping {
+    case .hash, .secret: return value.isNull ? .null : .string(Sealer.mask)
+    default: return try shown(value, field, resource)
+    }
+  }
+
+  /// What differs between two states of a resource, field by field, and inside JSON values by JSON Pointer (RFC 6901), as `diff` shows it. A
+  /// secret that differs shows as masked on both sides.
+  public func differences(
+    type: String, resource: Identifier, from: JSONObject, to: JSONObject
+  ) throws -> [JSONDifference] {
+    var differences = JSONDifference.compare(
+      .object(try visibleFields(from, type: type, resource: resource)),
+      .object(try visibleFields(to, type: type, resource: resource)))
+    for field in model.types[type]?.fields ?? [] where field.keeping != .plain {
+      guard from[field.name] != to[field.name], try hidesDifference(field, from, to, resource) else { continue }
+      differences.append(
+        JSONDifference(
+          pointer: "/" + field.name, from: from[field.name].map { _ in .string(Sealer.mask) },
+          to: to[field.name].map { _ in .string(Sealer.mask) }))
+    }
+    return differences
+  }
+
+  /// Whether a field differs in what the view hides, and in nothing that it shows.
+  private func hidesDifference(
+    _ field: FieldModel, _ from: JSONObject, _ to: JSONObject, _ resource: Identifier
+  ) throws -> Bool {
+    switch field.keeping {
+    case .plain, .personal: false
+    case .hash, .secret: true
+    case .secretMembers: StateView.masked(from[field.name] ?? .null) == StateView.masked(to[field.name] ?? .null)
+    }
+  }
+
+  /// An event's reason in the clear; null where there is none, or one of the persons it concerns was erased.
+  ///
+  /// In the log it is one token, sealed for each person that it concerns, one inside the other: it opens only while the keys of all of them exist.
+  public func reason(_ reason: JSON?, resource: Identifier) throws -> JSON {
+    try opened(reason ?? .null, field: "reason", resource)
+  }
+
+  /// An event's origin (`ip`, `user_agent`) in the clear; null where there is none, or it was erased.
+  public func origin(_ origin: JSON?, resource: Identifier) throws -> JSON {
+    try opened(origin ?? .null, field: "origin", resource)
+  }
+
+  /// An event's facts in the clear; a sealed member whose key was destroyed (its retention ended) is null.
+  public func data(_ data: JSONObject, resource: Identifier) throws -> JSONObject {
+    var open = data
+    for (name, value) in data where Vault.isSealed(value) {
+      open[name] = try opened(value, field: "data/\(name)", resource)
+    }
+    return open
+  }
+
+  private func shown(_ value: JSON, _ field: FieldModel, _ resource: Identifier) throws -> JSON {
+    switch field.keeping {
+    case .plain: value
+    case .personal: try opened(value, field: field.name, resource)
+    case .secretMembers: StateView.masked(value)
+    case .hash, .secret: .string(Sealer.mask)
+    }
+  }
+
+  private func opened(_ value: JSON, field: String, _ resource: Identifier) throws -> JSON {
+    do {
+      switch try sealer.open(value, resource: resource, field: field) {
+      case .value(let value): return value
+      case .erased, .locked: return .null
+      }
+    } catch let error as VaultError {
+      throw Refusal(error)
+    }
+  }
+
+  /// A value with every sealed one in it, at any depth, masked.
+  package static func masked(_ value: JSON) -> JSON {
+    switch value {
+    case .object(let object):
+      if Vault.isSealed(value) { return .string(Sealer.mask) }
+      return .object(object.mapValues(masked))
+    case .array(let elements): return .array(elements.map(masked))
+    default: return value
+    }
+  }
+}
