@@ -105,12 +105,12 @@ public struct Principal: Sendable {
     return organizations[organization] != nil
   }
 
-  /// Whether the caller has that permission on the resources of that plural (`pipelines`; also `audit` and `log`) in that organization.
+  /// Whether the caller has that permission on the resources of that plural
+  /// (`pipelines`; also `audit` and `log`) in that organization.
   ///
-  /// Administrators have every permission. Owners and admins of an organization have every one in it. A member's follow the platform role:
-  /// `developer` reads, writes and executes; `viewer` reads; `auditor` and `officer` read, `audit` and `log` included.
-  /// A guest reads, whatever the platform role.
-  /// An API key has what its map says.
+  /// Administrators have every permission. Owners and admins of an organization have every one in it. A member's follow
+  /// the platform role: `developer` reads, writes and executes; `viewer` reads; `auditor` and `officer` read, `audit`
+  /// and `log` included. A guest reads, whatever the platform role. An API key has what its map says.
   public func allows(_ permission: Permission, on plural: String, organization: Identifier?) -> Bool {
     if isAdministrator { return true }
     guard let organization, let role = organizations[organization] else { return false }
@@ -143,7 +143,8 @@ public struct Principal: Sendable {
     return Principal.permissions(role: role, platformRole: platformRole, plural: "*")
   }
 
-  /// The role's rank in that organization: owners 3, admins 2, members and keys 1, strangers 0; administrators stand above.
+  /// The role's rank in that organization: owners 3, admins 2, members and keys 1,
+  /// strangers 0; administrators stand above.
   package func rank(in organization: Identifier) -> Int {
     isAdministrator ? 4 : Principal.rank(of: organizations[organization])
   }

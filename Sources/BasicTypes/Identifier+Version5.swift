@@ -1,7 +1,8 @@
 import Crypto
 
 extension Identifier {
-  /// The version 5 identifier (RFC 9562 §5.5) of a name in a namespace: the same name gives the same identifier everywhere.
+  /// The version 5 identifier (RFC 9562 §5.5) of a name in a namespace: the same
+  /// name gives the same identifier everywhere.
   public static func version5(namespace: Identifier, name: String) -> Identifier {
     var hash = Insecure.SHA1()
     hash.update(data: namespace.bytes)

@@ -92,7 +92,8 @@ public struct Identifier: Hashable, Sendable, Comparable {
     }
   }
 
-  /// A version 7 identifier (RFC 9562 §5.7) of the given time: milliseconds, then microseconds in `rand_a`, then 62 random bits.
+  /// A version 7 identifier (RFC 9562 §5.7) of the given time: milliseconds, then
+  /// microseconds in `rand_a`, then 62 random bits.
   public static func version7(at time: Timestamp) -> Identifier {
     var generator = SystemRandomNumberGenerator()
     return version7(at: time, using: &generator)
@@ -121,8 +122,8 @@ extension Identifier {
   /// The version that the id names (RFC 9562 §4.2).
   public var version: UInt8 { UInt8(truncatingIfNeeded: high >> 12) & 15 }
 
-  /// Whether no client may give this id to anything: those of version 8 are the server's own, and so are the two that RFC
-  /// 9562 reserves (§5.9, §5.10) and version 7 at the beginning of time, which stands for the system user.
+  /// Whether no client may give this id to anything: those of version 8 are the server's own, and so are the two that
+  /// RFC 9562 reserves (§5.9, §5.10) and version 7 at the beginning of time, which stands for the system user.
   public var isReserved: Bool {
     version == 8 || (high == 0 && low == 0) || (high == .max && low == .max) || high == 0x0000_0000_0000_7000
   }

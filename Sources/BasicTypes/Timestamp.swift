@@ -80,8 +80,8 @@ public struct Timestamp: Hashable, Sendable, Comparable {
 
   /// The instant that an RFC 3339 text spells; nil where it is not one, or is outside years 1 to 9999.
   ///
-  /// A fraction is cut to microseconds. A leap second counts as the second after it. With `assumingUTC`, a text without a
-  /// zone is taken as UTC (as OpenLineage producers send it) and a date alone as its midnight.
+  /// A fraction is cut to microseconds. A leap second counts as the second after it. With `assumingUTC`, a text without
+  /// a zone is taken as UTC (as OpenLineage producers send it) and a date alone as its midnight.
   public init?(_ text: String, assumingUTC: Bool = false) {
     var copy = text
     let parsed: Int64? = copy.withUTF8 { Timestamp.parse($0, assumingUTC: assumingUTC) }

@@ -1,6 +1,7 @@
 import Glibc
 
-/// Goes through the top-level members of a canonical JSON object without making values of it: a member is two ranges of bytes.
+/// Goes through the top-level members of a canonical JSON object without making
+/// values of it: a member is two ranges of bytes.
 package struct CanonicalScanner {
   /// A member: its key without quotes, as written, and its value as written.
   package struct Member {
@@ -39,7 +40,8 @@ package struct CanonicalScanner {
     return Member(key: key, value: value)
   }
 
-  /// The members of the object that begins at `start`, as places in the bytes: the key without its quotes, and the value.
+  /// The members of the object that begins at `start`, as places in the bytes: the
+  /// key without its quotes, and the value.
   /// - Returns: nil where no canonical object begins there. What follows the object isn't looked at.
   package static func members(of bytes: [UInt8], from start: Int = 0) -> [(key: Range<Int>, value: Range<Int>)]? {
     bytes.withUnsafeBytes { bytes in

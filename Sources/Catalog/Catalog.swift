@@ -2,7 +2,8 @@ import CanonicalJSON
 
 /// Everything that `schema/` says: the resource types, their fields, commands and rules, checked and in one value.
 ///
-/// Commands, validation, `rpc.discover`, JSON Schemas, the permission matrix and the record of processing all come from it.
+/// Commands, validation, `rpc.discover`, JSON Schemas, the permission matrix and
+/// the record of processing all come from it.
 public struct Catalog: Sendable {
   /// The resource types, in the order of their file names.
   public let types: [ResourceType]

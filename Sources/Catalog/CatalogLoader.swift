@@ -4,7 +4,8 @@ import Crypto
 import Foundation
 
 extension Catalog {
-  /// Loads every `*.yaml` of a folder, in the order of their names, and those of its folder `platforms`, and checks them one by one and against each other.
+  /// Loads every `*.yaml` of a folder, in the order of their names, and those of its folder `platforms`, and checks
+  /// them one by one and against each other.
   ///
   /// - Parameters:
   ///   - folder: the folder; its last path component names the files in what is reported (`schema/pipeline.yaml:12`).
@@ -53,7 +54,8 @@ extension Catalog {
     return try names(in: "\(folder)/\(platformFolder)").map { platformFolder + $0 }
   }
 
-  /// As ``load(folder:knownBehaviours:)``, of texts that are in memory already, those of platforms named `platforms/NAME.yaml`; `label` stands before each name in what is reported.
+  /// As ``load(folder:knownBehaviours:)``, of texts that are in memory already, those of platforms named
+  /// `platforms/NAME.yaml`; `label` stands before each name in what is reported.
   public static func load(
     files: [(name: String, text: String)], label: String, knownBehaviours: Set<String>? = nil
   ) throws(CatalogError) -> Catalog {

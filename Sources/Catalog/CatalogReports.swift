@@ -2,10 +2,11 @@ import CanonicalJSON
 
 /// What the catalog tells people who don't read its files.
 extension Catalog {
-  /// The permission matrix: for each resource type by plural, what each of its commands needs, as `rpc.discover` and the guide show it.
+  /// The permission matrix: for each resource type by plural, what each of its
+  /// commands needs, as `rpc.discover` and the guide show it.
   ///
-  /// `{"pipelines":{"commands":{"pipeline.delete":{"administrative":false,"permission":"admin"},…},"queries":"read"},…}`; commands that only the server
-  /// gives are left out.
+  /// `{"pipelines":{"commands":{"pipeline.delete":{"administrative":false,"permission":"admin"},…},"queries":"read"}}`
+  /// and so on; commands that only the server gives are left out.
   public var permissionMatrix: JSON {
     var matrix: JSONObject = [:]
     for type in types {
@@ -24,8 +25,8 @@ extension Catalog {
 
   /// The record of processing activities (GDPR Art. 30): one entry for each personal field, in the order of the files.
   ///
-  /// Each has `resource_type`, `field`, `subject` (`self`, or the field that names the user), `purpose`, `legal_basis`, `category`, `retention` and
-  /// `recipients`; a catalog in which one lacks any doesn't load.
+  /// Each has `resource_type`, `field`, `subject` (`self`, or the field that names the user), `purpose`, `legal_basis`,
+  /// `category`, `retention` and `recipients`; a catalog in which one lacks any doesn't load.
   public var processingRecord: JSON {
     var entries: [JSON] = []
     for type in types {

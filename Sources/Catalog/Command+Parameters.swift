@@ -1,7 +1,8 @@
 import CanonicalJSON
 
 extension Command {
-  /// What every command takes besides its own parameters and `id`: `command_id`, `about`, `expected_version`, `reason`, `correlation_id`, `dry_run`.
+  /// What every command takes besides its own parameters and `id`: `command_id`, `about`, `expected_version`, `reason`,
+  /// `correlation_id`, `dry_run`.
   public static let commonParameters: [Field] = {
     var commandIdentifier = Field(name: "command_id", type: .string)
     commandIdentifier.minimumLength = 1

@@ -29,11 +29,13 @@ public struct Command: Sendable {
   public var from: [String] = []
   /// The lifecycle state it leads to.
   public var to: String?
-  /// Values it sets besides: a constant, or the strings `$now` (the time of the event) and `$actor` (the acting user's id, or nothing).
+  /// Values it sets besides: a constant, or the strings `$now` (the time of the
+  /// event) and `$actor` (the acting user's id, or nothing).
   public var sets: JSONObject = [:]
   /// The Swift behaviour that decides it (`pipeline.rollback`).
   public var behaviour: String?
-  /// Parameters of its own, besides `id` and those of every command; for `create` and `edit` the assignable fields come on top.
+  /// Parameters of its own, besides `id` and those of every command; for `create`
+  /// and `edit` the assignable fields come on top.
   public var parameters: [Field] = []
   /// Whether it refuses without a `reason`.
   public var requiresReason = false

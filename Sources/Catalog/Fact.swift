@@ -2,7 +2,8 @@
 public struct Fact: Sendable {
   /// The event's verb (`logged`).
   public let event: String
-  /// Members of the event's `data` that are sealed with the key of this organization, class and month; nil where none are.
+  /// Members of the event's `data` that are sealed with the key of this
+  /// organization, class and month; nil where none are.
   public let retentionClass: String?
   /// The names of those members.
   public let sealed: [String]

@@ -7,23 +7,26 @@ import CanonicalJSON
 
 /// The check of given values against their fields, and their normal form.
 ///
-/// Pure: the same value and field give the same answer. What passes can be held by the PostgreSQL column of the field's type, so no projection can stop
-/// at it: no U+0000, no number outside its column's type, no time outside of years 1 to 9999, no indexed text too long for an index entry, no
-/// nesting beyond ``maximumDepth``.
+/// Pure: the same value and field give the same answer. What passes can be held by the PostgreSQL column of the field's
+/// type, so no projection can stop at it: no U+0000, no number outside its column's type, no time outside of years 1 to
+/// 9999, no indexed text too long for an index entry, no nesting beyond ``maximumDepth``.
 public enum FieldCheck {
   /// How many arrays and objects may be inside each other in one value.
   public static let maximumDepth = 256
   /// The most digits of an integer inside of JSON values.
   public static let maximumIntegerDigits = 1000
-  /// The most bytes of UTF-8 in one element of `tags`: each is an entry of a GIN index, which can't be longer than about 2,700 bytes.
+  /// The most bytes of UTF-8 in one element of `tags`: each is an entry of a GIN
+  /// index, which can't be longer than about 2,700 bytes.
   public static let maximumTagBytes = 2000
   /// Member names that stand for the log's own tokens and that no caller may use.
   public static let reservedMembers = ["$sealed", "$dropped"]
 
-  /// The value in its normal form; what is wrong with it is added to `problems`, and the value then returned must not be used.
+  /// The value in its normal form; what is wrong with it is added to `problems`, and
+  /// the value then returned must not be used.
   ///
-  /// Times become canonical UTC text, words for an enum value that value, ids lower case, addresses their canonical text, floats the double they
-  /// stand for; list items get their defaults and lose members that are null. `null` passes unless the field is required.
+  /// Times become canonical UTC text, words for an enum value that value, ids lower case, addresses their canonical
+  /// text, floats the double they stand for; list items get their defaults and lose members that are null. `null`
+  /// passes unless the field is required.
   public static func check(
     _ value: JSON, field: Field, path: String, problems: inout [ValueProblem]
   ) -> JSON {
@@ -108,7 +111,8 @@ public enum FieldCheck {
       elements.enumerated().map { check($1, field: field, path: "\(path)/\($0)", problems: &problems) })
   }
 
-  /// Checks a value of no declared shape: what PostgreSQL's `jsonb` can hold, not too deep, without the log's own tokens.
+  /// Checks a value of no declared shape: what PostgreSQL's `jsonb` can hold, not
+  /// too deep, without the log's own tokens.
   public static func checkJSON(_ value: JSON, path: String, problems: inout [ValueProblem]) {
     // Faults are rare: paths are only written where a first look found one.
     if isClean(value, depth: 1) { return }

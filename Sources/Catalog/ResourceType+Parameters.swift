@@ -13,11 +13,11 @@ extension ResourceType {
       }
   }
 
-  /// What one of the type's commands takes: `id`, `organization_id`, the fields that it may set, then its own parameters; without those of
-  /// every command (``Command/commonParameters``).
+  /// What one of the type's commands takes: `id`, `organization_id`, the fields that it may set, then its own
+  /// parameters; without those of every command (``Command/commonParameters``).
   ///
-  /// `isRequired` says whether the call must have it, so it is false where `create` has a default, and for the fields of `edit`
-  /// (where null clears one that ``Field/isRequired`` doesn't protect).
+  /// `isRequired` says whether the call must have it, so it is false where `create` has a default, and for the fields
+  /// of `edit` (where null clears one that ``Field/isRequired`` doesn't protect).
   public func parameters(of command: Command) -> [Field] {
     var list: [Field] = []
     var identifier = Field(name: "id", type: .uuid)

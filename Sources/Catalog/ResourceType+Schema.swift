@@ -1,12 +1,14 @@
 import CanonicalJSON
 
 extension ResourceType {
-  /// The schema of the params of one of the type's commands, the common ones included: an object that takes nothing else.
+  /// The schema of the params of one of the type's commands, the common ones
+  /// included: an object that takes nothing else.
   public func parametersSchema(of command: Command) -> JSON {
     JSONSchema.parameters(allParameters(of: command))
   }
 
-  /// The schema of one resource as `get` and `list` show it: hashes and whole secrets left out, absent members where there is no value.
+  /// The schema of one resource as `get` and `list` show it: hashes and whole
+  /// secrets left out, absent members where there is no value.
   public var itemSchema: JSON {
     var properties: JSONObject = [
       "id": ["type": "string", "format": "uuid"],

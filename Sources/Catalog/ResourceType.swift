@@ -24,8 +24,8 @@ public struct ResourceType: Sendable {
   public let facts: [Fact]
   /// Whether it can be listed from a read model of its own name; false for system types such as `session`.
   public let hasReadModel: Bool
-  /// Boolean fields of which any one that is true makes a living resource public: whoever has signed in may read and use it, whatever organization it
-  /// belongs to; changing it needs what it always needs.
+  /// Boolean fields of which any one that is true makes a living resource public: whoever has signed in may read and
+  /// use it, whatever organization it belongs to; changing it needs what it always needs.
   public let publicFields: [String]
   /// Whose eyes its resources are for, where not for all of the organization's.
   public var visibility: Visibility?
@@ -67,8 +67,8 @@ public struct ResourceType: Sendable {
     "id", "number", "organization_id", "created_by", "created_at", "updated_at", "version", "deleted_at",
   ]
 
-  /// The implicit `organization_id` of types that may belong to an organization: a reference that never changes, and whose target's deletion takes
-  /// the resource along. Nil for types without organizations.
+  /// The implicit `organization_id` of types that may belong to an organization: a reference that never changes, and
+  /// whose target's deletion takes the resource along. Nil for types without organizations.
   public var organizationField: Field? {
     guard organization != .none else { return nil }
     var field = Field(name: "organization_id", type: .reference)

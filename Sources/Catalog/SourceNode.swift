@@ -3,8 +3,8 @@ import Yams
 
 /// A value of a YAML file with the line it starts on, anchors and merge keys resolved.
 ///
-/// Plain scalars are read by the core schema of YAML 1.2: `true`, `false`, `null`, integers and decimals; everything else (`yes`, `on`, `1.0.0`,
-/// dates) is text.
+/// Plain scalars are read by the core schema of YAML 1.2: `true`, `false`, `null`, integers and decimals; everything
+/// else (`yes`, `on`, `1.0.0`, dates) is text.
 struct SourceNode {
   /// One key of a mapping, in the file's order.
   struct Member {
@@ -87,7 +87,8 @@ struct SourceNode {
     }
   }
 
-  /// The keys of a mapping: its own, then those that `<<` merges in and that it hasn't itself (of several merged mappings the first wins).
+  /// The keys of a mapping: its own, then those that `<<` merges in and that it hasn't itself (of several merged
+  /// mappings the first wins).
   private static func members(
     of mapping: Node.Mapping, file: String, problems: inout [CatalogProblem]
   ) -> [Member] {

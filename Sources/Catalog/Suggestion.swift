@@ -14,8 +14,8 @@ public enum Suggestion {
     nearest(to: word, in: candidates, atMost: 1).first
   }
 
-  /// Those candidates that come so near, and at most one edit less near than the nearest: the nearest first, equally near
-  /// ones by their names.
+  /// Those candidates that come so near, and at most one edit less near than the nearest: the nearest first, equally
+  /// near ones by their names.
   public static func nearest(to word: String, in candidates: some Sequence<String>, atMost count: Int) -> [String] {
     guard word.utf8.count <= longestWord else { return [] }
     let wanted = Array(word.unicodeScalars)

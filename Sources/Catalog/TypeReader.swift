@@ -33,7 +33,8 @@ struct TypeReader {
   /// The longest name: PostgreSQL's identifiers have 63 bytes, and the read models put endings to names.
   static let maximumNameLength = 48
 
-  /// The resource type that the file describes, or nil where so much is wrong that there is none; either way ``problems`` tells.
+  /// The resource type that the file describes, or nil where so much is wrong that
+  /// there is none; either way ``problems`` tells.
   mutating func read(_ root: SourceNode, fileName: String) -> ResourceType? {
     guard let top = members(root, of: "the file", known: Self.typeKeys) else { return nil }
     for (key, member) in top { lines[key] = member.line }

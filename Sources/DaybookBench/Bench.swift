@@ -6,7 +6,8 @@ import DaybookClient
   import Glibc
 #endif
 
-/// `daybook-bench`: what this machine gets out of Daybook, beside what it gets out of PostgreSQL on the same disk in the same run.
+/// `daybook-bench`: what this machine gets out of Daybook, beside what it gets out
+/// of PostgreSQL on the same disk in the same run.
 @main
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

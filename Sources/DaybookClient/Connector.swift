@@ -22,7 +22,8 @@ enum Connector {
         }.connect(host: host, port: port).get()
       case .tls(let host, let port):
         let context = try tlsContext(certificateAuthorities)
-        // An address can't be a server name indication (RFC 6066 §3); the certificate is then checked against the address itself.
+        // An address can't be a server name indication (RFC 6066 §3); the certificate is
+        // then checked against the address itself.
         let isAddress = (try? SocketAddress(ipAddress: host, port: port)) != nil  // nil: it is a name
         return try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).channelInitializer { channel in
           channel.eventLoop.makeCompletedFuture {

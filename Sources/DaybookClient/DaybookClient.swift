@@ -6,8 +6,8 @@ import Protocol
 
 /// A connection to a Daybook server, for any number of tasks at once.
 ///
-/// Calls are pipelined: ``send(_:_:)`` puts a call on the wire in the order of the calls to it and doesn't wait for its answer. The connection isn't
-/// made anew when it ends; every call then fails with ``ClientError/closed(_:)``.
+/// Calls are pipelined: ``send(_:_:)`` puts a call on the wire in the order of the calls to it and doesn't wait for its
+/// answer. The connection isn't made anew when it ends; every call then fails with ``ClientError/closed(_:)``.
 public final class DaybookClient: Sendable {
   /// An answer that is on its way.
   public struct Reply: Sendable {
@@ -37,7 +37,8 @@ public final class DaybookClient: Sendable {
 
   /// Connects to a server.
   ///
-  /// `certificateAuthorities` is the path of a PEM file that is trusted instead of the system's certificates. `maximumLine` bounds one answer.
+  /// `certificateAuthorities` is the path of a PEM file that is trusted instead of the system's certificates.
+  /// `maximumLine` bounds one answer.
   /// - Throws: ``ClientError/unreachable(_:)``.
   public static func connect(
     to endpoint: Endpoint, certificateAuthorities: String? = nil, maximumLine: Int = 256 << 20,

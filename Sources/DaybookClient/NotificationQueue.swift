@@ -11,8 +11,9 @@ public struct ServerNotification: Sendable {
 
 /// The notifications of one connection, in the order they came, for one consumer.
 ///
-/// The connection isn't read while ``limit`` of them wait, so a slow consumer slows the server's subscription down and no memory grows; answers
-/// to calls wait behind them. Who calls the server from inside the loop over a busy subscription does it over a second connection.
+/// The connection isn't read while ``limit`` of them wait, so a slow consumer slows the server's subscription down and
+/// no memory grows; answers to calls wait behind them. Who calls the server from inside the loop over a busy
+/// subscription does it over a second connection.
 public final class NotificationQueue: AsyncSequence, Sendable {
   /// How many notifications wait at most before the connection is no longer read.
   public static let limit = 4096

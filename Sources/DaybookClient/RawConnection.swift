@@ -8,7 +8,8 @@ import NIOPosix
 
 /// A connection that carries prepared lines and only counts the answers: what a load generator needs.
 ///
-/// Answers to commands come in the order of the commands, so a generator that sends nothing else may take the n-th answer for the n-th command.
+/// Answers to commands come in the order of the commands, so a generator that sends nothing else may take the n-th
+/// answer for the n-th command.
 public final class RawConnection: Sendable {
   /// How many answers came in one read, and how many of them were errors.
   public struct Arrival: Sendable {
@@ -24,8 +25,8 @@ public final class RawConnection: Sendable {
     self.channel = channel
   }
 
-  /// Connects; `onAnswers` is called on the connection's event loop for every read that completes lines, and must be short. `onError` gets the first
-  /// line of a read that is an error, to be shown; `onClose` is called once.
+  /// Connects; `onAnswers` is called on the connection's event loop for every read that completes lines, and must be
+  /// short. `onError` gets the first line of a read that is an error, to be shown; `onClose` is called once.
   /// - Throws: ``ClientError/unreachable(_:)``.
   public static func connect(
     to endpoint: Endpoint, certificateAuthorities: String? = nil,
@@ -61,7 +62,8 @@ public final class RawConnection: Sendable {
   }
 }
 
-/// Counts lines without making anything of them. An answer that is an error begins with `{"e`, as the writer of answers sorts its keys.
+/// Counts lines without making anything of them. An answer that is an error begins
+/// with `{"e`, as the writer of answers sorts its keys.
 private final class AnswerCounter: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
 

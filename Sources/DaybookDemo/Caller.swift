@@ -3,10 +3,11 @@ import DaybookClient
 import Refusals
 import Synchronization
 
-/// Somebody at a connection of their own. What they send is applied in the order sent; nobody waits for answers but ``settle()``.
+/// Somebody at a connection of their own. What they send is applied in the order
+/// sent; nobody waits for answers but ``settle()``.
 ///
-/// Every command gets an id made of the story, the caller, the chapter and a number, so that telling the same story again
-/// is answered from the log and adds nothing.
+/// Every command gets an id made of the story, the caller, the chapter and a number, so that telling the same story
+/// again is answered from the log and adds nothing.
 final class Caller: Sendable {
   /// What somebody asks for inside a batch.
   struct Wish: Sendable {
@@ -88,8 +89,8 @@ final class Caller: Sendable {
     put("batch.apply", ["commands": .array(commands)], commands: wishes.count)
   }
 
-  /// Sends something that must be refused with that type of error. A command is sent as a dry run: it is decided as ever, and
-  /// should the server take it, nothing has happened.
+  /// Sends something that must be refused with that type of error. A command is sent as a dry run: it is decided as
+  /// ever, and should the server take it, nothing has happened.
   /// - Parameter fault: the parameter that the refusal must name, such as `/type`.
   func send(_ method: String, _ params: JSONObject, refusedAs code: Refusal.Code, naming fault: String? = nil) {
     var given = params

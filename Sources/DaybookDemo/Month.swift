@@ -62,7 +62,8 @@ struct Month {
     }
   }
 
-  /// The midnight at which the month ends: that of the first telling, where the same story was told before, else today's.
+  /// The midnight at which the month ends: that of the first telling, where the same
+  /// story was told before, else today's.
   private func end(_ client: DaybookClient) async throws -> Timestamp {
     let today = Setting.midnight(before: .now)
     let setting = Setting(seed: seed, scale: scale, days: days, end: today)

@@ -4,7 +4,8 @@ import Synchronization
   import Glibc
 #endif
 
-/// How far the month has come, on standard error: a bar that is written over on a terminal, a line every few seconds elsewhere.
+/// How far the month has come, on standard error: a bar that is written over on a
+/// terminal, a line every few seconds elsewhere.
 final class Progress: Sendable {
   private struct State {
     var done = 0

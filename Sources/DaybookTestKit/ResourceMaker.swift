@@ -1,7 +1,8 @@
 import CanonicalJSON
 import Catalog
 
-/// Makes resources that satisfy the catalog, and a platform's document where one is given, with as little as they ask for.
+/// Makes resources that satisfy the catalog, and a platform's document where one
+/// is given, with as little as they ask for.
 package final class ResourceMaker {
   /// Gives a command and answers its result.
   package typealias Call = (_ method: String, _ params: JSONObject) async throws -> JSONObject
@@ -73,7 +74,8 @@ package final class ResourceMaker {
     return try await parameters(for: resourceType(name), nil, with: [:])
   }
 
-  /// Makes a resource of a type, of the first documented table whose conditions the given values meet, and answers its id.
+  /// Makes a resource of a type, of the first documented table whose conditions the
+  /// given values meet, and answers its id.
   package func make(_ name: String, with given: JSONObject = [:]) async throws -> String {
     if given.isEmpty { return try await create(name, parameters(for: name)) }
     let table = platform?.tables.first { table in

@@ -12,8 +12,8 @@ import TestBasics
 import Testing
 import Vault
 
-/// A real log and vault in a folder of their own, with the real catalog, and an engine over them: commands go in, states come
-/// out. It goes away with its folder.
+/// A real log and vault in a folder of their own, with the real catalog, and an engine over them: commands go in,
+/// states come out. It goes away with its folder.
 package final class TestDomain: Sendable {
   // Where the catalog doesn't load, `init` fails every test with the reason.
   private static let loaded: Result<Catalog, CatalogError> = Result { () throws(CatalogError) -> Catalog in

@@ -4,8 +4,8 @@ import NIOConcurrencyHelpers
 import Postgres
 import TestBasics
 
-/// A real PostgreSQL for tests: one server a test process, started when first asked for, and gone with the process, however
-/// that ends. It syncs nothing to disk.
+/// A real PostgreSQL for tests: one server a test process, started when first asked for, and gone with the process,
+/// however that ends. It syncs nothing to disk.
 package enum ThrowawayPostgres {
   private static let folder = Result { try TemporaryFolder() }
   private static let server = Task { try await start() }

@@ -1,8 +1,8 @@
 import Files
 import Glibc
 
-/// Starts PostgreSQL's programs: in a session of their own (a terminal's Ctrl-C isn't for them), with `/` as working folder, a
-/// fresh environment, default signals, no descriptor but the output, and as the server's account.
+/// Starts PostgreSQL's programs: in a session of their own (a terminal's Ctrl-C isn't for them), with `/` as working
+/// folder, a fresh environment, default signals, no descriptor but the output, and as the server's account.
 enum ChildProcess {
   /// Starts a program; both its outputs go to `output`.
   static func spawn(
@@ -17,8 +17,8 @@ enum ChildProcess {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_adddup2(&actions, output, 1)
     posix_spawn_file_actions_adddup2(&actions, output, 2)
-    // A server that outlives this process must not keep its locks and sockets. Some more than are open now, in case another
-    // thread opens one meanwhile; closing what isn't open does no harm.
+    // A server that outlives this process must not keep its locks and sockets. Some more than are open now, in case
+    // another thread opens one meanwhile; closing what isn't open does no harm.
     let highest = FileSystem.presentNames(in: "/proc/self/fd").compactMap { CInt($0) }.max() ?? 1023
     for descriptor in 3...(highest + 64) { posix_spawn_file_actions_addclose(&actions, descriptor) }
 
@@ -48,8 +48,8 @@ enum ChildProcess {
     return pid
   }
 
-  /// Runs a program to its end and returns its exit status, or 128 and the number of the signal that killed it. When the task
-  /// is cancelled, the program is killed.
+  /// Runs a program to its end and returns its exit status, or 128 and the number of the signal that killed it. When
+  /// the task is cancelled, the program is killed.
   static func run(_ arguments: [String], as account: ServerAccount, output: CInt) async throws -> CInt {
     let pid = try spawn(arguments, as: account, output: output)
     while true {
@@ -69,8 +69,8 @@ enum ChildProcess {
     }
   }
 
-  /// Waits until a child of this process has ended, taking its exit status unless that was taken already, and says whether it is
-  /// in time.
+  /// Waits until a child of this process has ended, taking its exit status unless
+  /// that was taken already, and says whether it is in time.
   static func waitForEnd(_ pid: pid_t, within limit: Duration) async throws -> Bool {
     let end = ContinuousClock.now + limit
     var status: CInt = 0

@@ -1,11 +1,12 @@
-/// What the private server runs with. All of it is written anew at every start, so edits are lost; `ALTER SYSTEM` is kept.
+/// What the private server runs with. All of it is written anew at every start, so
+/// edits are lost; `ALTER SYSTEM` is kept.
 struct ClusterConfiguration: Hashable, Sendable {
   let socketFolder: String
   /// Shows in the processes' titles, by which those of a dead server are found again.
   let clusterName: String
   let account: ServerAccount
-  /// False for tests: nothing is synced, a crash of the machine may leave the cluster unusable, and many tests can connect
-  /// at a time.
+  /// False for tests: nothing is synced, a crash of the machine may leave the
+  /// cluster unusable, and many tests can connect at a time.
   let isDurable: Bool
 
   static let role = "daybook"
@@ -13,9 +14,10 @@ struct ClusterConfiguration: Hashable, Sendable {
   static let sqlRoles = "daybook_sql"
   static let port = 5432
 
-  /// Keeps values out of the server's log, whatever `ALTER SYSTEM` says, since the command line comes first: an error's detail,
-  /// statement, parameters and context are never written; and since even a primary message of class 22 quotes the value that
-  /// didn't fit, errors aren't written at all (`log` is a level above `error` here): the client gets and reports them.
+  /// Keeps values out of the server's log, whatever `ALTER SYSTEM` says, since the command line
+  /// comes first: an error's detail, statement, parameters and context are never written; and
+  /// since even a primary message of class 22 quotes the value that didn't fit, errors aren't
+  /// written at all (`log` is a level above `error` here): the client gets and reports them.
   static let privacyArguments = [
     "log_min_messages=log", "log_error_verbosity=terse", "log_min_error_statement=panic", "log_statement=none",
     "log_min_duration_statement=-1", "log_min_duration_sample=-1", "log_transaction_sample_rate=0",
@@ -25,9 +27,10 @@ struct ClusterConfiguration: Hashable, Sendable {
 
   /// postgresql.conf.
   ///
-  /// `synchronous_commit` is off: read models are disposable, and a checkpoint commits together with its rows, so what a crash
-  /// takes from the end of the WAL is posted again from the log. `fsync` stays on, so a crash can't damage the cluster itself.
-  /// The text of running statements in `pg_stat_activity` never holds values, since these travel as parameters or by COPY.
+  /// `synchronous_commit` is off: read models are disposable, and a checkpoint commits together
+  /// with its rows, so what a crash takes from the end of the WAL is posted again from the log.
+  /// `fsync` stays on, so a crash can't damage the cluster itself. The text of running statements
+  /// in `pg_stat_activity` never holds values, since these travel as parameters or by COPY.
   var settings: String {
     """
     # Written by Daybook at every start. Use ALTER SYSTEM for settings of your own.

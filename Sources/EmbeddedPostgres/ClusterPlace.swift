@@ -18,8 +18,9 @@ struct ClusterPlace: Hashable, Sendable {
 
   /// Makes the folders, owned by the account and closed to others.
   ///
-  /// When this process is root and the account can't enter the data folder (it lies in a home directory, say), the cluster is
-  /// kept in `elsewhere`, in a folder named after the data folder's path, and a file `LOCATION` in the data folder says where.
+  /// When this process is root and the account can't enter the data folder (it lies in
+  /// a home directory, say), the cluster is kept in `elsewhere`, in a folder named
+  /// after the data folder's path, and a file `LOCATION` in the data folder says where.
   static func prepare(
     dataFolder: String, account: ServerAccount, elsewhere: String
   ) async throws -> ClusterPlace {
@@ -52,8 +53,8 @@ struct ClusterPlace: Hashable, Sendable {
     return place
   }
 
-  /// Gives a folder to the account and says whether the account can then work in it; asks the kernel, as the account, rather
-  /// than to interpret modes and access lists.
+  /// Gives a folder to the account and says whether the account can then work in it; asks the kernel, as the account,
+  /// rather than to interpret modes and access lists.
   private static func handOver(_ folder: String, to account: ServerAccount) async throws -> Bool {
     guard chown(folder, account.uid, account.gid) == 0, chmod(folder, 0o700) == 0 else { return false }
     return try await ChildProcess.run(["/bin/sh", "-c", "cd -- \"$0\" && test -w .", folder], as: account) == 0
@@ -84,8 +85,8 @@ struct ClusterPlace: Hashable, Sendable {
     guard rename(log, log + ".1") == 0 else { throw FileSystem.failure("rename", log) }
   }
 
-  /// The folder for the socket: the one asked for, or a short one under /tmp named after the user and the data folder, since a
-  /// socket's path has at most 107 bytes. It is the account's own and closed to everyone else but root.
+  /// The folder for the socket: the one asked for, or a short one under /tmp named after the user and the data folder,
+  /// since a socket's path has at most 107 bytes. It is the account's own and closed to everyone else but root.
   func prepareSocketFolder(_ wanted: String?, account: ServerAccount) throws(EmbeddedPostgresError) -> String {
     let name = "/tmp/daybook-\(geteuid())-\(ClusterPlace.shortName(of: dataFolder))"
     // Whoever else may write to /tmp could have taken the name; then another is as good.

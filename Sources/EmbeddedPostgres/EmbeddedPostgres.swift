@@ -4,12 +4,13 @@ import Logging
 import Postgres
 import Waiting
 
-/// A private PostgreSQL, run from the installed programs, on a Unix socket only: what Daybook uses when no other is given.
+/// A private PostgreSQL, run from the installed programs, on a Unix socket only:
+/// what Daybook uses when no other is given.
 ///
-/// On the socket, the operating system users that Daybook and PostgreSQL run as, and root, are the role `daybook` (superuser of
-/// this server, owner of the database `daybook`); members of the role `daybook_sql` come in by password; nobody else does. The
-/// server outlives this process unless it is stopped, and the next ``start()`` on the same folder adopts it. Two processes
-/// must not use one data folder at a time: the event log's lock sees to that.
+/// On the socket, the operating system users that Daybook and PostgreSQL run as, and root, are the role `daybook`
+/// (superuser of this server, owner of the database `daybook`); members of the role `daybook_sql` come in by password;
+/// nobody else does. The server outlives this process unless it is stopped, and the next ``start()`` on the same folder
+/// adopts it. Two processes must not use one data folder at a time: the event log's lock sees to that.
 public actor EmbeddedPostgres {
   private let dataFolder: String
   private let wantedSocketFolder: String?
@@ -59,8 +60,8 @@ public actor EmbeddedPostgres {
   /// The folder of the socket, known after a start.
   public var socketFolder: String? { configuration?.socketFolder }
 
-  /// Starts the server, making it the first time, or adopts the one that an earlier process left running; returns once it
-  /// answers, with a URL for libpq and psql. Does nothing else if it runs already.
+  /// Starts the server, making it the first time, or adopts the one that an earlier process left running; returns once
+  /// it answers, with a URL for libpq and psql. Does nothing else if it runs already.
   /// - Throws: ``EmbeddedPostgresError`` with the remedy, or `PostgresError`.
   @discardableResult
   public func start() async throws -> String {
@@ -74,8 +75,9 @@ public actor EmbeddedPostgres {
   @discardableResult
   public func ensureRunning() async throws -> String { try await start() }
 
-  /// Stops the server and waits for its end: open transactions are rolled back, what was committed is kept. Goes through even in
-  /// a cancelled task. A server that doesn't end within half a minute is made to, and recovers at its next start.
+  /// Stops the server and waits for its end: open transactions are rolled back, what
+  /// was committed is kept. Goes through even in a cancelled task. A server that
+  /// doesn't end within half a minute is made to, and recovers at its next start.
   public func stop() async {
     await Task {
       do {
@@ -182,8 +184,8 @@ public actor EmbeddedPostgres {
     }
   }
 
-  /// Removes what a killed server left: its backends, and lock files whose number may be another process's by now. Only a server of
-  /// this cluster uses that socket folder, and none runs.
+  /// Removes what a killed server left: its backends, and lock files whose number may be another process's by now. Only
+  /// a server of this cluster uses that socket folder, and none runs.
   private func clearRemains(in place: ClusterPlace, socketFolder: String) async throws {
     let clock = ContinuousClock()
     let begin = clock.now

@@ -1,7 +1,8 @@
 import Files
 import Glibc
 
-/// The server process that a cluster's `postmaster.pid` names, and what can be told of it from /proc, which everybody may read.
+/// The server process that a cluster's `postmaster.pid` names, and what can be
+/// told of it from /proc, which everybody may read.
 struct PostmasterProcess: Hashable, Sendable {
   let pid: pid_t
   let socketFolder: String
@@ -24,8 +25,8 @@ struct PostmasterProcess: Hashable, Sendable {
     recorded(in: cluster).flatMap { $0.isAlive(in: cluster) ? $0 : nil }
   }
 
-  /// Whether the process lives and is the server of that cluster: after a power loss or in a new container the number may be
-  /// another process's.
+  /// Whether the process lives and is the server of that cluster: after a power loss or in a new container the number
+  /// may be another process's.
   func isAlive(in cluster: String) -> Bool {
     Self.isAlive(pid) && Self.isPostmaster(pid, of: cluster)
   }

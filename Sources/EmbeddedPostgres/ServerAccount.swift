@@ -1,7 +1,7 @@
 import Glibc
 
-/// The operating system user that PostgreSQL runs as: this process's own, or, since PostgreSQL refuses to run as root, an
-/// unprivileged one when this process is root.
+/// The operating system user that PostgreSQL runs as: this process's own, or, since PostgreSQL refuses to run as root,
+/// an unprivileged one when this process is root.
 struct ServerAccount: Hashable, Sendable {
   let uid: uid_t
   let gid: gid_t

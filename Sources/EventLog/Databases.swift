@@ -3,7 +3,8 @@ import LMDB
 
 /// The databases of the log's environment, and how their keys and values are made.
 ///
-/// Values of the derived indexes end in eight bytes of SHA-256 over key and value, since LMDB's pages carry no checksum.
+/// Values of the derived indexes end in eight bytes of SHA-256 over key and value,
+/// since LMDB's pages carry no checksum.
 struct Databases: Sendable {
   let headers, bodies, history, states, unique, links, subjects, commands, tree, meta: Database
 

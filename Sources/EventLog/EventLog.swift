@@ -8,8 +8,9 @@ import NIOConcurrencyHelpers
 
 /// The append-only log of events, in an LMDB environment: the one source of truth.
 ///
-/// What callers may rely on: a decision's completion runs after its events are synced to disk; positions are 1, 2, 3 … without a
-/// gap; decisions are made one after the other, each seeing all before it; every event is a leaf of the RFC 6962 tree by then.
+/// What callers may rely on: a decision's completion runs after its events are synced to
+/// disk; positions are 1, 2, 3 … without a gap; decisions are made one after the other,
+/// each seeing all before it; every event is a leaf of the RFC 6962 tree by then.
 public final class EventLog: Sendable {
   /// A decision's value, and the head of the log after the commit that made it durable.
   public struct Committed<Value: Sendable>: Sendable {
@@ -35,8 +36,8 @@ public final class EventLog: Sendable {
 
   /// Opens the log, making it when there is none.
   ///
-  /// Throws ``EventLogError`` `locked` where another process has it (by name), `damaged` where the signed head says more than the log
-  /// holds, `unusable` where the folder can't be used.
+  /// Throws ``EventLogError`` `locked` where another process has it (by name), `damaged` where the signed head says
+  /// more than the log holds, `unusable` where the folder can't be used.
   public static func open(_ configuration: EventLogConfiguration) throws -> EventLog {
     try EventLog(configuration)
   }
@@ -175,9 +176,9 @@ public final class EventLog: Sendable {
 
   /// Hands a decision to the writer, behind all that were handed in before.
   ///
-  /// The decision runs on the writer's thread, maybe more than once (when the map must grow), so it must have no effects but through its
-  /// transaction. The completion runs on the writer's thread after the sync: keep it short. A full inbox completes at once with
-  /// ``EventLogError`` `overloaded`, on the caller's thread.
+  /// The decision runs on the writer's thread, maybe more than once (when the map must grow), so it must have no
+  /// effects but through its transaction. The completion runs on the writer's thread after the sync: keep it short. A
+  /// full inbox completes at once with ``EventLogError`` `overloaded`, on the caller's thread.
   public func submit<Value: Sendable>(
     _ decision: @escaping @Sendable (LogTransaction) throws -> Value,
     completion: @escaping @Sendable (Result<Committed<Value>, any Error>) -> Void

@@ -1,7 +1,7 @@
 /// A point in a change of stored data at which a test can make the change fail, or end the process.
 ///
-/// Each is named for what has been done when it is reached. In what is released none is armed, and reaching one costs a comparison with
-/// nil; see ``Failpoints``.
+/// Each is named for what has been done when it is reached. In what is released none is armed, and reaching one costs a
+/// comparison with nil; see ``Failpoints``.
 package enum Failpoint: String, CaseIterable, Sendable, Codable {
   /// One decision of a batch has been made; it is not yet among those that will be written.
   case logDecided = "log.decided"

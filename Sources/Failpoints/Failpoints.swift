@@ -33,11 +33,13 @@ package struct Failpoints: Sendable {
 
   private init(action: (@Sendable (Failpoint) throws -> Void)?) { self.action = action }
 
-  /// Calls the closure wherever a failpoint is reached, on the thread that reaches it; it may throw, or end the process.
+  /// Calls the closure wherever a failpoint is reached, on the thread that reaches
+  /// it; it may throw, or end the process.
   package init(_ action: @escaping @Sendable (Failpoint) throws -> Void) { self.init(action: action) }
 
-  /// What the environment variable `DAYBOOK_FAILPOINT` of a test says: `log.put:kill@3` ends the process by SIGKILL when that point is reached
-  /// for the third time, `log.put:throw@3` throws ``Failure`` there once, and without `@` it is the first time.
+  /// What the environment variable `DAYBOOK_FAILPOINT` of a test says: `log.put:kill@3`
+  /// ends the process by SIGKILL when that point is reached for the third time,
+  /// `log.put:throw@3` throws ``Failure`` there once, and without `@` it is the first time.
   /// - Throws: ``SyntaxError`` for anything else.
   package init(parsing text: String) throws(SyntaxError) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
@@ -72,7 +74,8 @@ package struct Failpoints: Sendable {
     if isArmed { try act(point) }
   }
 
-  /// To be called where a change has come to a failpoint and can't fail any more: what the test wants thrown is passed over.
+  /// To be called where a change has come to a failpoint and can't fail any more:
+  /// what the test wants thrown is passed over.
   package func passed(_ point: Failpoint) {
     // A test may end the process here, which is what this point is for.
     if isArmed { _ = try? act(point) }

@@ -1,7 +1,8 @@
 import Glibc
 import NIOConcurrencyHelpers
 
-/// The lock by which one process has something to itself (`flock`); the kernel drops it when the process ends, however it ends.
+/// The lock by which one process has something to itself (`flock`); the kernel
+/// drops it when the process ends, however it ends.
 package final class FileLock: Sendable {
   private let descriptor: NIOLockedValueBox<Int32?>
   private let path: String

@@ -1,6 +1,7 @@
 import Glibc
 
-/// Files and folders by path, as POSIX calls that are repeated where a signal interrupts them. Every error names its file.
+/// Files and folders by path, as POSIX calls that are repeated where a signal
+/// interrupts them. Every error names its file.
 ///
 /// A module takes it with its own error: `typealias FileSystem = Files.FileSystem<VaultError>`.
 package enum FileSystem<Failure: FileFailure> {
@@ -95,7 +96,8 @@ package enum FileSystem<Failure: FileFailure> {
     try rename(temporary, to: path)
   }
 
-  /// Writes over a small file in one write. A reader at the same moment may see a mixture, so what is read must prove itself.
+  /// Writes over a small file in one write. A reader at the same moment may see a
+  /// mixture, so what is read must prove itself.
   package static func overwrite(_ path: String, with bytes: [UInt8], syncing: Bool) throws(Failure) {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw failure("write", path) }
@@ -109,7 +111,8 @@ package enum FileSystem<Failure: FileFailure> {
     if syncing, fdatasync(descriptor) != 0 { throw failure("sync", path) }
   }
 
-  /// Overwrites a file with zeros where it lies and syncs it. File systems that copy on write, and flash, may keep the old blocks.
+  /// Overwrites a file with zeros where it lies and syncs it. File systems that copy
+  /// on write, and flash, may keep the old blocks.
   package static func erase(_ path: String) throws(Failure) {
     let descriptor = open(path, O_WRONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw failure("open", path) }

@@ -3,7 +3,8 @@ import CanonicalJSON
 import Catalog
 
 extension JSONSchemaCheck {
-  /// What is wrong with a schema: keywords that aren't supported, operands of the wrong kind, references that lead nowhere or in a circle.
+  /// What is wrong with a schema: keywords that aren't supported, operands of the
+  /// wrong kind, references that lead nowhere or in a circle.
   package static func schemaProblems(_ schema: JSON, path: String) -> [ValueProblem] {
     var reader = SchemaReader(definitions: schema["$defs"]?.objectValue ?? [:])
     reader.read(schema, path: path, isTop: true)

@@ -1,18 +1,20 @@
 import CanonicalJSON
 import Catalog
 
-/// Checks a JSON value against a JSON Schema (draft 2020-12), for the keywords that can be checked in time linear in both:
+/// Checks a JSON value against a JSON Schema (draft 2020-12), for the keywords
+/// that can be checked in time linear in both:
 ///
-/// `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `items`, `minItems`, `maxItems`, `uniqueItems`, `minimum`, `maximum`,
-/// `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `minLength`, `maxLength`, `anyOf`, `allOf`, `oneOf`, `not`, `$ref` to `#/$defs/NAME`, and
-/// `$defs` at the top. `title`, `description`, `default`, `format`, `examples`, `deprecated`, `readOnly`, `writeOnly`, `$schema` and `$comment` say
-/// something and check nothing. Every other keyword is refused by ``schemaProblems(_:path:)``; `pattern` too, since a regular expression of a
-/// stranger's can take for ever.
+/// `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `items`, `minItems`, `maxItems`,
+/// `uniqueItems`, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `minLength`, `maxLength`,
+/// `anyOf`, `allOf`, `oneOf`, `not`, `$ref` to `#/$defs/NAME`, and `$defs` at the top. `title`, `description`,
+/// `default`, `format`, `examples`, `deprecated`, `readOnly`, `writeOnly`, `$schema` and `$comment` say something and
+/// check nothing. Every other keyword is refused by ``schemaProblems(_:path:)``; `pattern` too, since a regular
+/// expression of a stranger's can take for ever.
 ///
 /// Only schemas that ``schemaProblems(_:path:)`` finds nothing wrong with may be used.
 package struct JSONSchemaCheck {
-  /// How many steps one command may take: `allOf` and `$ref` together could ask for more than anyone can wait for. A step is a
-  /// visit of a value by a schema, or what comparing or counting ``bytesPerStep`` bytes costs.
+  /// How many steps one command may take: `allOf` and `$ref` together could ask for more than anyone can wait for. A
+  /// step is a visit of a value by a schema, or what comparing or counting ``bytesPerStep`` bytes costs.
   static let stepLimit = 200_000
   /// How many bytes are compared or counted in the time of one visit.
   static let bytesPerStep = 64
@@ -62,7 +64,8 @@ package struct JSONSchemaCheck {
     return !isExhausted
   }
 
-  /// Takes off what looking at the whole of a value costs; false where there are no more steps, perhaps before it was all counted.
+  /// Takes off what looking at the whole of a value costs; false where there are no
+  /// more steps, perhaps before it was all counted.
   private mutating func spend(on value: JSON) -> Bool {
     switch value {
     case .string(let text): return spend(1 + text.utf8.count / JSONSchemaCheck.bytesPerStep)
@@ -212,7 +215,8 @@ package struct JSONSchemaCheck {
     }
   }
 
-  /// Which of a schema's names a member's was probably meant to be: said of the first few, where there are not too many to compare.
+  /// Which of a schema's names a member's was probably meant to be: said of the
+  /// first few, where there are not too many to compare.
   private mutating func hint(for name: String, in properties: JSONObject) -> String {
     guard hintsLeft > 0, properties.count <= 50 else { return "" }
     hintsLeft -= 1
@@ -291,7 +295,8 @@ private enum JSONSchemaLimits {
     return left < right
   }
 
-  /// Whether a number is a whole multiple of another, which is more than 0; of what isn't whole, as near as doubles come.
+  /// Whether a number is a whole multiple of another, which is more than 0; of what
+  /// isn't whole, as near as doubles come.
   private static func isMultiple(_ value: JSON, of factor: JSON) -> Bool {
     if let value = value.integerValue, let factor = factor.integerValue, factor > 0 { return value % factor == 0 }
     guard let value = value.doubleValue, let factor = factor.doubleValue else { return false }

@@ -2,8 +2,8 @@ import CLMDB
 
 /// A position in the sorted entries of a database.
 ///
-/// It can't be copied, and transactions only lend it. Where it stands on an entry, ``withEntry(_:)`` lends the entry's bytes in place;
-/// the compiler refuses to move the cursor meanwhile, and to let the bytes leave the closure.
+/// It can't be copied, and transactions only lend it. Where it stands on an entry, ``withEntry(_:)`` lends the entry's
+/// bytes in place; the compiler refuses to move the cursor meanwhile, and to let the bytes leave the closure.
 package struct Cursor: ~Copyable {
   private let pointer: OpaquePointer
   private let name: String
@@ -48,15 +48,16 @@ package struct Cursor: ~Copyable {
     return try arrived(code)
   }
 
-  /// Lends the key and the value of the entry to a closure. Returns what it returns, or nil where the cursor stands on no entry.
+  /// Lends the key and the value of the entry to a closure. Returns what it returns,
+  /// or nil where the cursor stands on no entry.
   @inlinable
   package borrowing func withEntry<R>(_ body: (_ key: RawSpan, _ value: RawSpan) throws -> R) rethrows -> R? {
     guard isOnEntry else { return nil }
     return try body(unsafeKey.bytes, unsafeValue.bytes)
   }
 
-  /// Goes through the entries in the order of their keys, from the least key that is not less than the given one (or from the first),
-  /// until the visitor returns false.
+  /// Goes through the entries in the order of their keys, from the least key that is not less than the given one (or
+  /// from the first), until the visitor returns false.
   package mutating func scan(
     from wanted: [UInt8]? = nil, _ visit: (_ key: RawSpan, _ value: RawSpan) throws -> Bool
   ) throws {
@@ -64,8 +65,8 @@ package struct Cursor: ~Copyable {
     while try withEntry(visit) ?? false { try next() }
   }
 
-  /// Where the key lies in the map. It stays there until a read transaction ends, or a write transaction writes; the compiler does not
-  /// check it: only for readers that keep the bytes of many entries side by side.
+  /// Where the key lies in the map. It stays there until a read transaction ends, or a write transaction writes; the
+  /// compiler does not check it: only for readers that keep the bytes of many entries side by side.
   package var unsafeKey: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size) }
 
   /// Where the value lies in the map; see ``unsafeKey``.

@@ -4,13 +4,14 @@ import CLMDB
   import Glibc
 #endif
 
-// Invariant behind @unchecked: `environment` is set once; LMDB's environment calls are thread-safe; a write transaction is used by
-// the thread that began it only; `resizing` keeps transactions apart from a change of the map and from
-// the end, and guards `isClosed`; `spare` is guarded by `spareLock`.
+// Invariant behind @unchecked: `environment` is set once; LMDB's environment calls are thread-safe; a write transaction
+// is used by the thread that began it only; `resizing` keeps transactions apart from a change of the map and from the
+// end, and guards `isClosed`; `spare` is guarded by `spareLock`.
 /// An LMDB environment: one memory-mapped file, one writer at a time, any number of readers that see a fixed state.
 ///
-/// Reads take a shared lock and growing the map takes it alone, since LMDB must not be resized under a running transaction. A process has
-/// a folder open once: a second environment on it is refused with `EBUSY`, unless it ignores locks.
+/// Reads take a shared lock and growing the map takes it alone, since LMDB must
+/// not be resized under a running transaction. A process has a folder open once: a
+/// second environment on it is refused with `EBUSY`, unless it ignores locks.
 package final class Environment: @unchecked Sendable {
   /// What an environment is opened with.
   package struct Options: Sendable {
@@ -135,8 +136,8 @@ package final class Environment: @unchecked Sendable {
 
   /// Lends a read to a closure, and ends it when the closure returns.
   ///
-  /// The compiler guarantees that neither the transaction nor bytes in the map outlive the closure: the transaction can't be copied or
-  /// kept, and values are lent as `RawSpan`s, which can't be returned or stored.
+  /// The compiler guarantees that neither the transaction nor bytes in the map outlive the closure: the transaction
+  /// can't be copied or kept, and values are lent as `RawSpan`s, which can't be returned or stored.
   @inlinable
   package func read<R>(_ body: (borrowing ReadTransaction) throws -> R) throws -> R {
     let transaction = try beginRead()

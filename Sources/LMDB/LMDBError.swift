@@ -26,7 +26,8 @@ package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   package var isMapResized: Bool { code == MDB_MAP_RESIZED }
   /// Whether the disk, a quota or a file-size limit is exhausted: trying later may help.
   package var isDiskFull: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
-  /// Whether a write was cut short or refused by the device: LMDB says so too where the disk became full in the middle of a write.
+  /// Whether a write was cut short or refused by the device: LMDB says so too where
+  /// the disk became full in the middle of a write.
   package var isInputOutput: Bool { code == EIO }
   /// Whether the file is not a healthy LMDB file: only a backup helps.
   package var isDamage: Bool {

@@ -6,8 +6,9 @@ import NIOConcurrencyHelpers
 
 /// The folders that this process has open with LMDB's locks.
 ///
-/// LMDB's locks are those of `fcntl`, which belong to the process: closing a second environment on the same file would drop the locks
-/// of the first, and another process could then reset the table of readers under it. So a second open is refused.
+/// LMDB's locks are those of `fcntl`, which belong to the process: closing a second
+/// environment on the same file would drop the locks of the first, and another process
+/// could then reset the table of readers under it. So a second open is refused.
 enum OpenFolders {
   /// A folder, whatever path names it.
   struct Identity: Hashable {

@@ -6,9 +6,10 @@ import CLMDB
 
 /// A fixed state of all databases of an environment, for as long as it is owned.
 ///
-/// The compiler guarantees that it has one owner (it can't be copied), that it ends when that owner lets it go, and that no value or
-/// cursor of it is used after that: values are lent to closures as `RawSpan`s, which can't leave the closure, and a cursor only exists
-/// while the transaction that it belongs to is borrowed. What the compiler doesn't check: it must end on the thread that began it.
+/// The compiler guarantees that it has one owner (it can't be copied), that it ends when that owner lets it go, and
+/// that no value or cursor of it is used after that: values are lent to closures as `RawSpan`s, which can't leave the
+/// closure, and a cursor only exists while the transaction that it belongs to is borrowed. What the compiler doesn't
+/// check: it must end on the thread that began it.
 package struct ReadTransaction: ~Copyable {
   let pointer: OpaquePointer
   private let environment: Environment
@@ -20,7 +21,8 @@ package struct ReadTransaction: ~Copyable {
 
   deinit { environment.endRead(pointer) }
 
-  /// Lends the value under a key to a closure, in place. Returns what the closure returns, or nil where there is no such key.
+  /// Lends the value under a key to a closure, in place. Returns what the closure
+  /// returns, or nil where there is no such key.
   @inlinable
   package borrowing func withValue<R>(
     _ database: Database, _ key: [UInt8], _ body: (RawSpan) throws -> R
@@ -34,8 +36,8 @@ package struct ReadTransaction: ~Copyable {
     try find(database, key).map { [UInt8]($0) }
   }
 
-  /// Where the value under a key lies in the map. It stays there until the transaction ends, which the compiler does not check: only for
-  /// readers that keep the bytes of many entries side by side and own the transaction for longer.
+  /// Where the value under a key lies in the map. It stays there until the transaction ends, which the compiler does
+  /// not check: only for readers that keep the bytes of many entries side by side and own the transaction for longer.
   package borrowing func unsafeValue(
     _ database: Database, _ key: [UInt8]
   ) throws(LMDBError) -> UnsafeRawBufferPointer? {
@@ -73,8 +75,8 @@ package struct ReadTransaction: ~Copyable {
     return try body(&cursor)
   }
 
-  /// A cursor that its owner must let go before the transaction ends, which the compiler does not check: only for readers that need a
-  /// number of cursors that isn't known before.
+  /// A cursor that its owner must let go before the transaction ends, which the compiler does not check: only for
+  /// readers that need a number of cursors that isn't known before.
   package borrowing func unsafeCursor(_ database: Database) throws(LMDBError) -> Cursor { try cursor(on: database) }
 
   @usableFromInline

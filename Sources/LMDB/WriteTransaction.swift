@@ -5,10 +5,11 @@ import CLMDB
 #endif
 
 // Used by one thread only, which is why it is not Sendable.
-/// The one transaction that may write. Nothing is visible to others before ``commit()``, which returns after the disk has it.
+/// The one transaction that may write. Nothing is visible to others before
+/// ``commit()``, which returns after the disk has it.
 ///
-/// Used after its end, it throws. Values are lent as `RawSpan`s, which the compiler keeps inside the closure; what it does not check is
-/// that the closure must not write, since a write may move them.
+/// Used after its end, it throws. Values are lent as `RawSpan`s, which the compiler keeps inside the closure; what it
+/// does not check is that the closure must not write, since a write may move them.
 package final class WriteTransaction {
   private let pointer: OpaquePointer
   private let environment: Environment
@@ -21,7 +22,8 @@ package final class WriteTransaction {
 
   deinit { abort() }
 
-  /// Lends the value under a key to a closure, in place. Returns what the closure returns, or nil where there is no such key.
+  /// Lends the value under a key to a closure, in place. Returns what the closure
+  /// returns, or nil where there is no such key.
   @inlinable
   package func withValue<R>(_ database: Database, _ key: [UInt8], _ body: (RawSpan) throws -> R) throws -> R? {
     guard let value = try find(database, key) else { return nil }

@@ -1,6 +1,7 @@
 import CanonicalJSON
 
-/// The columnLineage facet of a dataset, turned round: for each dataset that columns come from, which of its columns become which.
+/// The columnLineage facet of a dataset, turned round: for each dataset that
+/// columns come from, which of its columns become which.
 struct ColumnLineage {
   /// A source dataset.
   struct Source: Hashable {
@@ -17,11 +18,12 @@ struct ColumnLineage {
     }
   }
 
-  /// By source: `[{"source","target","transformations"}…]`, each entry once, in the order of canonical bytes. A column that counts for the whole
-  /// dataset (a filter's, a join's) has no `target`.
+  /// By source: `[{"source","target","transformations"}…]`, each entry once, in the order of canonical bytes. A column
+  /// that counts for the whole dataset (a filter's, a join's) has no `target`.
   let columns: [(source: Source, entries: JSON)]
 
-  /// Reads the facet; entries that don't name a dataset and a column are passed over (the facet itself is kept whole on the dataset).
+  /// Reads the facet; entries that don't name a dataset and a column are passed over
+  /// (the facet itself is kept whole on the dataset).
   init(_ facet: JSON?) {
     var bySource: [Source: Set<JSON>] = [:]
     func add(_ inputs: JSON?, target: String?) {

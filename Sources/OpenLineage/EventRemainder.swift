@@ -1,8 +1,10 @@
 import CanonicalJSON
 
-/// What of an OpenLineage event became no field: unknown facets whole, unknown members, and known facets whose content isn't as specified.
+/// What of an OpenLineage event became no field: unknown facets whole, unknown
+/// members, and known facets whose content isn't as specified.
 enum EventRemainder {
-  /// In the shape of the event: `{"run":{"facets":{…}},"inputs":[{"namespace","name","facets":{…}}…],…}`; datasets with nothing left are left out.
+  /// In the shape of the event: `{"run":{"facets":{…}},"inputs":[{"namespace","name","facets":{…}}…],…}`; datasets with
+  /// nothing left are left out.
   static func of(_ event: OpenLineageEvent) -> JSONObject {
     var rest = event.json
     for key in ["eventType", "eventTime", "producer", "schemaURL"] { rest[key] = nil }

@@ -3,7 +3,8 @@ import CanonicalJSON
 
 /// The facets that become fields, by name, and the values they give.
 ///
-/// A facet of a known name whose content isn't as the specification says gives nothing, and so is kept whole with the unknown ones.
+/// A facet of a known name whose content isn't as the specification says gives
+/// nothing, and so is kept whole with the unknown ones.
 enum KnownFacets {
   /// What one facet says of one field, or of one member of an object field.
   struct Assignment {
@@ -36,7 +37,8 @@ enum KnownFacets {
     }
   }
 
-  /// The message of an `errorMessage` facet. The facet itself is kept with the unknown ones too: its stack trace may name anyone.
+  /// The message of an `errorMessage` facet. The facet itself is kept with the
+  /// unknown ones too: its stack trace may name anyone.
   static func errorMessage(_ facets: JSONObject) -> String? {
     facets["errorMessage"]?["message"]?.stringValue
   }

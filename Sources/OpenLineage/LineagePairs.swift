@@ -1,6 +1,7 @@
 import BasicTypes
 
-/// Pairs of datasets of which the second was made from the first, each with the latest time at which a report showed it.
+/// Pairs of datasets of which the second was made from the first, each with the
+/// latest time at which a report showed it.
 struct LineagePairs {
   /// What was made from what.
   struct Pair: Hashable {
@@ -8,7 +9,8 @@ struct LineagePairs {
     let target: Identifier
   }
 
-  /// How many pairs one report may show: each is an edge that is looked up and recorded while every other command waits.
+  /// How many pairs one report may show: each is an edge that is looked up and
+  /// recorded while every other command waits.
   package static let limit = 1000
 
   private var times: [Pair: Timestamp] = [:]
@@ -30,8 +32,9 @@ struct LineagePairs {
     }
   }
 
-  /// Every input of a run with every output of it, of the pairs that a report which named these datasets can have changed. A pair's time is the
-  /// later of the two times at which the run's reports named its ends, so it doesn't depend on which of them came first.
+  /// Every input of a run with every output of it, of the pairs that a report which named these datasets can have
+  /// changed. A pair's time is the later of the two times at which the run's reports named its ends, so it doesn't
+  /// depend on which of them came first.
   /// - Throws: ``ReportFailure`` `tooManyPairs`.
   mutating func addPairs(
     of run: ReportedFields, touching inputs: [Identifier], _ outputs: [Identifier]

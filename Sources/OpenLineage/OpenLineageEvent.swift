@@ -5,8 +5,8 @@ import Crypto
 
 /// One event of an OpenLineage producer: a RunEvent, or a JobEvent or DatasetEvent without a run.
 ///
-/// Accepts what producers really send: no `schemaURL`, no `producer`, no `eventType`, a time without a zone (UTC), a run id that is no UUID. What it
-/// doesn't know is kept in ``json``.
+/// Accepts what producers really send: no `schemaURL`, no `producer`, no `eventType`, a time without a zone (UTC), a
+/// run id that is no UUID. What it doesn't know is kept in ``json``.
 public struct OpenLineageEvent: Sendable {
   /// A job by its name in a namespace.
   public struct Job: Sendable {

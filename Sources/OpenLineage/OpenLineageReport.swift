@@ -2,15 +2,18 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 
-/// Takes one OpenLineage event in: its job becomes a pipeline, its run a run, its datasets datasets, and what was made from what lineage edges.
+/// Takes one OpenLineage event in: its job becomes a pipeline, its run a run, its
+/// datasets datasets, and what was made from what lineage edges.
 ///
-/// The result depends on the set of events alone: any order, each any number of times, ends in the same fields, ids included (ids of what reports make are
-/// version 5, of the organization and the name, unless a deleted resource holds that id). Only versions count how often something changed on the way. A
-/// run made by reports is not pinned to a `version_number`, since no report says which version ran.
+/// The result depends on the set of events alone: any order, each any number of times, ends in the same fields, ids
+/// included (ids of what reports make are version 5, of the organization and the name, unless a deleted resource holds
+/// that id). Only versions count how often something changed on the way. A run made by reports is not pinned to a
+/// `version_number`, since no report says which version ran.
 public struct OpenLineageReport<Target: ReportTarget> {
   /// What came of an event.
   public struct Outcome: Sendable, Equatable {
-    /// The run; for an event without one the pipeline or the dataset. Nil only where a repeated event's resource is gone since.
+    /// The run; for an event without one the pipeline or the dataset. Nil only where a
+    /// repeated event's resource is gone since.
     public let resource: Identifier?
     /// The organization that it went to.
     public let organization: Identifier
@@ -31,7 +34,8 @@ public struct OpenLineageReport<Target: ReportTarget> {
     if target.ownOrganization == nil, let run = event.run, let identifier = chosenIdentifier(run.runID),
       let known = try target.state(identifier), known.type == "run", let owner = known.organization
     {
-      // For the administrator a run stays where it is, though a parent facet or an earlier report named another namespace.
+      // For the administrator a run stays where it is, though a parent facet or an
+      // earlier report named another namespace.
       organization = owner
     }
     let report = OpenLineageReport(event: event, target: target, organization: organization)
@@ -41,8 +45,8 @@ public struct OpenLineageReport<Target: ReportTarget> {
     return Outcome(resource: try report.record(), organization: organization, isDuplicate: false)
   }
 
-  /// The id of a run: the producer's own where it is a UUID that clients may choose, else version 5 of the organization,
-  /// the job's namespace, a line break and the run id.
+  /// The id of a run: the producer's own where it is a UUID that clients may choose, else version 5 of the
+  /// organization, the job's namespace, a line break and the run id.
   public static func runIdentifier(_ runID: String, namespace: String, organization: Identifier) -> Identifier {
     chosenIdentifier(runID) ?? .version5(namespace: organization, name: "\(namespace)\n\(runID)")
   }
@@ -198,7 +202,8 @@ public struct OpenLineageReport<Target: ReportTarget> {
     return fields
   }
 
-  /// The parent's id, made pending where it is not known yet; nil where that id is no living run of the parent's organization.
+  /// The parent's id, made pending where it is not known yet; nil where that id is
+  /// no living run of the parent's organization.
   private func parentRun(runID: String, namespace: String) throws -> Identifier? {
     let owner = try ReportOrganization.resolve(namespace: namespace, in: target)
     let identifier = Self.runIdentifier(runID, namespace: namespace, organization: owner)

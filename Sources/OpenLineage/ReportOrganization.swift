@@ -5,8 +5,8 @@ import EventLog
 
 /// The organization that a report goes to.
 enum ReportOrganization {
-  /// The caller's own; for the local administrator the one of the job namespace, made on first sight with a slug from the namespace and the raw
-  /// text in `namespace`.
+  /// The caller's own; for the local administrator the one of the job namespace, made on first sight with a slug from
+  /// the namespace and the raw text in `namespace`.
   static func resolve(namespace: String, in target: some ReportTarget) throws -> Identifier {
     if let own = target.ownOrganization { return own }
     let known = try target.find(
@@ -31,7 +31,8 @@ enum ReportOrganization {
     return state.id
   }
 
-  /// Lower-case letters and digits of the namespace, everything else as single dashes; at most 100 characters, never empty.
+  /// Lower-case letters and digits of the namespace, everything else as single
+  /// dashes; at most 100 characters, never empty.
   static func slug(for namespace: String) -> String {
     var bytes: [UInt8] = []
     for byte in namespace.utf8 {

@@ -4,37 +4,42 @@ import EventLog
 
 /// What a report from outside needs of the transaction that it is decided in.
 ///
-/// Everything is read from committed state plus what this decision staged so far, and staged with it; a decision that throws leaves nothing.
+/// Everything is read from committed state plus what this decision staged so far,
+/// and staged with it; a decision that throws leaves nothing.
 public protocol ReportTarget {
-  /// The organization that everything goes to, where the caller has one; nil for the local administrator, whose reports go to an organization for
-  /// each job namespace.
+  /// The organization that everything goes to, where the caller has one; nil for the local administrator, whose reports
+  /// go to an organization for each job namespace.
   var ownOrganization: Identifier? { get }
 
-  /// The living resource that holds these values of a unique constraint, in the order of the constraint's fields, or nil.
+  /// The living resource that holds these values of a unique constraint, in the
+  /// order of the constraint's fields, or nil.
   func find(type: String, constraint: String, values: [JSON]) throws -> ResourceState?
 
   /// The resource of that id, a deleted one too, or nil where there never was one.
   func state(_ id: Identifier) throws -> ResourceState?
 
-  /// Whether this report was never taken in before, and from now on was. Kept for ever, for each organization, like the idempotency of commands: one
-  /// small index entry a report, so no state grows with the number of reports and their order can't matter.
+  /// Whether this report was never taken in before, and from now on was. Kept for ever,
+  /// for each organization, like the idempotency of commands: one small index entry a
+  /// report, so no state grows with the number of reports and their order can't matter.
   func isFirstReport(digest: [UInt8], organization: Identifier) throws -> Bool
 
-  /// Makes a resource, with the catalog's defaults for fields that are not given, and records one event of that verb (`created`).
+  /// Makes a resource, with the catalog's defaults for fields that are not given,
+  /// and records one event of that verb (`created`).
   ///
   /// - Parameter id: its id, which must be new; nil for one of the log's own choice.
   func create(
     type: String, id: Identifier?, organization: Identifier?, fields: JSONObject, event: String, data: JSONObject
   ) throws -> ResourceState
 
-  /// Sets fields (null removes one) of a resource, maintains what follows from them (`version_number`), and records one event of that verb; records
-  /// nothing where nothing differs and `data` is empty. Returns the state after.
+  /// Sets fields (null removes one) of a resource, maintains what follows from them (`version_number`), and records one
+  /// event of that verb; records nothing where nothing differs and `data` is empty. Returns the state after.
   func change(_ state: ResourceState, set: JSONObject, event: String, data: JSONObject) throws -> ResourceState
 }
 
 /// Why a report can't be taken in, though it is well formed.
 public enum ReportFailure: Error, Sendable, Equatable {
-  /// The id that the report gives its run belongs to something else, or to another organization: a conflict that must not tell which.
+  /// The id that the report gives its run belongs to something else, or to another
+  /// organization: a conflict that must not tell which.
   case identifierTaken(Identifier)
   /// It shows more pairs of an input and an output than one report may.
   case tooManyPairs(limit: Int)

@@ -1,11 +1,13 @@
 import BasicTypes
 import CanonicalJSON
 
-/// Fields of one resource that reports decide: for each, the report with the latest event time wins, whatever order reports come in.
+/// Fields of one resource that reports decide: for each, the report with the
+/// latest event time wins, whatever order reports come in.
 ///
-/// The time of the deciding report is kept for each field (or member of a JSON field, or group of fields that go together) in `reported_fields`.
-/// Of two reports of one time the one with the greater canonical bytes wins, so that every order ends in the same value. A report that doesn't
-/// speak of a field leaves it alone. A value that a person edited stays until a report later than the last one arrives.
+/// The time of the deciding report is kept for each field (or member of a JSON field, or group of fields that go
+/// together) in `reported_fields`. Of two reports of one time the one with the greater canonical bytes wins, so that
+/// every order ends in the same value. A report that doesn't speak of a field leaves it alone. A value that a person
+/// edited stays until a report later than the last one arrives.
 struct ReportedFields {
   private let current: JSONObject
   private var merged: JSONObject

@@ -3,9 +3,10 @@ import CanonicalJSON
 
 /// How one report of what a run did changes what is known of it, whatever order reports come in.
 ///
-/// Pure, and the same for reports from outside and for `run.begin`, `run.finish` and `run.cancel`: any order of the same reports, each given any number of
-/// times, ends in the same fields. Among terminal reports the latest time decides; at a tie success comes before failed before timeout before
-/// cancelled. Any terminal report beats any other. `started_at` is the earliest start.
+/// Pure, and the same for reports from outside and for `run.begin`, `run.finish` and `run.cancel`: any order of the
+/// same reports, each given any number of times, ends in the same fields. Among terminal reports the latest time
+/// decides; at a tie success comes before failed before timeout before cancelled. Any terminal report beats any other.
+/// `started_at` is the earliest start.
 public enum RunStateMerge {
   /// What a report says of a run.
   public enum Report: String, Sendable, CaseIterable {
@@ -36,8 +37,8 @@ public enum RunStateMerge {
     }
   }
 
-  /// The fields to set so that `current` takes the report in: of `status`, `started_at`, `completed_at` and `duration_seconds` those that change; a null
-  /// removes one. Empty where the report tells nothing new.
+  /// The fields to set so that `current` takes the report in: of `status`, `started_at`, `completed_at` and
+  /// `duration_seconds` those that change; a null removes one. Empty where the report tells nothing new.
   ///
   /// - Parameters:
   ///   - current: the run's fields, or as many of those four as it has; without `status` it counts as `pending`.

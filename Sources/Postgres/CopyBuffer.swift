@@ -1,5 +1,5 @@
-/// Rows in the text format of `COPY … FROM STDIN` (PostgreSQL manual, COPY), built field by field: any text is taken, with
-/// whatever tabs, line ends and backslashes it holds. U+0000 is passed on, and PostgreSQL refuses it.
+/// Rows in the text format of `COPY … FROM STDIN` (PostgreSQL manual, COPY), built field by field: any text is taken,
+/// with whatever tabs, line ends and backslashes it holds. U+0000 is passed on, and PostgreSQL refuses it.
 public struct CopyBuffer: Sendable {
   /// The encoded rows so far, ready for `copyIn`.
   public private(set) var bytes: [UInt8] = []

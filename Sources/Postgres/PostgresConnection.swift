@@ -5,9 +5,10 @@ import Waiting
 
 /// One connection to PostgreSQL, with a thread of its own on which libpq may block.
 ///
-/// Calls from several tasks run one after another in the order in which they came; a transaction holds the connection until it
-/// ends. Cancelling a task cancels its statement on the server (the call then throws `cancelled`). No parameter and no row is
-/// ever logged. A connection that broke stays broken: make another one, or let ``PostgresPool`` do so.
+/// Calls from several tasks run one after another in the order in which they came; a
+/// transaction holds the connection until it ends. Cancelling a task cancels its statement
+/// on the server (the call then throws `cancelled`). No parameter and no row is ever logged.
+/// A connection that broke stays broken: make another one, or let ``PostgresPool`` do so.
 public actor PostgresConnection {
   private let executor: ThreadExecutor
   private let interruption: Interruption
@@ -73,11 +74,11 @@ public actor PostgresConnection {
     try await withSession(timeout: timeout) { try $0.copyIn(sql, rows) }
   }
 
-  /// Runs a closure on the connection's thread with the same calls as synchronous ones, and nobody in between: the way to run
-  /// many statements without a change of thread for each.
+  /// Runs a closure on the connection's thread with the same calls as synchronous ones, and nobody in between: the way
+  /// to run many statements without a change of thread for each.
   ///
-  /// The closure may block; it must not wait for anything that needs this connection. A transaction it leaves open stays open
-  /// for the next call.
+  /// The closure may block; it must not wait for anything that needs this connection. A transaction it leaves open
+  /// stays open for the next call.
   /// - Parameter timeout: How long the statements of the closure may take altogether.
   /// - Throws: What the closure throws; `CancellationError` when cancelled while waiting for its turn.
   @discardableResult
@@ -91,8 +92,8 @@ public actor PostgresConnection {
 
   /// Runs a body between BEGIN and COMMIT, or ROLLBACK if it throws, and then throws the body's own error.
   ///
-  /// Inside, use only the handle: the connection itself waits until the transaction is over, so a call to it from the body
-  /// would wait for ever. The handle is of no use afterwards.
+  /// Inside, use only the handle: the connection itself waits until the transaction is over, so a call to it from the
+  /// body would wait for ever. The handle is of no use afterwards.
   /// - Parameter begin: The statement that begins it, such as `BEGIN ISOLATION LEVEL SERIALIZABLE`.
   /// - Throws: As ``PostgresSession/transaction(_:_:)``.
   @discardableResult

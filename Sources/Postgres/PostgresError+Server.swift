@@ -11,8 +11,9 @@ struct ServerReport {
     func field(_ code: Unicode.Scalar) -> String? {
       PQresultErrorField(result, CInt(code.value)).map { String(cString: $0) }
     }
-    // The codes of libpq's PQresultErrorField (PG_DIAG_…): V severity, C SQLSTATE, M primary message, R source function,
-    // P position, s t c d n names of schema, table, column, data type, constraint. D, H, W and q may quote rows: never read.
+    // The codes of libpq's PQresultErrorField (PG_DIAG_…): V severity, C SQLSTATE, M
+    // primary message, R source function, P position, s t c d n names of schema,
+    // table, column, data type, constraint. D, H, W and q may quote rows: never read.
     severity = field("V") ?? field("S") ?? "ERROR"
     sqlState = field("C")
     var text = Self.safe(field("M") ?? "no message", sqlState: sqlState, source: field("R"))
@@ -27,8 +28,8 @@ struct ServerReport {
   /// "ERROR 23505: duplicate key value violates unique constraint …".
   var sentence: String { "\(severity) \(sqlState ?? "?????"): \(text)" }
 
-  /// PostgreSQL's primary message if its kind names only objects of the schema, or a sentence of our own if it may quote
-  /// what a statement was given.
+  /// PostgreSQL's primary message if its kind names only objects of the schema, or a sentence of our own if it may
+  /// quote what a statement was given.
   static func safe(_ message: String, sqlState: String?, source: String?) -> String {
     let state = sqlState ?? ""
     if source == "exec_stmt_raise" || state == "P0001" || state == "P0004" {
@@ -51,8 +52,8 @@ struct ServerReport {
 }
 
 extension PostgresError {
-  /// The error that the server reported. `lost` says that the connection is gone with it, `interruption` why this side had
-  /// asked for the statement's cancellation.
+  /// The error that the server reported. `lost` says that the connection is gone with it, `interruption` why this side
+  /// had asked for the statement's cancellation.
   init(_ report: ServerReport, lost: Bool, interruption: Code?) {
     let code = lost ? .connectionLost : report.sqlState == "57014" ? interruption ?? .cancelled : Code.query
     self.init(code, sqlState: report.sqlState, message: report.sentence)

@@ -23,11 +23,11 @@ public struct PostgresError: Error, Hashable, Sendable, CustomStringConvertible 
   public let code: Code
   /// PostgreSQL's five-character SQLSTATE (PostgreSQL manual, appendix A), where the server gave one.
   public let sqlState: String?
-  /// A sentence for a person: severity, SQLSTATE and primary message. DETAIL, HINT and CONTEXT are left out, and so is any
-  /// primary message of a kind that quotes values (class 22, functions' own RAISE, literals in a syntax error).
+  /// A sentence for a person: severity, SQLSTATE and primary message. DETAIL, HINT and CONTEXT are left out, and so is
+  /// any primary message of a kind that quotes values (class 22, functions' own RAISE, literals in a syntax error).
   public let message: String
-  /// Whether the same transaction can succeed when it is run again from its start: the connection was lost or refused, the
-  /// server is stopping or starting, or a serialization failure or deadlock chose this transaction.
+  /// Whether the same transaction can succeed when it is run again from its start: the connection was lost or refused,
+  /// the server is stopping or starting, or a serialization failure or deadlock chose this transaction.
   public let isRetryable: Bool
 
   /// Makes an error; unless told otherwise, whether to retry follows from the code and the SQLSTATE.

@@ -13,8 +13,8 @@ public enum PostgresIdentifier {
 /// Constants inside SQL text, for statements that take no parameters (DDL). Never use it for personal or secret values:
 /// unlike parameters, SQL text can reach the server's log.
 public enum PostgresLiteral {
-  /// The text as an SQL string constant. Safe whatever `standard_conforming_strings` says, since a text with a backslash is
-  /// written as an escape string.
+  /// The text as an SQL string constant. Safe whatever `standard_conforming_strings` says, since a text with a
+  /// backslash is written as an escape string.
   public static func quote(_ text: String) -> String {
     var quoted = text.utf8.contains(UInt8(ascii: "\\")) ? " E'" : "'"
     for scalar in text.unicodeScalars {

@@ -2,8 +2,8 @@ import Logging
 import NIOConcurrencyHelpers
 import Waiting
 
-/// A bounded number of connections that callers share: made when they are needed, given out in the order of asking, dropped
-/// when they are broken, and replaced by the next caller that needs one.
+/// A bounded number of connections that callers share: made when they are needed, given out in the order of asking,
+/// dropped when they are broken, and replaced by the next caller that needs one.
 public final class PostgresPool: Sendable {
   private struct State {
     var idle: [PostgresConnection] = []
@@ -54,8 +54,8 @@ public final class PostgresPool: Sendable {
   }
 
   /// Lends a connection until the closure returns. A transaction that is left open is rolled back.
-  /// - Throws: What the closure throws; ``PostgresError`` `timeout`, `poolClosed` or `connectionFailed`; `CancellationError`
-  ///   when cancelled while waiting.
+  /// - Throws: What the closure throws; ``PostgresError`` `timeout`, `poolClosed` or `connectionFailed`;
+  ///   `CancellationError` when cancelled while waiting.
   @discardableResult
   public func withConnection<R>(
     isolation: isolated (any Actor)? = #isolation, _ body: (PostgresConnection) async throws -> R
@@ -76,7 +76,8 @@ public final class PostgresPool: Sendable {
   /// How many callers wait for a connection now.
   public var waiting: Int { permits.waiting }
 
-  /// Closes idle connections now and lent ones when they come back; who waits, and whoever asks from now on, gets `poolClosed`.
+  /// Closes idle connections now and lent ones when they come back; who waits, and
+  /// whoever asks from now on, gets `poolClosed`.
   public func close() async {
     let idle = state.withLockedValue { state in
       state.isClosed = true

@@ -1,7 +1,7 @@
 /// What a PostgreSQL that Daybook didn't set up itself must be like.
 public enum PostgresSafety {
-  /// What the server's log must not do, and what each setting must be for that. Errors aren't to be logged at all, since
-  /// the primary message of a data exception (SQLSTATE class 22) quotes the value that didn't fit.
+  /// What the server's log must not do, and what each setting must be for that. Errors aren't to be logged at all,
+  /// since the primary message of a data exception (SQLSTATE class 22) quotes the value that didn't fit.
   private static let required = [
     ("log_parameter_max_length", "0"), ("log_parameter_max_length_on_error", "0"), ("log_error_verbosity", "terse"),
     ("log_min_error_statement", "panic"), ("log_min_messages", "log"),

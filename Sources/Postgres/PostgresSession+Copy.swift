@@ -1,8 +1,9 @@
 import CPostgres
 
 extension PostgresSession {
-  /// Sends rows to a `COPY … FROM STDIN` and returns how many the server took. The bytes are in the format that the SQL names
-  /// (``CopyBuffer`` writes the text format, which is the default). Outside a transaction a failure leaves nothing behind.
+  /// Sends rows to a `COPY … FROM STDIN` and returns how many the server took. The
+  /// bytes are in the format that the SQL names (``CopyBuffer`` writes the text format,
+  /// which is the default). Outside a transaction a failure leaves nothing behind.
   /// - Throws: ``PostgresError``; `cancelled` and `timeout` are also looked for between pieces of what is sent.
   @discardableResult
   public func copyIn(_ sql: String, _ rows: [UInt8]) throws(PostgresError) -> Int {

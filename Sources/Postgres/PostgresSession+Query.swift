@@ -1,9 +1,10 @@
 import CPostgres
 
 extension PostgresSession {
-  /// Runs one statement and returns its rows. Values go beside the SQL as `$1`, `$2` …, never in it. A text that is used with
-  /// parameters again and again is prepared once; a prepared statement that a change of the schema has invalidated is prepared
-  /// anew unseen, or, inside a transaction, which PostgreSQL has aborted by then, reported as retryable.
+  /// Runs one statement and returns its rows. Values go beside the SQL as `$1`, `$2` …,
+  /// never in it. A text that is used with parameters again and again is prepared once; a
+  /// prepared statement that a change of the schema has invalidated is prepared anew unseen,
+  /// or, inside a transaction, which PostgreSQL has aborted by then, reported as retryable.
   /// - Throws: ``PostgresError``.
   @discardableResult
   public func query(_ sql: String, _ parameters: [PostgresValue] = []) throws(PostgresError) -> PostgresResult {
@@ -44,7 +45,8 @@ extension PostgresSession {
   /// - Throws: ``PostgresError``, the first one.
   public func execute(_ sql: String) throws(PostgresError) {
     let outcome = Result { () throws(PostgresError) in try commandTags(sql) }
-    // A change of a table in this session would otherwise abort the transaction that next uses a statement prepared before.
+    // A change of a table in this session would otherwise abort the transaction that
+    // next uses a statement prepared before.
     let changes = ["ALTER ", "DROP ", "DISCARD", "DEALLOCATE"]
     if case .success(let tags) = outcome, !tags.contains(where: { tag in changes.contains { tag.hasPrefix($0) } }) {
       return
@@ -104,7 +106,8 @@ extension PostgresSession {
     return only
   }
 
-  /// Reads all that the server answers to what was sent, hands over each good result, and then throws the first failure.
+  /// Reads all that the server answers to what was sent, hands over each good
+  /// result, and then throws the first failure.
   private func drain(_ good: (OpaquePointer) -> Void) throws(PostgresError) {
     var first: PostgresError?
     do {

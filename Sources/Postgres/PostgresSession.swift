@@ -2,8 +2,9 @@ import CPostgres
 import Glibc
 import Logging
 
-/// One connection to PostgreSQL, used synchronously on its own thread: what ``PostgresConnection/withSession(timeout:_:)``
-/// lends. Every call blocks until the server has answered, the call is cancelled, or its deadline has passed.
+/// One connection to PostgreSQL, used synchronously on its own thread: what
+/// ``PostgresConnection/withSession(timeout:_:)`` lends. Every call blocks until the server has answered, the call is
+/// cancelled, or its deadline has passed.
 public final class PostgresSession {
   /// What the owner may know of a session without being on its thread.
   struct Status: Sendable {
@@ -169,8 +170,8 @@ public final class PostgresSession {
     if sql.utf8.contains(0) { throw PostgresError(.protocolViolation, message: "the SQL text holds U+0000") }
   }
 
-  /// Blocks until something has come in. When the caller is cancelled or late, asks the server once to cancel, and gives the
-  /// connection up if even that isn't answered.
+  /// Blocks until something has come in. When the caller is cancelled or late, asks the server once to cancel, and
+  /// gives the connection up if even that isn't answered.
   private func waitForInput(_ connection: OpaquePointer) throws(PostgresError) {
     if interruptionReason == nil, let reason = reasonToInterrupt() {
       interruptionReason = reason
@@ -237,7 +238,8 @@ public final class PostgresSession {
     return connection
   }
 
-  /// Refuses what libpq would complain about by quoting it: a password that isn't percent-encoded ends up in the host or port.
+  /// Refuses what libpq would complain about by quoting it: a password that isn't
+  /// percent-encoded ends up in the host or port.
   private static func checkConninfo(_ conninfo: String) throws(PostgresError) {
     let problem = PostgresError(
       .connectionFailed,

@@ -1,15 +1,16 @@
 import NIOConcurrencyHelpers
 
-/// An open transaction, lent by ``PostgresConnection/transaction(_:isolation:_:)``: its calls are those of the connection, and
-/// all of them take part in the transaction. Once the transaction is over they throw `protocolViolation`.
+/// An open transaction, lent by ``PostgresConnection/transaction(_:isolation:_:)``:
+/// its calls are those of the connection, and all of them take part in the
+/// transaction. Once the transaction is over they throw `protocolViolation`.
 public final class PostgresTransaction: Sendable {
   private let connection: PostgresConnection
   private let isActive = NIOLockedValueBox(true)
 
   init(_ connection: PostgresConnection) { self.connection = connection }
 
-  /// Runs one statement and returns its rows; see ``PostgresSession/query(_:_:)``. After a failure PostgreSQL refuses all but
-  /// the rollback.
+  /// Runs one statement and returns its rows; see ``PostgresSession/query(_:_:)``.
+  /// After a failure PostgreSQL refuses all but the rollback.
   /// - Throws: ``PostgresError``.
   @discardableResult
   public func query(

@@ -1,5 +1,5 @@
-/// Which SQL texts a session has prepared. A text is prepared when it is seen for the second time, so that what runs once
-/// costs nothing; the least recently used make room. Knows no I/O.
+/// Which SQL texts a session has prepared. A text is prepared when it is seen for the second time, so that what runs
+/// once costs nothing; the least recently used make room. Knows no I/O.
 struct StatementCache {
   enum Use: Equatable {
     /// Run it without a name.

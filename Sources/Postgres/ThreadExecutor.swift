@@ -1,8 +1,8 @@
 import Glibc
 import NIOConcurrencyHelpers
 
-/// A serial executor with one thread of its own, so that what an actor on it does may block without taking a thread from
-/// Swift's pool. The thread ends after ``stop()``.
+/// A serial executor with one thread of its own, so that what an actor on it does may block without taking a thread
+/// from Swift's pool. The thread ends after ``stop()``.
 ///
 /// Unchecked Sendable: `jobs` and `isStopped` are touched only while `state` is locked.
 final class ThreadExecutor: SerialExecutor, @unchecked Sendable {

@@ -74,7 +74,8 @@ extension ProjectionService {
         while true {
           head = try await log.waitForEvents(after: head)
           wake.signal()
-          // Under load it finds the events by itself: a thread woken by every commit is one that commands have to wait for.
+          // Under load it finds the events by itself: a thread woken by every commit is one
+          // that commands have to wait for.
           await idle.wait(atMost: Self.checkInterval)
         }
       }
@@ -86,8 +87,8 @@ extension ProjectionService {
     }
   }
 
-  /// Where PostgreSQL is on this machine, posting gives way to commands while the processors are short: the read models fall behind
-  /// for a while instead. Best effort: what can't be set is left as it is.
+  /// Where PostgreSQL is on this machine, posting gives way to commands while the processors are short: the read models
+  /// fall behind for a while instead. Best effort: what can't be set is left as it is.
   private func yieldToCommands(_ connection: PostgresConnection) async throws {
     try await connection.withSession { session in
       setpriority(Int32(PRIO_PROCESS.rawValue), 0, Self.niceness)
@@ -131,8 +132,8 @@ extension ProjectionService {
     }
   }
 
-  /// Lets a few events gather before the next chunk, unless somebody waits for them or there are many already: one chunk costs
-  /// PostgreSQL about as much for one event as for a hundred, and commands need the processors too.
+  /// Lets a few events gather before the next chunk, unless somebody waits for them or there are many already: one
+  /// chunk costs PostgreSQL about as much for one event as for a hundred, and commands need the processors too.
   private func pace(_ progress: [UnitID: UnitProgress]) async {
     let slowest = progress.values.map(\.checkpoint.position).min() ?? 0
     let began = ContinuousClock.now

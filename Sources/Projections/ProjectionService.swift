@@ -11,8 +11,8 @@ import Waiting
 /// The read models in PostgreSQL: keeps them with the log, says where they stand, lends connections to read them, and
 /// rebuilds them.
 ///
-/// Everything else may be called while ``run()`` runs, from any task. PostgreSQL may go away and come back at any time: the
-/// read models catch up by themselves, and nothing is applied twice.
+/// Everything else may be called while ``run()`` runs, from any task. PostgreSQL may go away and come back at any time:
+/// the read models catch up by themselves, and nothing is applied twice.
 public final class ProjectionService: Sendable {
   let log: EventLog
   let vault: Vault
@@ -116,8 +116,8 @@ public final class ProjectionService: Sendable {
 
   /// Waits until the named read models show a position; all of them where none is named. PostgreSQL's roles are then as
   /// `sql_roles` at that position says.
-  /// - Throws: ``ProjectionError``: `stale` with the position they have when time is up or one of them is parked before it,
-  ///   `unavailable` while PostgreSQL is away, `unknown`; `CancellationError`.
+  /// - Throws: ``ProjectionError``: `stale` with the position they have when time is up or one of them is parked before
+  ///   it, `unavailable` while PostgreSQL is away, `unknown`; `CancellationError`.
   public func wait(for position: UInt64, projections names: [String], timeoutMilliseconds: Int) async throws {
     for name in names where schema.model.definition(name) == nil {
       throw ProjectionError(.unknown, "There is no read model \(name).")
@@ -126,7 +126,8 @@ public final class ProjectionService: Sendable {
     try await board.wait(for: position, names: wanted, milliseconds: timeoutMilliseconds)
   }
 
-  /// Lends a connection for reading, as the tables' owner: row-level security doesn't bind it, so the caller separates tenants.
+  /// Lends a connection for reading, as the tables' owner: row-level security
+  /// doesn't bind it, so the caller separates tenants.
   /// - Parameter needsPersonal: Whether the personal columns are read: then it refuses while they are being refilled.
   /// - Throws: ``ProjectionError`` `unavailable`; what the closure throws.
   public func withConnection<R: Sendable>(
@@ -178,7 +179,8 @@ public final class ProjectionService: Sendable {
     }
   }
 
-  /// Takes a parked read model up again, at the event that it stopped at; also takes a database back from another projector.
+  /// Takes a parked read model up again, at the event that it stopped at; also takes
+  /// a database back from another projector.
   /// - Throws: ``ProjectionError`` `unknown`, `unavailable`; `PostgresError`.
   public func retry(_ name: String) async throws {
     guard schema.model.definition(name) != nil else {
@@ -207,15 +209,15 @@ public final class ProjectionService: Sendable {
     }
   }
 
-  /// Fills read models anew from the log beside the live ones, compares both at the same position, and puts the new ones in
-  /// their place.
+  /// Fills read models anew from the log beside the live ones, compares both at the
+  /// same position, and puts the new ones in their place.
   ///
   /// Interrupted by a crash, it goes on where it stopped when it is called for the same read models again.
   /// - Parameters:
   ///   - names: Which; nil for all.
   ///   - check: Only compare, and leave the live ones as they are.
-  /// - Throws: ``ProjectionError`` `unknown`, `busy`, `unavailable`, or `dependents` where objects that Daybook didn't make
-  ///   stand in the way.
+  /// - Throws: ``ProjectionError`` `unknown`, `busy`, `unavailable`, or `dependents`
+  ///   where objects that Daybook didn't make stand in the way.
   public func rebuild(
     _ names: [String]?, check: Bool = false, progress: @escaping @Sendable (RebuildProgress) -> Void = { _ in }
   ) async throws -> RebuildReport {

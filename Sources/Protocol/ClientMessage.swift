@@ -6,7 +6,8 @@ import Refusals
 public enum ClientMessage: Sendable, Equatable {
   /// One call, answered by one object.
   case single(Call)
-  /// A batch, answered by one array of what its calls answer, or by nothing where none of them answers. It is never empty.
+  /// A batch, answered by one array of what its calls answer, or by nothing where
+  /// none of them answers. It is never empty.
   case batch([Call])
 
   /// How many calls one batch may hold: what keeps a short line from asking for a very long answer.
@@ -53,7 +54,8 @@ public enum ClientMessage: Sendable, Equatable {
       fault.description, ["reason": .string(fault.code.rawValue), "offset": .integer(Int64(fault.offset))])
   }
 
-  /// A repeated key is grammatical JSON, so the caller can be told under its own id; null where even the id isn't clear.
+  /// A repeated key is grammatical JSON, so the caller can be told under its own id;
+  /// null where even the id isn't clear.
   private static func identifierDespiteDuplicates(_ line: ByteBuffer) -> RequestID {
     guard case .success(let value) = parse(line, options: JSONParseOptions(duplicateKeys: .lastWins)),
       let id = value["id"].flatMap(RequestID.init)

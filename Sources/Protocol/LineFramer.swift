@@ -6,18 +6,21 @@ import NIOCore
 
 /// Cuts a stream of bytes into lines: one message a line, ended by `\n`, where a `\r` before it belongs to the ending.
 ///
-/// A pure state machine: append what was read, then take frames until there are none. It looks at every byte once, however the stream is
-/// cut into reads, and holds at most one incomplete line of ``maximumLength`` bytes besides what was appended and not yet taken.
+/// A pure state machine: append what was read, then take frames until there are none. It looks at every byte once,
+/// however the stream is cut into reads, and holds at most one incomplete line of ``maximumLength`` bytes besides what
+/// was appended and not yet taken.
 public struct LineFramer: Sendable {
   /// What the stream holds next.
   public enum Frame: Sendable, Equatable {
     /// A line without its ending. It is never blank.
     case line(ByteBuffer)
-    /// A line longer than the limit began here. It is told once, as soon as it is certain; the rest of the line is read past.
+    /// A line longer than the limit began here. It is told once, as soon as it is
+    /// certain; the rest of the line is read past.
     case tooLong
   }
 
-  /// The greatest length of a line in bytes, its ending not counted. A change holds for every line that isn't taken yet.
+  /// The greatest length of a line in bytes, its ending not counted. A change holds
+  /// for every line that isn't taken yet.
   public var maximumLength: Int
 
   private var buffer = ByteBuffer()
@@ -60,7 +63,8 @@ public struct LineFramer: Sendable {
     }
   }
 
-  /// What is left when the stream has ended: a last line that no `\n` follows, or nil. Take ``next()`` until nil before.
+  /// What is left when the stream has ended: a last line that no `\n` follows, or
+  /// nil. Take ``next()`` until nil before.
   public mutating func finish() -> Frame? {
     defer {
       buffer = ByteBuffer()

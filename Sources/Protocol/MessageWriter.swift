@@ -1,7 +1,8 @@
 import CanonicalJSON
 import Refusals
 
-/// Writes messages as bytes, in canonical form (RFC 8785) so far as what is put in is canonical. No line ending is added.
+/// Writes messages as bytes, in canonical form (RFC 8785) so far as what is put in
+/// is canonical. No line ending is added.
 public enum MessageWriter {
   /// An answer whose result is JSON text already: it is put in as it is.
   public static func writeResult(_ result: [UInt8], id: RequestID, into output: inout [UInt8]) {

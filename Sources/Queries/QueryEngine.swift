@@ -59,8 +59,8 @@ public final class QueryEngine: Sendable {
   /// Whether a method of that name is a query of this engine.
   public func isQuery(_ method: String) -> Bool { byName[method] != nil }
 
-  /// Answers one query by its name: the canonical JSON of its result. The server, which has looked the query up already,
-  /// prepares and answers it itself.
+  /// Answers one query by its name: the canonical JSON of its result. The server, which has looked the query up
+  /// already, prepares and answers it itself.
   /// - Parameters:
   ///   - atLeast: The position that a read model must have reached before it is asked, unless the params say; the log
   ///     itself is never behind.

@@ -10,7 +10,8 @@ package final class CatalogModel: Sendable {
   package let types: [String: ResourceModel]
   /// Plurals, for the check of permission maps.
   package let plurals: Set<String>
-  /// For each type whose makers some platforms' documents protect (`created_by … REFERENCES users`, without a clause that deletes): those platforms.
+  /// For each type whose makers some platforms' documents protect (`created_by … REFERENCES users`, without a clause
+  /// that deletes): those platforms.
   package let makerProtection: [String: Set<String>]
 
   /// The model of a catalog.

@@ -6,7 +6,8 @@ import EventLog
 import Refusals
 import Vault
 
-/// What the log's unique and link indexes must hold for a resource: a pure function of its state, the catalog and the vault's look-up key.
+/// What the log's unique and link indexes must hold for a resource: a pure
+/// function of its state, the catalog and the vault's look-up key.
 ///
 /// Commands keep the indexes by it; `verify` and a rebuild of the indexes compare with it.
 public struct IndexRules: Sendable {
@@ -102,7 +103,8 @@ public struct IndexRules: Sendable {
     return sealer.vault.lookupHash(constraint, JSON.array(folded).canonicalBytes)
   }
 
-  /// The id under which a natural key (`slug`, `email`) is held, for `get`; nil where the type has no constraint of just that field.
+  /// The id under which a natural key (`slug`, `email`) is held, for `get`; nil
+  /// where the type has no constraint of just that field.
   public func naturalKey(type: String, field: String, value: String) -> (constraint: String, key: [UInt8])? {
     guard let model = model.types[type],
       let constraint = model.unique.first(where: { $0.fields == [field] })

@@ -72,8 +72,8 @@ package struct Sealer: Sendable {
     try vault.openFully(stored, resourceID: resource, field: field)
   }
 
-  /// A text sealed for each of some persons in turn, one inside the other: whoever of them is erased takes it along. Sealed with the
-  /// place's own key where there is nobody.
+  /// A text sealed for each of some persons in turn, one inside the other: whoever of them is erased takes it along.
+  /// Sealed with the place's own key where there is nobody.
   package func sealed(_ value: JSON, for subjects: [Identifier], field: String, place: Place) throws -> JSON {
     let owners: [KeyOwner] = subjects.isEmpty ? [place.fallback] : subjects.map { .subject($0) }
     return try owners.reduce(value) { inner, owner in

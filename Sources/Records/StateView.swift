@@ -19,9 +19,9 @@ public struct StateView: Sendable {
     sealer = rules.sealer
   }
 
-  /// A resource as `get` shows it: every declared field, null where it is empty or was erased; secret members as `"********"`; hashes and
-  /// whole secrets left out; and `id`, `number`, `organization_id`, `created_by`, `created_at`, `updated_at`, `version`, and `deleted_at`
-  /// where it was deleted.
+  /// A resource as `get` shows it: every declared field, null where it is empty or was erased; secret members as
+  /// `"********"`; hashes and whole secrets left out; and `id`, `number`, `organization_id`, `created_by`,
+  /// `created_at`, `updated_at`, `version`, and `deleted_at` where it was deleted.
   /// - Throws: ``Refusal`` where a sealed value is damaged.
   public func item(_ state: ResourceState, principal: Principal) throws -> JSONObject {
     var item = try visibleFields(state.fields, type: state.type, resource: state.id)
@@ -55,8 +55,8 @@ public struct StateView: Sendable {
     return item
   }
 
-  /// The declared fields of a type as they are shown: null where empty. Fields of a type that the catalog no longer has are shown as
-  /// they are, sealed values masked.
+  /// The declared fields of a type as they are shown: null where empty. Fields of a type that the catalog no longer has
+  /// are shown as they are, sealed values masked.
   public func visibleFields(_ fields: JSONObject, type: String, resource: Identifier) throws -> JSONObject {
     guard let type = model.types[type] else { return fields.mapValues { StateView.masked($0) } }
     var visible = JSONObject(minimumCapacity: type.fields.count + 8)
@@ -67,7 +67,8 @@ public struct StateView: Sendable {
     return visible
   }
 
-  /// What an event changed, field by field, as `history` shows it: `{"name":{"from":…,"to":…}}`. A secret that changed shows as masked on both sides.
+  /// What an event changed, field by field, as `history` shows it: `{"name":{"from":…,"to":…}}`. A secret that changed
+  /// shows as masked on both sides.
   public func changes(type: String, resource: Identifier, set: JSONObject, was: JSONObject) throws -> JSONObject {
     let model = model.types[type]
     var changes = JSONObject(minimumCapacity: set.count)
@@ -89,8 +90,8 @@ public struct StateView: Sendable {
     }
   }
 
-  /// What differs between two states of a resource, field by field, and inside JSON values by JSON Pointer (RFC 6901), as `diff` shows it. A
-  /// secret that differs shows as masked on both sides.
+  /// What differs between two states of a resource, field by field, and inside JSON values by JSON Pointer (RFC 6901),
+  /// as `diff` shows it. A secret that differs shows as masked on both sides.
   public func differences(
     type: String, resource: Identifier, from: JSONObject, to: JSONObject
   ) throws -> [JSONDifference] {
@@ -120,7 +121,8 @@ public struct StateView: Sendable {
 
   /// An event's reason in the clear; null where there is none, or one of the persons it concerns was erased.
   ///
-  /// In the log it is one token, sealed for each person that it concerns, one inside the other: it opens only while the keys of all of them exist.
+  /// In the log it is one token, sealed for each person that it concerns, one inside the other: it opens only while the
+  /// keys of all of them exist.
   public func reason(_ reason: JSON?, resource: Identifier) throws -> JSON {
     try opened(reason ?? .null, field: "reason", resource)
   }

@@ -5,7 +5,8 @@ struct CronProblem: Error {
   let problem: String
 }
 
-/// A cron line of five fields, or an `@` word that stands for one: the minutes, hours and days at which it fires, as sets of bits.
+/// A cron line of five fields, or an `@` word that stands for one: the minutes,
+/// hours and days at which it fires, as sets of bits.
 struct CronLine: Sendable {
   private let minutes: UInt64
   private let hours: UInt64

@@ -2,7 +2,8 @@ import BasicTypes
 import CanonicalJSON
 import Catalog
 
-/// When a pipeline runs: a cron line of five fields, one of the `@` words, or ETLab's object of an interval, a start date and catch-up.
+/// When a pipeline runs: a cron line of five fields, one of the `@` words, or
+/// ETLab's object of an interval, a start date and catch-up.
 public struct Schedule: Sendable {
   private enum Recurrence {
     case cron(CronLine)
@@ -39,10 +40,12 @@ public struct Schedule: Sendable {
 
   /// The next times at which the schedule fires, in order, all of them later than `after`.
   ///
-  /// None is before the start date or after the end date. A cron line is read in UTC, or in the schedule's time zone, with the rules of Vixie
-  /// cron: where both the day of the month and the day of the week are restricted, either is enough. A number of seconds counts from the
-  /// start date, else from 1970-01-01T00:00:00Z; `@once` fires at the start date. Catch-up is about times that have passed and changes nothing here.
-  /// - Returns: Fewer than `count` where it fires no more, up to the year 9999; none where it never does, such as on 31 February.
+  /// None is before the start date or after the end date. A cron line is read in UTC, or in the schedule's time zone,
+  /// with the rules of Vixie cron: where both the day of the month and the day of the week are restricted, either is
+  /// enough. A number of seconds counts from the start date, else from 1970-01-01T00:00:00Z; `@once` fires at the start
+  /// date. Catch-up is about times that have passed and changes nothing here.
+  /// - Returns: Fewer than `count` where it fires no more, up to the year 9999; none
+  ///   where it never does, such as on 31 February.
   public func times(after: Timestamp, count: Int) -> [Timestamp] {
     var after = after
     // The start date itself counts.

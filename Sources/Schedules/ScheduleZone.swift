@@ -18,7 +18,8 @@ struct ScheduleZone: Sendable {
 
   /// The instants at which the zone's clocks show a time (given as if it were UTC), in seconds since 1970.
   ///
-  /// One as a rule; two, in order, where the clocks are put back over it. A time that they leap over counts as much later as they leap.
+  /// One as a rule; two, in order, where the clocks are put back over it. A time
+  /// that they leap over counts as much later as they leap.
   func instants(showing wall: Int64) -> [Int64] {
     let before = offset(at: wall - 86_400)
     let after = offset(at: wall + 86_400)

@@ -18,7 +18,8 @@ import Vault
 
 /// A Daybook server: everything that one needs, opened in order, run, and closed in the opposite order.
 ///
-/// Commands are taken as soon as ``start(_:)`` returns; the read models come when PostgreSQL does, and queries that need them say `unavailable` until then.
+/// Commands are taken as soon as ``start(_:)`` returns; the read models come when PostgreSQL does, and queries that
+/// need them say `unavailable` until then.
 public final class DaybookServer: Sendable {
   /// The version that `server.status` and `rpc.discover` tell.
   public static let version = "0.1.0"
@@ -149,7 +150,8 @@ public final class DaybookServer: Sendable {
       services.vault.close()
       try await eventLoops.shutdownGracefully()
     } else {
-      // What still runs may read the log, which must not be closed under it. The process ends; what was answered is on the disk.
+      // What still runs may read the log, which must not be closed under it. The
+      // process ends; what was answered is on the disk.
       services.logger.error("some calls don't end; the log is left as it is")
     }
     services.logger.info("stopped")

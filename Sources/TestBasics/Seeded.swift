@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// A reproducible stream of random numbers (SplitMix64, Steele, Lea and Flood 2014): the same seed gives the same values
-/// everywhere.
+/// A reproducible stream of random numbers (SplitMix64, Steele, Lea and Flood
+/// 2014): the same seed gives the same values everywhere.
 package struct Seeded: RandomNumberGenerator, Sendable {
   /// What gives the same stream again.
   package let seed: UInt64
@@ -30,7 +30,8 @@ package struct Seeded: RandomNumberGenerator, Sendable {
   }
 }
 
-/// Gives a test, or each test of a suite, a seed, and adds to each of its failures how to run it with the same one again.
+/// Gives a test, or each test of a suite, a seed, and adds to each of its failures
+/// how to run it with the same one again.
 package struct SeededTrait: TestTrait, SuiteTrait, TestScoping {
   @TaskLocal static var seed: UInt64?
   package let isRecursive = true

@@ -16,8 +16,8 @@ package final class SpawnedProcess: @unchecked Sendable {
   private let lock = NSLock()
   private var ended: ExitStatus?
 
-  /// Starts a program, found along PATH where its name has no slash; `environment` is added to this process's own, without
-  /// what that says for a Daybook.
+  /// Starts a program, found along PATH where its name has no slash; `environment` is added to this process's own,
+  /// without what that says for a Daybook.
   package convenience init(
     _ command: [String], outputFile: String, errorFile: String, inputFile: String = "/dev/null",
     directory: String? = nil, environment: [String: String] = [:]

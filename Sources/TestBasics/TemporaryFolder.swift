@@ -1,8 +1,8 @@
 import Foundation
 import Glibc
 
-/// A folder that is gone, with every process started in it, when nobody holds it any longer, when ``destroy()`` has been
-/// called, or when this process has ended by whatever signal. `DAYBOOK_KEEP=1` leaves it.
+/// A folder that is gone, with every process started in it, when nobody holds it any longer, when ``destroy()`` has
+/// been called, or when this process has ended by whatever signal. `DAYBOOK_KEEP=1` leaves it.
 package final class TemporaryFolder: Sendable {
   /// Where it is; users other than the tests' own may pass through it.
   package let path: String
@@ -59,8 +59,8 @@ package final class TemporaryFolder: Sendable {
     return folder
   }
 
-  /// Starts a shell that waits for the end of this process, by whatever signal, then ends what was started under the folder
-  /// and removes it.
+  /// Starts a shell that waits for the end of this process, by whatever signal, then
+  /// ends what was started under the folder and removes it.
   private static func watch(_ folder: String) throws {
     var ends: [CInt] = [-1, -1]
     guard pipe(&ends) == 0 else { throw HarnessError.call("pipe") }
@@ -82,7 +82,8 @@ package final class TemporaryFolder: Sendable {
       ["sh", "-c", script, folder], outputFile: "/dev/null", errorFile: "/dev/null", input: ends[0])
   }
 
-  /// Shell: ends every PostgreSQL that was made for a data folder under `$0`, and removes its socket folder and what lies elsewhere.
+  /// Shell: ends every PostgreSQL that was made for a data folder under `$0`, and
+  /// removes its socket folder and what lies elsewhere.
   private static let endPostgres = """
     elsewhere=$(find "$0" -name LOCATION -exec cat {} + 2>/dev/null | grep '^/var/lib/daybook/.')
     find "$0" $elsewhere -name postmaster.pid 2>/dev/null | while read -r file; do

@@ -1,7 +1,7 @@
 import NIOConcurrencyHelpers
 
-/// Permits for asynchronous callers, given out in the order of asking. A waiter leaves when its task is cancelled, its time is
-/// up, or the semaphore is closed.
+/// Permits for asynchronous callers, given out in the order of asking. A waiter leaves when its task is cancelled, its
+/// time is up, or the semaphore is closed.
 package final class FairSemaphore: Sendable {
   /// Unchecked Sendable: the outcome is touched only while the semaphore's state is locked.
   private final class Waiter: @unchecked Sendable {

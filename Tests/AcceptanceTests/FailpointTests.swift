@@ -8,8 +8,8 @@ import Testing
 extension Acceptance {
   /// A server under load that fails, or is killed, at each step of each change of what it stores.
   @Suite struct FailpointTests {
-    /// What destroys keys can't be had within a test's time here: keys go by the month. `DestructionTests` of the vault kills a process at each
-    /// of those steps.
+    /// What destroys keys can't be had within a test's time here: keys go by the month. `DestructionTests` of the vault
+    /// kills a process at each of those steps.
     private static let points = Failpoint.allCases.filter { $0.change != .destruction }
 
     /// Which time the point is reached that counts: one at which the load is well under way.

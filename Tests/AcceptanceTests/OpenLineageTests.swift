@@ -73,7 +73,8 @@ extension Acceptance {
       }
     }
 
-    /// Every state by a name that doesn't depend on the order of arrival, without what does by nature: ids made by the server, numbers, versions, times.
+    /// Every state by a name that doesn't depend on the order of arrival, without what does by nature: ids made by the
+    /// server, numbers, versions, times.
     private func states(_ server: DaybookProcess) async throws -> [String: JSONObject] {
       let client = try await server.client()
       var names: [String: String] = [:]

@@ -19,7 +19,8 @@ struct Marker: Sendable {
       ("UTF-8", bytes), ("UTF-16LE", bytes.flatMap { [$0, 0] }), ("UTF-16BE", bytes.flatMap { [0, $0] }),
       ("hex", Array(Hex.encode(bytes).utf8)), ("HEX", Array(Hex.encode(bytes).uppercased().utf8)),
     ]
-    // Base64 of the value at each of the three places it may have in a group, without the characters that its neighbours have a share in.
+    // Base64 of the value at each of the three places it may have in a group, without the characters that its
+    // neighbours have a share in.
     for offset in 0..<3 {
       let padded = [UInt8](repeating: 0x2E, count: offset) + bytes
       let whole = padded.count / 3 * 3
@@ -42,7 +43,8 @@ struct Marker: Sendable {
     }
   }
 
-  /// libc's `memmem`, which its headers show to GNU programs only: a search in Swift would take minutes in a debug build.
+  /// libc's `memmem`, which its headers show to GNU programs only: a search in Swift
+  /// would take minutes in a debug build.
   private static let search: Search = {
     guard let symbol = dlsym(nil, "memmem") else { preconditionFailure("libc has no memmem") }
     return unsafeBitCast(symbol, to: Search.self)
@@ -184,7 +186,8 @@ extension Acceptance {
         id: pipeline, credential: credential, connection: connection, apiKey: try #require(key["api_key"]?.stringValue))
     }
 
-    /// Looks for the values in every file of the server's folder and of its PostgreSQL, but for the unlogged tables, which may hold them.
+    /// Looks for the values in every file of the server's folder and of its
+    /// PostgreSQL, but for the unlogged tables, which may hold them.
     private func scan(
       _ server: DaybookProcess, _ markers: [Marker], finds: Bool = false,
       sourceLocation: SourceLocation = #_sourceLocation

@@ -49,7 +49,8 @@ extension Acceptance {
       return tenant
     }
 
-    /// A digest of each table's rows, made by PostgreSQL and not by Daybook. The marker in `personal` carries the projector's epoch: it is no read model.
+    /// A digest of each table's rows, made by PostgreSQL and not by Daybook. The marker in `personal` carries the
+    /// projector's epoch: it is no read model.
     private func digests(_ server: DaybookProcess) async throws -> String {
       let tables = try await server.psql(
         """

@@ -3,7 +3,8 @@ import Foundation
 import TestBasics
 import Testing
 
-/// The page on changing Daybook: its changes are made to a copy of the catalog and the read models, and a server runs on them.
+/// The page on changing Daybook: its changes are made to a copy of the catalog and
+/// the read models, and a server runs on them.
 @Suite(.needsPrograms) struct EvolvingTests {
   private let page = Page.named("Evolving")
 

@@ -3,8 +3,9 @@ import Crypto
 import Foundation
 import Testing
 
-/// The examples of the page on the log's format, read with nothing but what the page says: SHA-256, HMAC, AES-GCM, Ed25519 and a
-/// JSON parser. Nothing of EventLog, MerkleTree or Vault is used here, so the page stays enough to read a log.
+/// The examples of the page on the log's format, read with nothing but what the page
+/// says: SHA-256, HMAC, AES-GCM, Ed25519 and a JSON parser. Nothing of EventLog,
+/// MerkleTree or Vault is used here, so the page stays enough to read a log.
 @Suite struct LogFormatTests {
   private let page = Page.named("LogFormat")
 

@@ -23,7 +23,8 @@ struct PageServer: Sendable {
     }
   }
 
-  /// Runs the blocks in one shell, one after the other, so that variables stay; returns what each wrote to its standard output.
+  /// Runs the blocks in one shell, one after the other, so that variables stay;
+  /// returns what each wrote to its standard output.
   func run(_ blocks: [Page.Block], of page: Page) async throws -> [[String]] {
     let mark = "---- block"
     let script = blocks.map { "echo '\(mark) \($0.line)'\n\($0.text)\n" }.joined()

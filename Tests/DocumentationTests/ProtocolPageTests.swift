@@ -97,7 +97,8 @@ import Testing
     cell.components(separatedBy: "`").enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
   }
 
-  /// Where an answer isn't as the page says; nil where it is. The page may leave members out, and says `…` for any text.
+  /// Where an answer isn't as the page says; nil where it is. The page may leave
+  /// members out, and says `…` for any text.
   private static func difference(_ expected: JSON, _ received: JSON?, path: String = "") -> String? {
     guard let received else { return "\(path) is missing" }
     switch expected {

@@ -23,7 +23,8 @@ import Testing
     #expect(try await book.refusal("module_template.create", refused).paths == ["/config_schema/$defs"])
   }
 
-  /// Schemas that look at one long value again and again, each by another keyword; the values are refused, not worked through.
+  /// Schemas that look at one long value again and again, each by another keyword;
+  /// the values are refused, not worked through.
   @Test(
     arguments: [
       ["minLength": 1], ["maxLength": 9_000_000], ["const": "x"], ["enum": ["x", "y"]], ["uniqueItems": true],

@@ -8,7 +8,8 @@ import EventLog
 import Refusals
 import Testing
 
-/// Every length, word list, NOT NULL, CHECK, UNIQUE and ON DELETE rule that the platforms' documents state, tried one by one.
+/// Every length, word list, NOT NULL, CHECK, UNIQUE and ON DELETE rule that the
+/// platforms' documents state, tried one by one.
 @Suite struct PlatformRuleTests {
   private static let names = ["etl_builder", "django_etl", "data_aggregator", "mecapy", "etlab"]
 
@@ -179,7 +180,8 @@ import Testing
         guard let rule = column.onDelete, case .field(let name) = column.source else { continue }
         if name == "created_by" || name == "organization_id" { continue }
         let field = try #require(type.field(name), "\(table.name).\(column.name)")
-        // A step lives inside the pipeline's versions, of which none is ever lost: nothing can be deleted that protects it.
+        // A step lives inside the pipeline's versions, of which none is ever lost:
+        // nothing can be deleted that protects it.
         if name == "step_id" { continue }
         let reference = try #require(field.reference, "\(table.name).\(column.name) is no reference")
         #expect(reference.onDelete == rule, "\(table.name).\(column.name): the catalog says \(reference.onDelete)")

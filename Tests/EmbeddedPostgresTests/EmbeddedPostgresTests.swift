@@ -14,7 +14,8 @@ import Testing
       isDurable: false)
   }
 
-  /// A folder that another user can pass through, removed afterwards, with the server that a test leaves in `postgres` stopped.
+  /// A folder that another user can pass through, removed afterwards, with the
+  /// server that a test leaves in `postgres` stopped.
   private func withFolder(
     elsewhere: String? = nil, mode: mode_t = 0o711, _ body: (String) async throws -> Void
   ) async throws {

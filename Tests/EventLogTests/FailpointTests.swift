@@ -7,8 +7,8 @@ import Failpoints
 import NIOConcurrencyHelpers
 import Testing
 
-/// What becomes of a batch that fails at each step of its commit. (What becomes of it where the process is killed there, the acceptance tests
-/// show with a whole server.)
+/// What becomes of a batch that fails at each step of its commit. (What becomes of it where the process is killed
+/// there, the acceptance tests show with a whole server.)
 @Suite struct FailpointTests {
   /// Commits events in one batch, in order, and returns how each went.
   private func batch(_ numbers: [UInt64], on log: EventLog) async -> [Result<UInt64, any Error>] {

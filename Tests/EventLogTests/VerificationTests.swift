@@ -93,7 +93,8 @@ import Testing
 
   @Test func `every changed byte of a state is found, in the names of its members too`() async throws {
     let temporary = try await filled()
-    // A field that a later event adds stands behind the others of the first one in the order of the log, not in the state's.
+    // A field that a later event adds stands behind the others of the first one in
+    // the order of the log, not in the state's.
     let log = try temporary.open()
     _ = try await log.commit { try $0.record(.numbered(3), set: ["an": "added field", "e\u{301}": 1, "\"quoted": 2]) }
     log.close()

@@ -7,7 +7,8 @@ import OpenLineage
 import TestBasics
 import Testing
 
-/// A report target in memory that holds to the real catalog: fields must be declared and pass their checks, unique constraints hold, defaults are set.
+/// A report target in memory that holds to the real catalog: fields must be declared and pass their checks, unique
+/// constraints hold, defaults are set.
 final class MemoryTarget: ReportTarget {
   struct Recorded: Equatable {
     let event: String

@@ -8,7 +8,8 @@ import Projections
 import Refusals
 import Testing
 
-/// Whatever a command accepts, PostgreSQL holds: values at and beyond the edges of every type are sent for every field of every resource type.
+/// Whatever a command accepts, PostgreSQL holds: values at and beyond the edges of
+/// every type are sent for every field of every resource type.
 @Suite struct AcceptedValueTests {
   @Test func `no accepted value of any field stops a read model, and each comes out as it went in`() async throws {
     try await TestReadModels.with { harness in

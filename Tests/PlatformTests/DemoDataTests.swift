@@ -7,8 +7,8 @@ import EventLog
 import Foundation
 import Testing
 
-/// Some days of all five platforms' life, told by the built demo to the built server: what every view then shows is computed
-/// from the log a second time, by other means.
+/// Some days of all five platforms' life, told by the built demo to the built server: what every view then shows is
+/// computed from the log a second time, by other means.
 @Suite struct DemoDataTests {
   @Test func `on the demo's data every view has the rows that the log has, and a tenant's SQL role its own alone`()
     async throws

@@ -4,7 +4,8 @@ import DaybookClient
 import Refusals
 import Testing
 
-/// Calls every method of a running server with one company's key on ids of the others, which answer as ids that nobody has.
+/// Calls every method of a running server with one company's key on ids of the
+/// others, which answer as ids that nobody has.
 struct ForeignCalls {
   /// One method as `rpc.discover` describes it.
   private struct Method {
@@ -35,7 +36,8 @@ struct ForeignCalls {
 
   /// Searches: of what can't be seen they find nothing.
   private static let searches: Set<String> = ["audit.search", "log.read", "system.logs"]
-  /// Ids that are no references: whatever they name is kept as it was told and never looked up, or is waited for and never comes.
+  /// Ids that are no references: whatever they name is kept as it was told and never
+  /// looked up, or is waited for and never comes.
   private static let loose: Set<String> = [
     "notification.create resource_id", "notification.edit resource_id", "notification.notify resource_id",
     "task_run.create step_id", "task_run.start step_id", "system.log user_id", "log.subscribe resource_id",

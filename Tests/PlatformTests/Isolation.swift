@@ -16,7 +16,8 @@ struct Isolation {
     self.facts = facts
   }
 
-  /// One company of each platform gets a role; it sees rows in every view of its platform, and nowhere a row of anybody else.
+  /// One company of each platform gets a role; it sees rows in every view of its
+  /// platform, and nowhere a row of anybody else.
   func check() async throws {
     // A table of schema daybook says whose its rows are; these two say it by their id.
     let tables = try await harness.settledRows(

@@ -6,7 +6,8 @@ import EventLog
 import Testing
 import Vault
 
-/// Everything that a log says, read once and with its seals off: rows that no resource's state holds are computed from it.
+/// Everything that a log says, read once and with its seals off: rows that no
+/// resource's state holds are computed from it.
 struct LogFacts {
   /// One event with the facts that it tells.
   struct Event {

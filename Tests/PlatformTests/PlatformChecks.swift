@@ -19,7 +19,8 @@ struct PlatformChecks {
 
   // MARK: - Columns
 
-  /// Every documented table, view and column is there in the documented order with the documented type, and nothing else.
+  /// Every documented table, view and column is there in the documented order with
+  /// the documented type, and nothing else.
   func expectDocumentedColumns() async throws {
     let found = try await harness.settledRows(
       """
@@ -79,8 +80,8 @@ struct PlatformChecks {
   /// How one column shows another value than its field has.
   typealias Shown = (JSON?, ResourceState) -> JSON?
 
-  /// Every table that shows resources has a row for each living one that belongs there by the log, and no other; each column that shows
-  /// a field has the log's value.
+  /// Every table that shows resources has a row for each living one that belongs there by the log, and no other; each
+  /// column that shows a field has the log's value.
   /// - Parameters:
   ///   - shown: by `table.column`, what is shown of a field's value where it isn't the value itself.
   ///   - belongs: by table, what else must hold for a resource to be there.

@@ -3,8 +3,8 @@ import EventLog
 import Postgres
 import Testing
 
-/// What the tests that all platforms share need to know of one: a tenant in which something is set in every column, and what
-/// is special in how its rows follow from the log.
+/// What the tests that all platforms share need to know of one: a tenant in which something is set in every column, and
+/// what is special in how its rows follow from the log.
 protocol PlatformSample: Sendable {
   static var platform: String { get }
   var organization: String { get }
@@ -12,8 +12,8 @@ protocol PlatformSample: Sendable {
 
   static func make(_ harness: TestReadModels, _ name: String) async throws -> Self
 
-  /// Makes what has to be told from the rows of the platform, and deletes some of them; says how the rows follow from the
-  /// log where a field alone doesn't.
+  /// Makes what has to be told from the rows of the platform, and deletes some of them; says how the rows follow from
+  /// the log where a field alone doesn't.
   static func addStrangers(_ harness: TestReadModels, _ tenant: Self, _ other: Self) async throws -> RowRules
 
   /// Holds what a role of the tenant `acme` sees of personal values on that connection.

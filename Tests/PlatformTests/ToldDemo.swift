@@ -3,7 +3,8 @@ import DaybookTestKit
 import TestBasics
 import Testing
 
-/// What the built server keeps after the built demo told it a short month: a data folder, and a database with the read models.
+/// What the built server keeps after the built demo told it a short month: a data
+/// folder, and a database with the read models.
 struct ToldDemo {
   let data: String
   let url: String

@@ -100,7 +100,8 @@ func failure(
       #expect(try await preparedStatements(connection) == 1)
       try await other.execute("ALTER TABLE t ADD COLUMN j text DEFAULT 'x'")
       for _ in 1...3 { #expect(try await connection.query(sql, [1]).rows == [["1", "x"]]) }
-      // Inside a transaction PostgreSQL has aborted it by then: the error says that a second try can succeed, and it does.
+      // Inside a transaction PostgreSQL has aborted it by then: the error says that a
+      // second try can succeed, and it does.
       try await other.execute("ALTER TABLE t ADD COLUMN k text DEFAULT 'y'")
       let error = try await failure {
         _ = try await connection.transaction { try await $0.query(sql, [1]) }

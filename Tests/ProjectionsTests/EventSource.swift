@@ -5,8 +5,8 @@ import EventLog
 import TestBasics
 import Vault
 
-/// Makes random but well-formed events of every resource type, sealed as commands seal them. It keeps what it has made, so
-/// that edits and deletions hit something.
+/// Makes random but well-formed events of every resource type, sealed as commands seal them. It keeps what it has made,
+/// so that edits and deletions hit something.
 struct EventSource {
   private struct Made {
     let type: ResourceType

@@ -1,5 +1,5 @@
-# Shared by the tools: where the repository is, and what must be there before anything is built.
-# Source it, then call daybook_setup. It works as root and as a user with sudo, and needs no network once all is installed.
+# Shared by the tools: where the repository is, and what must be there before anything is built. Source it, then call
+# daybook_setup. It works as root and as a user with sudo, and needs no network once all is installed.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 

@@ -1,8 +1,8 @@
 import BasicTypes
 import CanonicalJSON
 
-/// The resources that the examples of `rpc.discover` speak of: one of each type, with an id that follows from the type's
-/// name, so that the examples of all methods fit together. The example of a type's `create` makes its resource.
+/// The resources that the examples of `rpc.discover` speak of: one of each type, with an id that follows from the
+/// type's name, so that the examples of all methods fit together. The example of a type's `create` makes its resource.
 package enum ExampleWorld {
   /// The id of the world's resource of a type.
   package static func identifier(of type: String) -> Identifier {

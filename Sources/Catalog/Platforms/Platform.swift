@@ -1,4 +1,5 @@
-/// One platform's document as a list: each of its tables, columns, views, indexes and queries, and where Daybook has them.
+/// One platform's document as a list: each of its tables, columns, views, indexes
+/// and queries, and where Daybook has them.
 ///
 /// One file of `schema/platforms/`. From it come the rules that bind that platform's organizations at the command
 /// (``PlatformRules``), the catalog's page about where everything went, and the tests that walk every column.

@@ -111,7 +111,8 @@ struct PgBench {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The folder of PostgreSQL's programs: `$DAYBOOK_POSTGRES_BIN`, the newest of the packaged ones, or that of `pg_ctl` on the PATH.
+  /// The folder of PostgreSQL's programs: `$DAYBOOK_POSTGRES_BIN`, the newest of the
+  /// packaged ones, or that of `pg_ctl` on the PATH.
   private static func findBinaries() throws(BenchFailure) -> String {
     let packages = "/usr/lib/postgresql"
     var candidates = [Input.environment("DAYBOOK_POSTGRES_BIN")].compactMap { $0 }

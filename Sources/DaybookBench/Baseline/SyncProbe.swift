@@ -4,8 +4,8 @@
 
 /// What the disk itself can do: 4 KiB written and synced, again and again, by one thread.
 ///
-/// Appending makes the file system sync the file's new size too; writing over what is there is what a database does with a log file or pages that
-/// it has already.
+/// Appending makes the file system sync the file's new size too; writing over what is there is what a database does
+/// with a log file or pages that it has already.
 struct SyncProbe {
   let folder: String
   let seconds: Double

@@ -170,7 +170,8 @@ struct MixedHistory: LineSource {
   }
 }
 
-/// Questions: of every ten eight are for one resource, one for its history, and one for a page of a list, which PostgreSQL answers.
+/// Questions: of every ten eight are for one resource, one for its history, and
+/// one for a page of a list, which PostgreSQL answers.
 struct Questions: LineSource {
   private let pipelines: [String]
   private var number = 0

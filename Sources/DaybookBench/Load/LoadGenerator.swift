@@ -34,16 +34,19 @@ struct LoadResult {
   var bytesPerRequest: Double { requests == 0 ? 0 : Double(sentBytes) / Double(requests) }
 }
 
-/// Sends prepared lines over several connections from one thread and only counts the answers, so that the server has the processors.
+/// Sends prepared lines over several connections from one thread and only counts
+/// the answers, so that the server has the processors.
 ///
-/// Commands of one connection are answered in their order; queries may not be, and their latencies are then those of a line of waiting requests.
+/// Commands of one connection are answered in their order; queries may not be, and their latencies are then those of a
+/// line of waiting requests.
 struct LoadGenerator {
   let address: SocketAddress
   /// A line that signs a connection in, where that is needed.
   let greeting: String?
 
   /// Runs a load; every connection's lines come from its own source.
-  /// - Throws: ``BenchFailure`` for the first answer that is an error, and where a connection ends or is silent for a minute.
+  /// - Throws: ``BenchFailure`` for the first answer that is an error, and where a
+  ///   connection ends or is silent for a minute.
   func run<Source: LineSource>(_ shape: LoadShape, source: (Int) -> Source) throws(BenchFailure) -> LoadResult {
     var lines: [Line<Source>] = []
     defer { for line in lines { close(line.descriptor) } }

@@ -24,7 +24,8 @@ struct ChildProcess {
   /// The read end of its standard output, where that is a pipe.
   let output: CInt
 
-  /// Starts a program with standard error appended to a file. `environment` adds variables; one that is nil is taken away.
+  /// Starts a program with standard error appended to a file. `environment` adds
+  /// variables; one that is nil is taken away.
   static func start(
     _ arguments: [String], environment: [String: String?] = [:], output: StandardOutput, errors: String,
     session: Bool = false
@@ -46,7 +47,8 @@ struct ChildProcess {
     var argumentPointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
     var environmentPointers = variables(changed: environment)
     defer { for pointer in argumentPointers + environmentPointers { free(pointer) } }
-    // Threads of Swift's pool hold signals back, and a child would inherit that: pgbench ends by SIGALRM, a server by SIGTERM.
+    // Threads of Swift's pool hold signals back, and a child would inherit that:
+    // pgbench ends by SIGALRM, a server by SIGTERM.
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
@@ -68,7 +70,8 @@ struct ChildProcess {
   }
 
   /// Runs a program to its end and gives what it wrote to standard output.
-  /// - Throws: ``BenchFailure`` with the last lines of standard error, which is kept in `errors`, where it didn't exit with 0.
+  /// - Throws: ``BenchFailure`` with the last lines of standard error, which is kept
+  ///   in `errors`, where it didn't exit with 0.
   static func run(
     _ arguments: [String], environment: [String: String?] = [:], errors: String
   ) throws(BenchFailure) -> String {

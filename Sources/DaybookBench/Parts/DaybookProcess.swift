@@ -118,7 +118,8 @@ struct DaybookProcess {
     return Subjects(organization: organization, pipelines: pipelines)
   }
 
-  /// What sends load to it; over TCP every connection signs in with a key. On the Unix socket the peer's uid says enough.
+  /// What sends load to it; over TCP every connection signs in with a key. On the
+  /// Unix socket the peer's uid says enough.
   func load(for subjects: Subjects) async throws -> LoadGenerator {
     guard port != nil else { return LoadGenerator(address: address, greeting: nil) }
     let key = try await client.call(

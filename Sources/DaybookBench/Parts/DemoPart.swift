@@ -1,8 +1,8 @@
 import CanonicalJSON
 import DaybookClient
 
-/// What is measured with the life that `tools/demo` tells: commands, logs, refusals and reads of all five platforms, and not one kind of
-/// command over and over.
+/// What is measured with the life that `tools/demo` tells: commands, logs, refusals and reads of all five platforms,
+/// and not one kind of command over and over.
 struct DemoPart {
   let ground: Ground
   let options: BenchOptions

@@ -2,7 +2,8 @@ import BasicTypes
 import CanonicalJSON
 import Refusals
 
-/// A month on the Data Aggregator: pipelines from templates, a library of functions, uploads in chunks, rules that raise alerts, dashboards.
+/// A month on the Data Aggregator: pipelines from templates, a library of functions, uploads in chunks, rules that
+/// raise alerts, dashboards.
 final class AggregatorLife: Life {
   private var flows: [Flow] = []
   private var connectors: [Identifier] = []
@@ -329,8 +330,8 @@ final class AggregatorLife: Life {
     return .object(line)
   }
 
-  /// Most alerts that rules have raised are acknowledged and resolved; some are escalated, some stay open. The server made them, so that the story
-  /// must ask for them, and can't tell of them again.
+  /// Most alerts that rules have raised are acknowledged and resolved; some are escalated, some stay open. The server
+  /// made them, so that the story must ask for them, and can't tell of them again.
   private func answerAlerts(day: Int) async throws {
     try await settle()
     guard !isToldAgain else { return }

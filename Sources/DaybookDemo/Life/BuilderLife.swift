@@ -144,7 +144,8 @@ final class BuilderLife: Life {
     return ["nodes": .array(nodes), "edges": flow.edges]
   }
 
-  /// A program gets a key and starts runs with it; another key is revoked and must not be good for anything from then on.
+  /// A program gets a key and starts runs with it; another key is revoked and must
+  /// not be good for anything from then on.
   private func useKey() async throws {
     let made = try await asOwner.result(
       "api_key.create",

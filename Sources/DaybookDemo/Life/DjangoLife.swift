@@ -2,7 +2,8 @@ import BasicTypes
 import CanonicalJSON
 import Refusals
 
-/// A month on Django ETL: connectors with credentials, pipelines of steps, task runs that are retried, alerts, lineage between tasks.
+/// A month on Django ETL: connectors with credentials, pipelines of steps, task
+/// runs that are retried, alerts, lineage between tasks.
 final class DjangoLife: Life {
   private var flows: [Flow] = []
   private var credentials: [Identifier] = []

@@ -2,7 +2,8 @@ import BasicTypes
 import CanonicalJSON
 import Refusals
 
-/// A month on ETLab: workspaces that people are invited to, pages and DAGs in them, Spark to run them on, Airflow to keep in step with.
+/// A month on ETLab: workspaces that people are invited to, pages and DAGs in
+/// them, Spark to run them on, Airflow to keep in step with.
 final class ETLabLife: Life {
   private var workspaces: [Identifier] = []
   private var pages: [Flow] = []

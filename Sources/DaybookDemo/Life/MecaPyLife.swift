@@ -2,7 +2,8 @@ import BasicTypes
 import CanonicalJSON
 import Refusals
 
-/// A month on MecaPy: engineers calculate, with tools in containers and with code of their own, from files they have uploaded.
+/// A month on MecaPy: engineers calculate, with tools in containers and with code
+/// of their own, from files they have uploaded.
 final class MecaPyLife: Life {
   private struct Tool {
     let id: Identifier

@@ -7,7 +7,8 @@ import Refusals
 
 /// How an alert that stays open climbs the levels of its rule's escalation policy.
 enum Escalation {
-  /// How many escalations an alert says of whom they told, the latest; every event holds them all, and the history the others.
+  /// How many escalations an alert says of whom they told, the latest; every event
+  /// holds them all, and the history the others.
   static let keptEntries = 50
 
   /// When an alert that a rule raises now is told to the first level; nil where no policy says so.

@@ -24,7 +24,8 @@ enum ConnectionBehaviours {
       try clearOthers(beside: state, decision, causation: event.id)
     })
 
-  /// `connection.edit`: as at creation. A default one that gets another owner stays the default only where that owner has none, or it is asked for.
+  /// `connection.edit`: as at creation. A default one that gets another owner stays the default only where that owner
+  /// has none, or it is asked for.
   static let edit = Behaviour(decide: { decision in
     let state = try decision.target()
     var values = decision.fields.merging(decision.constants())

@@ -4,7 +4,8 @@ import Records
 
 /// What a connection's `config` must hold for its type. Members that no rule speaks of are allowed.
 ///
-/// ETLab's six Spark types have the shapes of its document; of every other type `host` is text and `port` a port, where they are given.
+/// ETLab's six Spark types have the shapes of its document; of every other type
+/// `host` is text and `port` a port, where they are given.
 struct ConnectionConfig {
   let config: JSONObject
   /// Whether a credential of its own holds what is secret: then the configuration need not.

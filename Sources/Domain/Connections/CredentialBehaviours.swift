@@ -55,8 +55,8 @@ enum CredentialBehaviours {
   /// How many days before a credential expires its organization is warned.
   static let warningDays: Int64 = 14
 
-  /// `credential.warn_expiry`: tells the organization, once for each date, that a credential is about to expire, or has. Nothing happens where it doesn't
-  /// expire within ``warningDays``, or where they have been told.
+  /// `credential.warn_expiry`: tells the organization, once for each date, that a credential is about to expire, or
+  /// has. Nothing happens where it doesn't expire within ``warningDays``, or where they have been told.
   static let warnExpiry = Behaviour(decide: { decision in
     let state = try decision.target()
     guard let text = state.fields["expires_at"]?.stringValue, let expiry = Timestamp(text),

@@ -11,8 +11,8 @@ import Refusals
 struct Behaviour<Prepared: Sendable>: Sendable {
   /// What the engine has to know of it besides.
   let traits: BehaviourTraits
-  /// Checks beyond the fields' own, on the caller's thread, and finds out what the decision needs; may change what was given (fill in ids,
-  /// normalize). What it refuses it says in the context.
+  /// Checks beyond the fields' own, on the caller's thread, and finds out what the decision needs; may change what was
+  /// given (fill in ids, normalize). What it refuses it says in the context.
   let prepare: @Sendable (inout CheckContext) -> Preparation<Prepared>
   /// Decides the command inside the write transaction.
   let decide: @Sendable (Decision, Prepared) throws -> Void
@@ -66,13 +66,16 @@ extension Behaviour where Prepared == Void {
 struct BehaviourTraits: Sendable {
   /// Puts what was given into the form that the fields are checked in, before they are; may not refuse anything.
   var normalize: (@Sendable (JSONObject) -> JSONObject)?
-  /// Whether the behaviour itself fills in the defaults of a new resource's fields: what isn't given stays absent, and a given null stays.
+  /// Whether the behaviour itself fills in the defaults of a new resource's fields:
+  /// what isn't given stays absent, and a given null stays.
   var fillsDefaults = false
   /// The reference from whose target a new resource takes its organization, where none is named.
   var organizationSource: String?
-  /// Whether the behaviour itself decides who may; else the command's permission in the resource's organization is needed.
+  /// Whether the behaviour itself decides who may; else the command's permission in
+  /// the resource's organization is needed.
   var authorizesItself = false
-  /// Whether what it records about users and keys leaves them as they are (a login, a use), so that nobody needs a second look.
+  /// Whether what it records about users and keys leaves them as they are (a login,
+  /// a use), so that nobody needs a second look.
   var keepsPrincipals = false
   /// Whether the behaviour finds the organization, where none is named: it isn't needed then.
   var findsOrganization = false

@@ -16,7 +16,8 @@ struct Decided: Sendable {
 }
 
 extension CommandEngine {
-  /// Decides a command inside the write transaction. May run more than once for one submission: all its effects are the transaction's.
+  /// Decides a command inside the write transaction. May run more than once for one
+  /// submission: all its effects are the transaction's.
   func decide(_ prepared: PreparedCommand, in transaction: LogTransaction) throws -> Decided {
     let principal = try principals.current(prepared.principal, in: transaction)
     let isDryRun = prepared.common.isDryRun

@@ -8,10 +8,11 @@ import Records
 import Refusals
 import Vault
 
-/// Turns commands into events: checks them, decides them inside the log's write transaction, and answers what was recorded.
+/// Turns commands into events: checks them, decides them inside the log's write
+/// transaction, and answers what was recorded.
 ///
-/// Safe to use from any thread. ``prepare(method:params:principal:origin:)`` never touches the log; everything that depends on
-/// its state is decided on the writer's thread, so that of racing commands exactly one wins.
+/// Safe to use from any thread. ``prepare(method:params:principal:origin:)`` never touches the log; everything that
+/// depends on its state is decided on the writer's thread, so that of racing commands exactly one wins.
 public final class CommandEngine: Sendable {
   /// The method that applies several commands all or none.
   public static let batchMethod = "batch.apply"
@@ -124,9 +125,9 @@ public final class CommandEngine: Sendable {
     }
   }
 
-  /// Hands a prepared command to the writer. The completion runs on the writer's thread after the events are on the disk (of a sweep
-  /// that destroys keys: on another one, once they are gone), or at once where the command was refused before; keep it short. Commands are
-  /// decided in the order of these calls.
+  /// Hands a prepared command to the writer. The completion runs on the writer's thread after the events are on the
+  /// disk (of a sweep that destroys keys: on another one, once they are gone), or at once where the command was refused
+  /// before; keep it short. Commands are decided in the order of these calls.
   public func submit(
     _ command: PreparedCommand, completion: @escaping @Sendable (Result<CommandResult, Refusal>) -> Void
   ) {

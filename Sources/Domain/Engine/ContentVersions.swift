@@ -5,8 +5,8 @@ import EventLog
 import Records
 import Refusals
 
-/// The versions of a resource's content: numbered 1, 2, 3 …, a new one only where the canonical content of the fields that the catalog calls
-/// versioned differs.
+/// The versions of a resource's content: numbered 1, 2, 3 …, a new one only where the canonical content of the fields
+/// that the catalog calls versioned differs.
 enum ContentVersions {
   /// The number of the present version.
   static func number(of state: ResourceState) -> Int64 {
@@ -19,8 +19,8 @@ enum ContentVersions {
   }
 
   /// The values that bring the content of an earlier version back; empty where it is there already.
-  /// - Throws: ``Refusal``: `invalid_params` where there is no such version, `conflict` where it lacks what is required by now, or the history no
-  ///   longer holds it.
+  /// - Throws: ``Refusal``: `invalid_params` where there is no such version, `conflict` where it lacks what is required
+  ///   by now, or the history no longer holds it.
   static func rollback(
     of state: ResourceState, _ type: ResourceModel, to wanted: Int64, in transaction: LogTransaction
   ) throws -> JSONObject {
@@ -76,7 +76,8 @@ enum ContentVersions {
 
 /// Versions of whatever the catalog calls versioned.
 enum VersionedBehaviours {
-  /// `versioned.rollback`: the content of an earlier version again, as a new version; nothing where it is there already.
+  /// `versioned.rollback`: the content of an earlier version again, as a new
+  /// version; nothing where it is there already.
   static let rollback = Behaviour(decide: { decision in
     let state = try decision.target()
     try TemplateRules.checkBuiltin(state, decision)

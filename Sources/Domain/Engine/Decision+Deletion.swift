@@ -6,8 +6,8 @@ import Records
 import Refusals
 
 extension Decision {
-  /// Deletes a resource, and what depends on it as the catalog says: cascades depth first, each with an event of its own that names the
-  /// event which caused it; references that are cleared; references that forbid it.
+  /// Deletes a resource, and what depends on it as the catalog says: cascades depth first, each with an event of its
+  /// own that names the event which caused it; references that are cleared; references that forbid it.
   /// - Throws: ``Refusal`` `conflict` (`reference`) with what still refers to it, `held` where a legal hold forbids
   ///   it, `too_large` where too much depends on it.
   func delete(_ state: ResourceState, _ type: ResourceModel, event: String) throws {

@@ -228,7 +228,8 @@ extension Decision {
     return Refusal.ReferenceProblem(path: path, problem: "this \(Refusal.spoken(state.type)) was deleted")
   }
 
-  /// A user who is referred to is the caller, or a member of the resource's organization; administrators may name anyone.
+  /// A user who is referred to is the caller, or a member of the resource's
+  /// organization; administrators may name anyone.
   private func mayRefer(toUser id: Identifier, from type: ResourceModel, organization: Identifier?) throws -> Bool {
     if principal.isAdministrator || id == actor { return true }
     if type.name == "membership" { return try seesUser(id) }

@@ -190,7 +190,8 @@ final class Decision {
     draft.organization = organization
     draft.causation = causation ?? cause
     draft.correlation = prepared.common.correlation
-    // Who uses what another organization made public, or deletes what another one uses, tells it neither why nor from where.
+    // Who uses what another organization made public, or deletes what another one
+    // uses, tells it neither why nor from where.
     if let organization, !principal.canSee(organization: organization),
       causation != nil || !type.type.publicFields.isEmpty
     {
@@ -260,8 +261,8 @@ final class Decision {
     if reaction.changesPrincipals { changesPrincipals = true }
   }
 
-  /// Records facts about a resource that change nothing of its state; those that the catalog calls sealed are sealed with the key of
-  /// their organization, class and month.
+  /// Records facts about a resource that change nothing of its state; those that the catalog calls sealed are sealed
+  /// with the key of their organization, class and month.
   @discardableResult
   func record(_ event: String, on state: ResourceState, _ type: ResourceModel, data: JSONObject) throws -> AppendedEvent
   {

@@ -2,7 +2,8 @@ import Access
 import BasicTypes
 import CanonicalJSON
 
-/// A command whose parameters have been checked as far as they can be without the log: ready to be submitted, unless ``needsBackground``.
+/// A command whose parameters have been checked as far as they can be without the
+/// log: ready to be submitted, unless ``needsBackground``.
 public final class PreparedCommand: Sendable {
   /// One command with its own parameters, or several that are applied all or none.
   enum Content: Sendable {

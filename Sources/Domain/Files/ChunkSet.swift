@@ -1,6 +1,7 @@
 import CanonicalJSON
 
-/// Which chunks of an upload are there: ranges of indexes in order, none touching another, so that an upload in order is one range.
+/// Which chunks of an upload are there: ranges of indexes in order, none touching
+/// another, so that an upload in order is one range.
 struct ChunkSet {
   /// The most ranges: chunks that come in another order leave gaps, and each gap costs room in the state.
   static let maximumRanges = 256

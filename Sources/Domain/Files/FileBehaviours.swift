@@ -24,7 +24,8 @@ enum FileBehaviours {
       decision.members["duplicate_of"] = values["duplicate_of"]
     })
 
-  /// `file.edit`: what is said of it. Its content is fixed once it is uploaded; a hash that is worked out only then is taken.
+  /// `file.edit`: what is said of it. Its content is fixed once it is uploaded; a
+  /// hash that is worked out only then is taken.
   static let edit = Behaviour(
     check: { context in checkHash(context.fields, &context) },
     decide: { decision in
@@ -81,7 +82,8 @@ enum FileBehaviours {
         ], data: decision.parameters)
     })
 
-  /// `file.complete`: every chunk is there, and this is what the file holds. Where the organization has a file of that content, it is named.
+  /// `file.complete`: every chunk is there, and this is what the file holds. Where
+  /// the organization has a file of that content, it is named.
   static let complete = Behaviour(
     check: { context in checkHash(context.parameters, &context) },
     decide: { decision in

@@ -5,7 +5,8 @@ import EventLog
 import Records
 import Refusals
 
-/// Work on files in the background, and what the file's own state makes of it: it is processing while any job on it runs.
+/// Work on files in the background, and what the file's own state makes of it: it
+/// is processing while any job on it runs.
 enum FileJobBehaviours {
   /// `file_job.create`: pending.
   static let create = Behaviour(
@@ -56,8 +57,8 @@ enum FileJobBehaviours {
       state, decision.type, event: decision.command.event, values: ["progress": .integer(progress)])
   })
 
-  /// `file_job.finish`: how it ended. When no other job runs on the file, the file has ended with it: as failed where this job failed, or
-  /// another that ran meanwhile.
+  /// `file_job.finish`: how it ended. When no other job runs on the file, the file has ended with it: as failed where
+  /// this job failed, or another that ran meanwhile.
   static let finish = Behaviour(decide: { decision in
     let state = try decision.target()
     let present = status(of: state)

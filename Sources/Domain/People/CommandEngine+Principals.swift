@@ -7,7 +7,8 @@ import Refusals
 import Vault
 
 extension CommandEngine {
-  /// Whom an API key stands for; nil where there is no such key, or it may not act. Reads the log: short, on the calling thread.
+  /// Whom an API key stands for; nil where there is no such key, or it may not act.
+  /// Reads the log: short, on the calling thread.
   public func principal(forKey key: String) throws -> Principal? {
     guard key.utf8.starts(with: "dbk_".utf8), key.utf8.count <= 200 else { return nil }
     let epoch = principals.settledEpoch
@@ -40,7 +41,8 @@ extension CommandEngine {
     return principal
   }
 
-  /// The principal as the log says it now; nil where it may no longer act. Cheap where nothing has changed that could matter.
+  /// The principal as the log says it now; nil where it may no longer act. Cheap
+  /// where nothing has changed that could matter.
   public func refresh(_ principal: Principal) throws -> Principal? {
     guard principal.isResolved else { return principal }
     let epoch = principals.settledEpoch
@@ -64,7 +66,8 @@ extension CommandEngine {
     }
   }
 
-  /// Whom an identity provider's subject stands for: the user with that `keycloak_id`; nil where there is none, or the user may not act.
+  /// Whom an identity provider's subject stands for: the user with that
+  /// `keycloak_id`; nil where there is none, or the user may not act.
   /// - Parameter expiresAt: when the proof expires, and the sign-in with it.
   public func principal(keycloakID: String, expiresAt: Timestamp) throws -> Principal? {
     let epoch = principals.settledEpoch

@@ -6,8 +6,8 @@ import Records
 import Refusals
 
 extension CommandEngine {
-  /// Records that a person signed in, and from where (`user.logged_in`): at most once a minute a person. Returns when it is on the disk;
-  /// at once for a principal that is no user.
+  /// Records that a person signed in, and from where (`user.logged_in`): at most once a minute a person. Returns when
+  /// it is on the disk; at once for a principal that is no user.
   /// - Throws: ``Refusal``: `unauthenticated` where the person may no longer act, else why it couldn't be recorded.
   public func recordSignIn(of principal: Principal, from origin: Origin) async throws {
     guard case .user(let id) = principal.kind, let command = commands["user.record_login"] else { return }
@@ -21,7 +21,8 @@ extension CommandEngine {
     }
   }
 
-  /// Notes that an API key is used, and has it recorded (`api_key.used`) where that was last done a minute ago. Waits for nothing.
+  /// Notes that an API key is used, and has it recorded (`api_key.used`) where that
+  /// was last done a minute ago. Waits for nothing.
   ///
   /// Safe to call with every call of a connection: but for once a minute it is a look into a table.
   /// - Parameter failure: gets why it couldn't be recorded, on the writer's thread.

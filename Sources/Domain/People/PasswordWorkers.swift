@@ -3,7 +3,8 @@ import NIOConcurrencyHelpers
 import Refusals
 import Vault
 
-/// Hashes and checks passwords, which is slow by design, on threads of its own: never on an event loop, never on the writer.
+/// Hashes and checks passwords, which is slow by design, on threads of its own:
+/// never on an event loop, never on the writer.
 ///
 /// So many at once and so many waiting, no more: strangers who try passwords can't use up the machine.
 final class PasswordWorkers: Sendable {

@@ -46,7 +46,8 @@ enum PreferenceBehaviours {
       try decision.delete(state, decision.type, event: decision.command.event)
     })
 
-  /// One's own need no more than a place in the organization, which seeing them proves; a key needs its permission for them.
+  /// One's own need no more than a place in the organization, which seeing them
+  /// proves; a key needs its permission for them.
   private static func requireRight(_ decision: Decision, user: JSON?, in organization: Identifier?) throws {
     let owner = user?.stringValue.flatMap { Identifier($0) }
     if let owner, decision.principal.kind == .user(owner) { return }

@@ -9,12 +9,12 @@ import Refusals
 
 /// Who callers are, as the log's own state says it, and whether what was resolved earlier still holds.
 ///
-/// Every decision that changes a user, membership, key or organization moves an epoch on; a principal of the present epoch needs no
-/// second look. Principals resolved outside of the writer get the epoch that is on the disk, never one that is only staged, so a
-/// revoked key fails on its next command however close behind it comes.
+/// Every decision that changes a user, membership, key or organization moves an epoch on; a principal of the present
+/// epoch needs no second look. Principals resolved outside of the writer get the epoch that is on the disk, never one
+/// that is only staged, so a revoked key fails on its next command however close behind it comes.
 ///
-/// People's sign-ins are numbered, so that a changed password or a deactivation closes those before it, and only them. They live no longer than
-/// the process, which is how long connections live.
+/// People's sign-ins are numbered, so that a changed password or a deactivation closes those before it, and only them.
+/// They live no longer than the process, which is how long connections live.
 final class PrincipalRegister: Sendable {
   private struct State {
     /// Moved on by decisions, on the writer's thread.
@@ -68,7 +68,8 @@ final class PrincipalRegister: Sendable {
     }
   }
 
-  /// What was decided may not have happened: nothing that was resolved holds. On the writer's thread only, after the batch.
+  /// What was decided may not have happened: nothing that was resolved holds. On the
+  /// writer's thread only, after the batch.
   func invalidate() {
     state.withLockedValue { state in
       state.decided += 1
@@ -130,8 +131,8 @@ final class PrincipalRegister: Sendable {
     if let expiry = principal.expiresAt, expiry <= now { throw Refusal.unauthenticated() }
   }
 
-  /// Who that is by the states of a source; nil where it may not act: a user who is gone or deactivated, a key that is gone, revoked
-  /// or expired, of an organization that is gone or inactive, or made by a user who may not act.
+  /// Who that is by the states of a source; nil where it may not act: a user who is gone or deactivated, a key that is
+  /// gone, revoked or expired, of an organization that is gone or inactive, or made by a user who may not act.
   static func resolve(
     _ kind: Principal.Kind, signIn: SignIn?, from source: borrowing some StateSource & ~Copyable, now: Timestamp,
     epoch: UInt64

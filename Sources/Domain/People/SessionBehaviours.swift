@@ -5,7 +5,8 @@ import Records
 
 /// Sign-ins.
 enum SessionBehaviours {
-  /// `session.refuse`: refused attempts of one source within a minute, as a fact; each such event is a resource of its own.
+  /// `session.refuse`: refused attempts of one source within a minute, as a fact;
+  /// each such event is a resource of its own.
   static let refuse = Behaviour(decide: { decision in
     var draft = try decision.draft(
       decision.command.event, type: decision.type, resource: Identifier.version7(at: decision.now), organization: nil)

@@ -89,8 +89,8 @@ enum UserBehaviours {
       decision.closings.append(SignInClosing(user: state.id, except: isOwn ? decision.principal.signIn?.number : nil))
     })
 
-  /// `user.deactivate`: ends the person's sessions, and revokes the keys they made, in one transaction; `user.reactivate` brings neither back.
-  /// Only an administrator deactivates an organization's last owner.
+  /// `user.deactivate`: ends the person's sessions, and revokes the keys they made, in one transaction;
+  /// `user.reactivate` brings neither back. Only an administrator deactivates an organization's last owner.
   static let deactivate = Behaviour(decide: { decision in
     let state = try decision.target()
     if !decision.principal.isAdministrator { try MembershipRules.checkOwners(without: state, in: decision) }

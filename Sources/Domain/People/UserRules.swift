@@ -10,13 +10,15 @@ import Refusals
 enum UserRules {
   /// Platform roles that only administrators hand out or touch.
   static let privilegedRoles: Set<String> = ["admin", "officer", "auditor"]
-  /// Fields by which somebody signs in, or that give rights: changed only by the person, and by who governs the account.
+  /// Fields by which somebody signs in, or that give rights: changed only by the
+  /// person, and by who governs the account.
   static let accountFields: Set<String> = ["email", "username", "keycloak_id", "role", "is_staff", "is_superuser"]
   /// Fields that give rights on the platform: administrators only.
   static let platformFields: Set<String> = ["is_staff", "is_superuser"]
 
-  /// Whether the caller may give the command about that user: an administrator; the person, for their own profile and password; who
-  /// has `users:admin` in an organization that they share, and for all but the profile in each organization of theirs.
+  /// Whether the caller may give the command about that user: an administrator; the
+  /// person, for their own profile and password; who has `users:admin` in an organization
+  /// that they share, and for all but the profile in each organization of theirs.
   static func authorize(_ decision: Decision, on user: ResourceState) throws {
     let principal = decision.principal
     if principal.isAdministrator { return }
@@ -32,8 +34,9 @@ enum UserRules {
     if verb != "edit" { try requireGovernance(of: user, memberships: shared, by: principal) }
   }
 
-  /// Refuses unless the caller governs the account: no privileged role, and in every organization of the person the caller administers users and
-  /// ranks no lower. Else an admin of one organization could take over an account that is another's.
+  /// Refuses unless the caller governs the account: no privileged role, and in every
+  /// organization of the person the caller administers users and ranks no lower.
+  /// Else an admin of one organization could take over an account that is another's.
   static func requireGovernance(
     of user: ResourceState, memberships: [ResourceState], by principal: Principal
   ) throws {

@@ -7,7 +7,8 @@ import Refusals
 
 /// Pipelines and their versions.
 ///
-/// The versions of a pipeline are numbered 1, 2, 3 …; a new number is made only where the canonical content of the versioned fields differs.
+/// The versions of a pipeline are numbered 1, 2, 3 …; a new number is made only where the canonical content of the
+/// versioned fields differs.
 enum PipelineBehaviours {
   /// `pipeline.create`: version 1.
   static let create = Behaviour(
@@ -104,8 +105,8 @@ enum PipelineBehaviours {
     return values
   }
 
-  /// The values of an edit, with the next version number where they change versioned content; what was synced, or failed to be, then
-  /// is modified.
+  /// The values of an edit, with the next version number where they change versioned content; what was synced, or
+  /// failed to be, then is modified.
   static func withVersion(_ values: JSONObject, of state: ResourceState, _ type: ResourceModel) -> JSONObject {
     guard ContentVersions.differ(values, from: state, type) else { return values }
     var numbered = values

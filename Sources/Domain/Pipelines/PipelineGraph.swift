@@ -6,8 +6,9 @@ import Records
 extension PipelineContent {
   /// What is wrong among nodes, tasks and edges.
   ///
-  /// In every kind, where they are arrays of objects, ids are unique and edges lead from node to node. The nodes of a page and the tasks of a DAG have
-  /// the documented structure, their edges both ends, and a DAG's edges and dependencies go in no circle. Linear in all of them.
+  /// In every kind, where they are arrays of objects, ids are unique and edges lead from node to node. The nodes of a
+  /// page and the tasks of a DAG have the documented structure, their edges both ends, and a DAG's edges and
+  /// dependencies go in no circle. Linear in all of them.
   static func graphProblems(kind: JSON?, nodes: JSON?, tasks: JSON?, edges: JSON?) -> [ValueProblem] {
     var graph = PipelineGraph(kind: kind?.stringValue ?? "flow")
     graph.read(nodes: nodes?.unlessNull, tasks: tasks?.unlessNull)

@@ -7,11 +7,14 @@ import JSONSchema
 import Records
 import Refusals
 
-/// What the JSON inside of a pipeline refers to: pages and connections of a DAG's tasks, module templates of a flow's nodes.
+/// What the JSON inside of a pipeline refers to: pages and connections of a DAG's
+/// tasks, module templates of a flow's nodes.
 ///
-/// The documents say nothing of what becomes of such a reference when its target goes, so it stays as it is; it is checked where it is given.
+/// The documents say nothing of what becomes of such a reference when its target goes, so it stays as it is; it is
+/// checked where it is given.
 enum PipelineReferences {
-  /// Refuses values that refer to what isn't there for the pipeline's organization, and nodes whose configuration their template's schema refuses.
+  /// Refuses values that refer to what isn't there for the pipeline's organization, and nodes whose configuration their
+  /// template's schema refuses.
   /// - Parameter values: the fields that are given; those that are absent stay unchecked.
   static func check(
     _ values: JSONObject, kind: JSON?, organization: Identifier?, in decision: Decision
@@ -77,8 +80,8 @@ enum PipelineReferences {
     return state.isDeleted ? .deleted : .living
   }
 
-  /// A node that names a module template (`module_template_id`, or `template_id` with the id of one) has a configuration that the template's schema
-  /// allows; what it leaves out, the template's default fills in.
+  /// A node that names a module template (`module_template_id`, or `template_id` with the id of one) has a
+  /// configuration that the template's schema allows; what it leaves out, the template's default fills in.
   private static func moduleProblems(
     _ nodes: [JSON], _ organization: Identifier?, _ decision: Decision
   ) throws -> [ValueProblem] {

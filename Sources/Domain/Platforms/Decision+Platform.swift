@@ -10,7 +10,8 @@ extension Decision {
   /// References that name the acting user where a platform needs one and nobody was named.
   private static let actorFields: Set<String> = ["owner_id", "user_id", "author_id", "triggered_by"]
 
-  /// A new resource's values as its organization's platform wants them: the acting user where the document wants somebody.
+  /// A new resource's values as its organization's platform wants them: the acting
+  /// user where the document wants somebody.
   /// - Throws: ``Refusal`` `invalid_params` with every value that the document doesn't allow, by field.
   func platformValues(_ values: JSONObject, of type: ResourceModel, organization: Identifier?) throws -> JSONObject {
     if type.name == "membership", let organization { try checkNewMember(values, of: organization) }

@@ -1,7 +1,8 @@
 import CanonicalJSON
 import Catalog
 
-/// What the platforms' documents demand of the rows that their organizations hold, laid out by platform and resource type.
+/// What the platforms' documents demand of the rows that their organizations hold,
+/// laid out by platform and resource type.
 struct PlatformRules: Sendable {
   /// One table's demands.
   struct Table: Sendable {

@@ -5,7 +5,8 @@ import Records
 import Refusals
 
 extension LegalHolds {
-  /// What only gives access and holds nothing of its own: an organization's hold doesn't keep anybody from taking access away.
+  /// What only gives access and holds nothing of its own: an organization's hold
+  /// doesn't keep anybody from taking access away.
   static let grants: Set<String> = ["api_key", "membership", "session", "share_link", "sql_role", "workspace_member"]
 }
 
@@ -36,7 +37,8 @@ extension Decision {
     if let hold = try transaction.activeHold(on: id) { throw Refusal.held(by: hold.text) }
   }
 
-  /// Refuses where a legal hold on a resource, or on the organization that it belongs to, is active; and where it is an active hold itself.
+  /// Refuses where a legal hold on a resource, or on the organization that it
+  /// belongs to, is active; and where it is an active hold itself.
   /// - Throws: ``Refusal`` `held` with the hold's id.
   func refuseIfHeld(_ state: ResourceState) throws {
     if LegalHolds.target(of: state) != nil { throw Refusal.held(by: state.id.text) }

@@ -19,11 +19,13 @@ enum RetentionClass: String, CaseIterable, Sendable {
   /// Whether its payloads are sealed with a key of the organization, the class and the month, which a sweep destroys.
   var isSealed: Bool { self != .runs && self != .audit }
 
-  /// Whether a legal hold on one resource keeps all of the organization's payloads of this class, which can't be taken apart: they share a key.
+  /// Whether a legal hold on one resource keeps all of the organization's payloads
+  /// of this class, which can't be taken apart: they share a key.
   var isKeptByHolds: Bool { isSealed && self != .sessions }
 
-  /// The instant before which everything is due: so many hours ago, cut to the hour where it is kept for less than two days, else to
-  /// the day (UTC), so that a sweep every hour records a removal once a day. What only a whole month can remove is cut to the month.
+  /// The instant before which everything is due: so many hours ago, cut to the hour where it is kept for less than two
+  /// days, else to the day (UTC), so that a sweep every hour records a removal once a day. What only a whole month can
+  /// remove is cut to the month.
   func due(at now: Timestamp, hours: Int64) -> Timestamp {
     // A preview says itself until when it is kept.
     let hours = self == .previews ? 0 : hours

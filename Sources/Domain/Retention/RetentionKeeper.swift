@@ -30,8 +30,8 @@ extension CommandEngine {
     }
   }
 
-  /// Destroys the keys that recorded sweeps have given up and that are still there: what a crash left undone, or a restored older key store
-  /// brought back. To be called at start.
+  /// Destroys the keys that recorded sweeps have given up and that are still there: what a crash left undone, or a
+  /// restored older key store brought back. To be called at start.
   /// - Returns: how many keys were destroyed.
   /// - Throws: ``Refusal`` where the log or the vault can't be used.
   @discardableResult

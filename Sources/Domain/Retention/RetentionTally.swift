@@ -4,8 +4,8 @@ import Catalog
 import EventLog
 import Records
 
-/// How many sealed payloads there are by organization, class and hour: counted once as the log grows, so that a sweep knows what is
-/// due without reading everything again.
+/// How many sealed payloads there are by organization, class and hour: counted once as the log grows, so that a sweep
+/// knows what is due without reading everything again.
 struct RetentionTally: Sendable {
   struct Key: Hashable, Sendable {
     let organization: Identifier?

@@ -10,8 +10,8 @@ import Vault
 
 /// The door for OpenLineage producers.
 enum OpenLineageBehaviours {
-  /// `openlineage.record`: what a report says becomes pipelines, runs, datasets and edges. The answer's `id` is the run's; for a report without a run,
-  /// the pipeline's or the dataset's.
+  /// `openlineage.record`: what a report says becomes pipelines, runs, datasets and edges. The answer's `id` is the
+  /// run's; for a report without a run, the pipeline's or the dataset's.
   static let record = Behaviour<OpenLineageEvent>(
     alsoRefuses: [.notFound, .gone],
     prepare: { context in

@@ -48,7 +48,8 @@ enum RunBehaviours {
     try decision.edit(state, decision.type, event: decision.command.event, values: merged)
   })
 
-  /// `run.finish`, `task_run.finish`: how it ended, then or now. Among several ends the latest decides; what came with an end that loses is not taken.
+  /// `run.finish`, `task_run.finish`: how it ended, then or now. Among several ends the latest decides; what came with
+  /// an end that loses is not taken.
   static let finish = Behaviour(
     check: { context in context.problems += TaskStates.problems(context.parameters["task_states"]) },
     decide: end)
@@ -129,8 +130,8 @@ enum RunBehaviours {
         ])
     })
 
-  /// `run.measure`, `task_run.measure`: what one node did. Counters that nobody gave are kept as 0, and no alert rule is
-  /// asked about them.
+  /// `run.measure`, `task_run.measure`: what one node did. Counters that nobody gave
+  /// are kept as 0, and no alert rule is asked about them.
   static let measure = Behaviour(decide: { decision in
     let state = try decision.target()
     var data = decision.parameters

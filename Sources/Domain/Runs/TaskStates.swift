@@ -3,7 +3,8 @@ import CanonicalJSON
 import Catalog
 import Refusals
 
-/// The states of a scheduler's tasks in one execution of a DAG: `{"task-1": {"state": "success", "duration": 45.2}, …}`.
+/// The states of a scheduler's tasks in one execution of a DAG: `{"task-1":
+/// {"state": "success", "duration": 45.2}, …}`.
 enum TaskStates {
   /// The words of schedulers, Airflow's among them.
   static let words = [

@@ -67,7 +67,8 @@ enum TemplateBehaviours {
 }
 
 extension PipelineBehaviours {
-  /// `pipeline.from_template`: what a template makes, changed by what is given besides, in the caller's organization; the template's use is counted.
+  /// `pipeline.from_template`: what a template makes, changed by what is given besides, in the caller's organization;
+  /// the template's use is counted.
   static let fromTemplate = Behaviour(
     fillsDefaults: true,
     decide: { decision in

@@ -34,8 +34,8 @@ enum TemplateRules {
 
   // MARK: - Pipeline templates
 
-  /// The fields of the pipeline that a template makes: members that are named like a pipeline's field are that field, all others become members of its
-  /// `config`.
+  /// The fields of the pipeline that a template makes: members that are named like a pipeline's field are that field,
+  /// all others become members of its `config`.
   /// - Parameter problems: what can't be a pipeline's, each under `path`.
   static func pipelineFields(
     _ config: JSONObject, _ pipeline: ResourceModel, path: String, problems: inout [ValueProblem]

@@ -34,8 +34,8 @@ enum WorkspaceBehaviours {
     try raise(owner, to: .owner, in: state.id, state.organization, decision, causation: edited.id)
   })
 
-  /// `workspace.join`: the role of the link whose token it is, for who signed in, and a guest's place in the workspace's organization. A role that is higher already
-  /// stays; nothing is recorded where nothing changes.
+  /// `workspace.join`: the role of the link whose token it is, for who signed in, and a guest's place in the
+  /// workspace's organization. A role that is higher already stays; nothing is recorded where nothing changes.
   static let join = Behaviour(
     authorizesItself: true,
     findsOrganization: true,
@@ -71,8 +71,8 @@ enum WorkspaceBehaviours {
       try raise(user, to: role, in: workspace.id, organization, decision, causation: joined.id)
     })
 
-  /// The link of the token that was given, and where it leads. One error tells of tokens that never were, are revoked or expired, or
-  /// whose workspace is gone: who has no invitation learns nothing.
+  /// The link of the token that was given, and where it leads. One error tells of tokens that never were, are revoked
+  /// or expired, or whose workspace is gone: who has no invitation learns nothing.
   private static func invitation(
     _ decision: Decision
   ) throws -> (link: ResourceState, workspace: ResourceState, organization: Identifier) {

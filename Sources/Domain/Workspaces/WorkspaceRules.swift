@@ -8,10 +8,11 @@ import Refusals
 
 /// Who may do what with what lives in a workspace.
 ///
-/// There a person's role in the workspace decides, in the place of their platform role: a `viewer` reads; an `editor` makes and changes pages, DAGs and
-/// schemas, and runs them; an `owner` may do everything, deleting, sharing and members included. A member of the organization who has no place in the
-/// workspace sees what is in it, as all members see what is their organization's, and changes nothing. Owners and admins of the organization and
-/// administrators may do everything, and an API key what its permission map says: it was given by who administers the organization.
+/// There a person's role in the workspace decides, in the place of their platform role: a `viewer` reads; an `editor`
+/// makes and changes pages, DAGs and schemas, and runs them; an `owner` may do everything, deleting, sharing and
+/// members included. A member of the organization who has no place in the workspace sees what is in it, as all members
+/// see what is their organization's, and changes nothing. Owners and admins of the organization and administrators may
+/// do everything, and an API key what its permission map says: it was given by who administers the organization.
 enum WorkspaceRules {
   /// A role in a workspace.
   enum Role: String, Comparable {
@@ -33,7 +34,8 @@ enum WorkspaceRules {
   /// By which reference something without `workspace_id` belongs where its target does.
   private static let paths = ["run": "pipeline_id", "task_run": "run_id"]
 
-  /// Whether the workspace of a resource decides about a command on it, and has allowed it; false where the organization's roles decide.
+  /// Whether the workspace of a resource decides about a command on it, and has allowed it; false where the
+  /// organization's roles decide.
   /// - Throws: ``Refusal`` `forbidden` where the role doesn't suffice.
   static func authorize(_ decision: Decision, on state: ResourceState) throws -> Bool {
     guard let user = try subject(of: decision, in: state.organization) else { return false }

@@ -20,7 +20,8 @@ public struct BackupManifest: Sendable, Equatable {
 
 /// Copies of the log: made while the server runs, without keys, and proved before they are put back.
 public enum EventLogBackup {
-  /// Copies an open log into a new folder: `log/data.mdb` (compacted), `head` (the signed head of that copy) and `manifest.json`.
+  /// Copies an open log into a new folder: `log/data.mdb` (compacted), `head` (the
+  /// signed head of that copy) and `manifest.json`.
   ///
   /// Throws ``EventLogError`` `unusable` where the folder exists and is not empty.
   public static func make(of log: EventLog, into folder: String) throws -> BackupManifest {

@@ -6,7 +6,8 @@ import MerkleTree
   import Glibc
 #endif
 
-/// Keeps the signed head in two files beside the log: the latest one, a moment after its commit, off the path of commands.
+/// Keeps the signed head in two files beside the log: the latest one, a moment
+/// after its commit, off the path of commands.
 ///
 /// A note is written over the one before it in the same file, without a sync: it outlives the process at once. Once a
 /// second that file is synced, and only then the other one is written to. So one file is whole on the disk at any

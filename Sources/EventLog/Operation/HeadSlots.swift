@@ -11,8 +11,8 @@ public typealias HeadStatement = (size: UInt64, root: Digest)
 /// The two files beside the log that hold its signed head in turn: `head` and `head-2`.
 ///
 /// Each is a C2SP note with NUL bytes behind it, of one size for ever, so that writing it again changes no metadata: a
-/// power cut can leave an old or a torn note in the file that was being written, and never touches the other one. A file
-/// that is missing, empty or torn states nothing; the newest note that is valid counts.
+/// power cut can leave an old or a torn note in the file that was being written, and never touches the other one. A
+/// file that is missing, empty or torn states nothing; the newest note that is valid counts.
 struct HeadSlots: Sendable {
   /// What one of the two files says.
   enum Slot: Sendable, Equatable {

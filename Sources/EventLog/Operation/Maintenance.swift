@@ -2,7 +2,8 @@ import Dispatch
 import LMDB
 
 /// What the log does by itself once a second: give resident pages back, and free the reader slots of dead processes.
-// Invariant behind @unchecked: the timer is configured in init and only cancelled after that, which Dispatch allows from any thread.
+// Invariant behind @unchecked: the timer is configured in init and only cancelled
+// after that, which Dispatch allows from any thread.
 final class Maintenance: @unchecked Sendable {
   private let timer: any DispatchSourceTimer
   private let queue = DispatchQueue(label: "daybook.log.maintenance")

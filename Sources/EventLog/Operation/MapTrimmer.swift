@@ -4,14 +4,17 @@ import Files
   import Glibc
 #endif
 
-/// Gives the map's resident pages back when there are many: they stay in the system's page cache, but no longer count as this process's memory.
+/// Gives the map's resident pages back when there are many: they stay in the system's page cache, but no longer count
+/// as this process's memory.
 ///
-/// Dropping the mapping of a page of a shared read-only file mapping is safe at any time: the next access maps it again.
+/// Dropping the mapping of a page of a shared read-only file mapping is safe at
+/// any time: the next access maps it again.
 enum MapTrimmer {
   /// Resident file pages above which it acts, in bytes.
   static let threshold = 96 << 20
 
-  /// Trims the mapping of a file where the process has more file pages resident than the threshold. Answers whether it did.
+  /// Trims the mapping of a file where the process has more file pages resident than
+  /// the threshold. Answers whether it did.
   @discardableResult
   static func trimIfNeeded(file: String) -> Bool {
     guard let statm = try? FileSystem.read("/proc/self/statm") else { return false }

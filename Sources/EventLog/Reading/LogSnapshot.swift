@@ -5,8 +5,8 @@ import MerkleTree
 
 /// The log as it was at one moment, lent to a closure by ``EventLog/read(_:)``.
 ///
-/// The compiler guarantees that it isn't used after that closure: it can't be copied, kept or returned. What its methods return are
-/// values of their own, which may be kept.
+/// The compiler guarantees that it isn't used after that closure: it can't be copied, kept or returned. What its
+/// methods return are values of their own, which may be kept.
 public struct LogSnapshot: ~Copyable {
   let store: ReadTransaction
   let databases: Databases

@@ -1,11 +1,12 @@
 import BasicTypes
 import MerkleTree
 
-/// The id under which the server keeps something about itself: a function of a name, so that it is found without a search.
+/// The id under which the server keeps something about itself: a function of a
+/// name, so that it is found without a search.
 ///
-/// It is of version 8 (RFC 9562 §5.8), and no client may choose an id of that version: nobody can take the place of what
-/// the server keeps. Logs written before used a public version 5 id, which a client could take; such a resource still
-/// counts where it is of the right type and organization.
+/// It is of version 8 (RFC 9562 §5.8), and no client may choose an id of that version: nobody can take the place of
+/// what the server keeps. Logs written before used a public version 5 id, which a client could take; such a resource
+/// still counts where it is of the right type and organization.
 package struct DerivedIdentifier: Sendable, Equatable {
   /// The type of what is kept there.
   package let type: String

@@ -10,12 +10,13 @@ import NIOConcurrencyHelpers
 
 /// Proves a log folder, or says where it is broken; read-only, beside a running server or without one.
 ///
-/// Run it in a process of its own: LMDB trusts its pages, so damage to them can end a process by a signal, which the parent then
-/// reports as damage.
+/// Run it in a process of its own: LMDB trusts its pages, so damage to them can end a process by a signal, which the
+/// parent then reports as damage.
 public enum EventLogVerifier {
   /// Rehashes every record, rebuilds the tree, folds every state again, checks every index entry and the signed head.
   ///
-  /// Damage is in the report; only a folder that can't be looked at (missing, forbidden) throws ``EventLogError`` `unusable`.
+  /// Damage is in the report; only a folder that can't be looked at (missing,
+  /// forbidden) throws ``EventLogError`` `unusable`.
   /// - Parameters:
   ///   - folder: the folder of the LMDB environment.
   ///   - headFile: the file with the signed head, where there should be one.

@@ -1,6 +1,7 @@
 import LMDB
 
-/// Checks the derived indexes: every entry by its own checksum, each index by its counted entries, the counters by the states.
+/// Checks the derived indexes: every entry by its own checksum, each index by its
+/// counted entries, the counters by the states.
 struct IndexCheck {
   let databases: Databases
   let highestNumbers: [String: UInt64]

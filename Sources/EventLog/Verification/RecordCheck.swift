@@ -166,7 +166,8 @@ struct RecordCheck {
   }
 }
 
-/// The stored nodes of one level of the tree, from left to right. It lives no longer than the check, which borrows the transaction.
+/// The stored nodes of one level of the tree, from left to right. It lives no
+/// longer than the check, which borrows the transaction.
 private final class TreeLevel {
   private var cursor: Cursor
 

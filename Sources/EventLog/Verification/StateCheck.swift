@@ -2,7 +2,8 @@ import BasicTypes
 import CanonicalJSON
 import LMDB
 
-/// Folds every state again from the log, member by member on the stored bytes, and compares; checks the history index on the way.
+/// Folds every state again from the log, member by member on the stored bytes, and
+/// compares; checks the history index on the way.
 ///
 /// It works on the bytes in the map, which stay where they are as long as the transaction that ``run(_:)`` borrows.
 struct StateCheck {
@@ -147,7 +148,8 @@ struct StateCheck {
     }
   }
 
-  /// Encodes what the events add up to in the one way a state is written, and compares the bytes: whatever differs is found.
+  /// Encodes what the events add up to in the one way a state is written, and
+  /// compares the bytes: whatever differs is found.
   private func compare(
     _ stored: UnsafeRawBufferPointer, _ folded: Folded, _ numbers: inout [String: UInt64],
     _ report: inout VerificationReport
@@ -167,7 +169,8 @@ struct StateCheck {
     }
   }
 
-  /// The bytes of ``ResourceState`` `encoded`, made of the stored bytes of its events; nil where they lack a part of it.
+  /// The bytes of ``ResourceState`` `encoded`, made of the stored bytes of its
+  /// events; nil where they lack a part of it.
   private static func encode(_ folded: Folded, capacity: Int) -> [UInt8]? {
     guard let createdAt = folded.createdAt, let updatedAt = folded.updatedAt, let type = folded.type else { return nil }
     var out: [UInt8] = []

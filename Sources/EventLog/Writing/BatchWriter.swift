@@ -3,7 +3,8 @@ import Failpoints
 import LMDB
 import MerkleTree
 
-/// Puts what a batch has staged into LMDB: all decisions are made by now, so the puts come database by database, in the order of their keys.
+/// Puts what a batch has staged into LMDB: all decisions are made by now, so the
+/// puts come database by database, in the order of their keys.
 struct BatchWriter {
   let store: WriteTransaction
   let databases: Databases

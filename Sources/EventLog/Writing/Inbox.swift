@@ -4,7 +4,8 @@
 
 /// A decision that waits for the writer, with what to call when its fate is known.
 final class Submission: @unchecked Sendable {
-  // Invariant behind @unchecked: the writer's thread alone touches `failure` and runs the closures, one after the other.
+  // Invariant behind @unchecked: the writer's thread alone touches `failure` and
+  // runs the closures, one after the other.
   let decide: (LogTransaction) throws -> Void
   let complete: (_ head: UInt64, _ failure: (any Error)?) -> Void
   var failure: (any Error)?
@@ -79,8 +80,9 @@ final class Inbox: @unchecked Sendable {
     return batch
   }
 
-  /// Looks for a moment whether whoever was answered just now comes back, before the thread goes to sleep: to be woken takes a good part of
-  /// the time of a sync where a processor has gone idle. It gives way to every thread that can run. The caller holds the lock.
+  /// Looks for a moment whether whoever was answered just now comes back, before the thread goes to sleep: to be woken
+  /// takes a good part of the time of a sync where a processor has gone idle. It gives way to every thread that can
+  /// run. The caller holds the lock.
   private func linger() {
     guard lastBatch > 0 else { return }
     var now = timespec()
@@ -94,8 +96,9 @@ final class Inbox: @unchecked Sendable {
     }
   }
 
-  /// Gives those who were answered just now a moment to come back, where there were several: without it, clients that send one command
-  /// at a time fall into two groups that wait for each other's sync. One client alone never waits here. The caller holds the lock.
+  /// Gives those who were answered just now a moment to come back, where there were several: without it, clients that
+  /// send one command at a time fall into two groups that wait for each other's sync. One client alone never waits
+  /// here. The caller holds the lock.
   private func gather() {
     guard !isClosed, lastBatch > 1, lastBatch <= 128, waiting.count - taken < lastBatch else { return }
     var deadline = timespec()

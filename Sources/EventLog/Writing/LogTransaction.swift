@@ -20,8 +20,8 @@ public struct StoredCommand: Sendable, Equatable {
 
 /// What a decision sees and changes: committed state, plus what the batch has decided before it, plus its own.
 ///
-/// Everything is staged in memory; nothing is put into LMDB before all decisions of the batch are made, so a decision that throws leaves
-/// nothing behind and spoils nobody else's. Valid only inside the decision, on the writer's thread.
+/// Everything is staged in memory; nothing is put into LMDB before all decisions of the batch are made, so a decision
+/// that throws leaves nothing behind and spoils nobody else's. Valid only inside the decision, on the writer's thread.
 public final class LogTransaction {
   /// The time that this batch's events get: the clock's, or the last event's where the clock is behind it.
   public let now: Timestamp

@@ -8,8 +8,9 @@ import NIOConcurrencyHelpers
 
 /// The one thread that decides and writes.
 ///
-/// The append contract: submissions are decided in the order they were put; all that wait share one transaction and one sync; each
-/// completion runs after the sync of the batch it was decided in, or after the failure that undid the batch; positions are dense.
+/// The append contract: submissions are decided in the order they were put; all that wait
+/// share one transaction and one sync; each completion runs after the sync of the batch
+/// it was decided in, or after the failure that undid the batch; positions are dense.
 // Invariant behind @unchecked: `head` and `fatal` belong to the writer's thread after init; `published` is locked.
 final class Writer: @unchecked Sendable {
   private let environment: Environment

@@ -1,8 +1,9 @@
 /// Reads one SQL file of `projections/`: front matter in comments, then sections of statements.
 ///
-/// The front matter says `-- projection: NAME`, `-- summary: …`, and either `-- from: TYPE` or `-- events: NAME, TYPE.*, *`; an event
-/// read model may say `-- opens: reason, origin, data`, `-- needs: FIELD`, `-- removes: NAME, …` and `-- partitioned: COLUMN`. Sections begin with `-- section: tables`,
-/// `indexes`, `fill`, `fill opened` or `remove`.
+/// The front matter says `-- projection: NAME`, `-- summary: …`, and either `-- from:
+/// TYPE` or `-- events: NAME, TYPE.*, *`; an event read model may say `-- opens: reason,
+/// origin, data`, `-- needs: FIELD`, `-- removes: NAME, …` and `-- partitioned: COLUMN`.
+/// Sections begin with `-- section: tables`, `indexes`, `fill`, `fill opened` or `remove`.
 enum ProjectionFile {
   /// - Throws: ``ProjectionError`` `definition`, with the file's name and what is wrong.
   static func read(_ bytes: [UInt8], file: String) throws -> ProjectionDefinition {

@@ -5,7 +5,8 @@ import Files
   import Glibc
 #endif
 
-/// Reads the folder `projections/` and checks it against the catalog, both ways: every field has its column, every column its field.
+/// Reads the folder `projections/` and checks it against the catalog, both ways:
+/// every field has its column, every column its field.
 public enum ProjectionFolder {
   /// The read models of a folder, in the order of their names.
   /// - Throws: ``ProjectionError`` `definition`, with the file and what is wrong.
@@ -29,7 +30,8 @@ public enum ProjectionFolder {
     return definitions
   }
 
-  /// The platforms' views, of the folder `platforms` in that folder, in the order of their names; none where there is no such folder.
+  /// The platforms' views, of the folder `platforms` in that folder, in the order of
+  /// their names; none where there is no such folder.
   /// - Throws: ``ProjectionError`` `definition`, with the file and what is wrong.
   static func platforms(_ folder: String, catalog: Catalog) throws -> [PlatformSchema] {
     guard try names(in: folder).contains("platforms") else { return [] }

@@ -1,4 +1,5 @@
-/// Reading and rewriting the SQL of the projection files: enough of PostgreSQL's lexical rules to find the ends of statements.
+/// Reading and rewriting the SQL of the projection files: enough of PostgreSQL's
+/// lexical rules to find the ends of statements.
 enum SQLText {
   /// The statements of a text, each with the comments before it, without the semicolon.
   static func statements(_ text: String) -> [String] {

@@ -3,8 +3,8 @@ import Postgres
 
 /// Makes the platforms' views in PostgreSQL, and makes them anew wherever the tables below them are replaced.
 ///
-/// What it made is recorded in `projector.platform_schemas`, and only that does it ever drop: whatever else lies in a schema of the
-/// same name stays.
+/// What it made is recorded in `projector.platform_schemas`, and only that does it ever drop: whatever else lies in a
+/// schema of the same name stays.
 struct PlatformInstaller: Sendable {
   let schemas: [PlatformSchema]
   let logger: Logger
@@ -18,8 +18,8 @@ struct PlatformInstaller: Sendable {
     let isWhole: Bool
   }
 
-  /// Makes what is missing or was made by another file, and drops what has no file any more. What can't be made is logged and recorded
-  /// with its reason; the read models don't suffer from it, and the other platforms neither.
+  /// Makes what is missing or was made by another file, and drops what has no file any more. What can't be made is
+  /// logged and recorded with its reason; the read models don't suffer from it, and the other platforms neither.
   func install(_ session: PostgresSession, hasGroup: Bool) throws {
     let made = try made(session)
     for old in made where !schemas.contains(where: { $0.name == old.name }) {
@@ -44,7 +44,8 @@ struct PlatformInstaller: Sendable {
   }
 
   /// Drops all that was made.
-  /// - Throws: ``ProjectionError`` `dependents`, which names objects of others that stand in the way; then nothing has changed.
+  /// - Throws: ``ProjectionError`` `dependents`, which names objects of others that
+  ///   stand in the way; then nothing has changed.
   func drop(_ session: PostgresSession) throws { try drop(try made(session), session) }
 
   /// The views that were made and are there, schema-qualified.

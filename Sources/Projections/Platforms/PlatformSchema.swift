@@ -3,8 +3,8 @@ import Crypto
 
 /// The views under which one platform's document is found: one SQL file of `projections/platforms/`, read and checked.
 ///
-/// The file makes views `<platform>.<table>` over the read models, and functions, each with its comments; nothing else. Every view is
-/// a `security_invoker` one, so that whoever reads it sees the rows that row-level security shows them.
+/// The file makes views `<platform>.<table>` over the read models, and functions, each with its comments; nothing else.
+/// Every view is a `security_invoker` one, so that whoever reads it sees the rows that row-level security shows them.
 struct PlatformSchema: Sendable, Equatable {
   /// The platform's name, which is also the PostgreSQL schema's.
   let name: String

@@ -1,7 +1,7 @@
 import BasicTypes
 
-/// Rows in the binary format of `COPY` (PostgreSQL manual, COPY, "Binary Format"): no escaping here, no parsing of numbers
-/// and times there.
+/// Rows in the binary format of `COPY` (PostgreSQL manual, COPY, "Binary Format"):
+/// no escaping here, no parsing of numbers and times there.
 struct BinaryCopy {
   private(set) var bytes: [UInt8]
   private(set) var rowCount = 0

@@ -49,8 +49,8 @@ struct ChunkApplier: Sendable {
       """)
   }
 
-  /// Applies the chunk to some of its units; returns those that couldn't take it, which stay where they are while the others
-  /// move on.
+  /// Applies the chunk to some of its units; returns those that couldn't take it,
+  /// which stay where they are while the others move on.
   /// - Throws: ``ProjectorInterruption``; `PostgresError` where the whole transaction failed.
   func apply(
     _ chunk: PreparedChunk, to units: [UnitID], on session: PostgresSession
@@ -118,11 +118,11 @@ struct ChunkApplier: Sendable {
     return failures
   }
 
-  /// Gives the months that have come up with a chunk partitions of their own, and drops those that it has emptied: part of
-  /// the chunk's transaction, so that no reader sees rows on the way.
+  /// Gives the months that have come up with a chunk partitions of their own, and drops those that it has emptied: part
+  /// of the chunk's transaction, so that no reader sees rows on the way.
   ///
-  /// It needs locks that a reader of the table may hold for as long as it likes. Where one does, the rows stay in the default
-  /// partition until a later chunk, and nothing waits for that reader.
+  /// It needs locks that a reader of the table may hold for as long as it likes. Where one does, the rows stay in the
+  /// default partition until a later chunk, and nothing waits for that reader.
   private func maintainPartitions(_ chunk: PreparedChunk, _ units: [UnitID], _ session: PostgresSession) throws {
     guard let time = chunk.lastAt else { return }
     let due = units.compactMap { unit -> (partitions: MonthPartitions, removes: Bool)? in
@@ -160,12 +160,13 @@ struct ChunkApplier: Sendable {
     guard result[0, 1] != nil else { throw ProjectorInterruption.personalLost }
   }
 
-  /// Whether an error that ended a chunk's whole transaction may come of what is in the chunk: of its size, or of one event in
-  /// it. Those that come of the connection, the server or somebody else's locks may not, and pass by waiting.
+  /// Whether an error that ended a chunk's whole transaction may come of what is in the chunk: of its size, or of one
+  /// event in it. Those that come of the connection, the server or somebody else's locks may not, and pass by waiting.
   static func mayBeOfItsEvents(_ error: PostgresError) -> Bool {
     if error.code == .protocolViolation { return true }
     guard error.code == .query, let state = error.sqlState else { return false }
-    // 53200 and 53400: memory and configured limits; a full disk (53100) and too many connections (53300) are everybody's.
+    // 53200 and 53400: memory and configured limits; a full disk (53100) and too many
+    // connections (53300) are everybody's.
     return state == "53200" || state == "53400"
       || !["53", "57", "58", "08", "40", "55"].contains(String(state.prefix(2)))
   }

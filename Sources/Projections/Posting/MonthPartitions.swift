@@ -1,19 +1,20 @@
 import BasicTypes
 import Postgres
 
-/// The monthly partitions of a read model's table: one a month that has rows, made ahead for the present month and two more, and a default
-/// one, so that no row is ever refused.
+/// The monthly partitions of a read model's table: one a month that has rows, made ahead for the present month and two
+/// more, and a default one, so that no row is ever refused.
 ///
-/// A row of a month without a partition goes to the default one first; then the month gets its own, and the row moves there, in the same
-/// transaction, while nobody reads the table. Nobody but the owner has rights on a partition: readers come by way of the
-/// table, whose row-level security binds them.
+/// A row of a month without a partition goes to the default one first; then the month gets its own, and the row moves
+/// there, in the same transaction, while nobody reads the table. Nobody but the owner has rights on a partition:
+/// readers come by way of the table, whose row-level security binds them.
 struct MonthPartitions: Sendable {
   /// How many months are made ahead, besides the present one.
   static let ahead = 2
-  /// Rows of earlier months than so many days before the event that brings them stay in the default partition: what a client
-  /// dates back can't make hundreds of tables.
+  /// Rows of earlier months than so many days before the event that brings them stay in the default partition: what a
+  /// client dates back can't make hundreds of tables.
   static let daysBack = 3653
-  /// How many partitions one transaction makes at most, since each takes locks of its own; the others wait for the next.
+  /// How many partitions one transaction makes at most, since each takes locks of
+  /// its own; the others wait for the next.
   static let perTransaction = 6
 
   let name: String

@@ -5,7 +5,8 @@ import Catalog
   import Glibc
 #endif
 
-/// What the projector knows of a resource type: which fields go where, and what its events are called in the audit trail.
+/// What the projector knows of a resource type: which fields go where, and what
+/// its events are called in the audit trail.
 final class PostedType: Sendable {
   /// Where a field's value goes.
   enum Place: Sendable, Equatable {

@@ -1,7 +1,7 @@
 import BasicTypes
 
-/// What a stretch of the log means for some read models, ready to be sent: rows for the staging tables, and opened values
-/// that travel only as parameters.
+/// What a stretch of the log means for some read models, ready to be sent: rows for the staging tables, and opened
+/// values that travel only as parameters.
 struct PreparedChunk: Sendable {
   /// Which read models, and which stretch.
   struct Request: Sendable, Equatable {

@@ -31,8 +31,8 @@ final class ProgressBoard: Sendable {
   var hasWaiters: Bool { board.hasWaiters }
 
   /// Waits until all parts of the named read models have a position.
-  /// - Throws: ``ProjectionError`` `stale` when time is up or one of them is parked before it, `unavailable` while PostgreSQL is
-  ///   away; `CancellationError`.
+  /// - Throws: ``ProjectionError`` `stale` when time is up or one of them is parked before it, `unavailable` while
+  ///   PostgreSQL is away; `CancellationError`.
   func wait(for position: UInt64, names: Set<String>, milliseconds: Int) async throws {
     try await board.wait(
       atMost: .milliseconds(max(0, milliseconds)), late: { Self.stale(names, $0) }, began: demand.signal,

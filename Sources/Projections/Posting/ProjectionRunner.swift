@@ -7,8 +7,8 @@ import Vault
 
 /// Moves the read models of one generation along the log, chunk by chunk, on one connection.
 ///
-/// Parts at the same position share a chunk. One whose SQL fails is halved down to the event that it fails at, and parked there;
-/// the others go on meanwhile. While PostgreSQL works on one chunk, the next is already being built.
+/// Parts at the same position share a chunk. One whose SQL fails is halved down to the event that it fails at, and
+/// parked there; the others go on meanwhile. While PostgreSQL works on one chunk, the next is already being built.
 actor ProjectionRunner {
   /// What one step came to.
   struct Step: Sendable {
@@ -173,8 +173,8 @@ actor ProjectionRunner {
     return Step(touchesRoles: chunk.touchesRoles)
   }
 
-  /// A chunk's whole transaction has failed, as it would again: smaller chunks next; at one event each part alone, three times,
-  /// before a part that still can't take it is parked there.
+  /// A chunk's whole transaction has failed, as it would again: smaller chunks next; at one event each part alone,
+  /// three times, before a part that still can't take it is parked there.
   private func narrow(_ chunk: PreparedChunk, _ group: [UnitID], _ error: PostgresError) async throws {
     discardPrefetched()
     guard chunk.count == 1 else {
@@ -280,7 +280,8 @@ actor ProjectionRunner {
     for id in group { units[id]?.checkpoint.position = position }
   }
 
-  /// Makes the further indexes of parts that were filled without them and have arrived, on two connections where there are two.
+  /// Makes the further indexes of parts that were filled without them and have
+  /// arrived, on two connections where there are two.
   func indexWhatArrived(_ target: UInt64) async throws {
     let due = units.filter {
       !$0.value.checkpoint.isIndexed && $0.value.checkpoint.position + UInt64(chunkEvents) >= target

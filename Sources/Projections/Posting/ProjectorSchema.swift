@@ -149,8 +149,8 @@ struct ProjectorSchema: Sendable {
       [.text(generation.rawValue), .text(unit.projection), .text(unit.part.rawValue)])
   }
 
-  /// Makes the platforms' views where they aren't as their files say. While the file of a read model has changed, its table may lack
-  /// the columns that they need; then they are made when the rebuilt table takes its place.
+  /// Makes the platforms' views where they aren't as their files say. While the file of a read model has changed, its
+  /// table may lack the columns that they need; then they are made when the rebuilt table takes its place.
   func installPlatforms(_ opened: Opened, _ session: PostgresSession, hasGroup: Bool) throws {
     guard opened.changed.isEmpty else { return try platforms.postpone(session) }
     try platforms.install(session, hasGroup: hasGroup)

@@ -1,7 +1,7 @@
 import CanonicalJSON
 
-/// Walks through canonical JSON without building values: the log's lines are canonical, so a member is found by counting
-/// quotes and brackets, and its bytes can be copied as they stand.
+/// Walks through canonical JSON without building values: the log's lines are canonical, so a member is found by
+/// counting quotes and brackets, and its bytes can be copied as they stand.
 struct RawJSON {
   let bytes: [UInt8]
 

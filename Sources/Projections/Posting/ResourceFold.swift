@@ -78,8 +78,8 @@ struct ResourceFold {
     out.append(UInt8(ascii: "}"))
   }
 
-  /// Adds the whole row of a resource that was created in the chunk; false where it wasn't, or where a value is to be left to
-  /// PostgreSQL, and then nothing is added.
+  /// Adds the whole row of a resource that was created in the chunk; false where it wasn't, or where a value is to be
+  /// left to PostgreSQL, and then nothing is added.
   func copyRow(_ layout: RowLayout, into rows: inout BinaryCopy) -> Bool {
     guard let created else { return false }
     let start = rows.bytes.count

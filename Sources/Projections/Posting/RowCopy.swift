@@ -29,8 +29,8 @@ enum RowCopy: Sendable {
     }
   }
 
-  /// Reads `INSERT INTO daybook.NAME (columns) SELECT columns FROM staged_events`, and nothing else: every column as it stands,
-  /// of the same type on both sides.
+  /// Reads `INSERT INTO daybook.NAME (columns) SELECT columns FROM staged_events`, and nothing else: every column as it
+  /// stands, of the same type on both sides.
   private static func plain(_ statement: String, _ definition: ProjectionDefinition) -> RowCopy? {
     let text = String(decoding: SQLText.code(statement), as: UTF8.self)
     guard let open = text.firstIndex(of: "("), let close = text.firstIndex(of: ")"), open < close,

@@ -1,10 +1,11 @@
 import BasicTypes
 import CanonicalJSON
 
-/// How the row of a new resource is laid out for COPY: its columns, where each one's value comes from, and as what it is sent.
+/// How the row of a new resource is laid out for COPY: its columns, where each
+/// one's value comes from, and as what it is sent.
 ///
-/// It is the short way past `jsonb_populate_record`, for values that are in the one usual form; whatever isn't goes the long
-/// way, so that PostgreSQL alone decides on it.
+/// It is the short way past `jsonb_populate_record`, for values that are in the one usual form; whatever isn't goes the
+/// long way, so that PostgreSQL alone decides on it.
 struct RowLayout: Sendable {
   /// Where a column's value comes from.
   enum Source: Sendable {
@@ -42,7 +43,8 @@ struct RowLayout: Sendable {
   }
   let columns: [Column]
 
-  /// The layout of a state read model's table; nil where a column has no source, which the check of the folder rules out.
+  /// The layout of a state read model's table; nil where a column has no source,
+  /// which the check of the folder rules out.
   init?(_ definition: ProjectionDefinition, _ type: PostedType) {
     var columns: [Column] = []
     for column in definition.columns {
@@ -63,7 +65,8 @@ struct RowLayout: Sendable {
 }
 
 extension BinaryCopy {
-  /// Adds a JSON text as a column of that kind; false where it isn't in the usual form of that kind, and then nothing is added.
+  /// Adds a JSON text as a column of that kind; false where it isn't in the usual
+  /// form of that kind, and then nothing is added.
   mutating func value(_ json: ArraySlice<UInt8>, as kind: RowLayout.Kind?) -> Bool {
     // No other JSON begins so.
     if json.first == UInt8(ascii: "n") {

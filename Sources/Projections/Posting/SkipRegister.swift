@@ -3,8 +3,8 @@ import CanonicalJSON
 import EventLog
 import Postgres
 
-/// The positions that operators told each read model to pass over. The log's `projection.skipped` events are the record;
-/// PostgreSQL keeps a copy.
+/// The positions that operators told each read model to pass over. The log's `projection.skipped` events are the
+/// record; PostgreSQL keeps a copy.
 struct SkipRegister: Sendable {
   private(set) var positions: [String: Set<UInt64>]
   private(set) var scannedThrough: UInt64
@@ -17,8 +17,8 @@ struct SkipRegister: Sendable {
     units.compactMap { unit in positions[unit.projection]?.filter { $0 > position }.min() }.min()
   }
 
-  /// Looks up what the log decides at a head, or later, about these read models; whether anything new was found. What was decided
-  /// is in the state of one resource each, so nothing is searched.
+  /// Looks up what the log decides at a head, or later, about these read models; whether anything new was found. What
+  /// was decided is in the state of one resource each, so nothing is searched.
   mutating func scan(_ log: EventLog, _ names: [String], through head: UInt64) async throws -> Bool {
     let found = try await log.background { snapshot in
       try names.map { name in (name, try SkipRegister.skipped(snapshot, name)) }

@@ -48,8 +48,8 @@ struct UnitPlan: Sendable {
     }
   }
 
-  /// Merges the set fields into each resource's row: a column that is not in the JSON keeps its value. The row before has a name that no
-  /// column can have.
+  /// Merges the set fields into each resource's row: a column that is not in the JSON keeps its value. The row before
+  /// has a name that no column can have.
   private static func mergeRows(
     _ definition: ProjectionDefinition, type: String, _ generation: Generation
   ) -> String {

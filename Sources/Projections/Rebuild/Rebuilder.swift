@@ -5,8 +5,8 @@ import Vault
 
 /// Fills read models anew beside the live ones, compares, and swaps.
 ///
-/// Filling goes on where an earlier rebuild of the same read models was interrupted. The live ones move on meanwhile; they are held
-/// only for the last chunk, the comparison and the swap.
+/// Filling goes on where an earlier rebuild of the same read models was interrupted. The live ones move on meanwhile;
+/// they are held only for the last chunk, the comparison and the swap.
 struct Rebuilder: Sendable {
   let log: EventLog
   let vault: Vault
@@ -22,7 +22,8 @@ struct Rebuilder: Sendable {
 
   private static let chunkEvents = 10_000
 
-  /// - Throws: ``ProjectionError`` `dependents`; `PostgresError`; `CancellationError`, and then it can be taken up again.
+  /// - Throws: ``ProjectionError`` `dependents`; `PostgresError`;
+  ///   `CancellationError`, and then it can be taken up again.
   func run(check: Bool, progress: @escaping @Sendable (RebuildProgress) -> Void) async throws -> RebuildReport {
     for connection in [connection, second] {
       try await connection.withSession { session in
@@ -49,8 +50,8 @@ struct Rebuilder: Sendable {
         try await runner.indexWhatArrived(0)
         return try await whileHeld { try await finish(runner, tables, check: check, progress) }
       } catch let interruption as ProjectorInterruption where attempts < 100 {
-        // The live projector has connected anew, under another epoch, or somebody dropped a schema. What is filled stays, unless
-        // it is gone.
+        // The live projector has connected anew, under another epoch, or somebody dropped a schema. What is filled
+        // stays, unless it is gone.
         schema.logger.notice("the rebuild goes on after an interruption: \(interruption)")
       }
     }
@@ -89,7 +90,8 @@ struct Rebuilder: Sendable {
     let schema = schema
     let live = try await connection.withSession { try schema.state(.live, $0) }
     let target = log.head.position
-    // Live tables that have not come as far are still to be compared at the same position, so the new ones wait for nobody else.
+    // Live tables that have not come as far are still to be compared at the same
+    // position, so the new ones wait for nobody else.
     let compared = live.checkpoints.filter { live.parked[$0.key] == nil && !live.changed.contains($0.key.projection) }
     let liveEnd = compared.values.map(\.position).max() ?? target
     var isIdle = false

@@ -6,8 +6,8 @@ public struct TableDigest: Sendable, Equatable {
   public let table: String
   /// How many rows it has.
   public let rows: Int
-  /// MD5 (hexadecimal) over the sums of two 64-bit hashes of every row: a comparison within one database, no proof against
-  /// forgery.
+  /// MD5 (hexadecimal) over the sums of two 64-bit hashes of every row: a comparison
+  /// within one database, no proof against forgery.
   public let digest: String
 
   /// A table's content.
@@ -19,8 +19,8 @@ public struct TableDigest: Sendable, Equatable {
 }
 
 enum Digests {
-  /// The digests of some read models' tables, in the schemas of that generation but under the names of the live ones. Nothing is
-  /// sorted, so no personal value is spilled to disk.
+  /// The digests of some read models' tables, in the schemas of that generation but under the names of the live ones.
+  /// Nothing is sorted, so no personal value is spilled to disk.
   static func read(
     _ definitions: [ProjectionDefinition], _ generation: Generation, _ session: PostgresSession
   ) throws -> [TableDigest] {
@@ -41,8 +41,8 @@ enum Digests {
     return result
   }
 
-  /// A row's hash is mixed once more before it is added up: a record's own is a sum over its columns, so values that two rows
-  /// have exchanged would cancel out. OFFSET 0 keeps it from being reckoned for each use.
+  /// A row's hash is mixed once more before it is added up: a record's own is a sum over its columns, so values that
+  /// two rows have exchanged would cancel out. OFFSET 0 keeps it from being reckoned for each use.
   private static func digest(_ table: String, _ session: PostgresSession) throws -> PostgresResult {
     func query(_ row: String) -> String {
       """

@@ -1,8 +1,8 @@
 import Access
 import Postgres
 
-/// Row-level security: what a PostgreSQL role that a `sql_role` resource made may read. The tables' owner, which is the role
-/// that the server itself uses, is not bound by it.
+/// Row-level security: what a PostgreSQL role that a `sql_role` resource made may read. The tables' owner, which is the
+/// role that the server itself uses, is not bound by it.
 enum AccessRules {
   /// The PostgreSQL role that all those roles are members of, and that holds their privileges.
   static let group = "daybook_sql"
@@ -43,8 +43,8 @@ enum AccessRules {
     ]
   }
 
-  /// Makes the policy of a live table anew where the catalog has come to say otherwise of who may see its rows; the rows
-  /// stay as they are.
+  /// Makes the policy of a live table anew where the catalog has come to say
+  /// otherwise of who may see its rows; the rows stay as they are.
   static func renewPolicy(
     _ definition: ProjectionDefinition, _ audience: Audience, _ session: PostgresSession
   ) throws {

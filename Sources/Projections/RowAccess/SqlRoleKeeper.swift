@@ -2,7 +2,8 @@ import Crypto
 import Logging
 import Postgres
 
-/// Keeps PostgreSQL's roles as the `sql_role` resources say: each may sign in and read its organization's rows, nothing else.
+/// Keeps PostgreSQL's roles as the `sql_role` resources say: each may sign in and
+/// read its organization's rows, nothing else.
 ///
 /// A role that Daybook didn't make (one outside of the group `daybook_sql`) is never touched, whatever its name.
 struct SqlRoleKeeper: Sendable {
@@ -86,7 +87,8 @@ struct SqlRoleKeeper: Sendable {
     }
   }
 
-  /// Sets the password of a role that a `sql_role` resource made; PostgreSQL gets only the SCRAM-SHA-256 verifier (RFC 5803).
+  /// Sets the password of a role that a `sql_role` resource made; PostgreSQL gets
+  /// only the SCRAM-SHA-256 verifier (RFC 5803).
   /// - Throws: ``ProjectionError`` `role` where Daybook made no such role; `PostgresError`.
   static func setPassword(role: String, password: String, _ session: PostgresSession) throws {
     guard try session.query("SELECT FROM projector.sql_roles WHERE role_name = $1", [.text(role)]).rowCount == 1 else {

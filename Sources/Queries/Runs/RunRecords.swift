@@ -4,7 +4,8 @@ import Catalog
 import Postgres
 import Refusals
 
-/// A read model of what runs told: log lines, measurements, previews. Which columns a query shows of it, and in which order.
+/// A read model of what runs told: log lines, measurements, previews. Which
+/// columns a query shows of it, and in which order.
 struct RunRecords: Sendable {
   /// The read model's name; the table's too.
   let table: String

@@ -2,9 +2,11 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 
-/// By what files of the same content find each other: a target in the index of links that stands for an organization, a hash and a size.
+/// By what files of the same content find each other: a target in the index of
+/// links that stands for an organization, a hash and a size.
 ///
-/// A pure function of a file's state, so that the index can be compared with it. A file has content once its upload is complete.
+/// A pure function of a file's state, so that the index can be compared with it. A
+/// file has content once its upload is complete.
 package enum FileContent {
   /// The fields that decide it.
   package static let fields = ["file_hash", "file_size", "uploaded_at"]

@@ -2,7 +2,8 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 
-/// Legal holds: what keeps a person, a resource or an organization from erasure, retention and deletion while it is active.
+/// Legal holds: what keeps a person, a resource or an organization from erasure,
+/// retention and deletion while it is active.
 ///
 /// An active hold is linked to what it holds in the log's index, so that every decision finds it by one look-up.
 package enum LegalHolds {

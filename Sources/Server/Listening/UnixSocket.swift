@@ -2,7 +2,8 @@
   import Glibc
 #endif
 
-/// A listening Unix socket: bound with its permissions from the first moment on, in the place of one that a dead server left behind.
+/// A listening Unix socket: bound with its permissions from the first moment on,
+/// in the place of one that a dead server left behind.
 struct UnixSocket {
   /// The longest path that the system takes (`sun_path`, with its zero at the end).
   static let longestPath = 107
@@ -16,7 +17,8 @@ struct UnixSocket {
   /// Binds and listens.
   ///
   /// - Parameter isShared: Whether other users may connect (their uid is checked all the same).
-  /// - Throws: ``ServerStartError`` where the path is too long or taken by a server that lives or by another kind of file.
+  /// - Throws: ``ServerStartError`` where the path is too long or taken by a server
+  ///   that lives or by another kind of file.
   init(path: String, isShared: Bool) throws(ServerStartError) {
     guard path.utf8.count <= Self.longestPath, !path.utf8.contains(0) else {
       throw ServerStartError(
@@ -27,7 +29,8 @@ struct UnixSocket {
     let descriptor = Glibc.socket(
       AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
     guard descriptor >= 0 else { throw Self.failure("make", path) }
-    // On Linux the file gets the mode that the socket has when it is bound, so there is no moment at which others could connect.
+    // On Linux the file gets the mode that the socket has when it is bound, so there
+    // is no moment at which others could connect.
     let isBound =
       fchmod(descriptor, isShared ? 0o666 : 0o600) == 0
       && Self.withAddress(path) { Glibc.bind(descriptor, $0, $1) } == 0

@@ -89,7 +89,8 @@ extension ServerMethod {
 }
 
 extension ServerCall {
-  /// Rebuilds or compares read models, telling of the progress where that was asked for; what a client is too slow for is left out.
+  /// Rebuilds or compares read models, telling of the progress where that was asked
+  /// for; what a client is too slow for is left out.
   func rebuild(isCheck: Bool) async throws -> [UInt8] {
     let outbox = outbox
     let names = arguments.text("name").map { [$0] }

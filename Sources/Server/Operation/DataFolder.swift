@@ -29,8 +29,8 @@ public struct DataFolder: Sendable, Equatable {
   /// The file whose lock says which process has the folder.
   public var lock: String { path + "/daybook.lock" }
 
-  /// How the log in this folder is opened: its head signed and checked by the vault's key, and new keys made durable before the events that
-  /// need them.
+  /// How the log in this folder is opened: its head signed and checked by the vault's key, and new keys made durable
+  /// before the events that need them.
   /// - Throws: `NoteError` where the vault's key makes no signer.
   public func logConfiguration(vault: Vault, logger: Logger) throws -> EventLogConfiguration {
     let origin = Self.origin(verifierKey: vault.verifierKey)
@@ -48,7 +48,8 @@ public struct DataFolder: Sendable, Equatable {
     return configuration
   }
 
-  /// The origin line of this log's checkpoints (C2SP tlog-checkpoint), which is also the name of the key that signs them.
+  /// The origin line of this log's checkpoints (C2SP tlog-checkpoint), which is also
+  /// the name of the key that signs them.
   public static func origin(verifierKey: [UInt8]) -> String {
     "daybook/" + Hex.encode(Array(verifierKey.prefix(8)))
   }

@@ -6,7 +6,8 @@ import Projections
 import ServiceLifecycle
 import Vault
 
-/// Keeps the read models going beside the server: starts the private PostgreSQL, runs the projector, and stops both in the end.
+/// Keeps the read models going beside the server: starts the private PostgreSQL,
+/// runs the projector, and stops both in the end.
 ///
 /// Commands don't depend on it: what goes wrong here is told in `projection.status` and the log, and tried again.
 struct ReadModelRunner: Service {

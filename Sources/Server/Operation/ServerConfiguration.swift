@@ -110,8 +110,8 @@ public struct PostgresSettings: Sendable, Equatable {
     self.poolTimeoutSeconds = poolTimeoutSeconds
   }
 
-  /// What the environment says: `DATABASE_URL`, `DB_POOL_SIZE`, `DB_MAX_OVERFLOW`, `DB_POOL_TIMEOUT`, as the platforms know them; nil without a
-  /// URL. A URL given by `url` comes before the environment's.
+  /// What the environment says: `DATABASE_URL`, `DB_POOL_SIZE`, `DB_MAX_OVERFLOW`, `DB_POOL_TIMEOUT`, as the platforms
+  /// know them; nil without a URL. A URL given by `url` comes before the environment's.
   /// - Throws: ``ServerStartError`` for a URL of anything but PostgreSQL, and for numbers that aren't.
   public static func from(
     environment: [String: String], url: String? = nil

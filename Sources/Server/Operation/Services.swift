@@ -65,7 +65,8 @@ final class Services: Sendable {
 
   /// What a client is told of an error: the one place where errors become answers.
   ///
-  /// What nobody foresaw is told as `internal`, and our own log gets its kind, but none of its words, which may hold values.
+  /// What nobody foresaw is told as `internal`, and our own log gets its kind, but
+  /// none of its words, which may hold values.
   func describe(_ error: any Error, method: String) -> Refusal {
     switch error {
     case let error as Refusal:

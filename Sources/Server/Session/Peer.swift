@@ -13,7 +13,8 @@ struct Peer: Sendable {
   /// Why it isn't let in at all.
   let refusal: Refusal?
 
-  /// A process of the given user on the Unix socket. Its own uid, the server's and root's, and those allowed besides, are local administrators.
+  /// A process of the given user on the Unix socket. Its own uid, the server's and root's, and those allowed besides,
+  /// are local administrators.
   static func local(uid: UInt32, isAllowed: Bool) -> Peer {
     let refusal = Refusal.forbidden(permission: "admin", "The server does not let the user id \(uid) in.")
     return Peer(

@@ -33,7 +33,8 @@ enum Session: Sendable {
     ]),
   ])
 
-  /// What `session.open` and `session.whoami` answer: who, and the verbs that are allowed by plural resource in every organization of theirs.
+  /// What `session.open` and `session.whoami` answer: who, and the verbs that are
+  /// allowed by plural resource in every organization of theirs.
   static func description(of principal: Principal, _ catalog: Catalog) -> JSONObject {
     var who: JSONObject = ["actor": .string(principal.actor), "is_administrator": .bool(principal.isAdministrator)]
     switch principal.kind {

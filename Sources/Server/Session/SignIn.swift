@@ -60,7 +60,8 @@ struct Credentials: Sendable {
 }
 
 extension Services {
-  /// Whom the credentials stand for, after the wait that the source's failures have earned. That a person has signed in is recorded before this returns.
+  /// Whom the credentials stand for, after the wait that the source's failures have earned. That a person has signed in
+  /// is recorded before this returns.
   /// - Throws: ``Refusal`` `unauthenticated`, `overloaded`, `unavailable` for a token where none are taken.
   func signIn(_ credentials: Credentials, from peer: Peer) async throws -> Principal {
     if case .token = credentials.kind, tokens == nil {

@@ -1,9 +1,11 @@
 import NIOConcurrencyHelpers
 import NIOCore
 
-/// Slows down those who guess: every failed sign-in makes the next one of the same source wait longer, and once a minute what failed is told, with a count.
+/// Slows down those who guess: every failed sign-in makes the next one of the same source wait longer, and once a
+/// minute what failed is told, with a count.
 ///
-/// A source's attempts take turns, over however many connections they come; other sources, and everything but signing in, aren't delayed.
+/// A source's attempts take turns, over however many connections they come; other
+/// sources, and everything but signing in, aren't delayed.
 final class SignInGuard: Sendable {
   /// What one source has done lately.
   private struct Source {
@@ -56,7 +58,8 @@ final class SignInGuard: Sendable {
     }
   }
 
-  /// Notes a failure. Returns how many are to be recorded now, or nil where a record of this source was written less than a minute ago.
+  /// Notes a failure. Returns how many are to be recorded now, or nil where a record
+  /// of this source was written less than a minute ago.
   func failed(_ name: String, now: NIODeadline = .now()) -> Int? {
     sources.withLockedValue { sources in
       if sources[name] == nil, sources.count >= Self.maximumSources { Self.forget(&sources, now) }

@@ -10,8 +10,8 @@ struct TokenKeysError: Error, Sendable {
 
 /// The keys of a JWKS (RFC 7517) that sign tokens.
 ///
-/// Keys that don't sign (`"use":"enc"`), that are secrets (`"kty":"oct"`) or of a kind unknown here are passed over: providers publish them in the
-/// same file.
+/// Keys that don't sign (`"use":"enc"`), that are secrets (`"kty":"oct"`) or of a kind unknown here are passed over:
+/// providers publish them in the same file.
 struct TokenKeys: Sendable {
   /// The longest file that is read, in bytes.
   private static let maximumBytes = 1 << 20

@@ -8,8 +8,8 @@ import Refusals
 
 /// Checks the tokens of an OpenID Connect provider (RFC 7519) against the keys in a JWKS file.
 ///
-/// The file is read anew when it has changed, so that keys can be rotated while the server runs. While it can't be read, no token is taken: a key that
-/// was withdrawn must not live on in memory.
+/// The file is read anew when it has changed, so that keys can be rotated while the server runs. While it can't be
+/// read, no token is taken: a key that was withdrawn must not live on in memory.
 final class TokenVerifier: Sendable {
   /// What a token proves.
   struct Proof: Sendable, Equatable {
@@ -21,7 +21,8 @@ final class TokenVerifier: Sendable {
 
   /// How far the provider's clock may be from ours, in seconds.
   static let leeway: Int64 = 30
-  /// Signatures with a key pair. `none` is no signature, and the secret of an HMAC has no place in a file of public keys.
+  /// Signatures with a key pair. `none` is no signature, and the secret of an HMAC
+  /// has no place in a file of public keys.
   static let algorithms: [JWK.Algorithm] = [
     .rs256, .rs384, .rs512, .ps256, .ps384, .ps512, .es256, .es384, .es512, .eddsa,
   ]
@@ -102,8 +103,8 @@ final class TokenVerifier: Sendable {
     return Timestamp(microseconds: Int64(seconds * 1_000_000))
   }
 
-  /// Whether a token's type (RFC 8725 §3.11) is none in particular, or that of access tokens (RFC 9068): a provider signs logout tokens and
-  /// others by the same keys.
+  /// Whether a token's type (RFC 8725 §3.11) is none in particular, or that of access tokens (RFC 9068): a provider
+  /// signs logout tokens and others by the same keys.
   private static func isTokenOfAccess(_ type: JSON?) -> Bool {
     guard let type else { return true }
     return ["jwt", "at+jwt", "application/at+jwt", "application/jwt"].contains(type.stringValue?.lowercased() ?? "")

@@ -38,8 +38,8 @@ struct TimedJob: Sendable {
   /// How many resources are looked for at once.
   static let candidateLimit = 500
 
-  /// A command for each resource that a search finds, and then for those after them, until it finds no more: those for which the command
-  /// fails each time don't keep the others from theirs, however many they are.
+  /// A command for each resource that a search finds, and then for those after them, until it finds no more: those for
+  /// which the command fails each time don't keep the others from theirs, however many they are.
   /// - Parameter find: gets the present, and the last resource that was found before.
   static func commands(
     _ method: String, find: @escaping @Sendable (Timestamp, _ after: Identifier?) async throws -> [Identifier],

@@ -5,9 +5,9 @@ import ServiceLifecycle
 
 /// Does what falls due by the clock: alerts escalate, files expire, retention is swept.
 ///
-/// Every turn gives each job its chance, one after the other; a job that fails is tried again at the next turn,
-/// or after its pause where it says so, and never keeps another from its own. Nothing is decided here: the commands decide again inside the log, by its clock,
-/// so a turn too many records nothing.
+/// Every turn gives each job its chance, one after the other; a job that fails is tried again at the next turn, or
+/// after its pause where it says so, and never keeps another from its own. Nothing is decided here: the commands decide
+/// again inside the log, by its clock, so a turn too many records nothing.
 struct TimedWork<Time: Clock>: Service where Time.Duration == Duration {
   let jobs: [TimedJob]
   let reports: TimedReports

@@ -3,8 +3,8 @@ import TestBasics
 
 /// Reads an LMDB 0.9 file without LMDB: an opinion of its own about what is stored, and where.
 ///
-/// It believes nothing: whatever leads outside of the file or in circles is an error. Page 0 and 1 are the two meta pages, the one with the greater
-/// transaction number counts; databases are B+ trees whose roots lie in the main tree.
+/// It believes nothing: whatever leads outside of the file or in circles is an error. Page 0 and 1 are the two meta
+/// pages, the one with the greater transaction number counts; databases are B+ trees whose roots lie in the main tree.
 struct LMDBFile {
   /// A key and its value, and the offset in the file at which the value's bytes begin.
   struct Entry: Equatable {

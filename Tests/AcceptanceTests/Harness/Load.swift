@@ -31,7 +31,8 @@ actor Ledger {
   var count: Int { sent.count }
 }
 
-/// Connections that send commands one after another, many of them on their way at once, until they are stopped or cut off.
+/// Connections that send commands one after another, many of them on their way at
+/// once, until they are stopped or cut off.
 struct Load: Sendable {
   let ledger: Ledger
   let organization: String
