@@ -4,7 +4,7 @@ import Vault
 
 extension Refusal {
   /// What a client is told of an error from below.
-  package init(_ error: any Error) {
+  package init(causedBy error: any Error) {
     switch error {
     case let error as Refusal: self = error
     case let error as EventLogError:

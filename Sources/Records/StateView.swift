@@ -157,7 +157,7 @@ public struct StateView: Sendable {
       case .erased, .locked: return .null
       }
     } catch let error as VaultError {
-      throw Refusal(error)
+      throw Refusal(causedBy: error)
     }
   }
 

@@ -11,6 +11,7 @@ import Records
 import Refusals
 import TestBasics
 import Testing
+
 @testable import Queries
 
 /// Who sees what is one rule in three renderings: they agree with one table of cases, for every type of the catalog.
@@ -102,6 +103,53 @@ import Testing
       for verb in ["get", "list"] {
         #expect(methods.contains("\(type.name).\(verb)") == type.hasReadModel, "\(type.name)")
       }
+    }
+  }
+
+  /// Whose rows each may read of what is no resource: the audit trail, the log, and the record of processing.
+  @Test(.timeLimit(.minutes(5)))
+  func `of members, owners, admins, officers and auditors alone read the audit trail and the log`() async throws {
+    try await TestQueries.with { library in
+      let (world, _) = try await Self.prepare(library)
+      let ofAcme: Set<String> = [
+        "Adam", "Olga", "Audrey", "Oscar", "a key that administers", "a key that reads", "Olga's key",
+      ]
+      for asker in world.askers {
+        let organizations: Set<String>? =
+          ofAcme.contains(asker.name) ? [world.acme] : asker.name == "a foreign key" ? [world.other] : nil
+        if let principal = asker.principal {
+          let isAdministrator = AudienceWorld.administrators.contains(asker.name)
+          for method in ["audit.search", "log.read"] {
+            guard isAdministrator || organizations != nil else {
+              #expect(try await library.refusal(method, [:], as: principal).code == .forbidden, "\(asker.name)")
+              continue
+            }
+            let answer = try await library.ask(method, ["limit": 1000], as: principal)
+            let rows = answer["records"]?.arrayValue?.compactMap { $0["header"] } ?? answer.items
+            let seen = Set(rows.compactMap { ($0["organization"] ?? $0["organization_id"])?.stringValue })
+            #expect(isAdministrator ? seen.count >= 2 : seen == organizations, "\(method) for \(asker.name)")
+          }
+          if isAdministrator || ["Audrey", "Oscar"].contains(asker.name) {
+            #expect(try await library.ask("gdpr.records", [:], as: principal).objectValue?.isEmpty == false)
+          } else {
+            #expect(try await library.refusal("gdpr.records", [:], as: principal).code == .forbidden, "\(asker.name)")
+          }
+        }
+        guard let session = asker.session else { continue }
+        let connection = try await PostgresConnection.connect(
+          signingIn(to: library.models.url, as: session.role, password: "secret"))
+        if let user = session.user { try await connection.execute("SET app.current_user_id = '\(user)'") }
+        let rows = try await connection.query("SELECT DISTINCT organization_id::text FROM daybook.audit_trail").rows
+        await connection.close()
+        let own = AudienceWorld.ofOther.contains(asker.name) ? world.other : world.acme
+        #expect(rows.allSatisfy { $0 == [own] }, "SQL for \(asker.name)")
+      }
+      // Without its rule the condition of the audit trail would show nothing, and the table above would notice.
+      let officer = try #require(world.askers.first { $0.name == "Oscar" }?.principal)
+      let reach = try #require(Audience.audit.reach(of: officer))
+      var sql = SQLBuilder()
+      #expect(AudienceCondition(Audience(plural: "audit", rules: [])).sql(reach, in: &sql) == "false")
+      #expect(AudienceCondition.audit.sql(reach, in: &sql) != "false")
     }
   }
 

@@ -17,7 +17,7 @@ extension CommandEngine {
       guard let recorded, recorded.type == "catalog" else { return StateDefaults() }
       return StateDefaults(recorded.fields["defaults"]?.objectValue ?? [:])
     } catch {
-      throw Refusal(error)
+      throw Refusal(causedBy: error)
     }
   }
 
@@ -62,7 +62,7 @@ extension CommandEngine {
         }
       }
     } catch {
-      throw Refusal(error)
+      throw Refusal(causedBy: error)
     }
     log.stateDefaults = defaults
   }

@@ -143,7 +143,7 @@ public final class CommandEngine: Sendable {
       case .failure(let error):
         // Whatever this batch had changed about principals may not have happened.
         if !(error is Refusal) { self.principals.invalidate() }
-        completion(.failure(Refusal(error)))
+        completion(.failure(Refusal(causedBy: error)))
       }
     }
   }

@@ -83,12 +83,12 @@ extension CommandEngine {
   private static let nobodysHash = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
 
   func reading<Value>(_ body: (borrowing LogSnapshot) throws -> Value) throws -> Value {
-    do { return try log.read(body) } catch { throw Refusal(error) }
+    do { return try log.read(body) } catch { throw Refusal(causedBy: error) }
   }
 
   func inBackground<Value: Sendable>(_ body: @escaping @Sendable (borrowing LogSnapshot) throws -> Value) async throws
     -> Value
   {
-    do { return try await log.background(body) } catch { throw Refusal(error) }
+    do { return try await log.background(body) } catch { throw Refusal(causedBy: error) }
   }
 }

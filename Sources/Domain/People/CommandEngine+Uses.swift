@@ -33,7 +33,7 @@ extension CommandEngine {
         method: "api_key.mark_used", params: ["id": .string(id.text)], principal: .server, origin: Origin())
       submit(command) { if case .failure(let error) = $0 { failure(error) } }
     } catch {
-      failure(Refusal(error))
+      failure(Refusal(causedBy: error))
     }
   }
 }

@@ -75,7 +75,7 @@ enum RetentionBehaviours {
     do {
       return try await planner.plan()
     } catch {
-      throw Refusal(error)
+      throw Refusal(causedBy: error)
     }
   }
 

@@ -48,7 +48,7 @@ extension CommandEngine {
       }
       return due.isEmpty ? 0 : try vault.destroy(due.map(\.owner))
     } catch {
-      throw Refusal(error)
+      throw Refusal(causedBy: error)
     }
   }
 
@@ -62,7 +62,7 @@ extension CommandEngine {
         completion(
           .unavailable(
             component: "vault",
-            "The sweep is recorded, but its keys are not destroyed yet: \(Refusal(error).message) "
+            "The sweep is recorded, but its keys are not destroyed yet: \(Refusal(causedBy: error).message) "
               + "The next sweep and the next start try again."))
       }
     }
