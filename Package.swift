@@ -71,7 +71,7 @@ let package = Package(
     module(
       "EventLog",
       ["BasicTypes", "Files", "Waiting", "Failpoints", "LMDB", "MerkleTree", "CanonicalJSON", log, nioLocks]),
-    module("Catalog", ["BasicTypes", "CanonicalJSON", "Refusals", crypto, yams]),
+    module("Catalog", ["BasicTypes", "CanonicalJSON", "Files", "Refusals", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("Access", ["BasicTypes", "Catalog", "CanonicalJSON"]),

@@ -1,7 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Crypto
-import Foundation
+import Files
 
 extension Catalog {
   /// Loads every `*.yaml` of a folder, in the order of their names, and those of its folder `platforms`, and checks
@@ -12,12 +12,15 @@ extension Catalog {
   ///   - knownBehaviours: the behaviours that the program has; nil leaves their names unchecked.
   /// - Throws: a `CatalogError` with every mistake of every file.
   public static func load(folder: String, knownBehaviours: Set<String>? = nil) throws(CatalogError) -> Catalog {
-    let label = URL(fileURLWithPath: folder).lastPathComponent
+    let label = FileSystem<FileError>.absolute(folder).split(separator: "/").last.map(String.init) ?? folder
     var files: [(name: String, text: String)] = []
     var problems: [CatalogProblem] = []
     for name in try names(in: folder) + platformNames(in: folder) {
       do {
-        let bytes = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)"))
+        guard let bytes = try FileSystem<FileError>.read("\(folder)/\(name)") else {
+          problems.append(CatalogProblem(file: "\(label)/\(name)", line: 1, message: "the file is gone"))
+          continue
+        }
         guard let text = String(validating: bytes, as: UTF8.self) else {
           problems.append(CatalogProblem(file: "\(label)/\(name)", line: 1, message: "the file is not UTF-8"))
           continue
@@ -26,7 +29,7 @@ extension Catalog {
       } catch {
         problems.append(
           CatalogProblem(
-            file: "\(label)/\(name)", line: 1, message: "the file can't be read: \(error.localizedDescription)"))
+            file: "\(label)/\(name)", line: 1, message: "the file can't be read: \(error)"))
       }
     }
     if files.isEmpty, problems.isEmpty {
@@ -38,19 +41,27 @@ extension Catalog {
   private static let platformFolder = "platforms/"
 
   private static func names(in folder: String) throws(CatalogError) -> [String] {
+    let found: [String]?
     do {
-      return try FileManager.default.contentsOfDirectory(atPath: folder)
-        .filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }
-        .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+      found = try FileSystem<FileError>.names(in: folder)
     } catch {
       throw CatalogError(problems: [
-        CatalogProblem(file: folder, line: 1, message: "the folder can't be read: \(error.localizedDescription)")
+        CatalogProblem(file: folder, line: 1, message: "the folder can't be read: \(error)")
       ])
     }
+    guard let found else {
+      throw CatalogError(problems: [
+        CatalogProblem(file: folder, line: 1, message: "the folder can't be read: there is none of this name")
+      ])
+    }
+    return
+      found
+      .filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }
+      .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
   private static func platformNames(in folder: String) throws(CatalogError) -> [String] {
-    guard FileManager.default.fileExists(atPath: "\(folder)/\(platformFolder)") else { return [] }
+    guard FileSystem<FileError>.isFolder("\(folder)/\(platformFolder)") else { return [] }
     return try names(in: "\(folder)/\(platformFolder)").map { platformFolder + $0 }
   }
 

@@ -1,5 +1,5 @@
-import NIOConcurrencyHelpers
 import NIOCore
+import Waiting
 
 /// A batch holds so many bytes of answers more, or fewer.
 struct HeldChange: Sendable, Hashable {
@@ -22,13 +22,11 @@ final class Outbox: Sendable {
     var isFlushScheduled = false
     var isChannelWritable = true
     var isClosed = false
-    var nextTicket: UInt64 = 0
-    var waiting: [UInt64: CheckedContinuation<Bool, Never>] = [:]
 
     var hasRoom: Bool { isChannelWritable && bytes.count < Outbox.highWatermark }
   }
 
-  private let state = NIOLockedValueBox(State())
+  private let state = Awaited(State())
   private let eventLoop: any EventLoop
   private let flush: @Sendable () -> Void
 
@@ -41,7 +39,7 @@ final class Outbox: Sendable {
   /// Puts in what `write` appends (whole lines), and notes that so many calls are answered, and what a batch holds
   /// since.
   func put(answering count: Int, holding change: HeldChange? = nil, _ write: (inout [UInt8]) -> Void) {
-    let wakes = state.withLockedValue { state in
+    let wakes = state.update { state in
       if !state.isClosed { write(&state.bytes) }
       state.answered += count
       if let change, change.bytes != 0 { state.held.append(change) }
@@ -59,7 +57,7 @@ final class Outbox: Sendable {
   /// Everything put in since the last call, how many calls it answers, and what batches hold since. `spare` becomes the
   /// new store, for its capacity.
   func take(replacingWith spare: [UInt8]) -> (bytes: [UInt8], answered: Int, held: [HeldChange]) {
-    state.withLockedValue { state in
+    state.update { state in
       state.isFlushScheduled = false
       defer {
         state.bytes = spare
@@ -71,52 +69,30 @@ final class Outbox: Sendable {
   }
 
   /// Whether more may be put in without memory growing.
-  var hasRoom: Bool { state.withLockedValue { $0.hasRoom } }
+  var hasRoom: Bool { state.read { $0.hasRoom } }
 
   /// Whether nothing waits to be taken.
-  var isEmpty: Bool { state.withLockedValue { $0.bytes.isEmpty && $0.answered == 0 } }
+  var isEmpty: Bool { state.read { $0.bytes.isEmpty && $0.answered == 0 } }
 
   /// Notes whether the channel takes more, and lets those go on who wait for it.
   func update(isChannelWritable: Bool) {
-    let ready = state.withLockedValue { state -> [CheckedContinuation<Bool, Never>] in
-      state.isChannelWritable = isChannelWritable
-      guard state.hasRoom, !state.waiting.isEmpty else { return [] }
-      defer { state.waiting = [:] }
-      return Array(state.waiting.values)
-    }
-    for continuation in ready { continuation.resume(returning: true) }
+    state.update { $0.isChannelWritable = isChannelWritable }
   }
 
   /// Takes nothing more; those who wait for room learn that there will be none.
   func close() {
-    let ready = state.withLockedValue { state in
+    state.update { state in
       state.isClosed = true
       state.bytes = []
-      defer { state.waiting = [:] }
-      return Array(state.waiting.values)
     }
-    for continuation in ready { continuation.resume(returning: false) }
   }
 
   /// Waits until the client has taken enough of what was put in; false where the connection or the task has ended.
   func waitForRoom() async -> Bool {
-    let ticket = state.withLockedValue { state in
-      state.nextTicket += 1
-      return state.nextTicket
-    }
-    return await withTaskCancellationHandler {
-      await withCheckedContinuation { continuation in
-        let answer: Bool? = state.withLockedValue { state in
-          if state.isClosed || Task.isCancelled { return false }
-          if state.hasRoom { return true }
-          state.waiting[ticket] = continuation
-          return nil
-        }
-        if let answer { continuation.resume(returning: answer) }
-      }
-    } onCancel: {
-      let waiting = state.withLockedValue { $0.waiting.removeValue(forKey: ticket) }
-      waiting?.resume(returning: false)
+    do {
+      return try await state.wait { $0.isClosed ? .success(false) : $0.hasRoom ? .success(true) : nil }
+    } catch {
+      return false
     }
   }
 }
