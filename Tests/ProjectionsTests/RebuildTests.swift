@@ -1,3 +1,5 @@
+import BasicTypes
+import CanonicalJSON
 import DaybookTestKit
 import EventLog
 import Foundation
@@ -133,6 +135,13 @@ import Testing
 
   @Test func `a changed file is rebuilt beside the old table at the next start`() async throws {
     let models = try await filled()
+    // Chance may have made no measurement, or have deleted the runs of all.
+    var measured = EventDraft(
+      event: "run.measured", type: "run", resource: Identifier.version7(at: .now), actor: "local:0")
+    measured.organization = Identifier.version7(at: .now)
+    measured.data = ["node_id": "n", "at": .string(Timestamp.now.text), "rows_input": 1]
+    try await models.append([measured])
+    try await models.settle()
     try await models.stopProjector()
     let folder = models.folder.path + "/projections"
     try FileManager.default.copyItem(atPath: Repository.projections, toPath: folder)
