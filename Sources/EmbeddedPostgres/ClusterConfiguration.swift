@@ -42,6 +42,8 @@ struct ClusterConfiguration: Hashable, Sendable {
     shared_buffers = \(isDurable ? 256 : 128)MB
     wal_buffers = 16MB
     work_mem = 16MB
+    # Making all tables, partitions and views, or swapping them after a rebuild, holds thousands of locks at once.
+    max_locks_per_transaction = 512
     dynamic_shared_memory_type = posix
     jit = off
 

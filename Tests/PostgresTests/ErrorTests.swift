@@ -78,4 +78,15 @@ import Testing
     #expect(PostgresError(.connectionLost, message: "").isRetryable)
     #expect(!PostgresError(.timeout, message: "").isRetryable && !PostgresError(.poolClosed, message: "").isRetryable)
   }
+
+  @Test func `which errors are of the moment`() {
+    for state in ["40001", "40P01", "53200", "53300", "55P03", "57014", "57P01", "58030", "08006", "XX000"] {
+      #expect(PostgresError(.query, sqlState: state, message: "").mayPass, "\(state)")
+    }
+    for state in ["23505", "2BP01", "42501", "42710", "42P01", "42P07", "55006"] {
+      #expect(!PostgresError(.query, sqlState: state, message: "").mayPass, "\(state)")
+    }
+    #expect(PostgresError(.connectionLost, message: "").mayPass && PostgresError(.timeout, message: "").mayPass)
+    #expect(!PostgresError(.protocolViolation, message: "").mayPass)
+  }
 }

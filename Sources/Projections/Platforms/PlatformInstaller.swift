@@ -87,13 +87,15 @@ struct PlatformInstaller: Sendable {
   }
 
   /// Does something to one platform's schema, or nothing of it, and records why.
+  /// - Throws: What may pass: then whoever called tries again, and nobody has to find a platform that was left out for a
+  ///   lack of locks.
   private func attempt(
     _ name: String, _ session: PostgresSession, _ body: (PostgresSession) throws -> Void
   ) throws {
     let problem: String
     do {
       return try session.savepoint { try body($0) }
-    } catch let error as PostgresError where error.code == .query && !error.isRetryable {
+    } catch let error as PostgresError where error.code == .query && !error.mayPass {
       problem = error.message
     } catch let error as ProjectionError where error.code == .dependents {
       problem = error.message

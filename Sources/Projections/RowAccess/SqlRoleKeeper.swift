@@ -69,7 +69,7 @@ struct SqlRoleKeeper: Sendable {
       }
       return true
     } catch let error as PostgresError {
-      guard error.code == .query, !error.isRetryable else { throw error }
+      guard error.code == .query, !error.mayPass else { throw error }
       logger.warning("the SQL role \(name) can't be made: \(error.message)")
       return false
     }
@@ -80,7 +80,7 @@ struct SqlRoleKeeper: Sendable {
     do {
       try session.savepoint { try $0.execute("DROP ROLE \(role)") }
     } catch let error as PostgresError {
-      guard error.code == .query, !error.isRetryable else { throw error }
+      guard error.code == .query, !error.mayPass else { throw error }
       logger.warning("the SQL role \(name) can't be dropped, only locked out: \(error.message)")
       try session.execute("ALTER ROLE \(role) NOLOGIN")
       try session.execute("REVOKE \(AccessRules.group) FROM \(role)")
