@@ -43,13 +43,22 @@ public final class CommandEngine: Sendable {
   private let batchParameters = CommandParameters(
     batch: CommandEngine.batchMethod, limit: CommandEngine.batchLimit)
   let clock: @Sendable () -> Timestamp
+  let budget: WriterBudget
 
   /// An engine over an open log and vault.
   /// - Parameter clock: the time by which an API key's expiry is judged outside of commands.
   /// - Throws: ``Refusal`` where the catalog names a behaviour that this version doesn't have.
-  public init(
+  public convenience init(
     catalog: Catalog, log: EventLog, vault: Vault, clock: @escaping @Sendable () -> Timestamp = { .now }
   ) throws {
+    try self.init(catalog: catalog, log: log, vault: vault, clock: clock, budget: WriterBudget())
+  }
+
+  /// The same, with another budget.
+  package init(
+    catalog: Catalog, log: EventLog, vault: Vault, clock: @escaping @Sendable () -> Timestamp, budget: WriterBudget
+  ) throws {
+    self.budget = budget
     model = CatalogModel(catalog: catalog)
     commands = try CommandModel.table(model)
     self.log = log

@@ -239,6 +239,7 @@ final class Decision {
         limit: Int64(CommandEngine.eventLimit),
         "This would record more than \(CommandEngine.eventLimit) events at once; do it in parts.")
     }
+    try checkBudget()
     if type.decidesPrincipals, command.behaviour?.traits.keepsPrincipals != true { changesPrincipals = true }
     let event = try transaction.append(draft)
     events.append(event)
@@ -247,6 +248,10 @@ final class Decision {
     }
     return event
   }
+
+  /// Refuses what costs the writer too much.
+  /// - Throws: ``Refusal`` `too_large`.
+  func checkBudget() throws { try engine.budget.check(transaction.work) }
 
   /// What was recorded since the last time that something may follow from.
   func takeCauses() -> [Reactions.Cause] {
