@@ -5,18 +5,24 @@ import NIOConcurrencyHelpers
 /// Each waiter brings a condition: what the value says of it, or nil while it says nothing yet. Every change asks the
 /// conditions of all who wait, under the lock, so they must be short; continuations are resumed outside of it.
 package final class Awaited<Value: Sendable>: Sendable {
-  private struct Waiter {
+  @usableFromInline
+  struct Waiter {
     /// What resumes the waiter, where its condition has been decided.
-    let resumption: @Sendable (Value) -> (@Sendable () -> Void)?
-    let fail: @Sendable (any Error) -> Void
+    @usableFromInline let resumption: @Sendable (Value) -> (@Sendable () -> Void)?
+    @usableFromInline let fail: @Sendable (any Error) -> Void
   }
 
-  private struct State {
-    var value: Value
-    var waiters: [UInt64: Waiter] = [:]
-    var lastTicket: UInt64 = 0
+  @usableFromInline
+  struct State {
+    @usableFromInline var value: Value
+    @usableFromInline var waiters: [UInt64: Waiter] = [:]
+    @usableFromInline var lastTicket: UInt64 = 0
+
+    @usableFromInline
+    init(value: Value) { self.value = value }
   }
-  private let state: NIOLockedValueBox<State>
+  // Every command passes through here several times: what is called often is compiled where it is used, for its types.
+  @usableFromInline let state: NIOLockedValueBox<State>
 
   /// A value that nobody waits for yet.
   package init(_ value: Value) {
@@ -24,16 +30,19 @@ package final class Awaited<Value: Sendable>: Sendable {
   }
 
   /// Reads the value.
+  @inlinable
   package func read<Output>(_ body: (Value) throws -> Output) rethrows -> Output {
     try state.withLockedValue { try body($0.value) }
   }
 
   /// Whether anybody waits.
+  @inlinable
   package var hasWaiters: Bool { state.withLockedValue { !$0.waiters.isEmpty } }
 
   /// Changes the value, and lets those go on whose condition it decides.
   /// - Returns: What the body returns.
   @discardableResult
+  @inlinable
   package func update<Output>(_ body: (inout Value) -> Output) -> Output {
     let (result, resumptions) = state.withLockedValue { state -> (Output, [@Sendable () -> Void]) in
       let result = body(&state.value)
