@@ -238,10 +238,13 @@ public final class LogTransaction {
     discarded = false
   }
 
-  func keepDecision() {
+  /// Takes over what the decision has staged; whether that has any event.
+  func keepDecision() -> Bool {
     if discarded { own = Staging() }
+    let hasEvents = !own.records.isEmpty
     batch.take(own)
     own = Staging()
+    return hasEvents
   }
 
   func dropDecision() { own = Staging() }

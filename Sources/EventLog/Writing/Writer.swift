@@ -113,17 +113,19 @@ final class Writer: @unchecked Sendable {
       defaults: defaults.withLockedValue { $0 })
     for submission in batch {
       transaction.beginDecision()
+      configuration.beforeDecision()
       do {
         try submission.decide(transaction)
         try configuration.failpoints.reached(.logDecided)
         submission.failure = nil
-        transaction.keepDecision()
+        if !transaction.keepDecision() { configuration.afterNothing() }
       } catch let error as LMDBError {
         store.abort()
         throw error
       } catch {
         submission.failure = error
         transaction.dropDecision()
+        configuration.afterNothing()
       }
     }
     guard transaction.hasChanges else {
