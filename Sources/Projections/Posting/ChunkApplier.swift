@@ -165,10 +165,10 @@ struct ChunkApplier: Sendable {
   static func mayBeOfItsEvents(_ error: PostgresError) -> Bool {
     if error.code == .protocolViolation { return true }
     guard error.code == .query, let state = error.sqlState else { return false }
-    // 53200 and 53400: memory and configured limits; a full disk (53100) and too many
-    // connections (53300) are everybody's.
+    // 53200 and 53400: memory and configured limits; a full disk (53100) and too many connections (53300) are
+    // everybody's. 55P03 and 55006: somebody else uses a table just now.
     return state == "53200" || state == "53400"
-      || !["53", "57", "58", "08", "40", "55"].contains(String(state.prefix(2)))
+      || !["53", "57", "58", "08", "40"].contains(String(state.prefix(2))) && state != "55P03" && state != "55006"
   }
 
   /// What a unit's failure is, where it is the unit's own; an error that would stop any transaction is thrown on.
