@@ -37,6 +37,7 @@ struct ChunkApplier: Sendable {
     try session.execute(
       """
       SET synchronous_commit = off;
+      SET lock_timeout = '\(LockPatience.posting)';
       SET work_mem = '64MB';
       SET enable_hashjoin = off;
       SET enable_mergejoin = off;
@@ -135,19 +136,16 @@ struct ChunkApplier: Sendable {
     for (partitions, removes) in due {
       do {
         try session.savepoint { session in
-          try session.execute("SET LOCAL lock_timeout = '\(ChunkApplier.partitionPatience)ms'")
+          try session.execute("SET LOCAL lock_timeout = '\(LockPatience.reader)'")
           try partitions.extend(session, at: time)
           if removes { try partitions.dropEmpty(session, before: time) }
-          try session.execute("SET LOCAL lock_timeout TO DEFAULT")
+          try session.execute("SET LOCAL lock_timeout = '\(LockPatience.posting)'")
         }
       } catch let error as PostgresError where error.sqlState == "55P03" {
         continue
       }
     }
   }
-
-  /// How many milliseconds partitions wait for a table that somebody reads.
-  private static let partitionPatience = 200
 
   /// Locks the epoch for this transaction, so that nobody can raise it before the end, and sees that it is ours still.
   func checkFence(_ session: PostgresSession) throws {
