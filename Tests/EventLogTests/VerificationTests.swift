@@ -124,6 +124,24 @@ import Testing
     #expect(try temporary.verify().problems == [])
   }
 
+  @Test(arguments: [
+    #"{"$dropped":40}"#, #"{"$dropped":9}"#, #"{"$dropped":-1}"#, #"{"$dropped":18446744073709551616}"#,
+    #"{"$dropped":"9"}"#, #"{"$dropped":9,"set":{"number":1}}"#,
+  ])
+  func `a body that claims to have been dropped is damage, whatever it names`(_ body: String) async throws {
+    let temporary = try await filled()
+    try change(temporary, "bodies") { transaction, database, key, _ in
+      try transaction.put(database, key, Array(body.utf8))
+    }
+    let problems = try temporary.verify().problems
+    #expect(problems.contains { $0.position == 8 && $0.description.contains("taken away") }, "\(problems)")
+    let log = try temporary.open()
+    defer { log.close() }
+    let record = try #require(try log.read { try $0.record(at: 8) })
+    let error = #expect(throws: EventLogError.self) { try record.parsedBody() }
+    #expect(error?.code == .damaged)
+  }
+
   @Test(arguments: ["unique", "links", "subjects", "commands"])
   func `an added index entry is found`(_ name: String) async throws {
     let temporary = try await filled()

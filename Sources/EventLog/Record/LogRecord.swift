@@ -95,8 +95,6 @@ public struct EventBody: Sendable, Equatable {
   public let reason: JSON?
   /// Where from, sealed.
   public let origin: JSON?
-  /// The position of the event that dropped this body, where it was dropped; it then counts as no change.
-  public let dropped: UInt64?
 
   init(line: [UInt8], position: UInt64) throws {
     let json: JSON
@@ -106,7 +104,9 @@ public struct EventBody: Sendable, Equatable {
     guard let object = json.objectValue else {
       throw EventLogError.damaged("the body at position \(position) is no object")
     }
-    dropped = object["$dropped"]?.integerValue.map { UInt64($0) }
+    guard object["\(StoredBody.droppedMember)"] == nil else {
+      throw EventLogError.damaged("the body at position \(position) was taken away, and no event says so")
+    }
     set = object["set"]?.objectValue ?? [:]
     was = object["was"]?.objectValue ?? [:]
     data = object["data"]?.objectValue ?? [:]

@@ -54,7 +54,7 @@ struct RecordCheck {
         try bodies.next()
       }
       if bodies.isOnEntry, bodies.unsafeKey.elementsEqual(key) {
-        check(headerBytes, bodies.unsafeValue, position, total, &lastTime, &report)
+        check(headerBytes, bodies.unsafeValue, position, &lastTime, &report)
         try bodies.next()
       } else {
         report.note("the body is missing", at: position)
@@ -111,7 +111,7 @@ struct RecordCheck {
   }
 
   private func check(
-    _ header: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer, _ position: UInt64, _ total: UInt64,
+    _ header: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer, _ position: UInt64,
     _ lastTime: inout [UInt8], _ report: inout VerificationReport
   ) {
     var scanner = CanonicalScanner(header)
@@ -136,8 +136,10 @@ struct RecordCheck {
     }
     let computed = RFC6962.sha256(body).base64
     if bodyHash.count == 44, bodyHash.elementsEqual(computed.utf8) { return }
-    if let dropped = DroppedBody.position(body), dropped > position, dropped <= total { return }
-    report.note("the body differs from the hash in its header", at: position)
+    let what =
+      StoredBody.claimsToBeDropped(body)
+      ? "the body was taken away, and no event says so" : "the body differs from the hash in its header"
+    report.note(what, at: position)
   }
 
   private func compare(
@@ -190,13 +192,18 @@ private final class TreeLevel {
   }
 }
 
-/// What stands for a body that was dropped: `{"$dropped":<position of the event that dropped it>}`.
-enum DroppedBody {
-  static func position(_ body: UnsafeRawBufferPointer) -> UInt64? {
+/// What a stored body says of itself.
+enum StoredBody {
+  /// The member that stands for a body that was dropped. Nothing writes it yet, and no event can name a body as dropped:
+  /// wherever it is met, somebody took the body away.
+  static let droppedMember: StaticString = "$dropped"
+
+  /// Whether something stands for the body as if it had been dropped.
+  static func claimsToBeDropped(_ body: UnsafeRawBufferPointer) -> Bool {
     var scanner = CanonicalScanner(body)
-    guard let member = scanner.next(), CanonicalScanner.equal(member.key, "$dropped"), scanner.next() == nil,
-      scanner.isWellFormed
-    else { return nil }
-    return CanonicalScanner.integer(member.value)
+    while let member = scanner.next() {
+      if CanonicalScanner.equal(member.key, droppedMember) { return true }
+    }
+    return false
   }
 }

@@ -70,6 +70,8 @@ struct StoredEvent {
         reason = member.value
       } else if body.matches(member.key, "origin") {
         origin = member.value
+      } else if body.matches(member.key, "$dropped") {
+        throw StoredEvent.damaged(record.position)
       }
     }
   }

@@ -70,7 +70,6 @@ extension QueryEngine {
     ]
     if let causation = header.causation { item["causation_id"] = .string(causation.text) }
     if let correlation = header.correlation { item["correlation_id"] = .string(correlation) }
-    if let dropped = body.dropped { item["dropped_at_position"] = JSON(position: dropped) }
     // Facts that are sealed (log lines, facets) are not part of a history: they are many, and read by their own
     // queries.
     let facts = access.type.facts.first { $0.event == header.verb }
