@@ -21,6 +21,10 @@ package enum KeyPermissions {
     for (plural, verbs) in map {
       let place = "\(path)/\(JSONPointer.escape(plural))"
       if !known.contains(plural) {
+        guard problems.count < Suggestion.mostHints else {
+          problems.append(ValueProblem(path: place, problem: "is no resource"))
+          break
+        }
         let hint = Suggestion.nearest(to: plural, in: known).map { "; did you mean \($0)?" } ?? ""
         problems.append(ValueProblem(path: place, problem: "is no resource (a plural such as pipelines, or *)\(hint)"))
       }

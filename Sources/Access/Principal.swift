@@ -65,6 +65,12 @@ public struct Principal: Sendable {
       case .user: platformRole == "admin"
       case .apiKey: false
       }
+    tenant =
+      switch kind {
+      case .localAdministrator, .server: nil
+      case .user(let id): isAdministrator ? nil : organizations.keys.min() ?? id
+      case .apiKey(let id, _): organizations.keys.min() ?? id
+      }
   }
 
   /// The local administrator, as the process of that uid.
@@ -84,6 +90,10 @@ public struct Principal: Sendable {
 
   /// Whether everything is allowed: the local administrator, the server, and users with the platform role `admin`.
   public let isAdministrator: Bool
+
+  /// On whose account the caller takes the server's time: an organization that the caller belongs to, or the caller where
+  /// there is none; nil for administrators and the server.
+  package let tenant: Identifier?
 
   /// Whether the log has a say in who this is; false for the local administrator and the server.
   package var isResolved: Bool {

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Refusals
 
 #if canImport(Glibc)
   import Glibc
@@ -303,7 +304,9 @@ public enum FieldCheck {
     for (key, member) in object {
       let memberPath = "\(path)/\(JSONPointer.escape(key))"
       guard let item = field.items.first(where: { $0.name.utf8.elementsEqual(key.utf8) }) else {
-        let hint = Suggestion.hint(for: key, in: field.items.map(\.name))
+        guard problems.count <= Refusal.problemLimit else { continue }
+        let hint =
+          problems.count < Suggestion.mostHints ? Suggestion.hint(for: key, in: field.items.map(\.name)) : ""
         problems.append(ValueProblem(path: memberPath, problem: "is not a known member\(hint)"))
         continue
       }

@@ -5,6 +5,8 @@ public enum Suggestion {
   /// The longest word, in bytes, that is compared with others: the cost of a comparison grows with both lengths, which
   /// strangers choose.
   public static let longestWord = 64
+  /// How many words of one call are compared: a caller who has more faults than this mends the first ones first.
+  public static let mostHints = 10
   /// The most edits between a word and what it was meant to be.
   private static let most = 4
 

@@ -36,7 +36,8 @@ package final class TestDomain: Sendable {
   /// - Parameters:
   ///   - catalog: another catalog than the repository's.
   ///   - data: a data folder that a server has left, which stays; a new one where nil.
-  package init(catalog: Catalog? = nil, data: String? = nil) throws {
+  ///   - budget: what a command may cost, where it is not as in the server.
+  package init(catalog: Catalog? = nil, data: String? = nil, budget: WriterBudget = WriterBudget()) throws {
     let files = try TestLog(mapSize: 1 << 27, data: data)
     self.files = files
     self.catalog = try catalog ?? TestDomain.loaded.get()
@@ -53,7 +54,7 @@ package final class TestDomain: Sendable {
         try signer.sign(Checkpoint(origin: "daybook/test", size: size, root: root)).serialized
       }
     }
-    engine = try CommandEngine(catalog: self.catalog, log: log, vault: vault, clock: files.now)
+    engine = try CommandEngine(catalog: self.catalog, log: log, vault: vault, clock: files.now, budget: budget)
     view = StateView(engine.rules)
   }
 

@@ -172,20 +172,23 @@ public final class EventLog: Sendable {
   public var statistics: WriterStatistics { writer.currentStatistics }
 
   /// How many decisions wait for the writer now.
-  public var backlog: Int { inbox.count }
+  public var backlog: Int { inbox.waitingCount }
 
   /// Hands a decision to the writer, behind all that were handed in before.
   ///
   /// The decision runs on the writer's thread, maybe more than once (when the map must grow), so it must have no
   /// effects but through its transaction. The completion runs on the writer's thread after the sync: keep it short. A
   /// full inbox completes at once with ``EventLogError`` `overloaded`, on the caller's thread.
+  ///
+  /// - Parameter source: On whose behalf, where several share the log: each has a queue of its own, and they take turns by
+  ///   the time that their decisions take. Decisions of one source are made in the order of the calls.
   public func submit<Value: Sendable>(
-    _ decision: @escaping @Sendable (LogTransaction) throws -> Value,
+    for source: Identifier? = nil, _ decision: @escaping @Sendable (LogTransaction) throws -> Value,
     completion: @escaping @Sendable (Result<Committed<Value>, any Error>) -> Void
   ) {
     let box = ValueBox<Value>()
     let submission = Submission(
-      decide: { transaction in box.value = try decision(transaction) },
+      source: source, decide: { transaction in box.value = try decision(transaction) },
       complete: { head, failure in
         if let failure {
           completion(.failure(failure is LMDBError ? EventLog.translate(failure) : failure))
@@ -204,10 +207,10 @@ public final class EventLog: Sendable {
 
   /// Hands a decision to the writer and waits for its fate.
   public func commit<Value: Sendable>(
-    _ decision: @escaping @Sendable (LogTransaction) throws -> Value
+    for source: Identifier? = nil, _ decision: @escaping @Sendable (LogTransaction) throws -> Value
   ) async throws -> Committed<Value> {
     try await withCheckedThrowingContinuation { continuation in
-      submit(decision) { continuation.resume(with: $0) }
+      submit(for: source, decision) { continuation.resume(with: $0) }
     }
   }
 

@@ -107,7 +107,8 @@ extension Refusal {
       case .invalidParams:
         [
           member(
-            "problems", "every fault: `[{\"path\":\"/schedule\",\"problem\":…}]`, the path a JSON Pointer into params")
+            "problems",
+            "every fault, up to 100: `[{\"path\":\"/schedule\",\"problem\":…}]`, the path a JSON Pointer into params")
         ]
       case .internal, .unauthenticated: []
       case .forbidden: [member("permission", "the permission that was needed, such as `pipelines:write`")]

@@ -22,13 +22,27 @@ extension Refusal {
       ["method": .string(String(name.prefix(200))), "suggestions": .array(suggestions.map(JSON.string))])
   }
 
-  /// `invalid_params`, with every fault and where it is.
+  /// How many faults an answer names: nobody reads more, and who sends a million must not get a million back.
+  public static let problemLimit = 100
+
+  /// A path that a caller's own names made long, as far as it is told.
+  private static func shortened(_ path: String) -> String {
+    path.utf8.count <= 1000 ? path : String(decoding: path.utf8.prefix(1000), as: UTF8.self) + "…"
+  }
+
+  /// `invalid_params`, with every fault and where it is, up to ``problemLimit``.
   public static func invalidParams(_ problems: [(path: String, problem: String)]) -> Refusal {
-    let listed = problems.map { JSON.object(["path": .string($0.path), "problem": .string($0.problem)]) }
-    let message =
-      problems.count == 1
-      ? "\(problems[0].path.isEmpty ? "The parameters" : problems[0].path): \(problems[0].problem)."
-      : "\(problems.count) parameters are not right; see problems."
+    let listed = problems.prefix(problemLimit).map { problem in
+      JSON.object(["path": .string(shortened(problem.path)), "problem": .string(problem.problem)])
+    }
+    let message: String
+    switch problems.count {
+    case 1:
+      let path = shortened(problems[0].path)
+      message = "\(path.isEmpty ? "The parameters" : path): \(problems[0].problem)."
+    case ...problemLimit: message = "\(problems.count) parameters are not right; see problems."
+    default: message = "More than \(problemLimit) parameters are not right; problems has the first of them."
+    }
     return Refusal(.invalidParams, message, ["problems": .array(listed)])
   }
 

@@ -308,7 +308,7 @@ extension TestDomain {
   /// Submits a prepared command and waits for its fate.
   func submit(_ command: PreparedCommand) async -> Result<CommandResult, Refusal> {
     await withCheckedContinuation { continuation in
-      engine.submit(command) { continuation.resume(returning: $0) }
+      engine.submit(command, on: nil) { continuation.resume(returning: $0) }
     }
   }
 }

@@ -1,4 +1,5 @@
 import CanonicalJSON
+import Refusals
 
 /// What a method takes, laid out for reading calls: the one place where given params are compared with declared fields,
 /// for commands, queries and the server's own methods alike. `rpc.discover` describes the same fields, so what it says
@@ -59,7 +60,10 @@ package final class ParameterList: Sendable {
     var isGiven = [Bool](repeating: false, count: all.count)
     for (name, value) in given {
       guard let index = indexes[name] else {
-        problems.append(ValueProblem(path: "/" + JSONPointer.escape(name), problem: reasonAgainst(name)))
+        // What is refused anyway is told as far as anybody reads it, and costs no more than that.
+        guard problems.count <= Refusal.problemLimit else { continue }
+        let reason = reasonAgainst(name, hints: problems.count < Suggestion.mostHints)
+        problems.append(ValueProblem(path: "/" + JSONPointer.escape(name), problem: reason))
         continue
       }
       let parameter = all[index]
@@ -87,8 +91,9 @@ package final class ParameterList: Sendable {
     }
   }
 
-  private func reasonAgainst(_ name: String) -> String {
+  private func reasonAgainst(_ name: String, hints: Bool) -> String {
     if let reason = refused[name] { return reason }
+    guard hints else { return "is not a parameter of \(method)" }
     let hint = Suggestion.nearest(to: name, in: all.lazy.map(\.field.name)).map { "; did you mean \($0)?" } ?? ""
     return "is not a parameter of \(method)\(hint)"
   }

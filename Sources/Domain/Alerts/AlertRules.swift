@@ -47,6 +47,8 @@ enum AlertRules {
   static func judge(_ measurement: Measurement, _ decision: Decision) throws -> [Judgement] {
     let links = try decision.transaction.referrers(
       of: measurement.organization, type: "alert_rule", limit: ruleLimit)
+    decision.transaction.count(searched: links.count)
+    try decision.checkBudget()
     var judgements: [Judgement] = []
     for link in links {
       guard let rule = try decision.transaction.living(link.id, type: "alert_rule"), rule.fields["is_active"] != false,
@@ -94,6 +96,8 @@ enum AlertRules {
   }
 
   private static func fire(_ judgement: Judgement, _ measurement: Measurement, _ decision: Decision) throws {
+    decision.transaction.count(consequences: 1)
+    try decision.checkBudget()
     let rule = judgement.rule
     let severity = rule.fields["severity"]?.stringValue ?? "medium"
     var values: JSONObject = [

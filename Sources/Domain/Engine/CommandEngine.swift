@@ -45,13 +45,22 @@ public final class CommandEngine: Sendable {
   private let batchParameters = CommandParameters(
     batch: CommandEngine.batchMethod, limit: CommandEngine.batchLimit)
   let clock: @Sendable () -> Timestamp
+  let budget: WriterBudget
 
   /// An engine over an open log and vault.
   /// - Parameter clock: the time by which an API key's expiry is judged outside of commands.
   /// - Throws: ``Refusal`` where the catalog names a behaviour that this version doesn't have.
-  public init(
+  public convenience init(
     catalog: Catalog, log: EventLog, vault: Vault, clock: @escaping @Sendable () -> Timestamp = { .now }
   ) throws {
+    try self.init(catalog: catalog, log: log, vault: vault, clock: clock, budget: WriterBudget())
+  }
+
+  /// The same, with another budget.
+  package init(
+    catalog: Catalog, log: EventLog, vault: Vault, clock: @escaping @Sendable () -> Timestamp, budget: WriterBudget
+  ) throws {
+    self.budget = budget
     model = CatalogModel(catalog: catalog)
     commands = try CommandModel.table(model)
     self.log = log
@@ -129,11 +138,15 @@ public final class CommandEngine: Sendable {
 
   /// Hands a prepared command to the writer. The completion runs on the writer's thread after the events are on the
   /// disk (of a sweep that destroys keys: on another one, once they are gone), or at once where the command was refused
-  /// before; keep it short. Commands are decided in the order of these calls.
+  /// before; keep it short. Commands on one account are decided in the order of these calls.
+  ///
+  /// - Parameter account: On whose account the writer's time is taken, as a caller's `tenant` says. Who promises an order
+  ///   gives the same one for all commands that are to keep it.
   public func submit(
-    _ command: PreparedCommand, completion: @escaping @Sendable (Result<CommandResult, Refusal>) -> Void
+    _ command: PreparedCommand, on account: Identifier?,
+    completion: @escaping @Sendable (Result<CommandResult, Refusal>) -> Void
   ) {
-    log.submit { transaction in
+    log.submit(for: account) { transaction in
       try self.decide(command, in: transaction)
     } completion: { result in
       switch result {
@@ -158,7 +171,7 @@ public final class CommandEngine: Sendable {
     let prepared = try await prepareInBackground(
       prepare(method: method, params: params, principal: principal, origin: origin))
     return try await withCheckedThrowingContinuation { continuation in
-      submit(prepared) { continuation.resume(with: $0) }
+      submit(prepared, on: prepared.principal.tenant) { continuation.resume(with: $0) }
     }
   }
 

@@ -22,11 +22,11 @@ enum ContentVersions {
   /// - Throws: ``Refusal``: `invalid_params` where there is no such version, `conflict` where it lacks what is required
   ///   by now, or the history no longer holds it.
   static func rollback(
-    of state: ResourceState, _ type: ResourceModel, to wanted: Int64, in transaction: LogTransaction
+    of state: ResourceState, _ type: ResourceModel, to wanted: Int64, in decision: Decision
   ) throws -> JSONObject {
     let present = number(of: state)
     guard wanted <= present else { throw missing("/to_version", wanted, latest: present) }
-    let content = try content(of: state, version: wanted, in: transaction)
+    let content = try content(of: state, version: wanted, in: decision)
     var values = JSONObject()
     for name in type.versioned { values[name] = content[name] ?? .null }
     values = values.filter { $0.value.unlessNull != state.fields[$0.key] }
@@ -45,20 +45,22 @@ enum ContentVersions {
   /// The fields of a resource as they were last at a version number, by undoing its events from the last one on.
   /// - Throws: ``Refusal`` where the history doesn't reach back to it.
   static func content(
-    of state: ResourceState, version wanted: Int64, in transaction: LogTransaction
+    of state: ResourceState, version wanted: Int64, in decision: Decision
   ) throws -> JSONObject {
-    let defaults = transaction.defaults.values(of: state.type)
-    return defaults.merging(try recordedContent(of: state, version: wanted, in: transaction))
+    let defaults = decision.transaction.defaults.values(of: state.type)
+    return defaults.merging(try recordedContent(of: state, version: wanted, in: decision))
   }
 
   private static func recordedContent(
-    of state: ResourceState, version wanted: Int64, in transaction: LogTransaction
+    of state: ResourceState, version wanted: Int64, in decision: Decision
   ) throws -> JSONObject {
     var fields = state.fields
     var upper = state.version
     while (fields["version_number"]?.integerValue ?? 1) > wanted, upper >= 1 {
       let lower = max(1, upper - 63)
-      for record in try transaction.history(of: state.id, versions: lower...upper).reversed() {
+      let records = try decision.transaction.history(of: state.id, versions: lower...upper)
+      try decision.checkBudget()
+      for record in records.reversed() {
         let body = try record.parsedBody()
         for (name, value) in body.was { fields[name] = value.unlessNull }
         if fields["version_number"]?.integerValue ?? 1 <= wanted { return fields }
@@ -84,7 +86,7 @@ enum VersionedBehaviours {
     guard let wanted = decision.parameters["to_version"]?.integerValue else {
       throw Refusal.invalidParam("/to_version", "is required")
     }
-    let values = try ContentVersions.rollback(of: state, decision.type, to: wanted, in: decision.transaction)
+    let values = try ContentVersions.rollback(of: state, decision.type, to: wanted, in: decision)
     guard !values.isEmpty else { return }
     try decision.edit(
       state, decision.type, event: decision.command.event, values: values, data: ["rolled_back_to": .integer(wanted)])

@@ -239,6 +239,7 @@ final class Decision {
         limit: Int64(CommandEngine.eventLimit),
         "This would record more than \(CommandEngine.eventLimit) events at once; do it in parts.")
     }
+    try checkBudget()
     if type.decidesPrincipals, command.behaviour?.traits.keepsPrincipals != true { changesPrincipals = true }
     let event = try transaction.append(draft)
     try checkSize(event, type)
@@ -268,6 +269,10 @@ final class Decision {
           + "clear or shorten other fields of it first.")
     }
   }
+
+  /// Refuses what costs the writer too much.
+  /// - Throws: ``Refusal`` `too_large`.
+  func checkBudget() throws { try engine.budget.check(transaction.work) }
 
   /// What was recorded since the last time that something may follow from.
   func takeCauses() -> [Reactions.Cause] {

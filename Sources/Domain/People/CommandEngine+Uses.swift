@@ -17,7 +17,7 @@ extension CommandEngine {
     var reader = ParameterReader(command: command, principal: principal)
     let prepared = try reader.read(params, origin: origin, engine: self)
     _ = try await withCheckedThrowingContinuation { continuation in
-      submit(prepared) { continuation.resume(with: $0) }
+      submit(prepared, on: principal.tenant) { continuation.resume(with: $0) }
     }
   }
 
@@ -31,7 +31,7 @@ extension CommandEngine {
     do {
       let command = try prepare(
         method: "api_key.mark_used", params: ["id": .string(id.text)], principal: .server, origin: Origin())
-      submit(command) { if case .failure(let error) = $0 { failure(error) } }
+      submit(command, on: nil) { if case .failure(let error) = $0 { failure(error) } }
     } catch {
       failure(Refusal(causedBy: error))
     }

@@ -45,7 +45,7 @@ enum PipelineBehaviours {
     guard let wanted = decision.parameters["to_version"]?.integerValue else {
       throw Refusal.invalidParam("/to_version", "is required")
     }
-    let values = try ContentVersions.rollback(of: state, decision.type, to: wanted, in: decision.transaction)
+    let values = try ContentVersions.rollback(of: state, decision.type, to: wanted, in: decision)
     // The content is there already: nothing to record.
     guard !values.isEmpty else { return }
     try decision.edit(

@@ -48,7 +48,7 @@ enum TaskRunBehaviours {
       let version = run.fields["pipeline_version"]?.integerValue,
       let pipeline = try decision.transaction.living(pipelineID, type: "pipeline"), try decision.isVisible(pipeline)
     else { return }
-    let content = try ContentVersions.content(of: pipeline, version: version, in: decision.transaction)
+    let content = try ContentVersions.content(of: pipeline, version: version, in: decision)
     let steps = content["steps"]?.arrayValue ?? []
     guard steps.contains(where: { $0["id"] == .string(step) }) else {
       throw Refusal.invalidParam(

@@ -1,3 +1,6 @@
+import BasicTypes
+import NIOCore
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -6,42 +9,75 @@
 final class Submission: @unchecked Sendable {
   // Invariant behind @unchecked: the writer's thread alone touches `failure` and
   // runs the closures, one after the other.
+  let source: Identifier?
   let decide: (LogTransaction) throws -> Void
   let complete: (_ head: UInt64, _ failure: (any Error)?) -> Void
   var failure: (any Error)?
 
   init(
-    decide: @escaping (LogTransaction) throws -> Void,
+    source: Identifier?, decide: @escaping (LogTransaction) throws -> Void,
     complete: @escaping (_ head: UInt64, _ failure: (any Error)?) -> Void
   ) {
+    self.source = source
     self.decide = decide
     self.complete = complete
   }
 }
 
-/// The bounded queue between those who submit and the one writer.
+/// The bounded queues between those who submit and the one writer: one queue a source.
+///
+/// A source's submissions are taken in the order they were put. Among sources it is the turn of the one that the writer
+/// has given the least time, counted from when it began to wait, so that one that submits much, or what takes long,
+/// delays the others by what is under way and no more. A source whose submission took long rests afterwards while others
+/// are there, so that they don't find one of its submissions under way each time.
 // Invariant behind @unchecked: every member is touched under `lock` only.
 final class Inbox: @unchecked Sendable {
+  private struct Lane {
+    let source: Identifier?
+    var waiting = CircularBuffer<Submission>()
+    /// The writer's time that it was given, in nanoseconds, beginning with what the others had when it came.
+    var used: UInt64
+    /// When its turn may come again, by the monotonic clock in nanoseconds; 0 where at once.
+    var restsUntil: UInt64 = 0
+  }
+
   private var lock = pthread_mutex_t()
   private var filled = pthread_cond_t()
-  private var waiting: [Submission] = []
-  private var taken = 0
+  /// Those that have something waiting, or rest.
+  private var lanes: [Lane] = []
+  private var count = 0
   private var isClosed = false
   private let limit: Int
+  /// The least time that a lane in turn had: what a lane that comes anew begins with.
+  private var floor: UInt64 = 0
+  private var lastServed: Identifier??
+  /// When the turn last went from one source to another.
+  private var lastChange: UInt64 = 0
   /// How many the last batch had (0 before the first), and for how many the writer waits now (1 where any one will do).
   private var lastBatch = 0
   private var wanted = 1
 
   /// The longest that the writer gathers, in nanoseconds: well under the time of one sync.
   private static let gathering = 150_000
-
   /// The longest that it looks for more before it sleeps, in nanoseconds.
-  private static let lingering = 200_000
+  private static let lingering: UInt64 = 200_000
+  /// What takes longer than this, in nanoseconds, is followed by a rest of so many times its time, at most so long;
+  /// for that others must have had their turn within the last second.
+  private static let restsBeyond: UInt64 = 20_000_000
+  private static let restFactor: UInt64 = 3
+  private static let longestRest: UInt64 = 2_000_000_000
+  private static let company: UInt64 = 1_000_000_000
 
+  /// - Parameter limit: How many submissions of one source may wait. Those of all together may be twice as many, and
+  ///   where there are several a source may have no more than there is room left.
   init(limit: Int) {
     self.limit = limit
     pthread_mutex_init(&lock, nil)
-    pthread_cond_init(&filled, nil)
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(&filled, &attributes)
+    pthread_condattr_destroy(&attributes)
   }
 
   deinit {
@@ -49,49 +85,126 @@ final class Inbox: @unchecked Sendable {
     pthread_mutex_destroy(&lock)
   }
 
-  /// Adds a submission at the end; answers why not where it can't.
+  /// Nanoseconds of the monotonic clock.
+  static var now: UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+
+  /// How many wait.
+  var waitingCount: Int {
+    pthread_mutex_lock(&lock)
+    defer { pthread_mutex_unlock(&lock) }
+    return count
+  }
+
+  /// Adds a submission at the end of its source's; answers why not where it can't.
   func put(_ submission: Submission) -> EventLogError? {
     pthread_mutex_lock(&lock)
     defer { pthread_mutex_unlock(&lock) }
     if isClosed { return EventLogError(.closed, "The log is closed: the server is stopping.") }
-    if waiting.count - taken >= limit {
-      return EventLogError(.overloaded, "\(limit) commands wait for the disk already. Try again in a moment.")
+    let index: Int
+    if let found = lanes.firstIndex(where: { $0.source == submission.source }) {
+      index = found
+    } else {
+      index = lanes.count
+      lanes.append(Lane(source: submission.source, used: floor))
     }
-    waiting.append(submission)
-    if waiting.count - taken >= wanted { pthread_cond_signal(&filled) }
+    let mine = lanes[index].waiting.count
+    guard mine < min(limit, 2 * limit - count) else {
+      return EventLogError(.overloaded, "\(mine) of your commands wait for the disk already. Try again in a moment.")
+    }
+    if mine == 0 { lanes[index].used = max(lanes[index].used, floor) }
+    lanes[index].waiting.append(submission)
+    count += 1
+    if count >= wanted { pthread_cond_signal(&filled) }
     return nil
   }
 
-  /// Waits until something is there and takes up to so many; an empty answer means that it is closed and drained.
-  func take(_ maximum: Int) -> [Submission] {
+  /// Waits until there is a first submission for a batch; nil means that the inbox is closed and drained.
+  /// - Parameter last: How many the last batch had.
+  func first(after last: Int) -> Submission? {
     pthread_mutex_lock(&lock)
     defer { pthread_mutex_unlock(&lock) }
+    lastBatch = last
     linger()
-    while taken == waiting.count && !isClosed { pthread_cond_wait(&filled, &lock) }
+    while count == 0, !isClosed { pthread_cond_wait(&filled, &lock) }
     gather()
-    let end = min(waiting.count, taken + maximum)
-    let batch = Array(waiting[taken..<end])
-    lastBatch = batch.count
-    taken = end
-    if taken == waiting.count {
-      waiting.removeAll(keepingCapacity: true)
-      taken = 0
+    while count > 0 {
+      let now = Inbox.now
+      if let next = pop(at: now) { return next }
+      // All that wait have to rest; a stop doesn't wait for that.
+      let until = lanes.lazy.filter { !$0.waiting.isEmpty }.map(\.restsUntil).min() ?? now
+      var deadline = timespec(tv_sec: Int(until / 1_000_000_000), tv_nsec: Int(until % 1_000_000_000))
+      pthread_cond_timedwait(&filled, &lock, &deadline)
     }
-    return batch
+    return nil
+  }
+
+  /// Notes how long a submission took, and takes the next one for the same batch, where there is one.
+  func next(after submission: Submission, took nanoseconds: UInt64, at now: UInt64, more: Bool) -> Submission? {
+    pthread_mutex_lock(&lock)
+    defer { pthread_mutex_unlock(&lock) }
+    charge(submission.source, nanoseconds, at: now)
+    return more && count > 0 ? pop(at: now) : nil
+  }
+
+  private func charge(_ source: Identifier?, _ nanoseconds: UInt64, at now: UInt64) {
+    if lastServed != .some(source) {
+      if lastServed != nil { lastChange = now }
+      lastServed = .some(source)
+    }
+    // The service's own submissions, and its administrators', give way to nobody.
+    let rests =
+      source != nil && nanoseconds > Inbox.restsBeyond && lastChange > 0
+      && now - lastChange < Inbox.company + nanoseconds
+    guard let index = lanes.firstIndex(where: { $0.source == source }) else {
+      guard rests else { return }
+      var lane = Lane(source: source, used: floor + nanoseconds)
+      lane.restsUntil = now + min(Inbox.longestRest, nanoseconds * Inbox.restFactor)
+      lanes.append(lane)
+      return
+    }
+    lanes[index].used += nanoseconds
+    if rests { lanes[index].restsUntil = now + min(Inbox.longestRest, nanoseconds * Inbox.restFactor) }
+  }
+
+  /// Takes the first submission of the source whose turn it is; nil where all have to rest.
+  private func pop(at now: UInt64) -> Submission? {
+    var chosen: Int?
+    var index = 0
+    while index < lanes.count {
+      let isResting = lanes[index].restsUntil > now && !isClosed
+      if lanes[index].waiting.isEmpty {
+        if isResting {
+          index += 1
+        } else {
+          lanes.swapAt(index, lanes.count - 1)
+          lanes.removeLast()
+        }
+        continue
+      }
+      if !isResting, chosen.map({ lanes[index].used < lanes[$0].used }) ?? true { chosen = index }
+      index += 1
+    }
+    guard let chosen else { return nil }
+    floor = max(floor, lanes[chosen].used)
+    count -= 1
+    return lanes[chosen].waiting.removeFirst()
   }
 
   /// Looks for a moment whether whoever was answered just now comes back, before the thread goes to sleep: to be woken
   /// takes a good part of the time of a sync where a processor has gone idle. It gives way to every thread that can
   /// run. The caller holds the lock.
   private func linger() {
-    guard lastBatch > 0 else { return }
-    var now = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    let end = now.tv_sec * 1_000_000_000 + now.tv_nsec + Inbox.lingering
-    while taken == waiting.count, !isClosed, now.tv_sec * 1_000_000_000 + now.tv_nsec < end {
+    guard lastBatch > 0, count == 0 else { return }
+    var now = Inbox.now
+    let end = now + Inbox.lingering
+    while count == 0, !isClosed, now < end {
       pthread_mutex_unlock(&lock)
       sched_yield()
-      clock_gettime(CLOCK_MONOTONIC, &now)
+      now = Inbox.now
       pthread_mutex_lock(&lock)
     }
   }
@@ -100,16 +213,16 @@ final class Inbox: @unchecked Sendable {
   /// send one command at a time fall into two groups that wait for each other's sync. One client alone never waits
   /// here. The caller holds the lock.
   private func gather() {
-    guard !isClosed, lastBatch > 1, lastBatch <= 128, waiting.count - taken < lastBatch else { return }
+    guard !isClosed, lastBatch > 1, lastBatch <= 128, count < lastBatch else { return }
     var deadline = timespec()
-    clock_gettime(CLOCK_REALTIME, &deadline)
+    clock_gettime(CLOCK_MONOTONIC, &deadline)
     deadline.tv_nsec += Inbox.gathering
     if deadline.tv_nsec >= 1_000_000_000 {
       deadline.tv_nsec -= 1_000_000_000
       deadline.tv_sec += 1
     }
     wanted = lastBatch
-    while !isClosed, waiting.count - taken < wanted, pthread_cond_timedwait(&filled, &lock, &deadline) == 0 {}
+    while !isClosed, count < wanted, pthread_cond_timedwait(&filled, &lock, &deadline) == 0 {}
     wanted = 1
   }
 
@@ -118,11 +231,5 @@ final class Inbox: @unchecked Sendable {
     isClosed = true
     pthread_cond_broadcast(&filled)
     pthread_mutex_unlock(&lock)
-  }
-
-  var count: Int {
-    pthread_mutex_lock(&lock)
-    defer { pthread_mutex_unlock(&lock) }
-    return waiting.count - taken
   }
 }

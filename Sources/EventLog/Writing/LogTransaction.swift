@@ -18,6 +18,20 @@ public struct StoredCommand: Sendable, Equatable {
   }
 }
 
+/// What a decision has cost the writer so far, in what its cost grows with.
+public struct DecisionWork: Sendable, Equatable {
+  /// Bytes of the bodies that it has recorded.
+  public internal(set) var recordedBytes = 0
+  /// Records of histories that it has read.
+  public internal(set) var historyRecords = 0
+  /// Bytes of these records' bodies.
+  public internal(set) var historyBytes = 0
+  /// Resources beside its own that it has looked through, as ``LogTransaction/count(searched:consequences:)`` was told.
+  public internal(set) var searched = 0
+  /// What it has recorded because others asked to be told, likewise.
+  public internal(set) var consequences = 0
+}
+
 /// What a decision sees and changes: committed state, plus what the batch has decided before it, plus its own.
 ///
 /// Everything is staged in memory; nothing is put into LMDB before all decisions of the batch are made, so a decision
@@ -34,6 +48,8 @@ public final class LogTransaction {
   private var batch = Staging()
   private var own = Staging()
   private(set) var discarded = false
+  /// What the present decision has cost.
+  public private(set) var work = DecisionWork()
 
   private let committedHead: UInt64
   private var clockRefusal: EventLogError?
@@ -193,6 +209,7 @@ public final class LogTransaction {
     next.merge(draft.set)
     let (body, growth) = RecordEncoding.body(of: draft, salt: salts.next())
     let grownTo = grow(draft.resource, by: growth, isNew: before == nil)
+    work.recordedBytes += body.count
     let bodyHash = body.withUnsafeBytes { RFC6962.sha256($0) }
     let header = RecordEncoding.header(
       of: draft, at: atText, bodyHash: bodyHash, position: position, version: next.version)
@@ -238,11 +255,22 @@ public final class LogTransaction {
         return true
       }
     }
-    for staged in batch.records + own.records
-    where staged.resource == resource && versions.contains(staged.version) {
-      result.append(staged.record)
+    if batch.states[resource] != nil || own.states[resource] != nil {
+      for records in [batch.records, own.records] {
+        for staged in records where staged.resource == resource && versions.contains(staged.version) {
+          result.append(staged.record)
+        }
+      }
     }
+    work.historyRecords += result.count
+    for record in result { work.historyBytes += record.body.count }
     return result
+  }
+
+  /// Adds to the work of the present decision.
+  public func count(searched: Int = 0, consequences: Int = 0) {
+    work.searched += searched
+    work.consequences += consequences
   }
 
   /// Throws away what this decision has staged; it still answers its value. For `dry_run`.
@@ -254,6 +282,7 @@ public final class LogTransaction {
 
   func beginDecision() {
     own = Staging()
+    work = DecisionWork()
     discarded = false
   }
 

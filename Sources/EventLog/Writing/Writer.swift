@@ -43,6 +43,9 @@ final class Writer: @unchecked Sendable {
       position: head.frontier.size, at: head.frontier.size == 0 ? nil : head.at, root: head.frontier.root())
   }
 
+  /// After so many nanoseconds of deciding nothing more joins a batch, which others wait for.
+  private static let decidingLimit: UInt64 = 25_000_000
+
   /// The head after the last commit.
   var currentHead: LogHead { published.withLockedValue { $0 } }
 
@@ -51,17 +54,19 @@ final class Writer: @unchecked Sendable {
 
   /// Runs until the inbox is closed and drained.
   func run() {
-    while true {
-      let batch = inbox.take(configuration.batchLimit)
-      if batch.isEmpty { return }
-      process(batch)
+    var last = 0
+    while let first = inbox.first(after: last) {
+      var batch = [first]
+      process(&batch)
+      last = batch.count
     }
   }
 
-  private func process(_ batch: [Submission]) {
+  /// Decides and writes a batch, which grows by what comes while it is decided.
+  private func process(_ batch: inout [Submission]) {
     while true {
       do {
-        try attempt(batch)
+        try attempt(&batch)
         let position = head.frontier.size
         for submission in batch { submission.complete(position, submission.failure) }
         return
@@ -96,7 +101,26 @@ final class Writer: @unchecked Sendable {
     }
   }
 
-  private func attempt(_ batch: [Submission]) throws {
+  /// Decides one submission of a batch; what it is refused with is kept with it.
+  /// - Throws: `LMDBError`, which undoes the whole batch.
+  private func decide(_ submission: Submission, in transaction: LogTransaction) throws(LMDBError) {
+    transaction.beginDecision()
+    configuration.beforeDecision()
+    do {
+      try submission.decide(transaction)
+      try configuration.failpoints.reached(.logDecided)
+      submission.failure = nil
+      if !transaction.keepDecision() { configuration.afterNothing() }
+    } catch let error as LMDBError {
+      throw error
+    } catch {
+      submission.failure = error
+      transaction.dropDecision()
+      configuration.afterNothing()
+    }
+  }
+
+  private func attempt(_ batch: inout [Submission]) throws {
     if let fatal { throw fatal }
     let clock = configuration.clock()
     let now = max(clock, head.at)
@@ -111,22 +135,24 @@ final class Writer: @unchecked Sendable {
     let transaction = LogTransaction(
       store: store, databases: databases, head: head, now: now, clockRefusal: clockRefusal,
       defaults: defaults.withLockedValue { $0 })
-    for submission in batch {
-      transaction.beginDecision()
-      configuration.beforeDecision()
+    let start = Inbox.now
+    var time = start
+    var index = 0
+    while index < batch.count {
+      let submission = batch[index]
       do {
-        try submission.decide(transaction)
-        try configuration.failpoints.reached(.logDecided)
-        submission.failure = nil
-        if !transaction.keepDecision() { configuration.afterNothing() }
-      } catch let error as LMDBError {
+        try decide(submission, in: transaction)
+      } catch {
         store.abort()
         throw error
-      } catch {
-        submission.failure = error
-        transaction.dropDecision()
-        configuration.afterNothing()
       }
+      index += 1
+      let decided = Inbox.now
+      let isLast = index == batch.count && index < configuration.batchLimit && decided - start < Writer.decidingLimit
+      if let next = inbox.next(after: submission, took: decided - time, at: decided, more: isLast) {
+        batch.append(next)
+      }
+      time = decided
     }
     guard transaction.hasChanges else {
       store.abort()

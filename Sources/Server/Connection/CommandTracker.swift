@@ -26,6 +26,9 @@ final class CommandTracker: Sendable {
     }
   }
 
+  /// Whether the first `command` commands are all answered.
+  func areAnswered(through command: UInt64) -> Bool { progress.read { $0.answered >= command } }
+
   /// The last position told once the first `command` commands are all answered; nil while they aren't.
   func position(after command: UInt64) -> UInt64? {
     progress.read { $0.answered >= command ? $0.position : nil }

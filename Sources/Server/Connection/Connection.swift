@@ -1,4 +1,5 @@
 import Access
+import BasicTypes
 import Domain
 import Logging
 import NIOCore
@@ -40,6 +41,8 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   var tasks = ConnectionTasks()
   /// Commands given a place in the order of this connection so far.
   var commandsSent: UInt64 = 0
+  /// On whose account commands are decided.
+  var account: Identifier?
 
   var context: ChannelHandlerContext?
   var framer: LineFramer

@@ -128,7 +128,7 @@ extension Services {
         method: "session.refuse", params: ["attempts": .integer(Int64(attempts)), "method": .string(method)],
         principal: .server, origin: Origin(ip: source.hasPrefix("uid ") ? nil : source))
       let logger = logger
-      engine.submit(command) { result in
+      engine.submit(command, on: nil) { result in
         if case .failure(let error) = result {
           logger.error("refused sign-ins could not be recorded", metadata: ["error": "\(error.code.rawValue)"])
         }
