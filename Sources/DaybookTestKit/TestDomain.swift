@@ -46,6 +46,8 @@ package final class TestDomain: Sendable {
     let signer = try NoteSigner(name: "daybook/test", key: vault.signingKey)
     log = try files.open { configuration in
       configuration.beforeCommit = { try vault.persistPendingKeys() }
+      configuration.beforeDecision = { vault.markKeys() }
+      configuration.afterNothing = { vault.forgetUnmarkedKeys() }
       configuration.headFile = nil
       configuration.verifyHead = nil
       configuration.signHead = { size, root in

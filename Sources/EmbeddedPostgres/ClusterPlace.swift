@@ -8,9 +8,13 @@ struct ClusterPlace: Hashable, Sendable {
   let dataFolder: String
   /// What holds the cluster: the data folder, or one under /var/lib/daybook where the account can't enter that.
   let home: String
+  /// Whether a cluster that lies there without saying whose it is belongs to this data folder: in it, or named by it.
+  let isNamed: Bool
 
   /// The cluster itself (PostgreSQL's data directory).
   var cluster: String { home + "/cluster" }
+  /// Says whose the cluster is.
+  var ownerFile: String { home + "/OWNER" }
   /// The server's log, beside the data folder.
   var log: String { dataFolder + ".log" }
   /// A name that is this cluster's alone on this machine.
@@ -31,6 +35,7 @@ struct ClusterPlace: Hashable, Sendable {
     }
     let location = dataFolder + "/LOCATION"
     var home = dataFolder
+    var isNamed = true
     if account.isOther, !(try await handOver(dataFolder, to: account)) {
       try FileSystem.makeFolder(elsewhere, mode: 0o755, above: 0o755)
       home = elsewhere + "/" + ClusterPlace.shortName(of: dataFolder)
@@ -40,6 +45,8 @@ struct ClusterPlace: Hashable, Sendable {
           .folderUnusable, "the user \(account.name) can enter neither \(dataFolder) nor \(home)")
       }
       guard chown(dataFolder, geteuid(), getegid()) == 0 else { throw FileSystem.failure("own", dataFolder) }
+      // A data folder that was removed and made anew doesn't name what it once had elsewhere.
+      isNamed = FileSystem.text(location) == home + "\n"
       try FileSystem.replace(location, with: Array((home + "\n").utf8), syncing: true)
     } else if FileSystem.exists(location), unlink(location) != 0 {
       throw FileSystem.failure("remove", location)
@@ -48,9 +55,16 @@ struct ClusterPlace: Hashable, Sendable {
       throw EmbeddedPostgresError(
         .folderUnusable, "\(home) belongs to another user; run Daybook as the user that it was first run as")
     }
-    let place = ClusterPlace(dataFolder: dataFolder, home: home)
+    let place = ClusterPlace(dataFolder: dataFolder, home: home, isNamed: isNamed)
     try place.rotateLog()
     return place
+  }
+
+  /// Whether the cluster that lies there is another log's: then nothing of it may be used.
+  func isOf(other owner: String) -> Bool {
+    guard FileSystem.exists(cluster) else { return false }
+    guard let found = FileSystem.text(ownerFile) else { return !isNamed }
+    return found != owner + "\n"
   }
 
   /// Gives a folder to the account and says whether the account can then work in it; asks the kernel, as the account,
@@ -89,13 +103,19 @@ struct ClusterPlace: Hashable, Sendable {
   /// since a socket's path has at most 107 bytes. It is the account's own and closed to everyone else but root.
   func prepareSocketFolder(_ wanted: String?, account: ServerAccount) throws(EmbeddedPostgresError) -> String {
     let name = "/tmp/daybook-\(geteuid())-\(ClusterPlace.shortName(of: dataFolder))"
-    // Whoever else may write to /tmp could have taken the name; then another is as good.
-    for candidate in wanted.map({ [$0] }) ?? [name, name + "-1", name + "-2"] {
+    // Whoever else may write to /tmp could have taken the names that can be told beforehand; then one that can't be.
+    let random = (0..<4).map { _ in "\(name)-\(UInt32.random(in: 0...UInt32.max))" }
+    for candidate in wanted.map({ [$0] }) ?? [name, name + "-1", name + "-2"] + random {
       if candidate.utf8.count + "/.s.PGSQL.\(ClusterConfiguration.port)".utf8.count > 107 {
         throw EmbeddedPostgresError(
           .folderUnusable, "\(candidate) is too long a path for a socket; choose a shorter one")
       }
-      try FileSystem.makeFolder(candidate, mode: 0o700, above: 0o755)
+      if wanted == nil {
+        // What is there already shows below; a file or a link may be anybody's.
+        mkdir(candidate, 0o700)
+      } else {
+        try FileSystem.makeFolder(candidate, mode: 0o700, above: 0o755)
+      }
       if take(candidate, for: account) { return candidate }
     }
     throw EmbeddedPostgresError(

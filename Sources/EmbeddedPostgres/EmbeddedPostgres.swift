@@ -15,6 +15,7 @@ public actor EmbeddedPostgres {
   private let dataFolder: String
   private let wantedSocketFolder: String?
   private let elsewhere: String
+  private let owner: String?
   private let isDurable: Bool
   private let logger: Logger
   /// Starting and stopping take turns.
@@ -28,17 +29,23 @@ public actor EmbeddedPostgres {
   /// - Parameters:
   ///   - dataFolder: The folder for its files, made if need be; its log is written beside it (`dataFolder` and `.log`).
   ///   - socketFolder: A folder for the socket, of at most 93 bytes; by default one under /tmp.
+  ///   - owner: Whose cluster it is: one that was made for another owner is removed, and made anew. Nil doesn't ask.
   ///   - logger: Where starts, stops and what is found are told.
   ///   - isDurable: False for tests only: nothing is synced to disk, and 200 instead of 40 connections are allowed.
-  public init(dataFolder: String, socketFolder: String? = nil, logger: Logger, isDurable: Bool = true) {
+  public init(
+    dataFolder: String, socketFolder: String? = nil, owner: String? = nil, logger: Logger, isDurable: Bool = true
+  ) {
     self.init(
-      dataFolder: dataFolder, socketFolder: socketFolder, elsewhere: "/var/lib/daybook", logger: logger,
+      dataFolder: dataFolder, socketFolder: socketFolder, elsewhere: "/var/lib/daybook", owner: owner, logger: logger,
       isDurable: isDurable)
   }
 
   /// As the public initializer, with another folder to keep clusters in that can't lie in their data folder.
-  package init(dataFolder: String, socketFolder: String?, elsewhere: String, logger: Logger, isDurable: Bool) {
+  package init(
+    dataFolder: String, socketFolder: String?, elsewhere: String, owner: String? = nil, logger: Logger, isDurable: Bool
+  ) {
     self.dataFolder = dataFolder
+    self.owner = owner
     wantedSocketFolder = socketFolder
     self.elsewhere = elsewhere
     self.isDurable = isDurable
@@ -101,16 +108,21 @@ public actor EmbeddedPostgres {
     let account = try ServerAccount.find()
     let place = try await ClusterPlace.prepare(dataFolder: dataFolder, account: account, elsewhere: elsewhere)
     self.place = place
+    if let owner, place.isOf(other: owner) { try await remove(place, account) }
     let configuration = ClusterConfiguration(
       socketFolder: try place.prepareSocketFolder(wantedSocketFolder, account: account), clusterName: place.clusterName,
       account: account, isDurable: isDurable)
     self.configuration = configuration
     if let process = PostmasterProcess.running(in: place.cluster) {
-      if try await adopt(process, in: place, configuration) { return configuration.conninfo(database: Self.database) }
+      if try await adopt(process, in: place, configuration) {
+        try claim(place, account)
+        return configuration.conninfo(database: Self.database)
+      }
       try await end(process, in: place)
     }
     let binaries = try await PostgresBinaries.find(needed: try clusterVersion(place), account: account)
     if try clusterVersion(place) == nil { try await initialize(place, binaries, account) }
+    try claim(place, account)
     for (name, text) in configuration.files where FileSystem.text("\(place.cluster)/\(name)") != text {
       try FileSystem.replace(
         "\(place.cluster)/\(name)", with: Array(text.utf8), syncing: true,
@@ -134,6 +146,24 @@ public actor EmbeddedPostgres {
         "\(place.cluster) isn't a cluster of PostgreSQL; delete it, and the read models are posted again")
     }
     return version
+  }
+
+  /// Removes a cluster that another log has left, with its rows and roles; its server is stopped first.
+  private func remove(_ place: ClusterPlace, _ account: ServerAccount) async throws {
+    logger.notice("the cluster in \(place.home) is another log's; it is removed, and the read models are filled anew")
+    if let process = PostmasterProcess.running(in: place.cluster) { try await end(process, in: place) }
+    if try await ChildProcess.run(["/bin/rm", "-rf", "--", place.cluster, place.ownerFile], as: account) != 0 {
+      throw EmbeddedPostgresError(
+        .folderUnusable, "can't remove \(place.cluster), which belongs to another log; delete it and start again")
+    }
+  }
+
+  /// Writes down whose the cluster is, where that isn't said yet.
+  private func claim(_ place: ClusterPlace, _ account: ServerAccount) throws {
+    guard let owner, FileSystem.text(place.ownerFile) == nil else { return }
+    try FileSystem.replace(
+      place.ownerFile, with: Array((owner + "\n").utf8), syncing: true,
+      owner: account.isOther ? (uid: account.uid, gid: account.gid) : nil)
   }
 
   /// Makes the cluster beside its place, so that an initdb cut short leaves nothing that looks like one.

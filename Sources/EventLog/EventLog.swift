@@ -251,7 +251,7 @@ public final class EventLog: Sendable {
 
   /// Copies the log as it is now into an empty folder while writes go on. Keys are not part of it.
   func copyEnvironment(to folder: String) throws {
-    do { try environment.copy(to: folder, compacting: true) } catch { throw EventLogError.storage(error) }
+    do { try environment.copy(to: folder) } catch { throw EventLogError.storage(error) }
   }
 
   /// Decides what is handed in already, answers it, keeps the head, and ends. Later submissions are refused as closed.

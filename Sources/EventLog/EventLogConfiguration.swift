@@ -24,6 +24,11 @@ public struct EventLogConfiguration: Sendable {
   public var clockTolerance: Int64 = 300
   /// Runs on the writer's thread before each commit that has events: what must be durable before them (new keys).
   public var beforeCommit: @Sendable () throws -> Void = {}
+  /// Runs on the writer's thread before each decision.
+  public var beforeDecision: @Sendable () -> Void = {}
+  /// Runs on the writer's thread after a decision of which nothing is recorded: one that was refused, was a dry run, or
+  /// had no event. What was made for it since ``beforeDecision`` is needed by nobody.
+  public var afterNothing: @Sendable () -> Void = {}
   /// Signs a head as a C2SP checkpoint note.
   public var signHead: (@Sendable (_ size: UInt64, _ root: Digest) throws -> String)?
   /// Checks the note's signature and answers what it says; nil where it isn't ours.

@@ -6,7 +6,7 @@ import CLMDB
 
 // Invariant behind @unchecked: `environment` is set once; LMDB's environment calls are thread-safe; a write transaction
 // is used by the thread that began it only; `resizing` keeps transactions apart from a change of the map and from the
-// end, and guards `isClosed`; `spare` is guarded by `spareLock`.
+// end, and guards `isClosed`; `spare` is guarded by `spareLock`, `copies` and `changes` by `copying`.
 /// An LMDB environment: one memory-mapped file, one writer at a time, any number of readers that see a fixed state.
 ///
 /// Reads take a shared lock and growing the map takes it alone, since LMDB must
@@ -37,6 +37,11 @@ package final class Environment: @unchecked Sendable {
   private var resizing = pthread_rwlock_t()
   private var spareLock = pthread_mutex_t()
   private var spare: [OpaquePointer] = []
+  private var copying = pthread_mutex_t()
+  private var changed = pthread_cond_t()
+  /// The copies under way, and how many changes of the map wait for them to give way.
+  private var copies: [CopyRelay] = []
+  private var changes = 0
   private var isClosed = false
   private var folder: OpenFolders.Identity?
 
@@ -57,6 +62,8 @@ package final class Environment: @unchecked Sendable {
     // Readers' locks must be preferred by nobody: the default (readers first) suits, since growing is rare and waits.
     pthread_rwlock_init(&resizing, nil)
     pthread_mutex_init(&spareLock, nil)
+    pthread_mutex_init(&copying, nil)
+    pthread_cond_init(&changed, nil)
     do throws(LMDBError) {
       try check(mdb_env_set_mapsize(environment, options.mapSize), "set map size")
       try check(mdb_env_set_maxdbs(environment, options.maximumDatabases), "set maximum of databases")
@@ -77,10 +84,14 @@ package final class Environment: @unchecked Sendable {
     close()
     pthread_rwlock_destroy(&resizing)
     pthread_mutex_destroy(&spareLock)
+    pthread_mutex_destroy(&copying)
+    pthread_cond_destroy(&changed)
   }
 
   /// Ends it, once the transactions under way have ended; later ones are refused. Calling it twice is harmless.
   package func close() {
+    interruptCopies()
+    defer { letCopiesGoOn() }
     pthread_rwlock_wrlock(&resizing)
     defer { pthread_rwlock_unlock(&resizing) }
     guard !isClosed else { return }
@@ -188,8 +199,11 @@ package final class Environment: @unchecked Sendable {
 
   func writeEnded() { pthread_rwlock_unlock(&resizing) }
 
-  /// Sets the map's size, once all reads under way have ended; 0 adopts what another process has set.
+  /// Sets the map's size, once all reads under way have ended; 0 adopts what another process has set. Copies don't keep
+  /// it waiting: they give way and begin again.
   package func resize(to bytes: Int) throws(LMDBError) {
+    interruptCopies()
+    defer { letCopiesGoOn() }
     pthread_rwlock_wrlock(&resizing)
     defer { pthread_rwlock_unlock(&resizing) }
     try requireOpen()
@@ -229,11 +243,57 @@ package final class Environment: @unchecked Sendable {
     return Int(dead)
   }
 
-  /// Copies a consistent state into an existing empty folder while writes go on; `compacting` leaves free pages out.
-  package func copy(to folder: String, compacting: Bool) throws(LMDBError) {
+  /// Copies a consistent state into `data.mdb` in an existing empty folder while writes go on; free pages are left out.
+  ///
+  /// Where the map must grow meanwhile, the copy begins again, with the state of then: nobody waits for it.
+  /// - Parameter watch: For tests: called before each piece is written, on a thread of its own.
+  package func copy(to folder: String, watch: (@Sendable () -> Void)? = nil) throws(LMDBError) {
+    let path = folder + "/data.mdb"
+    let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw LMDBError(errno, "copy to \(path)") }
+    defer { Glibc.close(file) }
+    while true {
+      guard ftruncate(file, 0) == 0 else { throw LMDBError(errno, "copy to \(path)") }
+      let relay = try CopyRelay(to: file, watch: watch)
+      try relay.start()
+      let (code, isInterrupted) = copy(through: relay)
+      // What was on its way is written by now, too late or not.
+      let failure = relay.join()
+      if isInterrupted { continue }
+      try check(failure == 0 ? code : failure, "copy to \(path)")
+      guard fsync(file) == 0 else { throw LMDBError(errno, "copy to \(path)") }
+      return
+    }
+  }
+
+  /// One attempt, which holds the map as it is; whether it had to give way.
+  private func copy(through relay: CopyRelay) -> (code: CInt, isInterrupted: Bool) {
+    pthread_mutex_lock(&copying)
+    while changes > 0 { pthread_cond_wait(&changed, &copying) }
+    copies.append(relay)
+    pthread_mutex_unlock(&copying)
+    var code: CInt = EBADF
     pthread_rwlock_rdlock(&resizing)
-    defer { pthread_rwlock_unlock(&resizing) }
-    try requireOpen()
-    try check(mdb_env_copy2(environment, folder, compacting ? UInt32(MDB_CP_COMPACT) : 0), "copy to \(folder)")
+    if !isClosed { code = mdb_env_copyfd2(environment, relay.source, UInt32(MDB_CP_COMPACT)) }
+    pthread_rwlock_unlock(&resizing)
+    pthread_mutex_lock(&copying)
+    defer { pthread_mutex_unlock(&copying) }
+    copies.removeAll { $0 === relay }
+    return (code, code != 0 && code != EBADF && relay.isInterrupted)
+  }
+
+  /// Ends the attempts to copy that are under way, and keeps others from beginning until ``letCopiesGoOn()``.
+  private func interruptCopies() {
+    pthread_mutex_lock(&copying)
+    changes += 1
+    for relay in copies { relay.interrupt() }
+    pthread_mutex_unlock(&copying)
+  }
+
+  private func letCopiesGoOn() {
+    pthread_mutex_lock(&copying)
+    changes -= 1
+    pthread_cond_broadcast(&changed)
+    pthread_mutex_unlock(&copying)
   }
 }

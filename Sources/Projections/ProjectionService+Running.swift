@@ -10,6 +10,8 @@ import Waiting
 extension ProjectionService {
   /// How often an idle projector sees that PostgreSQL and its tables are there.
   private static let checkInterval = Duration.seconds(1)
+  /// How often it looks for sessions of SQL roles that hold a transaction open.
+  private static let sessionInterval = Duration.seconds(60)
   /// How long events gather; how long, where more than so many have come meanwhile; and from how many on they don't.
   private static let pace = Duration.milliseconds(50)
   private static let busyPace = Duration.milliseconds(200)
@@ -59,6 +61,7 @@ extension ProjectionService {
       }
     }
     if case .embedded = location { try await yieldToCommands(connection) }
+    try await restrictRights(connection)
     let runner = ProjectionRunner(
       log: log, vault: vault, schema: schema, connection: connection, generation: .live, opened: opened,
       failpoints: failpoints)
@@ -98,8 +101,17 @@ extension ProjectionService {
     }
   }
 
+  private func restrictRights(_ connection: PostgresConnection) async throws {
+    let isPrivate = if case .embedded = location { true } else { false }
+    let logger = logger
+    try await connection.withSession { session in
+      try DatabaseRights.restrict(isPrivate: isPrivate, session, logger: logger)
+    }
+  }
+
   private func advance(_ runner: ProjectionRunner, _ connection: PostgresConnection) async throws {
     var areRolesDue = true
+    var lastLook = ContinuousClock.now
     while true {
       try Task.checkCancellation()
       if takeReload() { try await held { try await runner.reload() } }
@@ -119,6 +131,10 @@ extension ProjectionService {
         try await connection.withSession { [roles] session in
           try session.transaction { try roles.synchronize($0) }
         }
+      }
+      if ContinuousClock.now - lastLook > Self.sessionInterval {
+        lastLook = .now
+        try await connection.withSession { [logger] in try SqlRoleBounds.endOverlong($0, logger: logger) }
       }
       let progress = await runner.progress
       board.update { $0.units = progress }

@@ -67,7 +67,11 @@ public final class ProjectionService: Sendable {
       do {
         // What is amiss in the settings was told when the projector connected.
         _ = try await PostgresSafety.checkSettings(connection)
-        try await connection.execute("SET default_transaction_read_only = on; SET work_mem = '64MB'; SET jit = off")
+        try await connection.execute(
+          """
+          SET default_transaction_read_only = on; SET work_mem = '64MB'; SET jit = off;
+          SET statement_timeout = '\(Self.queryTime)s'
+          """)
       } catch {
         await connection.close()
         throw error
@@ -75,6 +79,9 @@ public final class ProjectionService: Sendable {
       return connection
     }
   }
+
+  /// How many seconds one statement of a query may take.
+  private static let queryTime = 60
 
   /// The read models, in the order of their names.
   public var definitions: [ProjectionDefinition] { schema.model.definitions }
@@ -144,6 +151,9 @@ public final class ProjectionService: Sendable {
     }
     do {
       return try await pool.withConnection { try await body($0) }
+    } catch let error as PostgresError where error.code == .cancelled && !Task.isCancelled {
+      throw ProjectionError.unavailable(
+        "The question takes longer than \(Self.queryTime) s: narrow it down, by a time, an organization or a field.")
     } catch let error as PostgresError where Self.meansAway(error) {
       wake.signal()
       throw ProjectionError.unavailable("PostgreSQL can't be used now: \(error.message)")
@@ -203,7 +213,8 @@ public final class ProjectionService: Sendable {
     return try await withConnection(needsPersonal: true) { connection in
       try await connection.withSession { session in
         try session.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") { session in
-          try Digests.read(definitions, .live, session)
+          try session.execute("SET LOCAL statement_timeout = 0")
+          return try Digests.read(definitions, .live, session)
         }
       }
     }

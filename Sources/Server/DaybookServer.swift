@@ -91,7 +91,11 @@ public final class DaybookServer: Sendable {
       try await engine.recordCatalog()
       // What a sweep recorded, and a crash left undone.
       try engine.destroySweptKeys()
-      let embedded = configuration.postgres == nil ? EmbeddedPostgres(dataFolder: folder.postgres, logger: logger) : nil
+      let embedded =
+        configuration.postgres == nil
+        ? EmbeddedPostgres(
+          dataFolder: folder.postgres, owner: DataFolder.origin(verifierKey: vault.verifierKey), logger: logger)
+        : nil
       let projections = try ReadModelRunner.service(
         configuration, embedded: embedded, log: log, vault: vault, catalog: catalog, logger: logger)
       let queries = QueryEngine(

@@ -15,6 +15,8 @@ struct KeyStore: Sendable {
   private var positions: [Identifier: Int] = [:]
   private var newest: [KeyOwner: Int] = [:]
   private var cache: KeyCache
+  /// How many records there were when ``mark()`` was called last.
+  private var markedCount = 0
 
   init(epoch: UInt64, epochKey: SymmetricKey, cacheCapacity: Int) {
     self.epoch = epoch
@@ -51,6 +53,22 @@ struct KeyStore: Sendable {
   mutating func markAllDurable() { durableCount = records.count }
 
   mutating func markDurable(_ count: Int) { durableCount = max(durableCount, count) }
+
+  /// Remembers which keys there are.
+  mutating func mark() { markedCount = records.count }
+
+  /// Whether keys were made since ``mark()`` that are not in the file.
+  var hasUnmarked: Bool { records.count > max(markedCount, durableCount) }
+
+  /// Forgets those.
+  mutating func forgetUnmarked() {
+    while hasUnmarked, let record = records.popLast() {
+      positions[record.id] = nil
+      cache.remove(record.id)
+      guard let owner = record.owner else { continue }
+      newest[owner] = record.version > 1 ? records.lastIndex { $0.owner == owner } : nil
+    }
+  }
 
   /// The key of a record that is not destroyed, ready for use.
   mutating func dataKey(_ record: KeyRecord) throws(VaultError) -> DataKey {

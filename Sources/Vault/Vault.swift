@@ -106,6 +106,17 @@ public final class Vault: Sendable {
     return indexKey.code(message) { Array($0) }
   }
 
+  /// Remembers which keys there are, for ``forgetUnmarkedKeys()``.
+  public func markKeys() { store.withLockedValue { $0.mark() } }
+
+  /// Forgets the keys made since ``markKeys()``, unless they were made durable meanwhile: for when nothing that was
+  /// sealed with them is kept. To be called by whoever alone seals.
+  public func forgetUnmarkedKeys() {
+    guard store.withLockedValue(\.hasUnmarked) else { return }
+    // An export may be making them durable at this moment; a line of the file is forgotten no more.
+    disk.withLockedValue { _ in store.withLockedValue { $0.forgetUnmarked() } }
+  }
+
   /// Whether a key was made whose loss in a crash would make what it sealed unreadable.
   public var hasPendingKeys: Bool { store.withLockedValue { !$0.pending.isEmpty } }
 

@@ -6,12 +6,12 @@ import Testing
 
 /// Servers of their own, one after another, since each takes a part of the machine.
 @Suite(.serialized) struct EmbeddedPostgresTests {
-  private func embedded(_ folder: String, elsewhere: String? = nil) -> EmbeddedPostgres {
+  private func embedded(_ folder: String, elsewhere: String? = nil, owner: String? = nil) -> EmbeddedPostgres {
     var logger = Logger(label: "embedded-postgres")
     logger.logLevel = .error
     return EmbeddedPostgres(
-      dataFolder: folder, socketFolder: nil, elsewhere: elsewhere ?? "/var/lib/daybook", logger: logger,
-      isDurable: false)
+      dataFolder: folder, socketFolder: nil, elsewhere: elsewhere ?? "/var/lib/daybook", owner: owner,
+      logger: logger, isDurable: false)
   }
 
   /// A folder that another user can pass through, removed afterwards, with the
@@ -219,6 +219,74 @@ import Testing
           #expect(try await query(conninfo, "SELECT i FROM kept") == [["7"]])
         }
       }
+    }
+  }
+
+  @Test func `a cluster that another log has left is made anew, roles and all, and one's own is kept`() async throws {
+    try await withFolder { folder in
+      // As an earlier version made it, which asked for no owner.
+      let first = embedded(folder + "/postgres")
+      let url = try await first.start()
+      _ = try await query(url, "CREATE TABLE kept AS SELECT 7 AS i")
+      _ = try await query(url, "CREATE ROLE former LOGIN")
+      // The server still runs when the next start asks whose it is.
+      let mine = embedded(folder + "/postgres", owner: "daybook/mine")
+      #expect(try await query(try await mine.start(), "SELECT i FROM kept") == [["7"]])
+      await mine.stop()
+      #expect(try await query(try await mine.start(), "SELECT i FROM kept") == [["7"]])
+      let other = embedded(folder + "/postgres", owner: "daybook/other")
+      try await withServer(other) { conninfo in
+        let kept = try await query(conninfo, "SELECT to_regclass('kept')")
+        let roles = try await query(conninfo, "SELECT FROM pg_roles WHERE rolname = 'former'")
+        #expect(kept == [[nil]] && roles.isEmpty)
+      }
+    }
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "only root runs PostgreSQL as another user"))
+  func `a cluster outside of its data folder isn't taken over by a new data folder at the same path`() async throws {
+    try await withFolder { reachable in
+      try await withFolder(mode: 0o700) { folder in
+        let elsewhere = reachable + "/elsewhere"
+        // As an earlier version made it: it doesn't say whose it is, but the data folder names it.
+        let first = embedded(folder + "/postgres", elsewhere: elsewhere)
+        _ = try await query(try await first.start(), "CREATE TABLE kept AS SELECT 7 AS i")
+        let server = embedded(folder + "/postgres", elsewhere: elsewhere, owner: "daybook/mine")
+        #expect(try await query(try await server.start(), "SELECT i FROM kept") == [["7"]])
+        await server.stop()
+        let home = try #require(contents(folder + "/postgres/LOCATION")).dropLast()
+        // Without what it says of itself, and without the data folder, nobody knows whose it is.
+        try #require(unlink(home + "/OWNER") == 0)
+        try remove(folder + "/postgres")
+        try await withServer(server) { conninfo in
+          let kept = try await query(conninfo, "SELECT to_regclass('kept')")
+          #expect(kept == [[nil]])
+          #expect(contents(home + "/OWNER") == "daybook/mine\n")
+        }
+      }
+    }
+  }
+
+  @Test func `socket folders that somebody else has taken are no obstacle`() async throws {
+    try await withFolder { folder in
+      let server = embedded(folder + "/postgres")
+      _ = try await server.start()
+      await server.stop()
+      let usual = try #require(await server.socketFolder)
+      let taken = ["", "-1", "-2"].map { usual + $0 }
+      for name in taken { try #require(symlink("/nonexistent", name) == 0) }
+      let outcome: Result<Void, any Error>
+      do {
+        outcome = .success(
+          try await withServer(embedded(folder + "/postgres")) { conninfo in
+            let rows = try await query(conninfo, "SELECT 1")
+            #expect(rows == [["1"]])
+          })
+      } catch {
+        outcome = .failure(error)
+      }
+      for name in taken { unlink(name) }
+      try outcome.get()
     }
   }
 

@@ -1,3 +1,4 @@
+import Dispatch
 import LMDB
 import Testing
 
@@ -118,7 +119,7 @@ import Testing
     #expect(throws: LMDBError.self) { try environment.read { try $0.statistics(things) } }
     #expect(throws: LMDBError.self) { try environment.resize(to: 1 << 22) }
     #expect(throws: LMDBError.self) { try environment.clearDeadReaders() }
-    #expect(throws: LMDBError.self) { try environment.copy(to: ground.folder, compacting: true) }
+    #expect(throws: LMDBError.self) { try environment.copy(to: Ground().folder) }
   }
 
   @Test func `the slot of a reader whose process was killed is cleared`() async throws {
@@ -152,10 +153,54 @@ import Testing
     let things = try environment.things()
     try environment.put([("a", "one")], in: things)
     let other = try Ground()
-    try environment.copy(to: other.folder, compacting: true)
+    try environment.copy(to: other.folder)
     try environment.put([("a", "two")], in: things)
     let copy = try other.open()
     #expect(try copy.text("a", in: copy.things()) == "one")
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func `growing waits for no copy, however slowly it is written, and the copy is whole all the same`() async throws {
+    let ground = try Ground()
+    let environment = try ground.open(mapSize: 1 << 24)
+    let things = try environment.things()
+    let large = String(repeating: "x", count: 1 << 20)
+    try environment.put((0..<4).map { ("\($0)", large) }, in: things)
+    let other = try Ground()
+    let stuck = DispatchSemaphore(value: 0)
+    let reached = DispatchSemaphore(value: 0)
+    let copy = Task.detached {
+      try environment.copy(to: other.folder) {
+        reached.signal()
+        stuck.wait()
+      }
+    }
+    await Self.wait(for: reached)
+    // The file takes nothing more: growth, and what needs it, go on.
+    try environment.resize(to: 1 << 25)
+    try environment.put([("4", large), ("a", "new")], in: things)
+    for _ in 0..<1000 { stuck.signal() }
+    try await copy.value
+    let copied = try other.open(mapSize: 1 << 25)
+    #expect(try copied.text("a", in: copied.things()) == "new")
+    for key in 0..<5 { #expect(try copied.text("\(key)", in: copied.things()) == large) }
+  }
+
+  private static func wait(for semaphore: DispatchSemaphore) async {
+    await withCheckedContinuation { continuation in
+      DispatchQueue.global().async {
+        semaphore.wait()
+        continuation.resume()
+      }
+    }
+  }
+
+  @Test func `a copy into a folder with a log in it is refused`() throws {
+    let ground = try Ground()
+    let environment = try ground.open()
+    try environment.put([("a", String(repeating: "x", count: 500_000))], in: environment.things())
+    let refusal = try #require(throws: LMDBError.self) { try environment.copy(to: ground.folder) }
+    #expect(refusal.code == EEXIST)
   }
 
   @Test func `every page is in a database, free, or one of the first two`() throws {

@@ -34,6 +34,39 @@ import Testing
     #expect(again.status().subjectKeys == 2)
   }
 
+  @Test func `keys of what is not kept are forgotten, and those before and those made durable stay`() throws {
+    let vault = try test.open()
+    let kept = try vault.seal("kept", for: alice)
+    vault.markKeys()
+    let dropped = try vault.seal("dropped", for: bob)
+    _ = try vault.seal("dropped", for: alice)
+    _ = try vault.seal("dropped", for: november)
+    #expect(vault.status().pendingKeys == 3)
+    vault.forgetUnmarkedKeys()
+    #expect(vault.status().pendingKeys == 1)
+    #expect(try vault.open(kept) == .value("kept"))
+    #expect(try vault.open(dropped) == .locked)
+    vault.markKeys()
+    let durable = try vault.seal("durable", for: bob)
+    try vault.persistPendingKeys()
+    vault.forgetUnmarkedKeys()
+    #expect(try vault.open(durable) == .value("durable"))
+    // An expiring key that was destroyed comes back as a new one, or not at all.
+    let expired = try vault.seal("expired", for: november)
+    try vault.destroy([november])
+    vault.markKeys()
+    _ = try vault.seal("dropped", for: november)
+    vault.forgetUnmarkedKeys()
+    #expect(try vault.open(expired) == .erased)
+    let again = try vault.seal("again", for: november)
+    try vault.persistPendingKeys()
+    vault.close()
+    let reopened = try test.open()
+    #expect(try reopened.open(kept) == .value("kept"))
+    #expect(try reopened.open(again) == .value("again"))
+    #expect(reopened.status().subjectKeys == 2 && reopened.status().expiringKeys == 1)
+  }
+
   @Test(arguments: Failpoint.of(.newKeys))
   func `a crash leaves a vault that opens, with every key that was durable before`(point: Failpoint) async throws {
     do {

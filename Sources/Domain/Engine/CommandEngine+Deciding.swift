@@ -36,7 +36,8 @@ extension CommandEngine {
     }
     if isDryRun {
       transaction.discard()
-    } else if let id = prepared.common.commandID, let fingerprint = prepared.fingerprint {
+    } else if answer.hasEvents, let id = prepared.common.commandID, let fingerprint = prepared.fingerprint {
+      // What recorded nothing is kept nowhere: given again, it is decided again.
       try transaction.storeCommand(
         actor: principal.actor, id: id, StoredCommand(fingerprint: fingerprint, result: answer.stored.canonicalBytes))
     }
@@ -107,6 +108,7 @@ private struct Answer {
   /// Without what is shown only once.
   let stored: JSONObject
   let position: UInt64
+  let hasEvents: Bool
   let changesPrincipals: Bool
   let destroysKeys: Bool
   let closings: [SignInClosing]
@@ -136,6 +138,7 @@ private struct Answer {
       ? object : object.merging(decision.secretMembers.mapValues { _ in ["shown_once": true] })
     shown = isDryRun || decision.secretMembers.isEmpty ? object : object.merging(decision.secretMembers)
     self.position = position
+    hasEvents = !decision.events.isEmpty
     changesPrincipals = decision.changesPrincipals
     destroysKeys = decision.destroysKeys
     closings = decision.closings
@@ -152,6 +155,7 @@ private struct Answer {
     shown = object(answers.map(\.shown))
     stored = object(answers.map(\.stored))
     position = head
+    hasEvents = answers.contains { $0.hasEvents }
     changesPrincipals = answers.contains { $0.changesPrincipals }
     destroysKeys = answers.contains { $0.destroysKeys }
     closings = answers.flatMap(\.closings)

@@ -20,6 +20,8 @@ public final class CommandEngine: Sendable {
   public static let batchLimit = 10_000
   /// The most events of one command or batch.
   public static let eventLimit = 100_000
+  /// The most bytes of one event, and of one resource's fields together, as the log keeps them.
+  public static let sizeLimit = 16 << 20
   /// Who counts as the maker of what the local administrator and the server create.
   public static let systemUser = Identifier.systemUser
   /// The behaviours that a catalog may name.

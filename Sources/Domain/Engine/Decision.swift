@@ -242,11 +242,32 @@ final class Decision {
     try checkBudget()
     if type.decidesPrincipals, command.behaviour?.traits.keepsPrincipals != true { changesPrincipals = true }
     let event = try transaction.append(draft)
+    try checkSize(event, type)
     events.append(event)
     if Reactions.follow(from: draft.event) {
       causes.append(Reactions.Cause(event: event, set: draft.set, was: draft.was, data: draft.data))
     }
     return event
+  }
+
+  /// Checks that read models can hold an event, and what it makes of its resource.
+  ///
+  /// PostgreSQL takes at most 256 MB in one `jsonb`, where a value can be six times as long as in the log: the limit
+  /// leaves room for what read models make of an event (before and after, a whole version).
+  private func checkSize(_ event: AppendedEvent, _ type: ResourceModel) throws {
+    let limit = CommandEngine.sizeLimit
+    if event.bodySize > limit {
+      throw Refusal.tooLarge(
+        limit: Int64(limit),
+        "The event \(event.event) would have \(event.bodySize) bytes, with what it replaces, and may have \(limit): "
+          + "change fewer fields at once, or shorter ones.")
+    }
+    if let size = event.grownTo, size > limit {
+      throw Refusal.tooLarge(
+        limit: Int64(limit),
+        "This \(Refusal.spoken(type.name)) would have \(size) bytes in all, and may have \(limit): "
+          + "clear or shorten other fields of it first.")
+    }
   }
 
   /// Refuses what costs the writer too much.

@@ -61,4 +61,9 @@ public struct AppendedEvent: Sendable, Equatable {
   public let version: Int64
   /// When.
   public let at: Timestamp
+  /// How many bytes its body has.
+  public let bodySize: Int
+  /// About how many bytes its resource's state has with it, where it made that longer by more than a little; nil where
+  /// it didn't.
+  public let grownTo: Int?
 }

@@ -4,7 +4,9 @@ import MerkleTree
 
 /// The one way a record is written: canonical JSON, members sorted, so that the stored bytes are the hashed bytes.
 enum RecordEncoding {
-  static func body(of draft: EventDraft, salt: [UInt8]) -> [UInt8] {
+  /// The body, and by how many bytes it makes its resource's state longer, as near as what was set and what was there
+  /// before tell.
+  static func body(of draft: EventDraft, salt: [UInt8]) -> (bytes: [UInt8], growth: Int) {
     var out: [UInt8] = []
     out.reserveCapacity(384)
     out.append(UInt8(ascii: "{"))
@@ -26,16 +28,21 @@ enum RecordEncoding {
     out.append(contentsOf: #""salt":""#.utf8)
     out.append(contentsOf: Base64.encode(salt).utf8)
     out.append(UInt8(ascii: "\""))
+    var growth = 0
     if !draft.set.isEmpty {
       out.append(contentsOf: #","set":"#.utf8)
+      let start = out.count
       draft.set.writeCanonical(into: &out)
+      growth += out.count - start
     }
     if !draft.was.isEmpty {
       out.append(contentsOf: #","was":"#.utf8)
+      let start = out.count
       draft.was.writeCanonical(into: &out)
+      growth -= out.count - start
     }
     out.append(UInt8(ascii: "}"))
-    return out
+    return (out, growth)
   }
 
   static func header(

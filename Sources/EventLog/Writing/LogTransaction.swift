@@ -81,10 +81,26 @@ public final class LogTransaction {
   /// The state as the resource's events make it.
   private func storedState(_ id: Identifier) throws -> ResourceState? {
     if let staged = own.states[id] ?? batch.states[id] ?? batch.cached[id] { return staged }
-    let found = try store.withValue(databases.states, id.bytes) { try ResourceState(id: id, encoded: $0) }
+    let found = try store.withValue(databases.states, id.bytes) { encoded in
+      if encoded.byteCount > Self.smallState { batch.sizes[id] = encoded.byteCount }
+      return try ResourceState(id: id, encoded: encoded)
+    }
     guard let state = found else { return nil }
     batch.cached[id] = state
     return state
+  }
+
+  /// States of less, and growth by less, aren't counted: a type has so few fields that it can't add up to much.
+  private static let smallState = 1 << 20
+  private static let smallGrowth = 1 << 16
+
+  /// Keeps count of how long a state becomes, and answers it where that is more than a little longer than before.
+  private func grow(_ id: Identifier, by growth: Int, isNew: Bool) -> Int? {
+    let known = own.sizes[id] ?? batch.sizes[id]
+    guard known != nil || growth > Self.smallGrowth else { return nil }
+    let size = (known ?? (isNew ? 0 : Self.smallState)) + growth
+    own.sizes[id] = size
+    return growth > Self.smallGrowth ? size : nil
   }
 
   /// Who holds a unique key: the keys are hashes that the caller makes.
@@ -179,7 +195,8 @@ public final class LogTransaction {
     if let clockRefusal { throw clockRefusal }
     let position = headPosition + 1
     var next: ResourceState
-    if let before = try storedState(draft.resource) {
+    let before = try storedState(draft.resource)
+    if let before {
       next = before
       next.version += 1
       next.updatedAt = now
@@ -190,7 +207,8 @@ public final class LogTransaction {
         updatedAt: now, position: position, fields: [:])
     }
     next.merge(draft.set)
-    let body = RecordEncoding.body(of: draft, salt: salts.next())
+    let (body, growth) = RecordEncoding.body(of: draft, salt: salts.next())
+    let grownTo = grow(draft.resource, by: growth, isNew: before == nil)
     work.recordedBytes += body.count
     let bodyHash = body.withUnsafeBytes { RFC6962.sha256($0) }
     let header = RecordEncoding.header(
@@ -201,7 +219,8 @@ public final class LogTransaction {
         version: next.version, subjects: draft.subjects))
     own.states[draft.resource] = next
     return AppendedEvent(
-      id: draft.id, event: draft.event, resource: draft.resource, position: position, version: next.version, at: now)
+      id: draft.id, event: draft.event, resource: draft.resource, position: position, version: next.version, at: now,
+      bodySize: body.count, grownTo: grownTo)
   }
 
   /// What was answered for an actor's command id.
@@ -267,10 +286,13 @@ public final class LogTransaction {
     discarded = false
   }
 
-  func keepDecision() {
+  /// Takes over what the decision has staged; whether that has any event.
+  func keepDecision() -> Bool {
     if discarded { own = Staging() }
+    let hasEvents = !own.records.isEmpty
     batch.take(own)
     own = Staging()
+    return hasEvents
   }
 
   func dropDecision() { own = Staging() }
@@ -305,6 +327,8 @@ struct Staging {
   var states: [Identifier: ResourceState] = [:]
   /// Read from the store in this batch, unchanged.
   var cached: [Identifier: ResourceState] = [:]
+  /// How many bytes large states have.
+  var sizes: [Identifier: Int] = [:]
   var unique: [[UInt8]: Holder] = [:]
   /// By target, type and referrer: whether the link is there.
   var links: [Identifier: [String: [Identifier: Bool]]] = [:]
@@ -318,6 +342,7 @@ struct Staging {
   mutating func take(_ other: Staging) {
     records.append(contentsOf: other.records)
     for (id, state) in other.states { states[id] = state }
+    for (id, size) in other.sizes { sizes[id] = size }
     for (key, holder) in other.unique { unique[key] = holder }
     for (target, types) in other.links {
       if links[target] == nil {

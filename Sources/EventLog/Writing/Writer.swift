@@ -105,16 +105,18 @@ final class Writer: @unchecked Sendable {
   /// - Throws: `LMDBError`, which undoes the whole batch.
   private func decide(_ submission: Submission, in transaction: LogTransaction) throws(LMDBError) {
     transaction.beginDecision()
+    configuration.beforeDecision()
     do {
       try submission.decide(transaction)
       try configuration.failpoints.reached(.logDecided)
       submission.failure = nil
-      transaction.keepDecision()
+      if !transaction.keepDecision() { configuration.afterNothing() }
     } catch let error as LMDBError {
       throw error
     } catch {
       submission.failure = error
       transaction.dropDecision()
+      configuration.afterNothing()
     }
   }
 

@@ -37,6 +37,7 @@ struct ChunkApplier: Sendable {
     try session.execute(
       """
       SET synchronous_commit = off;
+      SET lock_timeout = '\(LockPatience.posting)';
       SET work_mem = '64MB';
       SET enable_hashjoin = off;
       SET enable_mergejoin = off;
@@ -135,19 +136,16 @@ struct ChunkApplier: Sendable {
     for (partitions, removes) in due {
       do {
         try session.savepoint { session in
-          try session.execute("SET LOCAL lock_timeout = '\(ChunkApplier.partitionPatience)ms'")
+          try session.execute("SET LOCAL lock_timeout = '\(LockPatience.reader)'")
           try partitions.extend(session, at: time)
           if removes { try partitions.dropEmpty(session, before: time) }
-          try session.execute("SET LOCAL lock_timeout TO DEFAULT")
+          try session.execute("SET LOCAL lock_timeout = '\(LockPatience.posting)'")
         }
       } catch let error as PostgresError where error.sqlState == "55P03" {
         continue
       }
     }
   }
-
-  /// How many milliseconds partitions wait for a table that somebody reads.
-  private static let partitionPatience = 200
 
   /// Locks the epoch for this transaction, so that nobody can raise it before the end, and sees that it is ours still.
   func checkFence(_ session: PostgresSession) throws {
@@ -165,10 +163,10 @@ struct ChunkApplier: Sendable {
   static func mayBeOfItsEvents(_ error: PostgresError) -> Bool {
     if error.code == .protocolViolation { return true }
     guard error.code == .query, let state = error.sqlState else { return false }
-    // 53200 and 53400: memory and configured limits; a full disk (53100) and too many
-    // connections (53300) are everybody's.
+    // 53200 and 53400: memory and configured limits; a full disk (53100) and too many connections (53300) are
+    // everybody's. 55P03 and 55006: somebody else uses a table just now.
     return state == "53200" || state == "53400"
-      || !["53", "57", "58", "08", "40", "55"].contains(String(state.prefix(2)))
+      || !["53", "57", "58", "08", "40"].contains(String(state.prefix(2))) && state != "55P03" && state != "55006"
   }
 
   /// What a unit's failure is, where it is the unit's own; an error that would stop any transaction is thrown on.

@@ -24,6 +24,10 @@ struct ChunkBuilder {
     let removed: [Int]
   }
 
+  /// A chunk ends once its staged rows have so many bytes. The log's bytes don't tell: each version of a resource in
+  /// the chunk comes with all the content that the chunk's events have set.
+  static let stagedBytes = 64 << 20
+
   private let model: ProjectionModel
   private let opener: ValueOpener
   private let units: Set<UnitID>
@@ -80,7 +84,9 @@ struct ChunkBuilder {
     var builder = try ChunkBuilder(
       request, model: model, vault: vault, defaults: snapshot.defaults,
       bytes: records.reduce(0) { $0 + $1.body.count + 256 })
-    for record in records { try builder.take(try StoredEvent(record), snapshot) }
+    for record in records where builder.staged.byteCount < stagedBytes {
+      try builder.take(try StoredEvent(record), snapshot)
+    }
     builder.finish()
     return builder.chunk
   }

@@ -51,6 +51,7 @@ struct ProjectorSchema: Sendable {
   ) throws -> Opened {
     let hasGroup = try SqlRoleKeeper.ensureGroup(session, logger: logger)
     return try session.transaction { session in
+      try session.execute("SET LOCAL lock_timeout = '\(LockPatience.opening)'")
       try session.execute(projectorSQL)
       let raised = try session.query("UPDATE projector.epoch SET epoch = epoch + 1 RETURNING epoch, skips_scanned")
       guard raised.rowCount == 1, let epoch = raised[0, 0].flatMap({ Int64($0) }) else {

@@ -8,6 +8,9 @@ struct StagedEvents {
     isStaged = Array(repeating: false, count: readModels.count)
   }
 
+  /// How many bytes the rows have so far.
+  var byteCount: Int { rows.bytes.count }
+
   /// Notes that the next row is for that read model.
   mutating func mark(_ place: Int) { isStaged[place] = true }
 

@@ -1,4 +1,10 @@
 extension StagedRow {
+  /// PostgreSQL takes no `jsonb` of 256 MiB, and a value can be six times as long in it as in the log. No command
+  /// records an event as long as this, but older logs may hold one.
+  private static let heldBytes = 40 << 20
+  /// What such an event leaves out: its longer values.
+  private static let shortBytes = 1 << 16
+
   /// The row of an event, with what it changed.
   init(_ event: StoredEvent, _ type: PostedType?) {
     self.init(type: type, action: type?.action(event) ?? (event.set.isEmpty ? "execute" : "update"))
@@ -7,12 +13,14 @@ extension StagedRow {
     StagedRow.writeChanges(event, type, into: &changes)
   }
 
-  /// `{"field":{"from":…,"to":…}}`; hashes are masked, sealed values stay sealed.
+  /// `{"field":{"from":…,"to":…}}`; hashes are masked, sealed values stay sealed. In place of what PostgreSQL couldn't
+  /// hold stands a sentence.
   private static func writeChanges(
     _ event: StoredEvent, _ type: PostedType?, into out: inout [UInt8]
   ) {
     out.append(UInt8(ascii: "{"))
     var hint = 0
+    let isCut = event.body.bytes.count > heldBytes
     for (number, member) in event.set.enumerated() {
       if number > 0 { out.append(UInt8(ascii: ",")) }
       let place = type?.index(of: event.body.bytes[member.key], from: hint)
@@ -22,6 +30,8 @@ extension StagedRow {
         if let value, !event.body.isNull(value) {
           if isHidden {
             out.append(contentsOf: #""********""#.utf8)
+          } else if isCut, value.count > shortBytes {
+            out.append(contentsOf: #""\#(value.count) bytes, which only the log holds: see the history.""#.utf8)
           } else {
             out.append(contentsOf: event.body.bytes[value])
           }

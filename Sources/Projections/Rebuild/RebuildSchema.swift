@@ -12,6 +12,7 @@ struct RebuildSchema: Sendable {
   func prepare(_ session: PostgresSession, epoch: Int64) throws {
     let hasGroup = try SqlRoleKeeper.ensureGroup(session, logger: schema.logger)
     try session.transaction { session in
+      try session.execute("SET LOCAL lock_timeout = '\(LockPatience.reader)'")
       if try canResume(session) {
         try session.query("UPDATE personal_next.marker SET epoch = $1", [.integer(Int(epoch))])
         return
@@ -55,9 +56,22 @@ struct RebuildSchema: Sendable {
     return try Dependents.names(of: tables + views, ours: views, session)
   }
 
+  /// Takes the live tables from their readers until the transaction ends.
+  /// - Throws: `PostgresError` 55P03 where somebody who reads one doesn't end in a moment.
+  func lock(_ session: PostgresSession) throws {
+    try session.execute("SET LOCAL lock_timeout = '\(LockPatience.reader)'")
+    let tables = try definitions.flatMap(\.units).filter { try schema.exists(.live, $0, session) }.map { unit in
+      PostgresIdentifier.quote(unit.part == .rows ? Generation.live.rows : Generation.live.personal, unit.projection)
+    }
+    guard !tables.isEmpty else { return }
+    try session.execute("LOCK TABLE \(tables.joined(separator: ", ")) IN ACCESS EXCLUSIVE MODE")
+  }
+
   /// Puts the filled tables in the live ones' place. For use inside a transaction that holds the epoch.
-  /// - Throws: ``ProjectionError`` `dependents`, which names what stands in the way; then nothing has changed.
+  /// - Throws: ``ProjectionError`` `dependents`, which names what stands in the way; `PostgresError` 55P03 where
+  ///   somebody reads a table all the while. Then nothing has changed.
   func swap(_ session: PostgresSession, hasGroup: Bool) throws {
+    try lock(session)
     let dependents = try dependents(session)
     guard dependents.isEmpty else {
       throw ProjectionError(

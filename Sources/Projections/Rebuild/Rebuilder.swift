@@ -21,8 +21,12 @@ struct Rebuilder: Sendable {
   let whileHeld: @Sendable (@Sendable () async throws -> RebuildReport) async throws -> RebuildReport
 
   private static let chunkEvents = 10_000
+  /// How long the exchange is tried again while somebody reads the live tables, and the pauses between.
+  private static let readersTime = Duration.seconds(120)
+  private static let readersPauses: [Duration] = [.milliseconds(500), .seconds(1), .seconds(2), .seconds(5)]
 
-  /// - Throws: ``ProjectionError`` `dependents`; `PostgresError`;
+  /// - Throws: ``ProjectionError`` `dependents`, or `busy` where somebody reads the live tables without end;
+  ///   `PostgresError`;
   ///   `CancellationError`, and then it can be taken up again.
   func run(check: Bool, progress: @escaping @Sendable (RebuildProgress) -> Void) async throws -> RebuildReport {
     for connection in [connection, second] {
@@ -41,6 +45,7 @@ struct Rebuilder: Sendable {
     }
     let tables = RebuildSchema(schema: schema, names: names)
     var attempts = 0
+    var refused: (since: ContinuousClock.Instant, times: Int)?
     while true {
       do {
         attempts += 1
@@ -48,13 +53,35 @@ struct Rebuilder: Sendable {
         try await fill(runner, progress)
         progress(RebuildProgress(phase: .indexing, position: log.head.position, target: log.head.position))
         try await runner.indexWhatArrived(0)
+        if !check { try await awaitReaders(tables) }
         return try await whileHeld { try await finish(runner, tables, check: check, progress) }
       } catch let interruption as ProjectorInterruption where attempts < 100 {
         // The live projector has connected anew, under another epoch, or somebody dropped a schema. What is filled
         // stays, unless it is gone.
         schema.logger.notice("the rebuild goes on after an interruption: \(interruption)")
+      } catch let error as PostgresError where LockPatience.isOver(error) {
+        // Nobody waits for the reader: the live projector goes on, and so do the table's other readers.
+        let since = refused?.since ?? ContinuousClock.now
+        let times = refused?.times ?? 0
+        guard ContinuousClock.now - since < Self.readersTime else { throw try await busy() }
+        refused = (since, times + 1)
+        try await Task.sleep(for: Self.readersPauses[min(times, Self.readersPauses.count - 1)])
       }
     }
+  }
+
+  /// Says who keeps the new tables from taking the live ones' place.
+  private func busy() async throws -> ProjectionError {
+    let holders = try await connection.withSession { try LockPatience.holders($0) } ?? "somebody"
+    return ProjectionError(
+      .busy,
+      "The tables are filled, but the live ones are being read without a pause, by \(holders). "
+        + "End these sessions (pg_terminate_backend) and rebuild again: it goes on from here.")
+  }
+
+  /// Sees that the live tables can be taken from their readers, before everybody is held for it.
+  private func awaitReaders(_ tables: RebuildSchema) async throws {
+    try await connection.withSession { session in try session.transaction { try tables.lock($0) } }
   }
 
   private func open(_ tables: RebuildSchema) async throws -> ProjectionRunner {
@@ -105,6 +132,7 @@ struct Rebuilder: Sendable {
     try await connection.withSession { session in
       let hasGroup = try SqlRoleKeeper.ensureGroup(session, logger: schema.logger)
       try session.transaction { session in
+        try session.execute("SET LOCAL lock_timeout = '\(LockPatience.reader)'")
         if check { return try tables.discard(session) }
         let fence = try session.query("SELECT epoch FROM projector.epoch FOR UPDATE")
         guard fence[0, 0] == String(expected) else { throw ProjectorInterruption.fenced }

@@ -3,7 +3,7 @@ import Logging
 import Postgres
 
 /// Keeps PostgreSQL's roles as the `sql_role` resources say: each may sign in and
-/// read its organization's rows, nothing else.
+/// read its organization's rows, within bounds, nothing else.
 ///
 /// A role that Daybook didn't make (one outside of the group `daybook_sql`) is never touched, whatever its name.
 struct SqlRoleKeeper: Sendable {
@@ -55,6 +55,7 @@ struct SqlRoleKeeper: Sendable {
         ON CONFLICT (role_name) DO UPDATE SET organization_id = excluded.organization_id, personal = excluded.personal
         """, [.text(name), .uuid(organization), .text(row[2] ?? "f")])
     }
+    if !kept.isEmpty { try SqlRoleBounds.apply(to: kept, session, logger: logger) }
     for name in recorded.subtracting(kept) {
       // First what the policies ask, so that the role reads nothing even where it can't be dropped.
       try session.query("DELETE FROM projector.sql_roles WHERE role_name = $1", [.text(name)])

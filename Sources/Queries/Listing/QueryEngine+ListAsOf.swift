@@ -21,26 +21,26 @@ extension QueryEngine {
   ) async throws -> [UInt8] {
     let position = try await log.background { snapshot in try snapshot.resolve(asOf) }
     let identifiers = try await identifiers(of: query, access, scope)
-    var found: [(place: ListPlace, item: JSON)] = []
+    var found = PastPage(order: query.order, limit: query.limit)
     for start in stride(from: 0, to: identifiers.count, by: Self.foldedAtOnce) {
       let chunk = identifiers[start..<min(identifiers.count, start + Self.foldedAtOnce)]
-      found += try await log.background { [self] snapshot in
-        try chunk.compactMap { identifier in
+      let before = found
+      found = try await log.background { [self] snapshot in
+        var found = before
+        for identifier in chunk {
           guard let state = try snapshot.fold(identifier, through: position), query.includesDeleted || !state.isDeleted
-          else { return nil }
+          else { continue }
           let item = try view.item(state, principal: access.principal)
-          guard query.filter.conditions.allSatisfy({ $0.holds(item[$0.column.field.name] ?? .null) }) else {
-            return nil
-          }
+          guard query.filter.conditions.allSatisfy({ $0.holds(item[$0.column.field.name] ?? .null) }) else { continue }
           let own = ListPlace(key: item[query.order.column.field.name] ?? .null, identifier: identifier.text)
-          if let place, !query.order.isBefore(place, own) { return nil }
-          return (own, JSON.object(item))
+          if let place, !query.order.isBefore(place, own) { continue }
+          found.add(item, at: own)
         }
+        return found
       }
     }
-    found.sort { query.order.isBefore($0.place, $1.place) }
-    let next: JSON? = found.count > query.limit ? found[query.limit - 1].place.json : Optional.none
-    return try page(found.prefix(query.limit).map(\.item), next: next, position: position, query: query.identity)
+    let (items, last) = found.finished()
+    return try page(items, next: last?.json, position: position, query: query.identity)
   }
 
   private func identifiers(of query: ListQuery, _ access: Access, _ scope: Audience.Reach) async throws -> [Identifier]

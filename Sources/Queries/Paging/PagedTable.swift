@@ -23,8 +23,12 @@ struct PagedTable: Sendable {
       name: name, selections: columns.map(\.selection), hasPersonal: columns.contains(where: \.isPersonal))
   }
 
+  /// A page ends early once its values have so many bytes.
+  static let maximumBytes = 16 << 20
+
   /// The statement: one row more than the limit says whether there is a next page; where there is no row at all, one
-  /// row still tells the position.
+  /// row still tells the position. Rows beyond ``maximumBytes`` are left out; each tells how many bytes the page has
+  /// with it.
   /// - Parameters:
   ///   - order: ` ORDER BY …` over `t` and `p`.
   ///   - sql: Holds the values that the conditions speak of.
@@ -32,12 +36,15 @@ struct PagedTable: Sendable {
     var sql = sql
     let selected = selections.enumerated().map { "\($1) AS c\($0)" }.joined(separator: ", ")
     let shown = selections.indices.map { "page.c\($0)" }.joined(separator: ", ")
+    let size = selections.indices.map { "coalesce(octet_length(listed.c\($0)), 0)" }.joined(separator: " + ")
     let personal = hasPersonal ? " LEFT JOIN personal.\"\(name)\" p ON p.id = t.id" : ""
     sql.append(
       """
-      SELECT \(SQLBuilder.checkpoint(of: "'\(name)'")), \(shown) FROM (SELECT 1) one LEFT JOIN \
-      (SELECT \(selected), row_number() OVER (\(order.dropFirst())) AS place FROM daybook."\(name)" t\
-      \(personal)\(conditions.clause)\(order) LIMIT \(limit + 1)) page ON true ORDER BY page.place
+      SELECT \(SQLBuilder.checkpoint(of: "'\(name)'")), page.through, \(shown) FROM (SELECT 1) one LEFT JOIN \
+      (SELECT sized.*, sum(sized.size) OVER (ROWS UNBOUNDED PRECEDING) AS through \
+      FROM (SELECT listed.*, (\(size))::float8 AS size FROM (SELECT \(selected), row_number() OVER (\(order.dropFirst())) AS place FROM daybook."\(name)" t\
+      \(personal)\(conditions.clause)\(order) LIMIT \(limit + 1)) listed) sized) page \
+      ON page.through - page.size < \(Self.maximumBytes) ORDER BY page.place
       """)
     return sql
   }
@@ -48,7 +55,7 @@ struct PagedTable: Sendable {
     fileprivate let number: Int
 
     /// The text of what the selection of that place gave; nil for NULL.
-    subscript(place: Int) -> String? { result[number, place + 1] }
+    subscript(place: Int) -> String? { result[number, place + 2] }
   }
 }
 
@@ -67,6 +74,7 @@ extension QueryEngine {
     }
     guard result.rowCount > 0 else { throw ProjectionColumnsMissing(table: table.name) }
     // The first column is the checkpoint as the same snapshot saw it; a page without rows is one row of it and NULLs.
+    // The second says how many bytes the page has with the row: whether rows behind it may have been left out.
     let position = result[0, 0].flatMap { UInt64($0) } ?? 0
     let count = result[0, 1] == nil ? 0 : min(result.rowCount, limit)
     var items: [JSON] = []
@@ -77,7 +85,9 @@ extension QueryEngine {
       items.append(item)
       if number == count - 1 { last = place }
     }
-    return try page(items, next: result.rowCount > limit ? last : nil, position: position, query: identity)
+    let bytes = count == 0 ? 0 : result[count - 1, 1].flatMap { Double($0) } ?? 0
+    let isCut = result.rowCount > limit || bytes >= Double(PagedTable.maximumBytes)
+    return try page(items, next: isCut ? last : nil, position: position, query: identity)
   }
 
   /// The answer of a query that gives its items page by page.

@@ -31,29 +31,29 @@ extension QueryEngine {
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       let showsReasons = access.belongs(to: state)
       let last = try snapshot.latestVersion(of: identifier)
-      let range: ClosedRange<Int64>
-      let next: Int64?
-      if isDescending {
-        let upper = min(last, start ?? last)
-        let lower = max(1, upper - Int64(limit) + 1)
-        guard upper >= 1 else { return try page([], next: nil, position: snapshot.head.position, query: query) }
-        range = lower...upper
-        next = lower > 1 ? lower - 1 : nil
-      } else {
-        let lower = max(1, start ?? 1)
-        // A cursor of the last page waits there for versions to come; the client is told so by a next_cursor of null.
-        guard lower <= last else { return try page([], next: nil, position: snapshot.head.position, query: query) }
-        range = lower...min(last, lower + Int64(limit) - 1)
-        next = range.upperBound < last ? range.upperBound + 1 : nil
+      var items: [JSON] = []
+      var bytes = 0
+      // A cursor of the last page waits there for versions to come; the client is told so by a next_cursor of null.
+      var version = isDescending ? min(last, start ?? last) : max(1, start ?? 1)
+      // In steps, so that no more is read than a page may have.
+      while (1...max(1, last)).contains(version), version <= last, items.count < limit, bytes < PagedTable.maximumBytes {
+        let step = Int64(min(Self.historyStep, limit - items.count)) - 1
+        let versions = isDescending ? max(1, version - step)...version : version...min(last, version + step)
+        let records = try snapshot.history(of: identifier, versions: versions)
+        for record in isDescending ? records.reversed() : records where bytes < PagedTable.maximumBytes {
+          items.append(try historyItem(record, access, showsReasons: showsReasons))
+          bytes += record.body.count
+          version += isDescending ? -1 : 1
+        }
+        if records.isEmpty { version = isDescending ? versions.lowerBound - 1 : versions.upperBound + 1 }
       }
-      var items = try snapshot.history(of: identifier, versions: range).map {
-        try historyItem($0, access, showsReasons: showsReasons)
-      }
-      if isDescending { items.reverse() }
-      return try page(
-        items, next: next.map { ["version": .integer($0)] }, position: snapshot.head.position, query: query)
+      let next: JSON? = (isDescending ? version >= 1 : version <= last) ? ["version": .integer(version)] : nil
+      return try page(items, next: next, position: snapshot.head.position, query: query)
     }
   }
+
+  /// How many events of a history are read at once.
+  private static let historyStep = 16
 
   /// One event of a history.
   private func historyItem(_ record: LogRecord, _ access: Access, showsReasons: Bool) throws -> JSON {

@@ -187,10 +187,12 @@ extension Connection {
     let list = method.signature.parameters
     let services = services
     let outbox = outbox
+    let isLocal = peer.principal != nil
     let read: @Sendable (JSONObject) throws -> ServerCall = { params in
       let arguments = Arguments(params, of: list)
       try arguments.check()
-      return ServerCall(services: services, principal: principal, outbox: outbox, arguments: arguments)
+      return ServerCall(
+        services: services, principal: principal, isLocal: isLocal, outbox: outbox, arguments: arguments)
     }
     switch method.work {
     case .immediate(let answer):

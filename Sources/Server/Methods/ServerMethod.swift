@@ -83,6 +83,8 @@ struct ServerCall: Sendable {
   let services: Services
   /// Who calls; nil before they have signed in.
   let principal: Principal?
+  /// Whether the call comes over the Unix socket, from somebody whom the machine itself lets in.
+  let isLocal: Bool
   /// For what is told on the way, such as progress.
   let outbox: Outbox
   /// Its params, in which nothing is wrong.

@@ -7,7 +7,12 @@ import EventLog
 import NIOConcurrencyHelpers
 import Projections
 import Queries
+import Refusals
 import Vault
+
+#if canImport(Glibc)
+  import Glibc
+#endif
 
 extension ServerMethod {
   /// What every server answers about itself.
@@ -28,7 +33,9 @@ extension ServerMethod {
           "data_folder": ["type": "string"], "last_event_at": ["type": "string", "format": "date-time"],
           "postgres": ["type": "object"],
         ]),
-      .task { JSON.object(await $0.services.status(isAdministrator: $0.isAdministrator)).canonicalBytes }),
+      .task {
+        JSON.object(await $0.services.status(isAdministrator: $0.isAdministrator, isLocal: $0.isLocal)).canonicalBytes
+      }),
     ServerMethod(
       "server.metrics", "Counters, gauges and latencies since the start.", .administrator,
       .task { JSON.object($0.services.measurements()).canonicalBytes }),
@@ -43,7 +50,9 @@ extension ServerMethod {
       "log.backup", "Copies the log into a new folder of the server's machine, while commands go on.", .administrator,
       fields: [
         .text(
-          "folder", "An absolute path; the folder must not exist or be empty.", atMost: 4096, isRequired: true),
+          "folder",
+          "An absolute path; the folder must not exist or be empty. Over TCP it lies below the server's --backup-folder.",
+          atMost: 4096, isRequired: true),
         .text(
           "keys_file", "An absolute path of a new file for the wrapped keys, without which no sealed value opens.",
           atMost: 4096),
@@ -60,6 +69,7 @@ extension ServerMethod {
           }
         }
         try arguments.check()
+        if !call.isLocal { try call.services.checkBackup(&arguments) }
         let manifest = try await call.services.backUp(
           into: arguments.text("folder") ?? "", keysFile: arguments.text("keys_file"))
         return JSON.object(manifest).canonicalBytes
@@ -69,7 +79,7 @@ extension ServerMethod {
 
 extension Services {
   /// What `server.status` answers.
-  func status(isAdministrator: Bool) async -> JSONObject {
+  func status(isAdministrator: Bool, isLocal: Bool) async -> JSONObject {
     let head = log.head
     var status: JSONObject = [
       "addresses": .array(addresses.withLockedValue { $0 }.map(JSON.string)),
@@ -85,9 +95,40 @@ extension Services {
     status["projections"] = .object(await projectionSummary())
     if isAdministrator {
       status["data_folder"] = .string(configuration.dataFolder)
-      status["postgres"] = ["url": .string(projections.connectionURL)]
+      let url = projections.connectionURL
+      status["postgres"] = ["url": .string(isLocal ? url : PostgresSettings.withoutPassword(url))]
     }
     return status
+  }
+
+  /// Checks that what an administrator on TCP wants written lies below the folder that the server was given for it:
+  /// whoever administers the service need not be trusted with the machine.
+  /// - Throws: ``Refusal``: `forbidden` where there is no such folder, `invalid_params`.
+  func checkBackup(_ arguments: inout Arguments) throws {
+    guard let base = configuration.backupFolder.flatMap(Self.resolved) else {
+      throw Refusal.forbidden(
+        permission: "admin",
+        "Over TCP the server writes no backup: start it with --backup-folder, or use its Unix socket.")
+    }
+    for name in ["folder", "keys_file"] {
+      guard let path = arguments.text(name) else { continue }
+      // Looked at without links. Its own last part needn't be there yet; what is above it does.
+      var parts = path.split(separator: "/")
+      let last = parts.popLast() ?? ".."
+      let parent = Self.resolved("/" + parts.joined(separator: "/"))
+      let place = Self.resolved(path) ?? parent.map { "\($0)/\(last)" }
+      guard let place, place.hasPrefix(base + "/"), last != "..", last != "." else {
+        arguments.refuse("/\(name)", "must lie below the server's --backup-folder, in a folder that is there")
+        continue
+      }
+    }
+    try arguments.check()
+  }
+
+  private static func resolved(_ path: String) -> String? {
+    guard let found = realpath(path, nil) else { return nil }
+    defer { free(found) }
+    return String(cString: found)
   }
 
   /// What `server.metrics` answers.

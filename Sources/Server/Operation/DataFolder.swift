@@ -41,6 +41,8 @@ public struct DataFolder: Sendable, Equatable {
     configuration.lockFile = lock
     configuration.logger = logger
     configuration.beforeCommit = { try vault.persistPendingKeys() }
+    configuration.beforeDecision = { vault.markKeys() }
+    configuration.afterNothing = { vault.forgetUnmarkedKeys() }
     configuration.signHead = { size, root in
       try signer.sign(Checkpoint(origin: origin, size: size, root: root)).serialized
     }

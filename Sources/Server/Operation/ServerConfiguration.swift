@@ -42,6 +42,8 @@ public struct ServerConfiguration: Sendable {
   public var allowedUserIDs: Set<UInt32> = []
   /// The file of the root key; nil for the one beside the data folder.
   public var rootKeyFile: String?
+  /// The folder below which administrators on TCP may have backups and exports of keys written; nil for none.
+  public var backupFolder: String?
   /// Whose tokens sign in; nil for nobody's.
   public var oidc: OIDCSettings?
   /// The PostgreSQL to use; nil for a private one in the data folder.
@@ -125,6 +127,20 @@ public struct PostgresSettings: Sendable, Equatable {
     settings.maximumOverflow = try number("DB_MAX_OVERFLOW", environment, 0...1000) ?? settings.maximumOverflow
     settings.poolTimeoutSeconds = try number("DB_POOL_TIMEOUT", environment, 1...3600) ?? settings.poolTimeoutSeconds
     return settings
+  }
+
+  /// A connection URL as it may be shown to somebody who isn't on this machine.
+  static func withoutPassword(_ url: String) -> String {
+    guard let scheme = url.firstRange(of: "://") else { return "" }
+    var parts = url[scheme.upperBound...].split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+    if let at = parts[0].lastIndex(of: "@"), let colon = parts[0][..<at].firstIndex(of: ":") {
+      parts[0] = parts[0][..<colon] + parts[0][at...]
+    }
+    if parts.count == 2 {
+      let shown = parts[1].split(separator: "&").filter { !$0.lowercased().contains("password=") }
+      parts[1] = shown.joined(separator: "&")[...]
+    }
+    return url[..<scheme.upperBound] + parts.joined(separator: "?")
   }
 
   private static func number(

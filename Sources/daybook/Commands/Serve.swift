@@ -43,6 +43,11 @@ struct Serve: AsyncParsableCommand {
   var rootKeyFile: String?
 
   @Option(
+    name: .long, help: "The folder below which administrators on TCP may have backups written (default: nowhere).",
+    completion: .directory)
+  var backupFolder: String?
+
+  @Option(
     name: .long, help: "The certificate chain for TCP, a PEM file.", completion: .file(extensions: ["pem", "crt"]))
   var tlsCertificate: String?
 
@@ -122,6 +127,7 @@ struct Serve: AsyncParsableCommand {
       configuration.oidc = OIDCSettings(
         keysFile: Program.absolute(oidcJwks), issuer: oidcIssuer, audience: oidcAudience)
     }
+    configuration.backupFolder = backupFolder.map { Program.absolute($0) }
     configuration.isInsecure = insecure
     configuration.allowedUserIDs = Set(allowUid)
     configuration.rootKeyFile = rootKeyFile
