@@ -24,6 +24,9 @@ public final class DaybookServer: Sendable {
   /// The version that `server.status` and `rpc.discover` tell.
   public static let version = "0.1.0"
 
+  /// What a server process is stopped by.
+  package static let stopSignals: [UnixSignal] = [.sigterm, .sigint]
+
   /// Where clients reach it, as `unix:PATH`, `tcp:HOST:PORT` or `tls:HOST:PORT`.
   public let addresses: [String]
 
@@ -52,6 +55,8 @@ public final class DaybookServer: Sendable {
             jobs: TimedJob.all(of: services), interval: services.configuration.timedWorkInterval,
             clock: ContinuousClock(), logger: services.logger)),
         .init(service: SocketService(services: services, listeners: listeners)),
+        // Last, when signals are listened to: whoever reads the line may stop the server at once.
+        .init(service: Announcement(services: services, addresses: listeners.addresses)),
       ], gracefulShutdownSignals: signals, logger: services.logger)
     configuration.maximumGracefulShutdownDuration = nil
     group = ServiceGroup(configuration: configuration)
@@ -59,7 +64,7 @@ public final class DaybookServer: Sendable {
 
   /// Opens the data folder and listens; commands are answered from now on. ``run()`` must follow.
   ///
-  /// With `signals` (SIGTERM and SIGINT of a server process), those stop it gracefully. `additional` queries are
+  /// With `signals` (``stopSignals`` of a server process), those stop it gracefully. `additional` queries are
   /// answered besides its own.
   /// - Throws: ``ServerStartError``, `CatalogError`, `EventLogError`, `VaultError`: each says what to do.
   package static func start(
@@ -131,7 +136,6 @@ public final class DaybookServer: Sendable {
   /// Announces that it is ready, runs until it is stopped, answers what is in flight, and closes everything.
   /// - Throws: Only what couldn't be closed in order.
   public func run() async throws {
-    services.configuration.announce(readyLine)
     let outcome: Result<Void, any Error>
     do {
       try await group.run()
@@ -161,21 +165,6 @@ public final class DaybookServer: Sendable {
   /// Stops it as SIGTERM does: nothing new is taken, what is in flight is answered, then ``run()`` returns.
   public func stop() async {
     await group.triggerGracefulShutdown()
-  }
-
-  private var readyLine: String {
-    switch services.configuration.logFormat {
-    case .text:
-      return "daybook ready on \(addresses.joined(separator: " and ")), position \(services.log.head.position)"
-    case .json:
-      let line: JSONObject = [
-        "addresses": .array(addresses.map(JSON.string)), "at": .string(Timestamp.now.text),
-        "catalog_revision": .string(services.catalog.revision),
-        "data_folder": .string(services.configuration.dataFolder), "event": "ready",
-        "position": JSON(position: services.log.head.position), "version": .string(Self.version),
-      ]
-      return line.canonicalString
-    }
   }
 }
 
@@ -208,6 +197,33 @@ private struct SignInRecorder: Service {
           services.recordRefusedSignIns(source: due.source, method: "several", attempts: due.attempts)
         }
       }
+    }
+  }
+}
+
+/// Tells that the server is ready, once.
+private struct Announcement: Service {
+  let services: Services
+  let addresses: [String]
+
+  func run() async throws {
+    services.configuration.announce(line)
+    // A service that ends would end the others.
+    do { try await gracefulShutdown() } catch is CancellationError {}
+  }
+
+  private var line: String {
+    switch services.configuration.logFormat {
+    case .text:
+      return "daybook ready on \(addresses.joined(separator: " and ")), position \(services.log.head.position)"
+    case .json:
+      let line: JSONObject = [
+        "addresses": .array(addresses.map(JSON.string)), "at": .string(Timestamp.now.text),
+        "catalog_revision": .string(services.catalog.revision),
+        "data_folder": .string(services.configuration.dataFolder), "event": "ready",
+        "position": JSON(position: services.log.head.position), "version": .string(DaybookServer.version),
+      ]
+      return line.canonicalString
     }
   }
 }
