@@ -145,9 +145,7 @@ public final class DaybookServer: Sendable {
     }
     await listeners.close()
     services.connections.abort()
-    for due in services.signInGuard.due(all: true) {
-      services.recordRefusedSignIns(source: due.source, method: "unknown", attempts: due.attempts)
-    }
+    for report in services.signInGuard.due(all: true) { services.record(report, method: "unknown") }
     await embedded?.stop()
     if services.connections.isIdle {
       services.log.close()
@@ -193,9 +191,7 @@ private struct SignInRecorder: Service {
     await cancelWhenGracefulShutdown {
       while !Task.isCancelled {
         do { try await Task.sleep(for: .seconds(10)) } catch { return }
-        for due in services.signInGuard.due() {
-          services.recordRefusedSignIns(source: due.source, method: "several", attempts: due.attempts)
-        }
+        for report in services.signInGuard.due() { services.record(report, method: "several") }
       }
     }
   }
