@@ -77,6 +77,7 @@ public final class DaybookServer: Sendable {
     let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: configuration.clock) }
     let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
     if configuration.failpoints.isArmed { logger.warning("a failpoint is armed: this server is for a test only") }
+    let places = try places(configuration, logger)
     let folder = DataFolder(configuration.dataFolder)
     let vault = try openVault(folder, configuration, logger)
     let log: EventLog
@@ -104,7 +105,7 @@ public final class DaybookServer: Sendable {
         additional: additional)
       let services = Services(
         configuration: configuration, catalog: catalog, log: log, vault: vault, engine: engine, queries: queries,
-        projections: projections, tokens: tokens, logger: logger)
+        projections: projections, tokens: tokens, places: places, logger: logger)
       let listeners = try await Listeners.open(services, group: eventLoops)
       services.addresses.withLockedValue { $0 = listeners.addresses }
       return DaybookServer(
@@ -115,6 +116,31 @@ public final class DaybookServer: Sendable {
       try await eventLoops.shutdownGracefully()
       throw error
     }
+  }
+
+  /// How many connections there may be: those that are configured, as far as there are descriptors for them.
+  /// - Throws: ``ServerStartError`` where there are next to none.
+  private static func places(
+    _ configuration: ServerConfiguration, _ logger: Logger
+  ) throws(ServerStartError) -> Int {
+    let limit = Descriptors.raiseLimit()
+    let queries = configuration.postgres.map { $0.poolSize + $0.maximumOverflow } ?? 8
+    let wanted = configuration.maximumConnections
+    let places = Descriptors.connections(wanted: wanted, limit: limit, queries: queries)
+    guard places < wanted else { return wanted }
+    guard places >= Descriptors.fewestConnections else {
+      let fewest = Descriptors.needed(connections: Descriptors.fewestConnections, queries: queries)
+      throw ServerStartError(
+        "This process may have \(limit) files open, and a server needs \(fewest): raise the hard limit "
+          + "(LimitNOFILE= of a systemd unit, ulimit -Hn of a shell).")
+    }
+    logger.warning(
+      "fewer connections are taken than configured, for want of file descriptors; raise the hard limit",
+      metadata: [
+        "connections": "\(places)", "limit": "\(limit)",
+        "needed": "\(Descriptors.needed(connections: wanted, queries: queries))",
+      ])
+    return places
   }
 
   /// Opens the vault. Where another process has it, the lock of the data folder says which one.

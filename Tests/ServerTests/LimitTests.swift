@@ -1,5 +1,8 @@
 import CanonicalJSON
+import DaybookClient
+import NIOConcurrencyHelpers
 import NIOCore
+import NIOPosix
 import ServerTestKit
 import Testing
 
@@ -63,6 +66,71 @@ struct LimitTests {
       #expect(try await client.ask(#"{"jsonrpc":"2.0","id":2,"method":"session.close"}"#)["result"] == [:])
       #expect(try await client.rest().isEmpty)
     }
+  }
+
+  @Test func `a flood of strangers keeps out neither the administrator, nor those signed in, nor who comes to sign in`()
+    async throws
+  {
+    try await TestServer.run {
+      $0.maximumConnections = 64
+    } _: { test in
+      let organization = try await test.organization("acme")
+      let key = try await test.apiKey(organization, ["*": ["read"]])
+      let client = try await test.raw("tcp")
+      #expect(try await client.ask(open(key.key))["result"] != nil)
+      var strangers: [RawClient] = []
+      for _ in 0..<100 { strangers.append(try await test.raw("tcp")) }
+      #expect(try await client.ask(ping)["result"] == ["pong": true])
+      for _ in 0..<4 {
+        let administrator = try await test.administrator()
+        _ = try await administrator.call("server.ping")
+        try await administrator.close()
+        let newcomer = try await test.raw("tcp")
+        #expect(try await newcomer.ask(open(key.key))["result"] != nil)
+        try await newcomer.close()
+      }
+      // All of one address: four are left, the others were let go.
+      #expect(try await strangers[0].rest().isEmpty)
+      #expect(try await strangers[90].rest().isEmpty)
+      #expect(try await client.ask(ping)["result"] == ["pong": true])
+      for stranger in strangers { try await stranger.close() }
+      try await client.close()
+    }
+  }
+
+  @Test func `a listener accepts no more than it has descriptors for, and goes on when one is free`() async throws {
+    let group = MultiThreadedEventLoopGroup.singleton
+    let (accepted, told) = AsyncStream.makeStream(of: (any Channel).self)
+    let server = try await ServerBootstrap(group: group)
+      .serverChannelOption(.maxMessagesPerRead, value: 1)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptGate(limit: 2)) }
+      }
+      .childChannelInitializer { channel in
+        told.yield(channel)
+        return channel.eventLoop.makeSucceededVoidFuture()
+      }
+      .bind(host: "127.0.0.1", port: 0).get()
+    let port = try #require(server.localAddress?.port)
+    var clients: [RawClient] = []
+    // The system takes all four; the third and the fourth wait in its backlog.
+    for _ in 0..<4 { clients.append(try await RawClient.connect(to: .tcp(host: "127.0.0.1", port: port))) }
+    var iterator = accepted.makeAsyncIterator()
+    let first = try #require(await iterator.next())
+    _ = try #require(await iterator.next())
+    let count = NIOLockedValueBox(2)
+    let third = Task {
+      let channel = await iterator.next()
+      count.withLockedValue { $0 += 1 }
+      return channel
+    }
+    // Whatever the listener had to do is done once its event loop has turned a few times.
+    for _ in 0..<20 { try await server.eventLoop.submit {}.get() }
+    #expect(count.withLockedValue { $0 } == 2)
+    try await first.close().get()
+    #expect(await third.value != nil)
+    for client in clients { try await client.close() }
+    try await server.close().get()
   }
 
   @Test func `a stranger's batch of large answers is answered up to a limit, and the rest refused`() async throws {

@@ -36,7 +36,14 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   private(set) var outbox: Outbox
 
   var machine: Machine
-  var session: Session { didSet { machine.identified(session.principal != nil) } }
+  var session: Session {
+    didSet {
+      let isKnown = session.principal != nil
+      guard isKnown != machine.isKnown else { return }
+      machine.identified(isKnown)
+      services.connections.identified(self, isKnown: isKnown)
+    }
+  }
   var tasks = ConnectionTasks()
   /// Commands given a place in the order of this connection so far.
   var commandsSent: UInt64 = 0
@@ -141,27 +148,45 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   // MARK: Beginning
 
+  /// Closes a stranger's connection at once, whose place another has now.
+  func expel() {
+    eventLoop.execute {
+      self.services.metrics.connectionRefused()
+      self.cut()
+    }
+  }
+
   private func open() {
     guard machine.phase == .opening else { return }
-    if !services.connections.add(self) {
+    if let refusal = peer.refusal {
+      services.logger.warning("connection refused", metadata: ["peer": "\(peer.source)"])
+      turnAway(refusal)
+    } else if !services.connections.add(self) {
       services.metrics.connectionRefused()
       turnAway(.overloaded(retryAfterMilliseconds: 1000))
     } else {
       services.metrics.connectionOpened()
-      if let refusal = peer.refusal {
-        services.logger.warning("connection refused", metadata: ["peer": "\(peer.source)"])
-        turnAway(refusal)
-      } else {
-        machine.opened()
-      }
+      machine.opened()
     }
     proceed()
   }
 
-  /// Answers one error; the connection isn't taken.
+  /// Closes the socket without a word, also where TLS would still shake hands or say goodbye: a peer that does neither
+  /// must not keep the descriptor.
+  private func cut() {
+    guard let context else { return }
+    let innermost = try? context.pipeline.syncOperations.context(name: Listeners.tlsHandler)
+    (innermost ?? context).close(promise: nil)
+  }
+
+  /// Answers one error, where that takes no handshake; the connection isn't taken.
   private func turnAway(_ refusal: Refusal) {
     var line: [UInt8] = []
     MessageWriter.writeError(refusal, id: .null, into: &line)
+    guard (try? context?.pipeline.syncOperations.context(name: Listeners.tlsHandler)) == nil else {
+      machine.close()
+      return cut()
+    }
     line.append(UInt8(ascii: "\n"))
     context?.write(wrapOutboundOut(ByteBuffer(bytes: line)), promise: nil)
     machine.refused()

@@ -36,8 +36,10 @@ final class Services: Sendable {
   private let document = NIOLockedValueBox<[UInt8]?>(nil)
 
   init(
+  /// - Parameter places: How many connections there may be; nil for as many as are configured.
     configuration: ServerConfiguration, catalog: Catalog, log: EventLog, vault: Vault, engine: CommandEngine,
-    queries: QueryEngine, projections: ProjectionService, tokens: TokenVerifier? = nil, logger: Logger
+    queries: QueryEngine, projections: ProjectionService, tokens: TokenVerifier? = nil, places: Int? = nil,
+    logger: Logger
   ) {
     self.configuration = configuration
     self.catalog = catalog
@@ -48,7 +50,7 @@ final class Services: Sendable {
     self.projections = projections
     self.tokens = tokens
     self.logger = logger
-    connections = ConnectionRegistry(limit: configuration.maximumConnections)
+    connections = ConnectionRegistry(limit: places ?? configuration.maximumConnections)
     methods = MethodTable(commands: engine.methods, queries: queries.methods, server: ServerMethod.all)
   }
 
