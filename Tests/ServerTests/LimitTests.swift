@@ -1,5 +1,6 @@
 import CanonicalJSON
 import DaybookClient
+import Dispatch
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
@@ -131,6 +132,75 @@ struct LimitTests {
     #expect(await third.value != nil)
     for client in clients { try await client.close() }
     try await server.close().get()
+  }
+
+  @Test func `while a large line is taken apart, the event loop serves others, and its calls keep their order`()
+    async throws
+  {
+    try await TestServer.run {
+      $0.eventLoopThreads = 1
+    } _: { test in
+      let organization = try await test.organization("acme")
+      let workers = test.server.services.lineWorkers
+      // Both threads for large lines are busy until the test says so.
+      let busy = DispatchSemaphore(value: 0)
+      let began = DispatchGroup()
+      let holding = (0..<2).map { _ in
+        began.enter()
+        return Task {
+          try await workers.run {
+            began.leave()
+            busy.wait()
+          }
+        }
+      }
+      await withCheckedContinuation { continuation in began.notify(queue: .global()) { continuation.resume() } }
+      let client = try await test.raw()
+      let text = String(repeating: "x", count: LineWorkers.large)
+      func create(_ id: Int, _ more: String) -> String {
+        #"{"jsonrpc":"2.0","id":\#(id),"method":"pipeline.create","params":{"name":"p\#(id)""#
+          + #","organization_id":"\#(organization)"\#(more)}}"# + "\n"
+      }
+      let batch = "[" + create(2, #","description":"\#(text)""#).dropLast() + "," + create(3, "").dropLast() + "]\n"
+      try await client.send(create(1, #","description":"\#(text)""#) + batch + create(4, ""))
+      let other = try await test.raw()
+      for _ in 0..<3 { #expect(try await other.ask(ping)["result"] == ["pong": true]) }
+      for _ in holding { busy.signal() }
+      for task in holding { try await task.value }
+      let answers = try await client.read(3)
+      let batched = try #require(answers[1].arrayValue)
+      let positions = [answers[0], batched[0], batched[1], answers[2]].map {
+        $0["result"]?["position"]?.integerValue ?? 0
+      }
+      #expect(positions[0] > 0 && (1..<4).allSatisfy { positions[$0] > positions[$0 - 1] }, "\(positions)")
+      try await client.close()
+      try await other.close()
+    }
+  }
+
+  @Test func `a large command is refused unread to a key that may not give it, and read for one that may`() async throws
+  {
+    try await TestServer.run { test in
+      let organization = try await test.organization("acme")
+      let powerless = try await test.apiKey(organization, ["pipelines": ["read"]])
+      let able = try await test.apiKey(organization, ["pipelines": ["read", "write"]])
+      // It is no JSON, which only whoever reads it finds.
+      let zeros = String(repeating: "0,", count: LineWorkers.large)
+      let line = #"{"jsonrpc":"2.0","params":{"name":"p","config":[\#(zeros),]},"id":"x","method":"pipeline.create"}"#
+      for (key, expected) in [(powerless, "forbidden"), (able, "parse_error")] {
+        let client = try await test.raw("tcp")
+        #expect(try await client.ask(open(key.key))["result"] != nil)
+        let answer = try await client.ask(line)
+        #expect(answer.errorType == expected && (expected == "parse_error") == (answer["id"] == .null))
+        try await client.close()
+      }
+      // What is answered on the event loop takes no large parameters.
+      let client = try await test.raw()
+      let long = String(repeating: "x", count: LineWorkers.large)
+      let whoami = #"{"jsonrpc":"2.0","id":1,"method":"session.whoami","params":{"x":"\#(long)"}}"#
+      #expect(try await client.ask(whoami).errorType == "too_large")
+      try await client.close()
+    }
   }
 
   @Test func `a stranger's batch of large answers is answered up to a limit, and the rest refused`() async throws {

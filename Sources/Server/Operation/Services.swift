@@ -28,6 +28,7 @@ final class Services: Sendable {
   let logger: Logger
   let metrics = ServerMetrics()
   let signInGuard = SignInGuard()
+  let lineWorkers = LineWorkers()
   let connections: ConnectionRegistry
   /// Where clients reach the server, once it listens.
   let addresses = NIOLockedValueBox<[String]>([])
