@@ -68,6 +68,7 @@ public struct EventHeader: Sendable, Equatable {
       let schema = json["schema"]?.stringValue, let version = json["version"]?.integerValue
     else { throw refuse("lacks a member") }
     guard stored > 0, UInt64(stored) == position else { throw refuse("names position \(stored)") }
+    guard version >= 0 else { throw refuse("names version \(version)") }
     self.actor = actor
     self.at = at
     bodyHash = hash
@@ -106,7 +107,12 @@ public struct EventBody: Sendable, Equatable {
     guard let object = json.objectValue else {
       throw EventLogError.damaged("the body at position \(position) is no object")
     }
-    dropped = object["$dropped"]?.integerValue.map { UInt64($0) }
+    dropped = try object["$dropped"].map { stored in
+      guard let dropped = stored.integerValue.flatMap({ UInt64(exactly: $0) }) else {
+        throw EventLogError.damaged("the body at position \(position) names no position that dropped it")
+      }
+      return dropped
+    }
     set = object["set"]?.objectValue ?? [:]
     was = object["was"]?.objectValue ?? [:]
     data = object["data"]?.objectValue ?? [:]
