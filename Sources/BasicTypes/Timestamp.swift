@@ -29,7 +29,10 @@ public struct Timestamp: Hashable, Sendable, Comparable {
 
   /// This instant moved by so many seconds.
   public func adding(seconds: Int64) -> Timestamp {
-    Timestamp(microseconds: microseconds + seconds * 1_000_000)
+    let (span, isTooLong) = seconds.multipliedReportingOverflow(by: 1_000_000)
+    let (sum, isBeyond) = microseconds.addingReportingOverflow(span)
+    guard !isTooLong, !isBeyond else { return seconds < 0 ? .minimum : .maximum }
+    return Timestamp(microseconds: sum)
   }
 
   /// RFC 3339 in UTC with six digits of fraction and `Z`, such as `2026-11-21T07:40:52.123456Z`.

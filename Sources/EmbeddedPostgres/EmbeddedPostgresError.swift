@@ -6,6 +6,8 @@ public struct EmbeddedPostgresError: Error, Hashable, Sendable, CustomStringConv
     case binariesMissing
     /// No operating system user that PostgreSQL can run as.
     case accountMissing
+    /// Who exists on this system can't be found out just now.
+    case accountsUnreadable
     /// A folder can't be made, owned or written.
     case folderUnusable
     /// initdb failed.

@@ -91,11 +91,19 @@ public final class EventLog: Sendable {
   private static func openEnvironment(_ folder: String, _ options: Environment.Options) throws -> Environment {
     let environment = try Environment(folder: folder, options: options)
     // The map must be larger than what is in it already.
-    let needed = (Int(environment.lastPage) + 1) * environment.pageSize
+    let needed = try Self.bytes(ofPagesIn: environment)
     var size = options.mapSize
     while size < needed * 2 { size *= 2 }
     if size != options.mapSize { try environment.resize(to: size) }
     return environment
+  }
+
+  /// How many bytes the pages take that the file says it has.
+  /// - Throws: ``EventLogError`` where no file has so many.
+  static func bytes(ofPagesIn environment: Environment) throws -> Int {
+    let last = environment.lastPage
+    guard last < 1 << 40 else { throw EventLogError.damaged("the file names \(last) as its last page") }
+    return (Int(last) + 1) * environment.pageSize
   }
 
   private static func checkFormat(_ environment: Environment, _ databases: Databases) throws {

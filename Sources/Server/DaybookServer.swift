@@ -24,6 +24,9 @@ public final class DaybookServer: Sendable {
   /// The version that `server.status` and `rpc.discover` tell.
   public static let version = "0.1.0"
 
+  /// What a server process is stopped by.
+  package static let stopSignals: [UnixSignal] = [.sigterm, .sigint]
+
   /// Where clients reach it, as `unix:PATH`, `tcp:HOST:PORT` or `tls:HOST:PORT`.
   public let addresses: [String]
 
@@ -52,6 +55,8 @@ public final class DaybookServer: Sendable {
             jobs: TimedJob.all(of: services), interval: services.configuration.timedWorkInterval,
             clock: ContinuousClock(), logger: services.logger)),
         .init(service: SocketService(services: services, listeners: listeners)),
+        // Last, when signals are listened to: whoever reads the line may stop the server at once.
+        .init(service: Announcement(services: services, addresses: listeners.addresses)),
       ], gracefulShutdownSignals: signals, logger: services.logger)
     configuration.maximumGracefulShutdownDuration = nil
     group = ServiceGroup(configuration: configuration)
@@ -59,7 +64,7 @@ public final class DaybookServer: Sendable {
 
   /// Opens the data folder and listens; commands are answered from now on. ``run()`` must follow.
   ///
-  /// With `signals` (SIGTERM and SIGINT of a server process), those stop it gracefully. `additional` queries are
+  /// With `signals` (``stopSignals`` of a server process), those stop it gracefully. `additional` queries are
   /// answered besides its own.
   /// - Throws: ``ServerStartError``, `CatalogError`, `EventLogError`, `VaultError`: each says what to do.
   package static func start(
@@ -72,6 +77,7 @@ public final class DaybookServer: Sendable {
     let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: configuration.clock) }
     let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
     if configuration.failpoints.isArmed { logger.warning("a failpoint is armed: this server is for a test only") }
+    let places = try places(configuration, logger)
     let folder = DataFolder(configuration.dataFolder)
     let vault = try openVault(folder, configuration, logger)
     let log: EventLog
@@ -103,7 +109,7 @@ public final class DaybookServer: Sendable {
         additional: additional)
       let services = Services(
         configuration: configuration, catalog: catalog, log: log, vault: vault, engine: engine, queries: queries,
-        projections: projections, tokens: tokens, logger: logger)
+        projections: projections, tokens: tokens, places: places, logger: logger)
       let listeners = try await Listeners.open(services, group: eventLoops)
       services.addresses.withLockedValue { $0 = listeners.addresses }
       return DaybookServer(
@@ -114,6 +120,31 @@ public final class DaybookServer: Sendable {
       try await eventLoops.shutdownGracefully()
       throw error
     }
+  }
+
+  /// How many connections there may be: those that are configured, as far as there are descriptors for them.
+  /// - Throws: ``ServerStartError`` where there are next to none.
+  private static func places(
+    _ configuration: ServerConfiguration, _ logger: Logger
+  ) throws(ServerStartError) -> Int {
+    let limit = Descriptors.raiseLimit()
+    let queries = configuration.postgres.map { $0.poolSize + $0.maximumOverflow } ?? 8
+    let wanted = configuration.maximumConnections
+    let places = Descriptors.connections(wanted: wanted, limit: limit, queries: queries)
+    guard places < wanted else { return wanted }
+    guard places >= Descriptors.fewestConnections else {
+      let fewest = Descriptors.needed(connections: Descriptors.fewestConnections, queries: queries)
+      throw ServerStartError(
+        "This process may have \(limit) files open, and a server needs \(fewest): raise the hard limit "
+          + "(LimitNOFILE= of a systemd unit, ulimit -Hn of a shell).")
+    }
+    logger.warning(
+      "fewer connections are taken than configured, for want of file descriptors; raise the hard limit",
+      metadata: [
+        "connections": "\(places)", "limit": "\(limit)",
+        "needed": "\(Descriptors.needed(connections: wanted, queries: queries))",
+      ])
+    return places
   }
 
   /// Opens the vault. Where another process has it, the lock of the data folder says which one.
@@ -135,7 +166,6 @@ public final class DaybookServer: Sendable {
   /// Announces that it is ready, runs until it is stopped, answers what is in flight, and closes everything.
   /// - Throws: Only what couldn't be closed in order.
   public func run() async throws {
-    services.configuration.announce(readyLine)
     let outcome: Result<Void, any Error>
     do {
       try await group.run()
@@ -145,9 +175,7 @@ public final class DaybookServer: Sendable {
     }
     await listeners.close()
     services.connections.abort()
-    for due in services.signInGuard.due(all: true) {
-      services.recordRefusedSignIns(source: due.source, method: "unknown", attempts: due.attempts)
-    }
+    for report in services.signInGuard.due(all: true) { services.record(report, method: "unknown") }
     await embedded?.stop()
     if services.connections.isIdle {
       services.log.close()
@@ -165,21 +193,6 @@ public final class DaybookServer: Sendable {
   /// Stops it as SIGTERM does: nothing new is taken, what is in flight is answered, then ``run()`` returns.
   public func stop() async {
     await group.triggerGracefulShutdown()
-  }
-
-  private var readyLine: String {
-    switch services.configuration.logFormat {
-    case .text:
-      return "daybook ready on \(addresses.joined(separator: " and ")), position \(services.log.head.position)"
-    case .json:
-      let line: JSONObject = [
-        "addresses": .array(addresses.map(JSON.string)), "at": .string(Timestamp.now.text),
-        "catalog_revision": .string(services.catalog.revision),
-        "data_folder": .string(services.configuration.dataFolder), "event": "ready",
-        "position": JSON(position: services.log.head.position), "version": .string(Self.version),
-      ]
-      return line.canonicalString
-    }
   }
 }
 
@@ -208,10 +221,35 @@ private struct SignInRecorder: Service {
     await cancelWhenGracefulShutdown {
       while !Task.isCancelled {
         do { try await Task.sleep(for: .seconds(10)) } catch { return }
-        for due in services.signInGuard.due() {
-          services.recordRefusedSignIns(source: due.source, method: "several", attempts: due.attempts)
-        }
+        for report in services.signInGuard.due() { services.record(report, method: "several") }
       }
+    }
+  }
+}
+
+/// Tells that the server is ready, once.
+private struct Announcement: Service {
+  let services: Services
+  let addresses: [String]
+
+  func run() async throws {
+    services.configuration.announce(line)
+    // A service that ends would end the others.
+    do { try await gracefulShutdown() } catch is CancellationError {}
+  }
+
+  private var line: String {
+    switch services.configuration.logFormat {
+    case .text:
+      return "daybook ready on \(addresses.joined(separator: " and ")), position \(services.log.head.position)"
+    case .json:
+      let line: JSONObject = [
+        "addresses": .array(addresses.map(JSON.string)), "at": .string(Timestamp.now.text),
+        "catalog_revision": .string(services.catalog.revision),
+        "data_folder": .string(services.configuration.dataFolder), "event": "ready",
+        "position": JSON(position: services.log.head.position), "version": .string(DaybookServer.version),
+      ]
+      return line.canonicalString
     }
   }
 }

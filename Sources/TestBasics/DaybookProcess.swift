@@ -37,15 +37,16 @@ package actor DaybookProcess {
     mkdir(data, 0o711)
   }
 
-  /// Starts it and waits for the ready line.
+  /// Starts it and waits for the ready line; by a command that becomes it, where one is given.
   package func start(
-    _ more: [String] = [], environment: [String: String] = [:], within limit: Duration = .seconds(60)
+    _ more: [String] = [], environment: [String: String] = [:], within limit: Duration = .seconds(60),
+    under command: [String] = []
   ) async throws {
     // Other servers on the folder, at once or before, have said their own ready lines.
     let output = "\(data)-stdout-\(UUID().uuidString).log"
     let program = try Programs.built("daybook")
     let process = try SpawnedProcess(
-      [program, "serve", "--data", data] + arguments + more, outputFile: output, errorFile: errorFile,
+      command + [program, "serve", "--data", data] + arguments + more, outputFile: output, errorFile: errorFile,
       environment: environment.merging(["DAYBOOK_HOME": home]) { given, _ in given })
     self.process = process
     try folder.note(process.pid)

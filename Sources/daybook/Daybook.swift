@@ -49,6 +49,7 @@ struct Daybook: AsyncParsableCommand {
     ])
 
   static func main() async {
+    Memory.keepPrivate()
     do {
       var command = try parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {

@@ -4,6 +4,13 @@ import TestBasics
 import Testing
 
 @Suite struct TimestampTests {
+  @Test func `a time beyond all calendars is the last one, or the first`() {
+    let time = Timestamp(microseconds: 0)
+    #expect(time.adding(seconds: 60).microseconds == 60_000_000)
+    #expect(time.adding(seconds: .max) == .maximum && time.adding(seconds: .min) == .minimum)
+    #expect(Timestamp.maximum.adding(seconds: Int64.max / 1_000_000) == .maximum)
+  }
+
   @Test(arguments: [
     // The examples of RFC 3339 §5.8.
     ("1985-04-12T23:20:50.52Z", "1985-04-12T23:20:50.520000Z"),

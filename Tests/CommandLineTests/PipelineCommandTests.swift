@@ -29,6 +29,10 @@ import Testing
         #expect(try audit.json().arrayValue?.map { $0["event"] } == ["pipeline.rolled_back"])
         let people = try await desk.daybook("audit", "--resource-type", "pipeline", "--changes")
         #expect(people.output.contains("config: {\"a\":1"))
+        // What turns the direction of writing would make one reason look like another.
+        _ = try await desk.daybook("rollback", id, "2", "--reason", "\u{202E}thgir\u{2069} it\u{200F}")
+        let turned = try await desk.daybook("history", "pipeline", id)
+        #expect(turned.output.contains("\u{FFFD}thgir\u{FFFD} it\u{FFFD}") && !turned.output.contains("\u{202E}"))
         let none = try await desk.daybook("audit", "--actor", "user:nobody")
         #expect(none.output == "Nothing in the audit trail matches.\n")
       }

@@ -25,6 +25,9 @@ struct ConnectionWalkTests {
     Case(
       testDescription: "strangers' batches", isLocal: false,
       lines: [.call(.signIn), .batch([.query, .query])]),
+    Case(testDescription: "large lines", lines: [.large(.command), .call(.ping)]),
+    Case(
+      testDescription: "strangers' large lines", isLocal: false, lines: [.call(.signIn), .large(.ping)], inFlight: 1),
     Case(
       testDescription: "batches", lines: [.batch([.query, .query, .query]), .batch([.ping, .ping])]),
   ]
@@ -50,8 +53,9 @@ struct ConnectionWalkTests {
   /// Everything that can happen, with all lines that a client may send.
   private static func inputs(_ given: Case) -> [ConnectionWorld.Input] {
     var inputs: [ConnectionWorld.Input] = [
-      .opened, .refused, .readWanted, .inputClosed, .flushed, .writable, .unwritable, .commandPrepared,
-      .commandAnswered, .queryAnswered, .queryFinished, .signInSucceeded, .signInFailed, .subscriptionEnded,
+      .opened, .refused, .readWanted, .inputClosed, .flushed, .writable, .unwritable, .lineParsed,
+      .commandPrepared, .commandAnswered, .queryAnswered, .queryFinished, .signInSucceeded, .signInFailed,
+      .subscriptionEnded,
       .lastWritten, .lingered, .deadlinePassed, .stop, .abort, .inactive,
     ]
     var texts: [[ConnectionWorld.Line]] = [[]]

@@ -20,10 +20,11 @@ extension ConnectionWorld {
     }
     switch action {
     case .parseLine:
-      try require(parsed.isEmpty, "no line is parsed while calls of the last one wait")
+      try require(parsed.isEmpty && parsing == nil, "no line is parsed while calls of the last one wait")
+      try requireFlow()
       if unread.isEmpty { machine.linesEnded() } else { parse(unread.removeFirst()) }
     case .parseRest:
-      try require(isInputClosed && unread.isEmpty, "the rest is parsed last")
+      try require(isInputClosed && unread.isEmpty && parsing == nil, "the rest is parsed last")
       if let rest { parse(rest) }
       rest = nil
     case .begin(let call): try begin(call)
@@ -53,7 +54,8 @@ extension ConnectionWorld {
     case .read:
       try require(reading == .wanted, "it reads when the channel asks")
       if isServing {
-        try require(parsed.isEmpty && unread.isEmpty, "nothing is read while something waits to begin")
+        try require(
+          parsed.isEmpty && parsing == nil && unread.isEmpty, "nothing is read while something waits to begin")
         try requireFlow()
         try require(inFlight < limits.inFlight, "nothing is read while too many calls are in flight")
       }
@@ -77,7 +79,8 @@ extension ConnectionWorld {
       isDeadlineSet = false
     case .finish:
       try require(!isFinishing, "the last bytes are awaited once")
-      try require(inFlight == 0 && parsed.isEmpty && unread.isEmpty, "who ends by itself has answered all")
+      try require(
+        inFlight == 0 && parsed.isEmpty && parsing == nil && unread.isEmpty, "who ends by itself has answered all")
       isFinishing = true
     case .closeOutput:
       try require(!isLingering && !isInputClosed, "it lingers once, for a client that may still send")
@@ -115,6 +118,9 @@ extension ConnectionWorld {
     case .call(let kind):
       parsed.append(Call(kind: kind))
       machine.parsed(Call(kind: kind), ofBatch: nil)
+    case .large(let kind):
+      parsing = Call(kind: kind)
+      machine.parsingBegan()
     case .batch(let kinds):
       let number = (1...).first { batches[$0] == nil } ?? 0
       batches[number] = Batch(unanswered: kinds.count)
@@ -127,6 +133,7 @@ extension ConnectionWorld {
 
   private mutating func begin(_ call: Call) throws {
     try parsed.take(call, "calls begin in order, each once")
+    try require(parsing == nil, "nobody signs in or out while a line is parsed for whom it was")
     try requireFlow()
     switch call.kind {
     case .ping: answer(call)

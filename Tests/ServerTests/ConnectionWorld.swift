@@ -27,6 +27,8 @@ struct ConnectionWorld: Hashable {
   enum Line: Hashable {
     case call(Kind)
     case batch([Kind])
+    /// A call in a line that is parsed elsewhere.
+    case large(Kind)
   }
 
   /// Everything that can happen.
@@ -39,6 +41,7 @@ struct ConnectionWorld: Hashable {
     case lastBytes([Line], isEnded: Bool)
     case inputClosed
     case flushed, writable, unwritable
+    case lineParsed
     case commandPrepared, commandAnswered, queryAnswered, queryFinished
     case signInSucceeded, signInFailed, subscriptionEnded
     case lastWritten, lingered, deadlinePassed
@@ -77,6 +80,8 @@ struct ConnectionWorld: Hashable {
   var unread: [Line] = []
   var rest: Line?
   var parsed: [Call] = []
+  /// The call of the line that is being parsed elsewhere.
+  var parsing: Call?
 
   // What is begun and not answered.
   var heldCommands: [Call] = []
@@ -137,6 +142,7 @@ struct ConnectionWorld: Hashable {
     case .flushed: answers > 0
     case .writable: !isWritable && !isInactive
     case .unwritable: isWritable && isOpened && !isInactive
+    case .lineParsed: parsing != nil
     case .commandPrepared: prepared != nil
     case .commandAnswered: !submitted.isEmpty
     case .queryAnswered: !running.isEmpty
@@ -186,6 +192,13 @@ struct ConnectionWorld: Hashable {
     case .writable, .unwritable:
       isWritable = input == .writable
       tellRoom()
+    case .lineParsed:
+      if let call = parsing {
+        if !isReleased { parsed.append(call) }
+        machine.parsed(call, ofBatch: nil)
+      }
+      parsing = nil
+      machine.parsingEnded()
     case .commandPrepared:
       if let command = prepared { submitted.append(command) }
       prepared = nil
@@ -263,7 +276,7 @@ struct ConnectionWorld: Hashable {
   /// rest.
   var next: Input? {
     let inputs: [Input] = [
-      .opened, .flushed, .writable, .commandPrepared, .commandAnswered, .queryAnswered, .queryFinished,
+      .opened, .flushed, .writable, .lineParsed, .commandPrepared, .commandAnswered, .queryAnswered, .queryFinished,
       .signInSucceeded, .lastWritten, .lingered, .readWanted,
     ]
     if let input = inputs.first(where: isPossible) { return input }
@@ -277,7 +290,8 @@ struct ConnectionWorld: Hashable {
       try require(isInactive && isReleased && machine.phase == .closed, "who wants an end is closed")
     } else if isOpened, machine.phase != .closed {
       try require(inFlight == 0, "every call that was begun is answered")
-      try require(parsed.isEmpty && unread.isEmpty && rest == nil, "every call that was sent is begun")
+      try require(
+        parsed.isEmpty && parsing == nil && unread.isEmpty && rest == nil, "every call that was sent is begun")
       try require(isInputClosed || reading == .asked, "it reads on")
     }
   }

@@ -1,5 +1,9 @@
 import CanonicalJSON
+import DaybookClient
+import Dispatch
+import NIOConcurrencyHelpers
 import NIOCore
+import NIOPosix
 import ServerTestKit
 import Testing
 
@@ -62,6 +66,140 @@ struct LimitTests {
       #expect(try await client.ask(ping)["result"] == ["pong": true])
       #expect(try await client.ask(#"{"jsonrpc":"2.0","id":2,"method":"session.close"}"#)["result"] == [:])
       #expect(try await client.rest().isEmpty)
+    }
+  }
+
+  @Test func `a flood of strangers keeps out neither the administrator, nor those signed in, nor who comes to sign in`()
+    async throws
+  {
+    try await TestServer.run {
+      $0.maximumConnections = 64
+    } _: { test in
+      let organization = try await test.organization("acme")
+      let key = try await test.apiKey(organization, ["*": ["read"]])
+      let client = try await test.raw("tcp")
+      #expect(try await client.ask(open(key.key))["result"] != nil)
+      var strangers: [RawClient] = []
+      for _ in 0..<100 { strangers.append(try await test.raw("tcp")) }
+      #expect(try await client.ask(ping)["result"] == ["pong": true])
+      for _ in 0..<4 {
+        let administrator = try await test.administrator()
+        _ = try await administrator.call("server.ping")
+        try await administrator.close()
+        let newcomer = try await test.raw("tcp")
+        #expect(try await newcomer.ask(open(key.key))["result"] != nil)
+        try await newcomer.close()
+      }
+      // All of one address: four are left, the others were let go.
+      #expect(try await strangers[0].rest().isEmpty)
+      #expect(try await strangers[90].rest().isEmpty)
+      #expect(try await client.ask(ping)["result"] == ["pong": true])
+      for stranger in strangers { try await stranger.close() }
+      try await client.close()
+    }
+  }
+
+  @Test func `a listener accepts no more than it has descriptors for, and goes on when one is free`() async throws {
+    let group = MultiThreadedEventLoopGroup.singleton
+    let (accepted, told) = AsyncStream.makeStream(of: (any Channel).self)
+    let server = try await ServerBootstrap(group: group)
+      .serverChannelOption(.maxMessagesPerRead, value: 1)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptGate(limit: 2)) }
+      }
+      .childChannelInitializer { channel in
+        told.yield(channel)
+        return channel.eventLoop.makeSucceededVoidFuture()
+      }
+      .bind(host: "127.0.0.1", port: 0).get()
+    let port = try #require(server.localAddress?.port)
+    var clients: [RawClient] = []
+    // The system takes all four; the third and the fourth wait in its backlog.
+    for _ in 0..<4 { clients.append(try await RawClient.connect(to: .tcp(host: "127.0.0.1", port: port))) }
+    var iterator = accepted.makeAsyncIterator()
+    let first = try #require(await iterator.next())
+    _ = try #require(await iterator.next())
+    let count = NIOLockedValueBox(2)
+    let third = Task {
+      let channel = await iterator.next()
+      count.withLockedValue { $0 += 1 }
+      return channel
+    }
+    // Whatever the listener had to do is done once its event loop has turned a few times.
+    for _ in 0..<20 { try await server.eventLoop.submit {}.get() }
+    #expect(count.withLockedValue { $0 } == 2)
+    try await first.close().get()
+    #expect(await third.value != nil)
+    for client in clients { try await client.close() }
+    try await server.close().get()
+  }
+
+  @Test func `while a large line is taken apart, the event loop serves others, and its calls keep their order`()
+    async throws
+  {
+    try await TestServer.run {
+      $0.eventLoopThreads = 1
+    } _: { test in
+      let organization = try await test.organization("acme")
+      let workers = test.server.services.lineWorkers
+      // Both threads for large lines are busy until the test says so.
+      let busy = DispatchSemaphore(value: 0)
+      let began = DispatchGroup()
+      let holding = (0..<2).map { _ in
+        began.enter()
+        return Task {
+          try await workers.run {
+            began.leave()
+            busy.wait()
+          }
+        }
+      }
+      await withCheckedContinuation { continuation in began.notify(queue: .global()) { continuation.resume() } }
+      let client = try await test.raw()
+      let text = String(repeating: "x", count: LineWorkers.large)
+      func create(_ id: Int, _ more: String) -> String {
+        #"{"jsonrpc":"2.0","id":\#(id),"method":"pipeline.create","params":{"name":"p\#(id)""#
+          + #","organization_id":"\#(organization)"\#(more)}}"# + "\n"
+      }
+      let batch = "[" + create(2, #","description":"\#(text)""#).dropLast() + "," + create(3, "").dropLast() + "]\n"
+      try await client.send(create(1, #","description":"\#(text)""#) + batch + create(4, ""))
+      let other = try await test.raw()
+      for _ in 0..<3 { #expect(try await other.ask(ping)["result"] == ["pong": true]) }
+      for _ in holding { busy.signal() }
+      for task in holding { try await task.value }
+      let answers = try await client.read(3)
+      let batched = try #require(answers[1].arrayValue)
+      let positions = [answers[0], batched[0], batched[1], answers[2]].map {
+        $0["result"]?["position"]?.integerValue ?? 0
+      }
+      #expect(positions[0] > 0 && (1..<4).allSatisfy { positions[$0] > positions[$0 - 1] }, "\(positions)")
+      try await client.close()
+      try await other.close()
+    }
+  }
+
+  @Test func `a large command is refused unread to a key that may not give it, and read for one that may`() async throws
+  {
+    try await TestServer.run { test in
+      let organization = try await test.organization("acme")
+      let powerless = try await test.apiKey(organization, ["pipelines": ["read"]])
+      let able = try await test.apiKey(organization, ["pipelines": ["read", "write"]])
+      // It is no JSON, which only whoever reads it finds.
+      let zeros = String(repeating: "0,", count: LineWorkers.large)
+      let line = #"{"jsonrpc":"2.0","params":{"name":"p","config":[\#(zeros),]},"id":"x","method":"pipeline.create"}"#
+      for (key, expected) in [(powerless, "forbidden"), (able, "parse_error")] {
+        let client = try await test.raw("tcp")
+        #expect(try await client.ask(open(key.key))["result"] != nil)
+        let answer = try await client.ask(line)
+        #expect(answer.errorType == expected && (expected == "parse_error") == (answer["id"] == .null))
+        try await client.close()
+      }
+      // What is answered on the event loop takes no large parameters.
+      let client = try await test.raw()
+      let long = String(repeating: "x", count: LineWorkers.large)
+      let whoami = #"{"jsonrpc":"2.0","id":1,"method":"session.whoami","params":{"x":"\#(long)"}}"#
+      #expect(try await client.ask(whoami).errorType == "too_large")
+      try await client.close()
     }
   }
 

@@ -152,6 +152,18 @@ import Testing
     }
   }
 
+  @Test func `a signal that comes right behind the ready line stops the server in order`() async {
+    await #expect(processExitsWith: .exitCode(7)) {
+      try await TemporaryFolder.with { folder in
+        let configuration = try TestServer.configuration(folder: folder.path) {
+          $0.announce = { _ in kill(getpid(), SIGTERM) }
+        }
+        try await DaybookServer.start(configuration, signals: DaybookServer.stopSignals).run()
+      }
+      exit(7)
+    }
+  }
+
   @Test func `the ready line tells where, as text or as JSON`() async throws {
     for format in ServerConfiguration.LogFormat.allCases {
       let (lines, told) = AsyncStream.makeStream(of: String.self)

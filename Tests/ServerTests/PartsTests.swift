@@ -71,6 +71,19 @@ import Testing
     #expect(second.line == Array("[1,2,33]\n".utf8) && second.change == -3, "nothing is held any more")
   }
 
+  @Test(arguments: [
+    ("/var/lib/x/log/data.mdb: No space left", "(a file of the server): No space left"),
+    (
+      #"Can't sync "/srv/a b/keys": Input/output error."#,
+      #"Can't sync "(a file of the server) b/keys": Input/output error."#
+    ),
+    ("The clock is 3 s behind (see /etc/chrony.conf).", "The clock is 3 s behind (see (a file of the server))."),
+    ("Free space; writes go on / by themselves.", "Free space; writes go on / by themselves."),
+  ])
+  func `an answer names no path of this host`(_ text: String, _ told: String) {
+    #expect(Services.withoutPaths(text) == told)
+  }
+
   @Test func `the log is one line a message, for people and for programs, whatever is in it`() throws {
     let lines = NIOLockedValueBox<[String]>([])
     func logger(_ format: ServerConfiguration.LogFormat) -> Logger {

@@ -9,6 +9,7 @@ import Protocol
 import Refusals
 import ServerTestKit
 import Testing
+
 @testable import Server
 
 @Suite(.timeLimit(.minutes(2))) struct SessionTests {
@@ -167,57 +168,5 @@ import Testing
     #expect(stranger.principal == nil && stranger.refusal?.code == .forbidden)
     let known = Peer.local(uid: 12_345, isAllowed: true)
     #expect(known.principal?.actor == "local:12345" && known.refusal == nil)
-  }
-}
-
-/// Slowing down those who guess.
-@Suite struct SignInGuardTests {
-  private let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
-
-  @Test func `each failure doubles the wait, up to ten seconds, and attempts of a source take turns`() {
-    let guarding = SignInGuard()
-    #expect(guarding.admit("a", now: start) == .after(.zero))
-    _ = guarding.failed("a", now: start)
-    #expect(guarding.admit("a", now: start) == .after(.milliseconds(100)))
-    // A second attempt at the same time, over another connection, waits behind the first.
-    #expect(guarding.admit("a", now: start) == .after(.milliseconds(200)))
-    #expect(guarding.admit("b", now: start) == .after(.zero))
-    #expect(
-      (0...9).map(SignInGuard.delay).map { $0.nanoseconds / 1_000_000 } == [
-        0, 100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000,
-      ])
-  }
-
-  @Test func `who would have to wait too long is refused at once, and quiet is forgiven`() {
-    let guarding = SignInGuard()
-    for _ in 0..<20 { _ = guarding.failed("a", now: start) }
-    var outcomes: [SignInGuard.Admission] = []
-    for _ in 0..<5 { outcomes.append(guarding.admit("a", now: start)) }
-    #expect(outcomes.prefix(3) == [.after(.seconds(10)), .after(.seconds(20)), .after(.seconds(30))])
-    #expect(outcomes.last == .refused(.seconds(10)))
-    #expect(guarding.admit("a", now: start + .minutes(11)) == .after(.zero))
-  }
-
-  @Test func `a source is recorded once a minute, with a count of everything since`() {
-    let guarding = SignInGuard()
-    #expect(guarding.failed("a", now: start) == 1)
-    #expect(guarding.failed("a", now: start + .seconds(1)) == nil)
-    #expect(guarding.failed("a", now: start + .seconds(2)) == nil)
-    #expect(guarding.failed("b", now: start + .seconds(2)) == 1)
-    #expect(guarding.due(now: start + .seconds(59)).isEmpty)
-    let due = guarding.due(now: start + .seconds(61))
-    #expect(due.count == 1 && due.first?.source == "a" && due.first?.attempts == 2)
-    #expect(guarding.due(now: start + .seconds(200)).isEmpty)
-    #expect(guarding.failed("a", now: start + .seconds(200)) == 1)
-  }
-
-  @Test func `however many strangers come, only so many are remembered`() {
-    let guarding = SignInGuard()
-    for number in 0..<(SignInGuard.maximumSources * 2) {
-      _ = guarding.failed("s\(number)", now: start + .nanoseconds(Int64(number)))
-    }
-    #expect(guarding.due(now: start, all: true).isEmpty, "all were recorded as they came")
-    #expect(guarding.admit("s0", now: start) == .after(.zero), "the quietest are forgotten")
-    #expect(guarding.admit("s\(SignInGuard.maximumSources * 2 - 1)", now: start) != .after(.zero))
   }
 }

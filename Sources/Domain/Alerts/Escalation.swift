@@ -35,7 +35,7 @@ enum Escalation {
   /// One level up: the policy's severity, those to be told, and when the next is due. Beyond the policy's last level
   /// its people are told again; without a policy the level alone counts.
   static func climb(_ alert: ResourceState, _ decision: Decision) throws {
-    let before = alert.fields["escalation_level"]?.integerValue ?? 0
+    let before = max(0, alert.fields["escalation_level"]?.integerValue ?? 0)
     guard before < Int64(Int32.max) else {
       throw Refusal.invalidParam("/id", "this alert can't be escalated any further")
     }

@@ -97,7 +97,7 @@ extension CommandEngine {
       throw Refusal.internalError("The stored result of a command is no object.")
     }
     result["replayed"] = true
-    let position = result["position"]?.integerValue.map { UInt64($0) } ?? 0
+    let position = result["position"]?.integerValue.flatMap { UInt64(exactly: $0) } ?? 0
     return CommandResult(position: position, resultBytes: result.canonicalBytes)
   }
 }

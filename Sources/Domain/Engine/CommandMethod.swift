@@ -1,3 +1,4 @@
+import Access
 import CanonicalJSON
 import Catalog
 import Records
@@ -43,6 +44,24 @@ package struct CommandMethod: Sendable {
         ],
       ],
       errors: Self.always.union([.methodNotFound, .notFound, .gone, .held]), example: CommandExamples.batch)
+  }
+
+  /// Why the caller may not give this command whatever its parameters say; nil where that depends on them, or the log.
+  /// What it says yes to is still asked inside the write transaction.
+  package func refusal(for principal: Principal) -> Refusal? {
+    guard case .single(let model) = kind, !principal.isAdministrator, model.type.name != "user",
+      model.behaviour?.traits.authorizesItself != true
+    else { return nil }
+    let permission = model.command.permission
+    if model.command.isAdministrative {
+      return .forbidden(
+        permission: "administrator", "Only the local administrator and platform administrators may do this.")
+    }
+    // A person's rights may come from a workspace, and what is public anybody may read.
+    guard let verbs = principal.keyPermissions, permission != .read else { return nil }
+    let plural = model.type.plural
+    let isAllowed = verbs[plural]?.contains(permission) == true || verbs["*"]?.contains(permission) == true
+    return isAllowed ? nil : .forbidden(permission: "\(plural):\(permission.rawValue)")
   }
 
   /// Those that any command may be refused with.

@@ -20,6 +20,12 @@ extension CommandEngine {
     }
   }
 
+  /// What stands for the account of an e-mail address: the same for all spellings that find the same user, whether or
+  /// not there is one.
+  public func signInAccount(email: String) -> [UInt8] {
+    rules.key("user_email", [.string(email)], ignoringCase: true)
+  }
+
   /// Whom an e-mail address and password stand for; nil where they don't fit, or the user may not act.
   ///
   /// Takes as long for an address that nobody has as for a wrong password.
@@ -27,7 +33,7 @@ extension CommandEngine {
   public func principal(email: String, password: String) async throws -> Principal? {
     let epoch = principals.settledEpoch
     let signIn = principals.beginSignIn()
-    let key = rules.key("user_email", [.string(email)], ignoringCase: true)
+    let key = signInAccount(email: email)
     let found = try await inBackground { snapshot -> (principal: Principal, hash: String)? in
       guard let id = try snapshot.holder(constraint: "user_email", key: key),
         let state = try snapshot.living(id, type: "user"), let hash = state.fields["password_hash"]?.stringValue,

@@ -156,7 +156,7 @@ extension Decision {
   }
 
   private static func shown(_ number: Double) -> String {
-    number == number.rounded() ? String(Int64(number)) : String(number)
+    Int64(exactly: number).map { String($0) } ?? String(number)
   }
 
   /// One problem a field: several tables of a platform may say the same.

@@ -78,7 +78,8 @@ public enum EventLogBackup {
     from backup: String, logFolder: String, headFile: String, progress: (UInt64, UInt64) -> Void = { _, _ in }
   ) throws -> BackupManifest {
     guard let bytes = try FileSystem.read(backup + "/manifest.json"), let json = try? JSON.parse(bytes),
-      let position = json["position"]?.integerValue, let root = json["root"]?.stringValue,
+      let position = json["position"]?.integerValue.flatMap({ UInt64(exactly: $0) }),
+      let root = json["root"]?.stringValue,
       let at = json["at"]?.stringValue.flatMap({ Timestamp($0) })
     else {
       throw EventLogError(
@@ -93,7 +94,7 @@ public enum EventLogBackup {
     if let head = try FileSystem.read(backup + "/head") {
       try FileSystem.replace(headFile, with: head, syncing: true)
     }
-    return BackupManifest(position: UInt64(position), root: root, at: at)
+    return BackupManifest(position: position, root: root, at: at)
   }
 
   private static func requireEmpty(_ folder: String) throws(EventLogError) {

@@ -131,7 +131,7 @@ public struct LogSnapshot: ~Copyable {
       try cursor.scan(from: Key.history(resource, versions.lowerBound)) { key, stored in
         guard key.byteCount == 24, key.starts(with: resource.bytes) else { return false }
         let version = Key.readPosition(key, at: 16)
-        guard version <= UInt64(versions.upperBound) else { return false }
+        guard version <= UInt64(clamping: versions.upperBound) else { return false }
         guard let position = Checksummed.position(key, stored) else {
           throw EventLogError.damaged("version \(version) of \(resource) has a damaged entry in the history index")
         }

@@ -68,6 +68,7 @@ public struct EventHeader: Sendable, Equatable {
       let schema = json["schema"]?.stringValue, let version = json["version"]?.integerValue
     else { throw refuse("lacks a member") }
     guard stored > 0, UInt64(stored) == position else { throw refuse("names position \(stored)") }
+    guard version >= 0 else { throw refuse("names version \(version)") }
     self.actor = actor
     self.at = at
     bodyHash = hash

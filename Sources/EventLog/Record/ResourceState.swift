@@ -73,7 +73,8 @@ public struct ResourceState: Sendable, Equatable {
     guard let type = json["type"]?.stringValue, let version = json["version"]?.integerValue,
       let created = json["created_at"]?.stringValue.flatMap({ Timestamp($0) }),
       let updated = json["updated_at"]?.stringValue.flatMap({ Timestamp($0) }),
-      let position = json["position"]?.integerValue, position > 0, let fields = json["fields"]?.objectValue
+      let position = json["position"]?.integerValue, position > 0, version >= 0,
+      let fields = json["fields"]?.objectValue
     else { throw EventLogError.damaged("the state of \(id) lacks a member") }
     self.init(
       id: id, type: type, organization: json["organization"]?.stringValue.flatMap { Identifier($0) }, version: version,

@@ -114,8 +114,8 @@ public enum EventLogVerifier {
   private static func checkFile(_ file: String, _ environment: Environment, _ report: inout VerificationReport) throws {
     var information = stat()
     guard stat(file, &information) == 0 else { throw FileSystem.failure("read", file) }
-    let needed = (environment.lastPage + 1) * UInt64(environment.pageSize)
-    if UInt64(information.st_size) < needed {
+    let needed = try EventLog.bytes(ofPagesIn: environment)
+    if information.st_size < needed {
       throw EventLogError.damaged("the file is cut: it has \(information.st_size) bytes of \(needed)")
     }
   }

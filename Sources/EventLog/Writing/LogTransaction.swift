@@ -246,7 +246,7 @@ public final class LogTransaction {
     try store.withCursor(databases.history) { cursor in
       try cursor.scan(from: Key.history(resource, versions.lowerBound)) { key, stored in
         guard key.byteCount == 24, key.starts(with: resource.bytes),
-          Key.readPosition(key, at: 16) <= UInt64(versions.upperBound)
+          Key.readPosition(key, at: 16) <= UInt64(clamping: versions.upperBound)
         else { return false }
         guard let position = Checksummed.position(key, stored) else {
           throw EventLogError.damaged("the history of \(resource) has a damaged entry")

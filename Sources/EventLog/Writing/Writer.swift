@@ -66,9 +66,11 @@ final class Writer: @unchecked Sendable {
   private func process(_ batch: inout [Submission]) {
     while true {
       do {
-        try attempt(&batch)
+        let committed = try attempt(&batch)
         let position = head.frontier.size
         for submission in batch { submission.complete(position, submission.failure) }
+        // Completions come first: a reader that hears of an event finds noted what it changes about who may read.
+        if let committed { onCommit(committed) }
         return
       } catch let error as LMDBError where error.isMapFull || error.isMapResized {
         if let failure = grow(after: error) { return fail(batch, failure) }
@@ -120,7 +122,8 @@ final class Writer: @unchecked Sendable {
     }
   }
 
-  private func attempt(_ batch: inout [Submission]) throws {
+  /// Writes a batch. Returns the new head, or nil where there was nothing to write.
+  private func attempt(_ batch: inout [Submission]) throws -> LogHead? {
     if let fatal { throw fatal }
     let clock = configuration.clock()
     let now = max(clock, head.at)
@@ -156,7 +159,7 @@ final class Writer: @unchecked Sendable {
     }
     guard transaction.hasChanges else {
       store.abort()
-      return
+      return nil
     }
     let writer = BatchWriter(store: store, databases: databases, failpoints: configuration.failpoints)
     let next = try writer.write(transaction.stagedBatch, onto: head, at: now)
@@ -175,7 +178,7 @@ final class Writer: @unchecked Sendable {
         batch: batch.count, events: transaction.stagedBatch.records.count,
         commitMicroseconds: ended.microseconds - began.microseconds)
     }
-    onCommit(latest)
+    return latest
   }
 }
 

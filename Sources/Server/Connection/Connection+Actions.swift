@@ -74,7 +74,7 @@ extension Connection {
   private func begin(_ entry: Entry) {
     switch entry.call {
     case .refused(_, let error): fail(reply(to: entry), error, kind: .server)
-    case .request(let request): route(request, reply(to: entry))
+    case .request(let request): route(request, isLarge: entry.isLarge, reply(to: entry))
     }
   }
 

@@ -15,6 +15,8 @@ struct HeldCommand {
   let principal: Principal
   let ticket: UInt64
   let reply: Reply
+  /// Whether its params are too large to be checked on the event loop.
+  let isLarge: Bool
 }
 
 /// A query, or another call that a task answers, that waits for its turn.
@@ -24,6 +26,8 @@ struct HeldQuery {
   /// The commands that were sent before it.
   let commandsBefore: UInt64
   let kind: ServerMetrics.Kind
+  /// Whether its params are large.
+  let isLarge: Bool
   /// Reads its params.
   let prepare: @Sendable (JSONObject) throws -> PreparedRead
 }
@@ -44,7 +48,7 @@ extension Connection {
   }
 
   /// Hands a call to whoever answers it.
-  func route(_ request: Request, _ reply: Reply) {
+  func route(_ request: Request, isLarge: Bool, _ reply: Reply) {
     do {
       guard let method = services.methods[request.method] else {
         // Strangers learn nothing about what there is, but by rpc.discover.
@@ -58,19 +62,21 @@ extension Connection {
         guard let principal else { throw Refusal.unauthenticated() }
         commandsSent += 1
         machine.commandArrived(
-          HeldCommand(request: request, method: method, principal: principal, ticket: commandsSent, reply: reply))
+          HeldCommand(
+            request: request, method: method, principal: principal, ticket: commandsSent, reply: reply,
+            isLarge: isLarge))
       case .query(let query):
         guard let principal else { throw Refusal.unauthenticated() }
         services.metrics.asked(request.method)
         let queries = services.queries
-        enqueue(request, reply, kind: .query) { params in
+        enqueue(request, isLarge: isLarge, reply, kind: .query) { params in
           let prepared = try query.prepare(params)
           return PreparedRead(wait: prepared.wait) { wait in
             try await prepared.answer(QueryCall(engine: queries, principal: principal, wait: wait))
           }
         }
       case .server(let method):
-        try run(method, request, principal, reply)
+        try run(method, request, isLarge: isLarge, principal, reply)
       }
     } catch {
       fail(reply, services.describe(error, method: request.method), kind: .server)
@@ -81,11 +87,21 @@ extension Connection {
 
   /// Submits a command, or prepares it in the background first; the commands behind it wait until it is submitted.
   func run(_ command: HeldCommand) {
+    let origin = peer.origin(for: session)
+    let engine = services.engine
+    if command.isLarge {
+      let workers = services.lineWorkers
+      return prepareElsewhere(command) {
+        try await workers.run {
+          try engine.prepare(
+            command.method, params: command.request.params, principal: command.principal, origin: origin)
+        }
+      }
+    }
     let prepared: PreparedCommand
     do {
-      prepared = try services.engine.prepare(
-        command.method, params: command.request.params, principal: command.principal,
-        origin: peer.origin(for: session))
+      prepared = try engine.prepare(
+        command.method, params: command.request.params, principal: command.principal, origin: origin)
     } catch {
       refuse(command, error)
       machine.commandPassed()
@@ -96,12 +112,20 @@ extension Connection {
       machine.commandPassed()
       return
     }
+    prepareElsewhere(command) { prepared }
+  }
+
+  /// Submits what a command comes to, once that is found out and what is slow is done.
+  private func prepareElsewhere(
+    _ command: HeldCommand, _ prepare: @escaping @Sendable () async throws -> PreparedCommand
+  ) {
     let eventLoop = eventLoop
     let engine = services.engine
     _ = services.connections.spawn {
       let outcome: Result<PreparedCommand, any Error>
       do {
-        outcome = .success(try await engine.prepareInBackground(prepared))
+        let prepared = try await prepare()
+        outcome = .success(prepared.needsBackground ? try await engine.prepareInBackground(prepared) : prepared)
       } catch {
         outcome = .failure(error)
       }
@@ -146,11 +170,11 @@ extension Connection {
 
   /// Takes a query in; it waits where too many run.
   func enqueue(
-    _ request: Request, _ reply: Reply, kind: ServerMetrics.Kind,
+    _ request: Request, isLarge: Bool, _ reply: Reply, kind: ServerMetrics.Kind,
     prepare: @escaping @Sendable (JSONObject) throws -> PreparedRead
   ) {
     let query = HeldQuery(
-      request: request, reply: reply, commandsBefore: commandsSent, kind: kind, prepare: prepare)
+      request: request, reply: reply, commandsBefore: commandsSent, kind: kind, isLarge: isLarge, prepare: prepare)
     machine.queryArrived(query, ofBatch: reply.target.batch)
   }
 
@@ -162,7 +186,10 @@ extension Connection {
     let eventLoop = eventLoop
     tasks.queries[ticket] = services.connections.spawn {
       do {
-        let read = try query.prepare(query.request.params)
+        let read =
+          query.isLarge
+          ? try await services.lineWorkers.run { try query.prepare(query.request.params) }
+          : try query.prepare(query.request.params)
         let position = try await read.wait.resolve(after: query.commandsBefore, of: commands, log: services.log)
         query.reply.succeed(try await read.answer(read.wait.with(position: position)), kind: query.kind)
       } catch {
@@ -180,7 +207,9 @@ extension Connection {
 
   // MARK: The server's own methods
 
-  private func run(_ method: ServerMethod, _ request: Request, _ principal: Principal?, _ reply: Reply) throws {
+  private func run(
+    _ method: ServerMethod, _ request: Request, isLarge: Bool, _ principal: Principal?, _ reply: Reply
+  ) throws {
     if method.access == .administrator, principal?.isAdministrator != true {
       throw Refusal.forbidden(permission: "admin", "This is for administrators.")
     }
@@ -194,6 +223,11 @@ extension Connection {
       return ServerCall(
         services: services, principal: principal, isLocal: isLocal, outbox: outbox, arguments: arguments)
     }
+    if isLarge, !method.work.isTask {
+      let limit = LineWorkers.large
+      throw Refusal.tooLarge(
+        limit: Int64(limit), "The parameters of \(method.signature.name) may have about \(limit) bytes: send fewer.")
+    }
     switch method.work {
     case .immediate(let answer):
       let result = try answer(try read(request.params), self)
@@ -201,7 +235,7 @@ extension Connection {
     case .connection(let answer):
       try answer(try read(request.params), self, reply)
     case .task(let answer):
-      enqueue(request, reply, kind: .server) { params in
+      enqueue(request, isLarge: isLarge, reply, kind: .server) { params in
         let call = try read(params)
         return PreparedRead(wait: ReadWait(call.arguments)) { _ in try await answer(call) }
       }

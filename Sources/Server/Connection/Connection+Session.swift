@@ -24,6 +24,7 @@ extension Connection {
   /// `session.open`. The calls behind it wait for its outcome.
   func openSession(_ credentials: Credentials, _ reply: Reply) {
     machine.signInBegan()
+    services.connections.signingIn(self, true)
     let services = services
     let peer = peer
     let eventLoop = eventLoop
@@ -44,6 +45,7 @@ extension Connection {
         case .failure(let error):
           self.fail(reply, services.describe(error, method: "session.open"), kind: .server)
         }
+        services.connections.signingIn(self, false)
         self.machine.signInEnded()
         self.proceed()
       }

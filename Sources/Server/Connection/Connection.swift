@@ -25,6 +25,8 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   struct Entry {
     let call: Call
     let reply: Reply.Target
+    /// Whether its parameters are too large to be checked on the event loop.
+    var isLarge = false
   }
 
   /// How many bytes the socket may hold unsent before answers are kept back.
@@ -37,7 +39,14 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   private(set) var outbox: Outbox
 
   var machine: Machine
-  var session: Session { didSet { machine.identified(session.principal != nil) } }
+  var session: Session {
+    didSet {
+      let isKnown = session.principal != nil
+      guard isKnown != machine.isKnown else { return }
+      machine.identified(isKnown)
+      services.connections.identified(self, isKnown: isKnown)
+    }
+  }
   var tasks = ConnectionTasks()
   /// Commands given a place in the order of this connection so far.
   var commandsSent: UInt64 = 0
@@ -142,27 +151,45 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     }
   }
 
+  /// Closes a stranger's connection at once, whose place another has now.
+  func expel() {
+    eventLoop.execute {
+      self.services.metrics.connectionRefused()
+      self.cut()
+    }
+  }
+
   // MARK: Beginning
 
   private func open() {
     guard machine.phase == .opening else { return }
-    if !services.connections.add(self) {
+    if let refusal = peer.refusal {
+      services.logger.warning("connection refused", metadata: ["peer": "\(peer.source)"])
+      turnAway(refusal)
+    } else if !services.connections.add(self) {
       services.metrics.connectionRefused()
       turnAway(.overloaded(retryAfterMilliseconds: 1000))
     } else {
       services.metrics.connectionOpened()
-      if let refusal = peer.refusal {
-        services.logger.warning("connection refused", metadata: ["peer": "\(peer.source)"])
-        turnAway(refusal)
-      } else {
-        machine.opened()
-      }
+      machine.opened()
     }
     proceed()
   }
 
-  /// Answers one error; the connection isn't taken.
+  /// Closes the socket without a word, also where TLS would still shake hands or say goodbye: a peer that does neither
+  /// must not keep the descriptor.
+  private func cut() {
+    guard let context else { return }
+    let innermost = try? context.pipeline.syncOperations.context(name: Listeners.tlsHandler)
+    (innermost ?? context).close(promise: nil)
+  }
+
+  /// Answers one error, where that takes no handshake; the connection isn't taken.
   private func turnAway(_ refusal: Refusal) {
+    guard (try? context?.pipeline.syncOperations.context(name: Listeners.tlsHandler)) == nil else {
+      machine.close()
+      return cut()
+    }
     var line: [UInt8] = []
     MessageWriter.writeError(refusal, id: .null, into: &line)
     line.append(UInt8(ascii: "\n"))
@@ -190,27 +217,65 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       let limit = framer.maximumLength
       let error = Refusal.tooLarge(limit: Int64(limit), "A line may have at most \(limit) bytes.")
       machine.parsed(Entry(call: .refused(id: .null, error), reply: .line(.null)), ofBatch: nil)
+    case .line(let line) where line.readableBytes > LineWorkers.large: parseElsewhere(line)
     case .line(let line):
       switch ClientMessage(line: line) {
-      case .single(let call):
-        machine.parsed(Entry(call: call, reply: call.id.map(Reply.Target.line) ?? .nothing), ofBatch: nil)
-      case .batch(let calls):
-        parse(calls)
+      case .single(let call): take(call, isLarge: false)
+      case .batch(let calls): take(calls.lazy.map { ($0, false) }, count: calls.count { $0.id != nil })
       }
     }
   }
 
-  private func parse(_ calls: [Call]) {
+  /// Has a large line taken apart off the event loop.
+  private func parseElsewhere(_ bytes: ByteBuffer) {
+    let principal: Principal?
+    do {
+      principal = try currentPrincipal()
+    } catch {
+      // Whoever begins the call is told so.
+      principal = nil
+    }
+    machine.parsingBegan()
+    let line = LargeLine(bytes: bytes, principal: principal, methods: services.methods)
+    let services = services
+    let eventLoop = eventLoop
+    _ = services.connections.spawn {
+      let outcome: Result<LargeLine.Message, any Error>
+      do {
+        outcome = .success(try await services.lineWorkers.run { line.message() })
+      } catch {
+        outcome = .failure(error)
+      }
+      eventLoop.execute {
+        switch outcome {
+        case .success(.single(let part)): self.take(part.call, isLarge: part.isLarge)
+        case .success(.batch(let parts)): self.take(parts, count: parts.count { $0.call.id != nil })
+        case .failure(let error):
+          self.take(.refused(id: .null, services.describe(error, method: "unknown")), isLarge: false)
+        }
+        self.machine.parsingEnded()
+        self.proceed()
+      }
+    }
+  }
+
+  private func take(_ call: Call, isLarge: Bool) {
+    let target = call.id.map(Reply.Target.line) ?? .nothing
+    machine.parsed(Entry(call: call, reply: target, isLarge: isLarge), ofBatch: nil)
+  }
+
+  private func take(_ calls: some Sequence<LargeLine.Part>, count: Int) {
     batches += 1
-    let batch = BatchReply(number: batches, count: calls.count { $0.id != nil })
+    let batch = BatchReply(number: batches, count: count)
     var index = 0
-    for call in calls {
+    for (call, isLarge) in calls {
       guard let id = call.id else {
         // Nothing is held for a notification.
-        machine.parsed(Entry(call: call, reply: .nothing), ofBatch: nil)
+        machine.parsed(Entry(call: call, reply: .nothing, isLarge: isLarge), ofBatch: nil)
         continue
       }
-      machine.parsed(Entry(call: call, reply: .part(batch, index: index, id)), ofBatch: batch.number)
+      machine.parsed(
+        Entry(call: call, reply: .part(batch, index: index, id), isLarge: isLarge), ofBatch: batch.number)
       index += 1
     }
   }

@@ -62,7 +62,7 @@ extension ConnectionMachine {
     queries.clear()
     held = [:]
     subscriptions = 0
-    (isReadWanted, isSigningIn, deadline) = (false, false, .none)
+    (isReadWanted, isParsing, isSigningIn, deadline) = (false, false, false, .none)
   }
 
   /// Everything that was written is with the system.
@@ -111,7 +111,17 @@ extension ConnectionMachine {
   /// A line held this call, or something that was meant as one; as part of a batch, whose number tells it from all that
   /// are unanswered.
   mutating func parsed(_ entry: Entry, ofBatch batch: Int?) {
-    calls.enter(Member(item: entry, batch: batch))
+    if phase != .closed { calls.enter(Member(item: entry, batch: batch)) }
+  }
+
+  /// The line that was to be parsed is being parsed elsewhere.
+  mutating func parsingBegan() {
+    if phase != .closed { isParsing = true }
+  }
+
+  /// All calls of the line that was parsed elsewhere are told.
+  mutating func parsingEnded() {
+    isParsing = false
   }
 
   /// No whole line is left in what was read.

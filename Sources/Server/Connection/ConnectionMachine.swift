@@ -8,7 +8,7 @@
 /// - Calls begin in the order in which they came; commands run one after the other in that order, queries up to a
 ///   number at once.
 /// - Nothing more is read or begun while too many calls are unanswered, the client doesn't take its answers, or a
-///   sign-in is under way.
+///   sign-in is under way; nothing more is read or parsed while a line is being parsed elsewhere.
 /// - Every call that was taken in is begun or refused, unless the connection is closed before; a connection that ends
 ///   by itself has answered all.
 /// - It asks to close once and to release once, and for nothing after that.
@@ -19,7 +19,7 @@ struct ConnectionMachine<Entry, Command, Query> {
   /// What is to be done.
   enum Action {
     /// Tell the next line of what was read by ``parsed(_:ofBatch:)``, call by call, or ``linesEnded()`` where there is
-    /// none.
+    /// none. Where that takes long, tell ``parsingBegan()`` instead, and ``parsingEnded()`` behind its calls.
     case parseLine
     /// Tell the last line, which no line ending follows, where there is one.
     case parseRest
@@ -110,6 +110,8 @@ struct ConnectionMachine<Entry, Command, Query> {
 
   var isReadWanted = false
   var unparsed = Unparsed.nothing
+  /// Whether a line is being parsed elsewhere.
+  var isParsing = false
   /// Calls that are parsed, and those that are begun and not answered.
   var calls = Lane<Member<Entry>>()
   /// Whether the client takes its answers.
@@ -167,7 +169,7 @@ struct ConnectionMachine<Entry, Command, Query> {
   /// Whether more bytes are wanted. While the connection ends they are read past, to see the client close its side.
   private var mayRead: Bool {
     switch phase {
-    case .serving: mayBegin && !calls.isWaiting && unparsed == .nothing
+    case .serving: mayBegin && !calls.isWaiting && unparsed == .nothing && !isParsing
     case .stopping(let isInputClosed): !isInputClosed
     case .ending, .lingering: true
     case .opening, .draining, .closing, .closed: false
@@ -183,6 +185,7 @@ struct ConnectionMachine<Entry, Command, Query> {
       _ = calls.start(width: limits.inFlight)
       return isOver ? .refuse(entry.item) : .begin(entry.item)
     }
+    guard !isParsing else { return nil }
     switch unparsed {
     case .nothing: return nil
     case .lines: return .parseLine
@@ -205,7 +208,7 @@ struct ConnectionMachine<Entry, Command, Query> {
 
   /// How the connection ends, once nothing is left to answer and the client or the server wants an end.
   private var ending: Phase? {
-    guard calls.isIdle, unparsed == .nothing else { return nil }
+    guard calls.isIdle, unparsed == .nothing, !isParsing else { return nil }
     switch phase {
     // A client that sends nothing more may still want what it subscribed to.
     case .draining: return subscriptions == 0 ? .ending(lingers: false) : nil

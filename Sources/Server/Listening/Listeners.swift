@@ -12,6 +12,8 @@ import NIOSSL
 struct Listeners: Sendable {
   private let channels: [any Channel]
   private let socket: UnixSocket?
+  /// The name of the handler that speaks TLS.
+  static let tlsHandler = "tls"
   /// Where clients reach them, as `unix:…`, `tcp:…` or `tls:…`.
   let addresses: [String]
 
@@ -52,9 +54,15 @@ struct Listeners: Sendable {
     socket?.removeFile()
   }
 
-  private static func bootstrap(_ group: any EventLoopGroup) -> ServerBootstrap {
-    ServerBootstrap(group: group)
+  private static func bootstrap(_ group: any EventLoopGroup, _ services: Services) -> ServerBootstrap {
+    let sockets = services.connections.limit + Descriptors.turnedAway
+    return ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 512)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(AcceptGate(limit: sockets))
+        }
+      }
       .childChannelOption(.allowRemoteHalfClosure, value: true)
       .childChannelOption(.writeBufferWaterMark, value: Connection.writeWatermarks)
       .childChannelOption(
@@ -64,7 +72,7 @@ struct Listeners: Sendable {
   private static func bindUnix(
     _ socket: UnixSocket, _ services: Services, _ group: any EventLoopGroup
   ) async throws -> any Channel {
-    try await bootstrap(group)
+    try await bootstrap(group, services)
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           let peer = try localPeer(channel, services)
@@ -113,7 +121,7 @@ struct Listeners: Sendable {
         "\(host) can be reached from other machines: give --tls-certificate and --tls-key, or --insecure to go without."
       )
     }
-    let bootstrap = bootstrap(group)
+    let bootstrap = bootstrap(group, services)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
       .childChannelOption(.socketOption(.so_keepalive), value: 1)
@@ -122,7 +130,9 @@ struct Listeners: Sendable {
       .childChannelOption(.tcpOption(NIOBSDSocket.Option(rawValue: TCP_KEEPCNT)), value: 4)
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          if let context { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context)) }
+          if let context {
+            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context), name: tlsHandler)
+          }
           let peer = Peer.remote(address: channel.remoteAddress?.ipAddress ?? "unknown")
           let connection = Connection(services: services, peer: peer, eventLoop: channel.eventLoop)
           try channel.pipeline.syncOperations.addHandler(connection)

@@ -34,6 +34,11 @@ struct ServerMethod: Sendable {
     case connection(@Sendable (ServerCall, Connection, Reply) throws -> Void)
     /// By a task, like a query, which may wait for a position first: canonical JSON.
     case task(@Sendable (ServerCall) async throws -> [UInt8])
+
+    /// Whether it is off the event loop.
+    var isTask: Bool {
+      if case .task = self { true } else { false }
+    }
   }
 
   /// What everybody may know of it.

@@ -1,35 +1,70 @@
 import NIOCore
 import Waiting
 
-/// The connections that are open, up to a number of them, and the tasks that work for them.
+/// The connections that are open, as far as there are places for them, and the tasks that work for them.
 final class ConnectionRegistry: Sendable {
   private struct State {
+    /// All that are open, also those that lost their place and are being closed.
     var open: [ObjectIdentifier: Connection] = [:]
+    var places: ConnectionPlaces<ObjectIdentifier>
     var tasks = 0
     var isStopping = false
 
     var isIdle: Bool { open.isEmpty && tasks == 0 }
   }
 
-  private let state = Awaited(State())
-  private let limit: Int
+  /// How many connections there may be.
+  let limit: Int
+  private let state: Awaited<State>
 
+  /// - Parameter limit: How many connections there may be.
   init(limit: Int) {
     self.limit = limit
+    state = Awaited(State(places: ConnectionPlaces(limits: .init(all: limit))))
   }
 
-  /// Takes a connection in; false where there are too many, or the server stops.
+  /// Takes a connection in, perhaps in the place of a stranger's, which is closed; false where there is no place, or
+  /// the server stops.
   func add(_ connection: Connection) -> Bool {
-    state.update { state in
-      guard !state.isStopping, state.open.count < limit else { return false }
-      state.open[ObjectIdentifier(connection)] = connection
-      return true
+    let id = ObjectIdentifier(connection)
+    let (isTaken, gone) = state.update { state -> (Bool, Connection?) in
+      guard !state.isStopping else { return (false, nil) }
+      let isLocal = connection.peer.principal != nil
+      let admission =
+        isLocal ? state.places.admitLocal(id) : state.places.admit(id, from: connection.peer.source)
+      switch admission {
+      case .refused: return (false, nil)
+      case .taken:
+        state.open[id] = connection
+        return (true, nil)
+      case .takenFrom(let other):
+        state.open[id] = connection
+        return (true, state.open[other])
+      }
     }
+    gone?.expel()
+    return isTaken
+  }
+
+  /// Notes that a connection speaks for somebody now, or for nobody any more.
+  func identified(_ connection: Connection, isKnown: Bool) {
+    let gone = state.update { state in
+      state.places.identified(ObjectIdentifier(connection), isKnown: isKnown).flatMap { state.open[$0] }
+    }
+    gone?.expel()
+  }
+
+  /// Notes that a connection's sign-in has begun, or is over: meanwhile it keeps its place.
+  func signingIn(_ connection: Connection, _ isSigningIn: Bool) {
+    state.update { $0.places.signingIn(ObjectIdentifier(connection), isSigningIn) }
   }
 
   /// Lets a connection go. Returns whether it had been taken in.
   func remove(_ connection: Connection) -> Bool {
-    state.update { $0.open.removeValue(forKey: ObjectIdentifier(connection)) != nil }
+    state.update { state in
+      state.places.remove(ObjectIdentifier(connection))
+      return state.open.removeValue(forKey: ObjectIdentifier(connection)) != nil
+    }
   }
 
   /// Starts a task that may use everything that the server closes in the end: that waits for it.

@@ -28,6 +28,7 @@ final class Services: Sendable {
   let logger: Logger
   let metrics = ServerMetrics()
   let signInGuard = SignInGuard()
+  let lineWorkers = LineWorkers()
   let connections: ConnectionRegistry
   /// Where clients reach the server, once it listens.
   let addresses = NIOLockedValueBox<[String]>([])
@@ -35,9 +36,11 @@ final class Services: Sendable {
   let startedNanoseconds = DispatchTime.now().uptimeNanoseconds
   private let document = NIOLockedValueBox<[UInt8]?>(nil)
 
+  /// - Parameter places: How many connections there may be; nil for as many as are configured.
   init(
     configuration: ServerConfiguration, catalog: Catalog, log: EventLog, vault: Vault, engine: CommandEngine,
-    queries: QueryEngine, projections: ProjectionService, tokens: TokenVerifier? = nil, logger: Logger
+    queries: QueryEngine, projections: ProjectionService, tokens: TokenVerifier? = nil, places: Int? = nil,
+    logger: Logger
   ) {
     self.configuration = configuration
     self.catalog = catalog
@@ -48,7 +51,7 @@ final class Services: Sendable {
     self.projections = projections
     self.tokens = tokens
     self.logger = logger
-    connections = ConnectionRegistry(limit: configuration.maximumConnections)
+    connections = ConnectionRegistry(limit: places ?? configuration.maximumConnections)
     methods = MethodTable(commands: engine.methods, queries: queries.methods, server: ServerMethod.all)
   }
 
@@ -67,7 +70,31 @@ final class Services: Sendable {
   ///
   /// What nobody foresaw is told as `internal`, and our own log gets its kind, but
   /// none of its words, which may hold values.
+  ///
+  /// Where files lie on this host is nobody's business but the operator's: the log names them, an answer doesn't.
   func describe(_ error: any Error, method: String) -> Refusal {
+    let refusal = refusal(error, method: method)
+    return refusal.code == .unavailable
+      ? Refusal(refusal.code, Self.withoutPaths(refusal.message), refusal.data) : refusal
+  }
+
+  /// A sentence in which a few words stand for every absolute path.
+  static func withoutPaths(_ text: String) -> String {
+    guard text.utf8.contains(UInt8(ascii: "/")) else { return text }
+    var shown: [Substring] = []
+    for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+      let start = word.firstIndex { !"\"'`(".contains($0) }
+      guard let start, word[start] == "/", word[start...].dropFirst().contains(where: \.isLetter) else {
+        shown.append(word)
+        continue
+      }
+      let end = word[start...].lastIndex { !"\"'`),.:;".contains($0) } ?? start
+      shown.append(word[..<start] + "(a file of the server)" + word[word.index(after: end)...])
+    }
+    return shown.joined(separator: " ")
+  }
+
+  private func refusal(_ error: any Error, method: String) -> Refusal {
     switch error {
     case let error as Refusal:
       if error.code == .internal { logInternal(error.message, method) }

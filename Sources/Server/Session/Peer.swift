@@ -9,7 +9,7 @@ struct Peer: Sendable {
   /// Its address; nil on the Unix socket.
   let address: String?
   /// What failed sign-ins are counted by, and what our own log calls it.
-  let source: String
+  let source: Source
   /// Why it isn't let in at all.
   let refusal: Refusal?
 
@@ -18,13 +18,13 @@ struct Peer: Sendable {
   static func local(uid: UInt32, isAllowed: Bool) -> Peer {
     let refusal = Refusal.forbidden(permission: "admin", "The server does not let the user id \(uid) in.")
     return Peer(
-      principal: isAllowed ? .localAdministrator(uid: uid) : nil, address: nil, source: "uid \(uid)",
+      principal: isAllowed ? .localAdministrator(uid: uid) : nil, address: nil, source: .local(uid: uid),
       refusal: isAllowed ? nil : refusal)
   }
 
   /// A client at a network address, without its port.
   static func remote(address: String) -> Peer {
-    Peer(principal: nil, address: address, source: address, refusal: nil)
+    Peer(principal: nil, address: address, source: Source(address: address), refusal: nil)
   }
 
   /// What events keep, sealed, about where a command came from.

@@ -60,14 +60,15 @@ struct Credentials: Sendable {
 }
 
 extension Services {
-  /// Whom the credentials stand for, after the wait that the source's failures have earned. That a person has signed in
-  /// is recorded before this returns.
+  /// Whom the credentials stand for; a password's after the wait that failures of source and account have earned. That
+  /// a person has signed in is recorded before this returns.
   /// - Throws: ``Refusal`` `unauthenticated`, `overloaded`, `unavailable` for a token where none are taken.
   func signIn(_ credentials: Credentials, from peer: Peer) async throws -> Principal {
     if case .token = credentials.kind, tokens == nil {
       throw Refusal.unavailable(component: "oidc", "Signing in by token is not configured on this server.")
     }
-    switch signInGuard.admit(peer.source) {
+    let account = account(of: credentials)
+    switch account.map({ signInGuard.admit($0, from: peer.source) }) ?? .after(.zero) {
     case .refused(let wait): throw Refusal.overloaded(retryAfterMilliseconds: wait.nanoseconds / 1_000_000)
     case .after(let wait):
       if wait > .zero { try await Task.sleep(for: .nanoseconds(wait.nanoseconds)) }
@@ -77,11 +78,13 @@ extension Services {
       principal = try await self.principal(credentials)
     } catch let error as Refusal where error.code == .unauthenticated {
       metrics.signInRefused()
-      if let attempts = signInGuard.failed(peer.source) {
-        recordRefusedSignIns(source: peer.source, method: credentials.method, attempts: attempts)
-      }
+      let report =
+        account.map { signInGuard.failed($0, from: peer.source, address: peer.address) }
+        ?? signInGuard.failedElse(from: peer.source, address: peer.address)
+      if let report { record(report, method: credentials.method) }
       throw error
     }
+    if let account { signInGuard.succeeded(account, from: peer.source) }
     noteUse(of: principal)
     do {
       try await engine.recordSignIn(
@@ -91,6 +94,12 @@ extension Services {
       logger.error("a sign-in could not be recorded", metadata: ["error": "\(error.code.rawValue)"])
     }
     return principal
+  }
+
+  /// The account whose password is given; nil where the credentials are none that anybody could guess.
+  private func account(of credentials: Credentials) -> SignInGuard.Account? {
+    guard case .password(let email, _) = credentials.kind else { return nil }
+    return engine.signInAccount(email: email)
   }
 
   /// Whom the credentials stand for.
@@ -122,11 +131,12 @@ extension Services {
   }
 
   /// Records failed sign-ins in the log. It waits for nothing: strangers must not be able to hold anything up.
-  func recordRefusedSignIns(source: String, method: String, attempts: Int) {
+  func record(_ report: SignInGuard.Report, method: String) {
     do {
       let command = try engine.prepare(
-        method: "session.refuse", params: ["attempts": .integer(Int64(attempts)), "method": .string(method)],
-        principal: .server, origin: Origin(ip: source.hasPrefix("uid ") ? nil : source))
+        method: "session.refuse",
+        params: ["attempts": .integer(Int64(report.attempts)), "method": .string(method)], principal: .server,
+        origin: Origin(ip: report.address))
       let logger = logger
       engine.submit(command, on: nil) { result in
         if case .failure(let error) = result {

@@ -2,7 +2,6 @@ import ArgumentParser
 import Failpoints
 import Logging
 import Server
-import UnixSignals
 
 #if canImport(Glibc)
   import Glibc
@@ -139,7 +138,7 @@ struct Serve: AsyncParsableCommand {
     if let order = Terminal.environment("DAYBOOK_FAILPOINT") {
       configuration.failpoints = try Failpoints(parsing: order)
     }
-    try await DaybookServer.start(configuration, signals: [.sigterm, .sigint]).run()
+    try await DaybookServer.start(configuration, signals: DaybookServer.stopSignals).run()
   }
 
   private func address() throws -> (host: String, port: Int)? {

@@ -3,10 +3,6 @@ import CanonicalJSON
 import EventLog
 import Synchronization
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// `daybook verify-log`: what `daybook verify` runs in a process of its own. It writes a line of JSON for every step,
 /// and the report last.
 struct VerifyLog: ParsableCommand {
@@ -19,9 +15,6 @@ struct VerifyLog: ParsableCommand {
   @Option(name: .long) var rootKeyFile: String?
 
   func run() throws {
-    // A core file of a process that is expected to die on damage helps nobody.
-    var noCore = rlimit(rlim_cur: 0, rlim_max: 0)
-    setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &noCore)
     var notes: [String] = []
     let verifier = HeadVerifier(vaultFolder: vaultFolder, rootKeyFile: rootKeyFile)
     if headFile != nil, let reason = verifier.unverifiable { notes.append(reason) }

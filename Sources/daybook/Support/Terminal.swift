@@ -92,7 +92,8 @@ enum Terminal {
     return taken + "…"
   }
 
-  /// A text that a terminal shows as it is: line breaks and other control characters are made visible, none acts.
+  /// A text that a terminal shows as it is: line breaks and other control characters are made visible, none acts. Nor
+  /// do those that turn the direction of writing (UAX #9 §2), by which a name could look like another.
   static func plain(_ text: String) -> String {
     guard text.unicodeScalars.contains(where: isControl) else { return text }
     var out = ""
@@ -108,6 +109,9 @@ enum Terminal {
   }
 
   private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-    scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+    switch scalar.value {
+    case 0..<0x20, 0x7F...0x9F, 0x061C, 0x200E, 0x200F, 0x202A...0x202E, 0x2066...0x2069: true
+    default: false
+    }
   }
 }
