@@ -17,6 +17,8 @@ final class Tally: Sendable {
     var commands = 0
     /// Of them, those that the server knew already.
     var replayed = 0
+    /// Of them, those that found nothing to change: the server keeps no answer of these, and decides them again.
+    var unchanged = 0
     /// Events that the answers tell of, without those of replayed commands.
     var events = 0
     /// Refusals that belong to the story.
@@ -43,7 +45,11 @@ final class Tally: Sendable {
     state.withLock { state in
       var counts = state.platforms[platform] ?? Counts()
       counts.commands += commands
-      if isReplay { counts.replayed += commands }
+      if isReplay {
+        counts.replayed += commands
+      } else if results.allSatisfy({ ($0["events"]?.arrayValue ?? []).isEmpty }) {
+        counts.unchanged += commands
+      }
       for result in results {
         for event in result["events"]?.arrayValue ?? [] {
           if !isReplay { counts.events += 1 }
@@ -88,6 +94,7 @@ final class Tally: Sendable {
       state.platforms.values.reduce(into: Counts()) { total, counts in
         total.commands += counts.commands
         total.replayed += counts.replayed
+        total.unchanged += counts.unchanged
         total.events += counts.events
         total.planned += counts.planned
       }

@@ -52,13 +52,20 @@ extension Acceptance {
       async throws
     {
       let (socket, _) = try await connect(door)
-      let start = #"{"jsonrpc":"2.0","id":1,"method":"server.ping","params":{"x":""#
-      try await socket.send(start + String(repeating: "a", count: 5 << 20) + #""}}"#)
+      func line(_ method: String, _ length: Int) -> String {
+        #"{"jsonrpc":"2.0","id":1,"method":"\#(method)","params":{"x":""# + String(repeating: "a", count: length) + #""}}"#
+      }
+      try await socket.send(line("pipeline.create", 5 << 20))
       let refusal = try expect(try await socket.answer(), -32013, "too_large", id: nil)
       #expect(refusal.data["limit"] == 4_194_304)
       try await lives(socket)
-      try await socket.send(start + String(repeating: "a", count: (4 << 20) - 200) + #""}}"#)
+      try await socket.send(line("pipeline.create", (4 << 20) - 200))
       _ = try expect(try await socket.answer(), -32602, "invalid_params", id: 1)
+      try await lives(socket)
+      // What is no command and no query has no use for that much.
+      try await socket.send(line("server.ping", (4 << 20) - 200))
+      let small = try expect(try await socket.answer(), -32013, "too_large", id: 1)
+      #expect(small.data["limit"] == 65_536)
       try await lives(socket)
     }
 

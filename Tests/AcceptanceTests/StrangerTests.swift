@@ -22,6 +22,7 @@ extension Acceptance {
         let before = try ProcessMemory.of(await server.pid)
         let stranger = try await Stranger(to: server.tcpAddress())
         let attack = Task { await stranger.run() }
+        defer { attack.cancel() }
         let duration: Duration = isThorough ? .seconds(120) : .seconds(8)
         var worst: [String: Duration] = [:]
         let clock = ContinuousClock()
