@@ -87,6 +87,33 @@ import Testing
     try await models.close()
   }
 
+  @Test(.timeLimit(.minutes(2)), arguments: ["53200", "53400", "54000", "55000"])
+  func `an event at which PostgreSQL runs out of something stops only the read model that it is for`(state: String)
+    async throws
+  {
+    let models = try await TestReadModels()
+    var source = try EventSource(seed: 13, catalog: models.catalog, vault: models.vault)
+    try await models.append(try source.events(20))
+    try await models.settle()
+    try await models.execute(
+      """
+      CREATE FUNCTION public.lack() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF NEW.code = 'too much' THEN RAISE EXCEPTION 'out of it' USING ERRCODE = '\(state)'; END IF;
+          RETURN NEW;
+        END $$;
+      CREATE TRIGGER lack BEFORE INSERT OR UPDATE ON daybook.runs FOR EACH ROW EXECUTE FUNCTION public.lack()
+      """)
+    var drafts = try source.events(30)
+    drafts.append(try source.create("run", setting: ["code": "too much"]))
+    drafts += try source.events(30)
+    let head = try await models.append(drafts)
+    let status = try await waitFor(models.projections, "runs") { $0.state == .parked }
+    #expect(status.error?.position == head - 30 && status.position == head - 31)
+    try await models.settle(models.projections.definitions.map(\.name).filter { $0 != "runs" })
+    try await models.close()
+  }
+
   @Test func `a wait that times out says how far the read models are`() async throws {
     let models = try await TestReadModels()
     var source = try EventSource(seed: 3, catalog: models.catalog, vault: models.vault)

@@ -3,6 +3,8 @@ import CanonicalJSON
 import Catalog
 import DaybookTestKit
 import EventLog
+import Postgres
+import Projections
 import Testing
 
 @testable import Queries
@@ -44,6 +46,52 @@ import Testing
         // Three reach 16 MiB; one more than the limit of bytes is never held.
         #expect(sizes == [3, 2], "\(past)")
       }
+    }
+  }
+
+  @Test(.timeLimit(.minutes(2)))
+  func `a page of a history ends early too, in either direction`() async throws {
+    try await TestQueries.with { library in
+      let organization = try await library.organization("acme")
+      let id = try await library.make(
+        "pipeline", ["name": "p", "organization_id": .string(organization), "config": ["text": .string(Self.text)]])
+      for number in 0..<20 {
+        try await library.call("pipeline.edit", ["id": .string(id), "description": .string("\(number)")])
+      }
+      for _ in 0..<2 {
+        try await library.call("pipeline.edit", ["id": .string(id), "config": [:]])
+        try await library.call("pipeline.edit", ["id": .string(id), "config": ["text": .string(Self.text)]])
+      }
+      for (order, expected) in [("position", Array(1...25)), ("-position", (1...25).reversed())] {
+        var found: [Int64] = []
+        var sizes: [Int] = []
+        var cursor = JSON.null
+        repeat {
+          var params: JSONObject = ["id": .string(id), "order": .string(order), "limit": 24]
+          if !cursor.isNull { params["cursor"] = cursor }
+          let page = try await library.ask("pipeline.history", params)
+          found += page.items.map { $0.integer("version") }
+          sizes.append(page.items.count)
+          cursor = page["next_cursor"] ?? .null
+        } while !cursor.isNull
+        #expect(found == expected.map { Int64($0) }, "\(order)")
+        #expect(sizes.count == 2 && sizes[0] < 24, "\(order): \(sizes)")
+      }
+    }
+  }
+
+  @Test func `a question that PostgreSQL needs too long for is refused with what to do`() async throws {
+    try await TestQueries.with { library in
+      _ = try await library.organization("acme")
+      _ = try await library.ask("organization.list")
+      let error = await #expect(throws: ProjectionError.self) {
+        try await library.projections.withConnection { connection in
+          #expect(try await connection.query("SHOW statement_timeout").rows == [["1min"]])
+          try await connection.execute("SET statement_timeout = '50ms'")
+          _ = try await connection.query("SELECT pg_sleep(60)")
+        }
+      }
+      #expect(error?.code == .unavailable && error?.message.contains("narrow it down") == true)
     }
   }
 

@@ -22,7 +22,7 @@ struct Rebuilder: Sendable {
 
   private static let chunkEvents = 10_000
   /// How long the exchange is tried again while somebody reads the live tables, and the pauses between.
-  private static let readersTime = Duration.seconds(120)
+  private static let readersTime = Duration.seconds(60)
   private static let readersPauses: [Duration] = [.milliseconds(500), .seconds(1), .seconds(2), .seconds(5)]
 
   /// - Throws: ``ProjectionError`` `dependents`, or `busy` where somebody reads the live tables without end;

@@ -36,8 +36,7 @@ extension QueryEngine {
       // A cursor of the last page waits there for versions to come; the client is told so by a next_cursor of null.
       var version = isDescending ? min(last, start ?? last) : max(1, start ?? 1)
       // In steps, so that no more is read than a page may have.
-      while (1...max(1, last)).contains(version), version <= last, items.count < limit, bytes < PagedTable.maximumBytes
-      {
+      while version >= 1, version <= last, items.count < limit, bytes < PagedTable.maximumBytes {
         let step = Int64(min(Self.historyStep, limit - items.count)) - 1
         let versions = isDescending ? max(1, version - step)...version : version...min(last, version + step)
         let records = try snapshot.history(of: identifier, versions: versions)
