@@ -147,7 +147,13 @@ final class Decision {
   /// A permission, or `forbidden` with its name.
   func require(_ permission: Permission, on plural: String, in organization: Identifier?) throws {
     guard principal.allows(permission, on: plural, organization: organization) else {
-      throw Refusal.forbidden(permission: "\(plural):\(permission.rawValue)")
+      throw Refusal.forbidden(
+        permission: "\(plural):\(permission.rawValue)",
+        principal.exceedsMaker(permission, on: plural)
+          ? """
+          The key has the permission \(plural):\(permission.rawValue), but the person who made it has it no longer; \
+          somebody who has it makes another key.
+          """ : nil)
     }
   }
 

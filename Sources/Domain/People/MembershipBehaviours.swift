@@ -26,6 +26,7 @@ enum MembershipBehaviours {
   })
 
   /// `membership.delete`: by who administers memberships there, or by the member, who leaves; never the last owner's.
+  /// The keys that the member made there are revoked with it.
   static let delete = Behaviour(
     authorizesItself: true,
     decide: { decision in
@@ -35,6 +36,11 @@ enum MembershipBehaviours {
         try decision.authorize(on: state)
         try MembershipRules.checkRank(of: state, by: decision.principal)
       }
+      let keys = try state.reference("user_id").map {
+        try KeyBehaviours.keys(madeBy: $0, in: state.organization, decision)
+      }
       try decision.delete(state, decision.type, event: decision.command.event)
+      guard let keys, let event = decision.events.first(where: { $0.resource == state.id }) else { return }
+      try KeyBehaviours.revoke(keys, decision, causation: event.id)
     })
 }

@@ -132,7 +132,8 @@ final class PrincipalRegister: Sendable {
   }
 
   /// Who that is by the states of a source; nil where it may not act: a user who is gone or deactivated, a key that is
-  /// gone, revoked or expired, of an organization that is gone or inactive, or made by a user who may not act.
+  /// gone, revoked or expired, of an organization that is gone or inactive, or made by a user who may not act or no
+  /// longer belongs there.
   static func resolve(
     _ kind: Principal.Kind, signIn: SignIn?, from source: borrowing some StateSource & ~Copyable, now: Timestamp,
     epoch: UInt64
@@ -154,8 +155,7 @@ final class PrincipalRegister: Sendable {
       guard let organization = membership.organization, let role = membership.fields["role"]?.stringValue,
         try isActiveOrganization(organization, from: source)
       else { continue }
-      let isGuest = role == "member" && membership.fields["is_guest"] == true
-      organizations[organization] = isGuest ? Principal.guest : role
+      organizations[organization] = PrincipalRegister.role(role, of: membership)
     }
     return Principal(
       kind: .user(id), platformRole: user.fields["role"]?.stringValue, organizations: organizations, subject: id,
@@ -171,14 +171,26 @@ final class PrincipalRegister: Sendable {
     let expiry = key.fields["expires_at"]?.stringValue.flatMap { Timestamp($0) }
     if let expiry, expiry <= now { return nil }
     var creator: Identifier?
+    var bound: Principal.Bound?
     if let maker = key.creator, maker != CommandEngine.systemUser {
-      guard try activeUser(maker, from: source) != nil else { return nil }
+      guard let person = try activeUser(maker, from: source) else { return nil }
       creator = maker
+      let platformRole = person.fields["role"]?.stringValue
+      if platformRole != "admin" {
+        let membership = try source.memberships(of: maker).first { $0.organization == organization }
+        guard let membership, let role = membership.fields["role"]?.stringValue else { return nil }
+        bound = Principal.Bound(role: PrincipalRegister.role(role, of: membership), platformRole: platformRole)
+      }
     }
     return Principal(
       kind: .apiKey(id, creator: creator), organizations: [organization: "key"],
-      keyPermissions: KeyPermissions.read(key.fields["permissions"] ?? .null), subject: creator, expiresAt: expiry,
-      epoch: epoch)
+      keyPermissions: KeyPermissions.read(key.fields["permissions"] ?? .null), bound: bound, subject: creator,
+      expiresAt: expiry, epoch: epoch)
+  }
+
+  /// The role that a membership gives: a guest's, for a member who came by a share link.
+  private static func role(_ role: String, of membership: ResourceState) -> String {
+    role == "member" && membership.fields["is_guest"] == true ? Principal.guest : role
   }
 
   private static func activeUser(_ id: Identifier, from source: borrowing some StateSource & ~Copyable) throws

@@ -94,22 +94,22 @@ enum UserBehaviours {
   static let deactivate = Behaviour(decide: { decision in
     let state = try decision.target()
     if !decision.principal.isAdministrator { try MembershipRules.checkOwners(without: state, in: decision) }
-    let keys = try keys(madeBy: state.id, decision)
+    let keys = try KeyBehaviours.keys(madeBy: state.id, decision)
     guard
       let event = try decision.edit(
         state, decision.type, event: decision.command.event, values: decision.constants())
     else { return }
-    try revoke(keys, decision, causation: event.id)
+    try KeyBehaviours.revoke(keys, decision, causation: event.id)
     decision.closings.append(SignInClosing(user: state.id, except: nil))
   })
 
   /// `user.delete`: the same, for good.
   static let delete = Behaviour(decide: { decision in
     let state = try decision.target()
-    let keys = try keys(madeBy: state.id, decision)
+    let keys = try KeyBehaviours.keys(madeBy: state.id, decision)
     try decision.delete(state, decision.type, event: decision.command.event)
     guard let event = decision.events.first(where: { $0.resource == state.id }) else { return }
-    try revoke(keys, decision, causation: event.id)
+    try KeyBehaviours.revoke(keys, decision, causation: event.id)
   })
 
   /// `user.record_login`: when and from where somebody signed in last, at most once a minute.
@@ -127,24 +127,6 @@ enum UserBehaviours {
       values["last_login_ip"] = decision.parameters["ip"] ?? .null
       try decision.edit(state, decision.type, event: decision.command.event, values: values)
     })
-
-  /// The keys in force that somebody made.
-  private static func keys(madeBy user: Identifier, _ decision: Decision) throws -> [Identifier] {
-    try decision.transaction.referrers(of: user, type: "api_key", limit: .max).compactMap { link in
-      guard let key = try decision.transaction.living(link.id, type: "api_key"), key.reference("user_id") == user,
-        key.fields["is_active"]?.boolValue == true
-      else { return nil }
-      return key.id
-    }
-  }
-
-  private static func revoke(_ keys: [Identifier], _ decision: Decision, causation: Identifier) throws {
-    let type = try decision.model.type("api_key")
-    for id in keys {
-      guard let key = try decision.transaction.living(id, type: "api_key") else { continue }
-      try decision.edit(key, type, event: "api_key.revoked", values: ["is_active": false], causation: causation)
-    }
-  }
 
   /// A role of organizations that is given with one, and without `membership_role`, is that of the membership.
   @Sendable private static func withMembershipRole(_ given: JSONObject) -> JSONObject {
