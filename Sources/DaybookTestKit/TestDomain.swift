@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import Domain
 import EventLog
+import Failpoints
 import MerkleTree
 import NIOConcurrencyHelpers
 import Records
@@ -36,7 +37,8 @@ package final class TestDomain: Sendable {
   /// - Parameters:
   ///   - catalog: another catalog than the repository's.
   ///   - data: a data folder that a server has left, which stays; a new one where nil.
-  package init(catalog: Catalog? = nil, data: String? = nil) throws {
+  ///   - failpoints: where the log fails.
+  package init(catalog: Catalog? = nil, data: String? = nil, failpoints: Failpoints = .none) throws {
     let files = try TestLog(mapSize: 1 << 27, data: data)
     self.files = files
     self.catalog = try catalog ?? TestDomain.loaded.get()
@@ -46,6 +48,7 @@ package final class TestDomain: Sendable {
     log = try files.open { configuration in
       configuration.beforeCommit = { try vault.persistPendingKeys() }
       configuration.headFile = nil
+      configuration.failpoints = failpoints
       configuration.verifyHead = nil
       configuration.signHead = { size, root in
         try signer.sign(Checkpoint(origin: "daybook/test", size: size, root: root)).serialized

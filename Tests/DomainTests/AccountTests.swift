@@ -2,8 +2,10 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import DaybookTestKit
+import Dispatch
 import Domain
 import EventLog
+import Failpoints
 import NIOConcurrencyHelpers
 import Records
 import Refusals
@@ -135,6 +137,53 @@ import Testing
     case .success(let result): #expect(result.position < position)
     case .failure(let error): #expect(error.code == .unauthenticated)
     }
+  }
+
+  @Test func `another command that fails in the same batch doesn't keep sign-ins open`() async throws {
+    let isArmed = NIOLockedValueBox(false)
+    let turn = NIOLockedValueBox(0)
+    // Of the batch that is armed, the second decision fails, and the others are committed.
+    let book = try TestDomain(
+      failpoints: Failpoints { point in
+        guard point == .logDecided, isArmed.withLockedValue({ $0 }) else { return }
+        let now = turn.withLockedValue { turn in
+          turn += 1
+          return turn
+        }
+        if now == 2 { throw Failpoints.Failure(point: point) }
+      })
+    let acme = try await book.organization("acme")
+    let ann = try await book.member("ann", of: acme)
+    let bob = try await book.member("bob", of: acme)
+    func change(_ user: String) async throws -> PreparedCommand {
+      try await book.engine.prepareInBackground(
+        book.engine.prepare(
+          method: "user.set_password", params: ["id": .string(user), "password": "correct horse"],
+          principal: TestDomain.administrator, origin: Origin()))
+    }
+    let (failing, closing) = (try await change(bob.id), try await change(ann.id))
+    let name = try book.engine.prepare(
+      method: "organization.edit", params: ["id": .string(acme), "name": "n"], principal: TestDomain.administrator,
+      origin: Origin())
+    // While the writer is held here, all three wait, and so share the next batch.
+    let gate = DispatchSemaphore(value: 0)
+    book.log.submit({ _ in gate.wait() }, completion: { _ in isArmed.withLockedValue { $0 = true } })
+    let fates = AsyncStream<Bool>.makeStream()
+    for command in [name, failing, closing] {
+      book.engine.submit(command) { result in
+        if case .success = result { fates.continuation.yield(true) } else { fates.continuation.yield(false) }
+      }
+    }
+    gate.signal()
+    var outcomes: [Bool] = []
+    for await outcome in fates.stream {
+      outcomes.append(outcome)
+      if outcomes.count == 3 { break }
+    }
+    #expect(outcomes == [true, false, true])
+    #expect(try book.engine.refresh(ann.principal) == nil, "the new password is on the disk")
+    #expect(try book.engine.refresh(bob.principal) != nil, "Bob's was not changed")
+    try await book.call("pipeline.create", ["name": "p"], as: bob.principal)
   }
 
   @Test func `a login is recorded with its address sealed, at most once a minute`() async throws {

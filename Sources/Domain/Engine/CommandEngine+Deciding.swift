@@ -42,7 +42,7 @@ extension CommandEngine {
     }
     return Decided(
       result: CommandResult(position: answer.position, resultBytes: answer.shown.canonicalBytes),
-      epoch: answer.changesPrincipals && !isDryRun ? principals.advance(closing: answer.closings) : nil,
+      epoch: answer.changesPrincipals && !isDryRun ? principals.advance(closing: answer.closings, by: prepared) : nil,
       destroysKeys: answer.destroysKeys && !isDryRun)
   }
 

@@ -141,8 +141,13 @@ public final class CommandEngine: Sendable {
         guard committed.value.destroysKeys else { return completion(.success(result)) }
         self.destroySweptKeys { failure in completion(failure.map { .failure($0) } ?? .success(result)) }
       case .failure(let error):
+        switch error {
+        case is Refusal: self.principals.drop(command)
+        // It was never decided, and this may be the thread of who submitted it.
+        case let error as EventLogError where error.code == .overloaded || error.code == .closed: break
         // Whatever this batch had changed about principals may not have happened.
-        if !(error is Refusal) { self.principals.invalidate() }
+        default: self.principals.invalidate(command)
+        }
         completion(.failure(Refusal(causedBy: error)))
       }
     }

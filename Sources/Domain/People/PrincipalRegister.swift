@@ -27,8 +27,9 @@ final class PrincipalRegister: Sendable {
     var lastSignIn: UInt64 = 0
     /// Which sign-ins of a person are closed.
     var closed: [Identifier: (through: UInt64, except: UInt64?)] = [:]
-    /// What decisions close that aren't on the disk yet, in order: it binds the commands behind them.
-    var closing: [(epoch: UInt64, closing: SignInClosing)] = []
+    /// What decisions close that aren't on the disk yet, in order, each with the command that was decided: it binds the
+    /// commands behind them.
+    var closing: [(epoch: UInt64, closing: SignInClosing, command: ObjectIdentifier)] = []
   }
 
   private static let cacheLimit = 4096
@@ -46,12 +47,15 @@ final class PrincipalRegister: Sendable {
   }
 
   /// A decision has changed something that principals are made of. Answers the epoch that it begins.
-  /// - Parameter closings: the sign-ins that it closes.
-  func advance(closing closings: [SignInClosing] = []) -> UInt64 {
+  /// - Parameters:
+  ///   - closings: the sign-ins that it closes, instead of those of an earlier try at the same command.
+  ///   - command: the command that was decided.
+  func advance(closing closings: [SignInClosing] = [], by command: PreparedCommand) -> UInt64 {
     state.withLockedValue { state in
       state.decided += 1
       state.resolved.removeAll(keepingCapacity: true)
-      for closing in closings { state.closing.append((state.decided, closing)) }
+      PrincipalRegister.forget(command, &state)
+      for closing in closings { state.closing.append((state.decided, closing, ObjectIdentifier(command))) }
       return state.decided
     }
   }
@@ -61,22 +65,33 @@ final class PrincipalRegister: Sendable {
     state.withLockedValue { state in
       state.settled = max(state.settled, epoch)
       guard !state.closing.isEmpty else { return }
-      for (decided, closing) in state.closing where decided <= epoch {
+      for (decided, closing, _) in state.closing where decided <= epoch {
         state.closed[closing.user] = (state.lastSignIn, closing.except)
       }
       state.closing.removeAll { $0.epoch <= epoch }
     }
   }
 
-  /// What was decided may not have happened: nothing that was resolved holds. On the
+  /// What was decided of a command didn't happen: the sign-ins that it would have closed stay, those that others of its
+  /// batch close don't.
+  func drop(_ command: PreparedCommand) {
+    state.withLockedValue { PrincipalRegister.forget(command, &$0) }
+  }
+
+  /// The same, where it may have changed what principals are made of before: nothing that was resolved holds. On the
   /// writer's thread only, after the batch.
-  func invalidate() {
+  func invalidate(_ command: PreparedCommand) {
     state.withLockedValue { state in
       state.decided += 1
       state.settled = state.decided
       state.resolved.removeAll(keepingCapacity: true)
-      state.closing.removeAll()
+      PrincipalRegister.forget(command, &state)
     }
+  }
+
+  private static func forget(_ command: PreparedCommand, _ state: inout State) {
+    guard !state.closing.isEmpty else { return }
+    state.closing.removeAll { $0.command == ObjectIdentifier(command) }
   }
 
   /// Whether a person's sign-in was closed, as far as that is on the disk.
@@ -98,7 +113,7 @@ final class PrincipalRegister: Sendable {
   func current(_ principal: Principal, in transaction: LogTransaction) throws -> Principal {
     guard principal.isResolved else { return principal }
     let (epoch, known, isClosed) = state.withLockedValue { state in
-      let isClosing = state.closing.contains { _, closing in
+      let isClosing = state.closing.contains { _, closing, _ in
         principal.kind == .user(closing.user) && principal.signIn?.number != closing.except
       }
       return (
