@@ -62,6 +62,11 @@ struct AudienceCases {
       let workspace = JSON.string(Identifier.version7(at: .now).text)
       resource(type, "in a workspace", world.acme, ["workspace_id": workspace], acmes)
     }
+    if type.name == "invitation" || type.name == "membership" {
+      // Whom it is about sees it without belonging there: an invitation, or a place that they had.
+      let loner: JSONObject = ["user_id": .string(world.users["Loner"] ?? "")]
+      resource(type, "Loner's in acme", world.acme, loner.merging(dead), acmes.union(["Loner"]))
+    }
     if let visibility = type.visibility { addAddressed(type, visibility) }
     for field in type.publicFields {
       let open: JSONObject = [field: true]

@@ -232,7 +232,7 @@ extension Decision {
   /// organization; administrators may name anyone.
   private func mayRefer(toUser id: Identifier, from type: ResourceModel, organization: Identifier?) throws -> Bool {
     if principal.isAdministrator || id == actor { return true }
-    if type.name == "membership" { return try seesUser(id) }
+    if type.name == "membership" || type.name == "invitation" { return try seesUser(id) }
     guard let organization else { return try seesUser(id) }
     return try transaction.memberships(of: id).contains { $0.organization == organization }
   }

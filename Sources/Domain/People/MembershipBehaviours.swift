@@ -3,14 +3,30 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 import Records
+import Refusals
 
 /// People's places in organizations.
 enum MembershipBehaviours {
+  /// `membership.create`: an administrator of the service adds somebody at once; anybody else invites.
+  static let create = Behaviour(decide: { decision in
+    if decision.principal.isAdministrator {
+      try decision.applyCreation()
+    } else {
+      try InvitationBehaviours.invite(decision)
+    }
+  })
+
   /// `membership.edit`: a new role; the last owner keeps theirs.
   static let edit = Behaviour(decide: { decision in
     let state = try decision.target()
     try MembershipRules.checkRank(of: state, by: decision.principal)
     let values = decision.fields
+    if values.contains("is_guest"), values["is_guest"] != true, !state.isGoverning, !decision.principal.isAdministrator
+    {
+      throw Refusal.conflict(
+        reason: "state", "A guest becomes a full member by accepting: invite them by membership.create.",
+        ["from": "guest", "allowed": []])
+    }
     if values.contains("is_guest") {
       try MembershipRules.checkGrant(state.fields.merging(values), in: state.organization, by: decision)
     }
