@@ -36,6 +36,8 @@ public final class CommandEngine: Sendable {
   let platformRules: PlatformRules
   let principals: PrincipalRegister
   let passwords = PasswordWorkers()
+  /// Wrong present passwords, of those who want another one.
+  let wrongPasswords = Attempts(limit: 5, interval: 15 * 60, what: "The present password was wrong")
   let retention = RetentionKeeper()
   let keyUses = KeyUses()
   /// Every command that the socket may give.

@@ -122,6 +122,12 @@ extension Decision {
     return appended
   }
 
+  /// Whether a value in the clear is another one than that of a personal field; so it counts where that was erased.
+  func differs(_ value: JSON, from field: String, of state: ResourceState) throws -> Bool {
+    guard let stored = state.fields[field] else { return !value.isNull }
+    return try engine.sealer.open(stored, resource: state.id, field: field) != .value(value)
+  }
+
   private func isPlainlyUnchanged(_ name: String, _ value: JSON, _ state: ResourceState, _ type: ResourceModel) -> Bool
   {
     guard let field = type.field(name) else { return false }

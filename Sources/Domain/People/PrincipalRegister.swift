@@ -39,10 +39,10 @@ final class PrincipalRegister: Sendable {
   var settledEpoch: UInt64 { state.withLockedValue { $0.settled } }
 
   /// A sign-in that begins; to be taken before the snapshot from which the person is resolved.
-  func beginSignIn(expiresAt: Timestamp? = nil) -> SignIn {
+  func beginSignIn(at now: Timestamp, expiresAt: Timestamp? = nil) -> SignIn {
     state.withLockedValue { state in
       state.lastSignIn += 1
-      return SignIn(number: state.lastSignIn, expiresAt: expiresAt)
+      return SignIn(number: state.lastSignIn, at: now, expiresAt: expiresAt)
     }
   }
 

@@ -27,6 +27,9 @@ enum UserRules {
     }
     let verb = decision.command.command.name
     if principal.kind == .user(user.id), verb == "edit" || verb == "set_password" { return }
+    if verb == "verify_email", principal.subject == user.id {
+      throw Refusal.forbidden(permission: "users:admin", "Nobody verifies their own e-mail address.")
+    }
     let shared = try decision.transaction.memberships(of: user.id)
     guard
       shared.contains(where: { $0.isGoverning && principal.allows(.admin, on: "users", organization: $0.organization) })
