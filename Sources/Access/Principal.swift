@@ -129,7 +129,8 @@ public struct Principal: Sendable {
   ///
   /// Administrators have every permission. Owners and admins of an organization have every one in it. A member's follow
   /// the platform role: `developer` reads, writes and executes; `viewer` reads; `auditor` and `officer` read, `audit`
-  /// and `log` included. A guest reads, whatever the platform role. An API key has what its map says, and never more
+  /// and `log` included. A guest reads, whatever the platform role, but not who belongs there and what gives access
+  /// (``withheldFromGuests``). An API key has what its map says, and never more
   /// than the person who made it has now.
   public func allows(_ permission: Permission, on plural: String, organization: Identifier?) -> Bool {
     if isAdministrator { return true }
@@ -158,11 +159,17 @@ public struct Principal: Sendable {
   /// The role of a member who came by a share link of a workspace.
   package static let guest = "guest"
 
+  /// The plurals of what guests don't read, but of themselves: people, and what gives or holds access.
+  package static let withheldFromGuests: Set<String> = [
+    "api_keys", "audit", "credentials", "invitations", "legal_holds", "log", "memberships", "retention_policies",
+    "retentions", "share_links", "sql_roles", "systems", "users", "workspace_members",
+  ]
+
   /// What a role in an organization, together with a platform role, allows there.
   package static func permissions(role: String, platformRole: String?, plural: String) -> Set<Permission> {
     if role == "owner" || role == "admin" || platformRole == "admin" { return Set(Permission.allCases) }
     let isRecord = plural == "audit" || plural == "log"
-    if role == guest { return isRecord ? [] : [.read] }
+    if role == guest { return withheldFromGuests.contains(plural) ? [] : [.read] }
     switch platformRole {
     case "developer": return isRecord ? [] : [.read, .write, .execute]
     case "auditor", "officer": return [.read]

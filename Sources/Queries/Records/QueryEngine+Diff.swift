@@ -86,7 +86,8 @@ extension QueryEngine {
     let before = try old.map { try view.item($0, principal: access.principal) } ?? [:]
     let after = try view.item(new, principal: access.principal)
     var changes = JSONObject()
-    for name in fields {
+    let withheld = access.principal.kind == .user(new.id) ? [] : access.administratorsFields
+    for name in fields where !withheld.contains(name) {
       let from = old?.fields[name] ?? .null
       let to = new.fields[name] ?? .null
       guard from != to else { continue }

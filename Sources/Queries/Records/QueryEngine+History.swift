@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -59,8 +60,11 @@ extension QueryEngine {
   private func historyItem(_ record: LogRecord, _ access: Access, showsReasons: Bool) throws -> JSON {
     let header = try record.parsedHeader()
     let body = try record.parsedBody()
-    let changes = try view.shownChanges(
+    var changes = try view.shownChanges(
       type: access.type.name, resource: header.resource, set: body.set, was: body.was)
+    if access.principal.kind != .user(header.resource) {
+      for name in access.administratorsFields { changes.removeValue(forKey: name) }
+    }
     var item: JSONObject = [
       "actor": .string(header.actor), "at": .string(header.at.text),
       "changes": .object(changes), "event": .string(header.event),
