@@ -38,6 +38,8 @@ public final class CommandEngine: Sendable {
   let passwords = PasswordWorkers()
   /// Wrong present passwords, of those who want another one.
   let wrongPasswords = Attempts(limit: 5, interval: 15 * 60, what: "The present password was wrong")
+  /// Values that people asked for and that are taken where they can't see.
+  let collisions = Attempts(limit: 10, interval: 60 * 60, what: "A value was asked for that is taken")
   let retention = RetentionKeeper()
   let keyUses = KeyUses()
   /// Every command that the socket may give.
@@ -144,7 +146,9 @@ public final class CommandEngine: Sendable {
         self.destroySweptKeys { failure in completion(failure.map { .failure($0) } ?? .success(result)) }
       case .failure(let error):
         switch error {
-        case is Refusal: self.principals.drop(command)
+        case let refusal as Refusal:
+          self.principals.drop(command)
+          if refusal.tellsOfHidden { self.recordCollision(of: command) }
         // It was never decided, and this may be the thread of who submitted it.
         case let error as EventLogError where error.code == .overloaded || error.code == .closed: break
         // Whatever this batch had changed about principals may not have happened.

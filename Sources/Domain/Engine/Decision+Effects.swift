@@ -27,8 +27,12 @@ extension Decision {
   func create(_ creation: Creation) throws -> AppendedEvent {
     let type = creation.type
     let id = creation.id ?? Identifier.version7(at: now)
-    if creation.id != nil, try transaction.state(id) != nil {
-      throw Refusal.conflict(reason: "unique", "There is a resource of this id already.", ["fields": ["id"]])
+    if creation.id != nil {
+      try checkCollisions()
+      if let present = try transaction.state(id) {
+        guard try isVisible(present) else { throw collision() }
+        throw Refusal.conflict(reason: "unique", "There is a resource of this id already.", ["fields": ["id"]])
+      }
     }
     // An organization is its own tenant.
     let organization = type.name == "organization" ? id : creation.organization
@@ -172,13 +176,39 @@ extension Decision {
   }
 
   private func claim(_ constraint: UniqueConstraint, _ key: [UInt8], for id: Identifier) throws {
+    if !constraint.fields.contains("organization_id") { try checkCollisions() }
     if let holder = try transaction.holder(constraint: constraint.name, key: key), holder != id {
+      if let state = try transaction.state(holder), try !isVisible(state) {
+        // A dry run records nothing, and so tells nothing of what its caller can't see.
+        if isDryRun { return }
+        throw collision()
+      }
       let fields = constraint.fields.filter { $0 != "organization_id" }
       throw Refusal.conflict(
         reason: "unique", "There is one with this \(fields.joined(separator: " and ")) already.",
         ["fields": .array(constraint.fields.map(JSON.string)), "constraint": .string(constraint.name)])
     }
     try transaction.claim(constraint: constraint.name, key: key, for: id)
+  }
+
+  // MARK: - What is taken where the caller can't see
+
+  /// Refuses whoever has met too much that is taken where they can't see, before they learn whether this is.
+  private func checkCollisions() throws {
+    guard !principal.isAdministrator, let prober else { return }
+    try engine.collisions.check(prober, now: now)
+  }
+
+  /// The refusal where a value is taken by what the caller may not know of; it is counted, and recorded afterwards.
+  private func collision() -> Refusal {
+    if let prober { engine.collisions.count(prober, now: now) }
+    return Refusal.hiddenConflict
+  }
+
+  /// Who asks: the person, or a key that no person has made.
+  private var prober: Identifier? {
+    if case .apiKey(let key, nil) = principal.kind { return key }
+    return principal.subject
   }
 
   /// Moves unique keys and links along with what an edit has changed.
