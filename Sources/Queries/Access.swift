@@ -44,6 +44,11 @@ struct Access: Sendable {
     return audience.publicFields.isEmpty || principal.canSee(organization: state.organization)
   }
 
+  /// Whether the caller may read a resource only because it is public: then what it was before that is not for them.
+  func isVisitor(of state: ResourceState) -> Bool {
+    !audience.publicFields.isEmpty && !principal.canSee(organization: state.organization)
+  }
+
   /// Fields that the caller is shown nowhere but in their own resource; empty for administrators, and for most types.
   var administratorsFields: Set<String> {
     if principal.isAdministrator { return [] }

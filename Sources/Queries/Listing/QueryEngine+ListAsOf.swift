@@ -26,7 +26,8 @@ extension QueryEngine {
       let chunk = identifiers[start..<min(identifiers.count, start + Self.foldedAtOnce)]
       found += try await log.background { [self] snapshot in
         try chunk.compactMap { identifier in
-          guard let state = try snapshot.fold(identifier, through: position), query.includesDeleted || !state.isDeleted
+          guard let state = try snapshot.fold(identifier, through: position), query.includesDeleted || !state.isDeleted,
+            !access.isVisitor(of: state) || access.audience.publishes(state.fields, to: access.principal)
           else { return nil }
           let item = try view.item(state, principal: access.principal)
           guard query.filter.conditions.allSatisfy({ $0.holds(item[$0.column.field.name] ?? .null) }) else {

@@ -32,23 +32,24 @@ extension QueryEngine {
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       let showsReasons = access.belongs(to: state)
       let last = try snapshot.latestVersion(of: identifier)
+      let first = try firstShown(of: state, to: access, in: snapshot)
       let range: ClosedRange<Int64>
       let next: Int64?
       if isDescending {
         let upper = min(last, start ?? last)
-        let lower = max(1, upper - Int64(limit) + 1)
-        guard upper >= 1 else { return try page([], next: nil, position: snapshot.head.position, query: query) }
+        let lower = max(first, upper - Int64(limit) + 1)
+        guard upper >= first else { return try page([], next: nil, position: snapshot.head.position, query: query) }
         range = lower...upper
-        next = lower > 1 ? lower - 1 : nil
+        next = lower > first ? lower - 1 : nil
       } else {
-        let lower = max(1, start ?? 1)
+        let lower = max(first, start ?? first)
         // A cursor of the last page waits there for versions to come; the client is told so by a next_cursor of null.
         guard lower <= last else { return try page([], next: nil, position: snapshot.head.position, query: query) }
         range = lower...min(last, lower + Int64(limit) - 1)
         next = range.upperBound < last ? range.upperBound + 1 : nil
       }
       var items = try snapshot.history(of: identifier, versions: range).map {
-        try historyItem($0, access, showsReasons: showsReasons)
+        try historyItem($0, access, showsReasons: showsReasons, first: first)
       }
       if isDescending { items.reverse() }
       return try page(
@@ -57,11 +58,14 @@ extension QueryEngine {
   }
 
   /// One event of a history.
-  private func historyItem(_ record: LogRecord, _ access: Access, showsReasons: Bool) throws -> JSON {
+  /// - Parameter first: The version before which nothing is shown, so nor what the event of this version has changed.
+  private func historyItem(
+    _ record: LogRecord, _ access: Access, showsReasons: Bool, first: Int64
+  ) throws -> JSON {
     let header = try record.parsedHeader()
     let body = try record.parsedBody()
     var changes = try view.shownChanges(
-      type: access.type.name, resource: header.resource, set: body.set, was: body.was)
+      type: access.type.name, resource: header.resource, set: body.set, was: header.version == first ? [:] : body.was)
     if access.principal.kind != .user(header.resource) {
       for name in access.administratorsFields { changes.removeValue(forKey: name) }
     }
