@@ -125,8 +125,8 @@ let package = Package(
     module(
       "DaybookTestKit",
       [
-        "TestBasics", "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "MerkleTree", "Vault", "BasicTypes",
-        "CanonicalJSON", "Catalog", "Access", "Records", "Domain", "Refusals", log, nioLocks,
+        "TestBasics", "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Failpoints", "MerkleTree", "Vault",
+        "BasicTypes", "CanonicalJSON", "Catalog", "Access", "Records", "Domain", "Refusals", log, nioLocks,
       ]),
     module("ServerTestKit", ["TestBasics", "Server", "DaybookClient", "CanonicalJSON", nioCore, nioPosix]),
     tests("BasicTypesTests", ["TestBasics", "BasicTypes"]),
@@ -144,8 +144,8 @@ let package = Package(
     tests(
       "DomainTests",
       [
-        "TestBasics", "Access", "Records", "Domain", "Catalog", "EventLog", "Vault", "BasicTypes", "CanonicalJSON",
-        "DaybookTestKit", "Refusals", nioLocks,
+        "TestBasics", "Access", "Records", "Domain", "Catalog", "EventLog", "Failpoints", "Vault", "BasicTypes",
+        "CanonicalJSON", "DaybookTestKit", "Refusals", nioLocks,
       ]),
     tests("ProtocolTests", ["Protocol", "CanonicalJSON", "Refusals", nioCore]),
     tests(

@@ -27,7 +27,8 @@ COMMENT ON TABLE daybook.api_keys IS
   'A program''s key to one organization. api_keys (ETL Builder). The key itself is shown once; its SHA-256 is kept.';
 COMMENT ON COLUMN daybook.api_keys.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.api_keys.user_id IS
-  'Who made it and for whom it acts; it is revoked when they are deactivated or deleted. Refers to user.';
+  'Who made it and for whom it acts. It never does more than they may do now, and is revoked when they are '
+  'deactivated, deleted or leave the organization. Refers to user.';
 COMMENT ON COLUMN daybook.api_keys.permissions IS
   'Verbs by plural resource, such as {"pipelines":["read","execute"]}; "*" stands for every resource.';
 COMMENT ON COLUMN daybook.api_keys.created_by IS 'The user who made it; the system user for what no person made.';

@@ -27,7 +27,8 @@ COMMENT ON COLUMN daybook.memberships.user_id IS 'Refers to user.';
 COMMENT ON COLUMN daybook.memberships.role IS 'One of owner, admin, member.';
 COMMENT ON COLUMN daybook.memberships.is_guest IS
   'Came by a share link of a workspace, and only reads outside of the workspaces in which they have a role, whatever '
-  'their platform role. Whoever administers memberships may set it to false.';
+  'their platform role. They become a full member by accepting an invitation; an administrator of the service may set '
+  'it to false.';
 COMMENT ON COLUMN daybook.memberships.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.memberships.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.memberships.version IS 'How many events it has had.';

@@ -18,6 +18,21 @@ public struct Principal: Sendable {
     case server
   }
 
+  /// A person's place in one organization: what their API keys there may do at most.
+  package struct Bound: Sendable, Hashable {
+    /// The role there, as in ``Principal/organizations``.
+    package let role: String
+    /// The platform role.
+    package let platformRole: String?
+
+    /// The bound of somebody of these roles; nil where they may do everything there.
+    package init?(role: String, platformRole: String?) {
+      if role == "owner" || role == "admin" || platformRole == "admin" { return nil }
+      self.role = role
+      self.platformRole = platformRole
+    }
+  }
+
   /// Who.
   public let kind: Kind
   /// The same as events name it: `local:0`, `user:<uuid>`, `api_key:<uuid>`, `server`.
@@ -29,6 +44,9 @@ public struct Principal: Sendable {
   public let organizations: [Identifier: String]
   /// An API key's permission map: verbs by plural resource, `*` for every resource; nil for all but keys.
   public let keyPermissions: [String: Set<Permission>]?
+  /// What bounds an API key besides its map: the rights that its maker has now. Nil for all but keys, and where the
+  /// maker may do everything there: an owner, an admin, an administrator.
+  package let bound: Bound?
   /// The person whose key seals the origin and reason of what the caller does: the user, or the key's creator.
   public let subject: Identifier?
   /// From when on an API key, or the token by which a person signed in, is no longer good.
@@ -41,13 +59,14 @@ public struct Principal: Sendable {
   /// A caller as it was resolved.
   package init(
     kind: Kind, platformRole: String? = nil, organizations: [Identifier: String] = [:],
-    keyPermissions: [String: Set<Permission>]? = nil, subject: Identifier? = nil, expiresAt: Timestamp? = nil,
-    signIn: SignIn? = nil, epoch: UInt64 = 0
+    keyPermissions: [String: Set<Permission>]? = nil, bound: Bound? = nil, subject: Identifier? = nil,
+    expiresAt: Timestamp? = nil, signIn: SignIn? = nil, epoch: UInt64 = 0
   ) {
     self.kind = kind
     self.platformRole = platformRole
     self.organizations = organizations
     self.keyPermissions = keyPermissions
+    self.bound = bound
     self.subject = subject
     self.expiresAt = signIn?.expiresAt ?? expiresAt
     self.signIn = signIn
@@ -120,24 +139,47 @@ public struct Principal: Sendable {
   ///
   /// Administrators have every permission. Owners and admins of an organization have every one in it. A member's follow
   /// the platform role: `developer` reads, writes and executes; `viewer` reads; `auditor` and `officer` read, `audit`
-  /// and `log` included. A guest reads, whatever the platform role. An API key has what its map says.
+  /// and `log` included. A guest reads, whatever the platform role, but not who belongs there and what gives access
+  /// (``withheldFromGuests``). An API key has what its map says, and never more
+  /// than the person who made it has now.
   public func allows(_ permission: Permission, on plural: String, organization: Identifier?) -> Bool {
     if isAdministrator { return true }
     guard let organization, let role = organizations[organization] else { return false }
-    if let keyPermissions {
-      return keyPermissions[plural]?.contains(permission) == true || keyPermissions["*"]?.contains(permission) == true
-    }
+    if keyPermissions != nil { return isMapped(permission, on: plural) && isWithinBound(permission, on: plural) }
     return Principal.permissions(role: role, platformRole: platformRole, plural: plural).contains(permission)
+  }
+
+  /// Whether an API key's map has that permission.
+  private func isMapped(_ permission: Permission, on plural: String) -> Bool {
+    guard let keyPermissions else { return false }
+    return keyPermissions[plural]?.contains(permission) == true || keyPermissions["*"]?.contains(permission) == true
+  }
+
+  private func isWithinBound(_ permission: Permission, on plural: String) -> Bool {
+    guard let bound else { return true }
+    return Principal.permissions(role: bound.role, platformRole: bound.platformRole, plural: plural)
+      .contains(permission)
+  }
+
+  /// Whether an API key's map has a permission that its maker no longer has.
+  package func exceedsMaker(_ permission: Permission, on plural: String) -> Bool {
+    isMapped(permission, on: plural) && !isWithinBound(permission, on: plural)
   }
 
   /// The role of a member who came by a share link of a workspace.
   package static let guest = "guest"
 
+  /// The plurals of what guests don't read, but of themselves: people, and what gives or holds access.
+  package static let withheldFromGuests: Set<String> = [
+    "api_keys", "audit", "credentials", "invitations", "legal_holds", "log", "memberships", "retention_policies",
+    "retentions", "share_links", "sql_roles", "systems", "users", "workspace_members",
+  ]
+
   /// What a role in an organization, together with a platform role, allows there.
   package static func permissions(role: String, platformRole: String?, plural: String) -> Set<Permission> {
     if role == "owner" || role == "admin" || platformRole == "admin" { return Set(Permission.allCases) }
     let isRecord = plural == "audit" || plural == "log"
-    if role == guest { return isRecord ? [] : [.read] }
+    if role == guest { return withheldFromGuests.contains(plural) ? [] : [.read] }
     switch platformRole {
     case "developer": return isRecord ? [] : [.read, .write, .execute]
     case "auditor", "officer": return [.read]
@@ -149,7 +191,12 @@ public struct Principal: Sendable {
   package func grantable(in organization: Identifier) -> Set<Permission> {
     if isAdministrator { return Set(Permission.allCases) }
     guard let role = organizations[organization] else { return [] }
-    if let keyPermissions { return keyPermissions["*"] ?? [] }
+    if let keyPermissions {
+      let mapped = keyPermissions["*"] ?? []
+      guard let bound else { return mapped }
+      return mapped.intersection(
+        Principal.permissions(role: bound.role, platformRole: bound.platformRole, plural: "*"))
+    }
     return Principal.permissions(role: role, platformRole: platformRole, plural: "*")
   }
 

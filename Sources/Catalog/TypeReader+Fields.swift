@@ -15,7 +15,7 @@ extension TypeReader {
         "type", "summary", "required", "default", "max", "min", "values", "synonyms", "items", "to", "secret",
       ]
       return switch self {
-      case .field: common + ["on_delete", "personal", "immutable", "assignable"]
+      case .field: common + ["on_delete", "personal", "immutable", "assignable", "administrators_only"]
       case .parameter: common
       case .item: common.filter { $0 != "to" && $0 != "secret" }
       }
@@ -74,6 +74,7 @@ extension TypeReader {
     field.isRequired = isSet("required", &self) ?? false
     field.isImmutable = isSet("immutable", &self) ?? false
     field.isAssignable = isSet("assignable", &self) ?? true
+    field.isForAdministrators = isSet("administrators_only", &self) ?? false
     readLimits(keys, entry, place, &field)
     readValues(keys, entry, place, &field)
     readItems(keys, entry, place, &field)

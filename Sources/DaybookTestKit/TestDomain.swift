@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import Domain
 import EventLog
+import Failpoints
 import MerkleTree
 import NIOConcurrencyHelpers
 import Records
@@ -37,7 +38,10 @@ package final class TestDomain: Sendable {
   ///   - catalog: another catalog than the repository's.
   ///   - data: a data folder that a server has left, which stays; a new one where nil.
   ///   - budget: what a command may cost, where it is not as in the server.
-  package init(catalog: Catalog? = nil, data: String? = nil, budget: WriterBudget = WriterBudget()) throws {
+  ///   - failpoints: where the log fails.
+  package init(
+    catalog: Catalog? = nil, data: String? = nil, budget: WriterBudget = WriterBudget(), failpoints: Failpoints = .none
+  ) throws {
     let files = try TestLog(mapSize: 1 << 27, data: data)
     self.files = files
     self.catalog = try catalog ?? TestDomain.loaded.get()
@@ -49,6 +53,7 @@ package final class TestDomain: Sendable {
       configuration.beforeDecision = { vault.markKeys() }
       configuration.afterNothing = { vault.forgetUnmarkedKeys() }
       configuration.headFile = nil
+      configuration.failpoints = failpoints
       configuration.verifyHead = nil
       configuration.signHead = { size, root in
         try signer.sign(Checkpoint(origin: "daybook/test", size: size, root: root)).serialized

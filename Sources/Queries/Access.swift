@@ -37,10 +37,22 @@ struct Access: Sendable {
     try audience.permits(.reads, to: principal, on: state, in: snapshot)
   }
 
-  /// Whether the caller belongs to where a resource that they may read does, and doesn't only see it because it is
-  /// public: only then its reasons are for them, which its organization's people gave each other.
+  /// Whether the caller belongs to where a resource that they may read does: doesn't only see it because it is public,
+  /// and is no guest there. Only then its reasons are for them, which its organization's people gave each other.
   func belongs(to state: ResourceState) -> Bool {
-    audience.publicFields.isEmpty || principal.canSee(organization: state.organization)
+    if let organization = state.organization, principal.organizations[organization] == Principal.guest { return false }
+    return audience.publicFields.isEmpty || principal.canSee(organization: state.organization)
+  }
+
+  /// Whether the caller may read a resource only because it is public: then what it was before that is not for them.
+  func isVisitor(of state: ResourceState) -> Bool {
+    !audience.publicFields.isEmpty && !principal.canSee(organization: state.organization)
+  }
+
+  /// Fields that the caller is shown nowhere but in their own resource; empty for administrators, and for most types.
+  var administratorsFields: Set<String> {
+    if principal.isAdministrator { return [] }
+    return Set(type.fields.lazy.filter(\.isForAdministrators).map(\.name))
   }
 
   private var forbidden: Refusal { .forbidden(permission: "\(type.plural):read") }

@@ -18,6 +18,7 @@ package struct AudienceCondition: Sendable {
     case ownOrganization
     case sharedOrganization
     case oneself
+    case named(String)
     case published(String)
   }
 
@@ -32,6 +33,7 @@ package struct AudienceCondition: Sendable {
       case .ownOrganization: .ownOrganization
       case .sharedOrganization: .sharedOrganization
       case .oneself: .oneself
+      case .named(let field): .named(Self.column(field))
       case .published(let fields):
         .published("((\(fields.map(Self.column).joined(separator: " OR "))) AND t.\"deleted_at\" IS NULL)")
       }
@@ -70,6 +72,8 @@ package struct AudienceCondition: Sendable {
           """)
       case .oneself:
         if let user = bounds.user { choices.append("t.\"id\" = \(sql.bind(.uuid(user.text), as: "uuid"))") }
+      case .named(let column):
+        if let user = bounds.user { choices.append("\(column) = \(sql.bind(.uuid(user.text), as: "uuid"))") }
       case .published(let isPublic):
         if bounds.readsPublic { choices.append(isPublic) }
       }

@@ -8,6 +8,8 @@ package struct SecretMembers {
   private let sealer: Sealer
   private let names: Set<String>
   private let place: Sealer.Place
+  /// Whether each element of an array is known to be the one that stood at its index before, or to hold no mask.
+  private var areElementsSettled = false
 
   /// What seals the members of these names at a place.
   package init(sealer: Sealer, names: Set<String>, place: Sealer.Place) {
@@ -17,7 +19,11 @@ package struct SecretMembers {
   }
 
   /// The value with its secret members sealed: a mask keeps what was there, an unchanged secret its token.
-  /// - Throws: ``Refusal`` `invalid_params` for a mask where there was no secret.
+  ///
+  /// Elements of an array have no name but their index, so there a mask stands for the secret of an element that is
+  /// otherwise as it was, at the same index, and that nothing could be taken for.
+  /// - Throws: ``Refusal`` `invalid_params` for a mask where there was no secret, or where it is not certain which one
+  ///   it stands for.
   package mutating func seal(_ value: JSON, before: JSON?, path: String) throws -> JSON {
     switch value {
     case .object(let object):
@@ -35,11 +41,66 @@ package struct SecretMembers {
       return .object(sealed)
     case .array(let elements):
       let elementsBefore = before?.arrayValue ?? []
+      let wasSettled = areElementsSettled
+      defer { areElementsSettled = wasSettled }
+      try settle(elements, elementsBefore, path: path)
       return .array(
         try elements.enumerated().map { index, element in
           try seal(
             element, before: index < elementsBefore.count ? elementsBefore[index] : nil, path: "\(path)/\(index)")
         })
+    default: return value
+    }
+  }
+
+  /// Refuses masks in elements that may not be the ones that stood at their index.
+  private mutating func settle(_ elements: [JSON], _ before: [JSON], path: String) throws {
+    if areElementsSettled { return }
+    areElementsSettled = true
+    let masks = elements.map { mask(in: $0) }
+    guard masks.contains(where: { $0 != nil }) else { return }
+    let forms = elements.map { shown($0).canonicalBytes }
+    let formsBefore = before.map { shown($0).canonicalBytes }
+    if forms == formsBefore { return }
+    var counts: [[UInt8]: Int] = [:]
+    for form in formsBefore { counts[form, default: 0] += 1 }
+    for (index, mask) in masks.enumerated() {
+      guard let mask else { continue }
+      guard index < before.count, forms[index] == formsBefore[index], counts[forms[index]] == 1 else {
+        throw Refusal.invalidParam("/\(path)/\(index)\(mask)", SecretMembers.movedProblem)
+      }
+    }
+  }
+
+  /// Where the first mask in a value stands; nil where there is none.
+  private func mask(in value: JSON) -> String? {
+    switch value {
+    case .object(let object):
+      for (key, member) in object {
+        let place = "/\(JSONPointer.escape(key))"
+        if SecretMembers.isSecret(key, names), SecretMembers.isMask(member) { return place }
+        if let inner = mask(in: member) { return place + inner }
+      }
+    case .array(let elements):
+      for (index, element) in elements.enumerated() {
+        if let inner = mask(in: element) { return "/\(index)\(inner)" }
+      }
+    default: break
+    }
+    return nil
+  }
+
+  /// A value as it is shown: each secret member is the mask.
+  private func shown(_ value: JSON) -> JSON {
+    switch value {
+    case .object(let object):
+      var masked = JSONObject(minimumCapacity: object.count)
+      for (key, member) in object {
+        let isSecret = SecretMembers.isSecret(key, names) && !member.isNull
+        masked.append(key: key, value: isSecret ? .string(Sealer.mask) : shown(member))
+      }
+      return .object(masked)
+    case .array(let elements): return .array(elements.map { shown($0) })
     default: return value
     }
   }
@@ -59,6 +120,10 @@ package struct SecretMembers {
     return try sealer.vault.seal(value, for: place.fallback, context: place.context(path))
   }
 
+  private static let movedProblem = """
+    is the mask of a hidden secret, in a list whose elements are not what they were; send the secret itself with each \
+    element that has changed or moved
+    """
   private static let maskProblem = "is the mask that stands for a hidden secret; send the secret itself"
 
   /// Whether a member's name is one of those, in any case.

@@ -30,6 +30,7 @@ public struct StateView: Sendable {
     item["updated_at"] = .string(state.updatedAt.text)
     item["version"] = .integer(state.version)
     item["deleted_at"] = state.deletedAt.map { .string($0.text) }
+    withhold(from: &item, type: state.type, resource: state.id, principal: principal)
     return complete(
       item, from: state.fields, type: state.type, organization: state.organization.map { .string($0.text) })
   }
@@ -41,7 +42,16 @@ public struct StateView: Sendable {
     for name in ["id", "created_at", "updated_at", "version", "deleted_at"] {
       item[name] = fields[name]
     }
+    withhold(from: &item, type: type, resource: id, principal: principal)
     return complete(item, from: fields, type: type, organization: fields["organization_id"])
+  }
+
+  /// Shows as null what is for administrators and the person alone.
+  private func withhold(from item: inout JSONObject, type: String, resource: Identifier, principal: Principal) {
+    guard let fields = model.types[type]?.administratorsFields, !fields.isEmpty, !principal.isAdministrator,
+      principal.kind != .user(resource)
+    else { return }
+    for name in fields { item[name] = .null }
   }
 
   /// The item with the implicit fields that are shown even where they are empty.

@@ -2,8 +2,10 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import DaybookTestKit
+import Dispatch
 import Domain
 import EventLog
+import Failpoints
 import NIOConcurrencyHelpers
 import Records
 import Refusals
@@ -31,17 +33,18 @@ import Testing
     let ann = try await book.member("ann", of: acme, role: "owner")
     let keys = try await keys(book, acme, of: ann.principal)
     let foreign = try await book.key(["*": ["write"]], in: acme)
-    // A key made where she is no longer a member counts too.
+    // A key made where she is no longer a member went with that membership.
     let membership = try await book.make(
       "membership", ["user_id": .string(ann.id), "organization_id": .string(other), "role": "admin"])
     let left = try await book.key(["*": ["write"]], in: other, as: book.principal(ann.id))
-    try await book.call("membership.delete", ["id": .string(membership)])
+    let parted = try await book.call("membership.delete", ["id": .string(membership)])
+    #expect(parted.eventNames == ["membership.deleted", "api_key.revoked"])
     try await book.call("api_key.revoke", ["id": .string(keys[1].id)])
     let session = try book.principal(ann.id)
     let ended = try await book.call("user.deactivate", ["id": .string(ann.id)])
-    #expect(ended.eventNames == ["user.deactivated", "api_key.revoked", "api_key.revoked"])
-    let cause = try #require(try book.records(of: ann.id).last).header.id
-    for id in [keys[0].id, left.id] {
+    #expect(ended.eventNames == ["user.deactivated", "api_key.revoked"])
+    for (id, place) in [(keys[0].id, ann.id), (left.id, membership)] {
+      let cause = try #require(try book.records(of: place).last).header.id
       #expect(try book.item(id)["is_active"] == false)
       let last = try #require(try book.records(of: id).last).header
       #expect(last.event == "api_key.revoked" && last.causation == cause)
@@ -110,6 +113,99 @@ import Testing
     #expect(try await book.engine.principal(email: "ann@example.org", password: "third password") != nil)
   }
 
+  @Test func `who changes their own password has just signed in, or knows the present one`() async throws {
+    let book = try TestDomain()
+    let start = Timestamp.now
+    book.clock.withLockedValue { $0 = start }
+    let acme = try await book.organization("acme")
+    let id = try await book.make(
+      "user", ["email": "ann@example.org", "password": "correct horse", "organization_id": .string(acme)])
+    let ann = try #require(try await book.engine.principal(email: "ann@example.org", password: "correct horse"))
+    func change(_ more: JSONObject = [:]) -> JSONObject {
+      more.merging(["id": .string(id), "password": "battery staple"])
+    }
+    book.clock.withLockedValue { $0 = start.adding(seconds: 899) }
+    try await book.call("user.set_password", change(), as: ann)
+    book.clock.withLockedValue { $0 = start.adding(seconds: 900) }
+    let refused = try await book.refusal("user.set_password", change(), as: ann)
+    #expect(refused.paths == ["/current_password"] && refused.message.contains("sign in again"))
+    #expect(
+      try await book.refusal("user.set_password", change(["current_password": "correct horse"]), as: ann).paths
+        == ["/current_password"])
+    try await book.call("user.set_password", change(["current_password": "battery staple"]), as: ann)
+    // A key of the person is no sign-in, an administrator needs none.
+    try await book.call("membership.edit", ["id": .string(try book.membership(of: id)), "role": "owner"])
+    let key = try await book.key(["users": ["admin", "write"]], in: acme, as: ann)
+    #expect(try await book.refusal("user.set_password", change(), as: key.principal).code == .forbidden)
+    try await book.call("user.set_password", change())
+    #expect(try !book.everything().contains("battery staple"))
+  }
+
+  @Test func `a connection that was taken over can't try out passwords`() async throws {
+    let book = try TestDomain()
+    let start = Timestamp.now
+    book.clock.withLockedValue { $0 = start }
+    let acme = try await book.organization("acme")
+    let id = try await book.make(
+      "user", ["email": "ann@example.org", "password": "correct horse", "organization_id": .string(acme)])
+    let ann = try book.principal(id)
+    func guess(_ word: String) async throws -> Refusal.Code {
+      try await book.refusal(
+        "user.set_password", ["id": .string(id), "password": "battery staple", "current_password": .string(word)],
+        as: ann
+      ).code
+    }
+    for _ in 0..<5 { #expect(try await guess("wrong") == .invalidParams) }
+    #expect(try await guess("correct horse") == .overloaded)
+    book.clock.withLockedValue { $0 = start.adding(seconds: 900) }
+    #expect(try await guess("wrong") == .invalidParams)
+  }
+
+  @Test func `another e-mail address isn't verified, and the person finds the change in their history`() async throws {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let owner = try await book.member("owner", of: acme, role: "owner")
+    let ann = try await book.member("ann", of: acme)
+    let verify: JSONObject = ["id": .string(ann.id)]
+    try await book.call("user.verify_email", verify, as: owner.principal)
+    try await book.call("user.edit", verify.merging(["email": "ann@example.org", "full_name": "A"]), as: ann.principal)
+    #expect(try book.item(ann.id)["email_verified"] == true, "the same address")
+    for (email, principal) in [("president@example.org", ann.principal), ("ann@example.com", owner.principal)] {
+      try await book.call("user.edit", verify.merging(["email": .string(email)]), as: principal)
+      #expect(try book.item(ann.id)["email_verified"] == false)
+      let last = try #require(try book.records(of: ann.id).last)
+      #expect(last.header.actor == principal.actor && last.body.was["email_verified"] == true)
+      let changes = try book.view.changes(
+        type: "user", resource: last.header.resource, set: last.body.set, was: last.body.was)
+      #expect(changes["email"]?["to"] == .string(email))
+      try await book.call("user.verify_email", verify)
+    }
+    #expect(
+      try await book.refusal("user.verify_email", ["id": .string(owner.id)], as: owner.principal).code == .forbidden)
+  }
+
+  @Test func `no password is hashed for who may not give it`() async throws {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let ann = try await book.member("ann", of: acme)
+    let bob = try await book.member("bob", of: acme)
+    let key = try await book.key([:], in: acme).principal
+    for principal in [bob.principal, key] {
+      for (method, params): (String, JSONObject) in [
+        ("user.set_password", ["id": .string(ann.id), "password": "correct horse"]),
+        ("user.create", ["email": "x@example.org", "password": "correct horse", "organization_id": .string(acme)]),
+      ] {
+        let prepared = try book.engine.prepare(method: method, params: params, principal: principal, origin: Origin())
+        #expect(!prepared.needsBackground, "\(method)")
+        #expect(try await book.refusal(method, params, as: principal).code == .forbidden, "\(method)")
+      }
+    }
+    let own = try book.engine.prepare(
+      method: "user.set_password", params: ["id": .string(ann.id), "password": "correct horse"],
+      principal: ann.principal, origin: Origin())
+    #expect(own.needsBackground)
+  }
+
   @Test func `commands right behind a password change are refused only to other sessions`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
@@ -134,6 +230,53 @@ import Testing
     case .success(let result): #expect(result.position < position)
     case .failure(let error): #expect(error.code == .unauthenticated)
     }
+  }
+
+  @Test func `another command that fails in the same batch doesn't keep sign-ins open`() async throws {
+    let isArmed = NIOLockedValueBox(false)
+    let turn = NIOLockedValueBox(0)
+    // Of the batch that is armed, the second decision fails, and the others are committed.
+    let book = try TestDomain(
+      failpoints: Failpoints { point in
+        guard point == .logDecided, isArmed.withLockedValue({ $0 }) else { return }
+        let now = turn.withLockedValue { turn in
+          turn += 1
+          return turn
+        }
+        if now == 2 { throw Failpoints.Failure(point: point) }
+      })
+    let acme = try await book.organization("acme")
+    let ann = try await book.member("ann", of: acme)
+    let bob = try await book.member("bob", of: acme)
+    func change(_ user: String) async throws -> PreparedCommand {
+      try await book.engine.prepareInBackground(
+        book.engine.prepare(
+          method: "user.set_password", params: ["id": .string(user), "password": "correct horse"],
+          principal: TestDomain.administrator, origin: Origin()))
+    }
+    let (failing, closing) = (try await change(bob.id), try await change(ann.id))
+    let name = try book.engine.prepare(
+      method: "organization.edit", params: ["id": .string(acme), "name": "n"], principal: TestDomain.administrator,
+      origin: Origin())
+    // While the writer is held here, all three wait, and so share the next batch.
+    let gate = DispatchSemaphore(value: 0)
+    book.log.submit({ _ in gate.wait() }, completion: { _ in isArmed.withLockedValue { $0 = true } })
+    let fates = AsyncStream<Bool>.makeStream()
+    for command in [name, failing, closing] {
+      book.engine.submit(command) { result in
+        if case .success = result { fates.continuation.yield(true) } else { fates.continuation.yield(false) }
+      }
+    }
+    gate.signal()
+    var outcomes: [Bool] = []
+    for await outcome in fates.stream {
+      outcomes.append(outcome)
+      if outcomes.count == 3 { break }
+    }
+    #expect(outcomes == [true, false, true])
+    #expect(try book.engine.refresh(ann.principal) == nil, "the new password is on the disk")
+    #expect(try book.engine.refresh(bob.principal) != nil, "Bob's was not changed")
+    try await book.call("pipeline.create", ["name": "p"], as: bob.principal)
   }
 
   @Test func `a login is recorded with its address sealed, at most once a minute`() async throws {

@@ -89,6 +89,55 @@ import Vault
     #expect(error.paths == ["/config/token"])
   }
 
+  @Test func `a mask in a list never stands for the secret of another element`() async throws {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    func host(_ name: String, _ password: String, port: Int64 = 1) -> JSON {
+      ["host": .string(name), "password": .string(password), "port": .integer(port)]
+    }
+    let mask = "********"
+    let id = try await book.make(
+      "connection",
+      [
+        "name": "db", "type": "kafka", "organization_id": .string(acme),
+        "config": ["hosts": [host("prod", "P"), host("test", "T"), host("twin", "A"), host("twin", "B")]],
+      ])
+    func edit(_ hosts: [JSON]) -> JSONObject { ["id": .string(id), "config": ["hosts": .array(hosts)]] }
+    func passwords() throws -> [JSON] {
+      let state = try book.state(id)
+      let hosts = try #require(state.fields["config"]?["hosts"]?.arrayValue)
+      return try hosts.enumerated().map { index, host in
+        guard
+          case .value(let value) = try book.vault.openFully(
+            try #require(host["password"]), resourceID: state.id, field: "config/hosts/\(index)/password")
+        else { return .null }
+        return value
+      }
+    }
+    let (prod, test, twin) = (host("prod", mask), host("test", mask), host("twin", mask))
+    let refused: [(hosts: [JSON], path: String)] = [
+      ([test, twin, twin], "/config/hosts/0/password"), ([test, prod, twin, twin], "/config/hosts/0/password"),
+      ([host("evil", mask), test, twin, twin], "/config/hosts/0/password"),
+      ([prod, host("test", mask, port: 2), twin, twin], "/config/hosts/1/password"),
+      ([prod, test, twin], "/config/hosts/2/password"),
+      ([prod, test, twin, twin, host("new", mask)], "/config/hosts/2/password"),
+      ([prod, .array([test]), twin, twin], "/config/hosts/1/0/password"),
+    ]
+    for (hosts, path) in refused {
+      let refusal = try await book.refusal("connection.edit", edit(hosts))
+      #expect(refusal.paths == [path], "\(JSON.array(hosts).canonicalString)")
+      #expect(refusal.message.contains("send the secret itself"))
+    }
+    #expect(try await book.call("connection.edit", edit([prod, test, twin, twin])).eventNames == [])
+    // What is sure to be what it was keeps its secret, whatever happens behind it.
+    try await book.call("connection.edit", edit([prod, host("test", "T2", port: 2), host("new", "N")]))
+    #expect(try passwords() == ["P", "T2", "N"])
+    try await book.call("connection.edit", edit([prod, host("test", mask, port: 2)]))
+    #expect(try passwords() == ["P", "T2"])
+    try await book.call("connection.edit", edit([host("test", "T2", port: 2), host("prod", "P")]))
+    #expect(try passwords() == ["T2", "P"])
+  }
+
   @Test func `a mask or a sealed token is refused where something is made`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")

@@ -304,6 +304,9 @@ import Testing
     }
     let id = JSON.string(try #require(membership).id.text)
     #expect(try await book.refusal("membership.edit", ["id": id, "is_guest": false], as: joined).code == .forbidden)
+    let admin = try await book.member("admin", of: place.organization, role: "admin").principal
+    let offered = try await book.refusal("membership.edit", ["id": id, "is_guest": false], as: admin)
+    #expect(offered.reason == "state" && offered.message.contains("invite them"))
     try await book.call("membership.edit", ["id": id, "is_guest": false])
     try await book.call("pipeline.create", pipeline, as: book.principal(dev.id))
   }

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -44,7 +45,9 @@ struct AudienceCases {
   }
 
   private mutating func addUsers() {
+    let acmes = self.acmes.subtracting(AudienceWorld.guests)
     made("user", "a member of acme", world.users["Ann"], acmes)
+    made("user", "a guest of acme", world.users["Guest"], acmes.union(["the guest"]))
     made("user", "a member of the other one", world.users["Stranger"], others)
     made("user", "a member of both", world.users["Both"], acmes.union(others))
     made("user", "a member of none", world.users["Loner"], administrators.union(["Loner"]))
@@ -52,6 +55,8 @@ struct AudienceCases {
   }
 
   private mutating func addResources(of type: ResourceType) {
+    let isWithheld = Principal.withheldFromGuests.contains(type.plural)
+    let acmes = isWithheld ? self.acmes.subtracting(AudienceWorld.guests) : self.acmes
     let dead: JSONObject = ["deleted_at": "2026-01-01T00:00:00Z"]
     resource(type, "acme's", world.acme, [:], acmes)
     resource(type, "acme's, deleted", world.acme, dead, acmes)
@@ -61,6 +66,13 @@ struct AudienceCases {
     if type.field("workspace_id") != nil {
       let workspace = JSON.string(Identifier.version7(at: .now).text)
       resource(type, "in a workspace", world.acme, ["workspace_id": workspace], acmes)
+    }
+    if type.name == "invitation" || type.name == "membership" {
+      // Whom it is about sees it without belonging there: an invitation, or a place that they had.
+      let loner: JSONObject = ["user_id": .string(world.users["Loner"] ?? "")]
+      let guest: JSONObject = ["user_id": .string(world.users["Guest"] ?? "")]
+      resource(type, "the guest's in acme", world.acme, guest, acmes.union(["the guest"]))
+      resource(type, "Loner's in acme", world.acme, loner.merging(dead), acmes.union(["Loner"]))
     }
     if let visibility = type.visibility { addAddressed(type, visibility) }
     for field in type.publicFields {

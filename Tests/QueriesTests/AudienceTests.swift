@@ -255,7 +255,7 @@ import Testing
     return audience.rules.enumerated().flatMap { index, rule -> [Audience] in
       let dropped = with(index, nil)
       switch rule {
-      case .tenant, .ownOrganization, .sharedOrganization, .oneself: return [dropped]
+      case .tenant, .ownOrganization, .sharedOrganization, .oneself, .named: return [dropped]
       case .addressee(_, nil): return [dropped, with(index, .tenant)]
       case .addressee(let field, _?):
         return [dropped, with(index, .tenant), with(index, .addressee(field: field, unless: nil))]

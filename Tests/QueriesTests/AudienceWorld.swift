@@ -27,8 +27,11 @@ struct AudienceWorld {
   static let administrators: Set<String> = ["the local administrator", "Root"]
   static let ofAcme: Set<String> = [
     "Ann", "Bob", "the guest", "Adam", "Olga", "Audrey", "Oscar", "Both", "a key that reads", "a key that administers",
-    "Olga's key", "a session naming Olga",
+    "Olga's key", "a session naming Olga", "a session naming the guest",
   ]
+  /// Who reads nothing of people but of themselves. A session that names a guest reads as a member: it is the role's own
+  /// to say whom it names.
+  static let guests: Set<String> = ["the guest"]
   static let ofOther: Set<String> = ["Stranger", "Both", "a foreign key"]
   /// Everybody who has signed in, and the keys that read something.
   static let readers: Set<String> = administrators.union(ofAcme).union(ofOther).union(["Loner"])
@@ -97,8 +100,8 @@ struct AudienceWorld {
     // Who only reads as a member is the same, whichever way they come.
     askers.append(Asker(name: "Ann", principal: try person("Ann"), session: Session(role: ours, user: users["Ann"])))
     askers.append(Asker(name: "Bob", principal: try person("Bob"), session: Session(role: ours, user: users["Bob"])))
-    askers.append(
-      Asker(name: "the guest", principal: try person("Guest"), session: Session(role: ours, user: users["Guest"])))
+    askers.append(Asker(name: "the guest", principal: try person("Guest")))
+    askers.append(Asker(name: "a session naming the guest", session: Session(role: ours, user: users["Guest"])))
     askers.append(
       Asker(
         name: "Stranger", principal: try person("Stranger"), session: Session(role: theirs, user: users["Stranger"])))

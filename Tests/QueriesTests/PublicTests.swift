@@ -71,6 +71,57 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(2)))
+  func `what something was before it was made public is for its own people`() async throws {
+    try await TestQueries.with { library in
+      let (acme, other) = (try await library.organization("acme"), try await library.organization("other"))
+      let bob = try await library.member("bob@example.org", of: other)
+      let ann = try await library.member("ann@example.org", of: acme)
+      let id = try await library.make(
+        "pipeline_template",
+        [
+          "name": "draft", "category": "etl", "template_config": ["key": "s3cret"], "organization_id": .string(acme),
+        ])
+      let draft = library.log.head.position
+      try await library.call("pipeline_template.edit", ["id": .string(id), "description": "s3cret"])
+      try await library.call(
+        "pipeline_template.edit",
+        ["id": .string(id), "template_config": [:], "description": "clean", "is_public": true])
+      try await library.call("pipeline_template.edit", ["id": .string(id), "name": "better"])
+      func ask(_ verb: String, _ more: JSONObject = [:], as principal: Principal) async throws -> JSON {
+        try await library.ask("pipeline_template.\(verb)", more.merging(["id": .string(id)]), as: principal)
+      }
+      for (principal, versions, numbers) in [(bob, [3, 4], [3, 4]), (ann, [1, 2, 3, 4], [1, 2, 3, 4])] as [
+        (Principal, [Int64], [Int64])
+      ] {
+        for order in ["position", "-position"] {
+          let history = try await ask("history", ["order": .string(order)], as: principal)
+          #expect(history.items.map { $0.integer("version") }.sorted() == versions)
+          #expect(JSON.array(history.items).canonicalString.contains("s3cret") == (versions.count == 4))
+        }
+        let listed = try await ask("versions", as: principal)
+        #expect(listed.items.map { $0.integer("version_number") } == numbers)
+      }
+      let first = try await ask("diff", ["to_version": 3], as: bob)
+      #expect(first["from"] == .null && !first.canonicalString.contains("s3cret"))
+      let numbered = try await ask("diff", ["to_version_number": 3], as: bob)
+      #expect(numbered["from"] == .null && !numbered.canonicalString.contains("s3cret"))
+      #expect(try await ask("diff", as: bob)["changes"]?["name"]?["to"] == "better")
+      for (verb, params, code): (String, JSONObject, Refusal.Code) in [
+        ("diff", ["from_version": 1], .invalidParams), ("diff", ["to_version": 2], .invalidParams),
+        ("diff", ["from_version_number": 2], .invalidParams), ("get", ["as_of": .integer(Int64(draft))], .notFound),
+      ] {
+        let params = params.merging(["id": .string(id)])
+        #expect(
+          try await library.refusal("pipeline_template.\(verb)", params, as: bob).code == code, "\(verb) \(params)")
+        _ = try await library.ask("pipeline_template.\(verb)", params, as: ann)
+      }
+      let past: JSONObject = ["as_of": .integer(Int64(draft))]
+      #expect(try await library.list("pipeline_template", past, as: bob) == [])
+      #expect(try await library.list("pipeline_template", past, as: ann) == [id])
+    }
+  }
+
+  @Test(.timeLimit(.minutes(2)))
   func `a tool's versions are rows with the content that it had then`() async throws {
     try await TestQueries.with { library in
       let acme = try await library.organization("acme")

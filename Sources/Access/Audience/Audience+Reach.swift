@@ -44,7 +44,7 @@ extension Audience {
     let canReach = rules.contains { rule in
       switch rule {
       case .tenant, .addressee, .ownOrganization, .sharedOrganization: !bounds.readable.isEmpty
-      case .oneself: bounds.user != nil
+      case .oneself, .named: bounds.user != nil
       case .published: bounds.readsPublic
       }
     }

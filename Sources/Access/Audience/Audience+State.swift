@@ -25,6 +25,8 @@ extension Audience {
         case .ownOrganization: stands(standing, principal, in: id)
         case .sharedOrganization: try sharing().contains { stands(standing, principal, in: $0) }
         case .oneself: principal.kind == .user(id)
+        case .named(let field):
+          fields[field]?.stringValue.flatMap { Identifier($0) }.map { principal.kind == .user($0) } ?? false
         case .published(let names): isPublic(fields, names) && readsPublic(principal)
         }
       if isPermitted { return true }

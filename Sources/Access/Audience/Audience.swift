@@ -23,6 +23,8 @@ package struct Audience: Sendable, Equatable {
     case sharedOrganization
     /// A user: that user.
     case oneself
+    /// A membership or an invitation: the user whom the field refers to, wherever they belong.
+    case named(field: String)
     /// Every user, and the API keys that may read the type at home: while the resource lives and one of the boolean
     /// fields is true. It gives the right to read, too.
     case published(anyOf: [String])
@@ -54,6 +56,7 @@ package struct Audience: Sendable, Equatable {
       switch (type.name, type.organization) {
       case ("organization", _): [.ownOrganization]
       case ("user", _): [.oneself, .sharedOrganization]
+      case ("membership", _), ("invitation", _): [.tenant, .named(field: "user_id")]
       case (_, .none): []
       case (_, .required), (_, .optional):
         [type.visibility.map { .addressee(field: $0.field, unless: $0.unless) } ?? .tenant]

@@ -204,7 +204,11 @@ final class BuilderLife: Life {
     }
     if day == setting.days / 3 {
       asEngineer.send(
-        "user.set_password", ["id": .id(engineer.id), "password": .string(Setting.password), "reason": "every year"])
+        "user.set_password",
+        [
+          "id": .id(engineer.id), "password": .string(Setting.password),
+          "current_password": .string(Setting.password), "reason": "every year",
+        ])
     }
     if day == setting.days / 2 + 3, flows.count > 1 {
       asEngineer.send("pipeline.resume", ["id": .id(flows[1].id)])

@@ -115,6 +115,8 @@ enum Preparation<Prepared: Sendable>: Sendable {
 struct CheckContext {
   let model: CatalogModel
   let principal: Principal
+  /// The `id` parameter.
+  let id: Identifier?
   /// Whether the command makes a resource.
   let isCreation: Bool
   /// The organization that was named, or its default.

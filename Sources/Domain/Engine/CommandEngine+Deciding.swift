@@ -29,7 +29,8 @@ extension CommandEngine {
     let answer: Answer
     switch prepared.content {
     case .single(let command, let preparation):
-      let decision = try run(prepared, command, preparation, principal: principal, in: transaction, eventsBefore: 0)
+      let decision = try run(
+        prepared, command, preparation, principal: principal, in: transaction, isDryRun: isDryRun, eventsBefore: 0)
       answer = try Answer(decision, isDryRun: isDryRun)
     case .batch(let commands):
       answer = try decideBatch(commands, principal: principal, in: transaction, isDryRun: isDryRun)
@@ -43,7 +44,7 @@ extension CommandEngine {
     }
     return Decided(
       result: CommandResult(position: answer.position, resultBytes: answer.shown.canonicalBytes),
-      epoch: answer.changesPrincipals && !isDryRun ? principals.advance(closing: answer.closings) : nil,
+      epoch: answer.changesPrincipals && !isDryRun ? principals.advance(closing: answer.closings, by: prepared) : nil,
       destroysKeys: answer.destroysKeys && !isDryRun)
   }
 
@@ -59,7 +60,8 @@ extension CommandEngine {
       }
       do {
         let decision = try run(
-          member, command, preparation, principal: principal, in: transaction, eventsBefore: events)
+          member, command, preparation, principal: principal, in: transaction, isDryRun: isDryRun,
+          eventsBefore: events)
         events += decision.events.count
         answers.append(try Answer(decision, isDryRun: isDryRun))
       } catch let error as EventLogError where error.code == .overloaded || error.code == .clockSetBack {
@@ -73,14 +75,14 @@ extension CommandEngine {
 
   private func run(
     _ prepared: PreparedCommand, _ command: CommandModel, _ preparation: Preparation<Deciding>, principal: Principal,
-    in transaction: LogTransaction, eventsBefore: Int
+    in transaction: LogTransaction, isDryRun: Bool, eventsBefore: Int
   ) throws -> Decision {
     guard case .ready(let decide) = preparation else {
       throw Refusal.internalError("\(prepared.method) was submitted before it was prepared.")
     }
     let decision = Decision(
       engine: self, transaction: transaction, prepared: prepared, command: command, principal: principal,
-      eventsBefore: eventsBefore)
+      isDryRun: isDryRun, eventsBefore: eventsBefore)
     if !prepared.common.about.isEmpty { try decision.checkAbout() }
     try decide(decision)
     try Reactions.settle(decision)

@@ -38,6 +38,10 @@ public final class CommandEngine: Sendable {
   let platformRules: PlatformRules
   let principals: PrincipalRegister
   let passwords = PasswordWorkers()
+  /// Wrong present passwords, of those who want another one.
+  let wrongPasswords = Attempts(limit: 5, interval: 15 * 60, what: "The present password was wrong")
+  /// Values that people asked for and that are taken where they can't see.
+  let collisions = Attempts(limit: 10, interval: 60 * 60, what: "A value was asked for that is taken")
   let retention = RetentionKeeper()
   let keyUses = KeyUses()
   /// Every command that the socket may give.
@@ -156,8 +160,15 @@ public final class CommandEngine: Sendable {
         guard committed.value.destroysKeys else { return completion(.success(result)) }
         self.destroySweptKeys { failure in completion(failure.map { .failure($0) } ?? .success(result)) }
       case .failure(let error):
+        switch error {
+        case let refusal as Refusal:
+          self.principals.drop(command)
+          if refusal.tellsOfHidden { self.recordCollision(of: command) }
+        // It was never decided, and this may be the thread of who submitted it.
+        case let error as EventLogError where error.code == .overloaded || error.code == .closed: break
         // Whatever this batch had changed about principals may not have happened.
-        if !(error is Refusal) { self.principals.invalidate() }
+        default: self.principals.invalidate(command)
+        }
         completion(.failure(Refusal(causedBy: error)))
       }
     }

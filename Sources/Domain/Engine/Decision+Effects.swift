@@ -27,8 +27,12 @@ extension Decision {
   func create(_ creation: Creation) throws -> AppendedEvent {
     let type = creation.type
     let id = creation.id ?? Identifier.version7(at: now)
-    if creation.id != nil, try transaction.state(id) != nil {
-      throw Refusal.conflict(reason: "unique", "There is a resource of this id already.", ["fields": ["id"]])
+    if creation.id != nil {
+      try checkCollisions()
+      if let present = try transaction.state(id) {
+        guard try isVisible(present) else { throw collision() }
+        throw Refusal.conflict(reason: "unique", "There is a resource of this id already.", ["fields": ["id"]])
+      }
     }
     // An organization is its own tenant.
     let organization = type.name == "organization" ? id : creation.organization
@@ -122,6 +126,12 @@ extension Decision {
     return appended
   }
 
+  /// Whether a value in the clear is another one than that of a personal field; so it counts where that was erased.
+  func differs(_ value: JSON, from field: String, of state: ResourceState) throws -> Bool {
+    guard let stored = state.fields[field] else { return !value.isNull }
+    return try engine.sealer.open(stored, resource: state.id, field: field) != .value(value)
+  }
+
   private func isPlainlyUnchanged(_ name: String, _ value: JSON, _ state: ResourceState, _ type: ResourceModel) -> Bool
   {
     guard let field = type.field(name) else { return false }
@@ -166,13 +176,39 @@ extension Decision {
   }
 
   private func claim(_ constraint: UniqueConstraint, _ key: [UInt8], for id: Identifier) throws {
+    if !constraint.fields.contains("organization_id") { try checkCollisions() }
     if let holder = try transaction.holder(constraint: constraint.name, key: key), holder != id {
+      if let state = try transaction.state(holder), try !isVisible(state) {
+        // A dry run records nothing, and so tells nothing of what its caller can't see.
+        if isDryRun { return }
+        throw collision()
+      }
       let fields = constraint.fields.filter { $0 != "organization_id" }
       throw Refusal.conflict(
         reason: "unique", "There is one with this \(fields.joined(separator: " and ")) already.",
         ["fields": .array(constraint.fields.map(JSON.string)), "constraint": .string(constraint.name)])
     }
     try transaction.claim(constraint: constraint.name, key: key, for: id)
+  }
+
+  // MARK: - What is taken where the caller can't see
+
+  /// Refuses whoever has met too much that is taken where they can't see, before they learn whether this is.
+  private func checkCollisions() throws {
+    guard !principal.isAdministrator, let prober else { return }
+    try engine.collisions.check(prober, now: now)
+  }
+
+  /// The refusal where a value is taken by what the caller may not know of; it is counted, and recorded afterwards.
+  private func collision() -> Refusal {
+    if let prober { engine.collisions.count(prober, now: now) }
+    return Refusal.hiddenConflict
+  }
+
+  /// Who asks: the person, or a key that no person has made.
+  private var prober: Identifier? {
+    if case .apiKey(let key, nil) = principal.kind { return key }
+    return principal.subject
   }
 
   /// Moves unique keys and links along with what an edit has changed.
@@ -232,7 +268,7 @@ extension Decision {
   /// organization; administrators may name anyone.
   private func mayRefer(toUser id: Identifier, from type: ResourceModel, organization: Identifier?) throws -> Bool {
     if principal.isAdministrator || id == actor { return true }
-    if type.name == "membership" { return try seesUser(id) }
+    if type.name == "membership" || type.name == "invitation" { return try seesUser(id) }
     guard let organization else { return try seesUser(id) }
     return try transaction.memberships(of: id).contains { $0.organization == organization }
   }

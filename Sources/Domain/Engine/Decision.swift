@@ -17,6 +17,8 @@ final class Decision {
   let command: CommandModel
   /// Who asks, as the transaction sees it now.
   let principal: Principal
+  /// Whether nothing of it will be kept.
+  let isDryRun: Bool
 
   /// What was recorded, in order.
   private(set) var events: [AppendedEvent] = []
@@ -42,8 +44,9 @@ final class Decision {
 
   init(
     engine: CommandEngine, transaction: LogTransaction, prepared: PreparedCommand, command: CommandModel,
-    principal: Principal, eventsBefore: Int
+    principal: Principal, isDryRun: Bool, eventsBefore: Int
   ) {
+    self.isDryRun = isDryRun
     self.engine = engine
     self.transaction = transaction
     self.prepared = prepared
@@ -58,6 +61,7 @@ final class Decision {
     var common = CommonParameters()
     common.correlation = decision.prepared.common.correlation
     engine = decision.engine
+    isDryRun = decision.isDryRun
     transaction = decision.transaction
     prepared = PreparedCommand(
       method: decision.prepared.method, content: decision.prepared.content, principal: .server, origin: Origin(),
@@ -147,7 +151,13 @@ final class Decision {
   /// A permission, or `forbidden` with its name.
   func require(_ permission: Permission, on plural: String, in organization: Identifier?) throws {
     guard principal.allows(permission, on: plural, organization: organization) else {
-      throw Refusal.forbidden(permission: "\(plural):\(permission.rawValue)")
+      throw Refusal.forbidden(
+        permission: "\(plural):\(permission.rawValue)",
+        principal.exceedsMaker(permission, on: plural)
+          ? """
+          The key has the permission \(plural):\(permission.rawValue), but the person who made it has it no longer; \
+          somebody who has it makes another key.
+          """ : nil)
     }
   }
 

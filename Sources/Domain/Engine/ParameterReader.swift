@@ -113,7 +113,7 @@ struct ParameterReader {
   private mutating func prepare(_ engine: CommandEngine) -> Preparation<Deciding> {
     guard let behaviour = command.behaviour else { return .ready { try $0.applyCatalog() } }
     var context = CheckContext(
-      model: engine.model, principal: principal, isCreation: isCreation, organization: organization,
+      model: engine.model, principal: principal, id: id, isCreation: isCreation, organization: organization,
       refused: Set(problems.map(\.path)), fields: fields, parameters: parameters)
     let preparation = behaviour.prepare(&context)
     fields = context.fields

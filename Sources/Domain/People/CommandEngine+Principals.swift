@@ -32,7 +32,7 @@ extension CommandEngine {
   /// - Throws: ``Refusal`` `overloaded` where too many sign-ins wait.
   public func principal(email: String, password: String) async throws -> Principal? {
     let epoch = principals.settledEpoch
-    let signIn = principals.beginSignIn()
+    let signIn = principals.beginSignIn(at: clock())
     let key = signInAccount(email: email)
     let found = try await inBackground { snapshot -> (principal: Principal, hash: String)? in
       guard let id = try snapshot.holder(constraint: "user_email", key: key),
@@ -66,7 +66,7 @@ extension CommandEngine {
   /// A user's principal without a password, as a sign-in of its own: for those that were proved elsewhere.
   public func principal(forUser id: Identifier) throws -> Principal? {
     let epoch = principals.settledEpoch
-    let signIn = principals.beginSignIn()
+    let signIn = principals.beginSignIn(at: clock())
     return try reading {
       try PrincipalRegister.resolve(.user(id), signIn: signIn, from: $0, now: clock(), epoch: epoch)
     }
@@ -77,12 +77,24 @@ extension CommandEngine {
   /// - Parameter expiresAt: when the proof expires, and the sign-in with it.
   public func principal(keycloakID: String, expiresAt: Timestamp) throws -> Principal? {
     let epoch = principals.settledEpoch
-    let signIn = principals.beginSignIn(expiresAt: expiresAt)
+    let signIn = principals.beginSignIn(at: clock(), expiresAt: expiresAt)
     let key = rules.key("user_keycloak_id", [.string(keycloakID)], ignoringCase: false)
     return try reading { snapshot in
       guard let id = try snapshot.holder(constraint: "user_keycloak_id", key: key) else { return nil }
       return try PrincipalRegister.resolve(.user(id), signIn: signIn, from: snapshot, now: clock(), epoch: epoch)
     }
+  }
+
+  /// The hash of a user's present password, where that is the given one; nil where the user has none.
+  /// - Throws: ``Refusal`` `invalid_params` where it is another one, `overloaded` where that was said too often lately.
+  func presentHash(of user: Identifier, provedBy password: String) async throws -> String? {
+    try wrongPasswords.check(user, now: clock())
+    let hash = try await inBackground { try $0.living(user, type: "user")?.fields["password_hash"]?.stringValue }
+    guard let hash else { return nil }
+    if try await passwords.verify(password, hash: hash) { return hash }
+    wrongPasswords.count(user, now: clock())
+    throw Refusal.invalidParam(
+      "/current_password", "is not the present password; send that one, or sign in again and leave it out")
   }
 
   /// A hash of the cost that passwords have, to spend the same time on an address that nobody has; no user's.

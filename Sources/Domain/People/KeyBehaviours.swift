@@ -53,6 +53,27 @@ enum KeyBehaviours {
       try decision.edit(state, decision.type, event: decision.command.event, values: decision.constants())
     })
 
+  /// The keys in force that somebody made, in one organization or in all.
+  static func keys(
+    madeBy user: Identifier, in organization: Identifier? = nil, _ decision: Decision
+  ) throws -> [Identifier] {
+    try decision.transaction.referrers(of: user, type: "api_key", limit: .max).compactMap { link in
+      guard let key = try decision.transaction.living(link.id, type: "api_key"), key.reference("user_id") == user,
+        key.fields["is_active"]?.boolValue == true, organization == nil || key.organization == organization
+      else { return nil }
+      return key.id
+    }
+  }
+
+  /// Revokes keys because of an event, which the history of each names as the cause.
+  static func revoke(_ keys: [Identifier], _ decision: Decision, causation: Identifier) throws {
+    let type = try decision.model.type("api_key")
+    for id in keys {
+      guard let key = try decision.transaction.living(id, type: "api_key") else { continue }
+      try decision.edit(key, type, event: "api_key.revoked", values: ["is_active": false], causation: causation)
+    }
+  }
+
   @Sendable private static func checkPermissions(_ context: inout CheckContext) {
     guard let permissions = context.fields["permissions"], !permissions.isNull else { return }
     context.problems += KeyPermissions.problems(permissions, plurals: context.model.plurals, path: "/permissions")

@@ -18,14 +18,29 @@ enum MembershipRules {
       by: decision.principal)
   }
 
+  /// Whether somebody else could give such a membership.
+  static func mayGrant(
+    _ values: JSONObject, in organization: Identifier?, by principal: Principal, _ decision: Decision
+  ) throws -> Bool {
+    guard let organization, let user = values["user_id"]?.stringValue.flatMap({ Identifier($0) }) else { return false }
+    let platformRole = try decision.transaction.state(user)?.fields["role"]?.stringValue
+    return mayGrant(
+      role: values["role"]?.stringValue ?? "member", platformRole: platformRole, in: organization, by: principal)
+  }
+
+  private static func mayGrant(
+    role: String, platformRole: String?, in organization: Identifier, by principal: Principal
+  ) -> Bool {
+    if principal.isAdministrator { return true }
+    return Principal.rank(of: role) <= principal.rank(in: organization)
+      && principal.grantable(in: organization).isSuperset(
+        of: Principal.permissions(role: role, platformRole: platformRole, plural: "*"))
+  }
+
   static func checkGrant(
     role: String, platformRole: String?, in organization: Identifier, by principal: Principal
   ) throws {
-    if principal.isAdministrator { return }
-    guard Principal.rank(of: role) <= principal.rank(in: organization),
-      principal.grantable(in: organization).isSuperset(
-        of: Principal.permissions(role: role, platformRole: platformRole, plural: "*"))
-    else {
+    guard mayGrant(role: role, platformRole: platformRole, in: organization, by: principal) else {
       throw Refusal.forbidden(
         permission: "memberships:admin", "Nobody gives more rights than they have: this needs the role \(role) there.")
     }
@@ -83,4 +98,10 @@ enum MembershipRules {
       reason: "state", "An organization's last owner can't \(refused); make somebody else an owner first.",
       ["from": "owner", "allowed": []])
   }
+}
+
+extension ResourceState {
+  /// Whether a membership lets who administers the organization govern the person's account too. A guest came for a
+  /// workspace, and stays governed by where they are a full member.
+  var isGoverning: Bool { fields["is_guest"] != true }
 }

@@ -27,8 +27,9 @@ final class PrincipalRegister: Sendable {
     var lastSignIn: UInt64 = 0
     /// Which sign-ins of a person are closed.
     var closed: [Identifier: (through: UInt64, except: UInt64?)] = [:]
-    /// What decisions close that aren't on the disk yet, in order: it binds the commands behind them.
-    var closing: [(epoch: UInt64, closing: SignInClosing)] = []
+    /// What decisions close that aren't on the disk yet, in order, each with the command that was decided: it binds the
+    /// commands behind them.
+    var closing: [(epoch: UInt64, closing: SignInClosing, command: ObjectIdentifier)] = []
   }
 
   private static let cacheLimit = 4096
@@ -38,20 +39,23 @@ final class PrincipalRegister: Sendable {
   var settledEpoch: UInt64 { state.withLockedValue { $0.settled } }
 
   /// A sign-in that begins; to be taken before the snapshot from which the person is resolved.
-  func beginSignIn(expiresAt: Timestamp? = nil) -> SignIn {
+  func beginSignIn(at now: Timestamp, expiresAt: Timestamp? = nil) -> SignIn {
     state.withLockedValue { state in
       state.lastSignIn += 1
-      return SignIn(number: state.lastSignIn, expiresAt: expiresAt)
+      return SignIn(number: state.lastSignIn, at: now, expiresAt: expiresAt)
     }
   }
 
   /// A decision has changed something that principals are made of. Answers the epoch that it begins.
-  /// - Parameter closings: the sign-ins that it closes.
-  func advance(closing closings: [SignInClosing] = []) -> UInt64 {
+  /// - Parameters:
+  ///   - closings: the sign-ins that it closes, instead of those of an earlier try at the same command.
+  ///   - command: the command that was decided.
+  func advance(closing closings: [SignInClosing] = [], by command: PreparedCommand) -> UInt64 {
     state.withLockedValue { state in
       state.decided += 1
       state.resolved.removeAll(keepingCapacity: true)
-      for closing in closings { state.closing.append((state.decided, closing)) }
+      PrincipalRegister.forget(command, &state)
+      for closing in closings { state.closing.append((state.decided, closing, ObjectIdentifier(command))) }
       return state.decided
     }
   }
@@ -61,22 +65,33 @@ final class PrincipalRegister: Sendable {
     state.withLockedValue { state in
       state.settled = max(state.settled, epoch)
       guard !state.closing.isEmpty else { return }
-      for (decided, closing) in state.closing where decided <= epoch {
+      for (decided, closing, _) in state.closing where decided <= epoch {
         state.closed[closing.user] = (state.lastSignIn, closing.except)
       }
       state.closing.removeAll { $0.epoch <= epoch }
     }
   }
 
-  /// What was decided may not have happened: nothing that was resolved holds. On the
+  /// What was decided of a command didn't happen: the sign-ins that it would have closed stay, those that others of its
+  /// batch close don't.
+  func drop(_ command: PreparedCommand) {
+    state.withLockedValue { PrincipalRegister.forget(command, &$0) }
+  }
+
+  /// The same, where it may have changed what principals are made of before: nothing that was resolved holds. On the
   /// writer's thread only, after the batch.
-  func invalidate() {
+  func invalidate(_ command: PreparedCommand) {
     state.withLockedValue { state in
       state.decided += 1
       state.settled = state.decided
       state.resolved.removeAll(keepingCapacity: true)
-      state.closing.removeAll()
+      PrincipalRegister.forget(command, &state)
     }
+  }
+
+  private static func forget(_ command: PreparedCommand, _ state: inout State) {
+    guard !state.closing.isEmpty else { return }
+    state.closing.removeAll { $0.command == ObjectIdentifier(command) }
   }
 
   /// Whether a person's sign-in was closed, as far as that is on the disk.
@@ -98,7 +113,7 @@ final class PrincipalRegister: Sendable {
   func current(_ principal: Principal, in transaction: LogTransaction) throws -> Principal {
     guard principal.isResolved else { return principal }
     let (epoch, known, isClosed) = state.withLockedValue { state in
-      let isClosing = state.closing.contains { _, closing in
+      let isClosing = state.closing.contains { _, closing, _ in
         principal.kind == .user(closing.user) && principal.signIn?.number != closing.except
       }
       return (
@@ -132,7 +147,8 @@ final class PrincipalRegister: Sendable {
   }
 
   /// Who that is by the states of a source; nil where it may not act: a user who is gone or deactivated, a key that is
-  /// gone, revoked or expired, of an organization that is gone or inactive, or made by a user who may not act.
+  /// gone, revoked or expired, of an organization that is gone or inactive, or made by a user who may not act or no
+  /// longer belongs there.
   static func resolve(
     _ kind: Principal.Kind, signIn: SignIn?, from source: borrowing some StateSource & ~Copyable, now: Timestamp,
     epoch: UInt64
@@ -154,8 +170,7 @@ final class PrincipalRegister: Sendable {
       guard let organization = membership.organization, let role = membership.fields["role"]?.stringValue,
         try isActiveOrganization(organization, from: source)
       else { continue }
-      let isGuest = role == "member" && membership.fields["is_guest"] == true
-      organizations[organization] = isGuest ? Principal.guest : role
+      organizations[organization] = PrincipalRegister.role(role, of: membership)
     }
     return Principal(
       kind: .user(id), platformRole: user.fields["role"]?.stringValue, organizations: organizations, subject: id,
@@ -171,14 +186,26 @@ final class PrincipalRegister: Sendable {
     let expiry = key.fields["expires_at"]?.stringValue.flatMap { Timestamp($0) }
     if let expiry, expiry <= now { return nil }
     var creator: Identifier?
+    var bound: Principal.Bound?
     if let maker = key.creator, maker != CommandEngine.systemUser {
-      guard try activeUser(maker, from: source) != nil else { return nil }
+      guard let person = try activeUser(maker, from: source) else { return nil }
       creator = maker
+      let platformRole = person.fields["role"]?.stringValue
+      if platformRole != "admin" {
+        let membership = try source.memberships(of: maker).first { $0.organization == organization }
+        guard let membership, let role = membership.fields["role"]?.stringValue else { return nil }
+        bound = Principal.Bound(role: PrincipalRegister.role(role, of: membership), platformRole: platformRole)
+      }
     }
     return Principal(
       kind: .apiKey(id, creator: creator), organizations: [organization: "key"],
-      keyPermissions: KeyPermissions.read(key.fields["permissions"] ?? .null), subject: creator, expiresAt: expiry,
-      epoch: epoch)
+      keyPermissions: KeyPermissions.read(key.fields["permissions"] ?? .null), bound: bound, subject: creator,
+      expiresAt: expiry, epoch: epoch)
+  }
+
+  /// The role that a membership gives: a guest's, for a member who came by a share link.
+  private static func role(_ role: String, of membership: ResourceState) -> String {
+    role == "member" && membership.fields["is_guest"] == true ? Principal.guest : role
   }
 
   private static func activeUser(_ id: Identifier, from source: borrowing some StateSource & ~Copyable) throws

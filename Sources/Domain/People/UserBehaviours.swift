@@ -21,7 +21,11 @@ enum UserBehaviours {
       if context.parameters.contains("membership_role"), !context.parameters.contains("organization_id") {
         context.refuse("/organization_id", "is required with membership_role")
       }
-      return passwordHash(&context)
+      guard let password = password(&context) else { return .ready(nil) }
+      let organization = context.parameters["organization_id"]?.stringValue.flatMap { Identifier($0) }
+      // Hashing takes long: not for who may not do this anyway, which the decision says.
+      guard context.principal.allows(.admin, on: "users", organization: organization) else { return .ready(nil) }
+      return .background { engine, _ in try await engine.passwords.hash(password) }
     },
     decide: { decision, passwordHash in
       let organization = decision.parameters["organization_id"]?.stringValue.flatMap { Identifier($0) }
@@ -36,7 +40,11 @@ enum UserBehaviours {
       try UserRules.checkPlatformRights(decision.fields, before: nil, by: principal)
       var values = decision.fields.merging(decision.constants())
       values["is_active"] = values["is_active"] ?? true
-      if let passwordHash { values["password_hash"] = .string(passwordHash) }
+      if let passwordHash {
+        values["password_hash"] = .string(passwordHash)
+      } else if decision.parameters["password"]?.stringValue != nil {
+        throw rightsChanged
+      }
       try decision.checkVersion(0)
       let created = try decision.create(
         Decision.Creation(
@@ -70,46 +78,90 @@ enum UserBehaviours {
       try UserRules.requireGovernance(
         of: state, memberships: decision.transaction.memberships(of: state.id), by: decision.principal)
     }
-    try decision.edit(
-      state, decision.type, event: decision.command.event, values: decision.fields.merging(decision.constants()))
+    var values = decision.fields.merging(decision.constants())
+    // Nobody has verified another address yet, whoever gives it.
+    if let email = values["email"], state.fields["email_verified"] == true,
+      try decision.differs(email, from: "email", of: state)
+    {
+      values["email_verified"] = false
+    }
+    try decision.edit(state, decision.type, event: decision.command.event, values: values)
   })
 
-  /// `user.set_password`.
-  static let setPassword = Behaviour<String?>(
-    prepare: passwordHash,
-    decide: { decision, hash in
-      let state = try decision.target()
-      guard let hash else {
-        throw Refusal.invalidParam("/password", "is required")
+  /// A new password, hashed.
+  struct NewPassword {
+    let hash: String
+    /// The hash of the present one, where the caller has proved that they know it.
+    var replaced: String?
+  }
+
+  /// How long a sign-in proves who somebody is, in seconds: to change their own password without the present one.
+  private static let freshness: Int64 = 15 * 60
+
+  /// `user.set_password`: by the person, who gives the present one or has just signed in; or by who governs the account.
+  static let setPassword = Behaviour<NewPassword?>(
+    prepare: { context in
+      guard let password = password(&context) else { return .ready(nil) }
+      let isOwn = context.id != nil && context.principal.subject == context.id
+      let current = isOwn ? context.parameters["current_password"]?.stringValue : nil
+      let principal = context.principal
+      // Hashing takes long: not for who may not do this anyway, which the decision says.
+      guard
+        isOwn || principal.isAdministrator
+          || principal.organizations.keys.contains(where: {
+            principal.allows(.admin, on: "users", organization: $0)
+          })
+      else { return .ready(nil) }
+      return .background { engine, command in
+        var replaced: String?
+        if let current, let id = command.id { replaced = try await engine.presentHash(of: id, provedBy: current) }
+        return NewPassword(hash: try await engine.passwords.hash(password), replaced: replaced)
       }
+    },
+    decide: { decision, password in
+      let state = try decision.target()
+      guard let password else { throw rightsChanged }
+      if decision.principal.subject == state.id { try checkProof(password, state, decision) }
       try decision.edit(
-        state, decision.type, event: decision.command.event, values: ["password_hash": .string(hash)])
+        state, decision.type, event: decision.command.event, values: ["password_hash": .string(password.hash)])
       // Whoever else knew the old one is out; the person's own connection goes on.
       let isOwn = decision.principal.kind == .user(state.id)
       decision.closings.append(SignInClosing(user: state.id, except: isOwn ? decision.principal.signIn?.number : nil))
     })
+
+  /// Refuses whoever has taken over a connection, and knows nothing that only the person does.
+  private static func checkProof(_ password: NewPassword, _ user: ResourceState, _ decision: Decision) throws {
+    if let replaced = password.replaced, user.fields["password_hash"]?.stringValue == replaced { return }
+    if let signIn = decision.principal.signIn, decision.now < signIn.at.adding(seconds: freshness) { return }
+    throw Refusal.invalidParam(
+      "/current_password", "is required: send the present password, or sign in again and do this within 15 minutes")
+  }
+
+  /// For the moment between the check before the hashing and the decision.
+  private static let rightsChanged = Refusal.forbidden(
+    permission: "users:admin", "Your rights have changed just now; give the command again.")
 
   /// `user.deactivate`: ends the person's sessions, and revokes the keys they made, in one transaction;
   /// `user.reactivate` brings neither back. Only an administrator deactivates an organization's last owner.
   static let deactivate = Behaviour(decide: { decision in
     let state = try decision.target()
     if !decision.principal.isAdministrator { try MembershipRules.checkOwners(without: state, in: decision) }
-    let keys = try keys(madeBy: state.id, decision)
+    let keys = try KeyBehaviours.keys(madeBy: state.id, decision)
     guard
       let event = try decision.edit(
         state, decision.type, event: decision.command.event, values: decision.constants())
     else { return }
-    try revoke(keys, decision, causation: event.id)
+    try KeyBehaviours.revoke(keys, decision, causation: event.id)
     decision.closings.append(SignInClosing(user: state.id, except: nil))
   })
 
   /// `user.delete`: the same, for good.
   static let delete = Behaviour(decide: { decision in
     let state = try decision.target()
-    let keys = try keys(madeBy: state.id, decision)
+    let keys = try KeyBehaviours.keys(madeBy: state.id, decision)
     try decision.delete(state, decision.type, event: decision.command.event)
     guard let event = decision.events.first(where: { $0.resource == state.id }) else { return }
-    try revoke(keys, decision, causation: event.id)
+    try KeyBehaviours.revoke(keys, decision, causation: event.id)
   })
 
   /// `user.record_login`: when and from where somebody signed in last, at most once a minute.
@@ -128,24 +180,6 @@ enum UserBehaviours {
       try decision.edit(state, decision.type, event: decision.command.event, values: values)
     })
 
-  /// The keys in force that somebody made.
-  private static func keys(madeBy user: Identifier, _ decision: Decision) throws -> [Identifier] {
-    try decision.transaction.referrers(of: user, type: "api_key", limit: .max).compactMap { link in
-      guard let key = try decision.transaction.living(link.id, type: "api_key"), key.reference("user_id") == user,
-        key.fields["is_active"]?.boolValue == true
-      else { return nil }
-      return key.id
-    }
-  }
-
-  private static func revoke(_ keys: [Identifier], _ decision: Decision, causation: Identifier) throws {
-    let type = try decision.model.type("api_key")
-    for id in keys {
-      guard let key = try decision.transaction.living(id, type: "api_key") else { continue }
-      try decision.edit(key, type, event: "api_key.revoked", values: ["is_active": false], causation: causation)
-    }
-  }
-
   /// A role of organizations that is given with one, and without `membership_role`, is that of the membership.
   @Sendable private static func withMembershipRole(_ given: JSONObject) -> JSONObject {
     guard given["organization_id"]?.unlessNull != nil, given["membership_role"]?.unlessNull == nil,
@@ -157,11 +191,11 @@ enum UserBehaviours {
     return params
   }
 
-  /// The hash of the parameter `password`, which takes long; nil where none is given.
-  @Sendable private static func passwordHash(_ context: inout CheckContext) -> Preparation<String?> {
-    guard let password = context.parameters["password"]?.stringValue else { return .ready(nil) }
+  /// The parameter `password`, checked; nil where none is given.
+  private static func password(_ context: inout CheckContext) -> String? {
+    guard let password = context.parameters["password"]?.stringValue else { return nil }
     if password.unicodeScalars.count < 8 { context.refuse("/password", "must have at least 8 characters") }
     if password.utf8.count > 72 { context.refuse("/password", "must be at most 72 bytes") }
-    return .background { engine, _ in try await engine.passwords.hash(password) }
+    return password
   }
 }

@@ -18,7 +18,7 @@ enum UserRules {
 
   /// Whether the caller may give the command about that user: an administrator; the
   /// person, for their own profile and password; who has `users:admin` in an organization
-  /// that they share, and for all but the profile in each organization of theirs.
+  /// of which the person is a full member, and for all but the profile in each of those.
   static func authorize(_ decision: Decision, on user: ResourceState) throws {
     let principal = decision.principal
     if principal.isAdministrator { return }
@@ -27,21 +27,27 @@ enum UserRules {
     }
     let verb = decision.command.command.name
     if principal.kind == .user(user.id), verb == "edit" || verb == "set_password" { return }
+    if verb == "verify_email", principal.subject == user.id {
+      throw Refusal.forbidden(permission: "users:admin", "Nobody verifies their own e-mail address.")
+    }
     let shared = try decision.transaction.memberships(of: user.id)
-    guard shared.contains(where: { principal.allows(.admin, on: "users", organization: $0.organization) }) else {
+    guard
+      shared.contains(where: { $0.isGoverning && principal.allows(.admin, on: "users", organization: $0.organization) })
+    else {
       throw Refusal.forbidden(permission: "users:admin")
     }
     if verb != "edit" { try requireGovernance(of: user, memberships: shared, by: principal) }
   }
 
   /// Refuses unless the caller governs the account: no privileged role, and in every
-  /// organization of the person the caller administers users and ranks no lower.
+  /// organization of which the person is a full member the caller administers users and ranks no lower.
   /// Else an admin of one organization could take over an account that is another's.
   static func requireGovernance(
     of user: ResourceState, memberships: [ResourceState], by principal: Principal
   ) throws {
     if principal.isAdministrator || principal.kind == .user(user.id) { return }
     let isPrivileged = user.fields["role"]?.stringValue.map(privilegedRoles.contains) ?? false
+    let memberships = memberships.filter(\.isGoverning)
     let governs = memberships.allSatisfy { membership in
       guard let organization = membership.organization else { return false }
       return principal.allows(.admin, on: "users", organization: organization)

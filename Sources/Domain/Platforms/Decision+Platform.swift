@@ -71,7 +71,7 @@ extension Decision {
   }
 
   /// Whoever becomes a member has what the platform's table of users demands.
-  private func checkNewMember(_ values: JSONObject, of organization: Identifier) throws {
+  func checkNewMember(_ values: JSONObject, of organization: Identifier) throws {
     guard let platform = try platform(of: organization),
       let id = values["user_id"]?.stringValue.flatMap({ Identifier($0) }),
       let user = try transaction.living(id, type: "user")

@@ -63,11 +63,15 @@ enum LegalHoldBehaviours {
       }
     })
 
-  /// An organization holds its own people: one of elsewhere could else be kept from
-  /// erasure by whoever shares some other place with them.
+  /// An organization holds its own people, guests not among them: one of elsewhere could else be kept from erasure by
+  /// whoever shares some other place with them.
   private static func checkMember(_ user: Identifier, of organization: Identifier?, _ decision: Decision) throws {
     if decision.principal.isAdministrator || decision.principal.platformRole == "officer" { return }
-    guard try decision.transaction.memberships(of: user).contains(where: { $0.organization == organization }) else {
+    guard
+      try decision.transaction.memberships(of: user).contains(where: {
+        $0.organization == organization && $0.isGoverning
+      })
+    else {
       throw notFound(user)
     }
   }

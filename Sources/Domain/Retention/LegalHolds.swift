@@ -7,7 +7,9 @@ import Refusals
 extension LegalHolds {
   /// What only gives access and holds nothing of its own: an organization's hold
   /// doesn't keep anybody from taking access away.
-  static let grants: Set<String> = ["api_key", "membership", "session", "share_link", "sql_role", "workspace_member"]
+  static let grants: Set<String> = [
+    "api_key", "invitation", "membership", "session", "share_link", "sql_role", "workspace_member",
+  ]
 }
 
 extension StateSource where Self: ~Copyable {

@@ -72,7 +72,8 @@ enum WorkspaceBehaviours {
     })
 
   /// The link of the token that was given, and where it leads. One error tells of tokens that never were, are revoked
-  /// or expired, or whose workspace is gone: who has no invitation learns nothing.
+  /// or expired, whose workspace is gone, or whose maker may no longer invite there: who has no invitation learns
+  /// nothing.
   private static func invitation(
     _ decision: Decision
   ) throws -> (link: ResourceState, workspace: ResourceState, organization: Identifier) {
@@ -93,11 +94,16 @@ enum WorkspaceBehaviours {
       throw unknownToken
     }
     if let named = decision.prepared.organization, named != organization { throw unknownToken }
+    guard try WorkspaceRules.mayInvite(link.creator, to: workspace, decision) else { throw unknownToken }
     return (link, workspace, organization)
   }
 
   private static let unknownToken = Refusal(
-    .notFound, "No share link that is in force has this token: it is unknown, expired or revoked.",
+    .notFound,
+    """
+    No share link that is in force has this token: it is unknown, expired or revoked, or whoever made it may no longer \
+    invite. Ask for another one.
+    """,
     ["resource_type": "share_link"])
 
   /// Gives somebody at least that role.

@@ -12,7 +12,8 @@ import Refusals
 /// makes and changes pages, DAGs and schemas, and runs them; an `owner` may do everything, deleting, sharing and
 /// members included. A member of the organization who has no place in the workspace sees what is in it, as all members
 /// see what is their organization's, and changes nothing. Owners and admins of the organization and administrators may
-/// do everything, and an API key what its permission map says: it was given by who administers the organization.
+/// do everything, and an API key of theirs what its permission map says. The key of somebody who is only a member by
+/// now needs both: its map, and that person's role in the workspace.
 enum WorkspaceRules {
   /// A role in a workspace.
   enum Role: String, Comparable {
@@ -44,14 +45,14 @@ enum WorkspaceRules {
     guard let moved = decision.fields["workspace_id"] else {
       guard let present else { return false }
       try require(neededRole(for: decision), of: user, in: present, decision)
-      return true
+      return decision.principal.keyPermissions == nil
     }
     // What is moved must be the caller's to change where it is, and where it comes to.
     let next = moved.stringValue.flatMap { Identifier($0) }
     for place in Set([present, next].compactMap { $0 }) {
       try require(neededRole(for: decision), of: user, in: place, decision)
     }
-    return present != nil && next != nil
+    return present != nil && next != nil && decision.principal.keyPermissions == nil
   }
 
   /// The same for what a command makes.
@@ -63,17 +64,21 @@ enum WorkspaceRules {
       try decision.transaction.living(place, type: "workspace")?.organization == organization
     else { return false }
     try require(neededRole(for: decision), of: user, in: place, decision)
-    return true
+    return decision.principal.keyPermissions == nil
   }
 
-  /// The person to whom the roles of workspaces apply; nil for whoever stands above them or beside them.
+  /// The person to whom the roles of workspaces apply, by themselves or by a key; nil for whoever stands above them.
   private static func subject(of decision: Decision, in organization: Identifier?) throws -> Identifier? {
     let principal = decision.principal
-    guard case .user(let user) = principal.kind, !principal.isAdministrator, let organization,
+    guard !principal.isAdministrator, let organization,
       principal.rank(in: organization) == Principal.rank(of: "member"), !decision.command.command.isAdministrative,
       decision.command.command.permission != .read
     else { return nil }
-    return user
+    switch principal.kind {
+    case .user(let user): return user
+    case .apiKey(_, let maker): return principal.bound == nil ? nil : maker
+    case .localAdministrator, .server: return nil
+    }
   }
 
   private static func neededRole(for decision: Decision) -> Role {
@@ -110,6 +115,18 @@ enum WorkspaceRules {
       "workspace_member_user", [.string(workspace.text), .string(user.text)], ignoringCase: false)
     guard let id = try decision.transaction.holder(constraint: "workspace_member_user", key: key) else { return nil }
     return try decision.transaction.living(id, type: "workspace_member")
+  }
+
+  /// Whether who made a share link may still invite to its workspace: a link gives no more than its maker has now.
+  static func mayInvite(_ maker: Identifier?, to workspace: ResourceState, _ decision: Decision) throws -> Bool {
+    guard let maker, maker != CommandEngine.systemUser else { return true }
+    guard let organization = workspace.organization,
+      let person = try PrincipalRegister.resolve(
+        .user(maker), signIn: nil, from: decision.transaction, now: decision.now, epoch: 0)
+    else { return false }
+    if person.rank(in: organization) >= Principal.rank(of: "admin") { return true }
+    guard person.canSee(organization: organization) else { return false }
+    return try member(maker, of: workspace.id, in: decision)?.workspaceRole == .owner
   }
 
   /// The places in workspaces that somebody gives up together with a membership: those in that organization's.

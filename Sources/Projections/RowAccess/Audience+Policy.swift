@@ -16,7 +16,7 @@ extension Audience {
       case .ownOrganization: "id = ANY (ARRAY(SELECT projector.current_organizations()))"
       case .sharedOrganization: "id = ANY (ARRAY(SELECT projector.visible_users()))"
       // A role is no user; the one whom a session names is seen as a member of the role's organization, or not at all.
-      case .oneself: nil
+      case .oneself, .named: nil
       case .published(let fields):
         // Public to whoever belongs somewhere.
         """

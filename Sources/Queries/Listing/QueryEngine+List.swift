@@ -31,6 +31,15 @@ extension QueryEngine {
   fileprivate func list(_ query: ListQuery, _ call: QueryCall) async throws -> [UInt8] {
     let access = call.access(to: query.type)
     let scope = try access.reach()
+    let withheld = access.administratorsFields
+    if !withheld.isEmpty {
+      let asked = query.filter.conditions.map(\.column.field.name) + [query.order.column.field.name]
+      guard withheld.isDisjoint(with: asked) else {
+        throw Refusal.forbidden(
+          permission: "administrator",
+          "Only administrators list \(query.type.plural) by \(withheld.sorted().joined(separator: ", ")).")
+      }
+    }
     let place = try cursors.place(query.cursor, of: query.identity, ListPlace.init)
     // Which users a caller may see, their memberships say.
     let needed = query.type.name == "user" ? ["users", "memberships"] : [query.type.plural]

@@ -28,7 +28,8 @@ extension QueryEngine {
       found = try await log.background { [self] snapshot in
         var found = before
         for identifier in chunk {
-          guard let state = try snapshot.fold(identifier, through: position), query.includesDeleted || !state.isDeleted
+          guard let state = try snapshot.fold(identifier, through: position), query.includesDeleted || !state.isDeleted,
+            !access.isVisitor(of: state) || access.audience.publishes(state.fields, to: access.principal)
           else { continue }
           let item = try view.item(state, principal: access.principal)
           guard query.filter.conditions.allSatisfy({ $0.holds(item[$0.column.field.name] ?? .null) }) else { continue }

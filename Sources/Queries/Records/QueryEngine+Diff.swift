@@ -65,7 +65,8 @@ extension QueryEngine {
     guard let identifier = asked.identifier else { throw Refusal.invalidParam("/id", "is required") }
     return try await log.background { [self] snapshot in
       let current = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
-      let (before, after) = try positions(asked, identifier, in: snapshot)
+      let first = try firstShown(of: current, to: access, in: snapshot)
+      let (before, after) = try positions(asked, identifier, first: first, in: snapshot)
       var result: JSONObject = ["id": .string(identifier.text), "position": JSON(position: snapshot.head.position)]
       result["from"] = try before.map { try endpoint($0, asked, identifier, snapshot) } ?? .null
       result["to"] = try endpoint(after, asked, identifier, snapshot)
@@ -86,7 +87,8 @@ extension QueryEngine {
     let before = try old.map { try view.item($0, principal: access.principal) } ?? [:]
     let after = try view.item(new, principal: access.principal)
     var changes = JSONObject()
-    for name in fields {
+    let withheld = access.principal.kind == .user(new.id) ? [] : access.administratorsFields
+    for name in fields where !withheld.contains(name) {
       let from = old?.fields[name] ?? .null
       let to = new.fields[name] ?? .null
       guard from != to else { continue }
@@ -131,28 +133,30 @@ extension QueryEngine {
 
   /// The positions at which the two ends stand; the first is nil where nothing came before.
   private func positions(
-    _ ends: DiffEnds, _ identifier: Identifier, in snapshot: borrowing LogSnapshot
+    _ ends: DiffEnds, _ identifier: Identifier, first: Int64, in snapshot: borrowing LogSnapshot
   ) throws -> (from: UInt64?, to: UInt64) {
     guard ends.areNumbers else {
       let last = try snapshot.latestVersion(of: identifier)
       let later = ends.to ?? last
       let earlier = ends.from ?? later - 1
+      guard later >= first else { throw noVersion("/to_version", last) }
+      guard earlier >= first || ends.from == nil else { throw noVersion("/from_version", last) }
       guard later <= last else { throw noVersion("/to_version", last) }
       guard earlier <= last else { throw noVersion("/from_version", last) }
       guard let end = try position(ofVersion: later, identifier, snapshot) else { throw noVersion("/to_version", last) }
-      return (try position(ofVersion: earlier, identifier, snapshot), end)
+      return (earlier < first ? nil : try position(ofVersion: earlier, identifier, snapshot), end)
     }
     var positions: [Int64: UInt64] = [:]
     var last: Int64 = 0
     try forEachRecord(of: identifier, in: snapshot) { header, body, _ in
-      guard let number = body.set["version_number"]?.integerValue else { return }
+      guard let number = body.set["version_number"]?.integerValue, header.version >= first else { return }
       positions[number] = header.position
       last = max(last, number)
     }
     let later = ends.to ?? last
     let earlier = ends.from ?? later - 1
     guard let end = positions[later] else { throw noVersion("/to_version_number", last) }
-    guard earlier >= 1 else { return (nil, end) }
+    guard earlier >= 1, positions[earlier] != nil || ends.from != nil else { return (nil, end) }
     guard let start = positions[earlier] else { throw noVersion("/from_version_number", last) }
     return (start, end)
   }

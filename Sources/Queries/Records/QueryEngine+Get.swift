@@ -65,7 +65,9 @@ extension QueryEngine {
       var position = snapshot.head.position
       if let asOf = question.asOf {
         position = try snapshot.resolve(asOf)
-        guard let then = try snapshot.fold(found, through: position) else {
+        guard let then = try snapshot.fold(found, through: position),
+          !access.isVisitor(of: current) || access.audience.publishes(then.fields, to: access.principal)
+        else {
           throw Refusal.notFound(type: type.name, id: shown)
         }
         state = then

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -34,20 +35,21 @@ extension QueryEngine {
       var items: [JSON] = []
       var bytes = 0
       // A cursor of the last page waits there for versions to come; the client is told so by a next_cursor of null.
-      var version = isDescending ? min(last, start ?? last) : max(1, start ?? 1)
+      let first = try firstShown(of: state, to: access, in: snapshot)
+      var version = isDescending ? min(last, start ?? last) : max(first, start ?? first)
       // In steps, so that no more is read than a page may have.
-      while version >= 1, version <= last, items.count < limit, bytes < PagedTable.maximumBytes {
+      while version >= first, version <= last, items.count < limit, bytes < PagedTable.maximumBytes {
         let step = Int64(min(Self.historyStep, limit - items.count)) - 1
-        let versions = isDescending ? max(1, version - step)...version : version...min(last, version + step)
+        let versions = isDescending ? max(first, version - step)...version : version...min(last, version + step)
         let records = try snapshot.history(of: identifier, versions: versions)
         for record in isDescending ? records.reversed() : records where bytes < PagedTable.maximumBytes {
-          items.append(try historyItem(record, access, showsReasons: showsReasons))
+          items.append(try historyItem(record, access, showsReasons: showsReasons, first: first))
           bytes += record.body.count
           version += isDescending ? -1 : 1
         }
         if records.isEmpty { version = isDescending ? versions.lowerBound - 1 : versions.upperBound + 1 }
       }
-      let next: JSON? = (isDescending ? version >= 1 : version <= last) ? ["version": .integer(version)] : nil
+      let next: JSON? = (isDescending ? version >= first : version <= last) ? ["version": .integer(version)] : nil
       return try page(items, next: next, position: snapshot.head.position, query: query)
     }
   }
@@ -56,11 +58,17 @@ extension QueryEngine {
   private static let historyStep = 16
 
   /// One event of a history.
-  private func historyItem(_ record: LogRecord, _ access: Access, showsReasons: Bool) throws -> JSON {
+  /// - Parameter first: The version before which nothing is shown, so nor what the event of this version has changed.
+  private func historyItem(
+    _ record: LogRecord, _ access: Access, showsReasons: Bool, first: Int64
+  ) throws -> JSON {
     let header = try record.parsedHeader()
     let body = try record.parsedBody()
-    let changes = try view.shownChanges(
-      type: access.type.name, resource: header.resource, set: body.set, was: body.was)
+    var changes = try view.shownChanges(
+      type: access.type.name, resource: header.resource, set: body.set, was: header.version == first ? [:] : body.was)
+    if access.principal.kind != .user(header.resource) {
+      for name in access.administratorsFields { changes.removeValue(forKey: name) }
+    }
     var item: JSONObject = [
       "actor": .string(header.actor), "at": .string(header.at.text),
       "changes": .object(changes), "event": .string(header.event),

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -43,6 +44,7 @@ extension QueryEngine {
     return try await log.background { [self] snapshot in
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       let showsReasons = access.belongs(to: state)
+      let first = try firstShown(of: state, to: access, in: snapshot)
       var items: [JSON] = []
       var names: [Int64: JSON] = [:]
       var next: JSON?
@@ -50,7 +52,8 @@ extension QueryEngine {
         if header.verb == "version_named", let number = body.data["version_number"]?.integerValue {
           names[number] = body.data["name"]
         }
-        guard let number = body.set["version_number"]?.integerValue, number >= start else { return }
+        guard let number = body.set["version_number"]?.integerValue, number >= start, header.version >= first
+        else { return }
         guard items.count < limit else {
           if next == nil { next = ["number": .integer(number)] }
           return
@@ -74,6 +77,25 @@ extension QueryEngine {
       }
       return try page(named, next: next, position: snapshot.head.position, query: query)
     }
+  }
+
+  /// The version of a resource from which on a caller is shown what it was and became: the first, or that by which it
+  /// was made public, for whoever reads it for that reason only.
+  func firstShown(
+    of state: ResourceState, to access: Access, in snapshot: borrowing LogSnapshot
+  ) throws -> Int64 {
+    guard access.isVisitor(of: state) else { return 1 }
+    let names = access.audience.publicFields
+    var present = JSONObject()
+    var isPublic = false
+    var first: Int64 = 1
+    try forEachRecord(of: state.id, in: snapshot) { header, body, _ in
+      for name in names { if let value = body.set[name] { present[name] = value } }
+      let wasPublic = isPublic
+      isPublic = names.contains { present[$0] == true }
+      if isPublic, !wasPublic { first = header.version }
+    }
+    return first
   }
 
   /// Every event of a resource, oldest first, read in bounded chunks.

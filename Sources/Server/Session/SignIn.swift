@@ -108,6 +108,11 @@ extension Services {
     switch credentials.kind {
     case .apiKey(let key):
       if let principal = try engine.principal(forKey: key) { return principal }
+      throw Refusal.unauthenticated(
+        """
+        The key is not right, revoked or expired, or who made it no longer belongs to its organization. Whoever \
+        administers keys there finds in api_key.history what became of it, and makes another one.
+        """)
     case .password(let email, let password):
       if let principal = try await engine.principal(email: email, password: password) { return principal }
     case .token(let token):

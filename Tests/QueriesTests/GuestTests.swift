@@ -1,0 +1,87 @@
+import Access
+import BasicTypes
+import CanonicalJSON
+import DaybookTestKit
+import Domain
+import Refusals
+import Testing
+
+@testable import Queries
+
+/// What people are shown of each other.
+@Suite struct GuestTests {
+  @Test(.timeLimit(.minutes(3)))
+  func `a guest reads what they came for, and of people only themselves`() async throws {
+    try await TestQueries.with { library in
+      let acme = try await library.organization("acme")
+      let home = try await library.organization("home")
+      let owner = try await library.person("owner@example.org", of: acme, membership: "owner")
+      let guest = try await library.person("guest@example.org", of: home, membership: "owner")
+      let made = try await library.call(
+        "pipeline.create", ["name": "p", "organization_id": .string(acme), "reason": "Bea asked"], as: owner.principal)
+      let pipeline = try #require(made["id"]?.stringValue)
+      let workspace = try await library.make("workspace", ["name": "w", "organization_id": .string(acme)])
+      let link = try await library.call("share_link.create", ["workspace_id": .string(workspace)])
+      _ = try await library.call("workspace.join", ["token": try #require(link["token"])], as: guest.principal)
+      let visitor = try library.models.domain.principal(guest.id)
+      let got = try await library.ask("pipeline.get", ["id": .string(pipeline)], as: visitor)
+      #expect(got["item"]?["name"] == "p")
+      let history = try await library.ask("pipeline.history", ["id": .string(pipeline)], as: visitor)
+      #expect(history.items.count == 1 && history.items[0]["reason"]?.isNull == true)
+      for method in ["user.get", "user.history", "user.diff"] {
+        #expect(
+          try await library.refusal(method, ["id": .string(owner.id)], as: visitor).code == .forbidden, "\(method)")
+        _ = try await library.ask(method, ["id": .string(guest.id)], as: visitor)
+      }
+      #expect(
+        try await library.refusal("user.get", ["email": "owner@example.org"], as: visitor).code == .forbidden)
+      #expect(try await library.list("user", [:], as: visitor) == [guest.id])
+      let places = try await library.ask("membership.list", [:], as: visitor).items
+      #expect(places.count == 2 && places.allSatisfy { $0["user_id"] == .string(guest.id) })
+      for type in ["api_key", "share_link", "workspace_member", "legal_hold", "sql_role", "credential"] {
+        // At home the owner reads them, and there are none.
+        #expect(try await library.list(type, [:], as: visitor).isEmpty, "\(type)")
+      }
+      for event in try await library.ask("audit.search", ["limit": 1000], as: visitor).items {
+        #expect(event["organization_id"] == .string(home))
+      }
+    }
+  }
+
+  @Test(.timeLimit(.minutes(3)))
+  func `from where somebody signed in is for administrators and for themselves`() async throws {
+    try await TestQueries.with { library in
+      let acme = try await library.organization("acme")
+      let owner = try await library.person("owner@example.org", of: acme, membership: "owner")
+      let ann = try await library.person("ann@example.org", of: acme)
+      try await library.engine.recordSignIn(of: ann.principal, from: Origin(ip: "192.0.2.7"))
+      let id: JSONObject = ["id": .string(ann.id)]
+      func address(_ principal: Principal) async throws -> [JSON] {
+        let got = try await library.ask("user.get", id, as: principal)["item"]?["last_login_ip"]
+        let listed = try await library.ask("user.list", [:], as: principal).items.first { $0["id"]?.stringValue == ann.id }
+        let last = try await library.ask("user.history", id, as: principal).items.last?["changes"]
+        let changes = try await library.ask("user.diff", id, as: principal)["changes"]
+        return [got, listed?["last_login_ip"], last?["last_login_ip"]?["to"], changes?["last_login_ip"]?["to"]]
+          .map { $0 ?? .null }
+      }
+      for principal in [ann.principal, TestDomain.administrator] {
+        #expect(try await address(principal) == ["192.0.2.7", "192.0.2.7", "192.0.2.7", "192.0.2.7"])
+      }
+      #expect(try await address(owner.principal).allSatisfy(\.isNull))
+      for params: JSONObject in [["where": ["last_login_ip": "192.0.2.7"]], ["order": "last_login_ip"]] {
+        #expect(try await library.refusal("user.list", params, as: owner.principal).code == .forbidden)
+        _ = try await library.ask("user.list", params)
+      }
+    }
+  }
+}
+
+extension TestQueries {
+  /// A member with their id.
+  fileprivate func person(
+    _ email: String, of organization: String, membership: String = "member"
+  ) async throws -> (id: String, principal: Principal) {
+    let principal = try await member(email, of: organization, membership: membership)
+    return (try #require(principal.subject).text, principal)
+  }
+}
