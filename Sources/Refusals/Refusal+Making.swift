@@ -75,7 +75,8 @@ extension Refusal {
       .notFound, "There is no \(spoken(type)) of this id.", ["resource_type": .string(type), "id": .string(id)])
   }
 
-  /// `conflict` of the given reason (`version`, `unique`, `taken`, `state`, `reference`, `command`), with what belongs to it.
+  /// `conflict` of the given reason (`version`, `unique`, `taken`, `state`, `reference`, `command`), with what belongs
+  /// to it.
   public static func conflict(reason: String, _ message: String, _ data: JSONObject = [:]) -> Refusal {
     var all = data
     all["reason"] = .string(reason)

@@ -260,7 +260,13 @@ import Testing
       origin: Origin())
     // While the writer is held here, all three wait, and so share the next batch.
     let gate = DispatchSemaphore(value: 0)
-    book.log.submit({ _ in gate.wait() }, completion: { _ in isArmed.withLockedValue { $0 = true } })
+    let begun = AsyncStream<Void>.makeStream()
+    book.log.submit(
+      { _ in
+        begun.continuation.yield()
+        gate.wait()
+      }, completion: { _ in isArmed.withLockedValue { $0 = true } })
+    for await _ in begun.stream { break }
     let fates = AsyncStream<Bool>.makeStream()
     for command in [name, failing, closing] {
       book.engine.submit(command) { result in

@@ -41,7 +41,8 @@ import Testing
 
     /// Who is recorded to have asked for what is taken, once all that was submitted is decided.
     func recorded() async throws -> [(actor: String, method: JSON?)] {
-      try await book.call("organization.edit", ["id": .string(acme), "description": .string("\(book.log.head.position)")])
+      let head = "\(book.log.head.position)"
+      try await book.call("organization.edit", ["id": .string(acme), "description": .string(head)])
       return try await book.log.records(from: 1, limit: 1000, maximumBytes: 1 << 24).compactMap { record in
         let header = try record.parsedHeader()
         return header.event == "session.collided" ? (header.actor, try record.parsedBody().data["method"]) : nil

@@ -92,12 +92,19 @@ struct ForeignCalls {
     }
   }
 
-  /// Makes what the demo has none of: a role of every company, and a job that hasn't ended where there are files.
+  /// Makes what the demo has none of: a role of every company, an invitation to it, and a job that hasn't ended where
+  /// there are files.
   private static func addWhatIsMissing(_ administrator: DaybookClient) async throws {
+    let memberships =
+      try await administrator.call("membership.list", ["limit": 1000, "timeout_ms": 60_000])["items"]?.arrayValue ?? []
     for company in try #require(try await administrator.call("organization.list")["items"]?.arrayValue) {
       let id = try #require(company["id"])
       let name = "foreign_\(UInt32.random(in: 0...UInt32.max))"
       _ = try await administrator.call("sql_role.create", ["organization_id": id, "name": .string(name)])
+      let members = Set(memberships.filter { $0["organization_id"] == id }.compactMap { $0["user_id"]?.stringValue })
+      let user = memberships.compactMap { $0["user_id"]?.stringValue }.first { !members.contains($0) }
+      _ = try await administrator.call(
+        "invitation.create", ["organization_id": id, "user_id": .string(try #require(user))])
       let files = try await administrator.call(
         "file.list", ["where": ["organization_id": id], "limit": 1, "timeout_ms": 60_000])
       if let file = files["items"]?.arrayValue?.first?["id"] {

@@ -29,8 +29,8 @@ struct AudienceWorld {
     "Ann", "Bob", "the guest", "Adam", "Olga", "Audrey", "Oscar", "Both", "a key that reads", "a key that administers",
     "Olga's key", "a session naming Olga", "a session naming the guest",
   ]
-  /// Who reads nothing of people but of themselves. A session that names a guest reads as a member: it is the role's own
-  /// to say whom it names.
+  /// Who reads nothing of people but of themselves. A session that names a guest reads as a member: it is the role's
+  /// own to say whom it names.
   static let guests: Set<String> = ["the guest"]
   static let ofOther: Set<String> = ["Stranger", "Both", "a foreign key"]
   /// Everybody who has signed in, and the keys that read something.

@@ -58,7 +58,8 @@ import Testing
       let id: JSONObject = ["id": .string(ann.id)]
       func address(_ principal: Principal) async throws -> [JSON] {
         let got = try await library.ask("user.get", id, as: principal)["item"]?["last_login_ip"]
-        let listed = try await library.ask("user.list", [:], as: principal).items.first { $0["id"]?.stringValue == ann.id }
+        let all = try await library.ask("user.list", [:], as: principal).items
+        let listed = all.first { $0["id"]?.stringValue == ann.id }
         let last = try await library.ask("user.history", id, as: principal).items.last?["changes"]
         let changes = try await library.ask("user.diff", id, as: principal)["changes"]
         return [got, listed?["last_login_ip"], last?["last_login_ip"]?["to"], changes?["last_login_ip"]?["to"]]

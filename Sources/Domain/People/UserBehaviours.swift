@@ -98,7 +98,8 @@ enum UserBehaviours {
   /// How long a sign-in proves who somebody is, in seconds: to change their own password without the present one.
   private static let freshness: Int64 = 15 * 60
 
-  /// `user.set_password`: by the person, who gives the present one or has just signed in; or by who governs the account.
+  /// `user.set_password`: by the person, who gives the present one or has just signed in; or by who governs the
+  /// account.
   static let setPassword = Behaviour<NewPassword?>(
     prepare: { context in
       guard let password = password(&context) else { return .ready(nil) }
