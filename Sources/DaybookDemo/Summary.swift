@@ -27,7 +27,8 @@ struct Summary: Sendable {
     return [
       "seed": .string(String(setting.seed)), "scale": .number(setting.scale), "days": .count(setting.days),
       "month_ends": .time(setting.end), "commands": .count(total.commands), "replayed": .count(total.replayed),
-      "unchanged": .count(total.unchanged), "events": .count(total.events), "position_before": .count(before), "position": .count(after),
+      "unchanged": .count(total.unchanged), "events": .count(total.events), "position_before": .count(before),
+      "position": .count(after),
       "refused": .count(tally.refused), "refused_as_planned": .count(total.planned),
       "not_repeated": .count(tally.shownOnceBefore), "seconds": .number((seconds * 1000).rounded() / 1000),
       "commands_per_second": .count(rate),

@@ -53,7 +53,8 @@ extension Acceptance {
     {
       let (socket, _) = try await connect(door)
       func line(_ method: String, _ length: Int) -> String {
-        #"{"jsonrpc":"2.0","id":1,"method":"\#(method)","params":{"x":""# + String(repeating: "a", count: length) + #""}}"#
+        #"{"jsonrpc":"2.0","id":1,"method":"\#(method)","params":{"x":""# + String(repeating: "a", count: length)
+          + #""}}"#
       }
       try await socket.send(line("pipeline.create", 5 << 20))
       let refusal = try expect(try await socket.answer(), -32013, "too_large", id: nil)

@@ -235,7 +235,7 @@ import Testing
   @Test func `another command that fails in the same batch doesn't keep sign-ins open`() async throws {
     let isArmed = NIOLockedValueBox(false)
     let turn = NIOLockedValueBox(0)
-    // Of the batch that is armed, the second decision fails, and the others are committed.
+    // Of the batch that is armed, the third decision fails, and the others are committed.
     let book = try TestDomain(
       failpoints: Failpoints { point in
         guard point == .logDecided, isArmed.withLockedValue({ $0 }) else { return }
@@ -243,7 +243,7 @@ import Testing
           turn += 1
           return turn
         }
-        if now == 2 { throw Failpoints.Failure(point: point) }
+        if now == 3 { throw Failpoints.Failure(point: point) }
       })
     let acme = try await book.organization("acme")
     let ann = try await book.member("ann", of: acme)
@@ -258,18 +258,19 @@ import Testing
     let name = try book.engine.prepare(
       method: "organization.edit", params: ["id": .string(acme), "name": "n"], principal: TestDomain.administrator,
       origin: Origin())
-    // While the writer is held here, all three wait, and so share the next batch.
+    // The writer is held here, as the first of a batch, until all three can join it.
     let gate = DispatchSemaphore(value: 0)
     let begun = AsyncStream<Void>.makeStream()
     book.log.submit(
       { _ in
         begun.continuation.yield()
         gate.wait()
-      }, completion: { _ in isArmed.withLockedValue { $0 = true } })
+        isArmed.withLockedValue { $0 = true }
+      }, completion: { _ in })
     for await _ in begun.stream { break }
     let fates = AsyncStream<Bool>.makeStream()
     for command in [name, failing, closing] {
-      book.engine.submit(command) { result in
+      book.engine.submit(command, on: nil) { result in
         if case .success = result { fates.continuation.yield(true) } else { fates.continuation.yield(false) }
       }
     }

@@ -11,7 +11,7 @@ extension CommandEngine {
     let params: JSONObject = ["method": .string(command.method)]
     // The refusal has been given; a log that can't take the record now has told of that itself.
     guard let record = try? reader.read(params, origin: command.origin, engine: self) else { return }
-    submit(record) { _ in }
+    submit(record, on: command.principal.tenant) { _ in }
   }
 }
 
