@@ -110,8 +110,8 @@ public struct Principal: Sendable {
   /// Whether everything is allowed: the local administrator, the server, and users with the platform role `admin`.
   public let isAdministrator: Bool
 
-  /// On whose account the caller takes the server's time: an organization that the caller belongs to, or the caller where
-  /// there is none; nil for administrators and the server.
+  /// On whose account the caller takes the server's time: an organization that the caller belongs to, or the caller
+  /// where there is none; nil for administrators and the server.
   package let tenant: Identifier?
 
   /// Whether the log has a say in who this is; false for the local administrator and the server.

@@ -188,8 +188,8 @@ public final class EventLog: Sendable {
   /// effects but through its transaction. The completion runs on the writer's thread after the sync: keep it short. A
   /// full inbox completes at once with ``EventLogError`` `overloaded`, on the caller's thread.
   ///
-  /// - Parameter source: On whose behalf, where several share the log: each has a queue of its own, and they take turns by
-  ///   the time that their decisions take. Decisions of one source are made in the order of the calls.
+  /// - Parameter source: On whose behalf, where several share the log: each has a queue of its own, and they take turns
+  ///   by the time that their decisions take. Decisions of one source are made in the order of the calls.
   public func submit<Value: Sendable>(
     for source: Identifier? = nil, _ decision: @escaping @Sendable (LogTransaction) throws -> Value,
     completion: @escaping @Sendable (Result<Committed<Value>, any Error>) -> Void

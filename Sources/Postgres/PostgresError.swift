@@ -40,8 +40,8 @@ public struct PostgresError: Error, Hashable, Sendable, CustomStringConvertible 
 
   /// Whether the moment and not the statement is the reason: the same statement can succeed later, in a transaction of
   /// its own, though nothing about it changes. Beside what ``isRetryable`` says: memory, locks and connections that ran
-  /// out (class 53, 55P03), an operator's doing (57), the disk (58), and another session's concurrent change of the same
-  /// catalog row (XX000).
+  /// out (class 53, 55P03), an operator's doing (57), the disk (58), and another session's concurrent change of the
+  /// same catalog row (XX000).
   public var mayPass: Bool {
     guard code == .query, !isRetryable, let sqlState else { return isRetryable || code == .timeout }
     return ["53", "57", "58", "40", "XX"].contains(String(sqlState.prefix(2))) || sqlState == "55P03"

@@ -144,8 +144,8 @@ public final class CommandEngine: Sendable {
   /// disk (of a sweep that destroys keys: on another one, once they are gone), or at once where the command was refused
   /// before; keep it short. Commands on one account are decided in the order of these calls.
   ///
-  /// - Parameter account: On whose account the writer's time is taken, as a caller's `tenant` says. Who promises an order
-  ///   gives the same one for all commands that are to keep it.
+  /// - Parameter account: On whose account the writer's time is taken, as a caller's `tenant` says. Who promises an
+  ///   order gives the same one for all commands that are to keep it.
   public func submit(
     _ command: PreparedCommand, on account: Identifier?,
     completion: @escaping @Sendable (Result<CommandResult, Refusal>) -> Void

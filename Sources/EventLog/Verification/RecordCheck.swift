@@ -194,8 +194,8 @@ private final class TreeLevel {
 
 /// What a stored body says of itself.
 enum StoredBody {
-  /// The member that stands for a body that was dropped. Nothing writes it yet, and no event can name a body as dropped:
-  /// wherever it is met, somebody took the body away.
+  /// The member that stands for a body that was dropped. Nothing writes it yet, and no event can name a body as
+  /// dropped: wherever it is met, somebody took the body away.
   static let droppedMember: StaticString = "$dropped"
 
   /// Whether something stands for the body as if it had been dropped.

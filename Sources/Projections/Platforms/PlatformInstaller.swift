@@ -87,8 +87,8 @@ struct PlatformInstaller: Sendable {
   }
 
   /// Does something to one platform's schema, or nothing of it, and records why.
-  /// - Throws: What may pass: then whoever called tries again, and nobody has to find a platform that was left out for a
-  ///   lack of locks.
+  /// - Throws: What may pass: then whoever called tries again, and nobody has to find a platform that was left out for
+  ///   a lack of locks.
   private func attempt(
     _ name: String, _ session: PostgresSession, _ body: (PostgresSession) throws -> Void
   ) throws {

@@ -150,8 +150,8 @@ extension Connection {
     let services = services
     let reply = command.reply
     let ticket = command.ticket
-    // While commands are under way the account stays, whoever signs in or joins an organization meanwhile: theirs is one
-    // order.
+    // While commands are under way the account stays, whoever signs in or joins an organization meanwhile: theirs is
+    // one order.
     if commands.areAnswered(through: ticket - 1) { account = command.principal.tenant }
     services.engine.submit(prepared, on: account) { result in
       switch result {
