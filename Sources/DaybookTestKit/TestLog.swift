@@ -55,6 +55,8 @@ package final class TestLog: Sendable {
     configuration.signHead = TestLog.sign
     configuration.verifyHead = TestLog.check
     configuration.clock = now
+    // Which decisions share a batch must not depend on how busy the machine is.
+    configuration.decidingLimit = 60_000_000_000
     try change(&configuration)
     return try EventLog.open(configuration)
   }

@@ -18,6 +18,8 @@ public struct EventLogConfiguration: Sendable {
   public var inboxLimit: Int = 16_384
   /// How many decisions share one commit at most.
   public var batchLimit: Int = 2048
+  /// After so many nanoseconds of deciding nothing more joins a batch, whose callers wait for it.
+  public var decidingLimit: UInt64 = 25_000_000
   /// The clock. Tests put their own here.
   public var clock: @Sendable () -> Timestamp = { .now }
   /// How far the clock may be behind the last event before writes are refused, in seconds.

@@ -17,10 +17,11 @@ import Testing
     private let refused = NIOLockedValueBox<[String]>([])
     private let gate = DispatchSemaphore(value: 0)
 
-    init(inboxLimit: Int? = nil) throws {
+    init(inboxLimit: Int? = nil, decidingLimit: UInt64? = nil) throws {
       temporary = try TestLog()
       log = try temporary.open { configuration in
         if let inboxLimit { configuration.inboxLimit = inboxLimit }
+        if let decidingLimit { configuration.decidingLimit = decidingLimit }
       }
       let started = DispatchSemaphore(value: 0)
       let gate = gate
@@ -69,7 +70,7 @@ import Testing
   }
 
   @Test func `a batch ends once its decisions have taken their time`() throws {
-    let line = try Line()
+    let line = try Line(decidingLimit: 25_000_000)
     for number in 0..<12 { line.submit("busy \(number)", of: busy, milliseconds: 10) }
     line.letGo()
     #expect(line.end().decided.count == 12)

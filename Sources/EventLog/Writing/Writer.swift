@@ -43,9 +43,6 @@ final class Writer: @unchecked Sendable {
       position: head.frontier.size, at: head.frontier.size == 0 ? nil : head.at, root: head.frontier.root())
   }
 
-  /// After so many nanoseconds of deciding nothing more joins a batch, which others wait for.
-  private static let decidingLimit: UInt64 = 25_000_000
-
   /// The head after the last commit.
   var currentHead: LogHead { published.withLockedValue { $0 } }
 
@@ -151,7 +148,8 @@ final class Writer: @unchecked Sendable {
       }
       index += 1
       let decided = Inbox.now
-      let isLast = index == batch.count && index < configuration.batchLimit && decided - start < Writer.decidingLimit
+      let isLast =
+        index == batch.count && index < configuration.batchLimit && decided - start < configuration.decidingLimit
       if let next = inbox.next(after: submission, took: decided - time, at: decided, more: isLast) {
         batch.append(next)
       }
