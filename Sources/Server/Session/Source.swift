@@ -17,17 +17,13 @@ enum Source: Hashable, Sendable {
   /// The source of an address as the system writes it, without its port. An IPv4 address that came over an IPv6 socket
   /// is that IPv4 address (RFC 4291 §2.5.5.2).
   init(address: String) {
-    var v4 = in_addr()
-    var v6 = in6_addr()
+    // Plain words instead of `in_addr`: several C modules declare it, and which is seen depends on the build.
+    var v4: UInt32 = 0
+    var v6: (UInt64, UInt64) = (0, 0)
     if inet_pton(AF_INET, address, &v4) == 1 {
-      self = .v4(UInt32(bigEndian: v4.s_addr))
+      self = .v4(UInt32(bigEndian: v4))
     } else if inet_pton(AF_INET6, address, &v6) == 1 {
-      let (high, low) = withUnsafeBytes(of: &v6) { bytes in
-        (
-          UInt64(bigEndian: bytes.load(as: UInt64.self)),
-          UInt64(bigEndian: bytes.load(fromByteOffset: 8, as: UInt64.self))
-        )
-      }
+      let (high, low) = (UInt64(bigEndian: v6.0), UInt64(bigEndian: v6.1))
       self = high == 0 && low >> 32 == 0xFFFF ? .v4(UInt32(truncatingIfNeeded: low)) : .v6(high)
     } else {
       self = .unknown
