@@ -213,6 +213,12 @@ public final class EventLog: Sendable {
     (failure as? LMDBError).map(EventLogError.storage) ?? failure
   }
 
+  /// Tells the operator of an event that could not be recorded and that nobody waits for.
+  /// - Parameter code: The kind of refusal or failure, which quotes no value.
+  public func noteUnrecorded(_ event: String, _ code: String) {
+    configuration.logger.error("an event could not be recorded", metadata: ["event": "\(event)", "cause": "\(code)"])
+  }
+
   /// Hands a decision to the writer and waits for its fate.
   public func commit<Value: Sendable>(
     for source: Identifier? = nil, _ decision: @escaping @Sendable (LogTransaction) throws -> Value

@@ -1,5 +1,7 @@
 import Access
 import CanonicalJSON
+import EventLog
+import Records
 import Refusals
 
 extension CommandEngine {
@@ -9,9 +11,14 @@ extension CommandEngine {
     guard let model = commands["session.collide"] else { return }
     var reader = ParameterReader(command: model, principal: command.principal)
     let params: JSONObject = ["method": .string(command.method)]
-    // The refusal has been given; a log that can't take the record now has told of that itself.
-    guard let record = try? reader.read(params, origin: command.origin, engine: self) else { return }
-    submit(record, on: command.principal.tenant) { _ in }
+    do {
+      let record = try reader.read(params, origin: command.origin, engine: self)
+      submit(record, on: command.principal.tenant) { [log] result in
+        if case .failure(let refusal) = result { log.noteUnrecorded("session.collided", refusal.code.rawValue) }
+      }
+    } catch {
+      log.noteUnrecorded("session.collided", Refusal(causedBy: error).code.rawValue)
+    }
   }
 }
 
@@ -20,8 +27,8 @@ extension Refusal {
   static let hiddenConflict = Refusal.conflict(
     reason: "taken",
     """
-    Something in this can't be used: it is taken. Choose another value, or ask an administrator of the service. This \
-    was recorded.
+    Something in this can't be used: it is taken. Choose another value, or ask an administrator of the service. Such \
+    attempts are recorded.
     """)
 
   /// Whether it is that refusal, of a command by itself or in a batch.

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -6,6 +7,14 @@ import Records
 import Refusals
 
 extension Decision {
+  /// Deletes the target for the person whom its `user_id` names, or for who has the command's permission.
+  func deleteAsPersonOrAuthorized() throws {
+    let state = try target()
+    let isOwn = state.reference("user_id").map { principal.kind == .user($0) } ?? false
+    if !isOwn { try authorize(on: state) }
+    try delete(state, type, event: command.event)
+  }
+
   /// Deletes a resource, and what depends on it as the catalog says: cascades depth first, each with an event of its
   /// own that names the event which caused it; references that are cleared; references that forbid it.
   /// - Throws: ``Refusal`` `conflict` (`reference`) with what still refers to it, `held` where a legal hold forbids

@@ -54,14 +54,7 @@ enum InvitationBehaviours {
     })
 
   /// `invitation.delete`: withdrawn by who administers invitations there, or declined by the person.
-  static let delete = Behaviour(
-    authorizesItself: true,
-    decide: { decision in
-      let state = try decision.target()
-      let isOwn = state.reference("user_id").map { decision.principal.kind == .user($0) } ?? false
-      if !isOwn { try decision.authorize(on: state) }
-      try decision.delete(state, decision.type, event: decision.command.event)
-    })
+  static let delete = Behaviour(authorizesItself: true, decide: { try $0.deleteAsPersonOrAuthorized() })
 
   /// Makes an invitation of a command's fields, which are those of a membership.
   static func invite(_ decision: Decision) throws {

@@ -22,12 +22,5 @@ enum WorkspaceMemberBehaviours {
   })
 
   /// `workspace_member.delete`: by the workspace's owners, or by the member, who leaves; never the last owner's.
-  static let delete = Behaviour(
-    authorizesItself: true,
-    decide: { decision in
-      let state = try decision.target()
-      let isOwn = state.reference("user_id").map { decision.principal.kind == .user($0) } ?? false
-      if !isOwn { try decision.authorize(on: state) }
-      try decision.delete(state, decision.type, event: decision.command.event)
-    })
+  static let delete = Behaviour(authorizesItself: true, decide: { try $0.deleteAsPersonOrAuthorized() })
 }
