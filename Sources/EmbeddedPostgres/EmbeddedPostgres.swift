@@ -129,8 +129,8 @@ public actor EmbeddedPostgres {
         owner: account.isOther ? (uid: account.uid, gid: account.gid) : nil)
     }
     try await clearRemains(in: place, socketFolder: configuration.socketFolder)
-    try await launch(place, configuration, binaries)
-    try await prepareDatabase(configuration)
+    let pid = try await launch(place, configuration, binaries)
+    try await awaitDatabase(pid, configuration)
     return configuration.conninfo(database: Self.database)
   }
 
@@ -203,8 +203,8 @@ public actor EmbeddedPostgres {
       return false
     }
     do {
-      try await waitUntilReady(process.pid, place, within: .seconds(60))
-      try await prepareDatabase(configuration)
+      try await waitUntilReady(process.pid, place, within: Self.recoveryTime)
+      try await awaitDatabase(process.pid, configuration)
       return true
     } catch is CancellationError {
       throw CancellationError()
@@ -240,7 +240,7 @@ public actor EmbeddedPostgres {
 
   private func launch(
     _ place: ClusterPlace, _ configuration: ClusterConfiguration, _ binaries: PostgresBinaries
-  ) async throws {
+  ) async throws -> pid_t {
     // One that is dying is nobody's server any more, but this process's child: nobody else would take its exit status.
     if let child, try await !ChildProcess.waitForEnd(child, within: .seconds(15)) {
       throw EmbeddedPostgresError(.stopFailed, "PostgreSQL, process \(child), doesn't end; end it and start again")
@@ -251,8 +251,9 @@ public actor EmbeddedPostgres {
       [binaries.postgres, "-D", place.cluster] + ClusterConfiguration.privacyArguments, as: configuration.account,
       output: log)
     child = pid
-    try await waitUntilReady(pid, place, within: .seconds(300))
+    try await waitUntilReady(pid, place, within: Self.recoveryTime)
     logger.info("the private PostgreSQL \(binaries.version) runs as \(configuration.account.name), process \(pid)")
+    return pid
   }
 
   /// Waits until a server says that it accepts connections; recovery after a crash can take a while.
@@ -270,6 +271,41 @@ public actor EmbeddedPostgres {
           .startFailed, "PostgreSQL isn't ready after \(limit): \(place.logTail(from: before))")
       }
       try await Task.sleep(for: .milliseconds(10))
+    }
+  }
+
+  /// How long a server may take to recover from a crash; ending it meanwhile would only make it begin again.
+  private static let recoveryTime = Duration.seconds(300)
+  /// How long a server that is ready may fail to answer.
+  private static let silenceTime = Duration.seconds(60)
+  /// How often a server may take connections and then not keep them.
+  private static let lostConnections = 20
+
+  /// Makes the database and the group role where they are missing, once the server takes connections. One that starts,
+  /// recovers from a crash of a backend, or ends, takes none for a while: that is waited for.
+  private func awaitDatabase(_ pid: pid_t, _ configuration: ClusterConfiguration) async throws {
+    let clock = ContinuousClock()
+    let begin = clock.now
+    var lastWord = begin
+    var lost = 0
+    while true {
+      do {
+        return try await prepareDatabase(configuration)
+      } catch let error as PostgresError where error.isRetryable {
+        guard PostmasterProcess.isAlive(pid) else {
+          throw EmbeddedPostgresError(.startFailed, "PostgreSQL, process \(pid), has ended: \(error.message)")
+        }
+        if error.sqlState == PostgresError.cannotConnectNow {
+          if lastWord == begin { logger.notice("the private PostgreSQL takes no connections yet: \(error.message)") }
+          (lastWord, lost) = (clock.now, 0)
+        } else if error.sqlState == nil, error.code == .connectionFailed {
+          lost += 1
+        }
+        guard lost < Self.lostConnections, clock.now - lastWord < Self.silenceTime,
+          clock.now - begin < Self.recoveryTime
+        else { throw error }
+      }
+      try await Task.sleep(for: .milliseconds(20))
     }
   }
 

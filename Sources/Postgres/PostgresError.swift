@@ -3,7 +3,8 @@
 public struct PostgresError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The kinds of failure a caller can tell apart.
   public enum Code: String, Hashable, Sendable {
-    /// No connection could be made.
+    /// No connection could be made; ``PostgresError/sqlState`` is ``PostgresError/cannotConnectNow`` where the server
+    /// is there and takes none just now.
     case connectionFailed
     /// The connection broke, or is closed; whether a statement under way took effect is unknown.
     case connectionLost
@@ -46,6 +47,9 @@ public struct PostgresError: Error, Hashable, Sendable, CustomStringConvertible 
     guard code == .query, !isRetryable, let sqlState else { return isRetryable || code == .timeout }
     return ["53", "57", "58", "40", "XX"].contains(String(sqlState.prefix(2))) || sqlState == "55P03"
   }
+
+  /// The SQLSTATE with which a server takes no connections for a while: it starts, recovers from a crash, or ends.
+  public static let cannotConnectNow = "57P03"
 
   /// The code and the message; as free of values as ``message`` is.
   public var description: String { "\(code.rawValue): \(message)" }

@@ -227,13 +227,18 @@ public final class PostgresSession {
     var keywords = settings.map { UnsafePointer(strdup($0.0)) } + [nil]
     var values = settings.map { UnsafePointer(strdup($0.1)) } + [nil]
     defer { for text in keywords + values { free(UnsafeMutablePointer(mutating: text)) } }
+    let begin = now()
     guard let connection = PQconnectdbParams(&keywords, &values, 1) else {
       throw PostgresError(.connectionFailed, message: "out of memory")
     }
     guard PQstatus(connection) == CONNECTION_OK else {
       defer { PQfinish(connection) }
       let needsPassword = PQconnectionNeedsPassword(connection) != 0
-      throw PostgresError(.connectionFailed, message: message(of: connection), isRetryable: !needsPassword)
+      // libpq tells no SQLSTATE of a connection that failed, but by asking once more. Who kept silent isn't asked.
+      let isRefused = now() &- begin < 1_000_000_000 && PQpingParams(&keywords, &values, 1) == PQPING_REJECT
+      throw PostgresError(
+        .connectionFailed, sqlState: isRefused ? PostgresError.cannotConnectNow : nil, message: message(of: connection),
+        isRetryable: !needsPassword)
     }
     return connection
   }

@@ -110,6 +110,43 @@ import Testing
     }
   }
 
+  @Test(.timeLimit(.minutes(2)))
+  func `a server that recovers from the crash of a backend is waited for, not ended`() async throws {
+    try await withFolder { folder in
+      let server = embedded(folder + "/postgres")
+      try await withServer(server) { conninfo in
+        let pid = try #require(await server.processID)
+        var refusals = 0
+        for _ in 0..<5 {
+          let victim = try await PostgresConnection.connect(conninfo)
+          let victimID = try #require(try await victim.query("SELECT pg_backend_pid()")[0, 0].flatMap { Int32($0) })
+          try #require(kill(victimID, SIGKILL) == 0)
+          // Until it has recovered, a connection is refused with 57P03, which libpq itself doesn't tell.
+          let end = ContinuousClock.now + .seconds(2)
+          var sawIt = false
+          while !sawIt, ContinuousClock.now < end {
+            do {
+              try await PostgresConnection.connect(conninfo).close()
+            } catch let error as PostgresError where error.sqlState == PostgresError.cannotConnectNow {
+              #expect(error.code == .connectionFailed && error.isRetryable)
+              sawIt = true
+            } catch is PostgresError {
+              // Taken, and lost with all others.
+            }
+          }
+          refusals += sawIt ? 1 : 0
+          let begin = ContinuousClock.now
+          #expect(try await server.ensureRunning() == conninfo)
+          #expect(ContinuousClock.now - begin < .seconds(20))
+          #expect(await server.processID == pid, "it is the same server")
+          #expect(try await query(conninfo, "SELECT 1") == [["1"]])
+          await victim.close()
+        }
+        #expect(refusals > 0, "the test came in time once at least")
+      }
+    }
+  }
+
   @Test func `a dropped database is there again`() async throws {
     try await withFolder { folder in
       let server = embedded(folder + "/postgres")
