@@ -33,6 +33,9 @@ struct ChunkApplier: Sendable {
   }
 
   /// What a connection needs before chunks can be applied on it.
+  ///
+  /// Tables that are being filled have no statistics, and plans made while they were small are kept. So nothing is left
+  /// to estimates: each row is found by its index, and what a table has no index for is read from end to end once.
   static func prepare(_ session: PostgresSession) throws {
     try session.execute(
       """
@@ -41,6 +44,7 @@ struct ChunkApplier: Sendable {
       SET work_mem = '64MB';
       SET enable_hashjoin = off;
       SET enable_mergejoin = off;
+      SET enable_seqscan = off;
       SET jit = off;
       SET client_min_messages = warning;
       SET search_path = pg_temp, pg_catalog;

@@ -48,8 +48,11 @@ struct UnitPlan: Sendable {
     }
   }
 
-  /// Merges the set fields into each resource's row: a column that is not in the JSON keeps its value. The row before
-  /// has a name that no column can have.
+  /// Merges the set fields into each resource's row: a column that is not in the JSON keeps its value.
+  ///
+  /// The row before is looked up one by one, since a join would leave it to the planner whether to walk through the
+  /// whole table for each: without statistics, and before the table has grown, it does. It has a name that no column
+  /// can have.
   private static func mergeRows(
     _ definition: ProjectionDefinition, type: String, _ generation: Generation
   ) -> String {
@@ -57,8 +60,7 @@ struct UnitPlan: Sendable {
     return """
       INSERT INTO \(table) AS t
       SELECT merged.* FROM staged_changes AS s
-      LEFT JOIN \(table) AS "row before" ON "row before".id = s.id
-      CROSS JOIN LATERAL jsonb_populate_record("row before", s.changes) AS merged
+      CROSS JOIN LATERAL jsonb_populate_record(\(rowBefore(table)), s.changes) AS merged
       WHERE s.resource_type = \(PostgresLiteral.quote(type))
       ON CONFLICT (id) DO UPDATE SET \(assignments(definition.columns))
       """
@@ -68,11 +70,17 @@ struct UnitPlan: Sendable {
     let table = PostgresIdentifier.quote(generation.personal, definition.name)
     return """
       INSERT INTO \(table) AS t
-      SELECT merged.* FROM jsonb_array_elements($1::jsonb) AS s
-      LEFT JOIN \(table) AS "row before" ON "row before".id = (s ->> 'id')::uuid
-      CROSS JOIN LATERAL jsonb_populate_record("row before", s) AS merged
+      SELECT merged.* FROM (
+        SELECT (e ->> 'id')::uuid AS id, e AS changes FROM jsonb_array_elements($1::jsonb) AS e OFFSET 0
+      ) AS s
+      CROSS JOIN LATERAL jsonb_populate_record(\(rowBefore(table)), s.changes) AS merged
       ON CONFLICT (id) DO UPDATE SET \(assignments(definition.personalColumns))
       """
+  }
+
+  /// The row of a resource `s` as it is by now; NULL of its type where there is none.
+  private static func rowBefore(_ table: String) -> String {
+    #"(SELECT "row before" FROM \#(table) AS "row before" WHERE "row before".id = s.id)"#
   }
 
   private static func assignments(_ columns: [SQLColumn]) -> String {
