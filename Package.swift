@@ -157,8 +157,9 @@ let package = Package(
     tests(
       "QueriesTests",
       [
-        "TestBasics", "Refusals", "Queries", "Projections", "Postgres", "Access", "Records", "Domain", "EventLog",
-        "Vault", "Catalog", "MerkleTree", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log, nioLocks,
+        "TestBasics", "Refusals", "Queries", "Projections", "EmbeddedPostgres", "Postgres", "Access", "Records",
+        "Domain", "EventLog", "Vault", "Catalog", "MerkleTree", "BasicTypes", "CanonicalJSON", "DaybookTestKit", log,
+        nioLocks,
       ]),
     tests(
       "ServerTests",
@@ -176,7 +177,7 @@ let package = Package(
         "TestBasics", "Refusals", "Server", "DaybookClient", "Catalog", "Access", "Records", "Domain", "Projections",
         "Postgres", "EventLog", "Vault", "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
       ]),
-    tests("CommandLineTests", ["TestBasics", "daybook", "DaybookTestKit", "CanonicalJSON"]),
+    tests("CommandLineTests", ["TestBasics", "daybook", "DaybookTestKit", "Postgres", "CanonicalJSON"]),
     tests(
       "DocumentationTests",
       ["TestBasics", "DaybookTestKit", "DaybookClient", "Refusals", "CanonicalJSON", crypto]),

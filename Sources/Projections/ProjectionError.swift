@@ -41,4 +41,11 @@ public struct ProjectionError: Error, Sendable, Equatable, CustomStringConvertib
   }
 
   static func unavailable(_ message: String) -> ProjectionError { ProjectionError(.unavailable, message) }
+
+  /// The rows and the personal columns of a read model are not at one position.
+  static func apart(_ name: String, rows: UInt64, personal: UInt64) -> ProjectionError {
+    .unavailable(
+      "The personal columns of \(name) are at position \(personal) and its rows at \(rows): one of them is being filled again from the log. Ask again in a moment."
+    )
+  }
 }

@@ -129,25 +129,65 @@ public final class ProjectionService: Sendable {
     for name in names where schema.model.definition(name) == nil {
       throw ProjectionError(.unknown, "There is no read model \(name).")
     }
-    let wanted = names.isEmpty ? Set(definitions.map(\.name)) : Set(names)
-    try await board.wait(for: position, names: wanted, milliseconds: timeoutMilliseconds)
+    let wanted = names.isEmpty ? definitions : definitions.filter { names.contains($0.name) }
+    try await board.wait(for: position, units: Set(wanted.flatMap(\.units)), milliseconds: timeoutMilliseconds)
+  }
+
+  /// Asks read models a question, once one snapshot has all that it needs: the position, nothing that is being filled
+  /// again, and rows and personal columns at one position. What the tables held otherwise is thrown away, and asked
+  /// for again.
+  /// - Parameters:
+  ///   - need: What the question reads.
+  ///   - position: The position that it must see.
+  ///   - deadline: When to give up; a question for which all is there is asked even later.
+  ///   - body: Reads on a lent connection, as ``withConnection(_:)`` lends it. It says how the read models stood in the
+  ///     snapshot that it read (``ReadModelNeed/standing``), and may be called again.
+  /// - Throws: ``ProjectionError``: `stale` where the position isn't reached in time or one of them is parked before
+  ///   it, `unavailable` while PostgreSQL is away or where a part is still being filled again at the deadline,
+  ///   `unknown`; `CancellationError`; what the closure throws.
+  public func ask<R: Sendable>(
+    _ need: ReadModelNeed, at position: UInt64, deadline: ContinuousClock.Instant,
+    _ body: @Sendable (PostgresConnection) async throws -> (standing: ReadModelStanding, answer: R)
+  ) async throws -> R {
+    for name in need.rows where schema.model.definition(name) == nil {
+      throw ProjectionError(.unknown, "There is no read model \(name).")
+    }
+    let units = need.units
+    var pause = Duration.milliseconds(5)
+    while true {
+      let left = (deadline - ContinuousClock.now).components
+      let milliseconds = left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000
+      try await board.wait(for: position, units: units, together: need.personal, milliseconds: Int(milliseconds))
+      let (standing, answer) = try await withConnection(body)
+      if standing.isWhole, standing.position >= position { return answer }
+      // The tables aren't as the projector knows them: PostgreSQL has crashed, or one was dropped. It has a look.
+      wake.signal()
+      guard ContinuousClock.now + pause < deadline else { throw late(need, position, standing) }
+      try await Task.sleep(for: pause)
+      pause = min(pause * 2, .milliseconds(100))
+    }
+  }
+
+  private func late(_ need: ReadModelNeed, _ position: UInt64, _ standing: ReadModelStanding) -> ProjectionError {
+    guard standing.isWhole else {
+      let names = need.rows.joined(separator: ", ")
+      return .unavailable("A part of \(names) is being filled again from the log. Ask again in a moment.")
+    }
+    return ProjectionError(
+      .stale(position: standing.position),
+      "The read models have not come further than position \(standing.position) yet.")
   }
 
   /// Lends a connection for reading, as the tables' owner: row-level security
   /// doesn't bind it, so the caller separates tenants.
-  /// - Parameter needsPersonal: Whether the personal columns are read: then it refuses while they are being refilled.
   /// - Throws: ``ProjectionError`` `unavailable`; what the closure throws.
   public func withConnection<R: Sendable>(
-    needsPersonal: Bool = false, _ body: @Sendable (PostgresConnection) async throws -> R
+    _ body: @Sendable (PostgresConnection) async throws -> R
   ) async throws -> R {
-    let contents = board.contents
-    switch contents.link {
+    switch board.contents.link {
     case .down(let message): throw ProjectionError.unavailable(message)
     case .starting: throw ProjectionError.unavailable("PostgreSQL is not up yet.")
     case .up: break
-    }
-    if needsPersonal, contents.units.values.contains(where: \.checkpoint.isRefilling) {
-      throw ProjectionError.unavailable("The personal columns are being filled again after a crash of PostgreSQL.")
     }
     do {
       return try await pool.withConnection { try await body($0) }
@@ -206,15 +246,22 @@ public final class ProjectionService: Sendable {
     requestReload()
   }
 
-  /// What every table of `daybook` and `personal` holds now, in the order of the read models' names.
-  /// - Throws: ``ProjectionError`` `unavailable`; `PostgresError`.
+  /// What every table of `daybook` and `personal` holds now, in the order of the read models' names, and the position
+  /// that each shows.
+  /// - Throws: ``ProjectionError`` `unavailable`, also while a table is being filled again; `PostgresError`.
   public func digests() async throws -> [TableDigest] {
     let definitions = definitions
-    return try await withConnection(needsPersonal: true) { connection in
+    let schema = schema
+    return try await withConnection { connection in
       try await connection.withSession { session in
         try session.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") { session in
           try session.execute("SET LOCAL statement_timeout = 0")
-          return try Digests.read(definitions, .live, session)
+          let state = try schema.state(.live, session)
+          let units = definitions.flatMap(\.units)
+          guard try session.query("SELECT FROM personal.marker").rowCount == 1,
+            units.allSatisfy({ state.checkpoints[$0].map { !$0.isRefilling } ?? false })
+          else { throw ProjectionError.unavailable("The read models are being filled again from the log.") }
+          return try Digests.read(units, .live, session, positions: state.checkpoints.mapValues(\.position))
         }
       }
     }
@@ -250,6 +297,7 @@ public final class ProjectionService: Sendable {
         let rebuilder = Rebuilder(
           log: log, vault: vault, schema: schema, names: wanted, connection: connection, second: second,
           epoch: { try await self.currentEpoch() },
+          awaitLive: { try await self.awaitLive(wanted, at: $0, isCheck: check) },
           whileHeld: { body in
             try await self.gate.acquire()
             defer { self.gate.release() }
@@ -267,6 +315,36 @@ public final class ProjectionService: Sendable {
   public func setPassword(role: String, password: String) async throws {
     try await withOwnConnection { connection in
       try await connection.withSession { try SqlRoleKeeper.setPassword(role: role, password: password, $0) }
+    }
+  }
+
+  /// How long the live tables may stand still before a rebuild goes on without comparing them.
+  private static let stillTime = Duration.seconds(30)
+  /// How long a rebuild that only waits for a comparison lets the new tables wait.
+  private static let comparisonTime = Duration.seconds(10)
+
+  /// Waits until the live tables of read models have come to a position together, for as long as they come nearer:
+  /// a comparison for as long as that takes, a rebuild for a moment.
+  private func awaitLive(_ names: [String], at position: UInt64, isCheck: Bool) async throws {
+    let wanted = definitions.filter { names.contains($0.name) }
+    let units = Set(wanted.flatMap(\.units))
+    let together = wanted.filter(\.hasPersonalTable).map(\.name)
+    let begin = ContinuousClock.now
+    var moved = begin
+    var last: [UnitID: UnitProgress] = [:]
+    while true {
+      do {
+        return try await board.wait(for: position, units: units, together: together, milliseconds: 500)
+      } catch is ProjectionError {
+        let contents = board.contents
+        let present = contents.units.filter { units.contains($0.key) }
+        let now = ContinuousClock.now
+        if present != last { (last, moved) = (present, now) }
+        // What keeps them apart, the report says.
+        guard case .up = contents.link, !present.values.contains(where: { $0.parked != nil }),
+          now - moved < Self.stillTime, isCheck || now - begin < Self.comparisonTime
+        else { return }
+      }
     }
   }
 
@@ -288,7 +366,7 @@ public final class ProjectionService: Sendable {
 
   /// The epoch under which the projector works; waits for it to connect, where it is about to.
   func currentEpoch() async throws -> Int64 {
-    try await board.wait(for: 0, names: [], milliseconds: 60_000)
+    try await board.wait(for: 0, units: [], milliseconds: 60_000)
     guard case .up(let epoch) = board.contents.link else {
       throw ProjectionError.unavailable("PostgreSQL can't be used now.")
     }

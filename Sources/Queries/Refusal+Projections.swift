@@ -11,7 +11,7 @@ extension Refusal {
         if let position, position > 0 {
           .stale(position: reached, atLeast: position)
         } else {
-          .unavailable(component: "postgres", "PostgreSQL is not up yet.")
+          .unavailable(component: "projections", error.message)
         }
       // Who only reads can do nothing about a read model that stopped at an event.
       case .parked where position != nil: .unavailable(component: "postgres", error.message)

@@ -1,5 +1,7 @@
 import CanonicalJSON
+import DaybookTestKit
 import Foundation
+import Postgres
 import TestBasics
 import Testing
 
@@ -46,6 +48,35 @@ import Testing
         let found = try await desk.call("user.get", ["email": "ada@example.org"])
         #expect(found["item"]?["full_name"] == "Ada")
         #expect(try await desk.call("pipeline.list", ["timeout_ms": 30_000])["items"]?.arrayValue?.count == 1)
+      }
+    }
+  }
+
+  @Test func `a check that can't compare a table says so and doesn't end well`() async throws {
+    try await withDesk { desk in
+      let url = try await ThrowawayPostgres.database()
+      try await desk.withServer(url: url) {
+        let pipeline = try await desk.makePipeline()
+        #expect(try await desk.call("pipeline.list", ["timeout_ms": 30_000])["items"]?.arrayValue?.count == 1)
+        let whole = try await desk.daybook("rebuild", "pipelines", "--check", "--json")
+        #expect(whole.status == .code(0), "\(whole.errors)")
+        #expect(try whole.json()["complete"] == true && whole.json()["notes"] == [])
+        // From here on the live table takes no change of the pipeline.
+        try await PostgresConnection.with(url) {
+          try await $0.execute("ALTER TABLE daybook.pipelines ADD CONSTRAINT none CHECK (name <> 'refused')")
+        }
+        try await desk.call("pipeline.edit", ["id": .string(pipeline), "name": "refused"])
+        let json = try await desk.daybook("rebuild", "pipelines", "--check", "--json")
+        #expect(json.status == .code(69), "\(json.errors)")
+        let report = try json.json()
+        #expect(report["complete"] == false && report["differences"] == [])
+        let note = try #require(report["notes"]?.arrayValue?.first?.stringValue)
+        #expect(note.hasPrefix("daybook.pipelines: not compared, since the live table is at position "))
+        #expect(report["tables"]?.arrayValue?.first?["not_compared"]?.stringValue?.hasPrefix("since the live") == true)
+        let text = try await desk.daybook("rebuild", "pipelines", "--check")
+        #expect(text.status == .code(69))
+        #expect(text.output.contains("not compared, since the live table is at position"), "\(text.output)")
+        #expect(text.errors.contains("Not everything could be compared"), "\(text.errors)")
       }
     }
   }

@@ -20,8 +20,10 @@ final class TestQueries: Sendable {
   let clock = NIOLockedValueBox<Timestamp?>(nil)
 
   /// Opens everything, runs the body, and closes everything again.
-  static func with(_ body: (TestQueries) async throws -> Void) async throws {
-    try await TestReadModels.with { try await body(TestQueries($0)) }
+  /// - Parameter url: A database; a new one of the throwaway PostgreSQL where nil.
+  static func with(url: String? = nil, _ body: (TestQueries) async throws -> Void) async throws {
+    let models = try await TestReadModels(url: url)
+    try await closing({ try await body(TestQueries(models)) }, { try await models.close() })
   }
 
   private init(_ models: TestReadModels) throws {

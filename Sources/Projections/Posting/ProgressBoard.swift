@@ -30,17 +30,22 @@ final class ProgressBoard: Sendable {
   /// Whether somebody waits for the read models to come further.
   var hasWaiters: Bool { board.hasWaiters }
 
-  /// Waits until all parts of the named read models have a position.
+  /// Waits until parts of read models have a position, and those of one read model the same one where that is asked.
+  /// - Parameters:
+  ///   - units: The parts.
+  ///   - together: The read models whose rows and personal columns must be at one position.
   /// - Throws: ``ProjectionError`` `stale` when time is up or one of them is parked before it, `unavailable` while
-  ///   PostgreSQL is away; `CancellationError`.
-  func wait(for position: UInt64, names: Set<String>, milliseconds: Int) async throws {
+  ///   PostgreSQL is away, or where time is up while they are filled again; `CancellationError`.
+  func wait(
+    for position: UInt64, units: Set<UnitID>, together: [String] = [], milliseconds: Int
+  ) async throws {
     try await board.wait(
-      atMost: .milliseconds(max(0, milliseconds)), late: { Self.stale(names, $0) }, began: demand.signal,
-      until: { Self.outcome(position, names, $0) })
+      atMost: .milliseconds(max(0, milliseconds)), late: { Self.stale(position, units, together, $0) },
+      began: demand.signal, until: { Self.outcome(position, units, together, $0) })
   }
 
   private static func outcome(
-    _ position: UInt64, _ names: Set<String>, _ contents: Contents
+    _ position: UInt64, _ units: Set<UnitID>, _ together: [String], _ contents: Contents
   ) -> Result<Void, any Error>? {
     switch contents.link {
     case .starting: return nil
@@ -49,31 +54,61 @@ final class ProgressBoard: Sendable {
     }
     var isParked = false
     var isReached = true
-    for (id, unit) in contents.units where names.contains(id.projection) {
-      if unit.checkpoint.position >= position, !unit.checkpoint.isRefilling { continue }
+    // A read model that is being rebuilt is not among the units: what there is of it stays readable.
+    for id in units {
+      guard let unit = contents.units[id], unit.checkpoint.position < position || unit.checkpoint.isRefilling else {
+        continue
+      }
       isReached = false
       isParked = isParked || unit.parked != nil
     }
-    // A read model that is being rebuilt is not among the units: what there is of it stays readable.
+    for name in together {
+      guard let apart = Apart(name, contents) else { continue }
+      isReached = false
+      isParked = isParked || apart.behind.parked != nil
+    }
     if isReached { return .success(()) }
-    return isParked ? .failure(stale(names, contents)) : nil
+    return isParked ? .failure(stale(position, units, together, contents)) : nil
   }
 
-  private static func stale(_ names: Set<String>, _ contents: Contents) -> ProjectionError {
+  /// The rows and personal columns of a read model where they aren't at one position.
+  private struct Apart {
+    let rows: UInt64
+    let personal: UInt64
+    /// The one that has to catch up.
+    let behind: UnitProgress
+
+    init?(_ name: String, _ contents: Contents) {
+      guard let rows = contents.units[UnitID(projection: name, part: .rows)],
+        let personal = contents.units[UnitID(projection: name, part: .personal)],
+        rows.checkpoint.position != personal.checkpoint.position
+      else { return nil }
+      self.rows = rows.checkpoint.position
+      self.personal = personal.checkpoint.position
+      behind = self.rows < self.personal ? rows : personal
+    }
+  }
+
+  private static func stale(
+    _ position: UInt64, _ units: Set<UnitID>, _ together: [String], _ contents: Contents
+  ) -> ProjectionError {
     if case .starting = contents.link { return .unavailable("PostgreSQL is not up yet.") }
-    let units = contents.units.filter { names.contains($0.key.projection) }
-    if let parked = units.min(by: { $0.value.checkpoint.position < $1.value.checkpoint.position }),
-      parked.value.parked != nil
+    let known = units.compactMap { id in contents.units[id].map { (id: id, progress: $0) } }
+    let late = known.filter { $0.progress.checkpoint.position < position || $0.progress.checkpoint.isRefilling }
+    let apart = together.compactMap { name in Apart(name, contents).map { (name: name, apart: $0) } }
+    let lowest = known.map(\.progress.checkpoint.position).min() ?? 0
+    if let parked = (late.isEmpty ? known : late).filter({ $0.progress.parked != nil })
+      .min(by: { ($0.progress.checkpoint.position, $0.id) < ($1.progress.checkpoint.position, $1.id) })
     {
       return ProjectionError(
-        .stale(position: parked.value.checkpoint.position),
-        "The read model \(parked.key.projection) is parked after position \(parked.value.checkpoint.position).")
+        .stale(position: lowest),
+        "The read model \(parked.id.projection) is parked after position \(parked.progress.checkpoint.position).")
     }
-    if units.values.contains(where: \.checkpoint.isRefilling) {
+    if late.contains(where: \.progress.checkpoint.isRefilling) {
       return .unavailable("The read models are being filled again from the log.")
     }
-    let position = units.values.map(\.checkpoint.position).min() ?? 0
+    if late.isEmpty, let (name, apart) = apart.first { return .apart(name, rows: apart.rows, personal: apart.personal) }
     return ProjectionError(
-      .stale(position: position), "The read models have not come further than position \(position) yet.")
+      .stale(position: lowest), "The read models have not come further than position \(lowest) yet.")
   }
 }

@@ -103,6 +103,9 @@ actor ProjectionRunner {
   /// The position that all parts which move have at least.
   var lowest: UInt64 { units.values.filter { $0.parked == nil }.map(\.checkpoint.position).min() ?? 0 }
 
+  /// The position that no part which moves is beyond.
+  var highest: UInt64 { units.values.filter { $0.parked == nil }.map(\.checkpoint.position).max() ?? 0 }
+
   /// Whether a read model has its rows, rather than being filled again.
   func isFilled(_ projection: String) -> Bool {
     units[UnitID(projection: projection, part: .rows)].map { !$0.checkpoint.isRefilling } ?? false

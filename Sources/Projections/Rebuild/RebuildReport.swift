@@ -25,10 +25,12 @@ public struct RebuildReport: Sendable {
   public struct Table: Sendable, Equatable {
     /// The table, such as `daybook.pipelines`.
     public let name: String
-    /// What the live table held; nil where there is nothing to compare, for the reason in ``RebuildReport/notes``.
+    /// What the live table held at the same position; nil where it wasn't compared.
     public let before: TableDigest?
     /// What the rebuilt one holds.
     public let after: TableDigest
+    /// Why the two weren't compared, such as "since there is no live table"; nil where they were.
+    public let notCompared: String?
     /// Whether both are known and differ.
     public var differs: Bool { before.map { $0.digest != after.digest } ?? false }
   }
@@ -40,7 +42,16 @@ public struct RebuildReport: Sendable {
   public let isSwapped: Bool
   /// What couldn't be compared or filled, and why.
   public let notes: [String]
+  /// The read models whose rebuilt tables stopped at an event.
+  public let parked: [String]
+
+  /// Whether every table was compared, up to the end.
+  public var isComplete: Bool { parked.isEmpty && tables.allSatisfy { $0.notCompared == nil } }
 
   /// The tables that came out other than they were.
   public var differences: [String] { tables.filter(\.differs).map(\.name) }
+
+  func swapped(_ isSwapped: Bool) -> RebuildReport {
+    RebuildReport(tables: tables, position: position, isSwapped: isSwapped, notes: notes, parked: parked)
+  }
 }

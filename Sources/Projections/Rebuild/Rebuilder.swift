@@ -17,6 +17,8 @@ struct Rebuilder: Sendable {
   let second: PostgresConnection
   /// The epoch under which the live projector works; a rebuild works under the same.
   let epoch: @Sendable () async throws -> Int64
+  /// Waits until the live tables have come to a position, for as long as they come nearer.
+  let awaitLive: @Sendable (UInt64) async throws -> Void
   /// Runs a body while the live projector stands still.
   let whileHeld: @Sendable (@Sendable () async throws -> RebuildReport) async throws -> RebuildReport
 
@@ -54,6 +56,8 @@ struct Rebuilder: Sendable {
         progress(RebuildProgress(phase: .indexing, position: log.head.position, target: log.head.position))
         try await runner.indexWhatArrived(0)
         if !check { try await awaitReaders(tables) }
+        // The live ones may be behind the new ones, and only what is at one position can be compared.
+        try await awaitLive(await runner.highest)
         return try await whileHeld { try await finish(runner, tables, check: check, progress) }
       } catch let interruption as ProjectorInterruption where attempts < 100 {
         // The live projector has connected anew, under another epoch, or somebody dropped a schema. What is filled
@@ -117,9 +121,9 @@ struct Rebuilder: Sendable {
     let schema = schema
     let live = try await connection.withSession { try schema.state(.live, $0) }
     let target = log.head.position
-    // Live tables that have not come as far are still to be compared at the same
-    // position, so the new ones wait for nobody else.
-    let compared = live.checkpoints.filter { live.parked[$0.key] == nil && !live.changed.contains($0.key.projection) }
+    let compared = live.checkpoints.filter { unit, _ in
+      names.contains(unit.projection) && live.parked[unit] == nil && !live.changed.contains(unit.projection)
+    }
     let liveEnd = compared.values.map(\.position).max() ?? target
     var isIdle = false
     while !isIdle { isIdle = try await runner.step(through: max(liveEnd, await runner.lowest)).isIdle }
@@ -127,7 +131,7 @@ struct Rebuilder: Sendable {
     let position = filled.values.map(\.checkpoint.position).max() ?? 0
     progress(RebuildProgress(phase: .comparing, position: position, target: target))
     let expected = try await epoch()
-    let report = try await compare(live, filled, position, expected)
+    let report = try await compare(filled, position, expected)
     progress(RebuildProgress(phase: .swapping, position: position, target: target))
     try await connection.withSession { session in
       let hasGroup = try SqlRoleKeeper.ensureGroup(session, logger: schema.logger)
@@ -139,28 +143,28 @@ struct Rebuilder: Sendable {
         try tables.swap(session, hasGroup: hasGroup)
       }
     }
-    return RebuildReport(tables: report.tables, position: position, isSwapped: !check, notes: report.notes)
+    return report.swapped(!check)
+  }
+
+  /// The live tables as one snapshot shows them.
+  private struct Live: Sendable {
+    var digests: [TableDigest]
+    /// Why tables can't be compared with the new ones.
+    var reasons: [UnitID: String]
   }
 
   /// Compares the two generations, each on a connection of its own.
   private func compare(
-    _ live: ProjectorSchema.Opened, _ filled: [UnitID: UnitProgress], _ position: UInt64, _ expected: Int64
+    _ filled: [UnitID: UnitProgress], _ position: UInt64, _ expected: Int64
   ) async throws -> RebuildReport {
     let schema = schema
     let definitions = schema.model.definitions.filter { names.contains($0.name) }
-    let reasons = try await connection.withSession { session in
-      var reasons: [String: String] = [:]
-      for definition in definitions {
-        reasons[definition.name] =
-          live.changed.contains(definition.name)
-          ? "since its file has changed" : try difference(definition, live, filled, session)
-      }
-      return reasons
-    }
-    let comparable = definitions.filter { reasons[$0.name] == nil }
     async let old = second.withSession { session in
+      // What is compared and how far it is, the same snapshot says.
       try session.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") { session in
-        try Digests.read(comparable, .live, session)
+        let reasons = try obstacles(definitions, filled, session)
+        let units = definitions.flatMap(\.units).filter { reasons[$0] == nil }
+        return Live(digests: try Digests.read(units, .live, session), reasons: reasons)
       }
     }
     let new = try await connection.withSession { session in
@@ -169,37 +173,48 @@ struct Rebuilder: Sendable {
           "SELECT e.epoch, (SELECT epoch FROM personal_next.marker) FROM projector.epoch AS e FOR UPDATE OF e")
         guard fence[0, 0] == String(expected) else { throw ProjectorInterruption.fenced }
         guard fence[0, 1] != nil else { throw ProjectorInterruption.personalLost }
-        return try Digests.read(definitions, .next, session)
+        return try Digests.read(definitions.flatMap(\.units), .next, session)
       }
     }
-    let before = Dictionary(try await old.map { ($0.table, $0) }) { first, _ in first }
-    var notes: [String] = []
-    for definition in definitions {
-      if let reason = reasons[definition.name] { notes.append("\(definition.name): not compared, \(reason)") }
-      for unit in definition.units {
-        guard let parked = filled[unit]?.parked else { continue }
-        notes.append("\(definition.name): parked at position \(parked.position): \(parked.message)")
-      }
+    let live = try await old
+    let before = Dictionary(live.digests.map { ($0.table, $0) }) { first, _ in first }
+    let reasons = Dictionary(live.reasons.map { (Digests.table($0.key), $0.value) }) { first, _ in first }
+    let tables = new.map { digest in
+      RebuildReport.Table(
+        name: digest.table, before: before[digest.table], after: digest, notCompared: reasons[digest.table])
     }
-    return RebuildReport(
-      tables: new.map { RebuildReport.Table(name: $0.table, before: before[$0.table], after: $0) }, position: position,
-      isSwapped: false, notes: notes)
+    var notes = tables.compactMap { table in table.notCompared.map { "\(table.name): not compared, \($0)" } }
+    var parked: [String] = []
+    for unit in definitions.flatMap(\.units) {
+      guard let event = filled[unit]?.parked else { continue }
+      parked.append(unit.projection)
+      notes.append("\(unit.projection): parked at position \(event.position): \(event.message)")
+    }
+    return RebuildReport(tables: tables, position: position, isSwapped: false, notes: notes, parked: parked)
   }
 
-  /// Why the live tables of a read model can't be compared with the new ones; nil where they can.
-  private func difference(
-    _ definition: ProjectionDefinition, _ live: ProjectorSchema.Opened, _ filled: [UnitID: UnitProgress],
-    _ session: PostgresSession
-  ) throws -> String? {
-    for unit in definition.units {
-      guard let old = live.checkpoints[unit], try schema.exists(.live, unit, session) else {
-        return "since there is no live table"
-      }
-      if old.isRefilling { return "since the live table is being refilled" }
-      guard let new = filled[unit], new.checkpoint.position == old.position else {
-        return "since the live table is at position \(old.position)"
+  /// Why live tables can't be compared with the new ones, by what the session's snapshot shows.
+  private func obstacles(
+    _ definitions: [ProjectionDefinition], _ filled: [UnitID: UnitProgress], _ session: PostgresSession
+  ) throws -> [UnitID: String] {
+    let live = try schema.state(.live, session)
+    let hasMarker =
+      try session.query("SELECT to_regclass('personal.marker') IS NOT NULL")[0, 0] == "t"
+      && session.query("SELECT FROM personal.marker").rowCount == 1
+    var reasons: [UnitID: String] = [:]
+    for unit in definitions.flatMap(\.units) {
+      if live.changed.contains(unit.projection) {
+        reasons[unit] = "since its file has changed"
+      } else if let old = live.checkpoints[unit], try schema.exists(.live, unit, session) {
+        if old.isRefilling || unit.part == .personal && !hasMarker {
+          reasons[unit] = "since the live table is being refilled"
+        } else if filled[unit]?.checkpoint.position != old.position {
+          reasons[unit] = "since the live table is at position \(old.position)"
+        }
+      } else {
+        reasons[unit] = "since there is no live table"
       }
     }
-    return nil
+    return reasons
   }
 }

@@ -9,36 +9,38 @@ public struct TableDigest: Sendable, Equatable {
   /// MD5 (hexadecimal) over the sums of two 64-bit hashes of every row: a comparison
   /// within one database, no proof against forgery.
   public let digest: String
+  /// The last position of the log whose effect it shows; nil where it wasn't asked for.
+  public let position: UInt64?
 
   /// A table's content.
-  public init(table: String, rows: Int, digest: String) {
+  public init(table: String, rows: Int, digest: String, position: UInt64? = nil) {
     self.table = table
     self.rows = rows
     self.digest = digest
+    self.position = position
   }
 }
 
 enum Digests {
-  /// The digests of some read models' tables, in the schemas of that generation but under the names of the live ones.
+  /// The digests of parts of read models, in the schemas of that generation but under the names of the live ones.
   /// Nothing is sorted, so no personal value is spilled to disk.
+  /// - Parameter positions: What each part shows, where that is to be told.
   static func read(
-    _ definitions: [ProjectionDefinition], _ generation: Generation, _ session: PostgresSession
+    _ units: [UnitID], _ generation: Generation, _ session: PostgresSession, positions: [UnitID: UInt64] = [:]
   ) throws -> [TableDigest] {
     try session.execute("SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = hex")
-    var result: [TableDigest] = []
-    for definition in definitions {
-      for unit in definition.units {
-        let isRows = unit.part == .rows
-        let schema = isRows ? generation.rows : generation.personal
-        let table = PostgresIdentifier.quote(schema, definition.name)
-        let found = try digest(table, session)
-        result.append(
-          TableDigest(
-            table: "\(isRows ? Generation.live.rows : Generation.live.personal).\(definition.name)",
-            rows: found[0, 0].flatMap { Int($0) } ?? 0, digest: found[0, 1] ?? ""))
-      }
+    return try units.map { unit in
+      let schema = unit.part == .rows ? generation.rows : generation.personal
+      let found = try digest(PostgresIdentifier.quote(schema, unit.projection), session)
+      return TableDigest(
+        table: table(unit), rows: found[0, 0].flatMap { Int($0) } ?? 0, digest: found[0, 1] ?? "",
+        position: positions[unit])
     }
-    return result
+  }
+
+  /// The name of the live table of a part.
+  static func table(_ unit: UnitID) -> String {
+    "\(unit.part == .rows ? Generation.live.rows : Generation.live.personal).\(unit.projection)"
   }
 
   /// A row's hash is mixed once more before it is added up: a record's own is a sum over its columns, so values that

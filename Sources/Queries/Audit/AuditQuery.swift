@@ -20,6 +20,7 @@ struct AuditQuery: Sendable {
   let organization: Identifier?
   let since: Timestamp?
   let until: Timestamp?
+  let asOf: AsOf?
   let words: [String]
   /// Whether rows that a retention sweep has archived are searched too.
   let includesArchived: Bool
@@ -37,9 +38,10 @@ struct AuditQuery: Sendable {
       .parameter("event", .text, "An event's full name, such as pipeline.edited."),
       .choice("resource_type", "A resource type, such as pipeline.", of: catalog.types.map(\.name)),
       .parameter("resource_id", .uuid, "One resource."), .parameter("organization_id", .uuid, "One organization."),
-      .since, .until,
+      .since, .until, .asOf,
       .parameter("text", .text, "Words in the reason, the event, the resource type or the names of changed fields."),
-      .flag("include_archived", "Search also what a retention sweep has archived."), .limit(), .cursor,
+      .flag("include_archived", "Search also what a retention sweep has archived, as a search with as_of does."),
+      .limit(), .cursor,
       .order(by: "position", default: "-position"),
     ]
   }
@@ -54,6 +56,7 @@ struct AuditQuery: Sendable {
     organization = arguments.identifier("organization_id")
     since = arguments.time("since")
     until = arguments.time("until")
+    asOf = AsOf(arguments)
     words = arguments.text("text")?.split(whereSeparator: \.isWhitespace).map { $0.lowercased() } ?? []
     if words.count > Self.maximumWords { arguments.refuse("/text", "has more than \(Self.maximumWords) words") }
     includesArchived = arguments.isTrue("include_archived")
@@ -66,7 +69,7 @@ struct AuditQuery: Sendable {
       "resource_type": optional(resourceType), "resource_id": optional(resource?.text),
       "organization_id": optional(organization?.text), "since": optional(since?.text), "until": optional(until?.text),
       "words": .array(words.map(JSON.string)), "ascending": .bool(isAscending),
-      "include_archived": .bool(includesArchived),
+      "include_archived": .bool(includesArchived), "as_of": arguments["as_of"] ?? .null,
     ]
   }
 
@@ -78,14 +81,18 @@ struct AuditQuery: Sendable {
       "t.actor", "t.user_id::text", "t.organization_id::text", "t.action", "t.event", "t.resource_type",
       "t.resource_id::text", "t.version::text", "t.changes::text", "t.correlation", "t.causation::text", "p.reason",
       "host(p.ip)", "p.user_agent",
-    ], hasPersonal: true)
+    ], hasPersonal: true, besides: ["retentions"])
 
   /// The ORDER BY.
   var order: String { " ORDER BY t.id \(isAscending ? "ASC" : "DESC")" }
 
   /// The conditions of a row.
-  /// - Parameter scope: What the caller may read of ``AudienceCondition/audit``.
-  func conditions(_ scope: Audience.Reach, after position: UInt64?, in sql: inout SQLBuilder) -> SQLConditions {
+  /// - Parameters:
+  ///   - scope: What the caller may read of ``AudienceCondition/audit``.
+  ///   - moment: The position after which nothing is told, where the question is about the past.
+  func conditions(
+    _ scope: Audience.Reach, after position: UInt64?, through moment: UInt64?, in sql: inout SQLBuilder
+  ) -> SQLConditions {
     var conditions = SQLConditions()
     if let condition = AudienceCondition.audit.sql(scope, in: &sql) { conditions.add(condition) }
     if let actor { conditions.add("t.actor = \(sql.bind(.text(actor), as: "text"))") }
@@ -104,13 +111,15 @@ struct AuditQuery: Sendable {
         OR EXISTS (SELECT 1 FROM jsonb_object_keys(t.changes) AS field WHERE strpos(field, \(bound)) > 0))
         """)
     }
-    if !includesArchived {
+    // A statement about the past doesn't depend on what has been archived since.
+    if !includesArchived, moment == nil {
       conditions.add(
         """
         NOT EXISTS (SELECT FROM daybook.retentions r WHERE r.class = 'audit' AND r.through >= t.id \
         AND r.organization_id IS NOT DISTINCT FROM t.organization_id)
         """)
     }
+    if let moment { conditions.add("t.id <= \(sql.bind(.integer(Int64(clamping: moment)), as: "bigint"))") }
     if let position {
       conditions.add("t.id \(isAscending ? ">" : "<") \(sql.bind(.integer(Int64(clamping: position)), as: "bigint"))")
     }

@@ -31,15 +31,27 @@ extension QueryEngine {
     guard let scope = AudienceCondition.audit.audience.reach(of: call.principal) else {
       throw Refusal.forbidden(permission: "audit:read")
     }
-    let start = try cursors.place(query.cursor, of: query.identity) { $0["position"]?.integerValue }
-    try await reach([AuditQuery.table.name, "retentions"], call.wait)
+    let start = try cursors.place(query.cursor, of: query.identity, AuditPlace.init)
+    var moment = start?.moment
+    if moment == nil, let asOf = query.asOf { moment = try await resolve(asOf) }
+    var needed = moment
+    if needed == nil, let until = query.until { needed = try await end(before: until) }
     var sql = SQLBuilder()
-    let conditions = query.conditions(scope, after: start.map { UInt64(clamping: $0) }, in: &sql)
+    let conditions = query.conditions(scope, after: start?.position, through: moment, in: &sql)
     return try await page(
-      of: AuditQuery.table, where: conditions, query.order, limit: query.limit, in: sql, identity: query.identity
+      of: AuditQuery.table, where: conditions, query.order, limit: query.limit, in: sql,
+      needed.map(call.wait.reaching) ?? call.wait, asOf: moment, identity: query.identity
     ) { row in
       let item = try auditItem(row)
-      return (.object(item), item["position"].map { ["position": $0] })
+      return (.object(item), AuditPlace(item, moment: moment)?.json)
+    }
+  }
+
+  /// The last position before a time that is over by the log's own clock; nil for one to which events may still come.
+  private func end(before time: Timestamp) async throws -> UInt64? {
+    try await log.background { snapshot in
+      guard let last = snapshot.head.at, time <= last else { return nil }
+      return try snapshot.position(at: Timestamp(microseconds: time.microseconds - 1))
     }
   }
 
@@ -66,6 +78,30 @@ extension QueryEngine {
     return try view.shownChanges(
       type: type, resource: resource, set: changes.mapValues { $0["to"] ?? .null },
       was: changes.mapValues { $0["from"] ?? .null })
+  }
+}
+
+/// Where a page of the audit trail ended.
+private struct AuditPlace: Sendable {
+  let position: UInt64
+  /// The position that all pages of a question about the past are about.
+  let moment: UInt64?
+
+  init?(_ item: JSONObject, moment: UInt64?) {
+    guard let position = item["position"]?.integerValue.flatMap({ UInt64(exactly: $0) }) else { return nil }
+    self.position = position
+    self.moment = moment
+  }
+
+  init?(_ json: JSON) {
+    guard let object = json.objectValue else { return nil }
+    self.init(object, moment: object["as_of"]?.integerValue.flatMap { UInt64(exactly: $0) })
+  }
+
+  var json: JSON {
+    var json: JSONObject = ["position": JSON(position: position)]
+    if let moment { json["as_of"] = JSON(position: moment) }
+    return .object(json)
   }
 }
 

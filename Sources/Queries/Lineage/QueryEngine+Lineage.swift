@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Postgres
+import Projections
 import Refusals
 
 extension QueryMethod {
@@ -57,9 +58,11 @@ extension QueryEngine {
         return try graph(walk, access, through: nil, in: snapshot)
       }
     }
-    try await reach(["lineage_edges"], call.wait)
-    let position = try await log.background { snapshot in try snapshot.resolve(asOf) }
-    while !walk.wanted.isEmpty { walk.advance(try await pastEdges(of: walk.wanted, access, through: position)) }
+    let position = try await resolve(asOf)
+    let wait = call.wait.reaching(position)
+    repeat {
+      walk.advance(try await pastEdges(of: walk.wanted, access, through: position, wait))
+    } while !walk.wanted.isEmpty
     let ended = walk
     return try await log.background { [self] snapshot in try graph(ended, access, through: position, in: snapshot) }
   }
@@ -91,20 +94,16 @@ extension QueryEngine {
   }
 
   private func pastEdges(
-    of nodes: [Identifier], _ access: Access, through position: UInt64
+    of nodes: [Identifier], _ access: Access, through position: UInt64, _ wait: ReadWait
   ) async throws -> [Identifier: [LineageEdge]] {
     var sql = SQLBuilder()
     let bound = sql.bind(nodes)
     sql.append(
       """
-      SELECT id::text FROM daybook.lineage_edges WHERE source_id = ANY(\(bound)) OR target_id = ANY(\(bound)) \
+      SELECT id FROM daybook.lineage_edges WHERE source_id = ANY(\(bound)) OR target_id = ANY(\(bound)) \
       ORDER BY id LIMIT \(Self.maximumEdgesOfNode)
       """)
-    let statement = sql
-    let result = try await ask(needsPersonal: false) { connection in
-      try await connection.query(statement.text, statement.parameters)
-    }
-    let identifiers = (0..<result.rowCount).compactMap { result[$0, 0].flatMap { Identifier($0) } }
+    let identifiers = try await identifiers(sql, ReadModelNeed(rows: ["lineage_edges"]), wait)
     return try await log.background { [self] snapshot in
       var edges: [Identifier: [LineageEdge]] = [:]
       for identifier in identifiers {

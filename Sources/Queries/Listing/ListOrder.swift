@@ -46,16 +46,24 @@ struct ListOrder: Sendable {
 struct ListPlace: Sendable {
   let key: JSON
   let identifier: String
+  /// The position that all pages of a list of the past are about: a time may stand for another one by now.
+  var moment: UInt64?
 
-  init(key: JSON, identifier: String) {
+  init(key: JSON, identifier: String, moment: UInt64? = nil) {
     self.key = key
     self.identifier = identifier
+    self.moment = moment
   }
 
   init?(_ json: JSON) {
     guard let key = json["key"], let identifier = json["id"]?.stringValue else { return nil }
-    self.init(key: key, identifier: identifier)
+    self.init(
+      key: key, identifier: identifier, moment: json["as_of"]?.integerValue.flatMap { UInt64(exactly: $0) })
   }
 
-  var json: JSON { ["key": key, "id": .string(identifier)] }
+  var json: JSON {
+    var json: JSONObject = ["key": key, "id": .string(identifier)]
+    if let moment { json["as_of"] = JSON(position: moment) }
+    return .object(json)
+  }
 }

@@ -37,5 +37,8 @@ struct ListQuery: Sendable {
   }
 
   /// The page that it asks for.
-  var table: PagedTable { PagedTable(name: type.plural, columns: columns.all) }
+  var table: PagedTable { PagedTable(name: type.plural, columns: columns.all, besides: readBesides) }
+
+  /// The read models that say whom the caller may see: which users, their memberships do.
+  var readBesides: [String] { type.name == "user" ? ["memberships"] : [] }
 }

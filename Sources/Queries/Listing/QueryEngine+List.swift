@@ -41,10 +41,7 @@ extension QueryEngine {
       }
     }
     let place = try cursors.place(query.cursor, of: query.identity, ListPlace.init)
-    // Which users a caller may see, their memberships say.
-    let needed = query.type.name == "user" ? ["users", "memberships"] : [query.type.plural]
-    try await reach(needed, call.wait)
-    if let asOf = query.asOf { return try await list(query, access, scope, place, asOf: asOf) }
+    if let asOf = query.asOf { return try await list(query, access, scope, place, asOf: asOf, call.wait) }
     var sql = SQLBuilder()
     var conditions = SQLConditions()
     if let condition = access.condition.sql(scope, in: &sql) { conditions.add(condition) }
@@ -52,7 +49,8 @@ extension QueryEngine {
     for condition in query.filter.conditions { conditions.add(condition.sql(in: &sql)) }
     if let place { conditions.add(query.order.after(place, in: &sql)) }
     return try await page(
-      of: query.table, where: conditions, query.order.clause, limit: query.limit, in: sql, identity: query.identity
+      of: query.table, where: conditions, query.order.clause, limit: query.limit, in: sql, call.wait,
+      identity: query.identity
     ) { row in
       let fields = try fields(of: row, query)
       guard let id = fields["id"]?.stringValue.flatMap({ Identifier($0) }) else {
@@ -78,28 +76,30 @@ extension QueryEngine {
     return fields
   }
 
-  /// Waits until read models have the position that a question needs; while a server starts, until there are read
-  /// models at all.
-  /// - Throws: ``Refusal`` `stale` or `unavailable`.
-  func reach(_ names: [String], _ wait: ReadWait) async throws {
+  /// Asks read models once they have what a question needs; what the statement gives first is how they stand
+  /// (``ReadModelNeed/standing``): it has one row at least.
+  /// - Throws: ``Refusal`` `stale`, or `unavailable` where PostgreSQL is away or what is needed is being filled again.
+  func ask(_ statement: SQLBuilder, _ need: ReadModelNeed, _ wait: ReadWait) async throws -> PostgresResult {
     do {
-      try await projections.wait(
-        for: wait.position ?? 0, projections: names, timeoutMilliseconds: wait.timeoutMilliseconds)
+      return try await projections.ask(need, at: wait.position ?? 0, deadline: wait.deadline) { connection in
+        let result = try await connection.query(statement.text, statement.parameters)
+        guard result.rowCount > 0 else { throw ProjectionColumnsMissing(table: need.rows.joined(separator: ", ")) }
+        return (ReadModelStanding(position: result[0, 0], isWhole: result[0, 1]), result)
+      }
     } catch let error as ProjectionError {
       throw Refusal(error, waitingFor: wait.position)
     }
   }
 
-  /// Asks PostgreSQL.
-  /// - Throws: ``Refusal`` `unavailable` where it is away.
-  func ask<R: Sendable>(
-    needsPersonal: Bool, _ body: @escaping @Sendable (PostgresConnection) async throws -> R
-  ) async throws -> R {
-    do {
-      return try await projections.withConnection(needsPersonal: needsPersonal, body)
-    } catch let error as ProjectionError {
-      throw Refusal(error)
-    }
+  /// The ids that a statement gives of read models that have what a question needs, in their order.
+  /// - Parameter select: `SELECT … AS id FROM …`.
+  /// - Throws: As ``ask(_:_:_:)``.
+  func identifiers(_ select: SQLBuilder, _ need: ReadModelNeed, _ wait: ReadWait) async throws -> [Identifier] {
+    let statement = select.wrapped(
+      before: "SELECT standing.position, standing.is_whole, found.id::text FROM \(need.standing) standing LEFT JOIN (",
+      after: ") found ON true ORDER BY found.id")
+    let result = try await ask(statement, need, wait)
+    return (0..<result.rowCount).compactMap { result[$0, 2].flatMap { Identifier($0) } }
   }
 }
 

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Postgres
+import Projections
 import Records
 import Refusals
 
@@ -13,14 +14,15 @@ extension QueryEngine {
   /// How many are folded in one read transaction, so that none lasts long.
   private static let foldedAtOnce = 200
 
-  /// A list as it was at a moment: the read model says which resources there are, the log what each of them was then.
+  /// A list as it was at a moment: the read model, once it has come to that moment, says which resources there were,
+  /// the log what each of them was then.
   ///
   /// Each page folds all of them, so this is for looking back, not for walking through many pages.
   func list(
-    _ query: ListQuery, _ access: Access, _ scope: Audience.Reach, _ place: ListPlace?, asOf: AsOf
+    _ query: ListQuery, _ access: Access, _ scope: Audience.Reach, _ place: ListPlace?, asOf: AsOf, _ wait: ReadWait
   ) async throws -> [UInt8] {
-    let position = try await log.background { snapshot in try snapshot.resolve(asOf) }
-    let identifiers = try await identifiers(of: query, access, scope)
+    let position = if let moment = place?.moment { moment } else { try await resolve(asOf) }
+    let identifiers = try await identifiers(of: query, access, scope, through: position, wait.reaching(position))
     var found = PastPage(order: query.order, limit: query.limit)
     for start in stride(from: 0, to: identifiers.count, by: Self.foldedAtOnce) {
       let chunk = identifiers[start..<min(identifiers.count, start + Self.foldedAtOnce)]
@@ -33,7 +35,8 @@ extension QueryEngine {
           else { continue }
           let item = try view.item(state, principal: access.principal)
           guard query.filter.conditions.allSatisfy({ $0.holds(item[$0.column.field.name] ?? .null) }) else { continue }
-          let own = ListPlace(key: item[query.order.column.field.name] ?? .null, identifier: identifier.text)
+          let own = ListPlace(
+            key: item[query.order.column.field.name] ?? .null, identifier: identifier.text, moment: position)
           if let place, !query.order.isBefore(place, own) { continue }
           found.add(item, at: own)
         }
@@ -44,21 +47,26 @@ extension QueryEngine {
     return try page(items, next: last?.json, position: position, query: query.identity)
   }
 
-  private func identifiers(of query: ListQuery, _ access: Access, _ scope: Audience.Reach) async throws -> [Identifier]
-  {
+  /// The resources that a caller may see now, of those that were there at a position.
+  private func identifiers(
+    of query: ListQuery, _ access: Access, _ scope: Audience.Reach, through position: UInt64, _ wait: ReadWait
+  ) async throws -> [Identifier] {
+    let written = try await log.background { snapshot in try snapshot.record(at: position)?.parsedHeader().at }
+    guard let written else { return [] }
     var sql = SQLBuilder()
     var conditions = SQLConditions()
     if let condition = access.condition.sql(scope, in: &sql) { conditions.add(condition) }
+    // However many have been made since, the answer stays the same. One whose first event was passed over has no time.
+    let bound = sql.bind(.text(written.text), as: "timestamptz")
+    conditions.add("(t.\"created_at\" <= \(bound) OR t.\"created_at\" IS NULL)")
     let limit = Self.maximumFolded
-    sql.append("SELECT t.id::text FROM daybook.\"\(query.type.plural)\" t\(conditions.clause) LIMIT \(limit + 1)")
-    let statement = sql
-    let result = try await ask(needsPersonal: false) { connection in
-      try await connection.query(statement.text, statement.parameters)
-    }
-    guard result.rowCount <= limit else {
+    sql.append("SELECT t.id FROM daybook.\"\(query.type.plural)\" t\(conditions.clause) LIMIT \(limit + 1)")
+    let need = ReadModelNeed(rows: [query.type.plural] + query.readBesides)
+    let found = try await self.identifiers(sql, need, wait)
+    guard found.count <= limit else {
       throw Refusal.tooLarge(
         limit: Int64(limit), "There are more \(query.type.plural) than a list of the past looks through.")
     }
-    return (0..<result.rowCount).compactMap { result[$0, 0].flatMap { Identifier($0) } }
+    return found
   }
 }

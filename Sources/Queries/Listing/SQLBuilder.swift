@@ -16,15 +16,17 @@ struct SQLBuilder {
     text += sql
   }
 
+  /// The same between other SQL that this program wrote.
+  func wrapped(before: String, after: String) -> SQLBuilder {
+    var copy = self
+    copy.text = before + text + after
+    return copy
+  }
+
   /// Takes a value in and returns the placeholder that stands for it.
   mutating func bind(_ value: PostgresValue, as cast: String) -> String {
     parameters.append(value)
     return "$\(parameters.count)::\(cast)"
-  }
-
-  /// The position that the read model of that name (a placeholder or a literal) shows, in all its parts.
-  static func checkpoint(of name: String) -> String {
-    "(SELECT min(position) FROM projector.checkpoints WHERE generation = 'live' AND projection = \(name))"
   }
 
   /// Takes ids in, as an array.

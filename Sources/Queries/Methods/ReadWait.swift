@@ -8,6 +8,8 @@ package struct ReadWait: Sendable {
   package let position: UInt64?
   /// How long to wait for it.
   package let timeoutMilliseconds: Int
+  /// When that time is over, whatever is waited for one after the other.
+  package let deadline: ContinuousClock.Instant
 
   /// The parameters that say so.
   package static let fields: [Field] = [
@@ -19,18 +21,23 @@ package struct ReadWait: Sendable {
 
   /// A wait for a position.
   package init(position: UInt64?, timeoutMilliseconds: Int) {
-    self.position = position
-    self.timeoutMilliseconds = timeoutMilliseconds
+    self.init(position, timeoutMilliseconds, until: .now + .milliseconds(timeoutMilliseconds))
   }
 
-  /// What a call's params say.
+  private init(_ position: UInt64?, _ timeoutMilliseconds: Int, until deadline: ContinuousClock.Instant) {
+    self.position = position
+    self.timeoutMilliseconds = timeoutMilliseconds
+    self.deadline = deadline
+  }
+
+  /// What a call's params say; its time begins now.
   package init(_ arguments: Arguments) {
-    position = arguments.position("at_least")
-    timeoutMilliseconds = arguments.count("timeout_ms")
+    self.init(position: arguments.position("at_least"), timeoutMilliseconds: arguments.count("timeout_ms"))
   }
 
   /// The same for a position that is known by now.
-  package func with(position: UInt64) -> ReadWait {
-    ReadWait(position: position, timeoutMilliseconds: timeoutMilliseconds)
-  }
+  package func with(position: UInt64) -> ReadWait { ReadWait(position, timeoutMilliseconds, until: deadline) }
+
+  /// The same for a question about a moment too: what is read must have come that far at least.
+  func reaching(_ moment: UInt64) -> ReadWait { with(position: max(position ?? 0, moment)) }
 }

@@ -1,8 +1,9 @@
 import CanonicalJSON
 import Postgres
+import Projections
 
-/// A read model that is read page by page: the one statement that answers a page and the position of the read model in
-/// one snapshot, whatever is shown of it and in whatever order.
+/// A read model that is read page by page: the one statement that answers a page and how the read models stand in one
+/// snapshot, whatever is shown of it and in whatever order.
 struct PagedTable: Sendable {
   /// The read model's name; the table's too.
   let name: String
@@ -10,25 +11,32 @@ struct PagedTable: Sendable {
   let selections: [String]
   /// Whether any of it stands in the personal table.
   let hasPersonal: Bool
+  /// Other read models that the conditions speak of.
+  let besides: [String]
 
-  init(name: String, selections: [String], hasPersonal: Bool) {
+  init(name: String, selections: [String], hasPersonal: Bool, besides: [String] = []) {
     self.name = name
     self.selections = selections
     self.hasPersonal = hasPersonal
+    self.besides = besides
   }
 
   /// A read model of which columns are shown.
-  init(name: String, columns: [ListColumn]) {
+  init(name: String, columns: [ListColumn], besides: [String] = []) {
     self.init(
-      name: name, selections: columns.map(\.selection), hasPersonal: columns.contains(where: \.isPersonal))
+      name: name, selections: columns.map(\.selection), hasPersonal: columns.contains(where: \.isPersonal),
+      besides: besides)
   }
+
+  /// What a page reads.
+  var need: ReadModelNeed { ReadModelNeed(rows: [name] + besides, personal: hasPersonal ? [name] : []) }
 
   /// A page ends early once its values have so many bytes.
   static let maximumBytes = 16 << 20
 
   /// The statement: one row more than the limit says whether there is a next page; where there is no row at all, one
-  /// row still tells the position. Rows beyond ``maximumBytes`` are left out; each tells how many bytes the page has
-  /// with it.
+  /// row still tells how the read models stand. Rows beyond ``maximumBytes`` are left out; each tells how many bytes
+  /// the page has with it.
   /// - Parameters:
   ///   - order: ` ORDER BY …` over `t` and `p`.
   ///   - sql: Holds the values that the conditions speak of.
@@ -40,7 +48,7 @@ struct PagedTable: Sendable {
     let personal = hasPersonal ? " LEFT JOIN personal.\"\(name)\" p ON p.id = t.id" : ""
     sql.append(
       """
-      SELECT \(SQLBuilder.checkpoint(of: "'\(name)'")), page.through, \(shown) FROM (SELECT 1) one LEFT JOIN \
+      SELECT standing.position, standing.is_whole, page.through, \(shown) FROM \(need.standing) standing LEFT JOIN \
       (SELECT sized.*, sum(sized.size) OVER (ROWS UNBOUNDED PRECEDING) AS through \
       FROM (SELECT listed.*, (\(size))::float8 AS size FROM (SELECT \(selected), row_number() OVER (\(order.dropFirst())) AS place FROM daybook."\(name)" t\
       \(personal)\(conditions.clause)\(order) LIMIT \(limit + 1)) listed) sized) page \
@@ -55,28 +63,29 @@ struct PagedTable: Sendable {
     fileprivate let number: Int
 
     /// The text of what the selection of that place gave; nil for NULL.
-    subscript(place: Int) -> String? { result[number, place + 2] }
+    subscript(place: Int) -> String? { result[number, place + 3] }
   }
 }
 
 extension QueryEngine {
   /// A page of a read model that has what the call waits for.
   /// - Parameters:
+  ///   - wait: What must be there, and until when it is waited for.
+  ///   - moment: The position that the page is about, where it is about the past; else that of the read models.
   ///   - identity: What the next page's cursor is bound to.
   ///   - read: The item of a row, and the place by which the next page would follow it.
   func page(
     of table: PagedTable, where conditions: SQLConditions, _ order: String, limit: Int, in sql: SQLBuilder,
-    identity: JSON, read: (PagedTable.Row) throws -> (item: JSON, place: JSON?)
+    _ wait: ReadWait, asOf moment: UInt64? = nil, identity: JSON,
+    read: (PagedTable.Row) throws -> (item: JSON, place: JSON?)
   ) async throws -> [UInt8] {
     let statement = table.statement(where: conditions, order, limit: limit, in: sql)
-    let result = try await ask(needsPersonal: table.hasPersonal) { connection in
-      try await connection.query(statement.text, statement.parameters)
-    }
-    guard result.rowCount > 0 else { throw ProjectionColumnsMissing(table: table.name) }
-    // The first column is the checkpoint as the same snapshot saw it; a page without rows is one row of it and NULLs.
-    // The second says how many bytes the page has with the row: whether rows behind it may have been left out.
-    let position = result[0, 0].flatMap { UInt64($0) } ?? 0
-    let count = result[0, 1] == nil ? 0 : min(result.rowCount, limit)
+    // The first columns tell how the read models stood as the same snapshot saw them; a page without rows is one row of
+    // them and NULLs. The third says how many bytes the page has with the row: whether rows behind it may have been
+    // left out.
+    let result = try await ask(statement, table.need, wait)
+    let position = moment ?? result[0, 0].flatMap { UInt64($0) } ?? 0
+    let count = result[0, 2] == nil ? 0 : min(result.rowCount, limit)
     var items: [JSON] = []
     items.reserveCapacity(count)
     var last: JSON?
@@ -85,7 +94,7 @@ extension QueryEngine {
       items.append(item)
       if number == count - 1 { last = place }
     }
-    let bytes = count == 0 ? 0 : result[count - 1, 1].flatMap { Double($0) } ?? 0
+    let bytes = count == 0 ? 0 : result[count - 1, 2].flatMap { Double($0) } ?? 0
     let isCut = result.rowCount > limit || bytes >= Double(PagedTable.maximumBytes)
     return try page(items, next: isCut ? last : nil, position: position, query: identity)
   }

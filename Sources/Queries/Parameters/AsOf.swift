@@ -23,6 +23,23 @@ enum AsOf: Sendable, Equatable {
   }
 }
 
+extension QueryEngine {
+  /// The position that a question about a moment is answered at, the same one whenever it is asked, unless the moment
+  /// is a time to come.
+  /// - Throws: ``Refusal`` `invalid_params` for a position that isn't written yet; `EventLogError`.
+  func resolve(_ asOf: AsOf) async throws -> UInt64 {
+    if case .time(let time) = asOf, log.head.at.map({ $0 < time }) ?? true {
+      // What is being written just now has got its time already, perhaps an earlier one than the question's.
+      do {
+        _ = try await log.commit { _ in }
+      } catch let error as EventLogError where error.code != .overloaded {
+        // Nothing can be written, so nothing more is of that time.
+      }
+    }
+    return try await log.background { try $0.resolve(asOf) }
+  }
+}
+
 extension LogSnapshot {
   /// The position that a question about a moment is answered at.
   /// - Throws: ``Refusal`` `invalid_params` for a position that isn't written yet.

@@ -54,6 +54,7 @@ extension QueryEngine {
       }
       return key
     }
+    let moment: UInt64? = if let asOf = question.asOf { try await resolve(asOf) } else { nil }
     return try await log.background { [self] snapshot in
       let found: Identifier? =
         if let key { try snapshot.holder(constraint: key.constraint, key: key.key) } else { identifier }
@@ -63,8 +64,8 @@ extension QueryEngine {
       let current = try access.require(try snapshot.state(found), id: shown, in: snapshot)
       var state = current
       var position = snapshot.head.position
-      if let asOf = question.asOf {
-        position = try snapshot.resolve(asOf)
+      if let moment {
+        position = moment
         guard let then = try snapshot.fold(found, through: position),
           !access.isVisitor(of: current) || access.audience.publishes(then.fields, to: access.principal)
         else {

@@ -30,12 +30,11 @@ extension QueryEngine {
     }
     let place = try cursors.place(query.cursor, of: query.identity, TimePlace.init)
     let records = query.records
-    try await reach([records.table], call.wait)
     var sql = SQLBuilder()
     let conditions = query.conditions(after: place, now: clock(), in: &sql)
     return try await page(
       of: PagedTable(name: records.table, columns: records.columns), where: conditions, query.order.clause,
-      limit: query.limit, in: sql, identity: query.identity
+      limit: query.limit, in: sql, call.wait, identity: query.identity
     ) { row in
       let item = try row.item(records.columns)
       return (.object(item), TimePlace(of: item, column: records.time)?.json)

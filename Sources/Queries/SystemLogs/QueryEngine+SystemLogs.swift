@@ -21,12 +21,11 @@ extension QueryEngine {
       throw Refusal.forbidden(permission: "systems:read")
     }
     let place = try cursors.place(query.cursor, of: query.identity, TimePlace.init)
-    try await reach([SystemLogQuery.table.name], call.wait)
     var sql = SQLBuilder()
     let conditions = query.conditions(scope, after: place, in: &sql)
     return try await page(
       of: SystemLogQuery.table, where: conditions, query.order.clause, limit: query.limit, in: sql,
-      identity: query.identity
+      call.wait, identity: query.identity
     ) { row in
       let item = try row.item(SystemLogQuery.columns)
       return (.object(item), TimePlace(of: item, column: "at")?.json)

@@ -1,6 +1,7 @@
 import BasicTypes
 import Catalog
 import Postgres
+import Projections
 import Refusals
 
 /// A kind of work that falls due by the clock, and how the read models tell for what.
@@ -42,13 +43,11 @@ extension QueryEngine {
     let start = last.map { " AND t.id > \(sql.bind(.uuid($0.text), as: "uuid"))" } ?? ""
     sql.append(
       """
-      SELECT t.id::text FROM daybook."\(work.projection)" t WHERE t.deleted_at IS NULL AND \(condition)\(start) \
+      SELECT t.id FROM daybook."\(work.projection)" t WHERE t.deleted_at IS NULL AND \(condition)\(start) \
       ORDER BY t.id LIMIT \(limit)
       """)
-    let statement = sql
-    let result = try await ask(needsPersonal: false) { connection in
-      try await connection.query(statement.text, statement.parameters)
-    }
-    return (0..<result.rowCount).compactMap { result[$0, 0].flatMap { Identifier($0) } }
+    // Nobody waits for what falls due: what isn't there yet, the next look finds.
+    let wait = ReadWait(position: nil, timeoutMilliseconds: 0)
+    return try await identifiers(sql, ReadModelNeed(rows: [work.projection]), wait)
   }
 }

@@ -38,13 +38,17 @@ extension ServerMethod {
         "tables": [
           "type": "array",
           "items": object([
-            "digest": ["type": "string"], "rows": ["type": "integer"], "table": ["type": "string"],
+            "digest": ["type": "string"], "position": ["type": ["integer", "null"]], "rows": ["type": "integer"],
+            "table": ["type": "string"],
           ]),
         ]
       ]), errors: [.conflict],
       .task { call in
         let tables = try await call.services.projections.digests().map { table -> JSON in
-          ["digest": .string(table.digest), "rows": .integer(Int64(table.rows)), "table": .string(table.table)]
+          [
+            "digest": .string(table.digest), "position": table.position.map { JSON(position: $0) } ?? .null,
+            "rows": .integer(Int64(table.rows)), "table": .string(table.table),
+          ]
         }
         return JSON.object(["tables": .array(tables)]).canonicalBytes
       }),
@@ -74,7 +78,7 @@ extension ServerMethod {
     return field
   }()
   private static let report = object([
-    "differences": ["type": "array", "items": ["type": "string"]],
+    "complete": ["type": "boolean"], "differences": ["type": "array", "items": ["type": "string"]],
     "notes": ["type": "array", "items": ["type": "string"]], "position": ["type": "integer"],
     "swapped": ["type": "boolean"], "tables": ["type": "array", "items": ["type": "object"]],
   ])
@@ -140,6 +144,7 @@ extension RebuildReport {
         "differs": .bool(table.differs), "digest_after": .string(table.after.digest),
         "rows": .integer(Int64(table.after.rows)), "table": .string(table.name),
       ]
+      if let reason = table.notCompared { entry["not_compared"] = .string(reason) }
       if let before = table.before {
         entry["digest_before"] = .string(before.digest)
         entry["rows_before"] = .integer(Int64(before.rows))
@@ -147,7 +152,8 @@ extension RebuildReport {
       return .object(entry)
     }
     return [
-      "differences": .array(differences.map(JSON.string)), "notes": .array(notes.map(JSON.string)),
+      "complete": .bool(isComplete), "differences": .array(differences.map(JSON.string)),
+      "notes": .array(notes.map(JSON.string)),
       "position": JSON(position: position), "swapped": .bool(isSwapped), "tables": .array(tables),
     ]
   }

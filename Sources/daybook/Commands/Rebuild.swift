@@ -8,7 +8,8 @@ struct Rebuild: AsyncParsableCommand {
     abstract: "Make read models anew from the log, beside the live ones, and swap them in.",
     discussion: """
       Lists are answered all the while. With --check nothing is swapped: the
-      rebuilt rows are only compared, and the exit code is 2 where any differ.
+      rebuilt rows are only compared with the live ones at one position. The
+      exit code is 2 where any differ, and 69 where some couldn't be compared.
 
       EXAMPLES
         daybook rebuild
@@ -26,15 +27,30 @@ struct Rebuild: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let tables = try await connection.withClient { client in
-      var tables: [JSON] = []
-      for name in names.isEmpty ? [nil] : names.map(Optional.some) {
-        tables += try await rebuild(name, client)["tables"]?.arrayValue ?? []
-      }
-      return tables
+    let reports = try await connection.withClient { client in
+      var reports: [JSON] = []
+      for name in names.isEmpty ? [nil] : names.map(Optional.some) { reports.append(try await rebuild(name, client)) }
+      return reports
     }
-    if output.json { Terminal.say(json: ["tables": .array(tables)]) } else { show(tables) }
-    if check, tables.contains(where: { $0["differs"]?.boolValue == true }) { throw ExitCode.damaged }
+    func all(_ member: String) -> [JSON] { reports.flatMap { $0[member]?.arrayValue ?? [] } }
+    let isComplete = reports.allSatisfy { $0["complete"]?.boolValue == true }
+    if output.json {
+      Terminal.say(json: [
+        "complete": .bool(isComplete), "differences": .array(all("differences")), "notes": .array(all("notes")),
+        "tables": .array(all("tables")),
+      ])
+    } else {
+      show(all("tables"))
+      if !check { for note in all("notes").compactMap(\.stringValue) { Terminal.say(note) } }
+    }
+    guard check else { return }
+    if !all("differences").isEmpty { throw ExitCode.damaged }
+    guard isComplete else {
+      throw Failure(
+        .unavailable, "Not everything could be compared.",
+        place: all("notes").compactMap(\.stringValue).joined(separator: "\n      "),
+        next: "Mend what the notes name (daybook projections shows it), or wait for it, and check again.")
+    }
   }
 
   /// Rebuilds one read model, or all, and shows how far it is.
@@ -64,7 +80,8 @@ struct Rebuild: AsyncParsableCommand {
   private func show(_ tables: [JSON]) {
     var table = Table(["TABLE", "ROWS", "DIGEST", "AS BEFORE"])
     for item in tables {
-      let before = item["digest_before"] == nil ? "was missing" : item["differs"]?.boolValue == true ? "no" : "yes"
+      let reason = item["not_compared"]?.stringValue.map { "not compared, \($0)" }
+      let before = reason ?? (item["differs"]?.boolValue == true ? "no" : "yes")
       table.add([item.cell("table"), item.cell("rows"), String(item.cell("digest_after").prefix(16)), before])
     }
     table.show(orElse: "There are no read models.")
