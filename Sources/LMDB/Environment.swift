@@ -4,9 +4,10 @@ import CLMDB
   import Glibc
 #endif
 
-// Invariant behind @unchecked: `environment` is set once; LMDB's environment calls are thread-safe; a write transaction
-// is used by the thread that began it only; `resizing` keeps transactions apart from a change of the map and from the
-// end, and guards `isClosed`; `spare` is guarded by `spareLock`, `copies` and `changes` by `copying`.
+// Invariant behind @unchecked: LMDB's environment calls are thread-safe; a write transaction is used by the thread that
+// began it only; `resizing` keeps transactions apart from a change of the map or the environment and from the end, and
+// guards `environment`, `isLost` and `isClosed`; `spare` and `opened` are guarded by `spareLock`, `copies` and
+// `changes` by `copying`.
 /// An LMDB environment: one memory-mapped file, one writer at a time, any number of readers that see a fixed state.
 ///
 /// Reads take a shared lock and growing the map takes it alone, since LMDB must
@@ -32,8 +33,10 @@ package final class Environment: @unchecked Sendable {
     package init() {}
   }
 
-  let environment: OpaquePointer
+  private(set) var environment: OpaquePointer
   let isReadOnly: Bool
+  private let path: String
+  private let options: Options
   private var resizing = pthread_rwlock_t()
   private var spareLock = pthread_mutex_t()
   private var spare: [OpaquePointer] = []
@@ -43,20 +46,25 @@ package final class Environment: @unchecked Sendable {
   private var copies: [CopyRelay] = []
   private var changes = 0
   private var isClosed = false
+  /// Whether there is no environment, since opening it anew has failed.
+  private var isLost = false
   private var folder: OpenFolders.Identity?
+  /// The databases in the order in which they were opened.
+  private var opened: [Database] = []
 
   /// Opens or makes `data.mdb` in an existing folder.
   ///
   /// - Throws: ``LMDBError``, with ``LMDBError/isOpenAlready`` where this process has the folder open.
   package init(folder: String, options: Options = Options()) throws(LMDBError) {
     let entered = options.ignoresLocks ? nil : try OpenFolders.enter(folder)
-    var pointer: OpaquePointer?
-    let code = mdb_env_create(&pointer)
-    guard code == 0, let pointer else {
+    do throws(LMDBError) {
+      environment = try Environment.make(folder, options)
+    } catch {
       if let entered { OpenFolders.leave(entered) }
-      throw LMDBError(code == 0 ? ENOMEM : code, "create environment")
+      throw error
     }
-    environment = pointer
+    path = folder
+    self.options = options
     self.folder = entered
     isReadOnly = options.isReadOnly
     // Readers' locks must be preferred by nobody: the default (readers first) suits, since growing is rare and waits.
@@ -64,6 +72,12 @@ package final class Environment: @unchecked Sendable {
     pthread_mutex_init(&spareLock, nil)
     pthread_mutex_init(&copying, nil)
     pthread_cond_init(&changed, nil)
+  }
+
+  private static func make(_ folder: String, _ options: Options) throws(LMDBError) -> OpaquePointer {
+    var pointer: OpaquePointer?
+    try check(mdb_env_create(&pointer), "create environment")
+    guard let environment = pointer else { throw LMDBError(ENOMEM, "create environment") }
     do throws(LMDBError) {
       try check(mdb_env_set_mapsize(environment, options.mapSize), "set map size")
       try check(mdb_env_set_maxdbs(environment, options.maximumDatabases), "set maximum of databases")
@@ -75,9 +89,10 @@ package final class Environment: @unchecked Sendable {
       if options.ignoresLocks { flags |= UInt32(MDB_NOLOCK) }
       try check(mdb_env_open(environment, folder, flags, options.mode), "open \(folder)")
     } catch {
-      end()
+      mdb_env_close(environment)
       throw error
     }
+    return environment
   }
 
   deinit {
@@ -98,23 +113,92 @@ package final class Environment: @unchecked Sendable {
     end()
   }
 
-  /// What ``close()`` and a failed opening have in common; nobody else uses the environment by then.
+  /// Frees what is LMDB's; nobody else uses the environment by then.
   private func end() {
     isClosed = true
-    for transaction in spare { mdb_txn_abort(transaction) }
-    spare = []
-    mdb_env_close(environment)
+    free()
     if let folder { OpenFolders.leave(folder) }
     folder = nil
+  }
+
+  /// Closes the environment; the caller holds `resizing` alone.
+  private func free() {
+    for transaction in spare { mdb_txn_abort(transaction) }
+    spare = []
+    if !isLost { mdb_env_close(environment) }
+    isLost = true
   }
 
   /// What a call on a closed environment gets; the caller holds `resizing`.
   private func requireOpen() throws(LMDBError) {
     if isClosed { throw LMDBError(EBADF, "use of a closed environment") }
+    if isLost { throw LMDBError(MDB_PANIC, "use of a file that could not be opened again") }
+  }
+
+  /// Opens the file anew where LMDB has given up on it: after a write to the pages at its front that failed, LMDB
+  /// refuses reads too. Waits for the reads under way. What was committed is there again; the transaction that failed
+  /// may be there or not.
+  /// - Returns: Whether it had to be opened anew.
+  /// - Throws: ``LMDBError`` where it can't be opened; every use is refused then, and this may be tried again.
+  package func reopenIfNeeded() throws(LMDBError) -> Bool {
+    pthread_rwlock_rdlock(&resizing)
+    let isNeeded = !isClosed && (isLost || hasPanicked())
+    pthread_rwlock_unlock(&resizing)
+    guard isNeeded else { return false }
+    interruptCopies()
+    defer { letCopiesGoOn() }
+    pthread_rwlock_wrlock(&resizing)
+    defer { pthread_rwlock_unlock(&resizing) }
+    if isClosed { throw LMDBError(EBADF, "use of a closed environment") }
+    try reopen(mapSize: isLost ? options.mapSize : mapSize)
+    return true
+  }
+
+  /// Whether every use is refused, since opening the file anew has failed.
+  package var isUnusable: Bool {
+    pthread_rwlock_rdlock(&resizing)
+    defer { pthread_rwlock_unlock(&resizing) }
+    return isLost && !isClosed
+  }
+
+  /// Whether LMDB refuses every transaction.
+  private func hasPanicked() -> Bool {
+    var pointer: OpaquePointer?
+    let code = mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &pointer)
+    if code == 0 { mdb_txn_abort(pointer) }
+    return code == MDB_PANIC
+  }
+
+  /// Closes the environment and opens it with the same databases; the caller holds `resizing` alone.
+  private func reopen(mapSize: Int) throws(LMDBError) {
+    free()
+    var options = options
+    options.mapSize = mapSize
+    environment = try Environment.make(path, options)
+    isLost = false
+    do throws(LMDBError) {
+      // LMDB numbers them in the order of opening, so those that others hold stay right.
+      let known = opened
+      guard try handles(known.map(\.name)) == known else { throw LMDBError(MDB_BAD_DBI, "open the databases anew") }
+    } catch {
+      free()
+      throw error
+    }
   }
 
   /// Opens databases, making those that are missing unless the environment is read-only.
   package func databases(_ names: [String]) throws(LMDBError) -> [Database] {
+    pthread_rwlock_rdlock(&resizing)
+    defer { pthread_rwlock_unlock(&resizing) }
+    try requireOpen()
+    let result = try handles(names)
+    pthread_mutex_lock(&spareLock)
+    defer { pthread_mutex_unlock(&spareLock) }
+    for database in result where !opened.contains(database) { opened.append(database) }
+    return result
+  }
+
+  private func handles(_ names: [String]) throws(LMDBError) -> [Database] {
     var transaction: OpaquePointer?
     try check(mdb_txn_begin(environment, nil, isReadOnly ? UInt32(MDB_RDONLY) : 0, &transaction), "begin")
     var result: [Database] = []
@@ -189,10 +273,16 @@ package final class Environment: @unchecked Sendable {
   package func beginWrite() throws(LMDBError) -> WriteTransaction {
     pthread_rwlock_rdlock(&resizing)
     var pointer: OpaquePointer?
-    let code = isClosed ? EBADF : mdb_txn_begin(environment, nil, 0, &pointer)
-    guard code == 0, let pointer else {
+    do throws(LMDBError) {
+      try requireOpen()
+      try check(mdb_txn_begin(environment, nil, 0, &pointer), "begin write")
+    } catch {
       pthread_rwlock_unlock(&resizing)
-      throw LMDBError(code, "begin write")
+      throw error
+    }
+    guard let pointer else {
+      pthread_rwlock_unlock(&resizing)
+      throw LMDBError(ENOMEM, "begin write")
     }
     return WriteTransaction(pointer: pointer, environment: self)
   }
@@ -201,13 +291,32 @@ package final class Environment: @unchecked Sendable {
 
   /// Sets the map's size, once all reads under way have ended; 0 adopts what another process has set. Copies don't keep
   /// it waiting: they give way and begin again.
+  /// - Throws: ``LMDBError`` where there is no room for a map of that size; the map stays as it is.
   package func resize(to bytes: Int) throws(LMDBError) {
     interruptCopies()
     defer { letCopiesGoOn() }
     pthread_rwlock_wrlock(&resizing)
     defer { pthread_rwlock_unlock(&resizing) }
     try requireOpen()
-    try check(mdb_env_set_mapsize(environment, bytes), "resize map")
+    let before = mapSize
+    // LMDB gives the old map up before it makes the new one, and has none where that fails.
+    if bytes > 0 { try requireRoom(for: bytes) }
+    do throws(LMDBError) {
+      try check(mdb_env_set_mapsize(environment, bytes), "resize map")
+    } catch {
+      try reopen(mapSize: before)
+      throw error
+    }
+  }
+
+  /// Makes a second map of that size for a moment.
+  /// - Throws: ``LMDBError`` where that can't be.
+  private func requireRoom(for bytes: Int) throws(LMDBError) {
+    var file: mdb_filehandle_t = -1
+    try check(mdb_env_get_fd(environment, &file), "resize map")
+    let trial = mmap(nil, bytes, PROT_READ, MAP_SHARED, file, 0)
+    guard let trial, trial != MAP_FAILED else { throw LMDBError(errno, "resize map") }
+    munmap(trial, bytes)
   }
 
   /// The size of the map, in bytes.
@@ -228,7 +337,7 @@ package final class Environment: @unchecked Sendable {
 
   private var information: MDB_envinfo {
     var information = MDB_envinfo()
-    mdb_env_info(environment, &information)
+    if !isLost { mdb_env_info(environment, &information) }
     return information
   }
 

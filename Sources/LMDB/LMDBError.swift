@@ -29,10 +29,12 @@ package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   /// Whether a write was cut short or refused by the device: LMDB says so too where
   /// the disk became full in the middle of a write.
   package var isInputOutput: Bool { code == EIO }
-  /// Whether the file is not a healthy LMDB file: only a backup helps.
+  /// Whether LMDB has given up on the environment after a failed write: the file isn't damaged, and opening it anew
+  /// helps.
+  package var isPanic: Bool { code == MDB_PANIC }
+  /// Whether the file is not a healthy LMDB file.
   package var isDamage: Bool {
-    [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_PANIC, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL, EIO].contains(
-      code)
+    [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL].contains(code)
   }
 
   /// One sentence with the operation and LMDB's own words.
