@@ -10,6 +10,8 @@ package final class TestLog: Sendable {
   package let folder: TemporaryFolder
   /// What the clock of the log says; nil for the system's time.
   package let clock = NIOLockedValueBox<Timestamp?>(nil)
+  /// Microseconds since the machine's start, as a test has them; nil watches for no jumps of the clock.
+  package let uptime = NIOLockedValueBox<Int64?>(nil)
   private let data: String
   private let mapSize: Int
 
@@ -55,6 +57,7 @@ package final class TestLog: Sendable {
     configuration.signHead = TestLog.sign
     configuration.verifyHead = TestLog.check
     configuration.clock = now
+    configuration.uptime = { [uptime] in uptime.withLockedValue { $0 } }
     // Which decisions share a batch must not depend on how busy the machine is.
     configuration.decidingLimit = 60_000_000_000
     try change(&configuration)

@@ -84,13 +84,14 @@ public actor EmbeddedPostgres {
 
   /// Stops the server and waits for its end: open transactions are rolled back, what
   /// was committed is kept. Goes through even in a cancelled task. A server that
-  /// doesn't end within half a minute is made to, and recovers at its next start.
-  public func stop() async {
+  /// doesn't end in time is made to, and recovers at its next start.
+  /// - Parameter patience: How long it may take to end by itself.
+  public func stop(within patience: Duration = .seconds(30)) async {
     await Task {
       do {
         try await turn.acquire()
         defer { turn.release() }
-        if let place, let process { try await end(process, in: place) }
+        if let place, let process { try await end(process, in: place, within: patience) }
         // Refused while something is in it, as it should be.
         if wantedSocketFolder == nil, let socketFolder { rmdir(socketFolder) }
       } catch {
@@ -330,8 +331,10 @@ public actor EmbeddedPostgres {
   }
 
   /// A fast shutdown, or an immediate one where that takes too long.
-  private func end(_ process: PostmasterProcess, in place: ClusterPlace) async throws {
-    for (signal, limit) in [(SIGINT, Duration.seconds(30)), (SIGQUIT, .seconds(10)), (SIGKILL, .seconds(5))] {
+  private func end(
+    _ process: PostmasterProcess, in place: ClusterPlace, within patience: Duration = .seconds(30)
+  ) async throws {
+    for (signal, limit) in [(SIGINT, patience), (SIGQUIT, min(patience, .seconds(10))), (SIGKILL, .seconds(5))] {
       guard kill(process.pid, signal) == 0 || errno == ESRCH else {
         throw EmbeddedPostgresError(
           .stopFailed, "can't stop PostgreSQL, process \(process.pid): \(String(cString: strerror(errno)))")

@@ -44,7 +44,7 @@ public final class EventLog: Sendable {
 
   private init(_ configuration: EventLogConfiguration) throws {
     self.configuration = configuration
-    try FileSystem.makeFolder(configuration.folder)
+    try FileSystem.makeDurableFolder(configuration.folder)
     lock = try configuration.lockFile.map { try FolderLock(path: $0) }
     var options = Environment.Options()
     options.mapSize = configuration.mapSize
@@ -53,6 +53,7 @@ public final class EventLog: Sendable {
     let stored: StoredHead
     do {
       environment = try EventLog.openEnvironment(configuration.folder, options)
+      try FileSystem.syncFolder(configuration.folder)
       try environment.clearDeadReaders()
       databases = try Databases(environment)
       try EventLog.checkFormat(environment, databases)
@@ -176,6 +177,23 @@ public final class EventLog: Sendable {
   /// The head after the last commit; cheap.
   public var head: LogHead { writer.currentHead }
 
+  /// What the clock says, and what the log makes of it; cheap.
+  public var clock: ClockReading { writer.currentClock }
+
+  /// Goes on from what is recorded of the clock; to be called before anything is committed. Without it, an event that
+  /// was written while the clock was confirmed but behind it keeps others from being written after a new start.
+  /// - Parameters:
+  ///   - isDoubted: Whether the clock was ahead when it was last recorded: a stop doesn't explain that away.
+  ///   - overtaken: The time of the last event when a clock was confirmed that was behind it.
+  public func resumeClock(isDoubted: Bool, overtaken: Timestamp?) throws {
+    var lastClock: Timestamp?
+    // What a doubted clock said explains nothing.
+    if !isDoubted, let record = try read({ try $0.record(at: $0.head.position) }) {
+      lastClock = try record.parsedBody().clock
+    }
+    writer.resumeClock(lastClock: lastClock, isDoubted: isDoubted, overtaken: overtaken)
+  }
+
   /// What the writer has done since it started.
   public var statistics: WriterStatistics { writer.currentStatistics }
 
@@ -217,6 +235,14 @@ public final class EventLog: Sendable {
   /// - Parameter code: The kind of refusal or failure, which quotes no value.
   public func noteUnrecorded(_ event: String, _ code: String) {
     configuration.logger.error("an event could not be recorded", metadata: ["event": "\(event)", "cause": "\(code)"])
+  }
+
+  /// Tells the operator what was recorded of the clock, and how it is now.
+  public func noteClock(_ event: String) {
+    let reading = clock
+    configuration.logger.warning(
+      "the clock was recorded: \(event)",
+      metadata: ["clock": "\(reading.clock)", "problem": "\(reading.problem ?? "none: it is right again")"])
   }
 
   /// Hands a decision to the writer and waits for its fate.

@@ -20,8 +20,15 @@ public struct EventLogConfiguration: Sendable {
   public var batchLimit: Int = 2048
   /// After so many nanoseconds of deciding nothing more joins a batch, whose callers wait for it.
   public var decidingLimit: UInt64 = 25_000_000
-  /// The clock. Tests put their own here.
-  public var clock: @Sendable () -> Timestamp = { .now }
+  /// The clock. Tests put their own here, which is watched for jumps only where they give an ``uptime`` too.
+  public var clock: @Sendable () -> Timestamp = { .now } {
+    didSet { uptime = { nil } }
+  }
+  /// Microseconds since the machine's start, whatever the clock is set to: what a jump of the clock is told by. While it
+  /// is nil none is watched for.
+  public var uptime: @Sendable () -> Int64? = systemUptime
+  /// Microseconds since the machine's start, suspended or not.
+  public static let systemUptime: @Sendable () -> Int64? = { ClockWatch.uptime }
   /// How far the clock may be behind the last event before writes are refused, in seconds.
   public var clockTolerance: Int64 = 300
   /// Runs on the writer's thread before each commit that has events: what must be durable before them (new keys).

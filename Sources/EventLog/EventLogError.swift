@@ -10,6 +10,9 @@ public struct EventLogError: Error, Sendable, Equatable, CustomStringConvertible
     case closed
     /// The disk (or a quota) is full: writes are refused, reads go on.
     case diskFull
+    /// The disk failed a read or a write. Nothing that was acknowledged is lost; what was refused with this may be in
+    /// the log or not.
+    case diskFailed
     /// The clock is more than five minutes behind the last event.
     case clockSetBack
     /// Another process has the folder.
@@ -51,6 +54,19 @@ public struct EventLogError: Error, Sendable, Equatable, CustomStringConvertible
   static func storage(_ error: LMDBError) -> EventLogError {
     if error.isClosed { return EventLogError(.closed, "The log is closed: the server is stopping.") }
     if error.isDiskFull { return diskFull(error.code) }
+    if error.isPanic {
+      return EventLogError(
+        .storage,
+        "The log's file must be opened anew after a write that failed, which is tried before each command. Nothing that "
+          + "was acknowledged is lost; ask again.", underlying: error.code)
+    }
+    if error.isInputOutput {
+      return EventLogError(
+        .diskFailed,
+        "The disk failed a read or write of the log (\(error)). Nothing that was acknowledged is lost, and reads go on; "
+          + "a command that was answered with this may be in the log or not. Writes are refused until the server is "
+          + "started again. If it comes again, replace the disk.", underlying: error.code)
+    }
     if error.isDamage {
       return EventLogError(
         .damaged, "The log's file is damaged (\(error)). Stop the server, run `daybook verify`, restore a backup.",

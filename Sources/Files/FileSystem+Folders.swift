@@ -30,6 +30,26 @@ extension FileSystem {
     guard isFolder(path) else { throw Failure(error) }
   }
 
+  /// Makes a folder, and those above it that are missing, so that a power cut can't take them away again.
+  package static func makeDurableFolder(_ path: String) throws(Failure) {
+    let holders = foldersToSync(toMake: path)
+    try makeFolder(path)
+    for holder in holders { try syncFolder(holder) }
+  }
+
+  /// The folders in which a folder, and those above it that are missing, are about to get their names, the deepest
+  /// first: once they are synced, the new ones are durable.
+  package static func foldersToSync(toMake path: String) -> [String] {
+    var holders: [String] = []
+    var current = absolute(path)
+    while let holder = parent(of: current), holder != current {
+      holders.append(holder)
+      if isFolder(holder) { break }
+      current = holder
+    }
+    return holders
+  }
+
   /// Whether there is a folder of that name.
   package static func isFolder(_ path: String) -> Bool {
     var status = stat()

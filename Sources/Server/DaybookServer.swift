@@ -53,10 +53,12 @@ public final class DaybookServer: Sendable {
         .init(
           service: TimedWork(
             jobs: TimedJob.all(of: services), interval: services.configuration.timedWorkInterval,
-            clock: ContinuousClock(), logger: services.logger)),
+            clock: ContinuousClock(), logger: services.logger, now: services.configuration.clock,
+            checkClock: { try await services.engine.checkClock() })),
         .init(service: SocketService(services: services, listeners: listeners)),
         // Last, when signals are listened to: whoever reads the line may stop the server at once.
-        .init(service: Announcement(services: services, addresses: listeners.addresses)),
+        .init(
+          service: Announcement(services: services, addresses: listeners.addresses, endsProcess: !signals.isEmpty)),
       ], gracefulShutdownSignals: signals, logger: services.logger)
     configuration.maximumGracefulShutdownDuration = nil
     group = ServiceGroup(configuration: configuration)
@@ -85,6 +87,7 @@ public final class DaybookServer: Sendable {
       var settings = try folder.logConfiguration(vault: vault, logger: logger)
       settings.mapSize = configuration.mapSize
       settings.clock = configuration.clock
+      settings.uptime = configuration.uptime
       settings.failpoints = configuration.failpoints
       log = try EventLog.open(settings)
     } catch {
@@ -95,6 +98,11 @@ public final class DaybookServer: Sendable {
     do {
       let engine = try CommandEngine(catalog: catalog, log: log, vault: vault, clock: configuration.clock)
       try await engine.recordCatalog()
+      do {
+        try await engine.checkClock()
+      } catch {
+        logger.warning("the clock can't be believed", metadata: ["problem": "\(error)"])
+      }
       // What a sweep recorded, and a crash left undone.
       try engine.destroySweptKeys()
       let embedded =
@@ -176,7 +184,7 @@ public final class DaybookServer: Sendable {
     await listeners.close()
     services.connections.abort()
     for report in services.signInGuard.due(all: true) { services.record(report, method: "unknown") }
-    await embedded?.stop()
+    await embedded?.stop(within: .seconds(2))
     if services.connections.isIdle {
       services.log.close()
       services.vault.close()
@@ -209,7 +217,7 @@ private struct SocketService: Service {
     guard await !services.connections.waitUntilIdle(atMost: services.configuration.stopTimeout) else { return }
     services.logger.warning("some calls took too long to answer; their connections are closed")
     services.connections.abort()
-    _ = await services.connections.waitUntilIdle(atMost: .seconds(10))
+    _ = await services.connections.waitUntilIdle(atMost: .seconds(1))
   }
 }
 
@@ -231,11 +239,15 @@ private struct SignInRecorder: Service {
 private struct Announcement: Service {
   let services: Services
   let addresses: [String]
+  /// Whether the process is the server's own, to be ended where the stop takes too long.
+  let endsProcess: Bool
 
   func run() async throws {
     services.configuration.announce(line)
     // A service that ends would end the others.
     do { try await gracefulShutdown() } catch is CancellationError {}
+    // It is the first to hear of a stop.
+    if endsProcess { try StopDeadline.begin(services.logger) }
   }
 
   private var line: String {

@@ -31,6 +31,23 @@ extension Acceptance {
     }
 
     @Test(.timeLimit(.minutes(1)))
+    func `SIGTERM ends the process within ten seconds, whatever waits for an answer`() async throws {
+      try await withServer { server in
+        let client = try await server.client()
+        let waiting = Task {
+          try await client.call("pipeline.list", ["at_least": 1_000_000, "timeout_ms": 60_000])
+        }
+        let backup: JSON = ["folder": .string(server.folder.path + "/backup")]
+        #expect(try await client.call("log.backup", backup.objectValue ?? [:])["position"] != nil)
+        let clock = ContinuousClock()
+        let began = clock.now
+        #expect(try await server.terminate() == .code(0))
+        #expect(clock.now - began < .seconds(10))
+        await #expect(throws: (any Error).self) { try await waiting.value }
+      }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
     func `a second server on the folder is refused, and told which process has it`() async throws {
       try await withServer { server in
         let second = try await runProgram(

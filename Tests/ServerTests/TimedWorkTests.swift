@@ -6,6 +6,7 @@ import Projections
 import Refusals
 import ServiceLifecycle
 import Testing
+
 @testable import Server
 
 /// A clock that moves only when a test says so.
@@ -113,6 +114,22 @@ private struct Collector: LogHandler {
     }
     await work([job]).turn()
     #expect(given.withLockedValue { $0 } == ids.map(\.text))
+  }
+
+  @Test func `while the clock can't be believed nothing is done by it, and that is told once`() async throws {
+    let isRight = NIOLockedValueBox(false)
+    let timed = TimedWork(
+      jobs: [job("a.do")], interval: .seconds(15), clock: HandClock(), logger: logger,
+      checkClock: {
+        if !isRight.withLockedValue({ $0 }) { throw Refusal.unavailable(component: "log", "the clock is ahead") }
+      })
+    await timed.turn()
+    await timed.turn()
+    #expect(given.withLockedValue { $0 } == [])
+    #expect(lines.withLockedValue { $0 } == ["timed work waits error=the clock is ahead job=clock"])
+    isRight.withLockedValue { $0 = true }
+    await timed.turn()
+    #expect(given.withLockedValue { $0.count } == ids.count)
   }
 
   @Test func `what was deleted since it was found is no trouble`() async throws {

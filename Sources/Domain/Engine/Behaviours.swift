@@ -101,6 +101,7 @@ enum Behaviours {
     "dashboard.rollback": DashboardBehaviours.rollback.erased,
     "dashboard.set_default": DashboardBehaviours.setDefault.erased,
     "system.log": SystemLogBehaviours.log.erased,
+    "clock.confirm": ClockBehaviours.confirm.erased,
     "projection.skip": ProjectionBehaviours.skip.erased,
     "session.refuse": SessionBehaviours.refuse.erased,
     "legal_hold.place": LegalHoldBehaviours.place.erased,

@@ -69,6 +69,7 @@ public final class CommandEngine: Sendable {
     commands = try CommandModel.table(model)
     self.log = log
     log.stateDefaults = try CommandEngine.recordedDefaults(log)
+    try CommandEngine.resumeClock(log)
     self.vault = vault
     self.clock = clock
     sealer = Sealer(vault: vault)

@@ -67,7 +67,10 @@ enum RetentionBehaviours {
     guard prepared.principal.allows(.admin, on: "retentions", organization: prepared.organization) else {
       return RetentionPlan()
     }
-    if !prepared.common.isDryRun { try engine.destroySweptKeys() }
+    if !prepared.common.isDryRun {
+      try CommandEngine.requireTrusted(engine.log.clock)
+      try engine.destroySweptKeys()
+    }
     let planner = RetentionPlanner(
       engine: engine, organization: prepared.organization,
       retentionClass: prepared.parameters["class"]?.stringValue.flatMap { RetentionClass(rawValue: $0) },
@@ -85,6 +88,7 @@ enum RetentionBehaviours {
     decide: { decision, plan in
       let organization = try decision.newOrganization()
       try decision.authorize(in: organization)
+      if !decision.prepared.common.isDryRun { try CommandEngine.requireTrusted(decision.transaction.clock) }
       var isPartial = plan.isPartial
       var swept: [JSON] = []
       for entry in plan.entries {

@@ -96,6 +96,8 @@ public struct EventBody: Sendable, Equatable {
   public let reason: JSON?
   /// Where from, sealed.
   public let origin: JSON?
+  /// What the clock said, where the event got another time: see ``ClockReading``.
+  public let clock: Timestamp?
 
   init(line: [UInt8], position: UInt64) throws {
     let json: JSON
@@ -113,5 +115,6 @@ public struct EventBody: Sendable, Equatable {
     data = object["data"]?.objectValue ?? [:]
     reason = object["reason"]
     origin = object["origin"]
+    clock = object["clock"]?.stringValue.flatMap { Timestamp($0) }
   }
 }

@@ -6,10 +6,12 @@ import MerkleTree
 enum RecordEncoding {
   /// The body, and by how many bytes it makes its resource's state longer, as near as what was set and what was there
   /// before tell.
-  static func body(of draft: EventDraft, salt: [UInt8]) -> (bytes: [UInt8], growth: Int) {
+  /// - Parameter clock: What the clock said, where the event's time is another one.
+  static func body(of draft: EventDraft, salt: [UInt8], clock: String?) -> (bytes: [UInt8], growth: Int) {
     var out: [UInt8] = []
     out.reserveCapacity(384)
     out.append(UInt8(ascii: "{"))
+    if let clock { out.append(contentsOf: #""clock":"\#(clock)","#.utf8) }
     if !draft.data.isEmpty {
       out.append(contentsOf: #""data":"#.utf8)
       draft.data.writeCanonical(into: &out)

@@ -37,9 +37,15 @@ public struct DecisionWork: Sendable, Equatable {
 /// Everything is staged in memory; nothing is put into LMDB before all decisions of the batch are made, so a decision
 /// that throws leaves nothing behind and spoils nobody else's. Valid only inside the decision, on the writer's thread.
 public final class LogTransaction {
-  /// The time that this batch's events get: the clock's, or the last event's where the clock is behind it.
-  public let now: Timestamp
+  /// What the clock says, and what the log makes of it, for the whole batch.
+  public let clock: ClockReading
+  /// The present, by which to decide.
+  public var now: Timestamp { clock.now }
+  /// The time that this batch's events get.
+  private let at: Timestamp
   private let atText: String
+  /// What the clock says, where events have to tell since their time is another one.
+  private let clockText: String?
 
   let store: WriteTransaction
   let databases: Databases
@@ -52,19 +58,26 @@ public final class LogTransaction {
   public private(set) var work = DecisionWork()
 
   private let committedHead: UInt64
-  private var clockRefusal: EventLogError?
+  private let clockRefusal: EventLogError?
   private var salts = SaltSource()
 
   init(
-    store: WriteTransaction, databases: Databases, head: StoredHead, now: Timestamp, clockRefusal: EventLogError?,
+    store: WriteTransaction, databases: Databases, head: StoredHead, clock: ClockReading, tolerance: Int64,
     defaults: StateDefaults
   ) {
     self.defaults = defaults
     self.store = store
     self.databases = databases
-    self.now = now
-    self.clockRefusal = clockRefusal
-    atText = now.text
+    self.clock = clock
+    at = clock.at
+    atText = at.text
+    let isNear = clock.clock >= at.adding(seconds: -tolerance) && clock.clock <= at.adding(seconds: tolerance)
+    clockText = isNear ? nil : clock.clock.text
+    if case .behind = clock.standing, let problem = clock.problem {
+      clockRefusal = EventLogError(.clockSetBack, problem)
+    } else {
+      clockRefusal = nil
+    }
     committedHead = head.frontier.size
   }
 
@@ -192,22 +205,22 @@ public final class LogTransaction {
   /// Stages an event: gives it its position and version, and merges its `set` into the resource's state.
   @discardableResult
   public func append(_ draft: EventDraft) throws -> AppendedEvent {
-    if let clockRefusal { throw clockRefusal }
+    if let clockRefusal, !own.confirmsClock { throw clockRefusal }
     let position = headPosition + 1
     var next: ResourceState
     let before = try storedState(draft.resource)
     if let before {
       next = before
       next.version += 1
-      next.updatedAt = now
+      next.updatedAt = at
       next.position = position
     } else {
       next = ResourceState(
-        id: draft.resource, type: draft.type, organization: draft.organization, version: 1, createdAt: now,
-        updatedAt: now, position: position, fields: [:])
+        id: draft.resource, type: draft.type, organization: draft.organization, version: 1, createdAt: at,
+        updatedAt: at, position: position, fields: [:])
     }
     next.merge(draft.set)
-    let (body, growth) = RecordEncoding.body(of: draft, salt: salts.next())
+    let (body, growth) = RecordEncoding.body(of: draft, salt: salts.next(), clock: clockText)
     let grownTo = grow(draft.resource, by: growth, isNew: before == nil)
     work.recordedBytes += body.count
     let bodyHash = body.withUnsafeBytes { RFC6962.sha256($0) }
@@ -219,7 +232,7 @@ public final class LogTransaction {
         version: next.version, subjects: draft.subjects))
     own.states[draft.resource] = next
     return AppendedEvent(
-      id: draft.id, event: draft.event, resource: draft.resource, position: position, version: next.version, at: now,
+      id: draft.id, event: draft.event, resource: draft.resource, position: position, version: next.version, at: at,
       bodySize: body.count, grownTo: grownTo)
   }
 
@@ -271,6 +284,12 @@ public final class LogTransaction {
   public func count(searched: Int = 0, consequences: Int = 0) {
     work.searched += searched
     work.consequences += consequences
+  }
+
+  /// Believes the clock as it is once this batch is committed, and lets this decision record events though the clock is
+  /// behind the last one.
+  public func confirmClock() {
+    own.confirmsClock = true
   }
 
   /// Throws away what this decision has staged; it still answers its value. For `dry_run`.
@@ -334,6 +353,7 @@ struct Staging {
   var links: [Identifier: [String: [Identifier: Bool]]] = [:]
   var counters: [String: Int64] = [:]
   var commands: [[UInt8]: StoredCommand] = [:]
+  var confirmsClock = false
 
   mutating func setLink(_ link: Link, isThere: Bool) {
     links[link.target, default: [:]][link.type, default: [:]][link.referrer] = isThere
@@ -355,6 +375,7 @@ struct Staging {
     }
     for (name, value) in other.counters { counters[name] = value }
     for (key, command) in other.commands { commands[key] = command }
+    confirmsClock = confirmsClock || other.confirmsClock
   }
 }
 

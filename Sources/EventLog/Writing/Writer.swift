@@ -23,6 +23,7 @@ final class Writer: @unchecked Sendable {
   private let statistics = NIOLockedValueBox(WriterStatistics())
   private let onCommit: @Sendable (LogHead) -> Void
   private let defaults: NIOLockedValueBox<StateDefaults>
+  private let watch: NIOLockedValueBox<ClockWatch>
 
   init(
     environment: Environment, databases: Databases, configuration: EventLogConfiguration, inbox: Inbox,
@@ -36,6 +37,7 @@ final class Writer: @unchecked Sendable {
     self.head = head
     self.onCommit = onCommit
     published = NIOLockedValueBox(Writer.published(head))
+    watch = NIOLockedValueBox(ClockWatch(tolerance: configuration.clockTolerance))
   }
 
   private static func published(_ head: StoredHead) -> LogHead {
@@ -45,6 +47,20 @@ final class Writer: @unchecked Sendable {
 
   /// The head after the last commit.
   var currentHead: LogHead { published.withLockedValue { $0 } }
+
+  /// What the clock says, and what the log makes of it. Any thread may ask.
+  var currentClock: ClockReading { readClock(last: currentHead.at) }
+
+  private func readClock(last: Timestamp?) -> ClockReading {
+    let clock = configuration.clock()
+    let uptime = configuration.uptime()
+    return watch.withLockedValue { $0.read(clock: clock, uptime: uptime, last: last) }
+  }
+
+  /// Goes on from what is recorded of the clock; see ``ClockWatch/resume(lastClock:isDoubted:overtaken:)``.
+  func resumeClock(lastClock: Timestamp?, isDoubted: Bool, overtaken: Timestamp?) {
+    watch.withLockedValue { $0.resume(lastClock: lastClock, isDoubted: isDoubted, overtaken: overtaken) }
+  }
 
   /// What the writer has done since it started.
   var currentStatistics: WriterStatistics { statistics.withLockedValue { $0 } }
@@ -74,7 +90,8 @@ final class Writer: @unchecked Sendable {
       } catch let error as LMDBError {
         let isFull = error.isInputOutput && (FileSystem.freeSpace(in: configuration.folder) ?? .max) < 16 << 20
         let failure = isFull ? EventLogError.diskFull(error.code) : EventLogError.storage(error)
-        if failure.code == .damaged { fatal = failure }
+        if failure.code == .damaged || failure.code == .diskFailed { fatal = failure }
+        recover()
         return fail(batch, failure)
       } catch {
         return fail(batch, error)
@@ -87,17 +104,41 @@ final class Writer: @unchecked Sendable {
     for submission in batch { submission.complete(head.frontier.size, failure) }
   }
 
-  private func grow(after error: LMDBError) -> EventLogError? {
-    let size = error.isMapResized ? 0 : environment.mapSize * 2
+  /// Opens the file anew where LMDB has given up on it, so that reads go on, and writes once the disk takes them again.
+  /// The batch that failed may be in it.
+  private func recover() {
     do {
-      try environment.resize(to: size)
-      configuration.logger.info("the log's map has grown", metadata: ["bytes": "\(environment.mapSize)"])
-      return nil
+      guard try environment.reopenIfNeeded() else { return }
+      head = try environment.read { try LogSnapshot.storedHead($0, databases) }
+      let latest = Writer.published(head)
+      configuration.logger.warning(
+        "the log's file was opened anew after a failed write", metadata: ["position": "\(latest.position)"])
+      guard latest != currentHead else { return }
+      published.withLockedValue { $0 = latest }
+      onCommit(latest)
     } catch {
-      return EventLogError(
-        .storage, "The log's map is full and can't grow to \(size) bytes: \(error). Raise the limit on address space.",
-        underlying: error.code)
+      configuration.logger.error("the log's file can't be opened anew", metadata: ["cause": "\(error)"])
     }
+  }
+
+  /// Makes the map larger: twice as large, or else by a quarter.
+  private func grow(after error: LMDBError) -> EventLogError? {
+    let before = environment.mapSize
+    var failure: LMDBError?
+    for size in error.isMapResized ? [0] : [before * 2, before + before / 4] {
+      do {
+        try environment.resize(to: size)
+        configuration.logger.info("the log's map has grown", metadata: ["bytes": "\(environment.mapSize)"])
+        return nil
+      } catch {
+        failure = error
+      }
+    }
+    let cause = failure.map { "\($0)" } ?? "no cause is known"
+    return EventLogError(
+      .storage,
+      "The log's map of \(before) bytes is full and can't grow: \(cause). Reads go on; raise the limit on address space.",
+      underlying: failure?.code ?? 0)
   }
 
   /// Decides one submission of a batch; what it is refused with is kept with it.
@@ -121,19 +162,13 @@ final class Writer: @unchecked Sendable {
 
   /// Writes a batch. Returns the new head, or nil where there was nothing to write.
   private func attempt(_ batch: inout [Submission]) throws -> LogHead? {
+    // Where that failed before, it may go by now.
+    if environment.isUnusable { recover() }
     if let fatal { throw fatal }
-    let clock = configuration.clock()
-    let now = max(clock, head.at)
-    var clockRefusal: EventLogError?
-    if head.frontier.size > 0, clock < head.at.adding(seconds: -configuration.clockTolerance) {
-      clockRefusal = EventLogError(
-        .clockSetBack,
-        "The clock says \(clock), but the log's last event is of \(head.at). Set the clock right; writes are refused until then."
-      )
-    }
+    let clock = readClock(last: head.frontier.size > 0 ? head.at : nil)
     let store = try environment.beginWrite()
     let transaction = LogTransaction(
-      store: store, databases: databases, head: head, now: now, clockRefusal: clockRefusal,
+      store: store, databases: databases, head: head, clock: clock, tolerance: configuration.clockTolerance,
       defaults: defaults.withLockedValue { $0 })
     let start = Inbox.now
     var time = start
@@ -160,21 +195,25 @@ final class Writer: @unchecked Sendable {
       return nil
     }
     let writer = BatchWriter(store: store, databases: databases, failpoints: configuration.failpoints)
-    let next = try writer.write(transaction.stagedBatch, onto: head, at: now)
+    let next = try writer.write(transaction.stagedBatch, onto: head, at: clock.at)
     try configuration.failpoints.reached(.logPut)
     try configuration.beforeCommit()
     try configuration.failpoints.reached(.logKeysDurable)
-    let began = Timestamp.now
+    let began = Inbox.now
     try store.commit()
     configuration.failpoints.passed(.logCommitted)
-    let ended = Timestamp.now
+    let ended = Inbox.now
     head = next
     let latest = Writer.published(next)
     published.withLockedValue { $0 = latest }
+    if transaction.stagedBatch.confirmsClock {
+      let uptime = configuration.uptime()
+      watch.withLockedValue { $0.confirm(clock: clock.clock, uptime: uptime, last: next.at) }
+    }
     statistics.withLockedValue {
       $0.count(
         batch: batch.count, events: transaction.stagedBatch.records.count,
-        commitMicroseconds: ended.microseconds - began.microseconds)
+        commitMicroseconds: Int64((ended - began) / 1000))
     }
     return latest
   }

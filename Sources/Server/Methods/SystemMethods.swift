@@ -25,6 +25,11 @@ extension ServerMethod {
       result: object(
         [
           "addresses": ["type": "array", "items": ["type": "string"]], "catalog_revision": ["type": "string"],
+          "clock": object(
+            [
+              "now": ["type": "string", "format": "date-time"],
+              "standing": ["type": "string", "enum": ["trusted", "ahead", "behind", "overtaken"]],
+            ], besides: ["problem": ["type": "string"]]),
           "position": ["type": "integer"], "projections": ["type": "object"],
           "started_at": ["type": "string", "format": "date-time"], "tree_size": ["type": "integer"],
           "uptime_seconds": ["type": ["number", "null"]], "version": ["type": "string"],
@@ -81,9 +86,13 @@ extension Services {
   /// What `server.status` answers.
   func status(isAdministrator: Bool, isLocal: Bool) async -> JSONObject {
     let head = log.head
+    let reading = log.clock
+    var clock: JSONObject = ["now": .string(reading.clock.text), "standing": .string(reading.word)]
+    if let problem = reading.problem { clock["problem"] = .string(problem) }
     var status: JSONObject = [
       "addresses": .array(addresses.withLockedValue { $0 }.map(JSON.string)),
       "catalog_revision": .string(catalog.revision),
+      "clock": .object(clock),
       "position": JSON(position: head.position),
       "started_at": .string(startedAt.text),
       "tree_size": JSON(position: head.position),

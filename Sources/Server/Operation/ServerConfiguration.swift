@@ -65,7 +65,7 @@ public struct ServerConfiguration: Sendable {
   /// How long a TCP client may take to sign in, whatever it asks meanwhile.
   public var signInTimeout = TimeAmount.seconds(60)
   /// How long a stop waits for calls in flight.
-  public var stopTimeout = TimeAmount.seconds(20)
+  public var stopTimeout = TimeAmount.seconds(4)
   /// How often it is looked for what falls due by the clock: alerts to escalate, files to expire.
   public var timedWorkInterval = Duration.seconds(15)
   /// Threads that serve sockets.
@@ -82,8 +82,13 @@ public struct ServerConfiguration: Sendable {
   /// Where tests make a change of stored data fail, or end the process: what `DAYBOOK_FAILPOINT` says.
   package var failpoints = Failpoints.none
 
-  /// The time of events, and by which keys and tokens expire; tests have their own.
-  var clock: @Sendable () -> Timestamp = { .now }
+  /// The time of events, and by which keys and tokens expire; tests have their own, which is watched for jumps only
+  /// where they give an ``uptime`` too.
+  var clock: @Sendable () -> Timestamp = { .now } {
+    didSet { uptime = { nil } }
+  }
+  /// Microseconds since the machine's start, whatever the clock is set to; while it is nil no jump is watched for.
+  var uptime: @Sendable () -> Int64? = EventLogConfiguration.systemUptime
 
   /// A configuration with the defaults.
   public init(dataFolder: String, catalogFolder: String, projectionsFolder: String) {

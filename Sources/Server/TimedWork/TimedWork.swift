@@ -7,7 +7,8 @@ import ServiceLifecycle
 ///
 /// Every turn gives each job its chance, one after the other; a job that fails is tried again at the next turn, or
 /// after its pause where it says so, and never keeps another from its own. Nothing is decided here: the commands decide
-/// again inside the log, by its clock, so a turn too many records nothing.
+/// again inside the log, by its clock, so a turn too many records nothing. While the clock can't be believed there are
+/// no turns.
 struct TimedWork<Time: Clock>: Service where Time.Duration == Duration {
   let jobs: [TimedJob]
   let reports: TimedReports
@@ -17,16 +18,19 @@ struct TimedWork<Time: Clock>: Service where Time.Duration == Duration {
   let clock: Time
   /// What time it is.
   let now: @Sendable () -> Timestamp
+  /// Throws where the machine's clock can't be believed: then nothing is done by it.
+  let checkClock: @Sendable () async throws -> Void
   private let nextTurns: NIOLockedValueBox<[String: Time.Instant]>
 
   init(
     jobs: [TimedJob], interval: Duration, clock: Time, logger: Logger,
-    now: @escaping @Sendable () -> Timestamp = { .now }
+    now: @escaping @Sendable () -> Timestamp = { .now }, checkClock: @escaping @Sendable () async throws -> Void = {}
   ) {
     self.jobs = jobs
     self.interval = interval
     self.clock = clock
     self.now = now
+    self.checkClock = checkClock
     reports = TimedReports(logger: logger)
     nextTurns = NIOLockedValueBox([:])
   }
@@ -43,6 +47,12 @@ struct TimedWork<Time: Clock>: Service where Time.Duration == Duration {
 
   /// Gives every job whose time has come one turn.
   func turn() async {
+    do {
+      try await checkClock()
+      reports.succeeded("clock")
+    } catch {
+      return reports.failed("clock", error)
+    }
     for job in jobs where !Task.isCancelled {
       if let next = nextTurns.withLockedValue({ $0[job.name] }), clock.now < next { continue }
       do {
