@@ -188,8 +188,8 @@ let package = Package(
     tests(
       "EventLogTests",
       [
-        "TestBasics", "DaybookTestKit", "EventLog", "Failpoints", "LMDB", "MerkleTree", "BasicTypes", "CanonicalJSON",
-        nioLocks,
+        "TestBasics", "DaybookTestKit", "EventLog", "Failpoints", "Files", "LMDB", "MerkleTree", "BasicTypes",
+        "CanonicalJSON", nioLocks,
       ]),
   ]
 )

@@ -97,6 +97,7 @@ public final class DaybookServer: Sendable {
     let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopThreads)
     do {
       let engine = try CommandEngine(catalog: catalog, log: log, vault: vault, clock: configuration.clock)
+      await recordRestored(folder, engine, log, logger)
       try await engine.recordCatalog()
       do {
         try await engine.checkClock()
@@ -127,6 +128,29 @@ public final class DaybookServer: Sendable {
       vault.close()
       try await eventLoops.shutdownGracefully()
       throw error
+    }
+  }
+
+  /// Records that the log was put back from a backup, where that is so and not recorded yet. What keeps it from being
+  /// recorded now, such as the clock, keeps nobody from reading; the next start tries again.
+  private static func recordRestored(
+    _ folder: DataFolder, _ engine: CommandEngine, _ log: EventLog, _ logger: Logger
+  ) async {
+    do {
+      guard let note = try RestoreNote.read(folder.restored) else { return }
+      if try note.describes(log) {
+        try await engine.recordRestored(note)
+        logger.notice("this log was put back from a backup", metadata: ["position": "\(note.position)"])
+      } else {
+        logger.warning(
+          "a note of a restore is about another log than this one; it is removed",
+          metadata: ["file": "\(folder.restored)"])
+      }
+      try RestoreNote.remove(folder.restored)
+    } catch {
+      logger.error(
+        "that the log was put back from a backup is not recorded yet; the next start tries again",
+        metadata: ["file": "\(folder.restored)", "cause": "\(error)"])
     }
   }
 

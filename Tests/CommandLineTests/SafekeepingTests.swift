@@ -31,6 +31,7 @@ import Testing
         #expect(offline.status == .code(69), "a running server holds the folder")
       }
       #expect(try await desk.daybook("verify", "--backup", backup).status == .code(0))
+      try await refusesForgedManifests(of: backup, desk, keys)
       let again = try await desk.daybook("backup", desk.folder + "/offline", "--data", desk.data, "--json")
       #expect(again.status == .code(0), "\(again.errors)")
       let rootKey = desk.data + ".root-key"
@@ -47,6 +48,11 @@ import Testing
       try await desk.withServer {
         let found = try await desk.call("user.get", ["email": "ada@example.org"])
         #expect(found["item"]?["full_name"] == "Ada")
+        try await recordsTheRestore(desk, try restored.json())
+        let clock = try await desk.daybook("clock", "confirm", "--reason", "nothing is wrong")
+        #expect(clock.status == .code(0), "\(clock.errors)")
+        #expect(clock.output.contains("nothing was recorded"), "\(clock.output)")
+        #expect(try await desk.daybook("clock", "--json").json()["standing"] == "trusted")
         #expect(try await desk.call("pipeline.list", ["timeout_ms": 30_000])["items"]?.arrayValue?.count == 1)
       }
     }
@@ -78,6 +84,44 @@ import Testing
         #expect(text.output.contains("not compared, since the live table is at position"), "\(text.output)")
         #expect(text.errors.contains("Not everything could be compared"), "\(text.errors)")
       }
+    }
+  }
+
+  /// The first start after a restore has recorded it, once, as the first event after the backup.
+  private func recordsTheRestore(_ desk: Desk, _ restored: JSON) async throws {
+    let position = try #require(restored["position"]?.integerValue)
+    let records = try await desk.call("log.read", ["from": .integer(position + 1), "limit": 1])
+    let record = try #require(records["records"]?.arrayValue?.first)
+    #expect(record["header"]?["event"] == "installation.restored", "\(record.canonicalString)")
+    let data = record["body"]?["data"]
+    #expect(data?["position"] == .integer(position))
+    #expect(data?["root"] == restored["root"])
+    #expect(data?["backup_at"] == restored["at"])
+    #expect(data?["keys"] == "imported")
+    #expect(data?["uid"] == .integer(Int64(getuid())))
+    #expect(!FileManager.default.fileExists(atPath: desk.data + "/restored.json"))
+  }
+
+  /// A manifest that says otherwise than the log, or is missing, is damage to `verify` and `restore` alike.
+  private func refusesForgedManifests(of backup: String, _ desk: Desk, _ keys: String) async throws {
+    let forged = desk.folder + "/forged"
+    try FileManager.default.copyItem(atPath: backup, toPath: forged)
+    let file = URL(fileURLWithPath: forged + "/manifest.json")
+    let whole = String(decoding: try Data(contentsOf: file), as: UTF8.self)
+    let position = try #require(try JSON.parse(Array(whole.utf8))["position"]?.integerValue)
+    let cases: [(text: String?, status: Int32, words: String)] = [
+      (whole.replacing("\"position\":\(position)", with: "\"position\":99999"), 2, "99999"),
+      (whole.replacing("daybook-log-1", with: "x"), 69, "format x"), (nil, 2, "manifest.json"),
+    ]
+    for (text, status, words) in cases {
+      if let text { try Data(text.utf8).write(to: file) } else { try FileManager.default.removeItem(at: file) }
+      let verified = try await desk.daybook("verify", "--backup", forged)
+      #expect(verified.status == .code(status), "\(verified.output) \(verified.errors)")
+      #expect((verified.output + verified.errors).contains(words), "\(verified.output) \(verified.errors)")
+      let restored = try await desk.daybook("restore", forged, "--data", desk.folder + "/r", "--without-keys")
+      #expect(restored.status == .code(status), "\(restored.errors)")
+      #expect(restored.errors.contains(words), "\(restored.errors)")
+      #expect(!FileManager.default.fileExists(atPath: desk.folder + "/r/log/data.mdb"))
     }
   }
 

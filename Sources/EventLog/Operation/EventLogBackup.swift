@@ -8,27 +8,16 @@ import MerkleTree
   import Glibc
 #endif
 
-/// What a backup says of itself, in its `manifest.json`.
-public struct BackupManifest: Sendable, Equatable {
-  /// The position it was made at.
-  public let position: UInt64
-  /// The root of the tree there, in base64.
-  public let root: String
-  /// When it was made.
-  public let at: Timestamp
-}
-
 /// Copies of the log: made while the server runs, without keys, and proved before they are put back.
 public enum EventLogBackup {
   /// Copies an open log into a new folder: `log/data.mdb` (compacted), `head` (the
-  /// signed head of that copy) and `manifest.json`.
+  /// signed head of that copy) and, last, `manifest.json`.
   ///
-  /// Throws ``EventLogError`` `unusable` where the folder exists and is not empty.
+  /// When it returns, the backup is on the disk: its files, its folders, and its name in the folder above. Only this
+  /// process's user can read it.
+  /// - Throws: ``EventLogError`` `unusable` where the folder exists and is not empty.
   public static func make(of log: EventLog, into folder: String) throws -> BackupManifest {
-    try requireEmpty(folder)
-    try FileSystem.makeFolder(folder + "/log")
-    try log.copyEnvironment(to: folder + "/log")
-    return try finish(folder, configuration: log.configuration)
+    try make(of: log, into: folder) { _ in }
   }
 
   /// The same for a log that no server has open.
@@ -38,63 +27,111 @@ public enum EventLogBackup {
     return try make(of: log, into: folder)
   }
 
-  private static func finish(_ folder: String, configuration: EventLogConfiguration) throws -> BackupManifest {
-    let head: LogHead
-    do {
-      let environment = try Environment(folder: folder + "/log", options: options())
-      defer { environment.close() }
-      let databases = try Databases(environment)
-      head = try LogSnapshot(store: environment.beginRead(), databases: databases).head
-    } catch let error as LMDBError {
-      throw EventLogError.storage(error)
-    }
+  /// The same.
+  /// - Parameter synced: For tests: hears of every file and folder that was made durable, in order.
+  package static func make(
+    of log: EventLog, into folder: String, synced: (String) -> Void
+  ) throws -> BackupManifest {
+    try requireEmpty(folder)
+    let above = FileSystem.foldersToSync(toMake: folder)
+    try FileSystem.makeFolder(folder + "/log")
+    try log.copyEnvironment(to: folder + "/log")
+    synced(folder + "/log/data.mdb")
+    let configuration = log.configuration
+    let head = try storedHead(in: folder)
     if head.position > 0, let sign = configuration.signHead {
       try FileSystem.replace(
         folder + "/head", with: Array(try sign(head.position, head.root).utf8), syncing: true)
+      synced(folder + "/head")
     }
-    let manifest = BackupManifest(position: head.position, root: head.root.base64, at: .now)
-    let json: JSONObject = [
-      "at": .string(manifest.at.text), "format": .string(Databases.format),
-      "position": .integer(Int64(manifest.position)), "root": .string(manifest.root),
-    ]
-    try FileSystem.replace(folder + "/manifest.json", with: json.canonicalBytes + [0x0A], syncing: true)
+    // The manifest says that all the rest is there, so it comes once that is so.
+    for part in [folder + "/log", folder] {
+      try FileSystem.syncFolder(part)
+      synced(part)
+    }
+    let manifest = BackupManifest(
+      position: head.position, root: head.root.base64, at: max(log.clock.at, head.at ?? .minimum),
+      lastEventAt: head.at)
+    let file = folder + "/" + BackupManifest.fileName
+    try FileSystem.replace(file, with: manifest.bytes, syncing: true)
+    synced(file)
+    for part in [folder] + above {
+      try FileSystem.syncFolder(part)
+      synced(part)
+    }
     return manifest
   }
 
-  private static func options() -> Environment.Options {
+  /// The head of the copy in a backup's folder.
+  private static func storedHead(in folder: String) throws -> LogHead {
     var options = Environment.Options()
     options.isReadOnly = true
     options.mapSize = 0
-    return options
+    // Nobody writes to it, and a backup has no lock file.
+    options.ignoresLocks = true
+    do {
+      let environment = try Environment(folder: folder + "/log", options: options)
+      defer { environment.close() }
+      let databases = try Databases(environment)
+      return try LogSnapshot(store: environment.beginRead(), databases: databases).head
+    } catch let error as LMDBError {
+      throw EventLogError.storage(error)
+    }
+  }
+
+  /// Compares what a backup's manifest says with the log that it lies beside.
+  ///
+  /// It reads the log's pages, so where these may be damaged do it in a process of its own, as ``EventLogVerifier``.
+  /// - Returns: the manifest.
+  /// - Throws: ``EventLogError``: `damaged` where there is no manifest or it contradicts the log; `unusable` for a
+  ///   format that this program doesn't know.
+  @discardableResult
+  public static func checkManifest(of backup: String) throws -> BackupManifest {
+    let manifest = try BackupManifest.read(from: backup)
+    if let problem = manifest.contradiction(to: try storedHead(in: backup)) {
+      throw EventLogError.damaged(
+        "\(backup)/\(BackupManifest.fileName) doesn't describe the log beside it: \(problem).")
+    }
+    return manifest
+  }
+
+  /// Adds to the report about a backup's log what its manifest says otherwise, or that there is none.
+  /// - Throws: ``EventLogError`` `unusable`, as ``checkManifest(of:)``.
+  public static func checkManifest(of backup: String, noting report: inout VerificationReport) throws {
+    do {
+      try checkManifest(of: backup)
+    } catch let error as EventLogError where error.code != .unusable {
+      report.note(error.message)
+    }
   }
 
   /// Puts a backup into a data folder that has no log: copies the file and the signed head. Verify the backup first.
   ///
+  /// When it returns, the log is on the disk.
   /// - Parameters:
   ///   - backup: a folder that ``make(of:into:)`` made.
   ///   - logFolder: where the log shall be; it must not exist or be empty.
   ///   - headFile: where the signed head shall be.
+  ///   - noteFile: where a ``RestoreNote`` shall be, for the first start; nil leaves none.
+  ///   - facts: what else that shall say.
+  /// - Throws: ``EventLogError``, as ``checkManifest(of:)`` and where a file can't be written.
   public static func restore(
-    from backup: String, logFolder: String, headFile: String, progress: (UInt64, UInt64) -> Void = { _, _ in }
+    from backup: String, logFolder: String, headFile: String, noteFile: String? = nil, facts: JSONObject = [:],
+    progress: (UInt64, UInt64) -> Void = { _, _ in }
   ) throws -> BackupManifest {
-    guard let bytes = try FileSystem.read(backup + "/manifest.json"), let json = try? JSON.parse(bytes),
-      let position = json["position"]?.integerValue.flatMap({ UInt64(exactly: $0) }),
-      let root = json["root"]?.stringValue,
-      let at = json["at"]?.stringValue.flatMap({ Timestamp($0) })
-    else {
-      throw EventLogError(
-        .unusable, "\(backup) is no backup: it has no readable manifest.json. Name a folder that `daybook backup` made."
-      )
-    }
+    let manifest = try checkManifest(of: backup)
     try requireEmpty(logFolder)
-    try FileSystem.makeFolder(logFolder)
-    try copy(backup + "/log/data.mdb", to: logFolder + "/data.mdb", progress)
+    try FileSystem.makeDurableFolder(logFolder)
     // A head that an earlier log left there would call this one a log without its tail.
-    for file in HeadSlots(file: headFile).files { unlink(file) }
+    for file in HeadSlots(file: headFile).files { try FileSystem.remove(file) }
     if let head = try FileSystem.read(backup + "/head") {
       try FileSystem.replace(headFile, with: head, syncing: true)
     }
-    return BackupManifest(position: position, root: root, at: at)
+    if let noteFile { try RestoreNote(manifest, at: .now, facts).write(to: noteFile) }
+    // Under its name the log is there, so that comes last.
+    try copy(backup + "/log/data.mdb", to: logFolder + "/data.mdb", progress)
+    for part in [FileSystem.parent(of: headFile) ?? ".", logFolder] { try FileSystem.syncFolder(part) }
+    return manifest
   }
 
   private static func requireEmpty(_ folder: String) throws(EventLogError) {

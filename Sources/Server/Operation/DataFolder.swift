@@ -20,6 +20,8 @@ public struct DataFolder: Sendable, Equatable {
   public var head: String { path + "/head" }
   /// Both files of the log's signed head.
   public var heads: [String] { [head, head + "-2"] }
+  /// What a restore leaves for the first start, which records it.
+  public var restored: String { path + "/restored.json" }
   /// The keys.
   public var vault: String { path + "/vault" }
   /// The private PostgreSQL.

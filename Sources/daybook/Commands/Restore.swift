@@ -2,6 +2,7 @@ import ArgumentParser
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Files
 import Server
 import Vault
 
@@ -51,10 +52,8 @@ struct Restore: AsyncParsableCommand {
         .usage, "This data folder has a log already; nothing was changed.", place: folder.log,
         next: "Name a new folder with --data, or move the log and the files head and head-2 out of this one.")
     }
-    guard access(backup + "/manifest.json", R_OK) == 0 else {
-      throw Failure(.usage, "This is no backup: it has no manifest.json.", place: backup)
-    }
-    try makeFolder(folder.path)
+    _ = try BackupManifest.read(from: backup)
+    try FileSystem<FileError>.makeDurableFolder(folder.path)
     try takeKeys(folder)
     let place = LogPlace(dataFolder: folder.path, backup: backup, rootKeyFile: rootKeyFile)
     let outcome = try await VerificationChild(place: place, patience: 300, isSilent: output.json).run()
@@ -63,8 +62,12 @@ struct Restore: AsyncParsableCommand {
       throw Failure(.damaged, "The backup is damaged: \(problem)", place: backup, next: "Restore an earlier one.")
     }
     var bar = ProgressBar("restoring", isSilent: output.json)
-    let manifest = try EventLogBackup.restore(from: backup, logFolder: folder.log, headFile: folder.head) {
-      done, total in
+    let manifest = try EventLogBackup.restore(
+      from: backup, logFolder: folder.log, headFile: folder.head, noteFile: folder.restored,
+      facts: [
+        "keys": withoutKeys ? "none" : keys == nil ? "kept" : "imported", "uid": .integer(Int64(getuid())),
+      ]
+    ) { done, total in
       bar.show(done, of: total, "bytes")
     }
     bar.end()
@@ -92,16 +95,6 @@ struct Restore: AsyncParsableCommand {
       throw Failure(
         .usage, "This data folder has no keys, and a backup holds none.", place: folder.vault,
         next: "Give an export of them with --keys, or say --without-keys: sealed values then stay unreadable.")
-    }
-  }
-
-  private func makeFolder(_ path: String) throws {
-    var made = ""
-    for part in Program.absolute(path).split(separator: "/") {
-      made += "/\(part)"
-      guard mkdir(made, 0o700) == 0 || errno == EEXIST else {
-        throw Failure(.usage, "The folder can't be made: \(String(cString: strerror(errno))).", place: made)
-      }
     }
   }
 }

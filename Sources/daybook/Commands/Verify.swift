@@ -71,6 +71,7 @@ struct Verify: AsyncParsableCommand {
     }
     let count = report["problem_count"]?.integerValue ?? Int64(problems.count)
     Terminal.say("The log in \(place.logFolder) is damaged: \(count) problem\(count == 1 ? "" : "s") found.")
+    if place.backup != nil { return Terminal.say("Next: make another backup (daybook backup).") }
     Terminal.say(
       "Next: stop the server, keep a copy of the folder, and restore the last good backup (daybook restore).")
   }

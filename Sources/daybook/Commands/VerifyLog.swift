@@ -13,13 +13,14 @@ struct VerifyLog: ParsableCommand {
   @Option(name: .long) var headFile: String?
   @Option(name: .long) var vaultFolder: String?
   @Option(name: .long) var rootKeyFile: String?
+  @Option(name: .long) var backup: String?
 
   func run() throws {
     var notes: [String] = []
     let verifier = HeadVerifier(vaultFolder: vaultFolder, rootKeyFile: rootKeyFile)
     if headFile != nil, let reason = verifier.unverifiable { notes.append(reason) }
     let throttle = Throttle()
-    let report = try EventLogVerifier.verify(folder: logFolder, headFile: headFile) {
+    var report = try EventLogVerifier.verify(folder: logFolder, headFile: headFile) {
       verifier.verify($0)
     } progress: { progress in
       throttle.pass(isLast: progress.done >= progress.total) {
@@ -29,6 +30,7 @@ struct VerifyLog: ParsableCommand {
         ])
       }
     }
+    if let backup { try EventLogBackup.checkManifest(of: backup, noting: &report) }
     VerifyLog.write(["report": .object(Self.describe(report, notes))])
     if !report.isHealthy { throw ExitCode.damaged }
   }

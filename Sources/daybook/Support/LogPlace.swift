@@ -11,12 +11,15 @@ struct LogPlace: Sendable {
   let headFile: String
   let vaultFolder: String
   let rootKeyFile: String?
+  /// The folder of a backup, whose manifest must describe its log; nil for a data folder.
+  let backup: String?
 
   init(dataFolder: String, backup: String? = nil, rootKeyFile: String? = nil) {
     logFolder = "\(backup ?? dataFolder)/log"
     headFile = "\(backup ?? dataFolder)/head"
     vaultFolder = "\(dataFolder)/vault"
     self.rootKeyFile = rootKeyFile
+    self.backup = backup
   }
 
   /// - Throws: ``Failure`` where there is no log.
@@ -34,6 +37,7 @@ struct LogPlace: Sendable {
     // A log that never had an event has no head to compare with, and a folder without keys can't have signed one.
     if access(headFile, F_OK) == 0 || access(vaultFolder, F_OK) == 0 { arguments += ["--head-file", headFile] }
     if access(vaultFolder, F_OK) == 0 { arguments += ["--vault-folder", vaultFolder] }
+    if let backup { arguments += ["--backup", backup] }
     if let rootKeyFile { arguments += ["--root-key-file", rootKeyFile] }
     return arguments
   }
