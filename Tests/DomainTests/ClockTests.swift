@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import DaybookTestKit
@@ -154,6 +155,23 @@ import Testing
       set(third, after: 600)
       #expect(try await third.refusal("organization.edit", edit).code == .unavailable)
     }
+  }
+
+  @Test func `nothing waits for a moment that a wrong clock gave`() async throws {
+    let book = try TestDomain()
+    book.clock.withLockedValue { $0 = time(365 * Self.day) }
+    let user = try await book.make("user", ["email": "ada@example.org"])
+    let login: JSONObject = ["id": .string(user), "ip": "127.0.0.1"]
+    try await book.call("user.record_login", login, as: .server)
+    set(book, after: 0)
+    try await book.call("clock.confirm", ["reason": "the clock was wrong"])
+    set(book, after: 500)
+    try await book.call("user.record_login", login, as: .server)
+    #expect(try book.state(user).fields["last_login_at"] == .string(time(500).text))
+    let before = book.log.head.position
+    set(book, after: 550)
+    try await book.call("user.record_login", login, as: .server)
+    #expect(book.log.head.position == before, "once a minute")
   }
 
   @Test func `a restart doesn't make a jump of a few days right`() async throws {

@@ -145,7 +145,7 @@ enum AlertRules {
   private static func hasCooledDown(_ rule: ResourceState, now: Timestamp) -> Bool {
     guard let last = rule.fields["last_fired_at"]?.stringValue.flatMap({ Timestamp($0) }) else { return true }
     let minutes = rule.fields["cooldown_minutes"]?.integerValue ?? 0
-    return last.adding(seconds: minutes * 60) <= now
+    return !now.isWithin(minutes * 60, of: last)
   }
 
   private static func breaches(_ rule: ResourceState, _ value: Double) -> Bool? {

@@ -26,12 +26,12 @@ final class Attempts: Sendable {
   /// Refuses whoever has used up their attempts.
   /// - Throws: ``Refusal`` `overloaded`, with the time until there are attempts again.
   func check(_ person: Identifier, now: Timestamp) throws {
-    let end: Timestamp? = counts.withLockedValue { counts in
+    let first: Timestamp? = counts.withLockedValue { counts in
       guard !counts.isEmpty, let found = counts[person], found.count >= limit else { return nil }
-      return found.since.adding(seconds: interval)
+      return found.since
     }
-    guard let end, now < end else { return }
-    let wait = max(1, (end.microseconds - now.microseconds) / 1000)
+    guard let first, now.isWithin(interval, of: first) else { return }
+    let wait = max(1, (first.adding(seconds: interval).microseconds - now.microseconds) / 1000)
     throw Refusal(
       .overloaded, "\(what) too often; try again later, or ask an administrator of the service.",
       ["retry_after_ms": .integer(wait)])
@@ -40,7 +40,7 @@ final class Attempts: Sendable {
   /// Counts an attempt in vain.
   func count(_ person: Identifier, now: Timestamp) {
     counts.withLockedValue { counts in
-      if let found = counts[person], now < found.since.adding(seconds: interval) {
+      if let found = counts[person], now.isWithin(interval, of: found.since) {
         counts[person] = (found.count + 1, found.since)
         return
       }

@@ -49,9 +49,9 @@ final class KeyUses: Sendable {
   /// Whether a use is to be recorded now; if so, it counts as recorded.
   func isDue(_ key: Identifier, now: Timestamp) -> Bool {
     recorded.withLockedValue { recorded in
-      if let last = recorded[key], now < last.adding(seconds: KeyUses.interval) { return false }
+      if let last = recorded[key], now.isWithin(KeyUses.interval, of: last) { return false }
       if recorded.count >= KeyUses.limit {
-        recorded = recorded.filter { now < $0.value.adding(seconds: KeyUses.interval) }
+        recorded = recorded.filter { now.isWithin(KeyUses.interval, of: $0.value) }
       }
       recorded[key] = now
       return true

@@ -46,7 +46,7 @@ enum KeyBehaviours {
         return
       }
       if let last = state.fields["last_used_at"]?.stringValue.flatMap({ Timestamp($0) }),
-        decision.now < last.adding(seconds: KeyUses.interval)
+        decision.now.isWithin(KeyUses.interval, of: last)
       {
         return
       }

@@ -172,7 +172,7 @@ enum UserBehaviours {
     decide: { decision in
       let state = try decision.target()
       if let last = state.fields["last_login_at"]?.stringValue.flatMap({ Timestamp($0) }),
-        decision.now < last.adding(seconds: 60)
+        decision.now.isWithin(60, of: last)
       {
         return
       }
