@@ -24,8 +24,8 @@ public struct EventLogConfiguration: Sendable {
   public var clock: @Sendable () -> Timestamp = { .now } {
     didSet { uptime = { nil } }
   }
-  /// Microseconds since the machine's start, whatever the clock is set to: what a jump of the clock is told by. While it
-  /// is nil none is watched for.
+  /// Microseconds since the machine's start, whatever the clock is set to: what a jump of the clock is told by. While
+  /// it is nil none is watched for.
   public var uptime: @Sendable () -> Int64? = systemUptime
   /// Microseconds since the machine's start, suspended or not.
   public static let systemUptime: @Sendable () -> Int64? = { ClockWatch.uptime }

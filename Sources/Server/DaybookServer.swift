@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -15,6 +16,10 @@ import Records
 import ServiceLifecycle
 import UnixSignals
 import Vault
+
+#if canImport(Glibc)
+  import Glibc
+#endif
 
 /// A Daybook server: everything that one needs, opened in order, run, and closed in the opposite order.
 ///
@@ -97,6 +102,11 @@ public final class DaybookServer: Sendable {
     let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopThreads)
     do {
       let engine = try CommandEngine(catalog: catalog, log: log, vault: vault, clock: configuration.clock)
+      if let reason = configuration.confirmedClock {
+        _ = try await engine.apply(
+          method: "clock.confirm", params: ["reason": .string(reason)],
+          principal: .localAdministrator(uid: UInt32(getuid())))
+      }
       await recordRestored(folder, engine, log, logger)
       try await engine.recordCatalog()
       do {

@@ -43,7 +43,8 @@ public struct ClockReading: Sendable, Equatable {
         + "where it is right, say so by `daybook clock confirm`."
     case .behind(let last):
       "The clock says \(clock), but the log's last event is of \(last). Set the clock right; writes are refused until "
-        + "then. Where the clock is right and that event's time was wrong, say so by `daybook clock confirm`."
+        + "then. Where the clock is right and that event's time was wrong, say so by `daybook clock confirm`, or by "
+        + "`daybook serve --confirm-clock` where the server doesn't start."
     case .overtaken(let last):
       "The clock says \(clock), which an administrator has confirmed, and the log's last event is of \(last): events get "
         + "that time until the clock has passed it; what the clock says is in their `clock`."

@@ -66,6 +66,9 @@ public struct ServerConfiguration: Sendable {
   public var signInTimeout = TimeAmount.seconds(60)
   /// How long a stop waits for calls in flight.
   public var stopTimeout = TimeAmount.seconds(4)
+  /// Why the machine's clock is right as it stands, to be recorded at the start before anything else: for a clock that
+  /// keeps the server from starting. Nil confirms nothing.
+  public var confirmedClock: String?
   /// How often it is looked for what falls due by the clock: alerts to escalate, files to expire.
   public var timedWorkInterval = Duration.seconds(15)
   /// Threads that serve sockets.

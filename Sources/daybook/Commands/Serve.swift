@@ -81,6 +81,11 @@ struct Serve: AsyncParsableCommand {
     name: .long, help: "The folder with the read models (default: found above the program).", completion: .directory)
   var projections: String?
 
+  @Option(
+    name: .long,
+    help: "Why the machine's clock is right; for a start that the clock stands in the way of. Recorded.")
+  var confirmClock: String?
+
   @Option(name: .long, help: "text or json.")
   var logFormat = "text"
 
@@ -128,6 +133,7 @@ struct Serve: AsyncParsableCommand {
     }
     configuration.backupFolder = backupFolder.map { Program.absolute($0) }
     configuration.isInsecure = insecure
+    configuration.confirmedClock = confirmClock
     configuration.allowedUserIDs = Set(allowUid)
     configuration.rootKeyFile = rootKeyFile
     configuration.postgres = try PostgresSettings.from(environment: Self.environment, url: postgres)
