@@ -77,6 +77,7 @@ extension Acceptance {
     /// server, numbers, versions, times.
     private func states(_ server: DaybookProcess) async throws -> [String: JSONObject] {
       let client = try await server.client()
+      try await client.caughtUp()
       var names: [String: String] = [:]
       var items: [(String, JSONObject)] = []
       for type in ["organization", "pipeline", "run", "dataset", "lineage_edge"] {

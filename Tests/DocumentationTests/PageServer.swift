@@ -19,6 +19,10 @@ struct PageServer: Sendable {
         try FileManager.default.createSymbolicLink(
           atPath: folder + "/" + name, withDestinationPath: Repository.root + "/" + name)
       }
+      // On a busy machine the tables of a new database may take longer than a query waits for them.
+      _ = try await eventually("the read models are there", within: .seconds(120)) { () -> Bool? in
+        try await server.run(["call", "pipeline.list", "{}"]).status == .code(0) ? true : nil
+      }
       return try await body(PageServer(server: server, folder: folder))
     }
   }
