@@ -3,7 +3,8 @@ import NIOConcurrencyHelpers
 import Waiting
 
 /// A bounded number of connections that callers share: made when they are needed, given out in the order of asking,
-/// dropped when they are broken, and replaced by the next caller that needs one.
+/// dropped when they are broken, and replaced by the next caller that needs one. One caller (``Caller/current``) has
+/// half of them at most, so that another needn't wait until its slow questions are answered.
 public final class PostgresPool: Sendable {
   private struct State {
     var idle: [PostgresConnection] = []
@@ -46,7 +47,7 @@ public final class PostgresPool: Sendable {
     connect: @escaping @Sendable () async throws -> PostgresConnection
   ) {
     precondition(maximumConnections > 0, "a pool needs room for a connection")
-    permits = FairSemaphore(permits: maximumConnections) { timeout in
+    permits = FairSemaphore(permits: maximumConnections, share: (maximumConnections + 1) / 2) { timeout in
       PostgresError(.timeout, message: "no connection became free within \(timeout)")
     }
     self.waitTimeout = waitTimeout

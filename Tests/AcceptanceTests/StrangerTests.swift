@@ -125,6 +125,8 @@ extension Acceptance {
       let limits = TestFiles.text("/proc/\(await server.pid)/limits")
       let core = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") })
       #expect(core.split(separator: " ").dropFirst(4).prefix(2).allSatisfy { $0 == "0" }, "\(core)")
+      // What it tells of PostgreSQL's start is said by then.
+      try await server.client().caughtUp()
       let said = TestFiles.text(server.errorFile)
       kill(await server.pid, SIGILL)
       #expect(try await server.end(within: .seconds(10)) == .signal(SIGILL))
@@ -254,5 +256,15 @@ enum ProcessMemory {
       throw HarnessError("no process \(pid)")
     }
     return (resident, peak)
+  }
+
+  /// What of its memory is its own, in bytes: pages of files that are mapped are not counted.
+  static func anonymous(of pid: pid_t) throws -> Int {
+    for line in TestFiles.text("/proc/\(pid)/status").split(separator: "\n") where line.hasPrefix("RssAnon:") {
+      if let kilobytes = line.split(whereSeparator: { " \t".contains($0) }).dropFirst().first.flatMap({ Int($0) }) {
+        return kilobytes << 10
+      }
+    }
+    throw HarnessError("no process \(pid)")
   }
 }

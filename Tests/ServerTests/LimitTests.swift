@@ -142,13 +142,13 @@ struct LimitTests {
     } _: { test in
       let organization = try await test.organization("acme")
       let workers = test.server.services.lineWorkers
-      // Both threads for large lines are busy until the test says so.
+      // The threads that a tenant may have for large lines are busy until the test says so.
       let busy = DispatchSemaphore(value: 0)
       let began = DispatchGroup()
       let holding = (0..<2).map { _ in
         began.enter()
         return Task {
-          try await workers.run {
+          try await workers.run(for: nil) {
             began.leave()
             busy.wait()
           }

@@ -1,4 +1,5 @@
 import Access
+import BasicTypes
 import CanonicalJSON
 import Catalog
 import Domain
@@ -26,6 +27,8 @@ struct HeldQuery {
   /// The commands that were sent before it.
   let commandsBefore: UInt64
   let kind: ServerMetrics.Kind
+  /// On whose account it takes time.
+  let caller: Identifier?
   /// Whether its params are large.
   let isLarge: Bool
   /// Reads its params.
@@ -69,7 +72,7 @@ extension Connection {
         guard let principal else { throw Refusal.unauthenticated() }
         services.metrics.asked(request.method)
         let queries = services.queries
-        enqueue(request, isLarge: isLarge, reply, kind: .query) { params in
+        enqueue(request, isLarge: isLarge, reply, kind: .query, for: principal.tenant) { params in
           let prepared = try query.prepare(params)
           return PreparedRead(wait: prepared.wait) { wait in
             try await prepared.answer(QueryCall(engine: queries, principal: principal, wait: wait))
@@ -92,7 +95,7 @@ extension Connection {
     if command.isLarge {
       let workers = services.lineWorkers
       return prepareElsewhere(command) {
-        try await workers.run {
+        try await workers.run(for: command.principal.tenant) {
           try engine.prepare(
             command.method, params: command.request.params, principal: command.principal, origin: origin)
         }
@@ -121,7 +124,7 @@ extension Connection {
   ) {
     let eventLoop = eventLoop
     let engine = services.engine
-    _ = services.connections.spawn {
+    _ = services.connections.spawn(for: command.principal.tenant, on: services.queryWorkers) {
       let outcome: Result<PreparedCommand, any Error>
       do {
         let prepared = try await prepare()
@@ -170,11 +173,12 @@ extension Connection {
 
   /// Takes a query in; it waits where too many run.
   func enqueue(
-    _ request: Request, isLarge: Bool, _ reply: Reply, kind: ServerMetrics.Kind,
+    _ request: Request, isLarge: Bool, _ reply: Reply, kind: ServerMetrics.Kind, for caller: Identifier?,
     prepare: @escaping @Sendable (JSONObject) throws -> PreparedRead
   ) {
     let query = HeldQuery(
-      request: request, reply: reply, commandsBefore: commandsSent, kind: kind, isLarge: isLarge, prepare: prepare)
+      request: request, reply: reply, commandsBefore: commandsSent, kind: kind, caller: caller, isLarge: isLarge,
+      prepare: prepare)
     machine.queryArrived(query, ofBatch: reply.target.batch)
   }
 
@@ -184,11 +188,12 @@ extension Connection {
     let services = services
     let commands = commands
     let eventLoop = eventLoop
-    tasks.queries[ticket] = services.connections.spawn {
+    let caller = query.caller
+    tasks.queries[ticket] = services.connections.spawn(for: caller, on: services.queryWorkers) {
       do {
         let read =
           query.isLarge
-          ? try await services.lineWorkers.run { try query.prepare(query.request.params) }
+          ? try await services.lineWorkers.run(for: caller) { try query.prepare(query.request.params) }
           : try query.prepare(query.request.params)
         let position = try await read.wait.resolve(after: query.commandsBefore, of: commands, log: services.log)
         query.reply.succeed(try await read.answer(read.wait.with(position: position)), kind: query.kind)
@@ -235,7 +240,7 @@ extension Connection {
     case .connection(let answer):
       try answer(try read(request.params), self, reply)
     case .task(let answer):
-      enqueue(request, isLarge: isLarge, reply, kind: .server) { params in
+      enqueue(request, isLarge: isLarge, reply, kind: .server, for: principal?.tenant) { params in
         let call = try read(params)
         return PreparedRead(wait: ReadWait(call.arguments)) { _ in try await answer(call) }
       }

@@ -239,10 +239,11 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     let line = LargeLine(bytes: bytes, principal: principal, methods: services.methods)
     let services = services
     let eventLoop = eventLoop
+    let caller = principal?.tenant
     _ = services.connections.spawn {
       let outcome: Result<LargeLine.Message, any Error>
       do {
-        outcome = .success(try await services.lineWorkers.run { line.message() })
+        outcome = .success(try await services.lineWorkers.run(for: caller) { line.message() })
       } catch {
         outcome = .failure(error)
       }

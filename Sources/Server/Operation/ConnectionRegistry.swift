@@ -1,3 +1,4 @@
+import BasicTypes
 import NIOCore
 import Waiting
 
@@ -72,6 +73,17 @@ final class ConnectionRegistry: Sendable {
     state.update { $0.tasks += 1 }
     return Task {
       await body()
+      self.state.update { $0.tasks -= 1 }
+    }
+  }
+
+  /// As ``spawn(_:)``, by a caller's turns at the workers and on its account.
+  func spawn(
+    for caller: Identifier?, on workers: FairWorkers, _ body: @escaping @Sendable () async -> Void
+  ) -> Task<Void, Never> {
+    state.update { $0.tasks += 1 }
+    return Task(executorPreference: workers.executor(for: caller)) {
+      await Caller.$current.withValue(caller) { await body() }
       self.state.update { $0.tasks -= 1 }
     }
   }

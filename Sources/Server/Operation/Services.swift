@@ -5,6 +5,7 @@ import Catalog
 import Dispatch
 import Domain
 import EventLog
+import Foundation
 import Logging
 import NIOConcurrencyHelpers
 import Projections
@@ -12,6 +13,7 @@ import Protocol
 import Queries
 import Refusals
 import Vault
+import Waiting
 
 /// What every connection works with.
 final class Services: Sendable {
@@ -29,6 +31,9 @@ final class Services: Sendable {
   let metrics = ServerMetrics()
   let signInGuard = SignInGuard()
   let lineWorkers = LineWorkers()
+  /// Where queries run, and what a command needs beforehand: by tenants' turns.
+  let queryWorkers = FairWorkers(
+    label: "daybook.queries", processors: ProcessInfo.processInfo.activeProcessorCount)
   let connections: ConnectionRegistry
   /// Where clients reach the server, once it listens.
   let addresses = NIOLockedValueBox<[String]>([])
