@@ -139,7 +139,7 @@ let package = Package(
     tests("LMDBTests", ["LMDB"]),
     tests("VaultTests", ["TestBasics", "Vault", "Failpoints", "BasicTypes", "CanonicalJSON", crypto]),
     tests("CatalogTests", ["TestBasics", "Catalog", "BasicTypes", "CanonicalJSON", "Refusals"]),
-    tests("SchedulesTests", ["Schedules", "BasicTypes", "CanonicalJSON"]),
+    tests("SchedulesTests", ["Schedules", "Catalog", "BasicTypes", "CanonicalJSON"]),
     tests("OpenLineageTests", ["TestBasics", "OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
     tests(
       "DomainTests",

@@ -17,9 +17,10 @@ public struct Schedule: Sendable {
   private var end: Timestamp?
   private var zone: ScheduleZone?
 
-  /// The schedule that a pipeline's field `schedule` holds; nil where commands would refuse the value, and for null.
+  /// The schedule that a pipeline's field `schedule` holds; nil where commands would always have refused the value, and
+  /// for null.
   public init?(_ value: JSON) {
-    guard !value.isNull, Schedule.problems(value, path: "").isEmpty else { return nil }
+    guard !value.isNull, Schedule.problems(value, path: "", isRecorded: true).isEmpty else { return nil }
     let interval = value.objectValue.map { $0["interval"] ?? .null } ?? value
     if let seconds = interval.integerValue {
       recurrence = .seconds(seconds)
@@ -35,7 +36,7 @@ public struct Schedule: Sendable {
     guard value.objectValue != nil else { return }
     start = time("start_date")
     end = time("end_date")
-    zone = value["timezone"]?.stringValue.flatMap { ScheduleZone($0) }
+    zone = value["timezone"]?.stringValue.flatMap { ScheduleZone($0, isRecorded: true) }
   }
 
   /// The next times at which the schedule fires, in order, all of them later than `after`.
@@ -92,19 +93,20 @@ public struct Schedule: Sendable {
   static let words = ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually", "@once"]
 
   /// What is wrong with a schedule.
-  package static func problems(_ value: JSON, path: String) -> [ValueProblem] {
+  /// - Parameter isRecorded: Whether the log holds it already: then time zones count that are refused by now.
+  package static func problems(_ value: JSON, path: String, isRecorded: Bool = false) -> [ValueProblem] {
     switch value {
     case .null: return []
     case .string(let text):
       return problem(ofLine: text).map { [ValueProblem(path: path, problem: $0)] } ?? []
     case .object(let object):
-      return problems(object, path: path)
+      return problems(object, path: path, isRecorded)
     default:
       return [ValueProblem(path: path, problem: "must be a cron line, a word such as @daily, or an object")]
     }
   }
 
-  private static func problems(_ object: JSONObject, path: String) -> [ValueProblem] {
+  private static func problems(_ object: JSONObject, path: String, _ isRecorded: Bool) -> [ValueProblem] {
     var problems: [ValueProblem] = []
     func refuse(_ member: String, _ problem: String) {
       problems.append(ValueProblem(path: "\(path)/\(member)", problem: problem))
@@ -124,9 +126,7 @@ public struct Schedule: Sendable {
       case "catchup":
         if value.boolValue == nil { refuse(name, "must be true or false") }
       case "timezone":
-        if value.stringValue.flatMap({ ScheduleZone($0) }) == nil {
-          refuse(name, "must be the name of a time zone, such as Europe/Paris")
-        }
+        if let problem = problem(ofZone: value.stringValue ?? "", isRecorded: isRecorded) { refuse(name, problem) }
       default:
         refuse(
           JSONPointer.escape(name), "is not a member of a schedule: interval, start_date, end_date, catchup, timezone")
@@ -134,6 +134,12 @@ public struct Schedule: Sendable {
     }
     if object["interval"]?.isNull ?? true { refuse("interval", "is required") }
     return problems
+  }
+
+  /// What is wrong with the name of a time zone; nil where it is one of the IANA database.
+  /// - Parameter isRecorded: Whether the log holds it, so that other names count, too.
+  package static func problem(ofZone name: String, isRecorded: Bool = false) -> String? {
+    ScheduleZone(name, isRecorded: isRecorded) == nil ? "must be the name of a time zone, such as Europe/Paris" : nil
   }
 
   /// What is wrong with a line; nil where nothing is.

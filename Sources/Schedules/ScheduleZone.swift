@@ -1,12 +1,15 @@
 import BasicTypes
 import Foundation
 
-/// A time zone of the IANA database, by its name.
+/// A time zone. New schedules name one of the IANA database (see ``ZoneNames``); a log may hold others, which mean what
+/// they meant.
 struct ScheduleZone: Sendable {
   private let zone: TimeZone
 
   /// nil where no zone of that name is known here.
-  init?(_ name: String) {
+  /// - Parameter isRecorded: Whether the log holds it, so that abbreviations and offsets count, too.
+  init?(_ name: String, isRecorded: Bool) {
+    guard isRecorded || ZoneNames.contains(name) else { return nil }
     guard let zone = TimeZone(identifier: name) else { return nil }
     self.zone = zone
   }

@@ -390,6 +390,13 @@ import Testing
     for (name, value) in defaults { #expect(item[name] == value, "\(name)") }
     let edit: JSONObject = ["id": .string(made), "theme": "dark"]
     try await book.call("user_preferences.edit", edit, as: ann.principal)
+    for zone in ["BST", "UTC+3", "europe/paris", ""] {
+      let refused = try await book.refusal(
+        "user_preferences.edit", ["id": .string(made), "timezone": .string(zone)], as: ann.principal)
+      #expect(refused.paths == ["/timezone"])
+    }
+    try await book.call(
+      "user_preferences.edit", ["id": .string(made), "timezone": "Asia/Kolkata"], as: ann.principal)
     #expect(
       try await book.refusal("user_preferences.create", [:], as: ann.principal).reason == "unique", "one a user")
     for (method, params, code): (String, JSONObject, Refusal.Code) in [

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Catalog
 import Schedules
 import Testing
 
@@ -167,5 +168,39 @@ import Testing
     ] as [JSON])
   func `what is no schedule is none`(_ value: JSON) {
     #expect(Schedule(value) == nil)
+  }
+
+  @Test(arguments: [
+    "BST", "IST", "PST", "CST", "ACT", "SystemV/EST5EDT", "GMT+5", "GMT-5", "UTC+3", "UTC-3", "GMT+0500", "UTC+03:00",
+    "+03:00", "Z", "europe/paris", "Europe/Paris ", "posix/Europe/Paris", "right/UTC", "localtime", "Factory",
+    "Etc/Unknown", "", "../etc/passwd", "Nowhere/Land",
+  ])
+  func `a time zone of another kind than a name of the IANA database is refused`(_ name: String) {
+    let problems = Schedule.problems(["interval": "0 12 * * *", "timezone": .string(name)], path: "/schedule")
+    #expect(problems.map(\.path) == ["/schedule/timezone"])
+    #expect(problems.map(\.problem) == ["must be the name of a time zone, such as Europe/Paris"])
+  }
+
+  @Test(arguments: [
+    ("Europe/Paris", 2), ("UTC", 0), ("Etc/GMT+5", -5), ("Etc/GMT-14", 14), ("Asia/Kolkata", 5), ("Asia/Calcutta", 5),
+    ("Europe/Kyiv", 3), ("Europe/Kiev", 3), ("America/Argentina/Buenos_Aires", -3), ("US/Eastern", -4),
+    ("EST5EDT", -4), ("GMT", 0), ("Japan", 9), ("W-SU", 3), ("Zulu", 0),
+  ])
+  func `names of the IANA database are taken, older ones too`(_ name: String, _ hours: Int) throws {
+    let schedule: JSON = ["interval": "0 12 * * *", "timezone": .string(name)]
+    #expect(Schedule.problems(schedule, path: "/schedule").isEmpty)
+    let time = try #require(try times(schedule, after: "2026-06-30T23:00:00Z", count: 1).first)
+    let hour = (36 - hours) % 24
+    let wanted = name.hasPrefix("Asia/") ? "T06:30" : "T\(hour < 10 ? "0" : "")\(hour):00"
+    #expect(time.hasSuffix(wanted), "\(time)")
+  }
+
+  @Test(arguments: [
+    ("BST", "2026-07-01T06:00"), ("GMT+5", "2026-07-01T07:00"), ("SystemV/EST5EDT", "2026-07-01T16:00"),
+  ])
+  func `what the log holds of zones that are refused by now fires as it did`(_ name: String, _ first: String) throws {
+    #expect(
+      try times(["interval": "0 12 * * *", "timezone": .string(name)], after: "2026-07-01T00:00:00Z", count: 1)
+        == [first])
   }
 }

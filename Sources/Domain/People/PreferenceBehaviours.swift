@@ -4,12 +4,14 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Schedules
 
 /// How people like things shown: everybody's own, and besides only for who administers their organization.
 enum PreferenceBehaviours {
   /// `user_preferences.create`: for who asks, where no user is named.
   static let create = Behaviour(
     check: { context in
+      checkZone(&context)
       guard context.fields["user_id"] == nil else { return }
       if let actor = context.principal.subject {
         context.fields["user_id"] = .string(actor.text)
@@ -30,6 +32,7 @@ enum PreferenceBehaviours {
 
   /// `user_preferences.edit`.
   static let edit = Behaviour(
+    check: { context in checkZone(&context) },
     authorizesItself: true,
     decide: { decision in
       let state = try decision.target()
@@ -45,6 +48,12 @@ enum PreferenceBehaviours {
       try requireRight(decision, user: state.fields["user_id"], in: state.organization)
       try decision.delete(state, decision.type, event: decision.command.event)
     })
+
+  /// A time zone is one by name, as a schedule's is.
+  @Sendable private static func checkZone(_ context: inout CheckContext) {
+    guard let name = context.fields["timezone"]?.stringValue else { return }
+    if let problem = Schedule.problem(ofZone: name) { context.refuse("/timezone", problem) }
+  }
 
   /// One's own need no more than a place in the organization, which seeing them
   /// proves; a key needs its permission for them.

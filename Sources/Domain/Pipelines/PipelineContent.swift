@@ -6,16 +6,19 @@ import Schedules
 /// What a pipeline's steps, nodes and edges must be among themselves.
 enum PipelineContent {
   /// What is wrong with the fields of a pipeline that is to be made.
-  static func problems(in fields: JSONObject) -> [ValueProblem] {
-    ownProblems(in: fields)
+  /// - Parameter hasRecordedSchedule: Whether the log holds the schedule already, in a template.
+  static func problems(in fields: JSONObject, hasRecordedSchedule: Bool = false) -> [ValueProblem] {
+    ownProblems(in: fields, hasRecordedSchedule: hasRecordedSchedule)
       + graphProblems(
         kind: fields["kind"], nodes: fields["nodes"], tasks: fields["tasks"], edges: fields["edges"])
   }
 
   /// What is wrong with fields that can be judged alone: steps and schedule.
-  static func ownProblems(in fields: JSONObject) -> [ValueProblem] {
+  static func ownProblems(in fields: JSONObject, hasRecordedSchedule: Bool = false) -> [ValueProblem] {
     var problems = stepProblems(fields["steps"])
-    if let schedule = fields["schedule"] { problems += Schedule.problems(schedule, path: "/schedule") }
+    if let schedule = fields["schedule"] {
+      problems += Schedule.problems(schedule, path: "/schedule", isRecorded: hasRecordedSchedule)
+    }
     return problems
   }
 

@@ -84,7 +84,7 @@ extension PipelineBehaviours {
       for field in decision.type.fields where !values.contains(field.name) {
         if let value = field.field.defaultValue { values[field.name] = value }
       }
-      problems += PipelineContent.problems(in: values)
+      problems += PipelineContent.problems(in: values, hasRecordedSchedule: !given.contains("schedule"))
       // What the caller has not given is the template's fault.
       problems = problems.map { problem in
         let name = problem.path.split(separator: "/").first.map(String.init) ?? ""
