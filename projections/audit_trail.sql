@@ -24,11 +24,12 @@ CREATE TABLE daybook.audit_trail (
 
 -- Why and from where: unlogged, so that no value ever enters the write-ahead log or a replica.
 CREATE UNLOGGED TABLE personal.audit_trail (
-  id         bigint PRIMARY KEY,
-  reason     text,
-  ip         inet,
-  user_agent text,
-  is_refusal boolean
+  id            bigint PRIMARY KEY,
+  reason        text,
+  reason_folded text,
+  ip            inet,
+  user_agent    text,
+  is_refusal    boolean
 );
 
 COMMENT ON TABLE daybook.audit_trail IS 'Who did what, when, to which resource, with every field before and after.';
@@ -43,6 +44,8 @@ COMMENT ON COLUMN daybook.audit_trail.changes IS
   'Each field that was set: {"field": {"from": before, "to": after}}. Personal and secret values are sealed tokens.';
 COMMENT ON COLUMN daybook.audit_trail.correlation IS 'What the caller gave to correlate it with.';
 COMMENT ON COLUMN daybook.audit_trail.causation IS 'The id of the event that caused this one.';
+COMMENT ON COLUMN personal.audit_trail.reason_folded IS
+  'How reason is searched, folded by Unicode; NULL where that is lower(reason COLLATE "C").';
 
 -- section: indexes
 CREATE INDEX audit_trail_user_id ON daybook.audit_trail (user_id);
@@ -62,10 +65,11 @@ SELECT
 FROM staged_events;
 
 -- section: fill opened
-INSERT INTO personal.audit_trail (id, reason, ip, user_agent, is_refusal)
+INSERT INTO personal.audit_trail (id, reason, reason_folded, ip, user_agent, is_refusal)
 SELECT
   (e ->> 'position')::bigint,
   e ->> 'reason',
+  e ->> 'reason_folded',
   (e #>> '{origin,ip}')::inet,
   e #>> '{origin,user_agent}',
   e ->> 'event' = 'session.refused'

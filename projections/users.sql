@@ -25,16 +25,18 @@ CREATE TABLE daybook.users (
 
 -- Personal columns: unlogged, so that no value ever enters the write-ahead log or a replica.
 CREATE UNLOGGED TABLE personal.users (
-  id            uuid PRIMARY KEY,
-  email         varchar(255),
-  username      varchar(150),
-  full_name     varchar(255),
-  first_name    varchar(150),
-  last_name     varchar(150),
-  display_name  varchar(255),
-  avatar_url    varchar(500),
-  keycloak_id   varchar(255),
-  last_login_ip inet
+  id              uuid PRIMARY KEY,
+  email           varchar(255),
+  email_folded    text,
+  username        varchar(150),
+  username_folded text,
+  full_name       varchar(255),
+  first_name      varchar(150),
+  last_name       varchar(150),
+  display_name    varchar(255),
+  avatar_url      varchar(500),
+  keycloak_id     varchar(255),
+  last_login_ip   inet
 );
 
 COMMENT ON TABLE daybook.users IS
@@ -42,6 +44,10 @@ COMMENT ON TABLE daybook.users IS
   'display_name (MecaPy; `name` in ETLab), email_verified (`is_verified` in Data Aggregator), last_login_at '
   '(`last_login` in MecaPy and Django).';
 COMMENT ON COLUMN daybook.users.number IS '1, 2, 3 … of its type, in the order of creation.';
+COMMENT ON COLUMN personal.users.email_folded IS
+  'How email is compared, folded by Unicode; NULL where that is lower(email COLLATE "C").';
+COMMENT ON COLUMN personal.users.username_folded IS
+  'How username is compared, in NFC; NULL where that is username itself.';
 COMMENT ON COLUMN daybook.users.role IS
   'The role on the platform. With create, organization_id and no membership_role, one of owner, admin, member is '
   'instead the role of the first membership, and this one is viewer. One of admin, developer, viewer, officer, '
@@ -55,7 +61,7 @@ COMMENT ON COLUMN daybook.users.deleted_at IS 'When it was deleted; the row stay
 CREATE INDEX users_role ON daybook.users (role);
 CREATE INDEX users_is_active ON daybook.users (is_active);
 CREATE INDEX users_created_at ON daybook.users (created_at DESC);
-CREATE INDEX users_email ON personal.users (lower(email));
-CREATE INDEX users_username ON personal.users (username);
+CREATE INDEX users_email ON personal.users (coalesce(email_folded, lower(email COLLATE "C")));
+CREATE INDEX users_username ON personal.users (coalesce(username_folded, username));
 CREATE INDEX users_keycloak_id ON personal.users (keycloak_id);
 CREATE INDEX users_number ON daybook.users ((number::integer));

@@ -26,6 +26,10 @@ public struct Field: Sendable {
   public var minimum: Double?
   /// The greatest value of a number.
   public var maximum: Double?
+  /// Whether a text may hold no ``HiddenCharacter``; an e-mail address never may.
+  public var isVisible = false
+  /// How its texts are compared, where not as they stand: an e-mail address is the same in any case.
+  public var comparison: Comparison?
   /// The most elements of `tags` or a `list`.
   public var maximumCount: Int?
   /// What each element of `tags` must be, where not any text will do.
@@ -57,5 +61,6 @@ public struct Field: Sendable {
   public init(name: String, type: FieldType) {
     self.name = name
     self.type = type
+    if type == .email { comparison = .folded }
   }
 }

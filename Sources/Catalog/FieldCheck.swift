@@ -214,6 +214,9 @@ public enum FieldCheck {
       if !isEmail(text) { return refuse("must be an e-mail address: one '@', no spaces") }
     default: break
     }
+    if field.isVisible || field.type == .email, let hidden = HiddenCharacter.first(in: text) {
+      return refuse("must not contain \(hidden), which nobody sees")
+    }
     checkNoNull(text, path: path, problems: &problems)
     if let minimum = field.minimumLength, text.utf8.count < minimum {
       return refuse(minimum == 1 ? "must not be empty" : "must be at least \(minimum) bytes")

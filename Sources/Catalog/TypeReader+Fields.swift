@@ -12,7 +12,8 @@ extension TypeReader {
 
     var keys: [String] {
       let common = [
-        "type", "summary", "required", "default", "max", "min", "values", "synonyms", "items", "to", "secret",
+        "type", "summary", "required", "default", "max", "min", "visible", "values", "synonyms", "items", "to",
+        "secret",
       ]
       return switch self {
       case .field: common + ["on_delete", "personal", "immutable", "assignable", "administrators_only"]
@@ -76,6 +77,10 @@ extension TypeReader {
     field.isAssignable = isSet("assignable", &self) ?? true
     field.isForAdministrators = isSet("administrators_only", &self) ?? false
     readLimits(keys, entry, place, &field)
+    if let member = keys["visible"] {
+      field.isVisible = isSet("visible", &self) ?? false
+      if !type.isLongText { report(member.line, "'visible' makes no sense for \(place) of type \(type.rawValue)") }
+    }
     readValues(keys, entry, place, &field)
     readItems(keys, entry, place, &field)
     readReference(keys, entry, place, position, &field)

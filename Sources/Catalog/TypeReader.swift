@@ -56,6 +56,7 @@ struct TypeReader {
     checkPersonalSubjects()
     let unique = top["unique"].map { readUnique($0.value) } ?? []
     markIndexed(unique)
+    markCompared(unique)
     if let member = top["lifecycle"] { lifecycle = readLifecycle(member) }
     let commands = top["commands"].map { readCommands($0.value) } ?? []
     let naturalKeys = top["natural_keys"].map { readNaturalKeys($0.value, unique: unique) } ?? []
@@ -86,9 +87,8 @@ struct TypeReader {
       let place = "unique constraint '\(constraint.key)'"
       lines["unique.\(constraint.key)"] = constraint.line
       checkName(constraint.key, line: constraint.line, place)
-      guard let keys = members(constraint.value, of: place, known: ["fields", "ignore_case", "platforms"]) else {
-        continue
-      }
+      let known = ["fields", "ignore_case", "ignore_form", "platforms"]
+      guard let keys = members(constraint.value, of: place, known: known) else { continue }
       guard let fieldsMember = keys["fields"] else {
         report(constraint.line, "missing key 'fields' in \(place)")
         continue
@@ -105,8 +105,11 @@ struct TypeReader {
           report(line, "\(place): a sealed secret can't be unique ('\(name)')")
         }
       }
-      if ignoresCase, !names.contains(where: { name, _ in fields.contains { $0.name == name && $0.type.isText } }) {
-        report(constraint.line, "\(place) ignores case but has no text field")
+      let ignoresForm = keys["ignore_form"].flatMap { flag($0.value, of: "'ignore_form' of \(place)") } ?? false
+      if ignoresCase || ignoresForm,
+        !names.contains(where: { name, _ in fields.contains { $0.name == name && $0.type.isText } })
+      {
+        report(constraint.line, "\(place) ignores \(ignoresCase ? "case" : "form") but has no text field")
       }
       var platforms: [String] = []
       if let member = keys["platforms"] {
@@ -120,7 +123,8 @@ struct TypeReader {
       }
       unique.append(
         UniqueConstraint(
-          name: constraint.key, fields: names.map(\.name), ignoresCase: ignoresCase, platforms: platforms))
+          name: constraint.key, fields: names.map(\.name), ignoresCase: ignoresCase, ignoresForm: ignoresForm,
+          platforms: platforms))
     }
     return unique
   }
@@ -134,6 +138,22 @@ struct TypeReader {
       for index in fields.indices where texts.contains(fields[index].name) {
         fields[index].maximumBytes = min(fields[index].maximumBytes ?? share, share)
       }
+    }
+  }
+
+  /// What a constraint passes over, lists and look-ups pass over, too.
+  private mutating func markCompared(_ unique: [UniqueConstraint]) {
+    for constraint in unique where constraint.ignoresForm {
+      for index in fields.indices where constraint.fields.contains(fields[index].name) && fields[index].type.isText {
+        if fields[index].comparison == .folded { continue }
+        fields[index].comparison = constraint.ignoresCase ? .folded : .composed
+      }
+    }
+    for field in fields {
+      guard let column = field.foldedColumn, fields.contains(where: { $0.name == column }) else { continue }
+      report(
+        fieldLines[column] ?? 1,
+        "field '\(column)': the read model keeps the form there in which '\(field.name)' is compared")
     }
   }
 

@@ -6,14 +6,19 @@ public struct UniqueConstraint: Sendable, Equatable {
   public let fields: [String]
   /// Whether text is compared without regard to case.
   public let ignoresCase: Bool
+  /// Whether text is compared without regard to its canonical form (NFC or not), as it is where case is passed over.
+  public let ignoresForm: Bool
   /// The platforms whose organizations it binds; empty for every organization.
   public let platforms: [String]
 
   /// A constraint of that name.
-  public init(name: String, fields: [String], ignoresCase: Bool, platforms: [String]) {
+  public init(
+    name: String, fields: [String], ignoresCase: Bool, ignoresForm: Bool = false, platforms: [String]
+  ) {
     self.name = name
     self.fields = fields
     self.ignoresCase = ignoresCase
+    self.ignoresForm = ignoresCase || ignoresForm
     self.platforms = platforms
   }
 }

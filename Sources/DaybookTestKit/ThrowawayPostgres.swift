@@ -12,8 +12,9 @@ package enum ThrowawayPostgres {
   private static let lastDatabase = NIOLockedValueBox(0)
 
   /// Makes an empty database and returns a URL for it, as its owner and superuser.
+  /// - Parameter locale: Its locale; the cluster's, which is C, where nil.
   /// - Throws: Whatever keeps PostgreSQL from starting, with the remedy.
-  package static func database() async throws -> String {
+  package static func database(locale: String? = nil) async throws -> String {
     let server = try await server.value
     let number = lastDatabase.withLockedValue { last in
       last += 1
@@ -22,7 +23,8 @@ package enum ThrowawayPostgres {
     let name = "t_\(number)"
     // Copying files is faster than logging 7 MB of pages, and a throwaway server needs no log.
     try await PostgresConnection.with(try await conninfo(server, "postgres")) { connection in
-      try await connection.execute("CREATE DATABASE \(name) TEMPLATE template0 STRATEGY file_copy")
+      let locale = locale.map { " LOCALE '\($0)'" } ?? ""
+      try await connection.execute("CREATE DATABASE \(name) TEMPLATE template0 STRATEGY file_copy\(locale)")
     }
     return try await conninfo(server, name)
   }

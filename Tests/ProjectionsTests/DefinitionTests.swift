@@ -22,7 +22,7 @@ import Testing
     ("users.sql", "  is_staff       boolean,\n", "", "lacks the column is_staff"),
     ("users.sql", "  role           text,\n", "  role           text,\n  extra text,\n", "has the column extra"),
     ("users.sql", "  role           text,\n", "  role           integer,\n", "role is of type integer"),
-    ("users.sql", "  email         varchar(255)", "  email         varchar(99)", "varchar(255)"),
+    ("users.sql", "  email           varchar(255)", "  email           varchar(99)", "varchar(255)"),
     ("users.sql", "  role           text,\n", "  role           text,\n  password_hash text,\n", "password_hash"),
     ("users.sql", "CREATE UNLOGGED TABLE personal", "CREATE TABLE personal", "UNLOGGED"),
     ("users.sql", "-- from: user\n", "-- from: nobody\n", "no resource type nobody"),

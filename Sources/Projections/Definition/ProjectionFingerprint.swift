@@ -16,6 +16,10 @@ struct ProjectionFingerprint {
     for key in ["from", "events", "opens", "needs", "removes", "partitioned"] {
       if let value = matter[key] { rows.append("\(key): \(value)") }
     }
+    // What was folded by the data of another Unicode version has to be folded anew.
+    if sections.contains(where: { $0.statements.contains { $0.contains("_folded") } }) {
+      rows.append("folding: \(UnicodeForm.version)")
+    }
     for section in sections {
       rows.append("section: \(section.name)")
       for statement in section.statements {

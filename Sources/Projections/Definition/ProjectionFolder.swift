@@ -105,7 +105,9 @@ public enum ProjectionFolder {
     if type.organization != .none { expected.append(("organization_id", ["uuid"])) }
     for field in type.fields {
       switch PostedType.place(of: field) {
-      case .row: expected.append((field.name, sqlTypes(field)))
+      case .row:
+        expected.append((field.name, sqlTypes(field)))
+        if let folded = field.foldedColumn { expected.append((folded, ["text"])) }
       case .token: expected.append((field.name, ["text"]))
       case .personal, .hidden: break
       }
@@ -119,7 +121,12 @@ public enum ProjectionFolder {
 
   /// The same of its table of personal columns, `id` included; that alone where the type has none.
   static func expectedPersonal(_ type: ResourceType) -> [(String, [String])] {
-    [("id", ["uuid"])] + type.fields.filter { $0.personal != nil }.map { ($0.name, sqlTypes($0)) }
+    var expected: [(String, [String])] = [("id", ["uuid"])]
+    for field in type.fields where PostedType.place(of: field) == .personal {
+      expected.append((field.name, sqlTypes(field)))
+      if let folded = field.foldedColumn { expected.append((folded, ["text"])) }
+    }
+    return expected
   }
 
   private static func compare(
@@ -170,5 +177,13 @@ public enum ProjectionFolder {
   static func read(_ path: String) throws -> [UInt8] {
     guard let bytes = try FileSystem.read(path) else { throw ProjectionError(FileError("read", path, code: ENOENT)) }
     return bytes
+  }
+}
+
+extension ProjectionFolder {
+  /// Reads a file's text as a read model and as a platform's views, without the catalog: for what tries random texts.
+  package static func tryReading(_ text: [UInt8], file: String) {
+    _ = try? ProjectionFile.read(text, file: file)
+    _ = try? PlatformSchema.read(text, file: file)
   }
 }

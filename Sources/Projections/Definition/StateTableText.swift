@@ -26,6 +26,10 @@ enum StateTableText {
     text += "\n" + SQLLayout.comment(on: "TABLE \(table)", summary)
     text += SQLLayout.comment(on: "COLUMN \(table).number", "1, 2, 3 … of its type, in the order of creation.")
     for field in type.fields {
+      if let folded = field.foldedColumn, [.row, .personal].contains(PostedType.place(of: field)) {
+        let owner = PostedType.place(of: field) == .personal ? personalTable : table
+        text += SQLLayout.comment(on: "COLUMN \(owner).\(folded)", foldedMeaning(field))
+      }
       guard let meaning = SQLLayout.meaning(of: field) else { continue }
       switch PostedType.place(of: field) {
       case .row, .token: text += SQLLayout.comment(on: "COLUMN \(table).\(field.name)", meaning)
@@ -35,6 +39,14 @@ enum StateTableText {
     }
     for column in implicit { text += SQLLayout.comment(on: "COLUMN \(table).\(column.name)", column.meaning) }
     return text + "\n"
+  }
+
+  private static func foldedMeaning(_ field: Field) -> String {
+    switch field.comparison {
+    case .folded:
+      "How \(field.name) is compared, folded by Unicode; NULL where that is lower(\(field.name) COLLATE \"C\")."
+    case .composed, nil: "How \(field.name) is compared, in NFC; NULL where that is \(field.name) itself."
+    }
   }
 
   private static func columns(_ expected: [(String, [String])]) -> [(name: String, type: String)] {

@@ -1,4 +1,5 @@
 import Access
+import CanonicalJSON
 import Catalog
 
 #if canImport(Glibc)
@@ -25,6 +26,14 @@ final class PostedType: Sendable {
     let key: [UInt8]
     let place: Place
     let isVersioned: Bool
+    /// The column that keeps the form in which its texts are compared, and which form that is.
+    var folded: (key: [UInt8], comparison: Field.Comparison)?
+
+    /// What that column holds beside a value.
+    func form(of value: JSON) -> JSON {
+      guard let folded, let text = value.stringValue else { return .null }
+      return folded.comparison.stored(of: text).map { .string($0) } ?? .null
+    }
   }
 
   let name: String
@@ -51,7 +60,10 @@ final class PostedType: Sendable {
     var fields = type.fields.map { field in
       PostedField(
         name: field.name, key: Array(field.name.utf8), place: PostedType.place(of: field),
-        isVersioned: versioned.contains(field.name))
+        isVersioned: versioned.contains(field.name),
+        folded: field.comparison.flatMap { comparison in
+          field.foldedColumn.map { (Array($0.utf8), comparison) }
+        })
     }
     for name in ["number", "organization_id", "created_by", "deleted_at"] where type.field(name) == nil {
       fields.append(PostedField(name: name, key: Array(name.utf8), place: .row, isVersioned: false))

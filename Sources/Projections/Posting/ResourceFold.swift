@@ -9,6 +9,8 @@ struct ResourceFold {
     let range: Range<Int>
 
     var isNull: Bool { body.isNull(range) }
+    /// The value itself; null for what is damaged, on which PostgreSQL decides.
+    var parsed: JSON { body.value(range) ?? .null }
     func write(into out: inout [UInt8]) { out.append(contentsOf: body.bytes[range]) }
   }
 
@@ -74,6 +76,9 @@ struct ResourceFold {
       ResourceFold.writeKey(field.key, into: &out)
       let token = field.place == .token ? ResourceFold.token(value) : nil
       if let token { out.append(contentsOf: token) } else { value.write(into: &out) }
+      guard let folded = field.folded, field.place == .row else { continue }
+      ResourceFold.writeKey(folded.key, into: &out)
+      field.form(of: value.parsed).writeCanonical(into: &out)
     }
     out.append(UInt8(ascii: "}"))
   }
@@ -100,6 +105,8 @@ struct ResourceFold {
           rows.dropRow(from: start)
           return false
         }
+      case .form(let place):
+        rows.text(values[place].flatMap { type.fields[place].form(of: $0.parsed).stringValue })
       }
     }
     return true
@@ -121,6 +128,9 @@ struct ResourceFold {
       let opened =
         value.isNull ? nil : try opener.open(try opener.read(value.body, value.range), of: resource, field: field.name)
       (opened ?? .null).writeCanonical(into: &out)
+      guard let folded = field.folded else { continue }
+      ResourceFold.writeKey(folded.key, into: &out)
+      field.form(of: opened ?? .null).writeCanonical(into: &out)
     }
     out.append(UInt8(ascii: "}"))
   }

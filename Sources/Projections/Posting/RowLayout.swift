@@ -12,6 +12,8 @@ struct RowLayout: Sendable {
     case id, version, createdAt, updatedAt
     /// A field of the type, by its place.
     case field(Int)
+    /// The form in which a field of the type is compared, by the field's place.
+    case form(Int)
   }
 
   /// As what a value is sent; nil for SQL types that are left to PostgreSQL.
@@ -55,8 +57,14 @@ struct RowLayout: Sendable {
       case "created_at": source = .createdAt
       case "updated_at": source = .updatedAt
       default:
-        guard let place = type.fields.firstIndex(where: { $0.name == column.name }) else { return nil }
-        source = .field(place)
+        if let place = type.fields.firstIndex(where: { $0.name == column.name }) {
+          source = .field(place)
+        } else if let place = type.fields.firstIndex(where: { $0.folded?.key.elementsEqual(column.name.utf8) == true })
+        {
+          source = .form(place)
+        } else {
+          return nil
+        }
       }
       columns.append(Column(name: column.name, source: source, kind: Kind(sqlType: column.type)))
     }

@@ -9,6 +9,8 @@ import Refusals
 struct AuditQuery: Sendable {
   /// What an audit row says was done.
   static let actions = ["create", "read", "update", "delete", "execute"]
+  /// How words are compared with a reason.
+  static let search = Field.Comparison.folded
   /// How many words one search looks for.
   static let maximumWords = 16
 
@@ -57,7 +59,7 @@ struct AuditQuery: Sendable {
     since = arguments.time("since")
     until = arguments.time("until")
     asOf = AsOf(arguments)
-    words = arguments.text("text")?.split(whereSeparator: \.isWhitespace).map { $0.lowercased() } ?? []
+    words = arguments.text("text")?.split(whereSeparator: \.isWhitespace).map { Self.search.form(of: String($0)) } ?? []
     if words.count > Self.maximumWords { arguments.refuse("/text", "has more than \(Self.maximumWords) words") }
     includesArchived = arguments.isTrue("include_archived")
     limit = arguments.count("limit")
@@ -103,11 +105,12 @@ struct AuditQuery: Sendable {
     if let organization { conditions.add("t.organization_id = \(sql.bind(.uuid(organization.text), as: "uuid"))") }
     if let since { conditions.add("t.at >= \(sql.bind(.text(since.text), as: "timestamptz"))") }
     if let until { conditions.add("t.at < \(sql.bind(.text(until.text), as: "timestamptz"))") }
+    let reason = Self.search.sql("p.reason", folded: "p.reason_folded")
     for word in words {
       let bound = sql.bind(.text(word), as: "text")
       conditions.add(
         """
-        (strpos(lower(p.reason), \(bound)) > 0 OR strpos(t.event, \(bound)) > 0 OR strpos(t.resource_type, \(bound)) > 0 \
+        (strpos(\(reason), \(bound)) > 0 OR strpos(t.event, \(bound)) > 0 OR strpos(t.resource_type, \(bound)) > 0 \
         OR EXISTS (SELECT 1 FROM jsonb_object_keys(t.changes) AS field WHERE strpos(field, \(bound)) > 0))
         """)
     }

@@ -53,8 +53,14 @@ struct ListColumn: Sendable {
     }
   }
 
-  /// Whether letters' case is passed over when it is compared: an e-mail address is the same in any case.
-  var ignoresCase: Bool { field.type == .email }
+  /// A text as it is compared with the column's: an e-mail address is the same in any case.
+  func compared(_ text: String) -> String { field.comparison?.form(of: text) ?? text }
+
+  /// The column as it is compared, in SQL: the form of ``compared(_:)`` for every text.
+  var comparedSQL: String {
+    guard let comparison = field.comparison, let folded = field.foldedColumn else { return sql }
+    return comparison.sql(sql, folded: "\(isPersonal ? "p" : "t").\"\(folded)\"")
+  }
 
   /// The value that the text of ``selection`` stands for, as JSON shows it.
   func value(of text: String) throws -> JSON {

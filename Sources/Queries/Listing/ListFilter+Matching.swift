@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Catalog
 
 /// Conditions decided here instead of by PostgreSQL, for states folded from the log. Text is compared by its bytes.
 extension ListCondition {
@@ -30,8 +31,8 @@ extension ListCondition {
   }
 
   private func comparable(_ value: JSON) -> JSON {
-    guard column.ignoresCase, let text = value.stringValue else { return value }
-    return .string(text.lowercased())
+    guard column.field.comparison != nil, let text = value.stringValue else { return value }
+    return .string(column.compared(text))
   }
 
   private static func contains(_ text: [UInt8], _ part: [UInt8]) -> Bool {

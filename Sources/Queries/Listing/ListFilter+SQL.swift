@@ -30,7 +30,6 @@ extension ListCondition {
   /// The column as it is compared: without regard to case where that is its rule, and `text[]` as the JSON array that
   /// it stands for.
   private var operandSQL: String {
-    if column.ignoresCase { return "lower(\(column.sql))" }
-    return column.field.type == .tags ? "to_jsonb(\(column.sql))" : column.sql
+    column.field.type == .tags ? "to_jsonb(\(column.sql))" : column.comparedSQL
   }
 }

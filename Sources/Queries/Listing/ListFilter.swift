@@ -127,8 +127,7 @@ struct ListFilter: Sendable {
       arguments.refuse(path, "must be a string without U+0000")
       return nil
     }
-    return ListCondition(
-      column: column, comparison: comparison, values: [.string(column.ignoresCase ? text.lowercased() : text)])
+    return ListCondition(column: column, comparison: comparison, values: [.string(column.compared(text))])
   }
 
   /// The operand as the column's type writes it, or nil and a fault.
@@ -140,7 +139,7 @@ struct ListFilter: Sendable {
       guard let text = operand.stringValue, !text.utf8.contains(0) else {
         return refused(path, "must be a string without U+0000", &arguments)
       }
-      guard column.field.type == .enum else { return .string(column.ignoresCase ? text.lowercased() : text) }
+      guard column.field.type == .enum else { return .string(column.compared(text)) }
       let word = column.field.synonyms[text] ?? text
       guard column.field.values.contains(word) else {
         return refused(path, "must be one of \(column.field.values.joined(separator: ", "))", &arguments)

@@ -107,7 +107,7 @@ struct CatalogListing {
       let others = constraint.fields.filter { $0 != field.name }
       rules.append(
         (others.isEmpty ? "unique" : "unique with \(others.joined(separator: ", "))")
-          + (constraint.ignoresCase ? " in any case" : "")
+          + (constraint.ignoresCase ? " in any case" : constraint.ignoresForm ? " in any form" : "")
           + (constraint.platforms.isEmpty ? "" : " (\(constraint.platforms.joined(separator: ", ")))"))
     }
     return rules.joined(separator: ", ")
