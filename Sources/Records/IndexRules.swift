@@ -13,7 +13,8 @@ import Vault
 public struct IndexRules: Sendable {
   /// The index entries of one resource.
   public struct Entries: Sendable {
-    /// The unique keys it holds: hashes under the vault's look-up key.
+    /// The unique keys it holds: hashes under the vault's look-up key, and where it may be found in another form than
+    /// its own, the hash of that with the resource's id behind it.
     public var unique: [(constraint: String, key: [UInt8])] = []
     /// What it refers to, its organization included, and what stands for a file's content; each target once.
     public var links: [Identifier] = []
@@ -43,7 +44,8 @@ public struct IndexRules: Sendable {
     guard !state.isDeleted, let type = model.types[state.type] else { return Entries() }
     var entries = Entries(links: links(of: state, type))
     for constraint in type.unique where try binds(constraint, state.organization, platform) {
-      if let key = try key(constraint, of: state, type) { entries.unique.append((constraint.name, key)) }
+      guard let keys = try keys(constraint, of: state, type) else { continue }
+      entries.unique += keys.all(for: state.id).map { (constraint.name, $0) }
     }
     return entries
   }
@@ -71,8 +73,17 @@ public struct IndexRules: Sendable {
     return maker
   }
 
-  /// The hash by which a state holds a constraint; nil where a null (or an erased value) exempts it.
-  package func key(_ constraint: UniqueConstraint, of state: ResourceState, _ type: ResourceModel) throws -> [UInt8]? {
+  /// The keys by which a state holds a constraint; nil where a null (or an erased value) exempts it.
+  package func keys(
+    _ constraint: UniqueConstraint, of state: ResourceState, _ type: ResourceModel
+  ) throws -> UniqueKeys? {
+    try values(of: constraint, in: state, type).map { keys(constraint, $0) }
+  }
+
+  /// The values of a constraint in the clear; nil where a null (or an erased value) exempts the state.
+  package func values(
+    of constraint: UniqueConstraint, in state: ResourceState, _ type: ResourceModel
+  ) throws -> [JSON]? {
     var values: [JSON] = []
     values.reserveCapacity(constraint.fields.count)
     for name in constraint.fields {
@@ -94,22 +105,54 @@ public struct IndexRules: Sendable {
       default: values.append(stored)
       }
     }
-    return key(constraint.name, values, ignoringCase: constraint.ignoresCase)
+    return values
   }
 
   /// The hash of a constraint's values.
   package func key(_ constraint: String, _ values: [JSON], ignoringCase: Bool) -> [UInt8] {
-    let folded = ignoringCase ? values.map { $0.stringValue.map { .string($0.lowercased()) } ?? $0 } : values
-    return sealer.vault.lookupHash(constraint, JSON.array(folded).canonicalBytes)
+    hash(constraint, ignoringCase ? IndexRules.texts(values) { $0.lowercased() } : values)
   }
 
-  /// The id under which a natural key (`slug`, `email`) is held, for `get`; nil
-  /// where the type has no constraint of just that field.
-  public func naturalKey(type: String, field: String, value: String) -> (constraint: String, key: [UInt8])? {
-    guard let model = model.types[type],
-      let constraint = model.unique.first(where: { $0.fields == [field] })
-    else { return nil }
-    return (constraint.name, key(constraint.name, [.string(value)], ignoringCase: constraint.ignoresCase))
+  /// The keys of a constraint's values.
+  package func keys(_ constraint: UniqueConstraint, _ values: [JSON]) -> UniqueKeys {
+    let exact = key(constraint.name, values, ignoringCase: constraint.ignoresCase)
+    guard constraint.ignoresForm, values.contains(where: { $0.stringValue?.utf8.contains { $0 >= 0x80 } ?? false })
+    else { return UniqueKeys(exact: exact, form: nil) }
+    let comparison = constraint.ignoresCase ? Field.Comparison.folded : .composed
+    let form = hash(constraint.name, IndexRules.texts(values) { comparison.form(of: $0) })
+    return UniqueKeys(exact: exact, form: form == exact ? nil : form)
+  }
+
+  /// Whose values of a constraint are these, in whatever form: first who holds them as they are written.
+  package func holders<Source: StateSource & ~Copyable>(
+    of keys: UniqueKeys, _ constraint: UniqueConstraint, in source: borrowing Source
+  ) throws -> [Identifier] {
+    guard constraint.ignoresForm else {
+      return try source.holder(constraint: constraint.name, key: keys.exact).map { [$0] } ?? []
+    }
+    // The key of a form begins with the form's hash, which is the key of who holds it as it is written.
+    let found = try source.holders(constraint: constraint.name, beginningWith: keys.form ?? keys.exact)
+    guard keys.form != nil, let holder = try source.holder(constraint: constraint.name, key: keys.exact) else {
+      return found
+    }
+    return [holder] + found.filter { $0 != holder }
+  }
+
+  /// Who holds a natural key (`slug`, `email`), for `get`: as it is written, else in another form; nil where nobody
+  /// does, or the type has no constraint of just that field.
+  package func holder<Source: StateSource & ~Copyable>(
+    type: String, field: String, value: String, in source: borrowing Source
+  ) throws -> Identifier? {
+    guard let constraint = model.types[type]?.unique.first(where: { $0.fields == [field] }) else { return nil }
+    return try holders(of: keys(constraint, [.string(value)]), constraint, in: source).first
+  }
+
+  private static func texts(_ values: [JSON], by change: (String) -> String) -> [JSON] {
+    values.map { value in value.stringValue.map { JSON.string(change($0)) } ?? value }
+  }
+
+  private func hash(_ constraint: String, _ values: [JSON]) -> [UInt8] {
+    sealer.vault.lookupHash(constraint, JSON.array(values).canonicalBytes)
   }
 
   /// Whether a constraint binds the rows of an organization, by its platform.

@@ -8,6 +8,8 @@ package protocol StateSource: ~Copyable {
   borrowing func state(_ id: Identifier) throws -> ResourceState?
   /// Who holds a unique key.
   borrowing func holder(constraint: String, key: [UInt8]) throws -> Identifier?
+  /// Who holds a key of a unique constraint that begins so, in the order of the keys.
+  borrowing func holders(constraint: String, beginningWith start: [UInt8]) throws -> [Identifier]
   /// What is linked to a target, of one type or of all.
   borrowing func referrers(of target: Identifier, type: String?, limit: Int) throws -> [(type: String, id: Identifier)]
 }

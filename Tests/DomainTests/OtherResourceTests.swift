@@ -242,7 +242,8 @@ import Vault
     let id = CommandEngine.catalogIdentifier.text
     let record = try #require(try book.records(of: id).first)
     #expect(record.header.event == "catalog.revised")
-    #expect(record.body.set == ["revision": .string(book.catalog.revision)])
+    #expect(
+      record.body.set == ["folding": .string(UnicodeForm.version), "revision": .string(book.catalog.revision)])
     #expect(record.body.data["source"] == .object(book.catalog.source))
     for name in ["a", "b"] { try await book.organization(name) }
     let types = book.catalog.types.map { type in

@@ -70,7 +70,7 @@ struct CatalogChange: Sendable {
         if type.type.hasReadModel, let misfit = field.misfit(value) {
           count("\(type.name).\(name): \(misfit.problem)", misfit.remedy)
         }
-      } else if !ResourceType.implicitFields.contains(name) {
+      } else if !ResourceType.implicitFields.contains(name), state.id != CommandEngine.catalogIdentifier {
         count(
           "\(type.name).\(name): the field is gone, but values of it are held",
           "Keep it, or clear it first: give null to \(type.name).edit under the catalog that has it.")
@@ -96,16 +96,17 @@ struct CatalogChange: Sendable {
     }
   }
 
-  /// The unique keys of a living resource, as they are once the defaults of what it lacks have been recorded.
+  /// The unique keys of a living resource, those of its forms too, as they are once the defaults of what it lacks have
+  /// been recorded.
   private func heldKeys(
     _ state: ResourceState, _ type: ResourceModel, in snapshot: borrowing LogSnapshot
   ) throws -> [(constraint: UniqueConstraint, key: [UInt8])] {
     guard !type.unique.isEmpty else { return [] }
     let state = CatalogChange.completed(state, type)
-    return try type.unique.compactMap { constraint in
+    return try type.unique.flatMap { constraint -> [(constraint: UniqueConstraint, key: [UInt8])] in
       guard try rules.binds(constraint, state.organization, { try snapshot.state($0)?.fields["platform"]?.stringValue })
-      else { return nil }
-      return try rules.key(constraint, of: state, type).map { (constraint, $0) }
+      else { return [] }
+      return try rules.keys(constraint, of: state, type)?.all(for: state.id).map { (constraint, $0) } ?? []
     }
   }
 

@@ -26,15 +26,17 @@ extension CommandEngine {
   ///
   /// With it go the defaults of fields that are required by now and that resources lack: these resources have them from
   /// then on, at earlier moments too, and go on having them when the catalog's default changes. Unique constraints that
-  /// are new get their index.
+  /// are new get their index; so do all that pass over form where it was made by the data of another Unicode version,
+  /// or of none.
   /// - Throws: ``Refusal`` `conflict` where the revision contradicts living resources, with a count of what
   ///   contradicts and what to do
   ///   about it; nothing is recorded then.
   public func recordCatalog() async throws {
     let revision = JSON.string(catalog.revision)
     let id = CommandEngine.catalogIdentifier
-    let recorded = try await inBackground { try $0.state(id)?.fields["revision"] }
-    guard recorded != revision else { return }
+    let folding = JSON.string(UnicodeForm.version)
+    let recorded = try await inBackground { try $0.state(id)?.fields }
+    guard recorded?["revision"] != revision || recorded?["folding"] != folding else { return }
     var change = try await eachState(CatalogChange(model: model, rules: rules)) { try $0.examine($1, in: $2) }
     if !change.unindexed.isEmpty { change = try await eachState(change) { try $0.collectKeys($1, in: $2) } }
     try change.refuse()
@@ -45,11 +47,12 @@ extension CommandEngine {
     do {
       _ = try await log.commit { transaction in
         let before = try transaction.state(id)?.fields
-        guard before?["revision"] != revision else { return }
+        guard before?["revision"] != revision || before?["folding"] != folding else { return }
         var draft = EventDraft(
           event: "catalog.revised", type: "catalog", resource: id, actor: Principal.server.actor, schema: schema,
           at: transaction.now)
-        draft.set = ["revision": revision]
+        if before?["revision"] != revision { draft.set = ["revision": revision] }
+        if before?["folding"] != folding { draft.set["folding"] = folding }
         if before?["defaults"]?.objectValue ?? [:] != defaults.json { draft.set["defaults"] = .object(defaults.json) }
         if let before {
           for name in draft.set.keys { draft.was[name] = before[name] ?? .null }

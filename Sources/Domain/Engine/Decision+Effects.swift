@@ -170,25 +170,41 @@ extension Decision {
         parts.append(value)
       }
       guard parts.count == constraint.fields.count else { continue }
-      let key = engine.rules.key(constraint.name, parts, ignoringCase: constraint.ignoresCase)
-      try claim(constraint, key, for: id)
+      try claim(constraint, parts, of: type, for: id)
     }
   }
 
-  private func claim(_ constraint: UniqueConstraint, _ key: [UInt8], for id: Identifier) throws {
+  private func claim(
+    _ constraint: UniqueConstraint, _ values: [JSON], of type: ResourceModel, for id: Identifier
+  ) throws {
     if !constraint.fields.contains("organization_id") { try checkCollisions() }
-    if let holder = try transaction.holder(constraint: constraint.name, key: key), holder != id {
-      if let state = try transaction.state(holder), try !isVisible(state) {
+    let keys = engine.rules.keys(constraint, values)
+    if let holder = try engine.rules.holders(of: keys, constraint, in: transaction).first(where: { $0 != id }) {
+      let state = try transaction.state(holder)
+      if let state, try !isVisible(state) {
         // A dry run records nothing, and so tells nothing of what its caller can't see.
         if isDryRun { return }
         throw collision()
       }
       let fields = constraint.fields.filter { $0 != "organization_id" }
+      let spelling = try state.map { try differsInSpelling(values, from: $0, constraint, type) } ?? false
       throw Refusal.conflict(
-        reason: "unique", "There is one with this \(fields.joined(separator: " and ")) already.",
+        reason: "unique",
+        "There is one with this \(fields.joined(separator: " and ")) already"
+          + (spelling ? ", written in another way: only case or the form of characters differs." : "."),
         ["fields": .array(constraint.fields.map(JSON.string)), "constraint": .string(constraint.name)])
     }
-    try transaction.claim(constraint: constraint.name, key: key, for: id)
+    for key in keys.all(for: id) { try transaction.claim(constraint: constraint.name, key: key, for: id) }
+  }
+
+  /// Whether values that count as those of a resource are other bytes.
+  private func differsInSpelling(
+    _ values: [JSON], from state: ResourceState, _ constraint: UniqueConstraint, _ type: ResourceModel
+  ) throws -> Bool {
+    guard constraint.ignoresForm, let held = try engine.rules.values(of: constraint, in: state, type) else {
+      return false
+    }
+    return JSON.array(held).canonicalBytes != JSON.array(values).canonicalBytes
   }
 
   // MARK: - What is taken where the caller can't see
@@ -219,11 +235,15 @@ extension Decision {
       || (type.name == "file" && FileContent.fields.contains { changed.contains($0) })
     guard !touched.isEmpty || relinked, let after = try transaction.state(before.id) else { return }
     for constraint in touched where try engine.rules.binds(constraint, before.organization, platform) {
-      let old = try engine.rules.key(constraint, of: before, type)
-      let new = try engine.rules.key(constraint, of: after, type)
+      let old = try engine.rules.keys(constraint, of: before, type)
+      let values = try engine.rules.values(of: constraint, in: after, type)
+      let new = values.map { engine.rules.keys(constraint, $0) }
       guard old != new else { continue }
-      if let new { try claim(constraint, new, for: before.id) }
-      if let old { try transaction.release(constraint: constraint.name, key: old) }
+      if let values { try claim(constraint, values, of: type, for: before.id) }
+      let kept = new?.all(for: before.id) ?? []
+      for key in old?.all(for: before.id) ?? [] where !kept.contains(key) {
+        try transaction.release(constraint: constraint.name, key: key)
+      }
     }
     guard relinked else { return }
     let old = engine.rules.links(of: before, type)

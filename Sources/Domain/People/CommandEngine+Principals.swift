@@ -1,6 +1,7 @@
 import Access
 import BasicTypes
 import CanonicalJSON
+import Catalog
 import EventLog
 import Records
 import Refusals
@@ -23,8 +24,13 @@ extension CommandEngine {
   /// What stands for the account of an e-mail address: the same for all spellings that find the same user, whether or
   /// not there is one.
   public func signInAccount(email: String) -> [UInt8] {
-    rules.key("user_email", [.string(email)], ignoringCase: true)
+    let keys = rules.keys(CommandEngine.userEmail, [.string(email)])
+    return keys.form ?? keys.exact
   }
+
+  /// By what a sign-in finds a user.
+  private static let userEmail = UniqueConstraint(
+    name: "user_email", fields: ["email"], ignoresCase: true, platforms: [])
 
   /// Whom an e-mail address and password stand for; nil where they don't fit, or the user may not act.
   ///
@@ -33,9 +39,10 @@ extension CommandEngine {
   public func principal(email: String, password: String) async throws -> Principal? {
     let epoch = principals.settledEpoch
     let signIn = principals.beginSignIn(at: clock())
-    let key = signInAccount(email: email)
+    let keys = rules.keys(CommandEngine.userEmail, [.string(email)])
+    let rules = rules
     let found = try await inBackground { snapshot -> (principal: Principal, hash: String)? in
-      guard let id = try snapshot.holder(constraint: "user_email", key: key),
+      guard let id = try rules.holders(of: keys, CommandEngine.userEmail, in: snapshot).first,
         let state = try snapshot.living(id, type: "user"), let hash = state.fields["password_hash"]?.stringValue,
         let principal = try PrincipalRegister.resolve(
           .user(id), signIn: signIn, from: snapshot, now: self.clock(), epoch: epoch)

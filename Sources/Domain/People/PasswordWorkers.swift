@@ -1,3 +1,4 @@
+import BasicTypes
 import Dispatch
 import NIOConcurrencyHelpers
 import Refusals
@@ -16,7 +17,7 @@ final class PasswordWorkers: Sendable {
     queues = (0..<threads).map { DispatchQueue(label: "daybook.passwords.\($0)") }
   }
 
-  /// The bcrypt hash of a password.
+  /// The bcrypt hash of a password that was prepared.
   func hash(_ password: String) async throws -> String {
     try await run {
       do {
@@ -27,9 +28,16 @@ final class PasswordWorkers: Sendable {
     }
   }
 
-  /// Whether the password is the one that was hashed.
+  /// Whether the password is the one that was hashed: as RFC 8265 prepares it, or as it was given, since passwords were
+  /// once hashed unprepared.
   func verify(_ password: String, hash: String) async throws -> Bool {
-    try await run { Password.verify(password, against: hash) }
+    let prepared = try? OpaqueString.prepare(password)
+    return try await run {
+      if let prepared, Password.verify(prepared, against: hash) { return true }
+      // As long for whoever has an account as for whoever hasn't: it depends on the password alone.
+      if let prepared, prepared.utf8.elementsEqual(password.utf8) { return false }
+      return Password.verify(password, against: hash)
+    }
   }
 
   private func run<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {

@@ -192,9 +192,16 @@ enum UserBehaviours {
     return params
   }
 
-  /// The parameter `password`, checked; nil where none is given.
+  /// The parameter `password`, prepared and checked; nil where none is given.
   private static func password(_ context: inout CheckContext) -> String? {
-    guard let password = context.parameters["password"]?.stringValue else { return nil }
+    guard let given = context.parameters["password"]?.stringValue else { return nil }
+    let password: String
+    do {
+      password = try OpaqueString.prepare(given)
+    } catch {
+      context.refuse("/password", error.text)
+      return given
+    }
     if password.unicodeScalars.count < 8 { context.refuse("/password", "must have at least 8 characters") }
     if password.utf8.count > 72 { context.refuse("/password", "must be at most 72 bytes") }
     return password

@@ -65,8 +65,9 @@ struct ReportTransaction: ReportTarget {
     guard let constraint = model.unique.first(where: { $0.name == constraint }) else {
       throw Refusal.internalError("The catalog has no unique constraint \(constraint).")
     }
-    let key = decision.engine.rules.key(constraint.name, values, ignoringCase: constraint.ignoresCase)
-    guard let holder = try decision.transaction.holder(constraint: constraint.name, key: key) else { return nil }
+    let rules = decision.engine.rules
+    guard let holder = try rules.holders(of: rules.keys(constraint, values), constraint, in: decision.transaction).first
+    else { return nil }
     return try decision.transaction.living(holder, type: type)
   }
 

@@ -2,9 +2,9 @@ import BasicTypes
 import LMDB
 
 extension LogSnapshot {
-  /// Who holds any key of a unique constraint, in the order of the keys.
-  public func holders(constraint: String) throws -> [Identifier] {
-    let prefix = Key.unique(constraint, [])
+  /// Who holds a key of a unique constraint that begins so (any, where nothing is given), in the order of the keys.
+  public func holders(constraint: String, beginningWith start: [UInt8] = []) throws -> [Identifier] {
+    let prefix = Key.unique(constraint, start)
     var result: [Identifier] = []
     try store.withCursor(databases.unique) { cursor in
       try cursor.scan(from: prefix) { key, stored in

@@ -128,10 +128,39 @@ public final class LogTransaction {
     }
   }
 
+  /// Who holds a key of a unique constraint that begins so, in the order of the keys, with what is staged.
+  public func holders(constraint: String, beginningWith start: [UInt8]) throws -> [Identifier] {
+    let prefix = Key.unique(constraint, start)
+    var found: [[UInt8]: Identifier] = [:]
+    try store.withCursor(databases.unique) { cursor in
+      try cursor.scan(from: prefix) { key, stored in
+        guard key.starts(with: prefix) else { return false }
+        guard let id = Checksummed.value(key, stored).flatMap({ Identifier(bytes: $0) }) else {
+          throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
+        }
+        found[key.copy] = id
+        return true
+      }
+    }
+    for staging in [batch, own] {
+      if let staged = staging.unique[prefix] { found[prefix] = staged.holder }
+      for key in staging.formKeys where key.starts(with: prefix) { found[key] = staging.unique[key]?.holder }
+    }
+    return found.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.value)
+  }
+
   /// Makes a resource the holder of a unique key.
   public func claim(constraint: String, key: [UInt8], for holder: Identifier) throws {
-    own.unique[Key.unique(constraint, key)] = Holder(holder: holder)
+    stage(Holder(holder: holder), of: Key.unique(constraint, key), isForm: key.count > LogTransaction.hashLength)
   }
+
+  private func stage(_ holder: Holder, of key: [UInt8], isForm: Bool) {
+    own.unique[key] = holder
+    if isForm { own.formKeys.insert(key) }
+  }
+
+  /// How many bytes the hash of a key has; a key of a form is longer.
+  private static let hashLength = 32
 
   /// Gives up every key of a unique constraint, for an index that is made anew.
   public func releaseAll(constraint: String) throws {
@@ -139,16 +168,18 @@ public final class LogTransaction {
     try store.withCursor(databases.unique) { cursor in
       try cursor.scan(from: prefix) { key, _ in
         guard key.starts(with: prefix) else { return false }
-        own.unique[key.copy] = Holder(holder: nil)
+        stage(Holder(holder: nil), of: key.copy, isForm: key.byteCount > prefix.count + LogTransaction.hashLength)
         return true
       }
     }
-    for key in batch.unique.keys where key.starts(with: prefix) { own.unique[key] = Holder(holder: nil) }
+    for key in batch.unique.keys where key.starts(with: prefix) {
+      stage(Holder(holder: nil), of: key, isForm: key.count > prefix.count + LogTransaction.hashLength)
+    }
   }
 
   /// Gives a unique key up.
   public func release(constraint: String, key: [UInt8]) throws {
-    own.unique[Key.unique(constraint, key)] = Holder(holder: nil)
+    stage(Holder(holder: nil), of: Key.unique(constraint, key), isForm: key.count > LogTransaction.hashLength)
   }
 
   /// Remembers that one resource refers to another.
@@ -349,6 +380,8 @@ struct Staging {
   /// How many bytes large states have.
   var sizes: [Identifier: Int] = [:]
   var unique: [[UInt8]: Holder] = [:]
+  /// Those keys of ``unique`` that stand for a form: few, as a rule none.
+  var formKeys: Set<[UInt8]> = []
   /// By target, type and referrer: whether the link is there.
   var links: [Identifier: [String: [Identifier: Bool]]] = [:]
   var counters: [String: Int64] = [:]
@@ -364,6 +397,7 @@ struct Staging {
     for (id, state) in other.states { states[id] = state }
     for (id, size) in other.sizes { sizes[id] = size }
     for (key, holder) in other.unique { unique[key] = holder }
+    formKeys.formUnion(other.formKeys)
     for (target, types) in other.links {
       if links[target] == nil {
         links[target] = types

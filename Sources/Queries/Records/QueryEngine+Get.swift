@@ -48,16 +48,14 @@ extension QueryEngine {
   fileprivate func get(_ question: GetQuestion, _ access: Access) async throws -> [UInt8] {
     let type = access.type
     let identifier = question.identifier
-    let key = try question.key.map { given in
-      guard let key = rules.naturalKey(type: type.name, field: given.name, value: given.value) else {
-        throw Refusal.internalError("\(type.name).\(given.name) is a natural key without a constraint of its own")
-      }
-      return key
-    }
     let moment: UInt64? = if let asOf = question.asOf { try await resolve(asOf) } else { nil }
     return try await log.background { [self] snapshot in
       let found: Identifier? =
-        if let key { try snapshot.holder(constraint: key.constraint, key: key.key) } else { identifier }
+        if let key = question.key {
+          try rules.holder(type: type.name, field: key.name, value: key.value, in: snapshot)
+        } else {
+          identifier
+        }
       // The value of a natural key may be personal: a refusal never repeats it.
       let shown = identifier?.text ?? ""
       guard let found else { throw Refusal.notFound(type: type.name, id: shown) }
