@@ -22,7 +22,8 @@ struct Bench: AsyncParsableCommand {
         tools/bench --only commands --seconds 8 --json bench.json
         tools/bench --only start --events 1000000
         tools/bench --scale 0.1
-      """)
+      """,
+    subcommands: [Soak.self])
 
   @OptionGroup var options: BenchOptions
 

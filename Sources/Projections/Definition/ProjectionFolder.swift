@@ -179,11 +179,3 @@ public enum ProjectionFolder {
     return bytes
   }
 }
-
-extension ProjectionFolder {
-  /// Reads a file's text as a read model and as a platform's views, without the catalog: for what tries random texts.
-  package static func tryReading(_ text: [UInt8], file: String) {
-    _ = try? ProjectionFile.read(text, file: file)
-    _ = try? PlatformSchema.read(text, file: file)
-  }
-}
