@@ -16,6 +16,9 @@ CREATE TABLE daybook.datasets (
   column_lineage  jsonb,
   data_source     jsonb,
   symlinks        jsonb,
+  alias_ids       text[],
+  tags            text[],
+  column_tags     jsonb,
   owners          jsonb,
   lifecycle_state varchar(50),
   statistics      jsonb,
@@ -33,8 +36,14 @@ COMMENT ON TABLE daybook.datasets IS
 COMMENT ON COLUMN daybook.datasets.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.datasets.schema_fields IS
   'The columns, as the schema facet lists them: name, type, description, nested fields.';
-COMMENT ON COLUMN daybook.datasets.column_lineage IS 'The columnLineage facet of the last report that had one.';
+COMMENT ON COLUMN daybook.datasets.column_lineage IS
+  'The columnLineage facet of the last report that had one; lineage edges keep every job''s.';
 COMMENT ON COLUMN daybook.datasets.data_source IS 'The dataSource facet; name and uri.';
+COMMENT ON COLUMN daybook.datasets.alias_ids IS
+  'The datasets that have named this one among their symlinks, at most 1,000; lineage takes them for one while they '
+  'do.';
+COMMENT ON COLUMN daybook.datasets.tags IS 'The tags facet as key or key:value, and what people added.';
+COMMENT ON COLUMN daybook.datasets.column_tags IS 'Tags of columns by their names.';
 COMMENT ON COLUMN daybook.datasets.reported_at IS 'The latest event time of the reports that decided these fields.';
 COMMENT ON COLUMN daybook.datasets.reported_fields IS
   'For each field that reports decide, the event time of the report that decided it.';

@@ -15,6 +15,8 @@ CREATE TABLE daybook.lineage_edges (
   pipeline_id       uuid,
   run_id            uuid,
   columns           jsonb,
+  columns_by_job    jsonb,
+  reported_at       timestamptz,
   metadata          jsonb,
   reported_fields   jsonb,
   created_by        uuid,
@@ -33,7 +35,12 @@ COMMENT ON COLUMN daybook.lineage_edges.target_id IS 'Refers to dataset or task_
 COMMENT ON COLUMN daybook.lineage_edges.relationship_type IS 'One of direct, derived, aggregated, filtered.';
 COMMENT ON COLUMN daybook.lineage_edges.pipeline_id IS 'The job through which it was seen last. Refers to pipeline.';
 COMMENT ON COLUMN daybook.lineage_edges.run_id IS 'The run through which it was seen last. Refers to run.';
-COMMENT ON COLUMN daybook.lineage_edges.columns IS 'Column lineage: [{"source","target","transformations"}].';
+COMMENT ON COLUMN daybook.lineage_edges.columns IS
+  'Column lineage: [{"source","target","transformations"}], of all jobs together. Without a target it counts for all '
+  'columns.';
+COMMENT ON COLUMN daybook.lineage_edges.columns_by_job IS
+  'Where several jobs reported columns, those of each, by the pipeline''s id; none stands for reports without a job.';
+COMMENT ON COLUMN daybook.lineage_edges.reported_at IS 'The latest event time of the reports that showed it.';
 COMMENT ON COLUMN daybook.lineage_edges.reported_fields IS
   'For each field that reports decide, the event time of the report that decided it.';
 COMMENT ON COLUMN daybook.lineage_edges.created_by IS 'The user who made it; the system user for what no person made.';

@@ -84,3 +84,5 @@ CREATE INDEX runs_external_id ON daybook.runs USING hash (external_id) WHERE ext
 CREATE INDEX runs_created_at ON daybook.runs (created_at DESC);
 CREATE INDEX runs_number ON daybook.runs ((number::integer));
 CREATE INDEX runs_executing_user ON daybook.runs ((coalesce(triggered_by, created_by)));
+CREATE INDEX runs_input_dataset_ids ON daybook.runs USING gin (input_dataset_ids) WHERE input_dataset_ids IS NOT NULL;
+CREATE INDEX runs_output_dataset_ids ON daybook.runs USING gin (output_dataset_ids) WHERE output_dataset_ids IS NOT NULL;

@@ -1,8 +1,8 @@
 import CanonicalJSON
 
-/// The columnLineage facet of a dataset, turned round: for each dataset that
-/// columns come from, which of its columns become which.
-struct ColumnLineage {
+/// The columnLineage facets of a dataset in one event, turned round: for each dataset that columns come from, which of
+/// its columns become which.
+struct ColumnLineage: Sendable {
   /// A source dataset.
   struct Source: Hashable {
     let namespace: String
@@ -18,30 +18,36 @@ struct ColumnLineage {
     }
   }
 
-  /// By source: `[{"source","target","transformations"}…]`, each entry once, in the order of canonical bytes. A column
-  /// that counts for the whole dataset (a filter's, a join's) has no `target`.
-  let columns: [(source: Source, entries: JSON)]
+  /// By source: `{"source","target","transformations"}`. A column that counts for the whole dataset (a filter's, a
+  /// join's) has no `target`.
+  private var entries: [Source: Set<JSON>] = [:]
 
-  /// Reads the facet; entries that don't name a dataset and a column are passed over
+  /// Whether no column comes from anywhere.
+  var isEmpty: Bool { entries.isEmpty }
+
+  /// The datasets that columns come from.
+  var sources: some Collection<Source> { entries.keys }
+
+  /// Nothing yet.
+  init() {}
+
+  /// Reads a facet; entries that don't name a dataset and a column are passed over
   /// (the facet itself is kept whole on the dataset).
   init(_ facet: JSON?) {
-    var bySource: [Source: Set<JSON>] = [:]
-    func add(_ inputs: JSON?, target: String?) {
-      for input in inputs?.arrayValue ?? [] {
-        guard let namespace = input["namespace"]?.stringValue, let name = input["name"]?.stringValue,
-          let field = input["field"]?.stringValue,
-          namespace.utf8.count <= OpenLineageEvent.maximumNameBytes,
-          name.utf8.count <= OpenLineageEvent.maximumNameBytes
-        else { continue }
-        var entry: JSONObject = ["source": .string(field), "transformations": input["transformations"] ?? []]
-        if let target { entry["target"] = .string(target) }
-        bySource[Source(namespace: namespace, name: name), default: []].insert(.object(entry))
-      }
+    for (target, field) in facet?["fields"]?.objectValue ?? [:] {
+      add(field["inputFields"], target: target, older: Self.olderTransformations(field))
     }
-    for (target, field) in facet?["fields"]?.objectValue ?? [:] { add(field["inputFields"], target: target) }
-    add(facet?["dataset"], target: nil)
-    columns =
-      bySource
+    add(facet?["dataset"], target: nil, older: [])
+  }
+
+  /// Adds what another facet of the same dataset says.
+  mutating func add(_ other: ColumnLineage) {
+    entries.merge(other.entries) { $0.union($1) }
+  }
+
+  /// Each source with its entries, each once and in the order of canonical bytes, in the order of the sources' names.
+  var sorted: [(source: Source, entries: JSON)] {
+    entries
       .map { (source: $0.key, entries: JSON.array(Self.sorted($0.value))) }
       .sorted { left, right in
         let leftKey: JSON = [.string(left.source.namespace), .string(left.source.name)]
@@ -50,7 +56,37 @@ struct ColumnLineage {
       }
   }
 
-  private static func sorted(_ entries: Set<JSON>) -> [JSON] {
+  private mutating func add(_ inputs: JSON?, target: String?, older: JSON) {
+    for input in inputs?.arrayValue ?? [] {
+      guard let namespace = input["namespace"]?.stringValue, let name = input["name"]?.stringValue,
+        let field = input["field"]?.stringValue,
+        namespace.utf8.count <= OpenLineageEvent.maximumNameBytes,
+        name.utf8.count <= OpenLineageEvent.maximumNameBytes
+      else { continue }
+      let own = input["transformations"] ?? .null
+      let transformations = own.isNull || own == [] ? older : own
+      var entry: JSONObject = ["source": .string(field), "transformations": transformations]
+      if let target { entry["target"] = .string(target) }
+      entries[Source(namespace: namespace, name: name), default: []].insert(.object(entry))
+    }
+  }
+
+  /// What a field of the versions 1-0 to 1-2 of the facet says of how it is made of all its inputs: one transformation
+  /// with that type and description.
+  private static func olderTransformations(_ field: JSON) -> JSON {
+    let type = field["transformationType"]?.stringValue
+    let description = field["transformationDescription"]?.stringValue
+    guard type != nil || description != nil else { return [] }
+    var transformation = JSONObject()
+    if let type { transformation["type"] = .string(type) }
+    if let description { transformation["description"] = .string(description) }
+    // So that one question finds what is masked, whichever way it was told.
+    if type == "MASKED" { transformation["masking"] = true }
+    return [.object(transformation)]
+  }
+
+  /// Entries in the order of their canonical bytes.
+  static func sorted(_ entries: Set<JSON>) -> [JSON] {
     entries.map { (bytes: $0.canonicalBytes, entry: $0) }
       .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
       .map(\.entry)

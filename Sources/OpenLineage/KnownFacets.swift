@@ -11,27 +11,43 @@ enum KnownFacets {
     let field: String
     let member: String?
     let value: JSON
+    /// Whether the value is a list that people add to as well: what they added stays.
+    let isShared: Bool
 
-    init(_ field: String, _ value: JSON, member: String? = nil) {
+    init(_ field: String, _ value: JSON, member: String? = nil, isShared: Bool = false) {
       self.field = field
       self.member = member
       self.value = value
+      self.isShared = isShared
     }
   }
 
-  /// What the facets of a run say, and the names of those that say it; `parent` is read by ``parent(_:)``.
-  static func run(_ facets: JSONObject) -> (assignments: [Assignment], names: Set<String>) {
+  /// What one facet gives, and which of its members that accounts for.
+  struct Reading {
+    /// The facet's name.
+    let facet: String
+    /// The facet as it was read.
+    let content: JSONObject
+    let assignments: [Assignment]
+    /// The members that the assignments hold; nil where they hold the whole facet.
+    let members: [String]?
+  }
+
+  /// What a facet of that name gives; nil where it gives nothing.
+  private typealias Given = (assignments: [Assignment], members: [String]?)
+
+  /// What the facets of a run say; `parent` is read by ``parent(_:)``.
+  static func run(_ facets: JSONObject) -> [Reading] {
     read(facets) { name, facet in
       switch name {
       case "nominalTime":
         guard let start = time(facet["nominalStartTime"]) else { return nil }
-        if let text = facet["nominalEndTime"], !text.isNull {
-          guard let end = time(text) else { return nil }
-          return [Assignment("nominal_start_at", start), Assignment("nominal_end_at", end)]
-        }
-        return [Assignment("nominal_start_at", start)]
-      case "processing_engine":
-        return [Assignment("context", content(facet), member: "processing_engine")]
+        let began = Assignment("nominal_start_at", start)
+        // An end that is no time ("", "None") takes nothing from the start; it is kept as it was sent.
+        guard let end = time(facet["nominalEndTime"]) else { return ([began], ["nominalStartTime"]) }
+        return ([began, Assignment("nominal_end_at", end)], ["nominalStartTime", "nominalEndTime"])
+      case "processing_engine", "processingEngine":
+        return ([Assignment("context", content(facet), member: "processing_engine")], nil)
       default: return nil
       }
     }
@@ -43,24 +59,42 @@ enum KnownFacets {
     facets["errorMessage"]?["message"]?.stringValue
   }
 
-  /// The run and job that a `parent` facet names, or nil where there is none or it isn't one.
-  static func parent(_ facets: JSONObject) -> (runID: String, namespace: String, name: String)? {
-    guard let facet = facets["parent"], let runID = facet["run"]?["runId"]?.stringValue, !runID.isEmpty,
-      runID.utf8.count <= OpenLineageEvent.maximumNameBytes,
-      let namespace = facet["job"]?["namespace"]?.stringValue, let name = facet["job"]?["name"]?.stringValue,
-      namespace.utf8.count <= OpenLineageEvent.maximumNameBytes
-    else { return nil }
-    return (runID, namespace, name)
+  /// The run and job that a parent facet names.
+  struct Parent {
+    /// The facet's name: `parent`, or `parentRun` as some producers have it.
+    let facet: String
+    let runID: String
+    let namespace: String
+    let name: String
+    /// Whether it names nothing besides, such as the root of a tree of runs.
+    let isComplete: Bool
+  }
+
+  /// What the parent facet names, or nil where there is none or it isn't one.
+  static func parent(_ facets: JSONObject) -> Parent? {
+    for facetName in ["parent", "parentRun"] {
+      guard let facet = facets[facetName]?.objectValue, let runID = facet["run"]?["runId"]?.stringValue,
+        !runID.isEmpty, runID.utf8.count <= OpenLineageEvent.maximumNameBytes,
+        let namespace = facet["job"]?["namespace"]?.stringValue, let name = facet["job"]?["name"]?.stringValue,
+        namespace.utf8.count <= OpenLineageEvent.maximumNameBytes
+      else { continue }
+      let isComplete =
+        facet.allSatisfy { ["run", "job", "_producer", "_schemaURL"].contains($0.key) }
+        && facet["run"]?.objectValue?.count == 1 && facet["job"]?.objectValue?.count == 2
+      return Parent(facet: facetName, runID: runID, namespace: namespace, name: name, isComplete: isComplete)
+    }
+    return nil
   }
 
   /// What the facets of a job say of its pipeline.
-  static func job(_ facets: JSONObject) -> (assignments: [Assignment], names: Set<String>) {
+  static func job(_ facets: JSONObject) -> [Reading] {
     read(facets) { name, facet in
       switch name {
       case "documentation": return description(facet)
       case "sourceCode":
         guard let source = facet["sourceCode"]?.stringValue else { return nil }
-        return [Assignment("code", ["language": facet["language"] ?? .null, "source": .string(source)])]
+        let code: JSON = ["language": facet["language"] ?? .null, "source": .string(source)]
+        return ([Assignment("code", code)], ["language", "sourceCode"])
       case "sql":
         // Of a job that has both, the source code is the code.
         guard let query = facet["query"]?.stringValue, facets["sourceCode"]?["sourceCode"]?.stringValue == nil else {
@@ -68,78 +102,83 @@ enum KnownFacets {
         }
         var code: JSONObject = ["language": "sql", "source": .string(query)]
         if let dialect = facet["dialect"], !dialect.isNull { code["dialect"] = dialect }
-        return [Assignment("code", .object(code))]
+        return ([Assignment("code", .object(code))], ["query", "dialect"])
       case "ownership":
         guard let owners = facet["owners"], owners.arrayValue != nil else { return nil }
-        return [Assignment("metadata", owners, member: "owners")]
-      case "jobType": return [Assignment("metadata", content(facet), member: "job_type")]
-      case "sourceCodeLocation": return [Assignment("metadata", content(facet), member: "source_code_location")]
+        return ([Assignment("metadata", owners, member: "owners")], ["owners"])
+      case "jobType": return ([Assignment("metadata", content(facet), member: "job_type")], nil)
+      case "sourceCodeLocation":
+        return ([Assignment("metadata", content(facet), member: "source_code_location")], nil)
+      case "tags":
+        guard let tags = FacetTags(facet) else { return nil }
+        // The facet is kept as well: a tag doesn't tell its source.
+        return ([Assignment("tags", .array(tags.own), isShared: true)], [])
       default: return nil
       }
     }
   }
 
   /// What the facets of a dataset say of it.
-  static func dataset(_ facets: JSONObject) -> (assignments: [Assignment], names: Set<String>) {
+  static func dataset(_ facets: JSONObject) -> [Reading] {
     read(facets) { name, facet in
       switch name {
       case "documentation": return description(facet)
-      case "schema": return array(facet["fields"], "schema_fields")
+      case "schema": return array(facet, "fields", "schema_fields")
       case "columnLineage":
-        guard facet["fields"]?.objectValue != nil else { return nil }
-        return [Assignment("column_lineage", content(facet))]
-      case "dataSource": return [Assignment("data_source", content(facet))]
-      case "symlinks": return array(facet["identifiers"], "symlinks")
-      case "ownership": return array(facet["owners"], "owners")
+        guard facet["fields"]?.objectValue != nil || facet["dataset"]?.arrayValue != nil else { return nil }
+        return ([Assignment("column_lineage", content(facet))], nil)
+      case "dataSource": return ([Assignment("data_source", content(facet))], nil)
+      case "symlinks": return array(facet, "identifiers", "symlinks")
+      case "ownership": return array(facet, "owners", "owners")
       case "lifecycleStateChange":
         guard let state = facet["lifecycleStateChange"]?.stringValue, state.unicodeScalars.count <= 50 else {
           return nil
         }
-        return [Assignment("lifecycle_state", .string(state))]
-      case "outputStatistics": return [Assignment("statistics", content(facet), member: "output")]
-      case "inputStatistics": return [Assignment("statistics", content(facet), member: "input")]
-      case "dataQualityMetrics": return [Assignment("statistics", content(facet), member: "quality")]
+        return ([Assignment("lifecycle_state", .string(state))], ["lifecycleStateChange"])
+      case "outputStatistics": return ([Assignment("statistics", content(facet), member: "output")], nil)
+      case "inputStatistics": return ([Assignment("statistics", content(facet), member: "input")], nil)
+      case "dataQualityMetrics": return ([Assignment("statistics", content(facet), member: "quality")], nil)
+      case "tags":
+        guard let tags = FacetTags(facet) else { return nil }
+        let columns = tags.columns.isEmpty ? JSON.null : .object(tags.columns)
+        return ([Assignment("tags", .array(tags.own), isShared: true), Assignment("column_tags", columns)], [])
       default: return nil
       }
     }
   }
 
-  private static let deletedFields: [String: Assignment] = [
-    "schema": Assignment("schema_fields", .null), "columnLineage": Assignment("column_lineage", .null),
-    "dataSource": Assignment("data_source", .null), "symlinks": Assignment("symlinks", .null),
-    "lifecycleStateChange": Assignment("lifecycle_state", .null), "sourceCode": Assignment("code", .null),
-    "sql": Assignment("code", .null), "documentation": Assignment("description", .null),
-    "jobType": Assignment("metadata", .null, member: "job_type"),
-    "sourceCodeLocation": Assignment("metadata", .null, member: "source_code_location"),
+  private static let deletedFields: [String: [Assignment]] = [
+    "schema": [Assignment("schema_fields", .null)], "columnLineage": [Assignment("column_lineage", .null)],
+    "dataSource": [Assignment("data_source", .null)], "symlinks": [Assignment("symlinks", .null)],
+    "lifecycleStateChange": [Assignment("lifecycle_state", .null)], "sourceCode": [Assignment("code", .null)],
+    "sql": [Assignment("code", .null)], "documentation": [Assignment("description", .null)],
+    "jobType": [Assignment("metadata", .null, member: "job_type")],
+    "sourceCodeLocation": [Assignment("metadata", .null, member: "source_code_location")],
+    "tags": [Assignment("tags", [], isShared: true)],
   ]
 
-  private static func read(
-    _ facets: JSONObject, _ assignments: (String, JSONObject) -> [Assignment]?
-  ) -> (assignments: [Assignment], names: Set<String>) {
-    var all: [Assignment] = []
-    var names: Set<String> = []
+  private static func read(_ facets: JSONObject, _ given: (String, JSONObject) -> Given?) -> [Reading] {
+    var all: [Reading] = []
     for (name, value) in facets {
       guard let facet = value.objectValue else { continue }
       if facet["_deleted"]?.boolValue == true {
         // `_deleted` withdraws a facet of a job or dataset.
-        guard let assignment = deletedFields[name] else { continue }
-        all.append(assignment)
-      } else {
-        guard let given = assignments(name, facet) else { continue }
-        all += given
+        guard let assignments = deletedFields[name] else { continue }
+        all.append(Reading(facet: name, content: facet, assignments: assignments, members: ["_deleted"]))
+      } else if let (assignments, members) = given(name, facet) {
+        all.append(Reading(facet: name, content: facet, assignments: assignments, members: members))
       }
-      names.insert(name)
     }
-    return (all, names)
+    return all
   }
 
-  private static func description(_ facet: JSONObject) -> [Assignment]? {
-    facet["description"]?.stringValue.map { [Assignment("description", .string($0))] }
+  private static func description(_ facet: JSONObject) -> Given? {
+    facet["description"]?.stringValue.map { ([Assignment("description", .string($0))], ["description"]) }
   }
 
-  private static func array(_ value: JSON?, _ field: String) -> [Assignment]? {
-    guard let value, value.arrayValue != nil else { return nil }
-    return [Assignment(field, value)]
+  private static func array(_ facet: JSONObject, _ member: String, _ field: String) -> Given? {
+    guard let value = facet[member], value.arrayValue != nil else { return nil }
+    return ([Assignment(field, value)], [member])
   }
 
   private static func time(_ value: JSON?) -> JSON? {

@@ -34,13 +34,30 @@ public struct OpenLineageEvent: Sendable {
     public let name: String
     /// Its facets by name, those of its part in the run (`inputFacets`, `outputFacets`) among them.
     public let facets: JSONObject
+    /// Where its columns come from; nil where the event doesn't say.
+    let columns: ColumnLineage?
 
     /// What tells it from others: its names, by their bytes.
-    var key: [JSON] { [.string(namespace), .string(name)] }
+    var key: ColumnLineage.Source { ColumnLineage.Source(namespace: namespace, name: name) }
+
+    /// The other names that it is known by, as its symlinks facet tells them.
+    var aliases: [(namespace: String, name: String)] {
+      (facets["symlinks"]?["identifiers"]?.arrayValue ?? []).compactMap { identifier in
+        guard let namespace = identifier["namespace"]?.stringValue, let name = identifier["name"]?.stringValue,
+          namespace.utf8.count <= OpenLineageEvent.maximumNameBytes,
+          name.utf8.count <= OpenLineageEvent.maximumNameBytes
+        else { return nil }
+        return (namespace, name)
+      }
+    }
   }
 
-  /// The most inputs, and the most outputs, that one event may name: each is looked up while every other command waits.
-  public static let maximumDatasets = 1000
+  /// The most inputs, outputs, and symlinks of datasets that one event may name: each is looked up while every other
+  /// command waits.
+  public static let maximumDatasets = 2000
+
+  /// How many datasets may name one dataset among their symlinks, so that it knows them.
+  static let maximumAliases = 1000
 
   /// When it happened, by the producer's clock.
   public let time: Timestamp
@@ -58,6 +75,9 @@ public struct OpenLineageEvent: Sendable {
   public let outputs: [Dataset]
   /// The dataset of an event that is about one alone.
   public let dataset: Dataset?
+  /// How many pairs of a dataset and one that was made from it the event shows: each input with each output, and what
+  /// its column lineage names besides. Each is an edge.
+  public let pairCount: Int
   /// The whole event as it was sent.
   public let json: JSONObject
 
@@ -107,10 +127,29 @@ public struct OpenLineageEvent: Sendable {
     if reader.problems.isEmpty, job == nil, dataset == nil {
       reader.fault("\(path)/run", "is required: an event is about a run, a job or a dataset")
     }
+    let aliases = (inputs + outputs + [dataset].compactMap(\.self)).reduce(0) { $0 + $1.aliases.count }
+    if aliases > maximumDatasets {
+      reader.fault(path, "names \(aliases) symlinks of datasets, and may name at most \(maximumDatasets)")
+    }
     guard let time, reader.problems.isEmpty else { throw Malformed(problems: reader.problems) }
     return OpenLineageEvent(
       time: time, report: report, producer: producer, run: run, job: job, inputs: inputs, outputs: outputs,
-      dataset: dataset, json: json)
+      dataset: dataset, pairCount: pairCount(inputs, outputs, dataset), json: json)
+  }
+
+  private static func pairCount(_ inputs: [Dataset], _ outputs: [Dataset], _ dataset: Dataset?) -> Int {
+    let sources = Set(inputs.map(\.key))
+    let targets = Set(outputs.map(\.key))
+    // Both are bounded by ``maximumDatasets``, so the product is no overflow.
+    var count = sources.count * targets.count
+    var seen: [ColumnLineage.Source: Set<ColumnLineage.Source>] = [:]
+    for target in inputs + outputs + [dataset].compactMap(\.self) {
+      for source in target.columns?.sources ?? ColumnLineage().sources
+      where !(sources.contains(source) && targets.contains(target.key)) {
+        if seen[target.key, default: []].insert(source).inserted { count += 1 }
+      }
+    }
+    return count
   }
 }
 
@@ -195,7 +234,9 @@ private struct Reader {
     let name = names(value, path)
     var all = facets(value["facets"], "\(path)/facets")
     if let roleFacets { all = all.merging(facets(value[roleFacets], "\(path)/\(roleFacets)")) }
-    return OpenLineageEvent.Dataset(namespace: name.namespace, name: name.name, facets: all)
+    var columns: ColumnLineage?
+    if let facet = all["columnLineage"], facet["_deleted"]?.boolValue != true { columns = ColumnLineage(facet) }
+    return OpenLineageEvent.Dataset(namespace: name.namespace, name: name.name, facets: all, columns: columns)
   }
 
   mutating func facets(_ value: JSON?, _ path: String) -> JSONObject {

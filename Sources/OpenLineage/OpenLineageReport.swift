@@ -8,7 +8,8 @@ import EventLog
 /// The result depends on the set of events alone: any order, each any number of times, ends in the same fields, ids
 /// included (ids of what reports make are version 5, of the organization and the name, unless a deleted resource holds
 /// that id). Only versions count how often something changed on the way. A run made by reports is not pinned to a
-/// `version_number`, since no report says which version ran.
+/// `version_number`, since no report says which version ran. Two exceptions: where two organizations report one run id,
+/// the first one has it as id; and what a report tells of a time to come counts as of its receipt.
 public struct OpenLineageReport<Target: ReportTarget> {
   /// What came of an event.
   public struct Outcome: Sendable, Equatable {
@@ -24,40 +25,71 @@ public struct OpenLineageReport<Target: ReportTarget> {
   private let event: OpenLineageEvent
   private let target: Target
   private let organization: Identifier
+  /// The time of the event, or of its receipt where that is earlier: no clock that is ahead decides what comes later.
+  private let time: Timestamp
+  /// What of the event fields hold so far.
+  private var taken = EventRemainder.Taken()
+
+  private init(event: OpenLineageEvent, target: Target, organization: Identifier) {
+    self.event = event
+    self.target = target
+    self.organization = organization
+    time = min(event.time, target.receivedAt)
+  }
 
   /// Records an event in a decision.
   ///
   /// - Throws: ``ReportFailure``, and what the target throws.
   public static func record(_ event: OpenLineageEvent, in target: Target) throws -> Outcome {
-    let namespace = event.job?.namespace ?? event.dataset?.namespace ?? ""
-    var organization = try ReportOrganization.resolve(namespace: namespace, in: target)
-    if target.ownOrganization == nil, let run = event.run, let identifier = chosenIdentifier(run.runID),
-      let known = try target.state(identifier), known.type == "run", let owner = known.organization
-    {
-      // For the administrator a run stays where it is, though a parent facet or an
-      // earlier report named another namespace.
-      organization = owner
-    }
-    let report = OpenLineageReport(event: event, target: target, organization: organization)
+    let organization = try organization(of: event, in: target)
+    var report = OpenLineageReport(event: event, target: target, organization: organization)
     guard try target.isFirstReport(digest: event.digest, organization: organization) else {
       return Outcome(resource: try report.knownResource(), organization: organization, isDuplicate: true)
     }
     return Outcome(resource: try report.record(), organization: organization, isDuplicate: false)
   }
 
-  /// The id of a run: the producer's own where it is a UUID that clients may choose, else version 5 of the
-  /// organization, the job's namespace, a line break and the run id.
+  private static func organization(of event: OpenLineageEvent, in target: Target) throws -> Identifier {
+    let namespace = event.job?.namespace ?? event.dataset?.namespace ?? ""
+    if target.ownOrganization == nil, let run = event.run, let job = event.job,
+      let known = try chosenIdentifier(run.runID).flatMap(target.state), known.type == "run",
+      let owner = known.organization,
+      let pipeline = try known.fields["pipeline_id"]?.stringValue.flatMap({ Identifier($0) }).flatMap(target.state),
+      pipeline.fields["namespace"] == .string(job.namespace), pipeline.fields["name"] == .string(job.name)
+    {
+      // For the administrator a run stays where its own job's reports have put it.
+      return owner
+    }
+    return try ReportOrganization.resolve(namespace: namespace, in: target)
+  }
+
+  /// The id of a run of that organization: the producer's own where it is a UUID that clients may choose, else version
+  /// 5 of the organization, the job's namespace, a line break and the run id. So it is too where the producer's id is
+  /// another organization's, which has its own run.
   public static func runIdentifier(_ runID: String, namespace: String, organization: Identifier) -> Identifier {
-    chosenIdentifier(runID) ?? .version5(namespace: organization, name: "\(namespace)\n\(runID)")
+    chosenIdentifier(runID) ?? derivedIdentifier(runID, namespace: namespace, organization: organization)
+  }
+
+  private static func derivedIdentifier(_ runID: String, namespace: String, organization: Identifier) -> Identifier {
+    .version5(namespace: organization, name: "\(namespace)\n\(runID)")
   }
 
   private static func chosenIdentifier(_ runID: String) -> Identifier? {
     Identifier(runID).flatMap { $0.isReserved ? nil : $0 }
   }
 
+  /// The id that a run has, or will have, in an organization.
+  private func runIdentifier(_ runID: String, namespace: String, in owner: Identifier) throws -> Identifier {
+    if let chosen = Self.chosenIdentifier(runID) {
+      guard let known = try target.state(chosen) else { return chosen }
+      if known.type == "run", known.organization == owner { return chosen }
+    }
+    return Self.derivedIdentifier(runID, namespace: namespace, organization: owner)
+  }
+
   private func knownResource() throws -> Identifier? {
     if let run = event.run, let job = event.job {
-      return Self.runIdentifier(run.runID, namespace: job.namespace, organization: organization)
+      return try runIdentifier(run.runID, namespace: job.namespace, in: organization)
     }
     if let job = event.job {
       return try find("pipeline", "pipeline_job", [.string(job.namespace), .string(job.name)])?.id
@@ -66,29 +98,71 @@ public struct OpenLineageReport<Target: ReportTarget> {
     return try find("dataset", "dataset_name", [.string(dataset.namespace), .string(dataset.name)])?.id
   }
 
-  private func record() throws -> Identifier? {
+  private mutating func record() throws -> Identifier? {
     // First of all: a report that must be refused is refused before anything is staged.
-    try LineagePairs.check(Set(event.inputs.map(\.key)).count, Set(event.outputs.map(\.key)).count)
+    guard event.pairCount <= LineagePairs.limit else { throw ReportFailure.tooManyPairs(limit: LineagePairs.limit) }
     let run = try event.run.flatMap { run in try event.job.map { try prepareRun(run, job: $0) } }
-    let pipeline = try event.job.map(recordPipeline)
+    let pipeline = try event.job.map { try recordPipeline($0) }
     var inputs: [Identifier] = []
-    for dataset in event.inputs { inputs.append(try recordDataset(dataset).id) }
+    for dataset in event.inputs {
+      let (id, readings) = try recordDataset(dataset)
+      inputs.append(id)
+      taken.inputs.append(readings)
+    }
     var outputs: [Identifier] = []
-    for dataset in event.outputs { outputs.append(try recordDataset(dataset).id) }
-    let alone = try event.dataset.map(recordDataset)
+    for dataset in event.outputs {
+      let (id, readings) = try recordDataset(dataset)
+      outputs.append(id)
+      taken.outputs.append(readings)
+    }
+    let alone = try event.dataset.map { dataset in
+      let (id, readings) = try recordDataset(dataset)
+      taken.dataset = readings
+      return id
+    }
     var lineage = LineagePairs()
     if let run, let pipeline {
       let fields = try recordRun(run, pipeline: pipeline.id, inputs: inputs, outputs: outputs)
       try lineage.addPairs(of: fields, touching: inputs, outputs)
     } else {
-      try lineage.addPairs(inputs, outputs, at: event.time)
+      try lineage.addPairs(inputs, outputs, at: time)
       if let pipeline { _ = try target.change(pipeline, set: [:], event: "reported", data: data) }
     }
     try recordEdges(
-      lineage, columns: columnLineages(outputs: outputs, inputs: inputs, alone: alone?.id), run: run?.id,
+      lineage, columns: try columns(outputs: outputs, inputs: inputs, alone: alone), run: run?.id,
       pipeline: pipeline?.id)
-    if let alone, event.job == nil { _ = try target.change(alone, set: [:], event: "reported", data: data) }
-    return run?.id ?? pipeline?.id ?? alone?.id
+    if event.run == nil { try recordFacts(inputs: inputs, outputs: outputs, alone: alone) }
+    return run?.id ?? pipeline?.id ?? alone
+  }
+
+  /// What an event without a run says of datasets is recorded at them: there is no run at which it would be found.
+  private func recordFacts(inputs: [Identifier], outputs: [Identifier], alone: Identifier?) throws {
+    let all = data
+    let facets = all["facets"]?.objectValue ?? [:]
+    var ownFacts: [Identifier: JSONObject] = [:]
+    for (key, datasets, identifiers) in [("inputs", event.inputs, inputs), ("outputs", event.outputs, outputs)] {
+      for left in facets[key]?.arrayValue ?? [] {
+        let place = datasets.firstIndex {
+          left["namespace"] == .string($0.namespace) && left["name"] == .string($0.name)
+        }
+        guard let place else { continue }
+        let own = ownFacts[identifiers[place]]?[key]?.arrayValue ?? []
+        ownFacts[identifiers[place], default: [:]][key] = .array(own + [left])
+      }
+    }
+    if let alone {
+      if event.job == nil {
+        ownFacts[alone] = facets
+      } else if let left = facets["dataset"] {
+        ownFacts[alone, default: [:]]["dataset"] = left
+      }
+    }
+    for (dataset, facets) in ownFacts.sorted(by: { $0.key < $1.key }) {
+      guard let state = try target.state(dataset) else { continue }
+      var facts = all.filter { $0.key != "facets" }
+      if !facets.isEmpty { facts["facets"] = .object(facets) }
+      _ = try target.change(state, set: [:], event: "reported", data: facts)
+    }
   }
 
   private func find(_ type: String, _ constraint: String, _ values: [JSON]) throws -> ResourceState? {
@@ -101,45 +175,70 @@ public struct OpenLineageReport<Target: ReportTarget> {
     if let type = event.json["eventType"], !type.isNull { data["event_type"] = type }
     if let producer = event.producer { data["producer"] = .string(producer) }
     if let schema = event.json["schemaURL"], !schema.isNull { data["schema_url"] = schema }
-    let remainder = EventRemainder.of(event)
+    let remainder = EventRemainder.of(event, taken: taken)
     if !remainder.isEmpty { data["facets"] = .object(remainder) }
     return data
   }
 
-  private func recordPipeline(_ job: OpenLineageEvent.Job) throws -> ResourceState {
-    try recordNamed(
+  private mutating func recordPipeline(_ job: OpenLineageEvent.Job) throws -> ResourceState {
+    let (state, readings) = try recordNamed(
       type: "pipeline", constraint: "pipeline_job", namespace: job.namespace, name: job.name,
       fields: ["kind": "flow", "status": "active"]
     ) { fields in
-      fields.apply(KnownFacets.job(job.facets).assignments, at: event.time)
+      fields.apply(KnownFacets.job(job.facets), at: time)
     }
+    taken.job = readings
+    return state
   }
 
-  private func recordDataset(_ dataset: OpenLineageEvent.Dataset) throws -> ResourceState {
-    try recordNamed(
-      type: "dataset", constraint: "dataset_name", namespace: dataset.namespace, name: dataset.name, fields: [:]
-    ) { fields in
-      fields.apply(KnownFacets.dataset(dataset.facets).assignments, at: event.time)
+  private func recordDataset(
+    _ dataset: OpenLineageEvent.Dataset
+  ) throws -> (id: Identifier, readings: [KnownFacets.Reading]) {
+    let (state, readings) = try recordDataset(dataset.key) { fields in
+      let readings = fields.apply(KnownFacets.dataset(dataset.facets), at: time)
       if let latest = fields.latest { fields.set("reported_at", .string(latest.text)) }
+      return readings
     }
+    for alias in dataset.aliases {
+      let other = ColumnLineage.Source(namespace: alias.namespace, name: alias.name)
+      guard other != dataset.key else { continue }
+      _ = try recordDataset(other) { fields in
+        fields.addAlias(state.id)
+        return []
+      }
+    }
+    return (state.id, readings)
+  }
+
+  private func recordDataset(
+    _ name: ColumnLineage.Source, update: (inout ReportedFields) -> [KnownFacets.Reading]
+  ) throws -> (state: ResourceState, readings: [KnownFacets.Reading]) {
+    try recordNamed(
+      type: "dataset", constraint: "dataset_name", namespace: name.namespace, name: name.name, fields: [:],
+      update: update)
   }
 
   /// Finds or makes what is unique by organization, namespace and name, and brings its fields up to date.
   private func recordNamed(
     type: String, constraint: String, namespace: String, name: String, fields initial: JSONObject,
-    update: (inout ReportedFields) -> Void
-  ) throws -> ResourceState {
+    update: (inout ReportedFields) -> [KnownFacets.Reading]
+  ) throws -> (state: ResourceState, readings: [KnownFacets.Reading]) {
     if let known = try find(type, constraint, [.string(namespace), .string(name)]) {
-      var fields = ReportedFields(known.fields)
-      update(&fields)
-      return try target.change(known, set: fields.changes, event: "edited", data: [:])
+      var fields = reportedFields(known.fields)
+      let readings = update(&fields)
+      return (try target.change(known, set: fields.changes, event: "edited", data: [:]), readings)
     }
-    var fields = ReportedFields([:])
-    update(&fields)
+    var fields = reportedFields([:])
+    let readings = update(&fields)
     let named: JSONObject = ["namespace": .string(namespace), "name": .string(name)]
-    return try create(
+    let state = try create(
       type: type, key: [.string(namespace), .string(name)],
       fields: fields.changes.filter { !$0.value.isNull }.merging(initial).merging(named))
+    return (state, readings)
+  }
+
+  private func reportedFields(_ current: JSONObject) -> ReportedFields {
+    ReportedFields(current, receivedAt: target.receivedAt)
   }
 
   private func create(type: String, key: [JSON], fields: JSONObject) throws -> ResourceState {
@@ -151,7 +250,7 @@ public struct OpenLineageReport<Target: ReportTarget> {
   }
 
   private func prepareRun(_ run: OpenLineageEvent.Run, job: OpenLineageEvent.Job) throws -> ResourceState {
-    let identifier = Self.runIdentifier(run.runID, namespace: job.namespace, organization: organization)
+    let identifier = try runIdentifier(run.runID, namespace: job.namespace, in: organization)
     guard let known = try target.state(identifier) else {
       return try createRun(identifier, runID: run.runID, organization: organization)
     }
@@ -166,35 +265,29 @@ public struct OpenLineageReport<Target: ReportTarget> {
     _ identifier: Identifier, runID: String, organization: Identifier
   ) throws -> ResourceState {
     var fields: JSONObject = ["status": "pending"]
-    if Self.chosenIdentifier(runID) == nil { fields["external_id"] = .string(runID) }
+    if Self.chosenIdentifier(runID) != identifier { fields["external_id"] = .string(runID) }
     return try target.create(
       type: "run", id: identifier, organization: organization, fields: fields, event: "created", data: [:])
   }
 
   /// Returns the run's fields as this report leaves them.
-  private func recordRun(
+  private mutating func recordRun(
     _ run: ResourceState, pipeline: Identifier, inputs: [Identifier], outputs: [Identifier]
   ) throws -> ReportedFields {
     let facets = event.run?.facets ?? [:]
-    var fields = ReportedFields(run.fields)
-    for (field, value) in RunStateMerge.merge(run.fields, report: event.report, at: event.time) {
+    var fields = reportedFields(run.fields)
+    for (field, value) in RunStateMerge.merge(known(run.fields), report: event.report, at: time) {
       fields.set(field, value)
     }
-    fields.decide("pipeline_id", .string(pipeline.text), at: event.time)
-    if let producer = event.producer { fields.decide("producer", .string(producer), at: event.time) }
+    fields.decide("pipeline_id", .string(pipeline.text), at: time)
+    if let producer = event.producer { fields.decide("producer", .string(producer), at: time) }
     if let message = KnownFacets.errorMessage(facets) {
-      fields.decide("error_message", .string(message), at: event.time)
+      fields.decide("error_message", .string(message), at: time)
     }
-    fields.apply(KnownFacets.run(facets).assignments, at: event.time)
-    if let parent = KnownFacets.parent(facets) {
-      let job: JSON = ["namespace": .string(parent.namespace), "name": .string(parent.name)]
-      fields.decide(member: "parent_job", of: "context", job, at: event.time)
-      if let identifier = try parentRun(runID: parent.runID, namespace: parent.namespace), identifier != run.id {
-        fields.decide("parent_run_id", .string(identifier.text), at: event.time)
-      }
-    }
+    taken.run = fields.apply(KnownFacets.run(facets), at: time)
+    if let parent = KnownFacets.parent(facets) { try record(parent, of: run, in: &fields) }
     for (group, identifiers) in [("input_dataset_ids", inputs), ("output_dataset_ids", outputs)] {
-      for identifier in identifiers { fields.note(identifier.text, in: group, at: event.time) }
+      for identifier in identifiers { fields.note(identifier.text, in: group, at: time) }
       let all = fields.noted(group).map(\.key)
       if !all.isEmpty { fields.set(group, .array(all.sorted().map(JSON.string))) }
     }
@@ -202,76 +295,121 @@ public struct OpenLineageReport<Target: ReportTarget> {
     return fields
   }
 
-  /// The parent's id, made pending where it is not known yet; nil where that id is
-  /// no living run of the parent's organization.
-  private func parentRun(runID: String, namespace: String) throws -> Identifier? {
-    let owner = try ReportOrganization.resolve(namespace: namespace, in: target)
-    let identifier = Self.runIdentifier(runID, namespace: namespace, organization: owner)
-    guard let known = try target.state(identifier) else {
-      return try createRun(identifier, runID: runID, organization: owner).id
+  /// A run's fields without an end that hasn't come yet: a clock that was ahead has told it.
+  private func known(_ fields: JSONObject) -> JSONObject {
+    guard let end = fields["completed_at"]?.stringValue.flatMap({ Timestamp($0) }), end > target.receivedAt else {
+      return fields
     }
-    let isVisible = known.organization == owner || target.ownOrganization == nil
-    return known.type == "run" && isVisible && known.deletedAt == nil ? known.id : nil
+    return fields.filter { $0.key != "completed_at" }
   }
 
-  /// The column lineage that each dataset of the event carries, with that dataset's id.
-  private func columnLineages(
+  /// A run refers to a parent of its own organization; of another's it keeps the names alone.
+  private func record(_ parent: KnownFacets.Parent, of run: ResourceState, in fields: inout ReportedFields) throws {
+    var told: JSONObject = [
+      "parent_job": ["namespace": .string(parent.namespace), "name": .string(parent.name)], "parent_run_id": .null,
+    ]
+    let known = try parentRun(runID: parent.runID, namespace: parent.namespace)
+    if let known, known.organization == organization {
+      if known.id != run.id { fields.decide("parent_run_id", .string(known.id.text), at: time) }
+    } else {
+      told["parent_run_id"] = .string(parent.runID)
+      fields.decide("parent_run_id", .null, at: time)
+    }
+    fields.decide(group: "context.parent_job", members: told, of: "context", at: time)
+  }
+
+  /// The parent, made pending where it is not known yet; nil where it was deleted, or is no run.
+  private func parentRun(runID: String, namespace: String) throws -> ResourceState? {
+    let owner = try ReportOrganization.resolve(namespace: namespace, in: target)
+    let identifier = try runIdentifier(runID, namespace: namespace, in: owner)
+    guard let known = try target.state(identifier) else {
+      return try createRun(identifier, runID: runID, organization: owner)
+    }
+    return known.type == "run" && known.organization == owner && known.deletedAt == nil ? known : nil
+  }
+
+  /// Which columns of which datasets each dataset of the event is made of.
+  ///
+  /// Of an input that the event's column lineage of an output passes over, nothing is: what the job said of it before
+  /// no longer holds.
+  private func columns(
     outputs: [Identifier], inputs: [Identifier], alone: Identifier?
-  ) -> [(dataset: Identifier, lineage: ColumnLineage)] {
+  ) throws -> [LineagePairs.Pair: JSON] {
     var datasets = Array(zip(outputs, event.outputs)) + Array(zip(inputs, event.inputs))
     if let alone, let dataset = event.dataset { datasets.append((alone, dataset)) }
-    return datasets.compactMap { identifier, dataset in
-      guard let facet = dataset.facets["columnLineage"], facet["_deleted"]?.boolValue != true else { return nil }
-      return (identifier, ColumnLineage(facet))
+    var byTarget: [Identifier: ColumnLineage] = [:]
+    for (identifier, dataset) in datasets {
+      guard let columns = dataset.columns, !columns.isEmpty else { continue }
+      byTarget[identifier, default: ColumnLineage()].add(columns)
     }
+    var columns: [LineagePairs.Pair: JSON] = [:]
+    for target in Set(outputs) where byTarget[target] != nil {
+      for input in inputs { columns[LineagePairs.Pair(source: input, target: target)] = [] }
+    }
+    for (target, lineage) in byTarget {
+      for (source, entries) in lineage.sorted {
+        let (state, _) = try recordDataset(source) { _ in [] }
+        columns[LineagePairs.Pair(source: state.id, target: target)] = entries
+      }
+    }
+    return columns
   }
 
   private func recordEdges(
-    _ pairs: LineagePairs, columns: [(dataset: Identifier, lineage: ColumnLineage)], run: Identifier?,
-    pipeline: Identifier?
+    _ pairs: LineagePairs, columns: [LineagePairs.Pair: JSON], run: Identifier?, pipeline: Identifier?
   ) throws {
+    var all = pairs
+    for pair in columns.keys { all.add(pair, at: time) }
     let through: JSONObject = [
       "run_id": run.map { .string($0.text) } ?? .null, "pipeline_id": pipeline.map { .string($0.text) } ?? .null,
     ]
-    for (pair, time) in pairs.sorted {
-      try recordEdge(pair, columns: nil, through: through, at: time)
-    }
-    for (dataset, lineage) in columns {
-      for (source, entries) in lineage.columns {
-        let plain = OpenLineageEvent.Dataset(namespace: source.namespace, name: source.name, facets: [:])
-        let pair = LineagePairs.Pair(source: try recordDataset(plain).id, target: dataset)
-        try recordEdge(pair, columns: entries, through: through, at: event.time)
+    for (pair, latest) in all.sorted {
+      let ends: JSONObject = ["source_id": .string(pair.source.text), "target_id": .string(pair.target.text)]
+      let key = [JSON.string(pair.source.text), .string(pair.target.text)]
+      let known = try target.find(type: "lineage_edge", constraint: "lineage_edge_pair", values: key)
+      var fields = reportedFields(known?.fields ?? [:])
+      fields.decide(group: "run_id", through, at: latest)
+      if let latest = fields.time(of: "run_id") { fields.set("reported_at", .string(latest.text)) }
+      if let columns = columns[pair] { fields.decide(columns: columns, of: pipeline, at: time) }
+      if let known {
+        _ = try target.change(known, set: fields.changes, event: "edited", data: [:])
+      } else {
+        _ = try create(
+          type: "lineage_edge", key: key, fields: fields.changes.filter { !$0.value.isNull }.merging(ends))
       }
-    }
-  }
-
-  private func recordEdge(
-    _ pair: LineagePairs.Pair, columns: JSON?, through: JSONObject, at time: Timestamp
-  ) throws {
-    let ends: JSONObject = ["source_id": .string(pair.source.text), "target_id": .string(pair.target.text)]
-    let key = [JSON.string(pair.source.text), .string(pair.target.text)]
-    let known = try target.find(type: "lineage_edge", constraint: "lineage_edge_pair", values: key)
-    var fields = ReportedFields(known?.fields ?? [:])
-    fields.decide(group: "run_id", through, at: time)
-    if let columns { fields.decide("columns", columns, at: time) }
-    if let known {
-      _ = try target.change(known, set: fields.changes, event: "edited", data: [:])
-    } else {
-      let given = fields.changes.filter { !$0.value.isNull }.merging(ends)
-      _ = try create(type: "lineage_edge", key: key, fields: given)
     }
   }
 }
 
 extension ReportedFields {
   /// What known facets say, at a report's time.
-  fileprivate mutating func apply(_ assignments: [KnownFacets.Assignment], at time: Timestamp) {
-    for assignment in assignments {
-      if let member = assignment.member {
-        decide(member: member, of: assignment.field, assignment.value, at: time)
-      } else {
-        decide(assignment.field, assignment.value, at: time)
+  /// - Returns: Those whose word the fields hold.
+  fileprivate mutating func apply(_ readings: [KnownFacets.Reading], at time: Timestamp) -> [KnownFacets.Reading] {
+    var taken: [KnownFacets.Reading] = []
+    for reading in readings {
+      var isTaken = true
+      for assignment in reading.assignments {
+        let holds =
+          if let member = assignment.member {
+            decide(member: member, of: assignment.field, assignment.value, at: time)
+          } else if assignment.isShared {
+            decide(shared: assignment.field, assignment.value.arrayValue ?? [], at: time)
+          } else {
+            decide(assignment.field, assignment.value, at: time)
+          }
+        isTaken = isTaken && holds
       }
+      if isTaken { taken.append(reading) }
     }
+    return taken
+  }
+
+  /// One more dataset that names this one among its symlinks; they are found again by it, in whatever order the
+  /// reports come. What a later report has withdrawn, its own symlinks tell.
+  fileprivate mutating func addAlias(_ dataset: Identifier) {
+    let known = self["alias_ids"]?.arrayValue ?? []
+    guard known.count < OpenLineageEvent.maximumAliases, !known.contains(.string(dataset.text)) else { return }
+    let all = (known.compactMap(\.stringValue) + [dataset.text]).sorted()
+    set("alias_ids", .array(all.map(JSON.string)))
   }
 }

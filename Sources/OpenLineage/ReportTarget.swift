@@ -11,6 +11,9 @@ public protocol ReportTarget {
   /// go to an organization for each job namespace.
   var ownOrganization: Identifier? { get }
 
+  /// When the report is taken in, by the log's clock: what it tells counts as of then at the latest.
+  var receivedAt: Timestamp { get }
+
   /// The living resource that holds these values of a unique constraint, in the
   /// order of the constraint's fields, or nil.
   func find(type: String, constraint: String, values: [JSON]) throws -> ResourceState?
@@ -38,10 +41,9 @@ public protocol ReportTarget {
 
 /// Why a report can't be taken in, though it is well formed.
 public enum ReportFailure: Error, Sendable, Equatable {
-  /// The id that the report gives its run belongs to something else, or to another
-  /// organization: a conflict that must not tell which.
+  /// The id that follows from the report's run belongs to something that is no run.
   case identifierTaken(Identifier)
-  /// It shows more pairs of an input and an output than one report may.
+  /// It shows more pairs of a dataset and one made from it than one report may, its run's earlier reports included.
   case tooManyPairs(limit: Int)
   /// The run was deleted, at that time.
   case gone(Identifier, since: Timestamp)

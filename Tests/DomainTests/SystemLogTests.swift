@@ -86,9 +86,9 @@ import Testing
       ]
       return ["organization_id": .string(acme), "event": event]
     }
-    let many = try await book.refusal("openlineage.record", report(datasets(101, "in"), datasets(10, "out")))
-    #expect(many.code == .tooLarge && many.data["limit"] == 1000)
-    let named = try await book.refusal("openlineage.record", report(datasets(1001, "in"), []))
+    let many = try await book.refusal("openlineage.record", report(datasets(201, "in"), datasets(10, "out")))
+    #expect(many.code == .tooLarge && many.data["limit"] == 2000)
+    let named = try await book.refusal("openlineage.record", report(datasets(2001, "in"), []))
     #expect(named.paths == ["/event/inputs"])
     // One dataset named again and again is one.
     let same = JSON.array(Array(repeating: ["namespace": "n", "name": "d"], count: 200))

@@ -21,6 +21,8 @@ final class MemoryTarget: ReportTarget {
 
   let catalog: Catalog
   var ownOrganization: Identifier?
+  /// Every report has come by then.
+  var receivedAt = Timestamp.maximum
   private(set) var states: [Identifier: ResourceState] = [:]
   private(set) var events: [Recorded] = []
   private var unique: [String: Identifier] = [:]

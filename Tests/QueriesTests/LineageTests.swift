@@ -112,4 +112,198 @@ import Testing
       #expect(try await library.refusal("task_run.get", ["id": .string(task.text)], as: some).code == .forbidden)
     }
   }
+
+  // MARK: - Reports
+
+  private static func event(
+    _ job: String, at time: String, inputs: [JSON], outputs: [JSON], run: String? = nil
+  ) -> JSONObject {
+    var event: JSONObject = [
+      "eventTime": .string(time), "producer": "test", "job": ["namespace": "ns", "name": .string(job)],
+      "inputs": .array(inputs), "outputs": .array(outputs),
+    ]
+    if let run {
+      event["run"] = ["runId": .string(run)]
+      event["eventType"] = "COMPLETE"
+    }
+    return event
+  }
+
+  private static func named(_ name: String, _ facets: JSONObject = [:], in namespace: String = "db") -> JSON {
+    ["namespace": .string(namespace), "name": .string(name), "facets": .object(facets)]
+  }
+
+  private func record(_ event: JSONObject, _ organization: String, _ library: TestQueries) async throws {
+    try await library.call("openlineage.record", ["organization_id": .string(organization), "event": .object(event)])
+  }
+
+  private func dataset(named name: String, _ organization: String, _ library: TestQueries) async throws -> String {
+    let found = try await library.list(
+      "dataset", ["where": ["organization_id": .string(organization), "name": .string(name)]])
+    #expect(found.count == 1, "\(name)")
+    return try #require(found.first)
+  }
+
+  @Test func `no direction uses up what the other needs, and what is left out is told, now and in the past`()
+    async throws
+  {
+    try await TestQueries.with { library in
+      let acme = try await library.organization("acme")
+      let hub = Self.named("hub")
+      try await record(
+        Self.event("big", at: "2026-01-01T00:00:00Z", inputs: (0..<1200).map { Self.named("in\($0)") }, outputs: [hub]),
+        acme, library)
+      try await record(
+        Self.event(
+          "reports", at: "2026-01-01T00:00:00Z", inputs: [hub], outputs: (0..<30).map { Self.named("out\($0)") }),
+        acme, library)
+      let id: JSON = .string(try await dataset(named: "hub", acme, library))
+      for moment in [nil, Int64(library.log.head.position)] {
+        func graph(_ params: JSONObject) async throws -> JSON {
+          try await library.ask(
+            "lineage.graph", params.merging(["id": id]).merging(moment.map { ["as_of": .integer($0)] } ?? [:]))
+        }
+        func edges(_ graph: JSON) -> Int { graph["edges"]?.arrayValue?.count ?? -1 }
+        func below(_ graph: JSON) -> Int {
+          (graph["nodes"]?.arrayValue ?? []).count { $0.integer("distance") > 0 }
+        }
+        let down = try await graph(["direction": "down"])
+        #expect(
+          below(down) == 30 && down["truncated"] == false && down["truncated_by"] == []
+            && down["advice"]?.isNull == true)
+        let up = try await graph(["direction": "up"])
+        #expect(edges(up) == 1000 && up["truncated"] == true && up["truncated_by"] == ["limit"])
+        #expect(up.text("advice").contains("raise it"))
+        let whole = try await graph(["direction": "up", "limit": 1200])
+        #expect(edges(whole) == 1200 && whole["truncated"] == false)
+        let both = try await graph([:])
+        #expect(edges(both) == 1000 && below(both) == 30 && both["truncated_by"] == ["limit"])
+        let few = try await graph(["limit": 10])
+        #expect(edges(few) == 10 && below(few) == 5)
+        let all = try await graph(["limit": 1230])
+        #expect(edges(all) == 1230 && all["truncated"] == false)
+      }
+    }
+  }
+
+  @Test func `more steps than were asked for are told, and nothing is where the walk has seen everything`() async throws
+  {
+    try await TestQueries.with { library in
+      let acme = try await library.organization("acme")
+      for (from, to) in [("a", "b"), ("b", "c"), ("c", "a")] {
+        try await record(
+          Self.event("\(from)\(to)", at: "2026-01-01T00:00:00Z", inputs: [Self.named(from)], outputs: [Self.named(to)]),
+          acme, library)
+      }
+      let id: JSON = .string(try await dataset(named: "a", acme, library))
+      for moment in [nil, Int64(library.log.head.position)] {
+        func graph(_ params: JSONObject) async throws -> JSON {
+          try await library.ask(
+            "lineage.graph", params.merging(["id": id]).merging(moment.map { ["as_of": .integer($0)] } ?? [:]))
+        }
+        let near = try await graph(["direction": "down", "depth": 2])
+        #expect(near["truncated_by"] == ["depth"] && near.text("advice").contains("raise depth"))
+        #expect(try await graph(["direction": "down", "depth": 3])["truncated"] == false)
+        // Two steps each way are the whole ring.
+        let ring = try await graph(["depth": 2])
+        #expect(ring["truncated"] == false && ring["edges"]?.arrayValue?.count == 3)
+      }
+    }
+  }
+
+  @Test func `datasets that name one another among their symlinks are one in the graph, as long as they do`()
+    async throws
+  {
+    try await TestQueries.with { library in
+      let acme = try await library.organization("acme")
+      let link: JSONObject = ["symlinks": ["identifiers": [["namespace": "hive", "name": "db.t", "type": "TABLE"]]]]
+      try await record(
+        Self.event(
+          "spark", at: "2026-01-01T00:00:00Z", inputs: [Self.named("raw")], outputs: [Self.named("path/t", link)]),
+        acme,
+        library)
+      try await record(
+        Self.event(
+          "dbt", at: "2026-01-01T00:00:00Z", inputs: [Self.named("db.t", in: "hive")], outputs: [Self.named("mart")]),
+        acme,
+        library)
+      let linked = Int64(library.log.head.position)
+      let (raw, mart) = (
+        try await dataset(named: "raw", acme, library), try await dataset(named: "mart", acme, library)
+      )
+      let (path, table) = (
+        try await dataset(named: "path/t", acme, library), try await dataset(named: "db.t", acme, library)
+      )
+      func graph(_ start: String, _ params: JSONObject) async throws -> JSON {
+        try await library.ask("lineage.graph", params.merging(["id": .string(start)]))
+      }
+      func names(_ graph: JSON) -> [String] { (graph["nodes"]?.arrayValue ?? []).map { $0.text("name") } }
+      for moment: JSONObject in [[:], ["as_of": .integer(linked)]] {
+        let up = try await graph(mart, moment.merging(["direction": "up"]))
+        #expect(names(up) == ["mart", "db.t", "raw"] && up["truncated"] == false)
+        let node = up["nodes"]?.arrayValue?.first { $0.text("id") == table }
+        #expect(node?["aliases"] == [["id": .string(path), "name": "path/t", "namespace": "db"]])
+        #expect(Set(up["edges"]?.arrayValue?.map { $0.text("target_id") } ?? []) == [mart, table])
+        #expect(names(try await graph(raw, moment.merging(["direction": "down"]))) == ["raw", "path/t", "mart"])
+        for start in [path, table] {
+          #expect(Set(names(try await graph(start, moment)).dropFirst()) == ["raw", "mart"])
+        }
+      }
+      try await record(
+        Self.event(
+          "spark", at: "2026-01-02T00:00:00Z", inputs: [Self.named("raw")],
+          outputs: [Self.named("path/t", ["symlinks": ["_deleted": true]])]), acme, library)
+      #expect(names(try await graph(mart, [:])) == ["mart", "db.t"])
+      #expect(names(try await graph(mart, ["as_of": .integer(linked)])) == ["mart", "db.t", "raw"])
+    }
+  }
+
+  @Test func `edges tell the job that reported them last and when, and older ones can be left out`() async throws {
+    try await TestQueries.with { library in
+      let acme = try await library.organization("acme")
+      func columns(_ target: String, _ source: String) -> JSONObject {
+        let input: JSON = ["namespace": "db", "name": "src", "field": .string(source)]
+        return ["columnLineage": ["fields": [target: ["inputFields": [input]]]]]
+      }
+      func write(_ job: String, _ day: Int, _ target: String, _ source: String) async throws {
+        try await record(
+          Self.event(
+            job, at: "2026-01-0\(day)T00:00:00Z", inputs: [Self.named("src")],
+            outputs: [Self.named("dst", columns(target, source))]), acme, library)
+      }
+      try await write("A", 1, "x", "a")
+      try await write("B", 3, "y", "b")
+      try await record(
+        Self.event("old", at: "2025-01-01T00:00:00Z", inputs: [Self.named("older")], outputs: [Self.named("dst")]),
+        acme,
+        library)
+      let id = try await dataset(named: "dst", acme, library)
+      _ = try await link(try await dataset("by hand", acme, library), id, acme, library)
+      let pipelines = try await library.ask("pipeline.list", ["where": ["organization_id": .string(acme)]]).items
+      func pipeline(_ name: String) throws -> JSON {
+        try #require(pipelines.first { $0["name"] == .string(name) }?["id"])
+      }
+      let (a, b) = (try pipeline("A"), try pipeline("B"))
+      func graph(_ params: JSONObject) async throws -> JSON {
+        try await library.ask("lineage.graph", params.merging(["id": .string(id), "direction": "up"]))
+      }
+      for moment: JSONObject in [[:], ["as_of": .integer(Int64(library.log.head.position))]] {
+        let all = try await graph(moment)
+        #expect(all["edges"]?.arrayValue?.count == 3)
+        let edge = try #require(all["edges"]?.arrayValue?.first { $0["pipeline_id"] == b })
+        #expect(edge["reported_at"] == "2026-01-03T00:00:00.000000Z")
+        #expect(
+          edge["columns"] == [
+            ["source": "a", "target": "x", "transformations": [], "pipeline_ids": [a]],
+            ["source": "b", "target": "y", "transformations": [], "pipeline_ids": [b]],
+          ])
+        #expect(Set(all["pipelines"]?.arrayValue?.map { $0.text("name") } ?? []) == ["A", "B", "old"])
+        let recent = try await graph(moment.merging(["since": "2026-01-02T00:00:00Z"]))
+        let names = (recent["nodes"]?.arrayValue ?? []).map { $0.text("name") }
+        #expect(Set(names) == ["dst", "src", "by hand"] && recent["truncated"] == false)
+        let columns = recent["edges"]?.arrayValue?.first { $0["pipeline_id"] == b }?["columns"]
+        #expect(columns?.arrayValue?.map { $0.text("target") } == ["y"])
+      }
+    }
+  }
 }

@@ -49,7 +49,8 @@ enum OpenLineageBehaviours {
     case .tooManyPairs(let limit):
       .tooLarge(
         limit: Int64(limit),
-        "This shows more than \(limit) pairs of an input and an output, each of which is an edge; report it in parts.")
+        "This shows more than \(limit) pairs of a dataset and one made from it, each of which is an edge; report it in parts, or as several runs."
+      )
     case .gone(let id, let since): .gone(type: "run", id: id.text, since: since.text)
     }
   }
@@ -59,6 +60,7 @@ enum OpenLineageBehaviours {
 struct ReportTransaction: ReportTarget {
   let decision: Decision
   let ownOrganization: Identifier?
+  var receivedAt: Timestamp { decision.now }
 
   func find(type: String, constraint: String, values: [JSON]) throws -> ResourceState? {
     let model = try decision.model.type(type)

@@ -66,6 +66,21 @@ public struct LogSnapshot: ~Copyable {
     return result
   }
 
+  /// Who of a type refers to a resource, in the order of their ids, after one of them, at most so many: a page of them.
+  public func referrers(
+    of target: Identifier, type: String, after: Identifier?, limit: Int
+  ) throws -> [Identifier] {
+    var result: [Identifier] = []
+    guard limit > 0 else { return result }
+    try store.withCursor(databases.links) { cursor in
+      try Links.scan(&cursor, target: target, type: type, after: after) { _, id in
+        result.append(id)
+        return result.count < limit
+      }
+    }
+    return result
+  }
+
   /// The record at a position; nil beyond the head.
   public func record(at position: UInt64) throws -> LogRecord? {
     guard position >= 1, position <= head.position else { return nil }

@@ -17,11 +17,14 @@ enum Counters {
 
 enum Links {
   /// Goes through the links to a target until the visitor answers false.
+  /// - Parameter after: Goes on after this one of the type.
   static func scan(
-    _ cursor: inout Cursor, target: Identifier, type: String?, _ visit: (String, Identifier) -> Bool
+    _ cursor: inout Cursor, target: Identifier, type: String?, after: Identifier? = nil,
+    _ visit: (String, Identifier) -> Bool
   ) throws {
     let prefix = type.map { Key.links(to: target, type: $0) } ?? target.bytes
-    try cursor.scan(from: prefix) { key, _ in
+    // No key is between the one of `after` and the same with a zero behind it.
+    try cursor.scan(from: after.map { prefix + $0.bytes + [0] } ?? prefix) { key, _ in
       guard key.byteCount > 33, key.starts(with: prefix) else { return false }
       return key.withUnsafeBytes { key in
         let name = String(decoding: UnsafeRawBufferPointer(rebasing: key[16..<(key.count - 17)]), as: UTF8.self)

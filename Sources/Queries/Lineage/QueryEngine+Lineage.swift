@@ -21,50 +21,55 @@ extension QueryMethod {
         "direction", "Towards what it was made from, what was made from it, or both.",
         of: LineageDirection.allCases.map(\.rawValue), default: LineageDirection.both.rawValue),
       .count("depth", "How many edges away at most.", in: 1...50, default: 5),
-      .count("limit", "How many edges at most.", in: 1...10_000, default: 1000), .asOf,
+      .count("limit", "How many edges at most; of both directions alike.", in: 1...10_000, default: 1000),
+      .parameter(
+        "since", .timestamp, "Leaves out what was reported last before this instant; what people made stays."),
+      .asOf,
     ],
-    result: Schemas.object([
-      "edges": Schemas.array(
-        of: Schemas.object([
-          "id": Schemas.identifier, "source_id": Schemas.identifier, "target_id": Schemas.identifier,
-        ])),
-      "nodes": Schemas.array(
-        of: Schemas.object(["distance": Schemas.integer, "id": Schemas.identifier, "type": Schemas.string])),
-      "position": Schemas.integer, "truncated": Schemas.boolean,
-    ]),
+    result: Schemas.object(
+      [
+        "edges": Schemas.array(
+          of: Schemas.object([
+            "id": Schemas.identifier, "source_id": Schemas.identifier, "target_id": Schemas.identifier,
+          ])),
+        "nodes": Schemas.array(
+          of: Schemas.object(["distance": Schemas.integer, "id": Schemas.identifier, "type": Schemas.string])),
+        "pipelines": Schemas.array(of: Schemas.object(["id": Schemas.identifier])),
+        "position": Schemas.integer, "truncated": Schemas.boolean,
+        "truncated_by": Schemas.array(of: Schemas.string), "advice": Schemas.optionalString,
+      ]),
     errors: [.forbidden, .notFound], example: ["id": .string(ExampleWorld.identifier(of: "dataset").text)],
     answer: { try await $1.engine.lineageGraph($0, $1) })
 }
 
 extension QueryEngine {
-  /// The most edges of one node that a walk looks at.
-  private static let maximumEdgesOfNode = 10_000
+  /// How many edges are read at once.
+  private static let edgesOfPage = 1000
 
   fileprivate func lineageGraph(_ arguments: Arguments, _ call: QueryCall) async throws -> [UInt8] {
     let start = try arguments.required("id")
-    var walk = LineageWalk(
-      from: start, direction: arguments.text("direction").flatMap(LineageDirection.init) ?? .both,
-      depth: arguments.count("depth"), limit: arguments.count("limit"))
+    let direction = arguments.text("direction").flatMap(LineageDirection.init) ?? .both
+    let (depth, limit) = (arguments.count("depth"), arguments.count("limit"))
     let access = try await lineageAccess(start, call.principal)
+    let since = arguments.time("since")
     guard let asOf = AsOf(arguments) else {
-      let began = walk
+      let reader = LineageReader(engine: self, edgeAccess: access, position: nil, since: since)
       return try await log.background { [self] snapshot in
-        var walk = began
-        while !walk.wanted.isEmpty {
-          var edges: [Identifier: [LineageEdge]] = [:]
-          for node in walk.wanted { edges[node] = try presentEdges(of: node, access, in: snapshot) }
-          walk.advance(edges)
-        }
-        return try graph(walk, access, through: nil, in: snapshot)
+        var graph = LineageGraph(direction, from: try reader.node(start, in: snapshot), depth: depth, limit: limit)
+        try presentWalks(&graph, reader, in: snapshot)
+        let edges = graph.finish()
+        let pipelines = try reader.pipelines(of: edges, in: snapshot)
+        return graph.answer(edges, pipelines: pipelines, position: snapshot.head.position)
       }
     }
     let position = try await resolve(asOf)
-    let wait = call.wait.reaching(position)
-    repeat {
-      walk.advance(try await pastEdges(of: walk.wanted, access, through: position, wait))
-    } while !walk.wanted.isEmpty
-    let ended = walk
-    return try await log.background { [self] snapshot in try graph(ended, access, through: position, in: snapshot) }
+    let reader = LineageReader(engine: self, edgeAccess: access, position: position, since: since)
+    let node = try await log.background { snapshot in try reader.node(start, in: snapshot) }
+    var graph = LineageGraph(direction, from: node, depth: depth, limit: limit)
+    try await pastWalks(&graph, reader, call.wait.reaching(position))
+    let edges = graph.finish()
+    let pipelines = try await log.background { snapshot in try reader.pipelines(of: edges, in: snapshot) }
+    return graph.answer(edges, pipelines: pipelines, position: position)
   }
 
   /// Lets the caller see the start, or refuses; a walk shows nothing that the same caller couldn't get.
@@ -84,81 +89,101 @@ extension QueryEngine {
     }
   }
 
-  private func presentEdges(
-    of node: Identifier, _ access: Access, in snapshot: borrowing LogSnapshot
-  ) throws -> [LineageEdge] {
-    try snapshot.referrers(of: node, type: "lineage_edge", limit: Self.maximumEdgesOfNode).compactMap { referrer in
-      guard let state = try snapshot.state(referrer.id) else { return nil }
-      return try edge(state, access, in: snapshot)
-    }
-  }
+  // MARK: - The present, from the log's link index
 
-  private func pastEdges(
-    of nodes: [Identifier], _ access: Access, through position: UInt64, _ wait: ReadWait
-  ) async throws -> [Identifier: [LineageEdge]] {
-    var sql = SQLBuilder()
-    let bound = sql.bind(nodes)
-    sql.append(
-      """
-      SELECT id FROM daybook.lineage_edges WHERE source_id = ANY(\(bound)) OR target_id = ANY(\(bound)) \
-      ORDER BY id LIMIT \(Self.maximumEdgesOfNode)
-      """)
-    let identifiers = try await identifiers(sql, ReadModelNeed(rows: ["lineage_edges"]), wait)
-    return try await log.background { [self] snapshot in
-      var edges: [Identifier: [LineageEdge]] = [:]
-      for identifier in identifiers {
-        guard let state = try snapshot.fold(identifier, through: position),
-          let edge = try edge(state, access, in: snapshot)
-        else { continue }
-        edges[edge.source, default: []].append(edge)
-        if edge.target != edge.source { edges[edge.target, default: []].append(edge) }
+  private func presentWalks(
+    _ graph: inout LineageGraph, _ reader: LineageReader, in snapshot: borrowing LogSnapshot
+  ) throws {
+    for walk in graph.walks.indices {
+      let way = graph.walks[walk].way
+      while !graph.walks[walk].wanted.isEmpty {
+        try presentEdges(of: graph.walks[walk].wanted, way, &graph, reader, in: snapshot) { $0.take($1, walk: walk) }
+        for id in graph.unknown(walk: walk) { graph.add(try reader.node(id, in: snapshot)) }
+        graph.step(walk: walk)
       }
-      return edges
+    }
+    let taken = graph.taken
+    for walk in graph.walks.indices where !graph.truncations.contains(.depth) {
+      try presentEdges(of: graph.ends(walk: walk), graph.walks[walk].way, &graph, reader, in: snapshot) {
+        $0.takeBeyond($1, taken: taken)
+      }
     }
   }
 
-  /// The edge that a state is; nil for a deleted one, and for one that the caller may not read.
-  private func edge(_ state: ResourceState, _ access: Access, in snapshot: borrowing LogSnapshot) throws -> LineageEdge?
-  {
-    guard !state.isDeleted, try access.permits(state, in: snapshot),
-      let source = state.fields["source_id"]?.stringValue.flatMap({ Identifier($0) }),
-      let target = state.fields["target_id"]?.stringValue.flatMap({ Identifier($0) })
-    else { return nil }
-    var details = JSONObject()
-    for name in ["relationship_type", "pipeline_id", "run_id", "columns"] { details[name] = state.fields[name] }
-    return LineageEdge(id: state.id, source: source, target: target, details: details)
+  /// Goes through the edges of nodes, of one way, page by page, until the visitor takes no more.
+  private func presentEdges(
+    of nodes: [Identifier], _ way: LineageWay, _ graph: inout LineageGraph, _ reader: LineageReader,
+    in snapshot: borrowing LogSnapshot, _ visit: (inout LineageGraph, LineageEdge) -> Bool
+  ) throws {
+    for node in nodes {
+      var last: Identifier?
+      while true {
+        let page = try snapshot.referrers(of: node, type: "lineage_edge", after: last, limit: Self.edgesOfPage)
+        for id in page {
+          guard graph.count() else { return }
+          guard let edge = try reader.edge(id, in: snapshot), way.near(edge) == node else { continue }
+          guard visit(&graph, edge) else { return }
+        }
+        guard page.count == Self.edgesOfPage else { break }
+        last = page.last
+      }
+    }
   }
 
-  private func graph(
-    _ walk: LineageWalk, _ access: Access, through position: UInt64?, in snapshot: borrowing LogSnapshot
-  ) throws -> [UInt8] {
-    var nodes: [(distance: Int, name: String, json: JSON)] = []
-    for (identifier, distance) in walk.distances {
-      let state =
-        if let position { try snapshot.fold(identifier, through: position) } else { try snapshot.state(identifier) }
-      guard let state, let type = catalog.type(state.type),
-        try self.access(to: type, access.principal).permits(state, in: snapshot)
-      else { continue }
-      let name = state.fields["name"] ?? .null
-      var node: JSONObject = [
-        "id": .string(identifier.text), "type": .string(state.type), "name": name,
-        "distance": .integer(Int64(distance)),
-      ]
-      for field in ["namespace", "run_id", "step_id", "status"] { node[field] = state.fields[field] }
-      if let deleted = state.fields["deleted_at"] { node["deleted_at"] = deleted }
-      nodes.append((distance, name.stringValue ?? identifier.text, .object(node)))
+  // MARK: - The past, from the read model and the log
+
+  private func pastWalks(_ graph: inout LineageGraph, _ reader: LineageReader, _ wait: ReadWait) async throws {
+    for walk in graph.walks.indices {
+      let way = graph.walks[walk].way
+      while !graph.walks[walk].wanted.isEmpty {
+        try await pastEdges(of: graph.walks[walk].wanted, way, &graph, reader, wait) { $0.take($1, walk: walk) }
+        let unknown = graph.unknown(walk: walk)
+        let nodes = try await log.background { snapshot in
+          var nodes: [LineageNode] = []
+          for id in unknown { nodes.append(try reader.node(id, in: snapshot)) }
+          return nodes
+        }
+        for node in nodes { graph.add(node) }
+        graph.step(walk: walk)
+      }
     }
-    nodes.sort { ($0.distance.magnitude, $0.distance, $0.name) < ($1.distance.magnitude, $1.distance, $1.name) }
-    let edges = walk.edges.map { edge -> JSON in
-      var object = edge.details
-      object["id"] = .string(edge.id.text)
-      object["source_id"] = .string(edge.source.text)
-      object["target_id"] = .string(edge.target.text)
-      return .object(object)
+    let taken = graph.taken
+    for walk in graph.walks.indices where !graph.truncations.contains(.depth) {
+      try await pastEdges(of: graph.ends(walk: walk), graph.walks[walk].way, &graph, reader, wait) {
+        $0.takeBeyond($1, taken: taken)
+      }
     }
-    return JSON.object([
-      "nodes": .array(nodes.map(\.json)), "edges": .array(edges), "truncated": .bool(walk.isTruncated),
-      "position": JSON(position: position ?? snapshot.head.position),
-    ]).canonicalBytes
+  }
+
+  /// Goes through the edges that nodes ever had, of one way, page by page, until the visitor takes no more.
+  private func pastEdges(
+    of nodes: [Identifier], _ way: LineageWay, _ graph: inout LineageGraph, _ reader: LineageReader,
+    _ wait: ReadWait, _ visit: (inout LineageGraph, LineageEdge) -> Bool
+  ) async throws {
+    guard !nodes.isEmpty else { return }
+    let near = Set(nodes)
+    var last: Identifier?
+    while true {
+      var sql = SQLBuilder()
+      let column = way == .up ? "target_id" : "source_id"
+      let bound = sql.bind(nodes)
+      let after = last.map { " AND id > \(sql.bind(.uuid($0.text), as: "uuid"))" } ?? ""
+      sql.append(
+        "SELECT id FROM daybook.lineage_edges WHERE \(column) = ANY(\(bound))\(after) "
+          + "ORDER BY id LIMIT \(Self.edgesOfPage)")
+      let page = try await identifiers(sql, ReadModelNeed(rows: ["lineage_edges"]), wait)
+      let edges = try await log.background { snapshot in
+        var edges: [LineageEdge?] = []
+        for id in page { edges.append(try reader.edge(id, in: snapshot)) }
+        return edges
+      }
+      for edge in edges {
+        guard graph.count() else { return }
+        guard let edge, near.contains(way.near(edge)) else { continue }
+        guard visit(&graph, edge) else { return }
+      }
+      guard page.count == Self.edgesOfPage else { return }
+      last = page.last
+    }
   }
 }

@@ -14,6 +14,7 @@ extension QueryMethod {
     var queries = [get(type), list(type), history(type), diff(type)]
     if !type.versionedContent.isEmpty { queries.append(versions(type)) }
     if type.hasSchedule { queries.append(nextRuns(type)) }
+    if let facets = facets(of: type) { queries.append(facets) }
     return queries + RunRecords.all(of: type).map { runRecords($0, of: type) }
   }
 }

@@ -1,0 +1,103 @@
+import CanonicalJSON
+import Foundation
+import TestBasics
+import Testing
+
+@Suite(.serialized) struct LineageCommandTests {
+  /// An event of a job without a run, as a line.
+  private static func line(_ job: String, day: Int, inputs: [String], outputs: JSON) -> String {
+    JSON.object([
+      "eventTime": .string("2026-01-0\(day)T00:00:00Z"), "producer": "test",
+      "job": ["namespace": "ns", "name": .string(job)],
+      "inputs": .array(inputs.map { ["namespace": "wh", "name": .string($0)] }), "outputs": outputs,
+    ]).canonicalString
+  }
+
+  private static func output(_ name: String, _ facet: JSON) -> JSON {
+    ["namespace": "wh", "name": .string(name), "facets": ["columnLineage": facet]]
+  }
+
+  private static func input(_ field: String, _ transformations: JSON = []) -> JSON {
+    ["namespace": "wh", "name": "src", "field": .string(field), "transformations": transformations]
+  }
+
+  private func importing(_ lines: [String], _ body: (Desk) async throws -> Void) async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        let text = lines.joined(separator: "\n") + "\n"
+        let outcome = try await desk.daybook("import", "openlineage", "-", "--json", input: text)
+        #expect(outcome.status == .code(0), "\(outcome.errors)")
+        try await body(desk)
+      }
+    }
+  }
+
+  @Test func `columns are drawn with what made them, masked ones, those of every column and those of each job`()
+    async throws
+  {
+    let older: JSON = [
+      "fields": ["c": ["inputFields": [Self.input("a"), Self.input("b")], "transformationType": "MASKED"]]
+    ]
+    let newer: JSON = [
+      "fields": ["d": ["inputFields": [Self.input("a", [["type": "DIRECT", "subtype": "HASH", "masking": true]])]]],
+      "dataset": [Self.input("k", [["type": "INDIRECT", "subtype": "FILTER"]])],
+    ]
+    let lines = [
+      Self.line("mask", day: 1, inputs: ["src"], outputs: [Self.output("t", older)]),
+      Self.line("hash", day: 2, inputs: ["src"], outputs: [Self.output("u", newer)]),
+      Self.line("second", day: 3, inputs: ["src"], outputs: [Self.output("u", older)]),
+    ]
+    try await importing(lines) { desk in
+      let masked = try await desk.daybook("lineage", "t", "--direction", "up")
+      #expect(
+        masked.output == """
+          t (wh)
+          made from
+          └─ src (wh)  · mask, 2026-01-01 00:00:00Z
+                c ← a (masked), b (masked)
+
+          """)
+      let both = try await desk.daybook("lineage", "u", "--direction", "up")
+      #expect(both.output.contains("(all columns) ← k (filter)  · hash\n"), "\(both.output)")
+      #expect(both.output.contains("d ← a (hash, masked)  · hash\n"))
+      #expect(both.output.contains("c ← a (masked), b (masked)  · second\n"))
+      #expect(both.output.contains("└─ src (wh)  · second, 2026-01-03 00:00:00Z\n"))
+    }
+  }
+
+  @Test func `a hub is drawn both ways, and what is left out is told with what helps`() async throws {
+    let reports = (0..<30).map { "report\($0 < 10 ? "0" : "")\($0)" }
+    let lines = [
+      Self.line(
+        "big", day: 1, inputs: (0..<1500).map { "in\($0)" }, outputs: [["namespace": "wh", "name": "hub"]]),
+      Self.line(
+        "consumers", day: 2, inputs: ["hub"], outputs: .array(reports.map { ["namespace": "wh", "name": .string($0)] })),
+    ]
+    try await importing(lines) { desk in
+      let wide = try await desk.daybook("lineage", "hub")
+      for report in reports { #expect(wide.output.contains("─ \(report) (wh)"), "\(report)") }
+      #expect(wide.output.contains("\nThere are more than 1000 edges: raise --limit (at most 10000), or look one way"))
+      let whole = try await desk.daybook("lineage", "hub", "--limit", "2000")
+      #expect(!whole.output.contains("There "), "\(whole.output.suffix(200))")
+      #expect(whole.output.split(separator: "\n").count == 1 + 2 + 1500 + 30)
+      let recent = try await desk.daybook("lineage", "hub", "--since", "2026-01-02T00:00:00Z", "--limit", "1")
+      #expect(recent.output.contains("made from\n└─ nothing that is shown\nmade into\n└─ report"), "\(recent.output)")
+    }
+  }
+
+  @Test func `a table of two names is one`() async throws {
+    let link: JSON = ["symlinks": ["identifiers": [["namespace": "hive", "name": "db.t", "type": "TABLE"]]]]
+    let lines = [
+      Self.line("spark", day: 1, inputs: ["raw"], outputs: [["namespace": "wh", "name": "path/t", "facets": link]]),
+      JSON.object([
+        "eventTime": "2026-01-01T00:00:00Z", "job": ["namespace": "ns", "name": "dbt"],
+        "inputs": [["namespace": "hive", "name": "db.t"]], "outputs": [["namespace": "wh", "name": "mart"]],
+      ]).canonicalString,
+    ]
+    try await importing(lines) { desk in
+      let up = try await desk.daybook("lineage", "mart", "--direction", "up")
+      #expect(up.output.contains("└─ db.t (hive) = path/t (wh)"), "\(up.output)")
+      #expect(up.output.contains("   └─ raw (wh)"), "\(up.output)")
+    }
+  }
+}

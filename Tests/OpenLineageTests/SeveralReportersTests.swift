@@ -1,0 +1,207 @@
+import BasicTypes
+import CanonicalJSON
+import EventLog
+import OpenLineage
+import TestBasics
+import Testing
+
+/// What several organizations, schedulers and jobs report of the same names stays apart.
+@Suite struct SeveralReportersTests {
+  private static let run = "0192bbbb-0000-4000-8000-000000000001"
+
+  private static func report(
+    _ type: String, at second: Int, by namespace: String, run: String = run, writing dataset: String,
+    facets: JSONObject = [:]
+  ) -> JSONObject {
+    OpenLineageReportTests.event(
+      type, at: second, run: run, facets: facets, job: ["namespace": .string(namespace), "name": "dag"],
+      outputs: [["namespace": "pg", "name": .string(dataset)]])
+  }
+
+  /// The one resource of a type that has these values.
+  private func only(
+    _ type: String, _ target: MemoryTarget, _ values: JSONObject, sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> JSONObject {
+    let found = target.all(type).filter { state in values.allSatisfy { state.fields[$0.key] == $0.value } }
+    #expect(found.count == 1, "\(type) \(values)", sourceLocation: sourceLocation)
+    return try #require(found.first, sourceLocation: sourceLocation).fields
+  }
+
+  @Test(arguments: [["prod", "dev"], ["dev", "prod"]])
+  func `one run id of two namespaces is a run in each organization`(_ order: [String]) throws {
+    let target = try MemoryTarget(organization: nil)
+    let events = [
+      "prod": Self.report("COMPLETE", at: 1, by: "prod", writing: "p"),
+      "dev": Self.report("FAIL", at: 2, by: "dev", writing: "d"),
+    ]
+    for namespace in order { try target.record(try #require(events[namespace])) }
+    for (namespace, status, dataset) in [("prod", "success", "p"), ("dev", "failed", "d")] {
+      let organization = try only("organization", target, ["namespace": .string(namespace)])
+      let owner = try #require(
+        target.all("organization").first { $0.fields["namespace"] == organization["namespace"] }
+      ).id
+      let within: JSONObject = ["organization_id": .string(owner.text)]
+      #expect(try only("run", target, within)["status"] == .string(status))
+      #expect(try only("pipeline", target, within)["namespace"] == .string(namespace))
+      #expect(try only("dataset", target, within)["name"] == .string(dataset))
+    }
+    // Each again is known, and a later report goes to its own run.
+    for namespace in order { #expect(try target.record(try #require(events[namespace])).isDuplicate) }
+    try target.record(Self.report("COMPLETE", at: 5, by: "dev", writing: "d"))
+    #expect(target.all("run").map { $0.fields["status"] } == ["success", "success"])
+  }
+
+  @Test func `the same run id under two keys is a run in each organization`() throws {
+    let target = try MemoryTarget(organization: Identifier(high: 0x7000, low: 1 << 63))
+    let first = try target.record(Self.report("COMPLETE", at: 1, by: "ns", writing: "t")).resource
+    #expect(first == Identifier(Self.run))
+    let other = Identifier(high: 0x7000, low: 1 << 63 | 1)
+    target.ownOrganization = other
+    let second = try target.existing(try target.record(Self.report("FAIL", at: 2, by: "ns", writing: "t")).resource)
+    #expect(second.id == Identifier.version5(namespace: other, name: "ns\n\(Self.run)"))
+    #expect(second.organization == other && second.fields["external_id"] == .string(Self.run))
+    #expect(try target.existing(first).fields["status"] == "success")
+  }
+
+  @Test(arguments: [false, true])
+  func `a child whose parent is another namespace's is recorded, and names it`(_ isParentFirst: Bool) throws {
+    let target = try MemoryTarget(organization: nil)
+    let parent = "0192bbbb-0000-4000-8000-00000000000a"
+    let own = Self.report("COMPLETE", at: 3, by: "airflow", run: parent, writing: "a")
+    let facet: JSON = [
+      "_producer": "p", "run": ["runId": .string(parent)], "job": ["namespace": "airflow", "name": "dag.task"],
+    ]
+    let child = Self.report("COMPLETE", at: 2, by: "spark", writing: "t", facets: ["parent": facet])
+    if isParentFirst { try target.record(own) }
+    let run = try target.existing(try target.record(child).resource)
+    #expect(run.fields["status"] == "success" && run.fields["parent_run_id"] == nil)
+    #expect(run.fields["context"]?["parent_job"] == ["namespace": "airflow", "name": "dag.task"])
+    #expect(run.fields["context"]?["parent_run_id"] == .string(parent))
+    let known = try target.existing(Identifier(parent))
+    #expect(known.fields["status"] == (isParentFirst ? "success" : "pending"))
+    #expect(known.organization != run.organization)
+    if !isParentFirst { try target.record(own) }
+    #expect(try target.existing(Identifier(parent)).fields["status"] == "success")
+  }
+
+  @Test func `a later parent of the same organization takes the place of another's, in any order`() throws {
+    func child(_ namespace: String, at second: Int) -> JSONObject {
+      let facet: JSON = [
+        "run": ["runId": "0192bbbb-0000-4000-8000-00000000000b"],
+        "job": ["namespace": .string(namespace), "name": "p"],
+      ]
+      return Self.report("RUNNING", at: second, by: "spark", writing: "t", facets: ["parentRun": facet])
+    }
+    let events = [child("airflow", at: 1), child("spark", at: 2)]
+    for order in [events, events.reversed()] {
+      let target = try MemoryTarget(organization: nil)
+      for event in order { try target.record(event) }
+      let run = try target.existing(Identifier(Self.run))
+      let parent = try #require(run.fields["parent_run_id"]?.stringValue.flatMap { Identifier($0) })
+      #expect(try target.existing(parent).organization == run.organization)
+      #expect(run.fields["context"] == ["parent_job": ["namespace": "spark", "name": "p"]])
+    }
+  }
+
+  // MARK: - Columns of several jobs
+
+  private static func columns(_ fields: JSONObject) -> JSONObject {
+    ["columnLineage": ["fields": .object(fields.mapValues { ["inputFields": [$0]] })]]
+  }
+
+  private static func source(_ field: String, of dataset: String = "src") -> JSON {
+    ["namespace": "db", "name": .string(dataset), "field": .string(field), "transformations": [["type": "DIRECT"]]]
+  }
+
+  private static func entry(_ source: String, _ target: String) -> JSON {
+    ["source": .string(source), "target": .string(target), "transformations": [["type": "DIRECT"]]]
+  }
+
+  private static func job(
+    _ name: String, at second: Int, run: Int, _ columns: JSONObject, inputs: [String] = ["src"]
+  ) -> JSONObject {
+    OpenLineageReportTests.event(
+      "COMPLETE", at: second, run: "0192cccc-0000-4000-8000-00000000000\(run)",
+      job: ["namespace": "ns", "name": .string(name)],
+      inputs: .array(inputs.map { OpenLineageReportTests.dataset($0) }),
+      outputs: [OpenLineageReportTests.dataset("dst", Self.columns(columns))])
+  }
+
+  @Test func `two jobs' columns of one pair stand side by side, and a job's later report replaces only its own`() throws
+  {
+    let events = [
+      Self.job("A", at: 1, run: 1, ["x": Self.source("a")]), Self.job("B", at: 2, run: 2, ["y": Self.source("b")]),
+      Self.job("A", at: 3, run: 3, ["z": Self.source("c")]),
+    ]
+    var summaries: Set<String> = []
+    for seed in 0..<12 {
+      var generator = Seeded(seed: UInt64(seed))
+      let target = try MemoryTarget(organization: OpenLineageReportTests.organization)
+      for event in (events + events).shuffled(using: &generator) { try target.record(event) }
+      summaries.insert(target.summary)
+      let edge = try only("lineage_edge", target, [:])
+      let (a, b) = (try pipeline("A", target), try pipeline("B", target))
+      #expect(edge["columns"] == [Self.entry("b", "y"), Self.entry("c", "z")])
+      #expect(edge["columns_by_job"] == [a: [Self.entry("c", "z")], b: [Self.entry("b", "y")]])
+      #expect(edge["pipeline_id"] == .string(a) && edge["reported_at"] == "2024-01-01T00:00:03.000000Z")
+    }
+    #expect(summaries.count == 1)
+  }
+
+  private func pipeline(_ name: String, _ target: MemoryTarget) throws -> String {
+    try #require(target.all("pipeline").first { $0.fields["name"] == .string(name) }).id.text
+  }
+
+  @Test func `columns that one job alone reports are kept once`() throws {
+    let target = try MemoryTarget(organization: OpenLineageReportTests.organization)
+    try target.record(Self.job("A", at: 1, run: 1, ["x": Self.source("a")]))
+    try target.record(Self.job("A", at: 2, run: 2, ["y": Self.source("b")]))
+    let edge = try only("lineage_edge", target, [:])
+    #expect(edge["columns"] == [Self.entry("b", "y")] && edge["columns_by_job"] == nil)
+  }
+
+  @Test func `an input that a job's later column lineage passes over has no columns any more`() throws {
+    let events = [
+      Self.job("A", at: 1, run: 1, ["x": Self.source("a")], inputs: ["src", "other"]),
+      Self.job("A", at: 2, run: 2, ["x": Self.source("a", of: "other")], inputs: ["src", "other"]),
+    ]
+    for order in [events, events.reversed()] {
+      let target = try MemoryTarget(organization: OpenLineageReportTests.organization)
+      for event in order { try target.record(event) }
+      let edges = target.all("lineage_edge").compactMap { $0.fields["columns"] }
+      #expect(Set(edges) == [[], [Self.entry("a", "x")]])
+    }
+  }
+
+  @Test func `one dataset twice among an event's outputs has the columns of both`() throws {
+    let target = try MemoryTarget(organization: OpenLineageReportTests.organization)
+    let outputs: JSON = [
+      OpenLineageReportTests.dataset("dst", Self.columns(["x": Self.source("a")])),
+      OpenLineageReportTests.dataset("dst", Self.columns(["y": Self.source("b")])),
+    ]
+    try target.record(
+      OpenLineageReportTests.event("COMPLETE", at: 1, inputs: [OpenLineageReportTests.dataset("src")], outputs: outputs)
+    )
+    #expect(try only("lineage_edge", target, [:])["columns"] == [Self.entry("a", "x"), Self.entry("b", "y")])
+  }
+
+  @Test(arguments: ["A", "B"])
+  func `columns of before they were kept by job are those of the job that reported the edge`(_ next: String) throws {
+    let target = try MemoryTarget(organization: OpenLineageReportTests.organization)
+    try target.record(Self.job("A", at: 1, run: 1, ["x": Self.source("a")]))
+    let state = try #require(target.all("lineage_edge").first)
+    let (a, time) = (try pipeline("A", target), JSON.string("2024-01-01T00:00:01.000000Z"))
+    _ = try target.change(
+      state, set: ["reported_at": .null, "reported_fields": ["columns": time, "run_id": time]], event: "edited",
+      data: [:])
+    try target.record(Self.job(next, at: 2, run: 2, ["y": Self.source("b")]))
+    let edge = try only("lineage_edge", target, [:])
+    if next == "A" {
+      #expect(edge["columns"] == [Self.entry("b", "y")] && edge["columns_by_job"] == nil)
+    } else {
+      #expect(edge["columns"] == [Self.entry("a", "x"), Self.entry("b", "y")])
+      #expect(edge["columns_by_job"]?[a] == [Self.entry("a", "x")])
+    }
+    #expect(edge["reported_fields"]?["columns"] == nil)
+  }
+}
