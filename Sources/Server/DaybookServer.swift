@@ -195,7 +195,16 @@ public final class DaybookServer: Sendable {
   {
     do {
       return try Vault.open(
-        folder: folder.vault, rootKeyFile: configuration.rootKeyFile, failpoints: configuration.failpoints)
+        folder: folder.vault, rootKeyFile: configuration.rootKeyFile, failpoints: configuration.failpoints
+      ) { sound in
+        let mayBeCut = try EventLog.allRecords(in: folder.log) { try $0.needsNoKey(besidesThoseOf: sound) }
+        if mayBeCut {
+          logger.warning(
+            "the last keys were torn, as by a power cut; nothing in the log is sealed with them, and they are cut off",
+            metadata: ["folder": "\(folder.vault)"])
+        }
+        return mayBeCut
+      }
     } catch let error as VaultError where error.code == .inUse {
       var settings = EventLogConfiguration(folder: folder.log)
       settings.lockFile = folder.lock

@@ -132,17 +132,34 @@ extension KeyStore {
   }
 
   /// Takes the lines of a store (from line 2 on), each of which must be what was written at its place in this epoch.
-  mutating func read(lines: some Sequence<ArraySlice<UInt8>>, file: String) throws(VaultError) {
+  mutating func read(lines: some Collection<ArraySlice<UInt8>>, file: String) throws(VaultError) {
+    if readSound(lines: lines) < lines.count { throw KeyStore.damage(nextLine, file) }
+  }
+
+  /// Takes the lines of a store up to the first that is not what was written there. Returns how many it took.
+  mutating func readSound(lines: some Collection<ArraySlice<UInt8>>) -> Int {
+    var count = 0
     for line in lines {
       guard let json = KeyStore.parse(line), let record = KeyRecord(json: json, line: nextLine),
         record.unwrap(epoch: epoch, epochKey: epochKey) != nil, append(record)
-      else { throw KeyStore.damage(nextLine, file) }
+      else { break }
+      count += 1
     }
+    return count
+  }
+
+  /// Whether a line, sound or not, was maybe written by a destruction, with all lines before it, and not appended.
+  static func isOfDestruction(_ line: ArraySlice<UInt8>) -> Bool {
+    guard case .object(let object)? = parse(line) else { return false }
+    return object.contains("destroyed")
   }
 
   static func damage(_ line: UInt64, _ file: String) -> VaultError {
     VaultError(
-      .storeDamaged, "Line \(line) of \(file) is damaged: restore the keys from an export with daybook keys import.")
+      .storeDamaged,
+      "Line \(line) of \(file) is not what was written there. Where a power cut tore it, daybook serve sees whether the "
+        + "log needs a key from there on, and cuts it off if not. Otherwise move the vault away and take the keys of an "
+        + "export (daybook keys import): keys that are newer than the export are lost then.")
   }
 
   // Whatever is not JSON is damage, wherever in the line it begins.

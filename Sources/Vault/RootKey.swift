@@ -52,14 +52,38 @@ struct RootKey: Sendable {
     return RootKey(path: path, key: SymmetricKey(data: key))
   }
 
-  /// Makes a new key in a new file, and syncs it and its folder.
+  /// Whether there is no file, or one without a byte: as a crash could leave it in earlier versions.
+  static func isMissingOrEmpty(_ path: String) throws(VaultError) -> Bool {
+    try FileSystem.identity(path).map { $0.size == 0 } ?? true
+  }
+
+  /// Makes a new key in a new file, which appears whole and durable or not at all. Where another process makes it at
+  /// the same moment, both have the same key.
   static func create(_ path: String) throws -> RootKey {
+    let parent = FileSystem.parent(of: path) ?? "."
+    try FileSystem.makeFolder(parent)
+    let unborn = path + ".new"
+    let descriptor = open(unborn, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard descriptor >= 0 else { throw FileSystem.failure("create", unborn) }
+    defer { close(descriptor) }
+    // One process at a time; who waits finds the file renamed afterwards.
+    guard flock(descriptor, LOCK_EX) == 0 else { throw FileSystem.failure("lock", unborn) }
+    var held = stat()
+    guard fstat(descriptor, &held) == 0 else { throw FileSystem.failure("examine", unborn) }
+    let isOurs = try FileSystem.identity(unborn).map { $0.inode == held.st_ino && $0.device == held.st_dev } ?? false
+    guard isOurs, try isMissingOrEmpty(path) else {
+      guard let made = try read(path) else { throw FileSystem.failure("read the root key file", path) }
+      return made
+    }
     let key = SymmetricKey(size: .bits256)
     var text = Array((key.withUnsafeBytes { Base64.encode($0) } + "\n").utf8)
     defer { text.erase() }
-    let parent = FileSystem.parent(of: path) ?? "."
-    try FileSystem.makeFolder(parent)
-    try FileSystem.create(path, text)
+    guard fchmod(descriptor, 0o600) == 0, ftruncate(descriptor, 0) == 0 else {
+      throw FileSystem.failure("write", unborn)
+    }
+    try FileSystem.write(text, to: descriptor, at: 0, unborn)
+    guard fsync(descriptor) == 0 else { throw FileSystem.failure("sync", unborn) }
+    try FileSystem.rename(unborn, to: path)
     try FileSystem.syncFolder(parent)
     return RootKey(path: path, key: key)
   }

@@ -21,16 +21,20 @@ extension Vault {
   /// file is made with a new vault and never for an existing one. What a crash interrupted is finished, and a last line
   /// that a crash tore is cut off. At most `cacheCapacity` data keys stay unwrapped in memory.
   ///
+  /// - Parameter mayCut: Where lines at the end are damaged, as a power cut may leave those of the last keys: asked
+  ///   whether nothing needs a key that is not in the vault it gets, which has the lines before them. They are cut off
+  ///   then. Nil, or false from it, makes them an error.
   /// - Throws: ``VaultError`` that names the file and what to do.
   package static func open(
     folder path: String, rootKeyFile: String? = nil, cacheCapacity: Int = Vault.defaultCacheCapacity,
-    failpoints: Failpoints = .none
+    failpoints: Failpoints = .none, mayCut: ((Vault) throws -> Bool)? = nil
   ) throws -> Vault {
     let folder = VaultFolder(path: FileSystem.absolute(path))
     let rootPath = rootKeyPath(folder, rootKeyFile)
     if try folder.isAbsentOrEmpty() {
-      var root = try RootKey.read(rootPath)
-      if root == nil, rootKeyFile == nil { root = try RootKey.create(rootPath) }
+      // An empty file is what a crash has left of making one.
+      let isToBeMade = try rootKeyFile == nil && RootKey.isMissingOrEmpty(rootPath)
+      let root = isToBeMade ? try RootKey.create(rootPath) : try RootKey.read(rootPath)
       guard let root else { throw missing(rootPath) }
       try create(folder, root)
     }
@@ -38,6 +42,13 @@ extension Vault {
     let lock = try lock(folder)
     do {
       let loaded = try load(folder, root, cacheCapacity: cacheCapacity)
+      if let damage = loaded.damage {
+        let sound = try Vault(
+          folder: folder, root: root, loaded: loaded, isReadOnly: true, lock: nil, cacheCapacity: cacheCapacity)
+        guard try !damage.isOfDestruction && mayCut?(sound) ?? false else {
+          throw KeyStore.damage(damage.line, folder.keys)
+        }
+      }
       try folder.shredLeftovers(epoch: loaded.store.epoch)
       return try Vault(
         folder: folder, root: root, loaded: loaded, isReadOnly: false, lock: lock, cacheCapacity: cacheCapacity,
@@ -59,6 +70,7 @@ extension Vault {
     let folder = VaultFolder(path: FileSystem.absolute(path))
     let root = try requireRootKey(rootKeyPath(folder, rootKeyFile))
     let loaded = try load(folder, root, cacheCapacity: cacheCapacity)
+    if let damage = loaded.damage { throw KeyStore.damage(damage.line, folder.keys) }
     return try Vault(
       folder: folder, root: root, loaded: loaded, isReadOnly: true, lock: nil, cacheCapacity: cacheCapacity)
   }
@@ -66,9 +78,11 @@ extension Vault {
   /// What the files of a vault say.
   struct Loaded {
     var store: KeyStore
-    /// How long the whole lines are.
+    /// How long the sound lines are.
     var byteCount: Int
     var identity: FileIdentity?
+    /// Where lines follow that are not what was written there.
+    var damage: (line: UInt64, isOfDestruction: Bool)?
   }
 
   /// Reads the store and the key of the epoch that it names.
@@ -103,13 +117,21 @@ extension Vault {
     else { throw lost(file, "damaged") }
     var store = KeyStore(
       epoch: epoch, epochKey: try wrapped.unwrap(root: root, file: file), cacheCapacity: cacheCapacity)
-    try store.read(lines: lines.dropFirst(), file: folder.keys)
+    let keyLines = lines.dropFirst()
+    let sound = store.readSound(lines: keyLines)
     store.markAllDurable()
-    return Loaded(store: store, byteCount: byteCount, identity: identity)
+    guard sound < keyLines.count else { return Loaded(store: store, byteCount: byteCount, identity: identity) }
+    let rest = keyLines.dropFirst(sound)
+    return Loaded(
+      store: store, byteCount: rest.first?.startIndex ?? byteCount, identity: identity,
+      damage: (store.nextLine, rest.contains { KeyStore.isOfDestruction($0) }))
   }
 
   private static func lost(_ file: String, _ how: String) -> VaultError {
-    VaultError(.storeDamaged, "\(file) is \(how): restore the keys from an export with daybook keys import.")
+    VaultError(
+      .storeDamaged,
+      "\(file) is \(how), and no key can be used without it. The log may be whole (daybook verify). Put the file back, or "
+        + "move the vault away and take the keys of an export (daybook keys import).")
   }
 
   /// Makes a vault with its index key and signing key, so that it appears whole or not at all.
