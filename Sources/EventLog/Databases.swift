@@ -28,6 +28,9 @@ struct Databases: Sendable {
     meta = opened[9]
   }
 
+  /// Those whose number of entries is kept in `meta`.
+  var counted: [Database] { [states, unique, links, subjects, commands] }
+
   var all: [Database] { [headers, bodies, history, states, unique, links, subjects, commands, tree, meta] }
 }
 

@@ -46,6 +46,10 @@ public final class EventLog: Sendable {
     self.configuration = configuration
     try FileSystem.makeDurableFolder(configuration.folder)
     lock = try configuration.lockFile.map { try FolderLock(path: $0) }
+    if lock != nil {
+      try EventLogReindexer.removeLeftovers(of: configuration.folder)
+      try UnbornLog.clear(configuration)
+    }
     var options = Environment.Options()
     options.mapSize = configuration.mapSize
     let environment: Environment
@@ -148,8 +152,8 @@ public final class EventLog: Sendable {
     let file = files.files[newest]
     guard signed.size <= stored.frontier.size else {
       throw EventLogError.damaged(
-        "The log ends at position \(stored.frontier.size), but \(file) was signed for position \(signed.size): the tail is lost. "
-          + "Run `daybook verify`, then restore a backup.")
+        "The log ends at position \(stored.frontier.size), but \(file) was signed for position \(signed.size): the tail is lost, "
+          + "or this is an older log. Run `daybook verify`; put the right file back, or restore the last good backup.")
     }
     let root = try environment.read { store in
       try MerkleProof.root(size: signed.size) { level, index in

@@ -69,7 +69,9 @@ public struct EventLogError: Error, Sendable, Equatable, CustomStringConvertible
     }
     if error.isDamage {
       return EventLogError(
-        .damaged, "The log's file is damaged (\(error)). Stop the server, run `daybook verify`, restore a backup.",
+        .damaged,
+        "The log's file can't be read or written as it must be (\(error)). Stop the server and run `daybook verify`: it says "
+          + "whether anything is damaged, what, and what to do.",
         underlying: error.code)
     }
     return EventLogError(.storage, "The log's storage refused: \(error).", underlying: error.code)

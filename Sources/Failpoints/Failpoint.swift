@@ -47,6 +47,13 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
   /// The old key store has been removed.
   case destructionStoreRemoved = "destruction.store-removed"
 
+  /// The records are in a new environment, and nothing else is.
+  case reindexRecords = "reindex.records"
+  /// The new environment is whole, verified and durable, under a name of its own.
+  case reindexVerified = "reindex.verified"
+  /// The new environment has the log's name; nothing else is done.
+  case reindexRenamed = "reindex.renamed"
+
   /// A change of stored data, which its failpoints are the steps of.
   package enum Change: CaseIterable, Sendable {
     /// Commands become durable in the log.
@@ -57,6 +64,8 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
     case newKeys
     /// Keys are destroyed.
     case destruction
+    /// What is kept beside the records is made anew.
+    case reindexing
   }
 
   /// The change that it is a step of.
@@ -69,6 +78,7 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
       .destructionRenameDurable, .destructionEpochKeyOverwritten, .destructionEpochKeyRemoved,
       .destructionStoreOverwritten, .destructionStoreRemoved:
       .destruction
+    case .reindexRecords, .reindexVerified, .reindexRenamed: .reindexing
     }
   }
 

@@ -148,6 +148,11 @@ package enum FileSystem<Failure: FileFailure> {
     guard unlink(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
   }
 
+  /// Removes an empty folder; one that isn't there is no error.
+  package static func removeFolder(_ path: String) throws(Failure) {
+    guard rmdir(path) == 0 || errno == ENOENT else { throw failure("remove the folder", path) }
+  }
+
   /// Whether a file or folder of that name is there.
   package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 

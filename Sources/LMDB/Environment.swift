@@ -24,6 +24,9 @@ package final class Environment: @unchecked Sendable {
     package var maximumReaders: UInt32 = 510
     /// Whether nothing will be written.
     package var isReadOnly = false
+    /// Whether commits are durable when they return. Where they aren't, a crash of the machine may leave anything:
+    /// only for an environment that nobody relies on before ``sync()``.
+    package var isDurable = true
     /// Whether to leave the lock file alone; only for a folder that nobody writes to.
     package var ignoresLocks = false
     /// File mode of a new file.
@@ -87,6 +90,7 @@ package final class Environment: @unchecked Sendable {
       var flags = UInt32(MDB_NOTLS)
       if options.isReadOnly { flags |= UInt32(MDB_RDONLY) }
       if options.ignoresLocks { flags |= UInt32(MDB_NOLOCK) }
+      if !options.isDurable { flags |= UInt32(MDB_NOSYNC) }
       try check(mdb_env_open(environment, folder, flags, options.mode), "open \(folder)")
     } catch {
       mdb_env_close(environment)
@@ -322,11 +326,19 @@ package final class Environment: @unchecked Sendable {
   /// The size of the map, in bytes.
   package var mapSize: Int { information.me_mapsize }
 
-  /// The number of the last committed transaction.
-  package var lastTransaction: UInt64 { UInt64(information.me_last_txnid) }
-
   /// The last page in use; pages are numbered from 0.
   package var lastPage: UInt64 { UInt64(information.me_last_pgno) }
+
+  /// How many pages of the file were in use at the commit whose state a read sees; nil where the file tells of another
+  /// commit by now. While a commit is being synced, new reads don't see it yet and the file already tells of it.
+  package func pagesInUse(seenBy transaction: borrowing ReadTransaction) -> UInt64? {
+    let first = information
+    let second = information
+    guard first.me_last_txnid == second.me_last_txnid, first.me_last_pgno == second.me_last_pgno,
+      UInt64(first.me_last_txnid) == transaction.number
+    else { return nil }
+    return UInt64(first.me_last_pgno) + 1
+  }
 
   /// The size of a page, in bytes.
   package var pageSize: Int {
@@ -339,6 +351,14 @@ package final class Environment: @unchecked Sendable {
     var information = MDB_envinfo()
     if !isLost { mdb_env_info(environment, &information) }
     return information
+  }
+
+  /// Makes everything durable that was committed.
+  package func sync() throws(LMDBError) {
+    pthread_rwlock_rdlock(&resizing)
+    defer { pthread_rwlock_unlock(&resizing) }
+    try requireOpen()
+    try check(mdb_env_sync(environment, 1), "sync")
   }
 
   /// Frees the slots of readers whose process has died. Returns how many there were.

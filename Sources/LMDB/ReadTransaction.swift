@@ -49,6 +49,9 @@ package struct ReadTransaction: ~Copyable {
     try Calls.get(pointer, database, key)
   }
 
+  /// The number of the commit whose state it sees.
+  package var number: UInt64 { UInt64(mdb_txn_id(pointer)) }
+
   /// How many entries and pages a database has.
   package borrowing func statistics(_ database: Database) throws(LMDBError) -> DatabaseStatistics {
     try Calls.statistics(pointer, database.handle)
@@ -66,6 +69,22 @@ package struct ReadTransaction: ~Copyable {
       return true
     }
     return (directory.pages, free.pages, pages)
+  }
+
+  /// How many of the pages from a number on are free.
+  package borrowing func freePages(from first: UInt64) throws -> UInt64 {
+    var cursor = try Cursor(pointer, 0, name: "free list")
+    var count: UInt64 = 0
+    try cursor.scan { _, value in
+      // A list begins with its length.
+      let words = value.byteCount / MemoryLayout<UInt>.size
+      for word in 1..<max(1, words)
+      where UInt64(value.unsafeLoadUnaligned(fromByteOffset: word * MemoryLayout<UInt>.size, as: UInt.self)) >= first {
+        count += 1
+      }
+      return true
+    }
+    return count
   }
 
   /// Lends a cursor over a database to a closure, and closes it when the closure returns.

@@ -45,7 +45,9 @@ struct Daybook: AsyncParsableCommand {
       CommandGroup(name: "Read model", subcommands: [ProjectionsCommand.self, Rebuild.self, SQLRole.self]),
       CommandGroup(
         name: "Safekeeping",
-        subcommands: [Verify.self, VerifyLog.self, Backup.self, Restore.self, Keys.self, ClockCommand.self]),
+        subcommands: [
+          Verify.self, VerifyLog.self, Reindex.self, Backup.self, Restore.self, Keys.self, ClockCommand.self,
+        ]),
       CommandGroup(name: "Catalog", subcommands: [CatalogCommand.self, GenerateCommand.self]),
     ])
 

@@ -87,6 +87,45 @@ import Testing
     }
   }
 
+  @Test func `what follows from the records is made anew by reindex`() async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        _ = try await desk.makePipeline()
+        try await desk.call("user.create", ["email": "ada@example.org", "command_id": "once"])
+        let refused = try await desk.daybook("reindex")
+        #expect(refused.status == .code(69), "a running server holds the folder: \(refused)")
+      }
+      let before = try await desk.daybook("verify", "--json").json()
+      let file = URL(fileURLWithPath: desk.data + "/log/data.mdb")
+      let whole = try Data(contentsOf: file)
+      // Every state of a pipeline says another name of one of its members, in each copy of its page.
+      var damaged = whole
+      var rest = whole.startIndex..<whole.endIndex
+      while let place = whole.range(of: Data(#"","fields":{"#.utf8), in: rest) {
+        damaged[place.lowerBound + 4] ^= 1
+        rest = place.upperBound..<whole.endIndex
+      }
+      #expect(damaged != whole)
+      try damaged.write(to: file)
+      let found = try await desk.daybook("verify", "--json")
+      #expect(found.status == .code(2))
+      #expect(try found.json()["reindex_suffices"] == true)
+      #expect(try found.json()["damaged"] == ["states"])
+      let told = try await desk.daybook("verify")
+      #expect(told.output.contains("daybook reindex --data"))
+      #expect(!told.output.contains("backup"))
+      let made = try await desk.daybook("reindex", "--json")
+      #expect(made.status == .code(0), "\(made)")
+      #expect(try made.json()["answers_lost"] == 0)
+      let after = try await desk.daybook("verify", "--json").json()
+      for name in ["events", "states", "index_entries", "root", "healthy"] { #expect(after[name] == before[name]) }
+      try await desk.withServer {
+        let again = try await desk.call("user.create", ["email": "ada@example.org", "command_id": "once"])
+        #expect(again["replayed"] == true)
+      }
+    }
+  }
+
   /// The first start after a restore has recorded it, once, as the first event after the backup.
   private func recordsTheRestore(_ desk: Desk, _ restored: JSON) async throws {
     let position = try #require(restored["position"]?.integerValue)

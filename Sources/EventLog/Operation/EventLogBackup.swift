@@ -101,7 +101,7 @@ public enum EventLogBackup {
     do {
       try checkManifest(of: backup)
     } catch let error as EventLogError where error.code != .unusable {
-      report.note(error.message)
+      report.note(.manifest, error.message)
     }
   }
 

@@ -21,8 +21,10 @@ public enum EventLogVerifier {
   ///   - folder: the folder of the LMDB environment.
   ///   - headFile: the file with the signed head, where there should be one.
   ///   - verifyHead: checks the note's signature; nil from it means not ours.
+  ///   - recordsOnly: leaves everything alone that is kept beside the records, for where reading that ends the process.
   public static func verify(
     folder: String, headFile: String? = nil, verifyHead: (@Sendable (String) -> (size: UInt64, root: Digest)?)? = nil,
+    recordsOnly: Bool = false,
     progress: @escaping @Sendable (VerificationProgress) -> Void = { _ in }
   ) throws -> VerificationReport {
     let file = folder + "/data.mdb"
@@ -32,43 +34,95 @@ public enum EventLogVerifier {
     let slots = try headFile.map { try readHead($0, verifyHead) } ?? []
     let signed = HeadSlots.newest(slots).flatMap { slots[$0].statement }
     report.signedPosition = signed?.size
+    let environment: Environment
     do {
-      let environment = try open(folder)
-      defer { environment.close() }
-      try checkFile(file, environment, &report)
-      let databases = try Databases(environment)
-      try checkPages(environment, databases, &report)
-      let outcome = NIOLockedValueBox<Result<(VerificationReport, [String: UInt64]), any Error>?>(nil)
-      let states = try DedicatedThread {
-        let result = Result {
-          try environment.read { try StateCheck(databases: databases, progress: progress).run($0) }
-        }
-        outcome.withLockedValue { $0 = result.map { ($0.report, $0.highestNumbers) } }
-      }
-      let records = Result {
-        try environment.read { store in
-          try RecordCheck(databases: databases, signed: signed, progress: progress).run(store)
-        }
-      }
-      states.join()
-      let checked = try records.get().report
+      environment = try open(folder)
+    } catch {
+      try report.note(.file, unreadableBecauseOf: error)
+      return report
+    }
+    defer { environment.close() }
+    do {
+      try checkFile(file, environment)
+    } catch {
+      try report.note(.file, unreadableBecauseOf: error)
+      return report
+    }
+    let all = recordsOnly ? nil : try open(environment, &report)
+    let states = try all.map { try check($0, in: environment, progress) }
+    do {
+      // The records are compared with the tree and the stored head, in a transaction of their own.
+      let records = try all.map { ($0.headers, $0.bodies) } ?? recordDatabases(environment)
+      let checked = try environment.read { store in
+        try RecordCheck(headers: records.0, bodies: records.1, databases: all, signed: signed, progress: progress)
+          .run(store)
+      }.report
       report.take(checked)
       report.root = checked.root
       if signed == nil, !slots.isEmpty, verifyHead != nil { noteMissingHead(slots, checked.events, &report) }
-      guard let folded = try outcome.withLockedValue({ $0 })?.get() else {
-        throw EventLogError.damaged("the states were not checked")
-      }
-      report.take(folded.0)
-      report.take(
-        try environment.read { store in
-          try IndexCheck(databases: databases, highestNumbers: folded.1, progress: progress).run(store)
-        })
-    } catch let error as LMDBError {
-      report.note("LMDB can't read the file: \(error)")
-    } catch let error as EventLogError where error.code != .unusable {
-      report.note(error.message)
+    } catch {
+      try report.note(.records, unreadableBecauseOf: error)
     }
+    if let states { report.take(try states()) }
+    if let all { try checkPages(environment, all, &report) }
     return report
+  }
+
+  /// All databases; nil where one of them can't be opened.
+  private static func open(_ environment: Environment, _ report: inout VerificationReport) throws -> Databases? {
+    var missing = false
+    for name in Databases.names {
+      do {
+        _ = try environment.databases([name])
+      } catch {
+        missing = true
+        let part = VerifiedPart(rawValue: name) ?? .records
+        report.note(part, "LMDB can't open the database \(name): \(error)")
+      }
+    }
+    return missing ? nil : try Databases(environment)
+  }
+
+  private static func recordDatabases(_ environment: Environment) throws -> (Database, Database) {
+    let opened = try environment.databases(["headers", "bodies"])
+    return (opened[0], opened[1])
+  }
+
+  /// Begins to check states, indexes and counters, which are compared with one another and so read in one transaction.
+  /// - Returns: What waits for the end of it and gives its report.
+  private static func check(
+    _ databases: Databases, in environment: Environment, _ progress: @escaping @Sendable (VerificationProgress) -> Void
+  ) throws -> () throws -> VerificationReport {
+    let outcome = NIOLockedValueBox<Result<VerificationReport, any Error>?>(nil)
+    let thread = try DedicatedThread {
+      let result = Result {
+        try environment.read { store in
+          var report = VerificationReport()
+          var numbers: [String: UInt64]?
+          do {
+            let folded = try StateCheck(databases: databases, progress: progress).run(store)
+            report.take(folded.report)
+            numbers = folded.highestNumbers
+          } catch {
+            try report.note(.states, unreadableBecauseOf: error)
+          }
+          do {
+            report.take(try IndexCheck(databases: databases, highestNumbers: numbers, progress: progress).run(store))
+          } catch {
+            try report.note(.meta, unreadableBecauseOf: error)
+          }
+          return report
+        }
+      }
+      outcome.withLockedValue { $0 = result }
+    }
+    return {
+      thread.join()
+      guard let result = outcome.withLockedValue({ $0 }) else {
+        throw EventLogError(.unusable, "The states were not checked.")
+      }
+      return try result.get()
+    }
   }
 
   /// The two signed heads. A running server may be writing one of them this moment: where neither proves itself, they
@@ -90,8 +144,7 @@ public enum EventLogVerifier {
     _ slots: [HeadSlots.Slot], _ events: UInt64, _ report: inout VerificationReport
   ) {
     guard events > 0 else { return }
-    report.isTailUnproven = true
-    report.note(
+    report.noteUnprovenTail(
       slots.contains(.unreadable)
         ? "no signed head beside the log is whole and signed by its key: whether the last events are missing can't be told"
         : "there is no signed head beside the log: whether the last events are missing can't be told")
@@ -111,32 +164,41 @@ public enum EventLogVerifier {
     }
   }
 
-  private static func checkFile(_ file: String, _ environment: Environment, _ report: inout VerificationReport) throws {
+  private static func checkFile(_ file: String, _ environment: Environment) throws {
+    // The length of the file is asked for last: a running server only makes it longer.
+    let needed = try EventLog.bytes(ofPagesIn: environment)
     var information = stat()
     guard stat(file, &information) == 0 else { throw FileSystem.failure("read", file) }
-    let needed = try EventLog.bytes(ofPagesIn: environment)
-    if information.st_size < needed {
-      throw EventLogError.damaged("the file is cut: it has \(information.st_size) bytes of \(needed)")
-    }
+    guard information.st_size < needed else { return }
+    // Pages at the end that were taken and given back within one commit are never written.
+    let missing = UInt64(needed / environment.pageSize) - UInt64(Int(information.st_size) / environment.pageSize)
+    let first = UInt64(Int(information.st_size) / environment.pageSize)
+    if try environment.read({ try $0.freePages(from: first) }) == missing { return }
+    throw EventLogError.damaged("the file is cut: it has \(information.st_size) bytes of \(needed)")
   }
 
-  /// Every page is in a database, free, or one of the two at the front; checked where no commit comes between.
+  /// Every page is in a database, free, or one of the two at the front, all at the same commit.
   private static func checkPages(
     _ environment: Environment, _ databases: Databases, _ report: inout VerificationReport
   ) throws {
-    for _ in 0..<20 {
-      let before = environment.lastTransaction
-      let pages = environment.lastPage + 1
-      let used = try environment.read { store in
+    for _ in 0..<20_000 {
+      let counted = try environment.read { store -> (used: UInt64, pages: UInt64)? in
+        guard let pages = environment.pagesInUse(seenBy: store) else { return nil }
         let housekeeping = try store.housekeepingPages()
         var sum = 2 + housekeeping.directory + housekeeping.freeList + housekeeping.free
         for database in databases.all { sum += try store.statistics(database).pages }
-        return sum
+        return (sum, pages)
       }
-      if environment.lastTransaction == before {
-        if used != pages { report.note("\(used) pages are accounted for, but the file has \(pages) in use") }
+      if let counted {
+        if counted.used != counted.pages {
+          report.note(.file, "\(counted.used) pages are accounted for, but the file has \(counted.pages) in use")
+        }
         return
       }
+      // The server is syncing a commit.
+      usleep(500)
     }
+    throw EventLogError(
+      .unusable, "The server commits without a pause, so the file's pages could not be counted. Verify it again.")
   }
 }

@@ -4,21 +4,27 @@ import LMDB
 /// counted entries, the counters by the states.
 struct IndexCheck {
   let databases: Databases
-  let highestNumbers: [String: UInt64]
+  /// The highest number given to each type; nil where the states can't be read.
+  let highestNumbers: [String: UInt64]?
   let progress: @Sendable (VerificationProgress) -> Void
 
   func run(_ store: borrowing ReadTransaction) throws -> VerificationReport {
     var report = VerificationReport()
-    let indexes = [databases.unique, databases.links, databases.subjects, databases.commands]
+    let indexes: [(part: VerifiedPart, database: Database)] = [
+      (.unique, databases.unique), (.links, databases.links), (.subjects, databases.subjects),
+      (.commands, databases.commands),
+    ]
     var totals: [UInt64] = []
-    for index in indexes { totals.append(try store.statistics(index).entries) }
+    for index in indexes { totals.append(try store.statistics(index.database).entries) }
     let total = totals.reduce(0, +)
-    for (database, entries) in zip(indexes, totals) {
+    for ((part, database), entries) in zip(indexes, totals) {
       var count: UInt64 = 0
       try store.withCursor(database) { cursor in
         try cursor.scan { key, value in
           guard count <= entries else { return false }
-          if !Checksummed.isIntact(key, value) { report.note("an entry of the index \(database.name) is damaged") }
+          if !Checksummed.isIntact(key, value) {
+            report.note(part, "an entry of the index \(database.name) is damaged")
+          }
           count += 1
           report.indexEntries += 1
           if report.indexEntries & 0x3FFF == 0 {
@@ -27,7 +33,7 @@ struct IndexCheck {
           return true
         }
       }
-      if count != entries { report.note("the index \(database.name) can't be read to its end") }
+      if count != entries { report.note(part, "the index \(database.name) can't be read to its end") }
     }
     try checkCounters(store, &report)
     progress(VerificationProgress(phase: "indexes", done: report.indexEntries, total: total))
@@ -39,23 +45,27 @@ struct IndexCheck {
       let key = Key.meta(name)
       let found = try store.withValue(databases.meta, key) { Checksummed.position(key.span.bytes, $0) }
       guard let found else { return nil }
-      if found == nil { report.note("the counter \(name) is damaged") }
+      if found == nil { report.note(.meta, "the counter \(name) is damaged") }
       return found
     }
     let isEmpty = try store.statistics(databases.headers).entries == 0
-    for database in [databases.states, databases.unique, databases.links, databases.subjects, databases.commands] {
+    let counted: [(part: VerifiedPart, database: Database)] = [
+      (.states, databases.states), (.unique, databases.unique), (.links, databases.links),
+      (.subjects, databases.subjects), (.commands, databases.commands),
+    ]
+    for (part, database) in counted {
       let entries = try store.statistics(database).entries
       let counted = try counter("entries/\(database.name)")
       if counted != entries && !(isEmpty && counted == nil && entries == 0) {
-        report.note("the index \(database.name) has \(entries) entries instead of \(counted ?? 0)")
+        report.note(part, "the index \(database.name) has \(entries) entries instead of \(counted ?? 0)")
       }
     }
-    for (type, number) in highestNumbers where try counter("number/\(type)") != number {
-      report.note("the counter of numbers of \(type) differs from the highest number given")
+    for (type, number) in highestNumbers ?? [:] where try counter("number/\(type)") != number {
+      report.note(.meta, "the counter of numbers of \(type) differs from the highest number given")
     }
     let key = Key.meta("format")
     if try store.value(databases.meta, key) != Array(Databases.format.utf8) {
-      report.note("the format mark is damaged")
+      report.note(.meta, "the format mark is damaged")
     }
   }
 }

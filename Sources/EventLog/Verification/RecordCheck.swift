@@ -6,13 +6,16 @@ import MerkleTree
 ///
 /// It works on the bytes in the map, which stay where they are as long as the transaction that ``run(_:)`` borrows.
 struct RecordCheck {
-  let databases: Databases
+  let headers: Database
+  let bodies: Database
+  /// What is kept beside the records, to compare the tree and the stored head with; nil reads the records alone.
+  let databases: Databases?
   let signed: (size: UInt64, root: Digest)?
   let progress: @Sendable (VerificationProgress) -> Void
 
   func run(_ store: borrowing ReadTransaction) throws -> (report: VerificationReport, head: StoredHead?) {
-    try store.withCursor(databases.headers) { headers in
-      try store.withCursor(databases.bodies) { bodies in try run(store, &headers, &bodies) }
+    try store.withCursor(headers) { headers in
+      try store.withCursor(bodies) { bodies in try run(store, &headers, &bodies) }
     }
   }
 
@@ -21,32 +24,33 @@ struct RecordCheck {
   ) throws -> (report: VerificationReport, head: StoredHead?) {
     var report = VerificationReport()
     var frontier = TreeFrontier()
-    var levels: [TreeLevel] = []
+    var tree = databases.map { StoredTree($0.tree) }
     var lastTime: [UInt8] = []
-    let storedHead: StoredHead?
+    var storedHead: StoredHead?
     do {
-      storedHead = try LogSnapshot.storedHead(store, databases)
+      if let databases { storedHead = try LogSnapshot.storedHead(store, databases) }
     } catch {
-      report.note("the stored head is damaged")
-      storedHead = nil
+      report.note(.meta, "the stored head is damaged")
     }
-    let total = try store.statistics(databases.headers).entries
-    if try store.statistics(databases.bodies).entries != total {
-      report.note("there are not as many bodies as headers")
+    let total = try store.statistics(self.headers).entries
+    if try store.statistics(self.bodies).entries != total {
+      report.note(.records, "there are not as many bodies as headers")
     }
     try headers.first()
     try bodies.first()
     var expected: UInt64 = 1
+    // Up to where the signed head proves the headers.
+    var proven: UInt64 = 0
     while headers.isOnEntry, report.events < total {
       let key = headers.unsafeKey
       let headerBytes = headers.unsafeValue
       guard key.count == 8 else {
-        report.note("a header has a key that is no position", at: expected)
+        report.note(.records, "a header has a key that is no position", at: expected)
         break
       }
       let position = Key.readPosition(key)
       if position != expected {
-        report.note("position \(expected) is missing", at: expected)
+        report.note(.records, "position \(expected) is missing", at: expected)
         if position < expected { break }
         expected = position
       }
@@ -57,18 +61,21 @@ struct RecordCheck {
         check(headerBytes, bodies.unsafeValue, position, &lastTime, &report)
         try bodies.next()
       } else {
-        report.note("the body is missing", at: position)
+        report.note(.records, "the body is missing", at: position)
       }
       let leaf = RFC6962.leafHash(headerBytes)
       if frontier.size == position - 1 {
         var completed: [(level: UInt8, index: UInt64, hash: Digest)] = []
         frontier.append(leaf: leaf) { completed.append(($0, $1, $2)) }
-        for node in completed {
-          try compare(store, node, &levels, &report, position)
-        }
+        for node in completed { try tree?.compare(store, node, &report, position) }
       }
-      if let signed, signed.size == position, frontier.root() != signed.root {
-        report.note("the root differs from the one in the signed head: the log was changed or forked", at: position)
+      if let signed, signed.size == position {
+        if frontier.root() == signed.root {
+          proven = position
+        } else {
+          report.note(
+            .head, "the root differs from the one in the signed head: the log was changed or forked", at: position)
+        }
       }
       report.events += 1
       expected += 1
@@ -77,37 +84,46 @@ struct RecordCheck {
       }
       try headers.next()
     }
-    finish(store, frontier, storedHead, total, expected, &report)
-    return (report, storedHead)
-  }
-
-  private func finish(
-    _ store: borrowing ReadTransaction, _ frontier: TreeFrontier, _ storedHead: StoredHead?, _ total: UInt64,
-    _ expected: UInt64, _ report: inout VerificationReport
-  ) {
-    if report.events != total { report.note("\(total) headers are counted, but \(report.events) can be read") }
-    if let storedHead {
-      if storedHead.frontier.size >= expected {
-        report.note(
-          "the tail is lost: the stored head is at position \(storedHead.frontier.size)", at: expected)
-      } else if storedHead.frontier != frontier {
-        report.note("the tree's stored right edge differs from the headers'", at: storedHead.frontier.size)
-      }
+    report.areRecordsRead = report.events == total
+    if report.events != total {
+      report.note(.records, "\(total) headers are counted, but \(report.events) can be read")
     }
     if let signed, signed.size >= expected {
       report.note(
-        "the tail is lost: the head was signed for position \(signed.size), the log ends at \(expected - 1)",
+        .head, "the tail is lost: the head was signed for position \(signed.size), the log ends at \(expected - 1)",
         at: expected)
     }
-    let nodes = frontier.size == 0 ? 0 : 2 * frontier.size - UInt64(frontier.size.nonzeroBitCount)
-    do {
-      let stored = try store.statistics(databases.tree).entries
-      if stored != nodes { report.note("the tree has \(stored) nodes instead of \(nodes)") }
-    } catch {
-      report.note("the tree can't be read")
-    }
+    compare(storedHead, frontier, proven: proven, expected, tree?.unprovenLeaf(after: proven), &report)
+    if let databases { try tree?.count(store, databases.tree, frontier, &report) }
     report.root = frontier.root().base64
     progress(VerificationProgress(phase: "records", done: report.events, total: total))
+    return (report, storedHead)
+  }
+
+  /// Compares the stored head with the headers. Where they differ, or a header and its leaf do, the signed head says
+  /// which of the two is right; behind its position the stored head or all leaves do, where they agree with the
+  /// headers. Where nothing does, the headers count as damaged.
+  /// - Parameters:
+  ///   - expected: the position after the last header.
+  ///   - leaf: the first position behind the proven ones whose leaf is missing or another one.
+  private func compare(
+    _ storedHead: StoredHead?, _ frontier: TreeFrontier, proven: UInt64, _ expected: UInt64, _ leaf: UInt64?,
+    _ report: inout VerificationReport
+  ) {
+    let isProven = proven == frontier.size || storedHead?.frontier == frontier
+    if let storedHead {
+      if storedHead.frontier.size >= expected {
+        report.note(
+          .records, "the tail is lost: the stored head is at position \(storedHead.frontier.size)", at: expected)
+      } else if storedHead.frontier != frontier {
+        report.note(
+          isProven || leaf == nil ? .meta : .records, "the tree's stored right edge differs from the headers'",
+          at: storedHead.frontier.size)
+      }
+    }
+    if let leaf, !isProven {
+      report.note(.records, "nothing proves that this header is right and its leaf in the tree isn't", at: leaf)
+    }
   }
 
   private func check(
@@ -121,17 +137,17 @@ struct RecordCheck {
         bodyHash = CanonicalScanner.plainText(member.value)
       } else if CanonicalScanner.equal(member.key, "position") {
         if CanonicalScanner.integer(member.value) != position {
-          report.note("the header names another position", at: position)
+          report.note(.records, "the header names another position", at: position)
         }
       } else if CanonicalScanner.equal(member.key, "at") {
         if member.value.lexicographicallyPrecedes(lastTime) {
-          report.note("the event is earlier than the one before it", at: position)
+          report.note(.records, "the event is earlier than the one before it", at: position)
         }
         lastTime.replaceSubrange(lastTime.startIndex..., with: member.value)
       }
     }
     guard scanner.isWellFormed, let bodyHash else {
-      report.note("the header is damaged", at: position)
+      report.note(.records, "the header is damaged", at: position)
       return
     }
     let computed = RFC6962.sha256(body).base64
@@ -139,22 +155,67 @@ struct RecordCheck {
     let what =
       StoredBody.claimsToBeDropped(body)
       ? "the body was taken away, and no event says so" : "the body differs from the hash in its header"
-    report.note(what, at: position)
+    report.note(.records, what, at: position)
+  }
+}
+
+/// The stored tree, read along with the headers.
+private struct StoredTree {
+  private let database: Database
+  private var levels: [TreeLevel] = []
+  /// Whether it can be read, as far as it was.
+  private var isReadable = true
+  /// The positions whose leaf is missing or another one: the first, and the last.
+  private var first: UInt64?
+  private var last: UInt64 = 0
+
+  init(_ database: Database) { self.database = database }
+
+  /// The first position after one, as near as is known, whose leaf is missing or another one than its header's.
+  func unprovenLeaf(after proven: UInt64) -> UInt64? { first.flatMap { last > proven ? max($0, proven + 1) : nil } }
+
+  mutating func compare(
+    _ store: borrowing ReadTransaction, _ node: (level: UInt8, index: UInt64, hash: Digest),
+    _ report: inout VerificationReport, _ position: UInt64
+  ) throws {
+    guard isReadable else { return }
+    do {
+      if try !isThere(store, node, &report, position), node.level == 0 {
+        first = first ?? position
+        last = position
+      }
+    } catch {
+      isReadable = false
+      first = first ?? position
+      last = .max
+      try report.note(.tree, unreadableBecauseOf: error)
+    }
   }
 
-  private func compare(
-    _ store: borrowing ReadTransaction, _ node: (level: UInt8, index: UInt64, hash: Digest),
-    _ levels: inout [TreeLevel], _ report: inout VerificationReport, _ position: UInt64
+  /// Compares how many nodes there are with how many there must be.
+  func count(
+    _ store: borrowing ReadTransaction, _ database: Database, _ frontier: TreeFrontier,
+    _ report: inout VerificationReport
   ) throws {
+    let nodes = frontier.size == 0 ? 0 : 2 * frontier.size - UInt64(frontier.size.nonzeroBitCount)
+    let stored = try store.statistics(database).entries
+    if stored != nodes { report.note(.tree, "the tree has \(stored) nodes instead of \(nodes)") }
+  }
+
+  /// Whether a node is stored as it must be.
+  private mutating func isThere(
+    _ store: borrowing ReadTransaction, _ node: (level: UInt8, index: UInt64, hash: Digest),
+    _ report: inout VerificationReport, _ position: UInt64
+  ) throws -> Bool {
     if Int(node.level) == levels.count {
-      levels.append(try TreeLevel(store.unsafeCursor(databases.tree), from: Key.tree(node.level, 0)))
+      levels.append(try TreeLevel(store.unsafeCursor(database), from: Key.tree(node.level, 0)))
     }
     let level = levels[Int(node.level)]
     let key = Key.tree(node.level, node.index)
     guard let value = level.value(of: key) else {
-      report.note("the tree lacks node \(node.index) of level \(node.level)", at: position)
+      report.note(.tree, "the tree lacks node \(node.index) of level \(node.level)", at: position)
       try level.pass(key)
-      return
+      return false
     }
     let isSame = node.hash.withUnsafeBytes { value.elementsEqual($0) }
     if !isSame {
@@ -162,9 +223,10 @@ struct RecordCheck {
         node.level == 0
         ? "the header differs from its leaf in the tree"
         : "a tree node of level \(node.level) differs from its children"
-      report.note(what, at: position)
+      report.note(.tree, what, at: position)
     }
     try level.next()
+    return isSame
   }
 }
 

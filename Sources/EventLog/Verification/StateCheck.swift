@@ -37,14 +37,16 @@ struct StateCheck {
     let total = try store.statistics(databases.states).entries
     let events = try store.statistics(databases.headers).entries
     let historyTotal = try store.statistics(databases.history).entries
-    if historyTotal != events { report.note("the history index has \(historyTotal) entries for \(events) events") }
+    if historyTotal != events {
+      report.note(.history, "the history index has \(historyTotal) entries for \(events) events")
+    }
     try states.first()
     try history.first()
     var seen: UInt64 = 0
     while history.isOnEntry, seen <= historyTotal {
       let key = history.unsafeKey
       guard key.count == 24 else {
-        report.note("an entry of the history index has a damaged key")
+        report.note(.history, "an entry of the history index has a damaged key")
         try history.next()
         seen += 1
         continue
@@ -59,7 +61,7 @@ struct StateCheck {
         seen += 1
       }
       while states.isOnEntry, states.unsafeKey.lexicographicallyPrecedes(resource) {
-        report.note("a state belongs to no event", at: folded.position)
+        report.note(.states, "a state belongs to no event", at: folded.position)
         try states.next()
       }
       if states.isOnEntry, states.unsafeKey.elementsEqual(resource) {
@@ -67,14 +69,14 @@ struct StateCheck {
         try states.next()
         report.states += 1
       } else {
-        report.note("the resource of this event has no state", at: folded.position)
+        report.note(.states, "the resource of this event has no state", at: folded.position)
       }
       if report.states & 0xFFF == 0 {
         progress(VerificationProgress(phase: "states", done: report.states, total: total))
       }
     }
-    if states.isOnEntry { report.note("a state belongs to no event") }
-    if seen != historyTotal { report.note("the history index can't be read to its end") }
+    if states.isOnEntry { report.note(.states, "a state belongs to no event") }
+    if seen != historyTotal { report.note(.history, "the history index can't be read to its end") }
     progress(VerificationProgress(phase: "states", done: report.states, total: total))
     return (report, numbers)
   }
@@ -84,7 +86,7 @@ struct StateCheck {
     _ resource: [UInt8], _ folded: inout Folded, _ report: inout VerificationReport
   ) throws {
     guard let positionBytes = Checksummed.unwrap(key, value), positionBytes.count == 8 else {
-      report.note("an entry of the history index is damaged")
+      report.note(.history, "an entry of the history index is damaged")
       folded.isComplete = false
       return
     }
@@ -93,7 +95,7 @@ struct StateCheck {
     guard let header = try store.unsafeValue(databases.headers, Key.position(position)),
       let body = try store.unsafeValue(databases.bodies, Key.position(position))
     else {
-      report.note("the history index names a position that isn't there", at: position)
+      report.note(.history, "the history index names a position that isn't there", at: position)
       folded.isComplete = false
       return
     }
@@ -117,9 +119,9 @@ struct StateCheck {
         }
       }
     }
-    if !isOwn || !hasVersion { report.note("the history index and the header disagree", at: position) }
+    if !isOwn || !hasVersion { report.note(.history, "the history index and the header disagree", at: position) }
     if version != folded.version + 1 {
-      report.note("version \(folded.version + 1) of the resource is missing", at: position)
+      report.note(.history, "version \(folded.version + 1) of the resource is missing", at: position)
     }
     folded.version = version
     folded.position = position
@@ -143,7 +145,7 @@ struct StateCheck {
       }
     }
     if !scanner.isWellFormed {
-      report.note("the body is damaged", at: position)
+      report.note(.records, "the body is damaged", at: position)
       folded.isComplete = false
     }
   }
@@ -158,7 +160,7 @@ struct StateCheck {
     guard let expected = StateCheck.encode(folded, capacity: stored.count),
       expected.withUnsafeBytes({ CanonicalScanner.equal($0, stored) })
     else {
-      report.note("the stored state differs from what its events add up to", at: folded.position)
+      report.note(.states, "the stored state differs from what its events add up to", at: folded.position)
       return
     }
     if let type = folded.type, let member = folded.members.first(where: { CanonicalScanner.equal($0.key, "number") }),

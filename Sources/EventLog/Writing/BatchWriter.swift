@@ -90,7 +90,7 @@ struct BatchWriter {
     var values: [(key: [UInt8], value: [UInt8])] = staging.counters.map { name, value in
       (Key.meta(name), Key.position(UInt64(bitPattern: value)))
     }
-    for database in [databases.states, databases.unique, databases.links, databases.subjects, databases.commands] {
+    for database in databases.counted {
       values.append((Key.meta("entries/\(database.name)"), Key.position(try store.statistics(database).entries)))
     }
     values.append((Key.meta("head"), next.encoded))

@@ -14,7 +14,9 @@ struct Verify: AsyncParsableCommand {
     discussion: """
       It reads the data folder itself, beside a running server or without one, in
       a process of its own, since damage to a database file can end a process. The
-      exit code is 0 for a whole log and 2 for a damaged one.
+      exit code is 0 for a whole log and 2 for a damaged one. Where only states,
+      indexes, counters or the stored tree are damaged, daybook reindex makes them
+      anew from the records; for damaged records there are backups.
 
       EXAMPLES
         daybook verify --data ./daybook-data
@@ -37,7 +39,12 @@ struct Verify: AsyncParsableCommand {
   func run() async throws {
     let place = LogPlace(dataFolder: data.folder, backup: backup, rootKeyFile: rootKeyFile)
     try place.requireLog()
-    let outcome = try await VerificationChild(place: place, patience: patience, isSilent: output.json).run()
+    let child = VerificationChild(place: place, patience: patience, isSilent: output.json)
+    var outcome = try await child.run()
+    if outcome.diedOf != nil {
+      // Maybe what can't be read is only what was made of the records.
+      outcome = outcome.completed(by: try await child.run(recordsOnly: true))
+    }
     if output.json {
       Terminal.say(json: .object(outcome.json))
     } else {
@@ -70,28 +77,61 @@ struct Verify: AsyncParsableCommand {
       return
     }
     let count = report["problem_count"]?.integerValue ?? Int64(problems.count)
-    Terminal.say("The log in \(place.logFolder) is damaged: \(count) problem\(count == 1 ? "" : "s") found.")
-    if place.backup != nil { return Terminal.say("Next: make another backup (daybook backup).") }
+    let problemsFound = "\(count) problem\(count == 1 ? "" : "s") found"
+    guard report["reindex_suffices"] == true else {
+      Terminal.say("The log in \(place.logFolder) is damaged: \(problemsFound).")
+      if place.isBackup { return Terminal.say("Next: make another backup (daybook backup).") }
+      Terminal.say(
+        "Next: stop the server, keep a copy of the folder, and restore the last good backup (daybook restore).")
+      return
+    }
+    let parts = (report["damaged"]?.arrayValue ?? []).compactMap { $0.stringValue }
+    let damaged = parts.isEmpty ? "what is kept beside them" : parts.joined(separator: ", ")
+    let signed = report["signed_position"]?.integerValue.map { ", signed up to position \($0)" } ?? ""
+    Terminal.say("All records in \(place.logFolder) are whole (\(report.cell("events")) events\(signed)).")
+    Terminal.say("Damaged is what follows from them: \(damaged); \(problemsFound).")
     Terminal.say(
-      "Next: stop the server, keep a copy of the folder, and restore the last good backup (daybook restore).")
+      place.isBackup
+        ? "Next: make another backup, after daybook verify of the data folder that this one was made of."
+        : "Next: stop the server, then daybook reindex --data \(place.dataFolder), which makes that anew from the records."
+    )
   }
 }
 
 /// What a verification came to, whether its process lived to tell it or not.
 struct VerificationOutcome: Sendable {
   let json: JSONObject
+  /// How the process ended that gave no report.
+  let diedOf: String?
 
   var isHealthy: Bool { json["healthy"]?.boolValue == true }
 
   init(_ json: JSONObject) {
     self.json = json
+    diedOf = nil
   }
 
   /// A verification whose process ended without a report: that is damage.
   init(diedOf cause: String) {
     json = [
-      "healthy": false, "problem_count": 1, "problems": [["description": .string(cause), "position": .null]],
+      "healthy": false, "problem_count": 1,
+      "problems": [["description": .string(cause), "part": "file", "position": .null]],
     ]
+    diedOf = cause
+  }
+
+  /// With what reading the records alone has shown, after reading everything ended the process.
+  func completed(by records: VerificationOutcome) -> VerificationOutcome {
+    guard records.diedOf == nil, let diedOf else { return self }
+    var json = records.json
+    let problems = records.json["problems"]?.arrayValue ?? []
+    let death: JSON = ["description": .string(diedOf), "part": "file", "position": .null]
+    json["problems"] = .array([death] + problems)
+    json["problem_count"] = .integer((records.json["problem_count"]?.integerValue ?? 0) + 1)
+    json["healthy"] = false
+    json["whole_in_itself"] = false
+    json["reindex_suffices"] = records.json["records_whole"] ?? false
+    return VerificationOutcome(json)
   }
 }
 
@@ -101,11 +141,11 @@ struct VerificationChild: Sendable {
   let patience: Int
   let isSilent: Bool
 
-  func run() async throws -> VerificationOutcome {
+  func run(recordsOnly: Bool = false) async throws -> VerificationOutcome {
     let patience = Duration.seconds(max(1, patience))
     let isSilent = isSilent
     let result = try await Subprocess.run(
-      .name(Program.name), arguments: .init(["verify-log"] + place.arguments),
+      .name(Program.name), arguments: .init(["verify-log"] + place.arguments + (recordsOnly ? ["--records-only"] : [])),
       environment: .inherit.updating(["PATH": Program.folder]), input: .none, output: .sequence,
       error: .currentStandardError
     ) { execution -> JSONObject? in

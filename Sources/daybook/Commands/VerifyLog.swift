@@ -14,15 +14,16 @@ struct VerifyLog: ParsableCommand {
   @Option(name: .long) var vaultFolder: String?
   @Option(name: .long) var rootKeyFile: String?
   @Option(name: .long) var backup: String?
+  @Flag(name: .long) var recordsOnly = false
 
   func run() throws {
     var notes: [String] = []
     let verifier = HeadVerifier(vaultFolder: vaultFolder, rootKeyFile: rootKeyFile)
     if headFile != nil, let reason = verifier.unverifiable { notes.append(reason) }
     let throttle = Throttle()
-    var report = try EventLogVerifier.verify(folder: logFolder, headFile: headFile) {
-      verifier.verify($0)
-    } progress: { progress in
+    var report = try EventLogVerifier.verify(
+      folder: logFolder, headFile: headFile, verifyHead: verifier.verify, recordsOnly: recordsOnly
+    ) { progress in
       throttle.pass(isLast: progress.done >= progress.total) {
         VerifyLog.write([
           "phase": .string(progress.phase), "done": .integer(Int64(clamping: progress.done)),
@@ -38,6 +39,9 @@ struct VerifyLog: ParsableCommand {
   private static func describe(_ report: VerificationReport, _ notes: [String]) -> JSONObject {
     [
       "healthy": .bool(report.isHealthy), "whole_in_itself": .bool(report.isWholeInItself),
+      "records_whole": .bool(report.areRecordsWhole), "reindex_suffices": .bool(report.isReindexingEnough),
+      "damaged": .array(
+        VerifiedPart.allCases.filter { report.damagedParts.contains($0) }.map { .string($0.rawValue) }),
       "events": .integer(Int64(clamping: report.events)),
       "states": .integer(Int64(clamping: report.states)),
       "index_entries": .integer(Int64(clamping: report.indexEntries)), "root": .string(report.root),
@@ -46,7 +50,7 @@ struct VerifyLog: ParsableCommand {
       "problems": .array(
         report.problems.map { problem in
           [
-            "description": .string(problem.description),
+            "description": .string(problem.description), "part": .string(problem.part.rawValue),
             "position": problem.position.map { .integer(Int64(clamping: $0)) } ?? .null,
           ]
         }),
@@ -59,7 +63,7 @@ struct VerifyLog: ParsableCommand {
 }
 
 /// Lets a few calls a second through.
-private final class Throttle: Sendable {
+final class Throttle: Sendable {
   private let start = ContinuousClock.now
   /// Tenths of a second since the start at which the last call went through.
   private let last = Atomic<Int64>(-1)

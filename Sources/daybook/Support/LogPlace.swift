@@ -7,6 +7,8 @@ import Vault
 
 /// Where a log and what belongs to it lies: in a data folder, or in a backup with the keys of a data folder.
 struct LogPlace: Sendable {
+  let dataFolder: String
+  let isBackup: Bool
   let logFolder: String
   let headFile: String
   let vaultFolder: String
@@ -15,6 +17,8 @@ struct LogPlace: Sendable {
   let backup: String?
 
   init(dataFolder: String, backup: String? = nil, rootKeyFile: String? = nil) {
+    self.dataFolder = dataFolder
+    isBackup = backup != nil
     logFolder = "\(backup ?? dataFolder)/log"
     headFile = "\(backup ?? dataFolder)/head"
     vaultFolder = "\(dataFolder)/vault"

@@ -1,0 +1,38 @@
+import BasicTypes
+
+/// How the indexes follow from the records, as far as that takes the catalog and the vault.
+///
+/// Both functions are called on one thread. They may throw; nothing is changed in the log then.
+public struct IndexDerivation: Sendable {
+  /// What a living resource has in the indexes.
+  public struct Entries: Sendable {
+    /// The unique keys that it holds.
+    public var unique: [(constraint: String, key: [UInt8])]
+    /// What it refers to.
+    public var links: [Identifier]
+
+    /// Entries of these keys and targets.
+    public init(unique: [(constraint: String, key: [UInt8])] = [], links: [Identifier] = []) {
+      self.unique = unique
+      self.links = links
+    }
+  }
+
+  /// What states have besides what their events have set.
+  public var defaults: StateDefaults
+  /// What a state has in the indexes; nothing where it is deleted.
+  public var entries: @Sendable (ResourceState, borrowing LogSnapshot) throws -> Entries
+  /// The persons whom a record is about.
+  public var subjects: @Sendable (EventHeader, EventBody, borrowing LogSnapshot) throws -> [Identifier]
+
+  /// A derivation by these functions.
+  public init(
+    defaults: StateDefaults = StateDefaults(),
+    entries: @escaping @Sendable (ResourceState, borrowing LogSnapshot) throws -> Entries,
+    subjects: @escaping @Sendable (EventHeader, EventBody, borrowing LogSnapshot) throws -> [Identifier]
+  ) {
+    self.defaults = defaults
+    self.entries = entries
+    self.subjects = subjects
+  }
+}

@@ -1,0 +1,55 @@
+import Access
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+import Vault
+
+extension IndexRules {
+  /// The persons whom an event is about: whose personal field it sets, who caused it or is named by its reason as far
+  /// as that was sealed, and whom it deletes.
+  ///
+  /// A reason that speaks of several persons is sealed for one inside the other: those inside are found as long as no
+  /// key around them was destroyed.
+  /// - Parameter reference: what a field of the resource refers to as of the event.
+  public func subjects(
+    of header: EventHeader, _ body: EventBody, reference: (_ field: String) throws -> Identifier?
+  ) throws -> [Identifier] {
+    var subjects: [Identifier] = []
+    func note(_ id: Identifier?) {
+      if let id, !subjects.contains(id) { subjects.append(id) }
+    }
+    if let type = model.types[header.type] {
+      for (name, _) in body.set {
+        guard case .personal(let subject)? = type.field(name)?.keeping else { continue }
+        switch subject {
+        case .resource: note(header.resource)
+        case .field(let field):
+          if let value = body.set[field] {
+            note(value.stringValue.flatMap { Identifier($0) })
+          } else {
+            note(try reference(field))
+          }
+        }
+      }
+    }
+    if header.type == "user", body.set.contains("deleted_at") { note(header.resource) }
+    for (name, value) in [("reason", body.reason), ("origin", body.origin)] {
+      for id in persons(sealing: value, resource: header.resource, field: name) { note(id) }
+    }
+    return subjects
+  }
+
+  /// The persons with whose keys a value is sealed, as far in as it opens.
+  private func persons(sealing value: JSON?, resource: Identifier, field: String) -> [Identifier] {
+    var persons: [Identifier] = []
+    var value = value
+    while let sealed = value, Vault.isSealed(sealed) {
+      if case .subject(let id)? = sealer.vault.owner(of: sealed), id != .systemUser { persons.append(id) }
+      // What doesn't open hides who else is in it.
+      guard case .value(let inner)? = try? sealer.vault.open(sealed, resourceID: resource, field: field) else { break }
+      value = inner
+    }
+    return persons
+  }
+}
