@@ -2,8 +2,8 @@ import BasicTypes
 import NIOConcurrencyHelpers
 
 /// Permits for asynchronous callers, given out in the order of asking; where several callers (``Caller/current``) ask,
-/// first to the one that has the fewest. A waiter leaves when its task is cancelled, its time is up, or the semaphore is
-/// closed.
+/// first to the one that has the fewest. A waiter leaves when its task is cancelled, its time is up, or the semaphore
+/// is closed.
 package final class FairSemaphore: Sendable {
   /// Unchecked Sendable: the outcome is touched only while the semaphore's state is locked.
   private final class Waiter: @unchecked Sendable {
@@ -71,7 +71,8 @@ package final class FairSemaphore: Sendable {
 
   /// A semaphore with that many permits.
   /// - Parameters:
-  ///   - share: How many of them one caller has at most, but for administrators and the server; all where it isn't said.
+  ///   - share: How many of them one caller has at most, but for administrators and the server; all where it isn't
+  ///     said.
   ///   - late: The error of whoever has waited so long in vain.
   package init(
     permits: Int, share: Int? = nil, late: @escaping @Sendable (Duration) -> any Error = { _ in CancellationError() }

@@ -69,8 +69,8 @@ import Testing
       let error = try await ground.book.refusal("\(table.resource ?? "").create", params)
       #expect(error.paths == ["/\(field.name)"], "\(table.name).\(column.name): \(error.message)")
       tried += 1
-      // Where only some words are allowed, none is that long.
-      guard column.values.isEmpty else { return }
+      // Where only some words are allowed, or the name of a time zone, none is that long.
+      guard column.values.isEmpty, field.name != "timezone" else { return }
       params[field.name] = .string(String(repeating: "x", count: limit))
       params["dry_run"] = true
       _ = try await ground.book.call("\(table.resource ?? "").create", params)

@@ -111,15 +111,19 @@ public enum EventLogReindexer {
     let new = try Environment(folder: work, options: options)
     defer { new.close() }
     let builder = try LogBuilder(new, progress)
+    // A transaction reads the databases that were opened before it began.
+    let records = try old.databases(["headers", "bodies"])
+    let (subjects, commands, meta) = (
+      database("subjects", of: old), database("commands", of: old), database("meta", of: old)
+    )
     let counted = try old.read { store in
-      let counted = try countAnswers(store, old, extent)
-      let records = try old.databases(["headers", "bodies"])
+      let counted = try countAnswers(store, headers: records[0], commands: commands, meta: meta, extent)
       try builder.copyRecords(from: store, headers: records[0], bodies: records[1])
       try configuration.failpoints.reached(.reindexRecords)
       if extent != .recordsOnly {
         // Who may no longer be found in a record, since a key was destroyed, is found here.
-        if let subjects = database("subjects", of: old) { try builder.copySound("subjects", from: store, subjects) }
-        if let commands = database("commands", of: old) { try builder.copySound("commands", from: store, commands) }
+        if let subjects { try builder.copySound("subjects", from: store, subjects) }
+        if let commands { try builder.copySound("commands", from: store, commands) }
       }
       return counted
     }
@@ -139,13 +143,13 @@ public enum EventLogReindexer {
   /// How many answers to command ids are sound, and how many aren't there any more.
   /// - Throws: ``EventLogError`` `damaged` where some are lost that aren't to be given up.
   private static func countAnswers(
-    _ store: borrowing ReadTransaction, _ environment: Environment, _ extent: Extent
+    _ store: borrowing ReadTransaction, headers: Database, commands: Database?, meta: Database?, _ extent: Extent
   ) throws -> (kept: UInt64, lost: UInt64?) {
     if extent == .recordsOnly { return (0, nil) }
     var kept: UInt64 = 0
     var seen: UInt64 = 0
     var entries: UInt64 = 0
-    if let commands = database("commands", of: environment) {
+    if let commands {
       entries = try store.statistics(commands).entries
       try store.withCursor(commands) { cursor in
         try cursor.scan { key, value in
@@ -157,12 +161,12 @@ public enum EventLogReindexer {
       }
     }
     var counted: UInt64?
-    if let meta = database("meta", of: environment) {
+    if let meta {
       let key = Key.meta("entries/commands")
       counted = try store.withValue(meta, key) { Checksummed.position(key.span.bytes, $0) } ?? nil
     }
     // A log without events has counted nothing.
-    let events = try store.statistics(environment.databases(["headers"])[0]).entries
+    let events = try store.statistics(headers).entries
     let isCounted = counted != nil || events == 0
     let expected = max(counted ?? 0, entries)
     let lost = isCounted ? expected - kept : nil
