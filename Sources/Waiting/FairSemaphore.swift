@@ -112,6 +112,16 @@ package final class FairSemaphore: Sendable {
     }
   }
 
+  /// Takes a permit for the current caller where one is free and nobody waits for it.
+  package func tryAcquire() -> Bool {
+    let caller = Caller.current
+    return state.withLockedValue { state in
+      guard state.closed == nil, state.isFree(for: caller, share: share), state.waiters.isEmpty else { return false }
+      state.take(caller)
+      return true
+    }
+  }
+
   /// Gives back a permit that the current caller took; of those who wait, the one whose caller has the fewest gets it.
   package func release() {
     let caller = Caller.current

@@ -72,6 +72,12 @@ package final class FairWorkers: Sendable {
     queue = DispatchQueue(label: label, attributes: .concurrent)
   }
 
+  /// How many pieces of work wait for their turn.
+  package var waiting: Int { state.withLockedValue { $0.lanes.reduce(0) { $0 + $1.waiting.count } } }
+
+  /// How many are under way.
+  package var working: Int { state.withLockedValue { $0.lanes.reduce(0) { $0 + $1.running } } }
+
   /// What the work comes to, once it was its caller's turn.
   package func run<Value: Sendable>(
     for caller: Identifier?, _ work: @escaping @Sendable () throws -> Value

@@ -107,14 +107,24 @@ extension Acceptance {
     }
 
     @Test(.seeded, .timeLimit(.minutes(3)))
-    func `a cut file, an empty one and a stranger's never pass as healthy`() async throws {
+    func `a cut file, an empty one and a stranger's never pass as healthy but where only unused pages are missing`()
+      async throws
+    {
       try await withSpecimen { specimen in
         var chance = try Seeded()
+        let original = try LMDBFile(specimen.file).databases()
         let used = min(specimen.file.count, try LMDBFile(specimen.file).pages * LMDBFile.pageSize)
         var lengths = [0, 1, 100, 4096, 8192, used - 4096, used - 1]
         for _ in 0..<(isThorough ? 60 : 5) { lengths.append(Int.random(in: 0..<used, using: &chance)) }
         for length in lengths {
-          let (result, report) = try await specimen.verify(Array(specimen.file[..<length]))
+          let cut = Array(specimen.file[..<length])
+          let (result, report) = try await specimen.verify(cut)
+          // Whole pages at the end that hold nothing may never have been written: LMDB doesn't write what a commit takes
+          // and gives back.
+          if length % LMDBFile.pageSize == 0, let left = try? LMDBFile(cut).databases(), left == original {
+            #expect(result.status == .code(0) || result.status == .code(2), "cut to \(length): \(result)")
+            continue
+          }
           #expect(result.status == .code(2) && report["healthy"] == false, "cut to \(length): \(result)")
         }
         let (result, _) = try await specimen.verify([UInt8](repeating: 0x41, count: used))

@@ -23,7 +23,12 @@ final class TestQueries: Sendable {
   /// - Parameter url: A database; a new one of the throwaway PostgreSQL where nil.
   static func with(url: String? = nil, _ body: (TestQueries) async throws -> Void) async throws {
     let models = try await TestReadModels(url: url)
-    try await closing({ try await body(TestQueries(models)) }, { try await models.close() })
+    try await closing(
+      {
+        // All suites make their tables at once: on a busy machine that takes longer than a question waits for them.
+        try await models.projections.wait(for: 0, projections: [], timeoutMilliseconds: 120_000)
+        try await body(TestQueries(models))
+      }, { try await models.close() })
   }
 
   private init(_ models: TestReadModels) throws {

@@ -64,6 +64,23 @@ struct ConnectionMachineTests {
     #expect(settle(&machine, ["a"]) == [.begin("a"), .read])
   }
 
+  @Test func `what has begun and waits its turn runs only while the client takes its answers`() {
+    var machine = open()
+    for command in ["1", "2"] { machine.commandArrived(command) }
+    for query in ["a", "b", "c"] { machine.queryArrived(query, ofBatch: nil) }
+    machine.roomChanged(false)
+    #expect(settle(&machine).isEmpty)
+    machine.roomChanged(true)
+    #expect(settle(&machine) == [.run("1"), .answer("a"), .answer("b"), .read])
+    machine.readWanted()
+    machine.roomChanged(false)
+    machine.commandPassed()
+    machine.queryFinished()
+    #expect(settle(&machine).isEmpty)
+    machine.roomChanged(true)
+    #expect(settle(&machine) == [.run("2"), .answer("c"), .read])
+  }
+
   @Test func `a command that is being prepared holds back commands, and no query`() {
     var machine = open()
     for command in ["slow", "next"] { machine.commandArrived(command) }

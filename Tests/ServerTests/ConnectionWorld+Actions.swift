@@ -36,6 +36,7 @@ extension ConnectionWorld {
       try require(inFlight <= limits.inFlight, "no more calls than allowed are in flight")
     case .run(let command):
       try heldCommands.take(command, "commands run in order")
+      try require(toldRoom, "no command runs while the client doesn't take its answers")
       try require(prepared == nil, "no command overtakes one that is being prepared")
       if command.kind == .slowCommand {
         prepared = command
@@ -45,6 +46,7 @@ extension ConnectionWorld {
       }
     case .answer(let query):
       try heldQueries.take(query, "queries run in order")
+      try require(toldRoom, "no query runs while the client doesn't take its answers")
       running.append(query)
       try require(running.count + finishing <= limits.signedIn.queries, "no more queries than allowed run")
     case .refuseQuery(let query):

@@ -25,33 +25,41 @@ private final class Order: Sendable {
   @Test func `work of a caller that has had little time comes before what another has waiting`() async throws {
     let workers = FairWorkers(label: "fairness", processors: 1)
     let order = Order()
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      for _ in 0..<200 {
-        group.addTask { [greedy] in
-          try await workers.run(for: greedy) {
-            Self.spend(milliseconds: 2)
-            order.add(greedy)
+    let hold = DispatchSemaphore(value: 0)
+    // Both threads are held while all of it comes.
+    let held = [greedy, nil].map { caller in
+      Task {
+        try await workers.run(for: caller) {
+          hold.wait()
+          Self.spend(milliseconds: 5)
+        }
+      }
+    }
+    while workers.working < 2 { await Task.yield() }
+    let asked = [(greedy, 200), (modest, 5)].flatMap { caller, count in
+      (0..<count).map { _ in
+        Task {
+          try await workers.run(for: caller) {
+            Self.spend(milliseconds: 1)
+            order.add(caller)
           }
         }
       }
-      // Some of it is done by then; the modest one comes late, and each time with one piece.
-      try await Task.sleep(for: .milliseconds(20))
-      for _ in 0..<5 {
-        try await workers.run(for: modest) { [modest] in order.add(modest) }
-      }
-      try await group.waitForAll()
     }
+    while workers.waiting < 205 { await Task.yield() }
+    for _ in held { hold.signal() }
+    for task in held + asked { try await task.value }
     let all = order.all
     #expect(all.count == 205)
     let last = try #require(all.lastIndex(of: modest))
-    #expect(last < 150, "the modest one's last piece was done after \(last) of 205")
+    #expect(last < 100, "the modest one's last piece was done after \(last) of 205")
   }
 
   @Test func `no caller has every thread`() async throws {
     let workers = FairWorkers(label: "threads", processors: 2)
     let hold = DispatchSemaphore(value: 0)
     let held = (0..<8).map { _ in Task { [greedy] in try await workers.run(for: greedy) { hold.wait() } } }
-    try await Task.sleep(for: .milliseconds(50))
+    while workers.working < 2 { await Task.yield() }
     #expect(try await workers.run(for: modest) { 7 } == 7)
     #expect(try await workers.run(for: nil) { 8 } == 8)
     for _ in held { hold.signal() }

@@ -92,7 +92,7 @@ final class LogBuilder {
 
   /// Folds the states of all resources.
   func foldStates() throws {
-    var next: [UInt8]? = []
+    var next: [UInt8]? = [0]
     var done: UInt64 = 0
     while let start = next {
       let piece = try environment.read { try states($0, from: start) }
@@ -178,7 +178,7 @@ final class LogBuilder {
   func indexStates(_ derivation: IndexDerivation) throws {
     let total = try environment.read { try $0.statistics(databases.states).entries }
     var done: UInt64 = 0
-    var next: [UInt8]? = []
+    var next: [UInt8]? = [0]
     while let start = next {
       let piece = try read(defaults: derivation.defaults) { try entries($0, from: start, derivation) }
       let store = try environment.beginWrite()

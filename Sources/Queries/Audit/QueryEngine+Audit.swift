@@ -49,7 +49,7 @@ extension QueryEngine {
 
   /// The last position before a time that is over by the log's own clock; nil for one to which events may still come.
   private func end(before time: Timestamp) async throws -> UInt64? {
-    try await log.background { snapshot in
+    try await log.whileWanted { snapshot in
       guard let last = snapshot.head.at, time <= last else { return nil }
       return try snapshot.position(at: Timestamp(microseconds: time.microseconds - 1))
     }

@@ -34,7 +34,7 @@ extension QueryEngine {
     let id = try arguments.required("id")
     let identity: JSON = ["method": .string("\(access.type.name).facets"), "id": .string(id.text)]
     let place = try cursors.place(arguments.text("cursor"), of: identity, KeptFacets.Place.init)
-    let state = try await log.background { snapshot in
+    let state = try await log.whileWanted { snapshot in
       let state = try access.require(try snapshot.state(id), id: id.text, in: snapshot)
       if let since = state.deletedAt { throw Refusal.gone(type: access.type.name, id: id.text, since: since.text) }
       guard access.principal.allows(.write, on: access.type.plural, organization: state.organization) else {
@@ -77,7 +77,7 @@ extension QueryEngine {
   private func read(
     _ page: KeptFacets.Page, from resource: Identifier, run: Int64?, before version: Int64?
   ) async throws -> KeptFacets.Page {
-    try await log.background { [self] snapshot in
+    try await log.whileWanted { [self] snapshot in
       var page = page
       var upper = try version.map { $0 - 1 } ?? snapshot.latestVersion(of: resource)
       while upper >= 1 {

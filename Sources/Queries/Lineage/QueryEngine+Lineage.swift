@@ -54,7 +54,7 @@ extension QueryEngine {
     let since = arguments.time("since")
     guard let asOf = AsOf(arguments) else {
       let reader = LineageReader(engine: self, edgeAccess: access, position: nil, since: since)
-      return try await log.background { [self] snapshot in
+      return try await log.whileWanted { [self] snapshot in
         var graph = LineageGraph(direction, from: try reader.node(start, in: snapshot), depth: depth, limit: limit)
         try presentWalks(&graph, reader, in: snapshot)
         let edges = graph.finish()
@@ -64,11 +64,11 @@ extension QueryEngine {
     }
     let position = try await resolve(asOf)
     let reader = LineageReader(engine: self, edgeAccess: access, position: position, since: since)
-    let node = try await log.background { snapshot in try reader.node(start, in: snapshot) }
+    let node = try await log.whileWanted { snapshot in try reader.node(start, in: snapshot) }
     var graph = LineageGraph(direction, from: node, depth: depth, limit: limit)
     try await pastWalks(&graph, reader, call.wait.reaching(position))
     let edges = graph.finish()
-    let pipelines = try await log.background { snapshot in try reader.pipelines(of: edges, in: snapshot) }
+    let pipelines = try await log.whileWanted { snapshot in try reader.pipelines(of: edges, in: snapshot) }
     return graph.answer(edges, pipelines: pipelines, position: position)
   }
 
@@ -77,7 +77,7 @@ extension QueryEngine {
     guard let datasets = catalog.type("dataset"), let edges = catalog.type("lineage_edge") else {
       throw Refusal.internalError("the catalog has no datasets or no lineage edges")
     }
-    return try await log.background { [self] snapshot in
+    return try await log.whileWanted { [self] snapshot in
       let state = try snapshot.state(start)
       let type =
         state.flatMap { $0.type == "dataset" || $0.type == "task_run" ? catalog.type($0.type) : nil } ?? datasets
@@ -138,7 +138,7 @@ extension QueryEngine {
       while !graph.walks[walk].wanted.isEmpty {
         try await pastEdges(of: graph.walks[walk].wanted, way, &graph, reader, wait) { $0.take($1, walk: walk) }
         let unknown = graph.unknown(walk: walk)
-        let nodes = try await log.background { snapshot in
+        let nodes = try await log.whileWanted { snapshot in
           var nodes: [LineageNode] = []
           for id in unknown { nodes.append(try reader.node(id, in: snapshot)) }
           return nodes
@@ -172,7 +172,7 @@ extension QueryEngine {
         "SELECT id FROM daybook.lineage_edges WHERE \(column) = ANY(\(bound))\(after) "
           + "ORDER BY id LIMIT \(Self.edgesOfPage)")
       let page = try await identifiers(sql, ReadModelNeed(rows: ["lineage_edges"]), wait)
-      let edges = try await log.background { snapshot in
+      let edges = try await log.whileWanted { snapshot in
         var edges: [LineageEdge?] = []
         for id in page { edges.append(try reader.edge(id, in: snapshot)) }
         return edges

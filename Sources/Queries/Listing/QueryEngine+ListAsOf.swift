@@ -27,7 +27,7 @@ extension QueryEngine {
     for start in stride(from: 0, to: identifiers.count, by: Self.foldedAtOnce) {
       let chunk = identifiers[start..<min(identifiers.count, start + Self.foldedAtOnce)]
       let before = found
-      found = try await log.background { [self] snapshot in
+      found = try await log.whileWanted { [self] snapshot in
         var found = before
         for identifier in chunk {
           guard let state = try snapshot.fold(identifier, through: position), query.includesDeleted || !state.isDeleted,
@@ -51,7 +51,7 @@ extension QueryEngine {
   private func identifiers(
     of query: ListQuery, _ access: Access, _ scope: Audience.Reach, through position: UInt64, _ wait: ReadWait
   ) async throws -> [Identifier] {
-    let written = try await log.background { snapshot in try snapshot.record(at: position)?.parsedHeader().at }
+    let written = try await log.whileWanted { snapshot in try snapshot.record(at: position)?.parsedHeader().at }
     guard let written else { return [] }
     var sql = SQLBuilder()
     var conditions = SQLConditions()

@@ -106,7 +106,9 @@ extension QueryEngine {
     var scanned = 0
     scan: while position <= head, count < limit, scanned < Self.maximumScanned, records.count < Self.maximumBytes {
       let wanted = filter.isOpen ? min(limit - count, 2000) : 2000
-      let chunk = try await log.records(from: position, limit: wanted, maximumBytes: Self.maximumBytes - records.count)
+      let chunk = try await log.whileWanted { [from = position, maximum = Self.maximumBytes - records.count] snapshot in
+        try snapshot.records(from: from, limit: wanted, maximumBytes: maximum)
+      }
       guard !chunk.isEmpty else { break }
       for record in chunk {
         guard count < limit, record.position <= head else { break scan }

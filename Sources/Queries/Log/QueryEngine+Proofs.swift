@@ -93,7 +93,7 @@ extension QueryEngine {
   }
 
   fileprivate func proof(_ question: ProofQuestion) async throws -> [UInt8] {
-    return try await log.background { snapshot in
+    return try await log.whileWanted { snapshot in
       let head = snapshot.head.position
       let end = question.treeSize ?? question.toSize ?? head
       guard end <= head else {

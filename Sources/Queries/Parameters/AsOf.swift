@@ -36,7 +36,7 @@ extension QueryEngine {
         // Nothing can be written, so nothing more is of that time.
       }
     }
-    return try await log.background { try $0.resolve(asOf) }
+    return try await log.whileWanted { try $0.resolve(asOf) }
   }
 }
 

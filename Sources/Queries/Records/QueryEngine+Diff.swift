@@ -63,7 +63,7 @@ private struct DiffEnds: Sendable {
 extension QueryEngine {
   fileprivate func diff(_ asked: DiffEnds, _ access: Access) async throws -> [UInt8] {
     guard let identifier = asked.identifier else { throw Refusal.invalidParam("/id", "is required") }
-    return try await log.background { [self] snapshot in
+    return try await log.whileWanted { [self] snapshot in
       let current = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       let first = try firstShown(of: current, to: access, in: snapshot)
       let (before, after) = try positions(asked, identifier, first: first, in: snapshot)

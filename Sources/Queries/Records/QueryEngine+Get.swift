@@ -49,7 +49,7 @@ extension QueryEngine {
     let type = access.type
     let identifier = question.identifier
     let moment: UInt64? = if let asOf = question.asOf { try await resolve(asOf) } else { nil }
-    return try await log.background { [self] snapshot in
+    return try await log.whileWanted { [self] snapshot in
       let found: Identifier? =
         if let key = question.key {
           try rules.holder(type: type.name, field: key.name, value: key.value, in: snapshot)

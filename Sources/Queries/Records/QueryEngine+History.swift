@@ -28,7 +28,7 @@ extension QueryEngine {
       "descending": .bool(isDescending),
     ]
     let start = try arguments.text("cursor").map { try cursors.open($0, query: query)["version"]?.integerValue ?? 0 }
-    return try await log.background { [self] snapshot in
+    return try await log.whileWanted { [self] snapshot in
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       let showsReasons = access.belongs(to: state)
       let last = try snapshot.latestVersion(of: identifier)

@@ -30,7 +30,7 @@ extension QueryEngine {
     let identifier = try arguments.required("id")
     let count = arguments.count("count")
     let from = arguments.time("from") ?? .now
-    return try await log.background { snapshot in
+    return try await log.whileWanted { snapshot in
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       if let since = state.deletedAt {
         throw Refusal.gone(type: access.type.name, id: identifier.text, since: since.text)

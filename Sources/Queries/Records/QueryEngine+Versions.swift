@@ -41,7 +41,7 @@ extension QueryEngine {
     let query: JSON = ["method": .string("\(access.type.name).versions"), "id": .string(identifier.text)]
     let start =
       try arguments.text("cursor").map { try cursors.open($0, query: query)["number"]?.integerValue ?? 1 } ?? 1
-    return try await log.background { [self] snapshot in
+    return try await log.whileWanted { [self] snapshot in
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       let showsReasons = access.belongs(to: state)
       let first = try firstShown(of: state, to: access, in: snapshot)

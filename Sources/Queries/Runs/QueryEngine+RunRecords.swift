@@ -21,7 +21,7 @@ extension QueryMethod {
 extension QueryEngine {
   fileprivate func runRecords(_ query: RunRecordsQuery, _ call: QueryCall) async throws -> [UInt8] {
     let access = call.access(to: query.type)
-    try await log.background { snapshot in
+    try await log.whileWanted { snapshot in
       let identifier = query.identifier
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
       if let since = state.deletedAt {

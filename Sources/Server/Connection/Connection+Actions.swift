@@ -18,7 +18,7 @@ extension Connection {
     case .begin(let entry):
       begin(entry)
       // What is answered at once fills the outbox at once.
-      machine.roomChanged(outbox.hasRoom)
+      tellRoom()
     case .refuse(let entry): refuse(reply(to: entry), kind: .server)
     case .run(let command): run(command)
     case .answer(let query): run(query)
@@ -62,6 +62,7 @@ extension Connection {
 
   private func release() {
     outbox.close()
+    releaseHeld()
     tasks.cancelAll()
     deadline?.cancel()
     deadline = nil

@@ -188,6 +188,7 @@ extension Connection {
     let services = services
     let commands = commands
     let eventLoop = eventLoop
+    let large = large
     let caller = query.caller
     tasks.queries[ticket] = services.connections.spawn(for: caller, on: services.queryWorkers) {
       do {
@@ -196,7 +197,12 @@ extension Connection {
           ? try await services.lineWorkers.run(for: caller) { try query.prepare(query.request.params) }
           : try query.prepare(query.request.params)
         let position = try await read.wait.resolve(after: query.commandsBefore, of: commands, log: services.log)
-        query.reply.succeed(try await read.answer(read.wait.with(position: position)), kind: query.kind)
+        let wait = read.wait.with(position: position)
+        let (answer, claim) = try await large.make(query.request.method, isRepeatable: query.kind == .query) {
+          try await read.answer(wait)
+        }
+        query.reply.succeed(answer, kind: query.kind)
+        if let claim { large.end(claim) }
       } catch {
         let described = services.describe(error, method: query.request.method)
         services.metrics.refused(described.code)

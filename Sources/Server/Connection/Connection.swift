@@ -29,6 +29,9 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     var isLarge = false
   }
 
+  /// Large answers are handed to the socket in pieces of so many bytes, so that it shows when one is taken.
+  private static let piece = 256 << 10
+
   /// How many bytes the socket may hold unsent before answers are kept back.
   static let writeWatermarks = ChannelOptions.Types.WriteBufferWaterMark(low: 128 << 10, high: 512 << 10)
 
@@ -59,6 +62,16 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   var deadline: Scheduled<Void>?
   /// Batches taken in so far.
   private var batches = 0
+  /// Bytes of answers that the socket has and the system hasn't.
+  private var unsent = 0
+  /// When the system took some of them last, or they began to wait.
+  private var lastTaken = ContinuousClock.now
+  /// Bytes of answers held for batches.
+  private var heldForBatches = 0
+  /// Its large answers.
+  private(set) lazy var large = LargeAnswers(memory: services.answers, outbox: outbox) { [services] in
+    services.connections.closeStalled()
+  }
   /// An empty store for the outbox, kept for its capacity.
   private var spare: [UInt8] = []
 
@@ -109,7 +122,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
     outbox.update(isChannelWritable: context.channel.isWritable)
-    machine.roomChanged(outbox.hasRoom)
+    tellRoom()
     proceed()
     context.fireChannelWritabilityChanged()
   }
@@ -287,11 +300,19 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   private func flush() {
     let taken = outbox.take(replacingWith: spare)
     spare = []
-    for change in taken.held { machine.heldChanged(by: change.bytes, ofBatch: change.batch) }
+    for change in taken.held {
+      machine.heldChanged(by: change.bytes, ofBatch: change.batch)
+      if machine.phase != .closed { holdForBatches(change.bytes) }
+    }
     if machine.answered(taken.answered), !taken.bytes.isEmpty { write(taken.bytes) }
     outbox.update(isChannelWritable: context?.channel.isWritable ?? false)
-    machine.roomChanged(outbox.hasRoom)
+    tellRoom()
     proceed()
+  }
+
+  /// Tells the machine whether the client takes its answers.
+  func tellRoom() {
+    machine.roomChanged(outbox.hasRoom && !(unsent > AnswerMemory.tightRoom && services.answers.isTight))
   }
 
   private func write(_ bytes: [UInt8]) {
@@ -299,11 +320,52 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     var buffer = context.channel.allocator.buffer(capacity: bytes.count)
     buffer.writeBytes(bytes)
     services.metrics.wrote(bytes: bytes.count)
-    context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+    if unsent == 0 { lastTaken = .now }
+    unsent += bytes.count
+    services.answers.changed(by: bytes.count, ofConnection: unsent + heldForBatches)
+    while buffer.readableBytes > Self.piece, let piece = buffer.readSlice(length: Self.piece) {
+      context.write(wrapOutboundOut(piece)).assumeIsolated().whenComplete { _ in self.lastTaken = .now }
+    }
+    // All pieces share their memory, which is given back with the last.
+    context.writeAndFlush(wrapOutboundOut(buffer)).assumeIsolated().whenComplete { _ in self.took(bytes.count) }
     // A large store isn't kept for a connection that once got a large answer.
     guard bytes.capacity <= 256 << 10 else { return }
     spare = bytes
     spare.removeAll(keepingCapacity: true)
+  }
+}
+
+extension Connection {
+  /// The system has taken so many bytes, or there is nobody any more to take them.
+  private func took(_ bytes: Int) {
+    lastTaken = .now
+    unsent -= bytes
+    services.answers.changed(by: -bytes, ofConnection: unsent + heldForBatches)
+    guard !machine.hasRoom else { return }
+    tellRoom()
+    proceed()
+  }
+
+  private func holdForBatches(_ bytes: Int) {
+    heldForBatches += bytes
+    services.answers.changed(by: bytes, ofConnection: unsent + heldForBatches)
+  }
+
+  /// Forgets what was held for batches.
+  func releaseHeld() { holdForBatches(-heldForBatches) }
+
+  /// Closes the connection where its client has answers and hasn't taken any for a while; others wait for their memory.
+  func closeIfStalled() {
+    eventLoop.execute {
+      guard self.unsent > AnswerMemory.tightRoom, self.machine.phase != .closed,
+        ContinuousClock.now - self.lastTaken >= self.services.answers.limits.stall
+      else { return }
+      self.services.answers.closedOne()
+      self.services.logger.warning(
+        "a connection is closed: its client takes no answers, and others wait for the memory",
+        metadata: ["peer": "\(self.peer.source)", "bytes": "\(self.unsent)"])
+      self.cut()
+    }
   }
 }
 

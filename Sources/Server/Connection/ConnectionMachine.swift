@@ -8,7 +8,8 @@
 /// - Calls begin in the order in which they came; commands run one after the other in that order, queries up to a
 ///   number at once.
 /// - Nothing more is read or begun while too many calls are unanswered, the client doesn't take its answers, or a
-///   sign-in is under way; nothing more is read or parsed while a line is being parsed elsewhere.
+///   sign-in is under way; what has begun and waits its turn runs only while the client takes its answers; nothing
+///   more is read or parsed while a line is being parsed elsewhere.
 /// - Every call that was taken in is begun or refused, unless the connection is closed before; a connection that ends
 ///   by itself has answered all.
 /// - It asks to close once and to release once, and for nothing after that.
@@ -148,8 +149,10 @@ struct ConnectionMachine<Entry, Command, Query> {
     case .opening, .closing, .closed:
       return nil
     case .serving, .draining, .stopping:
-      if let command = commands.start(width: 1) { return .run(command) }
-      if let query = queries.start(width: share.queries) { return action(for: query) }
+      if hasRoom {
+        if let command = commands.start(width: 1) { return .run(command) }
+        if let query = queries.start(width: share.queries) { return action(for: query) }
+      }
       if let action = nextCall() { return action }
       if let ending {
         phase = ending

@@ -143,6 +143,13 @@ extension Services {
   /// What `server.metrics` answers.
   func measurements() -> JSONObject {
     var all = metrics.json
+    let figures = answers.figures
+    all["answers"] = [
+      "connection_bytes_max": .integer(Int64(figures.mostOfConnection)),
+      "connections_closed": .integer(Int64(figures.closed)), "held_bytes": .integer(Int64(figures.held)),
+      "held_bytes_max": .integer(Int64(figures.mostHeld)), "limit_bytes": .integer(Int64(answers.limits.bytes)),
+      "waiting": .integer(Int64(figures.waiting)),
+    ]
     let written = log.statistics
     all["log"] = [
       "backlog": .integer(Int64(log.backlog)),

@@ -97,6 +97,11 @@ final class ConnectionRegistry: Sendable {
     for connection in open { connection.stop() }
   }
 
+  /// Closes those whose clients have answers and haven't taken any for a while.
+  func closeStalled() {
+    for connection in state.read({ Array($0.open.values) }) { connection.closeIfStalled() }
+  }
+
   /// Closes all that are still open at once.
   func abort() {
     for connection in state.read({ Array($0.open.values) }) { connection.abort() }

@@ -60,6 +60,8 @@ public struct ServerConfiguration: Sendable {
   public var maximumInFlight = 256
   /// How many bytes of answers one connection may hold for batches that aren't answered whole yet.
   public var maximumHeldAnswers = 8 << 20
+  /// What all answers together may take that clients haven't taken yet.
+  var answerMemory = AnswerMemory.Limits()
   /// How many connections may be open.
   public var maximumConnections = 4096
   /// How long a TCP client may take to sign in, whatever it asks meanwhile.

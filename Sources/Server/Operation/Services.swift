@@ -35,6 +35,7 @@ final class Services: Sendable {
   let queryWorkers = FairWorkers(
     label: "daybook.queries", processors: ProcessInfo.processInfo.activeProcessorCount)
   let connections: ConnectionRegistry
+  let answers: AnswerMemory
   /// Where clients reach the server, once it listens.
   let addresses = NIOLockedValueBox<[String]>([])
   let startedAt = Timestamp.now
@@ -56,6 +57,7 @@ final class Services: Sendable {
     self.projections = projections
     self.tokens = tokens
     self.logger = logger
+    answers = AnswerMemory(limits: configuration.answerMemory)
     connections = ConnectionRegistry(limit: places ?? configuration.maximumConnections)
     methods = MethodTable(commands: engine.methods, queries: queries.methods, server: ServerMethod.all)
   }
