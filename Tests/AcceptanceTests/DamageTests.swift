@@ -119,8 +119,8 @@ extension Acceptance {
         for length in lengths {
           let cut = Array(specimen.file[..<length])
           let (result, report) = try await specimen.verify(cut)
-          // Whole pages at the end that hold nothing may never have been written: LMDB doesn't write what a commit takes
-          // and gives back.
+          // Whole pages at the end that hold nothing may never have been written: LMDB doesn't write what a commit
+          // takes and gives back.
           if length % LMDBFile.pageSize == 0, let left = try? LMDBFile(cut).databases(), left == original {
             #expect(result.status == .code(0) || result.status == .code(2), "cut to \(length): \(result)")
             continue
