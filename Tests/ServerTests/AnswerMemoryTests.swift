@@ -51,7 +51,7 @@ import Testing
       try #require(size > 1 << 20)
       let before = try residentBytes(of: await server.pid)
       let slow = try await RawClient.connect(to: endpoint, isReading: false)
-      slow.push(String(repeating: Self.logRead, count: 30))
+      slow.push(String(repeating: Self.logRead, count: 15))
       _ = try await eventually("an answer waits to be taken", within: .seconds(60)) { () -> Bool? in
         try await figures(other)["held_bytes"]?.integerValue ?? 0 >= Int64(size / 2) ? true : nil
       }
@@ -64,8 +64,8 @@ import Testing
       #expect(grown < 128 << 20, "\(grown) bytes for answers of \(size) bytes")
       // None is lost: once it reads, all are answered, each in full.
       try await slow.startReading()
-      let answers = try await slow.read(30)
-      #expect(answers.count == 30)
+      let answers = try await slow.read(15)
+      #expect(answers.count == 15)
       #expect(answers.allSatisfy { $0["result"]?["records"]?.arrayValue?.count ?? 0 > 100 })
       #expect(try await figures(other)["held_bytes"]?.integerValue ?? -1 < 1 << 20)
       try await slow.close()

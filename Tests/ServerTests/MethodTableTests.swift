@@ -5,6 +5,7 @@ import DaybookClient
 import DaybookTestKit
 import Foundation
 import JSONSchema
+import NIOCore
 import Queries
 import Refusals
 import ServerTestKit
@@ -57,7 +58,10 @@ struct MethodTableTests {
   }
 
   @Test func `every method says with which codes it may refuse, and refuses with no other`() async throws {
-    try await TestServer.run { test in
+    try await TestServer.run {
+      // The stranger asks one method after the other, as long as that takes on a busy machine.
+      $0.signInTimeout = .minutes(30)
+    } _: { test in
       let client = try await test.administrator()
       let world = try await World(client)
       let stranger = try await DaybookClient.connect(to: test.endpoint("tcp"))
