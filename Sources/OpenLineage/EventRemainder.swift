@@ -14,8 +14,8 @@ enum EventRemainder {
     var dataset: [KnownFacets.Reading] = []
   }
 
-  /// In the shape of the event: `{"run":{"facets":{…}},"inputs":[{"namespace","name","facets":{…}}…],…}`; datasets with
-  /// nothing left are left out. Who sent a facet (`_producer`, `_schemaURL`) is kept where anything of it is.
+  /// In the shape of the event: `{"run":{"facets":{…}},"inputs":[{"namespace","name","facets":{…}}…],…}`; datasets
+  /// with nothing left are left out. Who sent a facet (`_producer`, `_schemaURL`) is kept where anything of it is.
   static func of(_ event: OpenLineageEvent, taken: Taken) -> JSONObject {
     var rest = event.json
     for key in ["eventType", "eventTime", "producer", "schemaURL"] { rest[key] = nil }
