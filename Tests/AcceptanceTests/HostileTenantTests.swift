@@ -30,9 +30,16 @@ extension Acceptance {
         var late = Duration.zero
         var peak = 0
         let clock = ContinuousClock()
-        let end = clock.now + (isThorough ? .seconds(600) : .seconds(12))
+        let began = clock.now
         var round = 0
-        while clock.now < end {
+        // For its time, and until each of the attack's kinds has got through to something: on a busy machine some take
+        // longer than that.
+        while true {
+          let elapsed = clock.now - began
+          if elapsed > (isThorough ? .seconds(600) : .seconds(12)) {
+            let silent = await attacker.ledger.silent(of: HostileTenant.actors.map(\.name))
+            if silent.isEmpty || elapsed > .seconds(900) { break }
+          }
           round += 1
           var id = ""
           try await took.measure("create") {
@@ -47,11 +54,11 @@ extension Acceptance {
           try await took.measure("get") { _ = try await victim.call("pipeline.get", ["id": .string(id)]) }
           if round % 20 == 1 {
             #expect(position > 0)
-            let began = clock.now
+            let asked = clock.now
             let listed = try await victim.call(
               "pipeline.list",
-              ["where": ["id": .string(id)], "at_least": .integer(position), "timeout_ms": 20_000])
-            late = max(late, clock.now - began)
+              ["where": ["id": .string(id)], "at_least": .integer(position), "timeout_ms": 60_000])
+            late = max(late, clock.now - asked)
             #expect(listed["items"]?.arrayValue?.first?["description"] == "edited")
             peak = max(peak, try ProcessMemory.anonymous(of: await server.pid))
           }
@@ -63,16 +70,17 @@ extension Acceptance {
         print("hostile tenant: \(done.canonicalString)")
         print("others: \(took), read models late by \(late) at most, memory \(before >> 20) -> \(peak >> 20) MiB")
 
-        // The goal is 100 ms, of a release build on a quiet machine; in every run it is a debug build on a busy one.
+        // The goal is 100 ms, of a release build on a quiet machine. In every run it is a debug build on a busy one, and
+        // there what tells is the middle one: it was at 2.7 s before tenants took turns.
+        for (name, half) in took.percentiles(50) { #expect(half < .seconds(1), "\(name): p50 \(half)") }
         for (name, worst) in took.percentiles(99) {
-          #expect(worst < (isThorough ? .milliseconds(100) : .seconds(5)), "\(name): p99 \(worst)")
+          #expect(worst < (isThorough ? .milliseconds(100) : .seconds(20)), "\(name): p99 \(worst)")
         }
         #expect(late < (isThorough ? .seconds(5) : .seconds(30)))
         #expect(peak < 512 << 20, "\(peak >> 20) MiB of memory of its own")
         #expect(await attacker.ledger.leaks(of: marker) == [])
-        for actor in HostileTenant.actors {
-          #expect(done[actor.name]?["answered"]?.integerValue ?? 0 > 0, "\(actor.name) never got through to anything")
-        }
+        let silent = await attacker.ledger.silent(of: HostileTenant.actors.map(\.name))
+        #expect(silent == [], "they never got through to anything")
         let items = try #require(try await administrator.call("projection.status")["items"]?.arrayValue)
         #expect(items.allSatisfy { $0["state"] != "parked" }, "\(items.map(\.canonicalString))")
         #expect(try await server.terminate() == .code(0))
@@ -132,6 +140,11 @@ private struct HostileTenant: Sendable {
     }
 
     func leaks(of marker: String) -> [String] { answers.filter { $0.contains(marker) } }
+
+    /// Those of the names of which no call was answered yet.
+    func silent(of names: [String]) -> [String] {
+      names.filter { name in !answered.contains { $0.name == name && $0.answered > 0 } }
+    }
 
     /// By actor, how many calls were answered, and refused by code.
     var done: JSON {

@@ -81,7 +81,9 @@ extension Acceptance {
       var names: [String: String] = [:]
       var items: [(String, JSONObject)] = []
       for type in ["organization", "pipeline", "run", "dataset", "lineage_edge"] {
-        for item in try await client.all("\(type).list", ["at_least": .integer(try await client.head())]) {
+        for item in try await client.all(
+          "\(type).list", ["at_least": .integer(try await client.head()), "timeout_ms": 60_000])
+        {
           let object = try #require(item.objectValue)
           let id = try #require(object["id"]?.stringValue)
           let own = [object["slug"], object["namespace"], object["name"]].compactMap { $0?.stringValue }.joined(
@@ -134,7 +136,9 @@ extension Acceptance {
         let at = try #require(event["eventTime"]?.stringValue.flatMap { Timestamp($0, assumingUTC: true) })
         reports[run, default: []].append((event["eventType"]?.stringValue ?? "OTHER", at))
       }
-      let items = try await client.all("run.list", ["at_least": .integer(try await client.head())]).compactMap(
+      let items = try await client.all(
+        "run.list", ["at_least": .integer(try await client.head()), "timeout_ms": 60_000]
+      ).compactMap(
         \.objectValue)
       for (run, all) in reports {
         guard
@@ -227,9 +231,9 @@ extension Acceptance {
       #expect(try await admin.all("organization.list").count == before)
       let client = try await server.client(apiKey: tenant.apiKey)
       let head: JSON = .integer(try await admin.head())
-      let pipelines = try await client.all("pipeline.list", ["at_least": head])
+      let pipelines = try await client.all("pipeline.list", ["at_least": head, "timeout_ms": 60_000])
       #expect(pipelines.compactMap { $0["name"]?.stringValue } == ["myjob.buggy_task🕷"])
-      #expect(try await client.all("dataset.list", ["at_least": head]).count == 3)
+      #expect(try await client.all("dataset.list", ["at_least": head, "timeout_ms": 60_000]).count == 3)
     }
 
     @Test(.timeLimit(.minutes(1)))
@@ -250,7 +254,11 @@ extension Acceptance {
       #expect(result.status == .code(1), "\(result)")
       #expect(result.errors.contains("2") && result.errors.contains("3"), "\(result.errors)")
       let runs = try await admin.all(
-        "run.list", ["where": ["organization_id": .string(organization)], "at_least": .integer(try await admin.head())])
+        "run.list",
+        [
+          "where": ["organization_id": .string(organization)], "at_least": .integer(try await admin.head()),
+          "timeout_ms": 60_000,
+        ])
       #expect(runs.count == 1 && runs.first?["external_id"] == "no uuid at all" && runs.first?["status"] == "running")
     }
   }

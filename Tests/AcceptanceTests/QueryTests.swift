@@ -99,7 +99,8 @@ extension Acceptance {
       let run = try #require(try await client.call("run.start", ["pipeline_id": .string(pipeline)])["id"]?.stringValue)
       _ = try await client.call("run.finish", ["id": .string(run), "status": "failed"])
       func search(_ params: JSONObject) async throws -> [JSON] {
-        try await admin.all("audit.search", params.merging(["at_least": .integer(try await admin.head())]))
+        try await admin.all(
+          "audit.search", params.merging(["at_least": .integer(try await admin.head()), "timeout_ms": 60_000]))
       }
       let rows = try await search(["resource_id": .string(pipeline), "order": "position"])
       #expect(rows.compactMap { $0["event"]?.stringValue } == ["pipeline.created", "pipeline.edited"])

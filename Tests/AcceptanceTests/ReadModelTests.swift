@@ -187,9 +187,10 @@ extension Acceptance {
       _ = try await eventually("lists answer again", within: .seconds(60), every: .milliseconds(200)) { () -> Bool? in
         do {
           let head = try await client.head()
-          return try await client.call("user.list", ["at_least": .integer(head)])["items"]?.arrayValue.map {
-            !$0.isEmpty
-          }
+          return try await client.call("user.list", ["at_least": .integer(head), "timeout_ms": 60_000])["items"]?
+            .arrayValue.map {
+              !$0.isEmpty
+            }
         } catch let error as ClientError {
           guard [.stale, .unavailable].contains(error.code) else { throw error }
           return nil

@@ -7,6 +7,7 @@ import NIOConcurrencyHelpers
 import Refusals
 import ServerTestKit
 import Testing
+
 @testable import Server
 
 /// Sessions of people and keys over open connections.

@@ -12,6 +12,7 @@ import Refusals
 import ServerTestKit
 import TestBasics
 import Testing
+
 @testable import Server
 
 /// Tokens of an identity provider.

@@ -51,7 +51,7 @@ struct Lineage: AsyncParsableCommand {
       ]
       if let since { params["since"] = .string(since) }
       if let asOf { params["as_of"] = Int64(asOf).map(JSON.integer) ?? .string(asOf) }
-      return (id, try await client.call("lineage.graph", params))
+      return (id, try await client.callAfterWrites("lineage.graph", params))
     }
     if output.json { return Terminal.say(json: graph) }
     let drawing = LineageDrawing(graph)
