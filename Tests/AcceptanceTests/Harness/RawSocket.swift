@@ -8,6 +8,7 @@ import TestBasics
 /// A socket and its bytes, as `nc` has them: nothing is known of the protocol but the line end.
 final class RawSocket: @unchecked Sendable {
   private let descriptor: CInt
+  private var isClosed = false
   private var buffer: [UInt8] = []
 
   private init(_ descriptor: CInt) { self.descriptor = descriptor }
@@ -59,7 +60,12 @@ final class RawSocket: @unchecked Sendable {
     }
   }
 
-  func close() { Glibc.close(descriptor) }
+  /// Closes it, once: another file may have the number by the second time.
+  func close() {
+    guard !isClosed else { return }
+    isClosed = true
+    Glibc.close(descriptor)
+  }
 
   /// Sends bytes as they are.
   func send(_ bytes: [UInt8]) async throws {
