@@ -131,6 +131,21 @@ BEGIN
     SELECT FROM projector.sql_roles AS r WHERE r.role_name = projector.asking_role() AND r.personal);
 END $$;
 
+-- True where the personal columns of a read model are all there, at the position of its rows. While they are being filled
+-- again, after a crash, it is an error for whoever may read them: a row without them would look like somebody of whom
+-- nothing is known.
+CREATE OR REPLACE FUNCTION projector.is_whole(read_model text) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT projector.may_read_personal() THEN RETURN true; END IF;
+  IF EXISTS (SELECT FROM personal.marker) AND (
+    SELECT coalesce(bool_and(c.position >= c.refilling_to), false) AND count(DISTINCT c.position) = 1
+    FROM projector.checkpoints AS c WHERE c.generation = 'live' AND c.projection = read_model)
+  THEN RETURN true; END IF;
+  RAISE EXCEPTION 'The personal columns of % are being filled again from the log.', read_model
+    USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Ask again in a moment.';
+END $$;
+
 -- What the platforms' views ask again and again. These are plain SQL functions that run with the rights of whoever reads the
 -- view: PostgreSQL puts them into the query, so that they cost nothing and row-level security holds (which is why none is STRICT,
 -- SECURITY DEFINER or has settings of its own). At the first start the tables that they read are not there yet.

@@ -183,7 +183,7 @@ struct ProjectorSchema: Sendable {
     // A changed file is a matter for a rebuild beside the old table.
     guard known.rows.allSatisfy({ $0[2] == definition.fingerprint }) else { return }
     if known.rows.contains(where: { $0[3] != definition.wording }) { try renewComments(definition, session) }
-    try AccessRules.renewPolicy(definition, model.audience(of: definition), session)
+    try AccessRules.renewPolicies(definition, model.audience(of: definition), session)
     guard definition.hasPersonalTable else { return }
     if try exists(.live, personal, session), known.rows.contains(where: { $0[0] == "personal" }) { return }
     let position = known.rows.first { $0[0] == "rows" }?[1].flatMap { UInt64($0) } ?? 0

@@ -12,21 +12,11 @@ enum AccessRules {
     _ definition: ProjectionDefinition, _ part: UnitID.Part, _ generation: Generation, hasGroup: Bool,
     audience: Audience
   ) -> [String] {
-    let rows = PostgresIdentifier.quote(generation.rows, definition.name)
-    let table = part == .rows ? rows : PostgresIdentifier.quote(generation.personal, definition.name)
+    let table = table(definition, part, generation)
     var result = ["ALTER TABLE \(table) ENABLE ROW LEVEL SECURITY"]
     if hasGroup { result.append("GRANT SELECT ON \(table) TO \(group)") }
-    switch part {
-    case .rows:
-      result += policyStatements(audience, table)
-    case .personal:
-      // The rows that the asking role sees in the read model, and only with a recorded grant.
-      result.append(
-        """
-        CREATE POLICY tenant ON \(table) FOR SELECT USING (
-          (SELECT projector.may_read_personal())
-          AND EXISTS (SELECT FROM \(rows) AS seen WHERE seen.id = \(PostgresIdentifier.quote(definition.name)).id))
-        """)
+    result += policyStatements(definition, part, generation, audience)
+    if part == .personal {
       for column in definition.personalColumns where column.name != "id" {
         result.append("ALTER TABLE \(table) ALTER COLUMN \(PostgresIdentifier.quote(column.name)) SET STATISTICS 0")
       }
@@ -34,29 +24,65 @@ enum AccessRules {
     return result
   }
 
-  /// The policy of a table of rows, with a comment that says what was asked for.
-  private static func policyStatements(_ audience: Audience, _ table: String) -> [String] {
-    guard let policy = audience.policy else { return [] }
+  /// Which rows of a part of a read model a role may see; nil where it sees none. What has personal columns isn't shown
+  /// while these are being filled again.
+  private static func policy(
+    _ definition: ProjectionDefinition, _ part: UnitID.Part, _ generation: Generation, _ audience: Audience
+  ) -> String? {
+    let whole = "(SELECT projector.is_whole(\(PostgresLiteral.quote(definition.name))))"
+    switch part {
+    case .rows:
+      guard let policy = audience.policy, !definition.personalColumns.isEmpty else { return audience.policy }
+      return "\(whole) AND (\(policy))"
+    case .personal:
+      // The rows that the asking role sees in the read model, and only with a recorded grant.
+      let rows = PostgresIdentifier.quote(generation.rows, definition.name)
+      return """
+        \(whole) AND (SELECT projector.may_read_personal())
+          AND EXISTS (SELECT FROM \(rows) AS seen WHERE seen.id = \(PostgresIdentifier.quote(definition.name)).id)
+        """
+    }
+  }
+
+  /// The policy of a table, with a comment that says what was asked for.
+  private static func policyStatements(
+    _ definition: ProjectionDefinition, _ part: UnitID.Part, _ generation: Generation, _ audience: Audience
+  ) -> [String] {
+    guard let policy = policy(definition, part, generation, audience) else { return [] }
+    let table = table(definition, part, generation)
     return [
       "CREATE POLICY tenant ON \(table) FOR SELECT USING (\(policy))",
       "COMMENT ON POLICY tenant ON \(table) IS \(PostgresLiteral.quote(policy))",
     ]
   }
 
-  /// Makes the policy of a live table anew where the catalog has come to say
-  /// otherwise of who may see its rows; the rows stay as they are.
-  static func renewPolicy(
+  private static func table(
+    _ definition: ProjectionDefinition, _ part: UnitID.Part, _ generation: Generation
+  ) -> String {
+    PostgresIdentifier.quote(part == .rows ? generation.rows : generation.personal, definition.name)
+  }
+
+  /// Makes the policies of a live read model anew where the catalog, or this program, has come to say otherwise of who
+  /// may see its rows; the rows stay as they are.
+  static func renewPolicies(
     _ definition: ProjectionDefinition, _ audience: Audience, _ session: PostgresSession
   ) throws {
-    let table = PostgresIdentifier.quote(Generation.live.rows, definition.name)
-    let found = try session.query(
-      """
-      SELECT obj_description(oid, 'pg_policy') FROM pg_catalog.pg_policy
-      WHERE polrelid = to_regclass($1) AND polname = 'tenant'
-      """, [.text(table)])
-    guard found.rows.first?[0] != audience.policy else { return }
-    try session.execute("DROP POLICY IF EXISTS tenant ON \(table)")
-    for statement in policyStatements(audience, table) { try session.execute(statement) }
+    for unit in definition.units {
+      let table = table(definition, unit.part, .live)
+      let found = try session.query(
+        """
+        SELECT obj_description(p.oid, 'pg_policy') FROM pg_catalog.pg_class AS c
+        LEFT JOIN pg_catalog.pg_policy AS p ON p.polrelid = c.oid AND p.polname = 'tenant'
+        WHERE c.oid = to_regclass($1)
+        """, [.text(table)])
+      // A table that isn't there is made with its policy.
+      guard let comment = found.rows.first?[0] ?? found.rows.first.map({ _ in "" }) else { continue }
+      // One that was made in a rebuild names the rows as they were called then; PostgreSQL goes by what they are.
+      let known = [Generation.live, .next].map { policy(definition, unit.part, $0, audience) ?? "" }
+      guard !known.contains(comment) else { continue }
+      try session.execute("DROP POLICY IF EXISTS tenant ON \(table)")
+      for statement in policyStatements(definition, unit.part, .live, audience) { try session.execute(statement) }
+    }
   }
 
   /// Keeps values of indexed expressions out of `pg_statistic`, whose pages go through the write-ahead log.
