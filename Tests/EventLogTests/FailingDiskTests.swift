@@ -1,6 +1,7 @@
 import CanonicalJSON
 import DaybookTestKit
 import EventLog
+import TestBasics
 import Testing
 
 #if canImport(Glibc)
@@ -11,18 +12,10 @@ import Testing
 /// reads go on.
 @Suite struct FailingDiskTests {
   /// The descriptors by which LMDB writes a log's file: pages, and the pages at the front.
-  private func descriptors(of log: TestLog) -> (pages: CInt, front: CInt)? {
-    var target = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let found = (0..<4096).map { CInt($0) }.filter { number in
-      let count = readlink("/proc/self/fd/\(number)", &target, target.count)
-      return count > 0
-        && String(decoding: target[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-          .hasSuffix(log.logFolder + "/data.mdb")
-    }
-    guard found.count == 2 else { return nil }
-    // The pages at the front are synced with each write.
-    let isFirstFront = fcntl(found[0], F_GETFL) & O_DSYNC != 0
-    return isFirstFront ? (found[1], found[0]) : (found[0], found[1])
+  private func logFiles(of log: TestLog) throws -> (pages: CInt, front: CInt) {
+    let found = descriptors(of: log.logFolder + "/data.mdb")
+    try #require(found.count == 2)
+    return (found[0], found[1])
   }
 
   /// Has one command fail, by another file in the place of the log's.
@@ -53,7 +46,7 @@ import Testing
     let temporary = try TestLog()
     let log = try temporary.open()
     _ = try await log.commit { try $0.record(.numbered(1), set: ["n": 1]) }
-    let files = try #require(descriptors(of: temporary))
+    let files = try logFiles(of: temporary)
     let refusal = try await fail(log, files.front, by: "/dev/full")
     #expect(refusal.code == .diskFull)
     #expect(refusal.isRetryable)
@@ -69,7 +62,7 @@ import Testing
     let temporary = try TestLog()
     let log = try temporary.open()
     _ = try await log.commit { try $0.record(.numbered(1), set: ["n": 1]) }
-    let files = try #require(descriptors(of: temporary))
+    let files = try logFiles(of: temporary)
     let refusal = try await fail(log, files.pages, by: "/proc/self/mem")
     #expect(refusal.code == .diskFailed)
     #expect(refusal.message.contains("Nothing that was acknowledged is lost"))

@@ -1,4 +1,5 @@
 import LMDB
+import TestBasics
 import Testing
 
 #if canImport(Glibc)
@@ -7,17 +8,6 @@ import Testing
 
 /// What an environment is worth after the system has refused it something in the middle of a write.
 @Suite struct FailingDiskTests {
-  /// The descriptors that this process has of a file: LMDB writes pages by the first and the pages at the front, each
-  /// synced, by the second.
-  private func descriptors(of path: String) -> [CInt] {
-    var target = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let found = (0..<4096).map { CInt($0) }.filter { number in
-      let count = readlink("/proc/self/fd/\(number)", &target, target.count)
-      return count > 0 && target[..<count].elementsEqual(path.utf8CString.dropLast())
-    }
-    return found.sorted { fcntl($0, F_GETFL) & O_DSYNC < fcntl($1, F_GETFL) & O_DSYNC }
-  }
-
   /// Puts another file in the place of LMDB's while a write is made, and the right one back.
   private func write(
     _ key: UInt8, of value: Int = 8, to things: Database, in environment: Environment, failing descriptor: CInt,

@@ -161,18 +161,7 @@ public struct LogSnapshot: ~Copyable {
     try positions(of: resource, versions: 1...Int64.max) { version, at in
       guard at <= position else { return false }
       let record = try Records.read(at, databases) { try store.value($0, $1) }
-      let header = try record.parsedHeader()
-      let body = try record.parsedBody()
-      var next =
-        state
-        ?? ResourceState(
-          id: resource, type: header.type, organization: header.organization, version: 0, createdAt: header.at,
-          updatedAt: header.at, position: at, fields: [:])
-      next.version = version
-      next.updatedAt = header.at
-      next.position = at
-      next.merge(body.set)
-      state = next
+      state = try ResourceState(state, of: resource, version: version, record)
       return true
     }
     return state.map(defaults.completed)

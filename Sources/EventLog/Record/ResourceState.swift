@@ -37,6 +37,25 @@ public struct ResourceState: Sendable, Equatable {
     self.fields = fields
   }
 
+  /// The state after one more of a resource's events.
+  /// - Parameters:
+  ///   - before: The state before it; nil before its first one.
+  ///   - version: Which of the resource's events it is, from 1.
+  /// - Throws: ``EventLogError`` where the record can't be read.
+  init(_ before: ResourceState?, of id: Identifier, version: Int64, _ record: LogRecord) throws {
+    let header = try record.parsedHeader()
+    var next =
+      before
+      ?? ResourceState(
+        id: id, type: header.type, organization: header.organization, version: 0, createdAt: header.at,
+        updatedAt: header.at, position: record.position, fields: [:])
+    next.version = version
+    next.updatedAt = header.at
+    next.position = record.position
+    next.merge(try record.parsedBody().set)
+    self = next
+  }
+
   /// When it was deleted, where it was: the time of the event that set `deleted_at`.
   public var deletedAt: Timestamp? {
     fields["deleted_at"]?.stringValue.flatMap { Timestamp($0) }

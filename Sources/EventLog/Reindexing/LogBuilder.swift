@@ -133,21 +133,11 @@ final class LogBuilder {
         }
         let record = try record(store, position)
         bytes += record.body.count
-        let header = try record.parsedHeader()
         let version = Int64(bitPattern: Key.readPosition(key, at: 16))
         guard version == (state?.version ?? 0) + 1 else {
           throw EventLogError.damaged("version \((state?.version ?? 0) + 1) of \(id) is missing")
         }
-        var folded =
-          state
-          ?? ResourceState(
-            id: id, type: header.type, organization: header.organization, version: 0, createdAt: header.at,
-            updatedAt: header.at, position: position, fields: [:])
-        folded.version = version
-        folded.updatedAt = header.at
-        folded.position = position
-        folded.merge(try record.parsedBody().set)
-        state = folded
+        state = try ResourceState(state, of: id, version: version, record)
         read += 1
         return true
       }
