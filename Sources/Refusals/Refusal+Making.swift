@@ -107,6 +107,13 @@ extension Refusal {
       ["retry_after_ms": .integer(retryAfterMilliseconds)])
   }
 
+  /// `overloaded`: those who have signed in for one tenant have as many connections as it may have.
+  public static func overloaded(connections limit: Int) -> Refusal {
+    Refusal(
+      .overloaded, "Your organization has \(limit) connections open, as many as one may have: close some first.",
+      ["retry_after_ms": 1000])
+  }
+
   /// `stale`: the read model has reached `position` only, and `atLeast` was asked for.
   public static func stale(position: UInt64, atLeast: UInt64) -> Refusal {
     Refusal(

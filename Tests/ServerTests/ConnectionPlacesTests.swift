@@ -1,3 +1,4 @@
+import BasicTypes
 import Testing
 
 @testable import Server
@@ -16,7 +17,7 @@ import Testing
     // Strangers make room for newcomers, and whoever signs in keeps its place.
     for id in 1000..<1032 {
       #expect(places.admit(id, from: here) != .refused)
-      #expect(places.identified(id, isKnown: true) == nil)
+      #expect(places.identified(id, isKnown: true, of: nil) == nil)
     }
     #expect(places.count == 47 && places.strangerCount == 15)
     #expect((2000..<2017).allSatisfy { places.admitLocal($0) == .taken })
@@ -51,9 +52,9 @@ import Testing
   @Test func `whoever signs out is a stranger again, in its place`() {
     var places = places(all: 16)
     #expect(places.admit(1, from: here) == .taken)
-    #expect(places.identified(1, isKnown: true) == nil)
+    #expect(places.identified(1, isKnown: true, of: nil) == nil)
     #expect(places.admit(2, from: here) == .taken)
-    #expect(places.identified(1, isKnown: false) == 2)
+    #expect(places.identified(1, isKnown: false, of: nil) == 2)
     #expect(places.strangerCount == 1 && places.count == 1)
     places.remove(1)
     places.remove(1)
@@ -64,7 +65,7 @@ import Testing
     var places = places(all: 16)
     for id in 0..<12 {
       #expect(places.admit(id, from: here) == .taken)
-      _ = places.identified(id, isKnown: true)
+      _ = places.identified(id, isKnown: true, of: nil)
     }
     #expect(places.admit(12, from: here) == .refused)
     #expect(places.admitLocal(13) == .taken)
@@ -90,5 +91,33 @@ import Testing
     }
     let raised = Descriptors.raiseLimit()
     #expect(raised >= 1024 && Descriptors.raiseLimit() == raised)
+  }
+
+  @Test func `those who have signed in for one tenant can't have all places, and give them back`() {
+    var places = places(all: 64)
+    let (one, other) = (Identifier(high: 0x7000, low: 1), Identifier(high: 0x7000, low: 2))
+    for id in 0..<32 {
+      #expect(places.admit(id, from: .v4(UInt32(id))) != .refused)
+      #expect(places.mayJoin(id, one))
+      #expect(places.identified(id, isKnown: true, of: one) == nil)
+    }
+    #expect(places.admit(100, from: here) == .taken)
+    #expect(!places.mayJoin(100, one) && places.mayJoin(100, other) && places.mayJoin(100, nil))
+    #expect(places.mayJoin(3, one), "it has its place")
+    // Who comes to speak for somebody else, who leaves and who signs out gives a place back.
+    #expect(places.identified(0, isKnown: true, of: other) == nil)
+    #expect(places.mayJoin(100, one))
+    #expect(places.identified(100, isKnown: true, of: one) == nil)
+    #expect(places.admit(101, from: here) == .taken)
+    #expect(!places.mayJoin(101, one))
+    places.remove(1)
+    #expect(places.mayJoin(101, one))
+    #expect(places.identified(101, isKnown: true, of: one) == nil)
+    #expect(!places.mayJoin(0, one))
+    #expect(places.identified(2, isKnown: false, of: nil) == nil)
+    #expect(places.mayJoin(0, one))
+    // The administrator of the Unix socket has a place of another kind.
+    #expect(places.admitLocal(200) == .taken)
+    #expect(places.mayJoin(200, one))
   }
 }

@@ -3,6 +3,7 @@ import CanonicalJSON
 import Domain
 import NIOCore
 import Protocol
+import Refusals
 
 extension Connection {
   /// Who the connection speaks for as the log says it now; a key that was revoked since speaks for nobody.
@@ -38,6 +39,9 @@ extension Connection {
       eventLoop.execute {
         self.tasks.signIn = nil
         switch outcome {
+        case .success(let principal) where !services.connections.mayJoin(self, principal.tenant):
+          let limit = ConnectionPlaces<ObjectIdentifier>.Limits(all: services.connections.limit).signedInOfTenant
+          self.fail(reply, .overloaded(connections: limit), kind: .server)
         case .success(let principal):
           self.session = .opened(principal, userAgent: credentials.userAgent)
           let answer = Session.description(of: principal, services.catalog)

@@ -45,9 +45,10 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   var session: Session {
     didSet {
       let isKnown = session.principal != nil
-      guard isKnown != machine.isKnown else { return }
-      machine.identified(isKnown)
-      services.connections.identified(self, isKnown: isKnown)
+      let tenant = session.principal?.tenant
+      guard isKnown != machine.isKnown || tenant != oldValue.principal?.tenant else { return }
+      if isKnown != machine.isKnown { machine.identified(isKnown) }
+      services.connections.identified(self, isKnown: isKnown, of: tenant)
     }
   }
   var tasks = ConnectionTasks()

@@ -1,8 +1,11 @@
+import BasicTypes
+
 /// Who has the places for connections: a pure account, which knows no socket.
 ///
 /// Strangers can't take all places: some are kept for the Unix socket, and most for those who have signed in. Where
 /// strangers have all that is theirs, a new one isn't refused, or a flood would keep everybody out for as long as it
 /// lasts: the one that has had the longest time to sign in makes room, since whoever means to do so needs no long time.
+/// Nor can those who have signed in for one tenant take all places.
 struct ConnectionPlaces<ID: Hashable & Sendable>: Sendable {
   /// How many places there are, and for whom.
   struct Limits: Hashable, Sendable {
@@ -14,6 +17,8 @@ struct ConnectionPlaces<ID: Hashable & Sendable>: Sendable {
     var strangers: Int
     /// Places that the strangers of one source may have.
     var strangersOfSource: Int
+    /// Places that all who have signed in for one tenant may have.
+    var signedInOfTenant: Int
 
     /// The shares of so many places.
     init(all: Int) {
@@ -21,6 +26,7 @@ struct ConnectionPlaces<ID: Hashable & Sendable>: Sendable {
       keptForLocal = min(64, all / 4)
       strangers = max(1, all / 4)
       strangersOfSource = max(1, all / 16)
+      signedInOfTenant = max(1, all / 2)
     }
   }
 
@@ -35,7 +41,7 @@ struct ConnectionPlaces<ID: Hashable & Sendable>: Sendable {
 
   private enum Holder: Hashable {
     case local
-    case signedIn(Source)
+    case signedIn(Source, Identifier?)
     case stranger(Source)
   }
 
@@ -53,6 +59,8 @@ struct ConnectionPlaces<ID: Hashable & Sendable>: Sendable {
   /// The strangers of each source, in the order in which they came.
   private var strangers: [Source: [Stranger]] = [:]
   private(set) var strangerCount = 0
+  /// How many have signed in for each tenant.
+  private var signedIn: [Identifier: Int] = [:]
   private var lastNumber: UInt64 = 0
 
   init(limits: Limits) {
@@ -85,15 +93,29 @@ struct ConnectionPlaces<ID: Hashable & Sendable>: Sendable {
     return gone.map(Admission.takenFrom) ?? .taken
   }
 
-  /// Notes that a connection speaks for somebody now, or for nobody any more. Returns another stranger whose place it
-  /// has then, which must be closed.
-  mutating func identified(_ id: ID, isKnown: Bool) -> ID? {
+  /// Whether a connection may sign in for a tenant; nil is the service's own, which always may.
+  func mayJoin(_ id: ID, _ tenant: Identifier?) -> Bool {
+    guard let tenant, let count = signedIn[tenant], count >= limits.signedInOfTenant else { return true }
+    if case .signedIn(_, tenant)? = holders[id] { return true }
+    return holders[id] == .local
+  }
+
+  /// Notes that a connection speaks for somebody now, of a tenant, or for nobody any more. Returns another stranger
+  /// whose place it has then, which must be closed.
+  mutating func identified(_ id: ID, isKnown: Bool, of tenant: Identifier?) -> ID? {
     switch (holders[id], isKnown) {
     case (.stranger(let source)?, true):
       removeStranger(id, source)
-      holders[id] = .signedIn(source)
+      holders[id] = .signedIn(source, tenant)
+      count(tenant, 1)
       return nil
-    case (.signedIn(let source)?, false):
+    case (.signedIn(let source, let before)?, true):
+      count(before, -1)
+      holders[id] = .signedIn(source, tenant)
+      count(tenant, 1)
+      return nil
+    case (.signedIn(let source, let before)?, false):
+      count(before, -1)
       var gone: ID?
       if strangers[source, default: []].count >= limits.strangersOfSource {
         gone = oldest(of: source)
@@ -121,8 +143,15 @@ struct ConnectionPlaces<ID: Hashable & Sendable>: Sendable {
     switch holders.removeValue(forKey: id) {
     case .local?: localCount -= 1
     case .stranger(let source)?: removeStranger(id, source)
-    case .signedIn?, nil: break
+    case .signedIn(_, let tenant)?: count(tenant, -1)
+    case nil: break
     }
+  }
+
+  private mutating func count(_ tenant: Identifier?, _ change: Int) {
+    guard let tenant else { return }
+    let now = signedIn[tenant, default: 0] + change
+    signedIn[tenant] = now > 0 ? now : nil
   }
 
   /// Whether there is no place but those that are kept for the Unix socket.

@@ -47,12 +47,17 @@ final class ConnectionRegistry: Sendable {
     return isTaken
   }
 
-  /// Notes that a connection speaks for somebody now, or for nobody any more.
-  func identified(_ connection: Connection, isKnown: Bool) {
+  /// Notes that a connection speaks for somebody now, of a tenant, or for nobody any more.
+  func identified(_ connection: Connection, isKnown: Bool, of tenant: Identifier?) {
     let gone = state.update { state in
-      state.places.identified(ObjectIdentifier(connection), isKnown: isKnown).flatMap { state.open[$0] }
+      state.places.identified(ObjectIdentifier(connection), isKnown: isKnown, of: tenant).flatMap { state.open[$0] }
     }
     gone?.expel()
+  }
+
+  /// Whether a connection may sign in for a tenant, which may not have all places.
+  func mayJoin(_ connection: Connection, _ tenant: Identifier?) -> Bool {
+    state.read { $0.places.mayJoin(ObjectIdentifier(connection), tenant) }
   }
 
   /// Notes that a connection's sign-in has begun, or is over: meanwhile it keeps its place.
