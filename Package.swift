@@ -136,7 +136,7 @@ let package = Package(
     tests("FilesTests", ["Files"]),
     tests("WaitingTests", ["Waiting", "BasicTypes"]),
     tests("FailpointsTests", ["Failpoints"]),
-    tests("LMDBTests", ["LMDB"]),
+    tests("LMDBTests", ["TestBasics", "LMDB"]),
     tests("VaultTests", ["TestBasics", "Vault", "Failpoints", "BasicTypes", "CanonicalJSON", crypto]),
     tests("CatalogTests", ["TestBasics", "Catalog", "BasicTypes", "CanonicalJSON", "Refusals"]),
     tests("SchedulesTests", ["Schedules", "Catalog", "BasicTypes", "CanonicalJSON"]),
@@ -182,7 +182,8 @@ let package = Package(
       "DocumentationTests",
       ["TestBasics", "DaybookTestKit", "DaybookClient", "Refusals", "CanonicalJSON", crypto]),
     tests(
-      "AcceptanceTests", ["TestBasics", "DaybookClient", "Failpoints", "BasicTypes", "CanonicalJSON", "Refusals"]),
+      "AcceptanceTests",
+      ["TestBasics", "DaybookClient", "Failpoints", "BasicTypes", "CanonicalJSON", "Refusals", nioLocks]),
     tests("PostgresTests", ["TestBasics", "Postgres", "DaybookTestKit", log, nioLocks]),
     tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "Postgres", "DaybookTestKit", log, nioLocks]),
     tests(

@@ -74,7 +74,7 @@ public final class EventLog: Sendable {
     headKeeper = keeper
     let waiters = HeadWaiters(head: stored.frontier.size)
     self.waiters = waiters
-    inbox = Inbox(limit: configuration.inboxLimit)
+    inbox = Inbox(limit: configuration.inboxLimit, head: stored.frontier.size)
     writer = Writer(
       environment: environment, databases: databases, configuration: configuration, inbox: inbox, head: stored,
       defaults: defaults
@@ -203,6 +203,14 @@ public final class EventLog: Sendable {
 
   /// How many decisions wait for the writer now.
   public var backlog: Int { inbox.waitingCount }
+
+  /// How many of them wait since their source has recorded more than the read models can take soon.
+  public var heldBack: Int { inbox.heldCount }
+
+  /// Tells how far the read models are, so that a source that records faster than they take waits for them while others
+  /// record too. Where nobody ever tells, or nothing is told for ten seconds, nobody waits.
+  /// - Parameter position: All of them have every event up to here.
+  public func readModelsReached(_ position: UInt64) { inbox.posted(through: position) }
 
   /// Hands a decision to the writer, behind all that were handed in before.
   ///

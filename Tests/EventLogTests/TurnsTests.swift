@@ -109,60 +109,67 @@ import Testing
   }
 
   @Test func `after a long decision its source rests while others are there`() throws {
-    let inbox = Inbox(limit: 100)
+    let inbox = Inbox(limit: 100, head: 0)
     put(1, of: quiet, into: inbox)
     put(3, of: busy, into: inbox)
     let start = Inbox.now
     let first = try #require(inbox.first(after: 0))
     #expect(first.source == quiet)
-    let second = try #require(inbox.next(after: first, took: 1_000_000, at: start, more: true))
+    let second = try #require(inbox.next(after: first, cost: .time(1_000_000), at: start, more: true))
     #expect(second.source == busy)
     // 40 ms are followed by 120 ms of rest.
     let ended = start + 40_000_000
-    #expect(inbox.next(after: second, took: 40_000_000, at: ended, more: true) == nil)
+    #expect(inbox.next(after: second, cost: .time(40_000_000), at: ended, more: true) == nil)
     #expect(inbox.waitingCount == 2)
     put(1, of: quiet, into: inbox)
-    let third = try #require(inbox.next(after: first, took: 0, at: ended + 1_000_000, more: true))
+    let third = try #require(inbox.next(after: first, cost: .time(0), at: ended + 1_000_000, more: true))
     #expect(third.source == quiet)
-    #expect(inbox.next(after: third, took: 0, at: ended + 119_000_000, more: true) == nil)
-    let fourth = try #require(inbox.next(after: third, took: 0, at: ended + 121_000_000, more: true))
+    #expect(inbox.next(after: third, cost: .time(0), at: ended + 119_000_000, more: true) == nil)
+    let fourth = try #require(inbox.next(after: third, cost: .time(0), at: ended + 121_000_000, more: true))
     #expect(fourth.source == busy)
     // A stop waits for nobody's rest.
-    #expect(inbox.next(after: fourth, took: 40_000_000, at: ended + 161_000_000, more: true) == nil)
+    #expect(inbox.next(after: fourth, cost: .time(40_000_000), at: ended + 161_000_000, more: true) == nil)
     inbox.close()
-    #expect(inbox.next(after: third, took: 0, at: ended + 162_000_000, more: true)?.source == busy)
+    #expect(inbox.next(after: third, cost: .time(0), at: ended + 162_000_000, more: true)?.source == busy)
   }
 
   @Test(arguments: [nil, Identifier.numbered(1001)])
   func `alone, a source rests for nobody, and the service never does`(_ source: Identifier?) throws {
-    let inbox = Inbox(limit: 100)
+    let inbox = Inbox(limit: 100, head: 0)
     if source == nil { put(1, of: quiet, into: inbox) }
     put(3, of: source, into: inbox)
     var now = Inbox.now
     var last = try #require(inbox.first(after: 0))
     for _ in 0..<2 {
       now += 500_000_000
-      last = try #require(inbox.next(after: last, took: 500_000_000, at: now, more: true))
+      last = try #require(inbox.next(after: last, cost: .time(500_000_000), at: now, more: true))
     }
     #expect(last.source == source)
   }
 
   @Test func `whoever comes back is served before whoever has had much`() throws {
-    let inbox = Inbox(limit: 100)
+    let inbox = Inbox(limit: 100, head: 0)
     put(10, of: busy, into: inbox)
     var last = try #require(inbox.first(after: 0))
     let now = Inbox.now
     for _ in 0..<3 {
-      last = try #require(inbox.next(after: last, took: 5_000_000, at: now, more: true))
+      last = try #require(inbox.next(after: last, cost: .time(5_000_000), at: now, more: true))
       #expect(last.source == busy)
     }
     put(2, of: quiet, into: inbox)
     // It begins with what the others had, so it has no claim to all of the time that it was away.
-    last = try #require(inbox.next(after: last, took: 5_000_000, at: now, more: true))
+    last = try #require(inbox.next(after: last, cost: .time(5_000_000), at: now, more: true))
     #expect(last.source == quiet)
-    last = try #require(inbox.next(after: last, took: 7_000_000, at: now, more: true))
+    last = try #require(inbox.next(after: last, cost: .time(7_000_000), at: now, more: true))
     #expect(last.source == busy)
-    last = try #require(inbox.next(after: last, took: 5_000_000, at: now, more: true))
+    last = try #require(inbox.next(after: last, cost: .time(5_000_000), at: now, more: true))
     #expect(last.source == quiet)
+  }
+}
+
+extension Inbox.Cost {
+  /// So many nanoseconds, and nothing recorded.
+  fileprivate static func time(_ nanoseconds: UInt64) -> Inbox.Cost {
+    Inbox.Cost(nanoseconds: nanoseconds, recorded: 0, position: 0)
   }
 }

@@ -29,7 +29,8 @@ final class Submission: @unchecked Sendable {
 /// A source's submissions are taken in the order they were put. Among sources it is the turn of the one that the writer
 /// has given the least time, counted from when it began to wait, so that one that submits much, or what takes long,
 /// delays the others by what is under way and no more. A source whose submission took long rests afterwards while
-/// others are there, so that they don't find one of its submissions under way each time.
+/// others are there, so that they don't find one of its submissions under way each time. A source that has recorded more
+/// than the read models can take soon waits for them (``PostingDebt``).
 // Invariant behind @unchecked: every member is touched under `lock` only.
 final class Inbox: @unchecked Sendable {
   private struct Lane {
@@ -45,6 +46,7 @@ final class Inbox: @unchecked Sendable {
   private var filled = pthread_cond_t()
   /// Those that have something waiting, or rest.
   private var lanes: [Lane] = []
+  private var debt: PostingDebt
   private var count = 0
   private var isClosed = false
   private let limit: Int
@@ -67,11 +69,15 @@ final class Inbox: @unchecked Sendable {
   private static let restFactor: UInt64 = 3
   private static let longestRest: UInt64 = 2_000_000_000
   private static let company: UInt64 = 1_000_000_000
+  /// How often it looks again whether who waits for the read models may go on, in nanoseconds.
+  private static let heldLook: UInt64 = 50_000_000
 
   /// - Parameter limit: How many submissions of one source may wait. Those of all together may be twice as many, and
   ///   where there are several a source may have no more than there is room left.
-  init(limit: Int) {
+  /// - Parameter head: The position of the log's last event.
+  init(limit: Int, head: UInt64) {
     self.limit = limit
+    debt = PostingDebt(head: head)
     pthread_mutex_init(&lock, nil)
     var attributes = pthread_condattr_t()
     pthread_condattr_init(&attributes)
@@ -134,19 +140,31 @@ final class Inbox: @unchecked Sendable {
     while count > 0 {
       let now = Inbox.now
       if let next = pop(at: now) { return next }
-      // All that wait have to rest; a stop doesn't wait for that.
-      let until = lanes.lazy.filter { !$0.waiting.isEmpty }.map(\.restsUntil).min() ?? now
+      // All that wait have to rest, or for the read models; a stop doesn't wait for that.
+      let rested = lanes.lazy.filter { !$0.waiting.isEmpty && $0.restsUntil > now }.map(\.restsUntil).min()
+      let until = min(rested ?? .max, now + Inbox.heldLook)
       var deadline = timespec(tv_sec: Int(until / 1_000_000_000), tv_nsec: Int(until % 1_000_000_000))
       pthread_cond_timedwait(&filled, &lock, &deadline)
     }
     return nil
   }
 
-  /// Notes how long a submission took, and takes the next one for the same batch, where there is one.
-  func next(after submission: Submission, took nanoseconds: UInt64, at now: UInt64, more: Bool) -> Submission? {
+  /// What a submission has cost.
+  struct Cost {
+    /// The writer's time, in nanoseconds.
+    let nanoseconds: UInt64
+    /// What it has recorded, as ``PostingDebt`` counts; 0 where nothing.
+    let recorded: Int
+    /// The position of its last event.
+    let position: UInt64
+  }
+
+  /// Notes what a submission cost, and takes the next one for the same batch, where there is one.
+  func next(after submission: Submission, cost: Cost, at now: UInt64, more: Bool) -> Submission? {
     pthread_mutex_lock(&lock)
     defer { pthread_mutex_unlock(&lock) }
-    charge(submission.source, nanoseconds, at: now)
+    charge(submission.source, cost.nanoseconds, at: now)
+    debt.record(cost.recorded, by: submission.source, through: cost.position, at: now)
     return more && count > 0 ? pop(at: now) : nil
   }
 
@@ -185,7 +203,11 @@ final class Inbox: @unchecked Sendable {
         }
         continue
       }
-      if !isResting, chosen.map({ lanes[index].used < lanes[$0].used }) ?? true { chosen = index }
+      if !isResting, chosen.map({ lanes[index].used < lanes[$0].used }) ?? true,
+        isClosed || !debt.holds(lanes[index].source, at: now)
+      {
+        chosen = index
+      }
       index += 1
     }
     guard let chosen else { return nil }
@@ -224,6 +246,22 @@ final class Inbox: @unchecked Sendable {
     wanted = lastBatch
     while !isClosed, count < wanted, pthread_cond_timedwait(&filled, &lock, &deadline) == 0 {}
     wanted = 1
+  }
+
+  /// Notes that the read models have all up to a position.
+  func posted(through position: UInt64) {
+    pthread_mutex_lock(&lock)
+    defer { pthread_mutex_unlock(&lock) }
+    debt.post(through: position, at: Inbox.now)
+    if count > 0 { pthread_cond_signal(&filled) }
+  }
+
+  /// How many submissions wait for the read models.
+  var heldCount: Int {
+    pthread_mutex_lock(&lock)
+    defer { pthread_mutex_unlock(&lock) }
+    let now = Inbox.now
+    return lanes.lazy.filter { self.debt.holds($0.source, at: now) }.reduce(0) { $0 + $1.waiting.count }
   }
 
   func close() {

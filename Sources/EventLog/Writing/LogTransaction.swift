@@ -336,13 +336,13 @@ public final class LogTransaction {
     discarded = false
   }
 
-  /// Takes over what the decision has staged; whether that has any event.
-  func keepDecision() -> Bool {
+  /// Takes over what the decision has staged; answers how many events that has.
+  func keepDecision() -> Int {
     if discarded { own = Staging() }
-    let hasEvents = !own.records.isEmpty
+    let events = own.records.count
     batch.take(own)
     own = Staging()
-    return hasEvents
+    return events
   }
 
   func dropDecision() { own = Staging() }

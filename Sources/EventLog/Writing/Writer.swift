@@ -141,22 +141,29 @@ final class Writer: @unchecked Sendable {
       underlying: failure?.code ?? 0)
   }
 
-  /// Decides one submission of a batch; what it is refused with is kept with it.
+  /// Decides one submission of a batch; what it is refused with is kept with it. Answers what it has recorded, as
+  /// ``PostingDebt`` counts.
   /// - Throws: `LMDBError`, which undoes the whole batch.
-  private func decide(_ submission: Submission, in transaction: LogTransaction) throws(LMDBError) {
+  private func decide(_ submission: Submission, in transaction: LogTransaction) throws(LMDBError) -> Int {
     transaction.beginDecision()
     configuration.beforeDecision()
     do {
       try submission.decide(transaction)
       try configuration.failpoints.reached(.logDecided)
       submission.failure = nil
-      if !transaction.keepDecision() { configuration.afterNothing() }
+      let events = transaction.keepDecision()
+      guard events > 0 else {
+        configuration.afterNothing()
+        return 0
+      }
+      return events + transaction.work.recordedBytes / PostingDebt.bytesPerEvent
     } catch let error as LMDBError {
       throw error
     } catch {
       submission.failure = error
       transaction.dropDecision()
       configuration.afterNothing()
+      return 0
     }
   }
 
@@ -175,8 +182,9 @@ final class Writer: @unchecked Sendable {
     var index = 0
     while index < batch.count {
       let submission = batch[index]
+      let recorded: Int
       do {
-        try decide(submission, in: transaction)
+        recorded = try decide(submission, in: transaction)
       } catch {
         store.abort()
         throw error
@@ -185,9 +193,9 @@ final class Writer: @unchecked Sendable {
       let decided = Inbox.now
       let isLast =
         index == batch.count && index < configuration.batchLimit && decided - start < configuration.decidingLimit
-      if let next = inbox.next(after: submission, took: decided - time, at: decided, more: isLast) {
-        batch.append(next)
-      }
+      let cost = Inbox.Cost(
+        nanoseconds: decided - time, recorded: recorded, position: transaction.headPosition)
+      if let next = inbox.next(after: submission, cost: cost, at: decided, more: isLast) { batch.append(next) }
       time = decided
     }
     guard transaction.hasChanges else {

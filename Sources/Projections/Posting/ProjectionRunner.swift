@@ -103,6 +103,11 @@ actor ProjectionRunner {
   /// The position that all parts which move have at least.
   var lowest: UInt64 { units.values.filter { $0.parked == nil }.map(\.checkpoint.position).min() ?? 0 }
 
+  /// The position that all parts have at least that move and aren't being filled again; nil where there is none.
+  private var lowestInStep: UInt64? {
+    units.values.filter { $0.parked == nil && !$0.checkpoint.isRefilling }.map(\.checkpoint.position).min()
+  }
+
   /// The position that no part which moves is beyond.
   var highest: UInt64 { units.values.filter { $0.parked == nil }.map(\.checkpoint.position).max() ?? 0 }
 
@@ -171,6 +176,7 @@ actor ProjectionRunner {
     } catch let error as PostgresError where ChunkApplier.mayBeOfItsEvents(error) {
       try await narrow(chunk, group, error)
     }
+    if applier.generation == .live, let reached = lowestInStep { log.readModelsReached(reached) }
     if chunk.touchesSkips { try await refreshSkips(through: log.head.position) }
     try await indexWhatArrived(target)
     return Step(touchesRoles: chunk.touchesRoles)

@@ -157,7 +157,7 @@ extension Services {
       "commit_seconds_sum": JSON(finite: Double(written.commitMicroseconds) / 1e6) ?? .null,
       "commits": JSON(position: written.commits),
       "decisions": JSON(position: written.decisions),
-      "events": JSON(position: written.events),
+      "events": JSON(position: written.events), "held_back": .integer(Int64(log.heldBack)),
       "position": JSON(position: log.head.position),
     ]
     return all

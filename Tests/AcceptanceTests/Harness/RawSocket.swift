@@ -68,18 +68,18 @@ final class RawSocket: @unchecked Sendable {
   }
 
   /// Sends bytes as they are.
-  func send(_ bytes: [UInt8]) async throws {
-    let descriptor = descriptor
-    try await blocking {
-      var sent = 0
-      while sent < bytes.count {
-        let count = bytes[sent...].withUnsafeBytes { raw in
-          Glibc.send(descriptor, raw.baseAddress, raw.count, Int32(MSG_NOSIGNAL))
-        }
-        if count < 0, errno == EINTR { continue }
-        guard count > 0 else { throw HarnessError.call("send") }
-        sent += count
+  func send(_ bytes: [UInt8]) async throws { try await blocking { try self.sendNow(bytes) } }
+
+  /// The same on this thread.
+  func sendNow(_ bytes: [UInt8]) throws {
+    var sent = 0
+    while sent < bytes.count {
+      let count = bytes[sent...].withUnsafeBytes { raw in
+        Glibc.send(descriptor, raw.baseAddress, raw.count, Int32(MSG_NOSIGNAL))
       }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw HarnessError.call("send") }
+      sent += count
     }
   }
 
@@ -88,24 +88,27 @@ final class RawSocket: @unchecked Sendable {
 
   /// The next line without its end; nil where none comes in time.
   func line(within limit: Duration = .seconds(20)) async throws -> [UInt8]? {
-    try await blocking { [self] in
-      let deadline = ContinuousClock.now + limit
-      while true {
-        if let end = buffer.firstIndex(of: 0x0A) {
-          defer { buffer.removeSubrange(...end) }
-          return Array(buffer[..<end])
-        }
-        let left = deadline - ContinuousClock.now
-        guard left > .zero else { return nil }
-        var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        let milliseconds = Int32(
-          clamping: left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000)
-        guard Glibc.poll(&poll, 1, max(1, milliseconds)) > 0 else { continue }
-        var chunk = [UInt8](repeating: 0, count: 1 << 16)
-        let count = recv(descriptor, &chunk, chunk.count, 0)
-        guard count > 0 else { throw HarnessError("the server closed the connection") }
-        buffer += chunk[..<count]
+    try await blocking { try self.lineNow(within: limit) }
+  }
+
+  /// The same on this thread.
+  func lineNow(within limit: Duration = .seconds(20)) throws -> [UInt8]? {
+    let deadline = ContinuousClock.now + limit
+    while true {
+      if let end = buffer.firstIndex(of: 0x0A) {
+        defer { buffer.removeSubrange(...end) }
+        return Array(buffer[..<end])
       }
+      let left = deadline - ContinuousClock.now
+      guard left > .zero else { return nil }
+      var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      let milliseconds = Int32(
+        clamping: left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000)
+      guard Glibc.poll(&poll, 1, max(1, milliseconds)) > 0 else { continue }
+      var chunk = [UInt8](repeating: 0, count: 1 << 16)
+      let count = recv(descriptor, &chunk, chunk.count, 0)
+      guard count > 0 else { throw HarnessError("the server closed the connection") }
+      buffer += chunk[..<count]
     }
   }
 
@@ -127,5 +130,16 @@ final class RawSocket: @unchecked Sendable {
       JSON.object(["id": id, "jsonrpc": "2.0", "method": .string(method), "params": .object(params)]).canonicalString)
     guard answer["id"] == id else { throw HarnessError("an answer to something else: \(answer.canonicalString)") }
     return answer
+  }
+
+  /// Makes a call on this thread, and returns its result.
+  /// - Throws: `HarnessError` where it is refused, or not answered within a minute.
+  func callNow(_ method: String, _ params: JSONObject) throws -> JSON {
+    let call: JSONObject = ["id": 1, "jsonrpc": "2.0", "method": .string(method), "params": .object(params)]
+    try sendNow(JSON.object(call).canonicalBytes + [0x0A])
+    guard let line = try lineNow(within: .seconds(60)) else { throw HarnessError("no answer to \(method)") }
+    let answer = try JSON.parse(line)
+    guard let result = answer["result"] else { throw HarnessError("\(method): \(answer.canonicalString)") }
+    return result
   }
 }
