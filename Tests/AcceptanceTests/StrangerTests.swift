@@ -61,8 +61,10 @@ extension Acceptance {
         attack.cancel()
         await attack.value
         print("beside strangers: \(round) rounds, worst \(worst)")
-        // Generous, since tests share the machine; without limits these take the whole attack, or fail.
-        #expect(worst.values.allSatisfy { $0 < .seconds(5) }, "\(worst)")
+        // Without limits these take the whole attack, or fail. In every run it is a debug build on a busy machine, where
+        // a sign-in alone takes seconds.
+        let limit: Duration = isThorough ? .seconds(5) : .seconds(20)
+        #expect(worst.values.allSatisfy { $0 < limit }, "\(worst)")
         let peak = try ProcessMemory.of(await server.pid)
         #expect(peak.peak - before.resident < 384 << 20, "the peak was \(peak.peak >> 20) MiB")
         // What failed is on record, and the attack is over with the attacker.
