@@ -92,6 +92,10 @@ public final class Vault: Sendable {
     }
   }
 
+  /// Where the signed head of the log is kept in this vault. Also who has the vault open for reading only may write it,
+  /// where they have the log open: it holds no keys.
+  public var keptHead: KeptHead { KeptHead(vaultFolder: folder.path) }
+
   /// The 32 bytes of the Ed25519 public key that checks checkpoints.
   public var verifierKey: [UInt8] { Array(signingKey.publicKey.rawRepresentation) }
 

@@ -3,8 +3,8 @@ import Files
 
 /// The files of a vault by name.
 ///
-/// `keys` says which epoch is in force; every other file is either that epoch's key or left over from a change that was
-/// cut short, and then goes.
+/// `keys` says which epoch is in force; every other file that holds keys is either that epoch's key or left over from a
+/// change that was cut short, and then goes.
 struct VaultFolder: Sendable {
   /// The folder's path from the root.
   let path: String
@@ -13,6 +13,8 @@ struct VaultFolder: Sendable {
   var newKeys: String { path + "/keys.new" }
   var oldKeys: String { path + "/keys.old" }
   var lock: String { path + "/lock" }
+  /// What ``KeptHead`` keeps.
+  var head: String { path + "/head" }
   var lastExport: String { path + "/last-export" }
   var newLastExport: String { path + "/last-export.new" }
   /// Where a new vault is made, to appear whole or not at all.
