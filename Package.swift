@@ -177,7 +177,9 @@ let package = Package(
         "TestBasics", "Refusals", "Server", "DaybookClient", "Catalog", "Access", "Records", "Domain", "Projections",
         "Postgres", "EventLog", "Vault", "DaybookTestKit", "BasicTypes", "CanonicalJSON", log, nioLocks,
       ]),
-    tests("CommandLineTests", ["TestBasics", "daybook", "DaybookTestKit", "Postgres", "CanonicalJSON"]),
+    tests(
+      "CommandLineTests",
+      ["TestBasics", "daybook", "DaybookTestKit", "EventLog", "Postgres", "BasicTypes", "CanonicalJSON"]),
     tests(
       "DocumentationTests",
       ["TestBasics", "DaybookTestKit", "DaybookClient", "Refusals", "CanonicalJSON", crypto]),

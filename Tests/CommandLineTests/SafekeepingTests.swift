@@ -1,5 +1,7 @@
+import BasicTypes
 import CanonicalJSON
 import DaybookTestKit
+import EventLog
 import Foundation
 import Postgres
 import TestBasics
@@ -123,6 +125,30 @@ import Testing
         let again = try await desk.call("user.create", ["email": "ada@example.org", "command_id": "once"])
         #expect(again["replayed"] == true)
       }
+    }
+  }
+
+  @Test func `reindex says where it took this program's resource types, since the log's own can't be read`()
+    async throws
+  {
+    try await withDesk { desk in
+      try await desk.withServer { _ = try await desk.makePipeline() }
+      let whole = try await desk.daybook("reindex", "--json")
+      #expect(whole.status == .code(0), "\(whole.errors)")
+      #expect(try whole.json()["notes"] == [])
+      let book = try TestDomain(data: desk.data)
+      let record = try #require(try book.log.read { try $0.records(from: 1, limit: 1, maximumBytes: 1 << 20) }.first)
+      var draft = EventDraft(
+        event: "catalog.revised", type: "catalog", resource: try record.parsedHeader().resource, actor: "server",
+        schema: "x", at: .now)
+      draft.data = ["source": ["thing.yaml": ["no such member": 1]]]
+      try await book.append([draft])
+      book.close()
+      let told = try await desk.daybook("reindex")
+      #expect(told.status == .code(0), "\(told.errors)")
+      #expect(told.output.contains("Note: The catalog that the log has recorded at position"), "\(told.output)")
+      #expect(told.output.contains("the resource types of this program"), "\(told.output)")
+      #expect(try await desk.daybook("reindex", "--json").json()["notes"]?.arrayValue?.count == 1)
     }
   }
 

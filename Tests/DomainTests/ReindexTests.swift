@@ -73,6 +73,37 @@ import Vault
     again.close()
   }
 
+  @Test func `where the log's own catalog can't be read any more, that is said with the outcome`() async throws {
+    let book = try TestDomain()
+    _ = try await fill(book)
+    func notes(_ log: EventLog) throws -> [String] {
+      try log.read { try IndexDerivation.recorded(in: $0, vault: book.vault, otherwise: book.catalog).notes }
+    }
+    #expect(try notes(book.log) == [])
+    // What a program of another time has recorded.
+    let record = try #require(try book.log.read { try $0.records(from: 1, limit: 1, maximumBytes: 1 << 20) }.first)
+    let header = try record.parsedHeader()
+    #expect(header.event == "catalog.revised")
+    var draft = EventDraft(
+      event: "catalog.revised", type: "catalog", resource: header.resource, actor: "server", schema: "x", at: .now)
+    draft.data = ["source": ["thing.yaml": ["resource": "thing", "no such member": 1]]]
+    let position = try await book.append([draft])
+    let note = try #require(try notes(book.log).first)
+    #expect(
+      note.contains("at position \(position) isn't read by this program any more (the log's catalog/thing.yaml:1"),
+      "\(note)")
+    #expect(note.contains("by the resource types of this program"))
+    book.close()
+    let vault = try Vault.openReadOnly(folder: book.files.dataFolder + "/vault")
+    defer { vault.close() }
+    var configuration = EventLogConfiguration(folder: book.files.logFolder)
+    configuration.lockFile = book.files.dataFolder + "/lock"
+    let outcome = try EventLogReindexer.reindex(configuration) { snapshot in
+      try IndexDerivation.recorded(in: snapshot, vault: vault, otherwise: book.catalog)
+    }
+    #expect(outcome.notes == [note])
+  }
+
   @Test func `a record needs the keys of all that is sealed in it, the innermost too`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")

@@ -25,6 +25,8 @@ public enum EventLogReindexer {
     public let keptAnswers: UInt64
     /// How many were damaged or missing; nil where that can't be told.
     public let lostAnswers: UInt64?
+    /// What the person who asked for it should know of how it was made.
+    public let notes: [String]
   }
 
   /// What is read of a log besides its records.
@@ -75,7 +77,8 @@ public enum EventLogReindexer {
       try swap(configuration, work)
       return Outcome(
         events: after.events, states: after.states, indexEntries: after.indexEntries, root: after.root,
-        signedPosition: after.signedPosition, keptAnswers: kept.kept, lostAnswers: kept.lost)
+        signedPosition: after.signedPosition, keptAnswers: kept.kept, lostAnswers: kept.lost,
+        notes: kept.notes)
     } catch {
       // What can't be removed now goes with the next attempt, or with the next start of a server.
       _ = try? removeLeftovers(of: configuration.folder)
@@ -98,7 +101,7 @@ public enum EventLogReindexer {
     _ configuration: EventLogConfiguration, _ work: String, _ extent: Extent,
     _ progress: @escaping @Sendable (VerificationProgress) -> Void,
     _ derivation: (borrowing LogSnapshot) throws -> IndexDerivation
-  ) throws -> (kept: UInt64, lost: UInt64?) {
+  ) throws -> (kept: UInt64, lost: UInt64?, notes: [String]) {
     var options = Environment.Options()
     options.isReadOnly = true
     options.mapSize = 0
@@ -132,7 +135,7 @@ public enum EventLogReindexer {
     try builder.indexStates(derived)
     try builder.indexSubjects(derived)
     try builder.finish()
-    return counted
+    return (counted.kept, counted.lost, derived.notes)
   }
 
   /// A database of the old log; nil where it can't be opened.

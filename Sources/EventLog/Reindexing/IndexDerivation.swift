@@ -20,6 +20,8 @@ public struct IndexDerivation: Sendable {
 
   /// What states have besides what their events have set.
   public var defaults: StateDefaults
+  /// What the person who asked for it should know of where it comes from.
+  public var notes: [String]
   /// What a state has in the indexes; nothing where it is deleted.
   public var entries: @Sendable (ResourceState, borrowing LogSnapshot) throws -> Entries
   /// The persons whom a record is about.
@@ -27,11 +29,12 @@ public struct IndexDerivation: Sendable {
 
   /// A derivation by these functions.
   public init(
-    defaults: StateDefaults = StateDefaults(),
+    defaults: StateDefaults = StateDefaults(), notes: [String] = [],
     entries: @escaping @Sendable (ResourceState, borrowing LogSnapshot) throws -> Entries,
     subjects: @escaping @Sendable (EventHeader, EventBody, borrowing LogSnapshot) throws -> [Identifier]
   ) {
     self.defaults = defaults
+    self.notes = notes
     self.entries = entries
     self.subjects = subjects
   }

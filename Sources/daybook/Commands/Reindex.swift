@@ -25,6 +25,9 @@ struct Reindex: AsyncParsableCommand {
       it stops, unless you say --without-answers: a command that a client repeats
       under such an id is then done a second time.
 
+      The indexes follow the resource types that the log has recorded. Where this
+      program can't read these any more, it takes its own, and says so.
+
       EXAMPLES
         daybook reindex --data ./daybook-data
         daybook reindex --data ./daybook-data --without-answers
@@ -86,12 +89,14 @@ struct Reindex: AsyncParsableCommand {
         "signed_position": outcome.signedPosition.map { .integer(Int64(clamping: $0)) } ?? .null,
         "answers_kept": .integer(Int64(clamping: outcome.keptAnswers)),
         "answers_lost": outcome.lostAnswers.map { .integer(Int64(clamping: $0)) } ?? .null,
+        "notes": .array(outcome.notes.map(JSON.string)),
       ])
     }
     Terminal.say(
       "Made anew from \(outcome.events) events, none of them changed: \(outcome.states) states, \(outcome.indexEntries) index entries."
     )
     Terminal.say("Root: \(outcome.root)")
+    for note in outcome.notes { Terminal.say("Note: \(Terminal.plain(note))") }
     if outcome.signedPosition == nil, outcome.events > 0 {
       Terminal.say("No signed head says where the log ends: whether its last events are missing can't be told.")
     }
