@@ -3,6 +3,7 @@ import EventLog
 import MerkleTree
 import NIOConcurrencyHelpers
 import TestBasics
+import Vault
 
 /// A log in a folder of its own, which goes away with it. It isn't open by itself: a test opens, closes and damages it.
 package final class TestLog: Sendable {
@@ -21,7 +22,7 @@ package final class TestLog: Sendable {
     folder = try TemporaryFolder()
     self.data = data ?? folder.path + "/data"
     self.mapSize = mapSize
-    if data == nil { try TestFiles.makeFolder(self.data) }
+    if data == nil { try TestFiles.makeFolder(self.data + "/kept") }
   }
 
   /// The data folder.
@@ -30,6 +31,8 @@ package final class TestLog: Sendable {
   package var logFolder: String { data + "/log" }
   /// The file of the last signed head, which lies outside of the log.
   package var headFile: String { data + "/head" }
+  /// The file of the third place of the last signed head, which is in the vault of a whole data folder.
+  package var keptHeadFile: String { data + "/kept/head" }
   /// The time as the log has it.
   package var now: @Sendable () -> Timestamp {
     { [clock] in clock.withLockedValue { $0 } ?? .now }
@@ -50,22 +53,38 @@ package final class TestLog: Sendable {
 
   /// Opens the log, with a configuration that the test may change before.
   package func open(_ change: (inout EventLogConfiguration) throws -> Void = { _ in }) throws -> EventLog {
-    var configuration = EventLogConfiguration(folder: logFolder)
-    configuration.headFile = headFile
-    configuration.lockFile = data + "/lock"
-    configuration.mapSize = mapSize
-    configuration.signHead = TestLog.sign
-    configuration.verifyHead = TestLog.check
-    configuration.clock = now
-    configuration.uptime = { [uptime] in uptime.withLockedValue { $0 } }
-    // Which decisions share a batch must not depend on how busy the machine is.
-    configuration.decidingLimit = 60_000_000_000
+    var configuration = configuration
     try change(&configuration)
     return try EventLog.open(configuration)
   }
 
+  /// What the log is opened with.
+  package var configuration: EventLogConfiguration {
+    var configuration = TestLog.configuration(data: data)
+    configuration.mapSize = mapSize
+    configuration.clock = now
+    configuration.uptime = { [uptime] in uptime.withLockedValue { $0 } }
+    return configuration
+  }
+
+  /// What the log in a test's data folder is opened with, in another process too.
+  package static func configuration(data: String) -> EventLogConfiguration {
+    let kept = KeptHead(vaultFolder: data + "/kept")
+    var configuration = EventLogConfiguration(folder: data + "/log")
+    configuration.headFile = data + "/head"
+    configuration.vaultHead = VaultHead(
+      file: kept.path, read: { try kept.records() }, write: { try kept.write($0, to: $1) })
+    configuration.lockFile = data + "/lock"
+    configuration.signHead = TestLog.sign
+    configuration.verifyHead = TestLog.check
+    // Which decisions share a batch must not depend on how busy the machine is.
+    configuration.decidingLimit = 60_000_000_000
+    return configuration
+  }
+
   /// Checks everything that is stored.
   package func verify() throws -> VerificationReport {
-    try EventLogVerifier.verify(folder: logFolder, headFile: headFile, verifyHead: TestLog.check)
+    try EventLogVerifier.verify(
+      folder: logFolder, headFile: headFile, vaultHead: configuration.vaultHead, verifyHead: TestLog.check)
   }
 }

@@ -28,6 +28,7 @@ public final class EventLog: Sendable {
   private let writer: Writer
   private let waiters: HeadWaiters
   private let headKeeper: HeadKeeper?
+  private let headSigner: HeadSigner?
   private let threads: NIOLockedValueBox<[DedicatedThread]>
   private let lock: FolderLock?
   private let readers = DispatchQueue(label: "daybook.log.readers", attributes: .concurrent)
@@ -36,8 +37,9 @@ public final class EventLog: Sendable {
 
   /// Opens the log, making it when there is none.
   ///
-  /// Throws ``EventLogError`` `locked` where another process has it (by name), `damaged` where the signed head says
-  /// more than the log holds, `unusable` where the folder can't be used.
+  /// Throws ``EventLogError`` `locked` where another process has it (by name), `damaged` where a signed head says more
+  /// than the log holds or something else, `headMissing` where the log has events and nothing signed says where it
+  /// ends, `unusable` where the folder can't be used.
   public static func open(_ configuration: EventLogConfiguration) throws -> EventLog {
     try EventLog(configuration)
   }
@@ -65,31 +67,38 @@ public final class EventLog: Sendable {
     } catch let error as LMDBError {
       throw EventLogError.storage(error)
     }
-    let newest = try EventLog.checkHead(configuration, environment, databases, stored)
+    let signed = try HeadCheck(
+      configuration: configuration, environment: environment, databases: databases, stored: stored
+    ).run()
     self.environment = environment
     self.databases = databases
+    let published = NIOLockedValueBox(Writer.published(stored))
+    let signer = configuration.signHead.map { HeadSigner(after: signed?.newest?.statement, $0) }
+    headSigner = signer
     let keeper = configuration.headFile.flatMap { file in
-      configuration.signHead.map { HeadKeeper(file: file, sign: $0, logger: configuration.logger) }
+      signer.map { signer in
+        HeadKeeper(file: file, vault: configuration.vaultHead, signer: signer, logger: configuration.logger) {
+          published.withLockedValue { $0 }
+        }
+      }
     }
     headKeeper = keeper
+    try keeper?.start(signed)
     let waiters = HeadWaiters(head: stored.frontier.size)
     self.waiters = waiters
     inbox = Inbox(limit: configuration.inboxLimit, head: stored.frontier.size)
     writer = Writer(
       environment: environment, databases: databases, configuration: configuration, inbox: inbox, head: stored,
-      defaults: defaults
+      published: published, defaults: defaults
     ) { head in
       waiters.advance(to: head.position)
-      keeper?.set(head)
+      keeper?.headHasChanged()
     }
     threads = NIOLockedValueBox([])
     maintenance = Maintenance(file: configuration.folder + "/data.mdb", environment: environment)
     let writer = writer
     var started = [try DedicatedThread { writer.run() }]
-    if let keeper {
-      keeper.start(newest: newest, head: writer.currentHead)
-      started.append(try DedicatedThread { keeper.run() })
-    }
+    if let keeper { started.append(try DedicatedThread { keeper.run() }) }
     threads.withLockedValue { $0 = started }
   }
 
@@ -128,49 +137,6 @@ public final class EventLog: Sendable {
     try transaction.commit()
   }
 
-  /// Refuses a log that is shorter than, or another than, the newest head that was signed.
-  /// - Returns: Which of the two files holds that head; nil where neither states anything.
-  private static func checkHead(
-    _ configuration: EventLogConfiguration, _ environment: Environment, _ databases: Databases, _ stored: StoredHead
-  ) throws -> Int? {
-    guard let headFile = configuration.headFile, let verify = configuration.verifyHead else { return nil }
-    let files = HeadSlots(file: headFile)
-    let slots = try files.read(verify)
-    for (file, slot) in zip(files.files, slots) where slot == .unreadable {
-      configuration.logger.warning(
-        "a signed head beside the log is torn or not signed by the log's key: it states nothing, and is made anew",
-        metadata: ["file": "\(file)"])
-    }
-    guard let newest = HeadSlots.newest(slots), let signed = slots[newest].statement else {
-      if stored.frontier.size > 0 {
-        configuration.logger.warning(
-          "neither signed head beside the log is whole, so whether its last events are missing can't be checked",
-          metadata: ["files": "\(files.files.joined(separator: ", "))", "position": "\(stored.frontier.size)"])
-      }
-      return nil
-    }
-    let file = files.files[newest]
-    guard signed.size <= stored.frontier.size else {
-      throw EventLogError.damaged(
-        "The log ends at position \(stored.frontier.size), but \(file) was signed for position \(signed.size): the tail is lost, "
-          + "or this is an older log. Run `daybook verify`; put the right file back, or restore the last good backup.")
-    }
-    let root = try environment.read { store in
-      try MerkleProof.root(size: signed.size) { level, index in
-        guard let hash = try Records.treeNode(store, databases, level, index) else {
-          throw EventLogError.damaged("The tree has no node \(index) on level \(level). Run `daybook verify`.")
-        }
-        return hash
-      }
-    }
-    guard root == signed.root else {
-      throw EventLogError.damaged(
-        "The log is not the one whose head was signed in \(file) at position \(signed.size): it was forked or changed. "
-          + "Run `daybook verify`.")
-    }
-    return newest
-  }
-
   /// What states have besides what their events have set. Reads and decisions that begin later see what is set here;
   /// set it before any that depends on it.
   public var stateDefaults: StateDefaults {
@@ -180,6 +146,20 @@ public final class EventLog: Sendable {
 
   /// The head after the last commit; cheap.
   public var head: LogHead { writer.currentHead }
+
+  /// The head as it is now, and the note that the log's key has signed for it; nil where the log has no key. See
+  /// `HeadSigner` for what it never signs.
+  /// - Throws: ``EventLogError`` `damaged` where the key has signed what contradicts it; what signing throws.
+  public func signedHead() throws -> (head: LogHead, note: String)? {
+    try headSigner?.newest { head }
+  }
+
+  /// A note for the head of a copy of this log, which may have grown since; nil where the log has no key.
+  /// - Throws: as ``signedHead()``, and where the log can't be read.
+  func signature(ofCopyAt head: LogHead) throws -> String? {
+    guard let headSigner else { return nil }
+    return try headSigner.sign(head, provenBy: try read { try $0.root(size: head.position) })
+  }
 
   /// What the clock says, and what the log makes of it; cheap.
   public var clock: ClockReading { writer.currentClock }
@@ -316,7 +296,7 @@ public final class EventLog: Sendable {
     }
     guard let writerThread = running.first else { return }
     writerThread.join()
-    headKeeper?.set(writer.currentHead)
+    headKeeper?.headHasChanged()
     headKeeper?.close()
     for thread in running.dropFirst() { thread.join() }
     maintenance.stop()

@@ -1,4 +1,5 @@
 import BasicTypes
+import CanonicalJSON
 import Failpoints
 import Logging
 import MerkleTree
@@ -10,6 +11,10 @@ public struct EventLogConfiguration: Sendable {
   /// The first of the two files that keep the signed head in turn, beside the folder; the other is named like it with
   /// `-2` at its end. Nil keeps none.
   public var headFile: String?
+  /// The third place of the signed head, apart from those two files. Nil keeps it in these alone.
+  public var vaultHead: VaultHead?
+  /// Opens a log that has events, but of which nothing signed says any more where it ends. Nil refuses it.
+  public var missingHeadAcceptance: MissingHeadAcceptance?
   /// The file whose lock says which process has the log; nil takes no lock.
   public var lockFile: String?
   /// Bytes of address space to begin with; doubled whenever it is full.
@@ -38,7 +43,7 @@ public struct EventLogConfiguration: Sendable {
   /// Runs on the writer's thread after a decision of which nothing is recorded: one that was refused, was a dry run, or
   /// had no event. What was made for it since ``beforeDecision`` is needed by nobody.
   public var afterNothing: @Sendable () -> Void = {}
-  /// Signs a head as a C2SP checkpoint note.
+  /// Signs a head as a C2SP checkpoint note, whatever was signed before: ask ``EventLog/signedHead()`` for a note.
   public var signHead: (@Sendable (_ size: UInt64, _ root: Digest) throws -> String)?
   /// Checks the note's signature and answers what it says; nil where it isn't ours.
   public var verifyHead: (@Sendable (_ note: String) -> (size: UInt64, root: Digest)?)?
@@ -50,6 +55,41 @@ public struct EventLogConfiguration: Sendable {
   /// A configuration for a folder, with the defaults.
   public init(folder: String) {
     self.folder = folder
+  }
+}
+
+/// A third place for a log's signed head, apart from the two files beside the log: so that removing these, with the
+/// newest part of the log, is noticed.
+public struct VaultHead: Sendable {
+  /// The file that messages name.
+  public var file: String
+  /// The bytes of each of its records, of which one at least is whole at any moment.
+  public var read: @Sendable () throws -> [[UInt8]]
+  /// Writes a note over one record and syncs it.
+  public var write: @Sendable (_ note: String, _ index: Int) throws -> Void
+
+  /// A place that is read and written so.
+  public init(
+    file: String, read: @escaping @Sendable () throws -> [[UInt8]],
+    write: @escaping @Sendable (_ note: String, _ index: Int) throws -> Void
+  ) {
+    self.file = file
+    self.read = read
+    self.write = write
+  }
+}
+
+/// That somebody opens a log of which no signed head is left, and where that is noted to be recorded as an event.
+public struct MissingHeadAcceptance: Sendable {
+  /// The file that gets an ``InstallationNote``, before a head is signed anew.
+  public var noteFile: String
+  /// What is to be recorded besides the position and the root.
+  public var facts: JSONObject
+
+  /// An acceptance that is noted in a file, with facts besides.
+  public init(noteFile: String, facts: JSONObject = [:]) {
+    self.noteFile = noteFile
+    self.facts = facts
   }
 }
 

@@ -17,6 +17,8 @@ public struct EventLogError: Error, Sendable, Equatable, CustomStringConvertible
     case clockSetBack
     /// Another process has the folder.
     case locked
+    /// The log has events, and nothing signed says where it ends: whether its last ones are missing can't be told.
+    case headMissing
     /// What is stored contradicts itself.
     case damaged
     /// A folder or file can't be used.

@@ -94,6 +94,10 @@ public final class DaybookServer: Sendable {
       settings.clock = configuration.clock
       settings.uptime = configuration.uptime
       settings.failpoints = configuration.failpoints
+      if configuration.acceptsMissingHead {
+        settings.missingHeadAcceptance = MissingHeadAcceptance(
+          noteFile: folder.accepted, facts: ["uid": .integer(Int64(getuid()))])
+      }
       log = try EventLog.open(settings)
     } catch {
       vault.close()
@@ -107,7 +111,12 @@ public final class DaybookServer: Sendable {
           method: "clock.confirm", params: ["reason": .string(reason)],
           principal: .localAdministrator(uid: UInt32(getuid())))
       }
-      await recordRestored(folder, engine, log, logger)
+      await record(folder.restored, log, logger, "this log was put back from a backup") {
+        try await engine.recordRestored($0)
+      }
+      await record(folder.accepted, log, logger, "this log was accepted without a signed head") {
+        try await engine.recordAcceptedHead($0)
+      }
       try await engine.recordCatalog()
       do {
         try await engine.checkClock()
@@ -141,26 +150,25 @@ public final class DaybookServer: Sendable {
     }
   }
 
-  /// Records that the log was put back from a backup, where that is so and not recorded yet. What keeps it from being
-  /// recorded now, such as the clock, keeps nobody from reading; the next start tries again.
-  private static func recordRestored(
-    _ folder: DataFolder, _ engine: CommandEngine, _ log: EventLog, _ logger: Logger
+  /// Records what a note says that an operator did to the log, where there is one. What keeps it from being recorded
+  /// now, such as the clock, keeps nobody from reading; the next start tries again.
+  private static func record(
+    _ file: String, _ log: EventLog, _ logger: Logger, _ what: Logger.Message,
+    by record: (InstallationNote) async throws -> Void
   ) async {
     do {
-      guard let note = try RestoreNote.read(folder.restored) else { return }
+      guard let note = try InstallationNote.read(file) else { return }
       if try note.describes(log) {
-        try await engine.recordRestored(note)
-        logger.notice("this log was put back from a backup", metadata: ["position": "\(note.position)"])
+        try await record(note)
+        logger.notice(what, metadata: ["position": "\(note.position)"])
       } else {
-        logger.warning(
-          "a note of a restore is about another log than this one; it is removed",
-          metadata: ["file": "\(folder.restored)"])
+        logger.warning("a note is about another log than this one; it is removed", metadata: ["file": "\(file)"])
       }
-      try RestoreNote.remove(folder.restored)
+      try InstallationNote.remove(file)
     } catch {
       logger.error(
-        "that the log was put back from a backup is not recorded yet; the next start tries again",
-        metadata: ["file": "\(folder.restored)", "cause": "\(error)"])
+        "what was done to the log is not recorded yet; the next start tries again",
+        metadata: ["file": "\(file)", "cause": "\(error)"])
     }
   }
 

@@ -182,10 +182,15 @@ extension Acceptance {
         #expect(result.status == .code(2) && report.canonicalString.contains("\(head)"), "\(report.canonicalString)")
         // And the server itself doesn't go on with it as if nothing had been there.
         try TestFiles.write(old, to: server.data + "/log/data.mdb")
-        let started = try await runProgram(
-          [try Programs.built("daybook"), "serve", "--data", server.data, "--listen", "none"], in: server.folder,
-          within: .seconds(20))
-        #expect(started.status != .code(0) && started.output.isEmpty, "\(started)")
+        for removed in [[], ["head", "head-2"]] {
+          // The vault has a statement, too.
+          for name in removed { unlink("\(server.data)/\(name)") }
+          let started = try await runProgram(
+            [try Programs.built("daybook"), "serve", "--data", server.data, "--listen", "none"], in: server.folder,
+            within: .seconds(20))
+          #expect(started.status == .code(2) && started.output.isEmpty, "\(started)")
+          #expect(started.errors.contains("signed for position \(head)"), "\(started)")
+        }
       }
     }
 

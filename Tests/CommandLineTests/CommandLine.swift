@@ -46,12 +46,14 @@ final class Desk: Sendable {
   }
 
   /// Starts a server, runs the body, and stops the server, which must end well.
-  /// - Parameter url: The database, where it isn't a new one.
-  func withServer(url given: String? = nil, _ body: () async throws -> Void) async throws {
+  /// - Parameters:
+  ///   - url: The database, where it isn't a new one.
+  ///   - arguments: What else the server is started with.
+  func withServer(url given: String? = nil, _ arguments: [String] = [], _ body: () async throws -> Void) async throws {
     let url = if let given { given } else { try await ThrowawayPostgres.database() }
     let server = DaybookProcess(
       folder: directory, listen: "none", arguments: ["--postgres", url, "--log-level", "error"], home: home)
-    try await server.start()
+    try await server.start(arguments)
     #expect(await server.readyLine.hasPrefix("daybook ready on unix:"))
     try await closing(
       { try await body() },

@@ -128,6 +128,91 @@ import Testing
     }
   }
 
+  @Test func `a log that was put back to an older one is refused, and one without any signed head until accepted`()
+    async throws
+  {
+    try await withDesk { desk in
+      try await desk.withServer { _ = try await desk.makePipeline() }
+      let file = desk.data + "/log/data.mdb"
+      let older = try TestFiles.bytes(file)
+      try await desk.withServer { try await desk.call("user.create", ["email": "ada@example.org"]) }
+      let newer = try TestFiles.bytes(file)
+      let position = try #require(try await desk.daybook("verify", "--json").json()["signed_position"]?.integerValue)
+      // As somebody does who wants the last events undone.
+      try TestFiles.write(older, to: file)
+      for name in ["head", "head-2"] { unlink("\(desk.data)/\(name)") }
+      let cut = try await desk.daybook("serve", "--listen", "none", "--accept-missing-head")
+      #expect(cut.status == .code(2))
+      for words in ["the tail is lost", "position \(position)", "/vault/head"] {
+        #expect(cut.errors.contains(words), "\(cut.errors)")
+      }
+      let told = try await desk.daybook("verify", "--json")
+      #expect(told.status == .code(2))
+      #expect(try told.json()["damaged"] == ["head"])
+      // The right log, of which nothing signed is left.
+      try TestFiles.write(newer, to: file)
+      unlink(desk.data + "/vault/head")
+      let refused = try await desk.daybook("serve", "--listen", "none")
+      #expect(refused.status == .code(69))
+      for words in ["ends at position \(position)", "serve --accept-missing-head", "/head-2", "/vault/head"] {
+        #expect(refused.errors.contains(words), "\(refused.errors)")
+      }
+      #expect(!refused.errors.contains("backup"))
+      let verified = try await desk.daybook("verify")
+      #expect(verified.status == .code(2))
+      #expect(verified.output.contains("whole in itself"), "\(verified.output)")
+      #expect(verified.output.contains("--accept-missing-head"), "\(verified.output)")
+      for arguments in [["--accept-missing-head"], []] {
+        try await desk.withServer(arguments) {
+          let records = try await desk.call("log.read", ["from": .integer(position + 1)])["records"]?.arrayValue ?? []
+          let accepted = records.filter { $0["header"]?["event"] == "installation.head_accepted" }
+          #expect(accepted.count == 1, "\(records.map(\.canonicalString))")
+          #expect(accepted.first?["header"]?["position"] == .integer(position + 1), "before anything else")
+          #expect(accepted.first?["body"]?["data"]?["position"] == .integer(position))
+          #expect(accepted.first?["body"]?["data"]?["uid"] == .integer(Int64(getuid())))
+          #expect(accepted.first?["body"]?["set"] == ["accepted_position": .integer(position)])
+        }
+        #expect(!FileManager.default.fileExists(atPath: desk.data + "/accepted.json"))
+      }
+      #expect(try await desk.daybook("verify").status == .code(0))
+    }
+  }
+
+  @Test func `put back over what was there, a backup works, and says up to where the key has signed another log`()
+    async throws
+  {
+    try await withDesk { desk in
+      let backup = desk.folder + "/backup"
+      try await desk.withServer {
+        _ = try await desk.makePipeline()
+        #expect(try await desk.daybook("backup", backup).status == .code(0))
+        try await desk.call("user.create", ["email": "ada@example.org"])
+      }
+      let signed = try #require(try await desk.daybook("verify", "--json").json()["signed_position"]?.integerValue)
+      // The log is lost, and everything else is there.
+      try FileManager.default.removeItem(atPath: desk.data + "/log")
+      let restored = try await desk.daybook("restore", backup, "--json")
+      #expect(restored.status == .code(0), "\(restored.errors)")
+      let position = try #require(try restored.json()["position"]?.integerValue)
+      #expect(position < signed)
+      #expect(try await desk.daybook("verify").status == .code(0))
+      try await desk.withServer {
+        let records = try await desk.call("log.read", ["from": .integer(position + 1), "limit": 1])
+        let record = try #require(records["records"]?.arrayValue?.first)
+        #expect(record["header"]?["event"] == "installation.restored", "\(record.canonicalString)")
+        #expect(record["body"]?["data"]?["signed_position"] == .integer(signed))
+        #expect(try await desk.call("log.checkpoint")["tree_size"]?.integerValue ?? 0 > position)
+      }
+      #expect(try await desk.daybook("verify").status == .code(0))
+      // Without keys it gets a new one, which signs it from the start.
+      let keyless = try await desk.daybook("restore", backup, "--data", desk.folder + "/new", "--without-keys")
+      #expect(keyless.status == .code(0), "\(keyless.errors)")
+      let verified = try await desk.daybook("verify", "--data", desk.folder + "/new", "--json")
+      #expect(verified.status == .code(0), "\(verified.output)")
+      #expect(try verified.json()["signed_position"] == .integer(position))
+    }
+  }
+
   @Test func `reindex says where it took this program's resource types, since the log's own can't be read`()
     async throws
   {

@@ -107,8 +107,7 @@ import Testing
     let made = try await backup(of: 0)
     #expect(made.manifest.position == 0)
     let target = try TestLog()
-    _ = try EventLogBackup.restore(
-      from: made.folder, logFolder: target.logFolder, headFile: target.headFile)
+    _ = try EventLogBackup.restore(from: made.folder, into: target.configuration)
     #expect(try target.verify().problems == [])
   }
 
@@ -131,7 +130,7 @@ import Testing
     #expect(checked?.message.contains(words) == true, "\(checked?.message ?? "")")
     let target = try TestLog()
     let restored = #expect(throws: EventLogError.self) {
-      try EventLogBackup.restore(from: folder, logFolder: target.logFolder, headFile: target.headFile)
+      try EventLogBackup.restore(from: folder, into: target.configuration)
     }
     #expect(restored == checked)
     #expect(!FileSystem<FileError>.exists(target.logFolder))

@@ -29,11 +29,7 @@ import Testing
   }
 
   private static func configuration(_ data: String, _ failpoints: Failpoints) -> EventLogConfiguration {
-    var configuration = EventLogConfiguration(folder: data + "/log")
-    configuration.headFile = data + "/head"
-    configuration.lockFile = data + "/lock"
-    configuration.signHead = TestLog.sign
-    configuration.verifyHead = TestLog.check
+    var configuration = TestLog.configuration(data: data)
     configuration.failpoints = failpoints
     return configuration
   }
@@ -206,6 +202,7 @@ import Testing
     let root = try log.read { try $0.root(size: 290) }
     log.close()
     for name in ["head", "head-2"] { try temporary.write(Array(try TestLog.sign(290, root).utf8), to: name) }
+    unlink(temporary.keptHeadFile)
     try temporary.change("tree") { transaction, database, _ in
       try transaction.put(database, [0] + [0, 0, 0, 0, 0, 0, 1, 39], [UInt8](repeating: 7, count: 32))
     }

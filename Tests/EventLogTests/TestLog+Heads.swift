@@ -1,4 +1,5 @@
 import DaybookTestKit
+import EventLog
 import TestBasics
 
 extension TestLog {
@@ -13,5 +14,11 @@ extension TestLog {
     try ["head", "head-2"].map { name in
       TestLog.check(String(decoding: try bytes(of: name).prefix { $0 != 0 }, as: UTF8.self))?.size ?? 0
     }
+  }
+
+  /// The positions that the vault's records are signed for; 0 where one states nothing.
+  func kept() throws -> [UInt64] {
+    let records = try configuration.vaultHead?.read() ?? []
+    return records.map { TestLog.check(String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self))?.size ?? 0 }
   }
 }

@@ -37,11 +37,9 @@ public enum EventLogBackup {
     try FileSystem.makeFolder(folder + "/log")
     try log.copyEnvironment(to: folder + "/log")
     synced(folder + "/log/data.mdb")
-    let configuration = log.configuration
     let head = try storedHead(in: folder)
-    if head.position > 0, let sign = configuration.signHead {
-      try FileSystem.replace(
-        folder + "/head", with: Array(try sign(head.position, head.root).utf8), syncing: true)
+    if head.position > 0, let note = try log.signature(ofCopyAt: head) {
+      try FileSystem.replace(folder + "/head", with: Array(note.utf8), syncing: true)
       synced(folder + "/head")
     }
     // The manifest says that all the rest is there, so it comes once that is so.
@@ -105,33 +103,70 @@ public enum EventLogBackup {
     }
   }
 
-  /// Puts a backup into a data folder that has no log: copies the file and the signed head. Verify the backup first.
+  /// Puts a backup into a data folder that has no log: copies the file, and signs its head. Verify the backup first.
   ///
-  /// When it returns, the log is on the disk.
+  /// Whatever was signed of a log that was there counts no more from then on, though the key may so sign another tree
+  /// of a size that it has signed before; the note for the first start says up to where that may be. When it returns,
+  /// the log is on the disk.
   /// - Parameters:
   ///   - backup: a folder that ``make(of:into:)`` made.
-  ///   - logFolder: where the log shall be; it must not exist or be empty.
-  ///   - headFile: where the signed head shall be.
-  ///   - noteFile: where a ``RestoreNote`` shall be, for the first start; nil leaves none.
+  ///   - configuration: how the log will be opened; its folder must not exist or be empty.
+  ///   - noteFile: where an ``InstallationNote`` shall be, for the first start; nil leaves none.
   ///   - facts: what else that shall say.
-  /// - Throws: ``EventLogError``, as ``checkManifest(of:)`` and where a file can't be written.
+  /// - Throws: ``EventLogError``, as ``checkManifest(of:)`` and where a file can't be written; what signing throws.
   public static func restore(
-    from backup: String, logFolder: String, headFile: String, noteFile: String? = nil, facts: JSONObject = [:],
+    from backup: String, into configuration: EventLogConfiguration, noteFile: String? = nil, facts: JSONObject = [:],
     progress: (UInt64, UInt64) -> Void = { _, _ in }
   ) throws -> BackupManifest {
     let manifest = try checkManifest(of: backup)
-    try requireEmpty(logFolder)
-    try FileSystem.makeDurableFolder(logFolder)
-    // A head that an earlier log left there would call this one a log without its tail.
-    for file in HeadSlots(file: headFile).files { try FileSystem.remove(file) }
-    if let head = try FileSystem.read(backup + "/head") {
-      try FileSystem.replace(headFile, with: head, syncing: true)
+    try requireEmpty(configuration.folder)
+    try FileSystem.makeDurableFolder(configuration.folder)
+    if let noteFile {
+      let facts = facts.merging(try signedBefore(configuration, manifest, noteFile))
+      try InstallationNote(restored: manifest, at: .now, facts).write(to: noteFile)
+      try FileSystem.syncFolder(FileSystem.parent(of: noteFile) ?? ".")
     }
-    if let noteFile { try RestoreNote(manifest, at: .now, facts).write(to: noteFile) }
+    try signHeads(of: manifest, configuration)
     // Under its name the log is there, so that comes last.
-    try copy(backup + "/log/data.mdb", to: logFolder + "/data.mdb", progress)
-    for part in [FileSystem.parent(of: headFile) ?? ".", logFolder] { try FileSystem.syncFolder(part) }
+    try copy(backup + "/log/data.mdb", to: configuration.folder + "/data.mdb", progress)
+    try FileSystem.syncFolder(configuration.folder)
     return manifest
+  }
+
+  /// What is to be recorded of a log that was there before: up to where its head was signed, where that is not within
+  /// the backup.
+  private static func signedBefore(
+    _ configuration: EventLogConfiguration, _ manifest: BackupManifest, _ noteFile: String
+  ) throws -> JSONObject {
+    var facts: JSONObject = [:]
+    var size = manifest.position
+    // A restore that was ended has signed other heads since, and has left a note.
+    if let earlier = try InstallationNote.read(noteFile)?.facts, let root = earlier["signed_root"],
+      let position = earlier["signed_position"]?.integerValue.flatMap({ UInt64(exactly: $0) }), position >= size
+    {
+      size = position
+      facts = ["signed_position": JSON(position: position), "signed_root": root]
+    }
+    guard let file = configuration.headFile, let verify = configuration.verifyHead,
+      let signed = try SignedHeads(headFile: file, vault: configuration.vaultHead, verify).newest?.statement,
+      signed.size >= size, signed.root.base64 != manifest.root
+    else { return facts }
+    return ["signed_position": JSON(position: signed.size), "signed_root": .string(signed.root.base64)]
+  }
+
+  /// Has every place for a signed head say where the backup ends: what an earlier log left there would call this one a
+  /// log without its tail.
+  private static func signHeads(of manifest: BackupManifest, _ configuration: EventLogConfiguration) throws {
+    guard let file = configuration.headFile, let sign = configuration.signHead else { return }
+    guard let root = Digest(base64: manifest.root) else { throw EventLogError.damaged("The manifest's root is none.") }
+    let note = try sign(manifest.position, root)
+    let slots = HeadSlots(file: file)
+    for file in slots.files { try FileSystem.remove(file) }
+    try slots.prepare()
+    for index in slots.files.indices { try slots.write(note, to: index, syncing: true) }
+    if let vault = configuration.vaultHead {
+      for index in try vault.read().indices { try vault.write(note, index) }
+    }
   }
 
   private static func requireEmpty(_ folder: String) throws(EventLogError) {

@@ -8,20 +8,35 @@ import MerkleTree
 /// What a signed note says of a log: how many events it had, and the root of the tree over them.
 public typealias HeadStatement = (size: UInt64, root: Digest)
 
-/// The two files beside the log that hold its signed head in turn: `head` and `head-2`.
+/// The two files beside the log that hold its signed head in turn: `head` and `head-2`. (The vault keeps it in a third
+/// place; see ``SignedHeads``.)
 ///
 /// Each is a C2SP note with NUL bytes behind it, of one size for ever, so that writing it again changes no metadata: a
 /// power cut can leave an old or a torn note in the file that was being written, and never touches the other one. A
 /// file that is missing, empty or torn states nothing; the newest note that is valid counts.
 struct HeadSlots: Sendable {
-  /// What one of the two files says.
+  /// What one place for a note says.
   enum Slot: Sendable, Equatable {
-    /// There is no such file, or there is nothing in it: no statement.
+    /// There is no such place, or there is nothing in it: no statement.
     case blank
     /// It holds something that isn't a note of ours, whole: no statement.
     case unreadable
     /// A valid note.
     case statement(size: UInt64, root: Digest)
+
+    /// What bytes say: a note, with NUL bytes behind it.
+    /// - Parameter verify: Checks a note's signature; nil from it means not ours.
+    init(_ bytes: [UInt8], _ verify: (String) -> HeadStatement?) {
+      let note = bytes.prefix { $0 != 0 }
+      if note.isEmpty {
+        // Anything behind a NUL is no note of ours either, but NUL bytes alone have not been written to yet.
+        self = bytes.contains { $0 != 0 } ? .unreadable : .blank
+      } else if let found = verify(String(decoding: note, as: UTF8.self)) {
+        self = .statement(size: found.size, root: found.root)
+      } else {
+        self = .unreadable
+      }
+    }
 
     var statement: HeadStatement? {
       guard case .statement(let size, let root) = self else { return nil }
@@ -40,18 +55,7 @@ struct HeadSlots: Sendable {
   /// - Throws: ``EventLogError`` where a file is there and can't be read.
   func read(_ verify: (String) -> HeadStatement?) throws(EventLogError) -> [Slot] {
     var slots: [Slot] = []
-    for file in files {
-      let bytes = try FileSystem.read(file) ?? []
-      let note = bytes.prefix { $0 != 0 }
-      if note.isEmpty {
-        // Anything behind a NUL is no note of ours either, but a file of NUL bytes alone has not been written yet.
-        slots.append(bytes.contains { $0 != 0 } ? .unreadable : .blank)
-      } else if let found = verify(String(decoding: note, as: UTF8.self)) {
-        slots.append(.statement(size: found.size, root: found.root))
-      } else {
-        slots.append(.unreadable)
-      }
-    }
+    for file in files { slots.append(Slot(try FileSystem.read(file) ?? [], verify)) }
     return slots
   }
 

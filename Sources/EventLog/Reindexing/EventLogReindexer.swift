@@ -91,8 +91,8 @@ public enum EventLogReindexer {
     _ progress: @escaping @Sendable (VerificationProgress) -> Void
   ) throws -> VerificationReport {
     try EventLogVerifier.verify(
-      folder: folder, headFile: configuration.headFile, verifyHead: configuration.verifyHead, recordsOnly: recordsOnly,
-      progress: progress)
+      folder: folder, headFile: configuration.headFile, vaultHead: configuration.vaultHead,
+      verifyHead: configuration.verifyHead, recordsOnly: recordsOnly, progress: progress)
   }
 
   // MARK: - Making it

@@ -19,21 +19,21 @@ public enum EventLogVerifier {
   /// forbidden) throws ``EventLogError`` `unusable`.
   /// - Parameters:
   ///   - folder: the folder of the LMDB environment.
-  ///   - headFile: the file with the signed head, where there should be one.
+  ///   - headFile: the first file with the signed head, where there should be one.
+  ///   - vaultHead: the third place of the signed head, where the log has one.
   ///   - verifyHead: checks the note's signature; nil from it means not ours.
   ///   - recordsOnly: leaves everything alone that is kept beside the records, for where reading that ends the process.
   public static func verify(
-    folder: String, headFile: String? = nil, verifyHead: (@Sendable (String) -> (size: UInt64, root: Digest)?)? = nil,
-    recordsOnly: Bool = false,
+    folder: String, headFile: String? = nil, vaultHead: VaultHead? = nil,
+    verifyHead: (@Sendable (String) -> (size: UInt64, root: Digest)?)? = nil, recordsOnly: Bool = false,
     progress: @escaping @Sendable (VerificationProgress) -> Void = { _ in }
   ) throws -> VerificationReport {
     let file = folder + "/data.mdb"
     guard access(file, R_OK) == 0 else { throw FileSystem.failure("read", file) }
     var report = VerificationReport()
-    // The note is read before the log: a running server only lets the log grow beyond it.
-    let slots = try headFile.map { try readHead($0, verifyHead) } ?? []
-    let signed = HeadSlots.newest(slots).flatMap { slots[$0].statement }
-    report.signedPosition = signed?.size
+    // The notes are read before the log: a running server only lets the log grow beyond them.
+    let heads = try headFile.map { try readHeads($0, vaultHead, verifyHead) }
+    report.signedPosition = heads?.newest?.statement.size
     let environment: Environment
     do {
       environment = try open(folder)
@@ -54,12 +54,14 @@ public enum EventLogVerifier {
       // The records are compared with the tree and the stored head, in a transaction of their own.
       let records = try all.map { ($0.headers, $0.bodies) } ?? recordDatabases(environment)
       let checked = try environment.read { store in
-        try RecordCheck(headers: records.0, bodies: records.1, databases: all, signed: signed, progress: progress)
-          .run(store)
+        try RecordCheck(
+          headers: records.0, bodies: records.1, databases: all, signed: heads?.statements.map(\.statement) ?? [],
+          progress: progress
+        ).run(store)
       }.report
       report.take(checked)
       report.root = checked.root
-      if signed == nil, !slots.isEmpty, verifyHead != nil { noteMissingHead(slots, checked.events, &report) }
+      if let heads, heads.newest == nil, verifyHead != nil { noteMissingHead(heads, checked.events, &report) }
     } catch {
       try report.note(.records, unreadableBecauseOf: error)
     }
@@ -125,29 +127,26 @@ public enum EventLogVerifier {
     }
   }
 
-  /// The two signed heads. A running server may be writing one of them this moment: where neither proves itself, they
-  /// are read again.
-  private static func readHead(
-    _ file: String, _ verify: (@Sendable (String) -> HeadStatement?)?
-  ) throws -> [HeadSlots.Slot] {
-    let files = HeadSlots(file: file)
-    var slots = try files.read { verify?($0) }
-    for _ in 0..<10 where verify != nil && slots.contains(.unreadable) && HeadSlots.newest(slots) == nil {
+  /// The signed heads. A running server may be writing one of them this moment: where none proves itself, they are read
+  /// again.
+  private static func readHeads(
+    _ file: String, _ vault: VaultHead?, _ verify: (@Sendable (String) -> HeadStatement?)?
+  ) throws -> SignedHeads {
+    var heads = try SignedHeads(headFile: file, vault: vault) { verify?($0) }
+    for _ in 0..<10 where verify != nil && !heads.faults.torn.isEmpty && heads.newest == nil {
       usleep(10_000)
-      slots = try files.read { verify?($0) }
+      heads = try SignedHeads(headFile: file, vault: vault) { verify?($0) }
     }
-    return slots
+    return heads
   }
 
-  /// What can't be proved where no signed head is whole. A log without events has none.
-  private static func noteMissingHead(
-    _ slots: [HeadSlots.Slot], _ events: UInt64, _ report: inout VerificationReport
-  ) {
+  /// What can't be proved where no signed head is whole. A log without events needs none.
+  private static func noteMissingHead(_ heads: SignedHeads, _ events: UInt64, _ report: inout VerificationReport) {
     guard events > 0 else { return }
     report.noteUnprovenTail(
-      slots.contains(.unreadable)
-        ? "no signed head beside the log is whole and signed by its key: whether the last events are missing can't be told"
-        : "there is no signed head beside the log: whether the last events are missing can't be told")
+      heads.faults.torn.isEmpty
+        ? "there is no signed head of the log: whether the last events are missing can't be told"
+        : "no signed head of the log is whole and signed by its key: whether the last events are missing can't be told")
   }
 
   private static func open(_ folder: String) throws(LMDBError) -> Environment {

@@ -10,8 +10,20 @@ struct RecordCheck {
   let bodies: Database
   /// What is kept beside the records, to compare the tree and the stored head with; nil reads the records alone.
   let databases: Databases?
-  let signed: (size: UInt64, root: Digest)?
+  /// What was signed of the log, the smallest size first.
+  let signed: [HeadStatement]
   let progress: @Sendable (VerificationProgress) -> Void
+
+  init(
+    headers: Database, bodies: Database, databases: Databases?, signed: [HeadStatement],
+    progress: @escaping @Sendable (VerificationProgress) -> Void
+  ) {
+    self.headers = headers
+    self.bodies = bodies
+    self.databases = databases
+    self.signed = signed.sorted { $0.size < $1.size }
+    self.progress = progress
+  }
 
   func run(_ store: borrowing ReadTransaction) throws -> (report: VerificationReport, head: StoredHead?) {
     try store.withCursor(headers) { headers in
@@ -39,8 +51,9 @@ struct RecordCheck {
     try headers.first()
     try bodies.first()
     var expected: UInt64 = 1
-    // Up to where the signed head proves the headers.
+    // Up to where a signed head proves the headers, and the one that comes next.
     var proven: UInt64 = 0
+    var next = 0
     while headers.isOnEntry, report.events < total {
       let key = headers.unsafeKey
       let headerBytes = headers.unsafeValue
@@ -69,13 +82,16 @@ struct RecordCheck {
         frontier.append(leaf: leaf) { completed.append(($0, $1, $2)) }
         for node in completed { try tree?.compare(store, node, &report, position) }
       }
-      if let signed, signed.size == position {
-        if frontier.root() == signed.root {
-          proven = position
-        } else {
-          report.note(
-            .head, "the root differs from the one in the signed head: the log was changed or forked", at: position)
+      while next < signed.count, signed[next].size <= position {
+        if signed[next].size == position {
+          if frontier.root() == signed[next].root {
+            proven = position
+          } else {
+            report.note(
+              .head, "the root differs from the one in the signed head: the log was changed or forked", at: position)
+          }
         }
+        next += 1
       }
       report.events += 1
       expected += 1
@@ -88,7 +104,7 @@ struct RecordCheck {
     if report.events != total {
       report.note(.records, "\(total) headers are counted, but \(report.events) can be read")
     }
-    if let signed, signed.size >= expected {
+    if let signed = signed.last, signed.size >= expected {
       report.note(
         .head, "the tail is lost: the head was signed for position \(signed.size), the log ends at \(expected - 1)",
         at: expected)

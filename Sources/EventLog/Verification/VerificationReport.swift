@@ -6,7 +6,7 @@ public enum VerifiedPart: String, Sendable, CaseIterable {
   case file
   /// Headers and bodies: what nothing else can be made of again.
   case records
-  /// The signed heads beside the log.
+  /// The signed heads, beside the log and in the vault.
   case head
   /// What a backup says of itself.
   case manifest
@@ -56,9 +56,9 @@ public struct VerificationReport: Sendable {
   public internal(set) var indexEntries: UInt64 = 0
   /// The root over all headers, in base64.
   public internal(set) var root = ""
-  /// The position that the signed head beside the log was signed for; nil where there is none.
+  /// The position that the newest signed head was signed for; nil where there is none.
   public internal(set) var signedPosition: UInt64?
-  /// Whether no signed head beside the log is whole, so that nothing proves that its last events are there.
+  /// Whether no signed head is whole, so that nothing proves that its last events are there.
   public internal(set) var isTailUnproven = false
   /// What is wrong; at most ``maximumProblems`` are listed.
   public internal(set) var problems: [VerificationProblem] = []

@@ -27,7 +27,8 @@ final class Writer: @unchecked Sendable {
 
   init(
     environment: Environment, databases: Databases, configuration: EventLogConfiguration, inbox: Inbox,
-    head: StoredHead, defaults: NIOLockedValueBox<StateDefaults>, onCommit: @escaping @Sendable (LogHead) -> Void
+    head: StoredHead, published: NIOLockedValueBox<LogHead>, defaults: NIOLockedValueBox<StateDefaults>,
+    onCommit: @escaping @Sendable (LogHead) -> Void
   ) {
     self.defaults = defaults
     self.environment = environment
@@ -36,11 +37,12 @@ final class Writer: @unchecked Sendable {
     self.inbox = inbox
     self.head = head
     self.onCommit = onCommit
-    published = NIOLockedValueBox(Writer.published(head))
+    self.published = published
     watch = NIOLockedValueBox(ClockWatch(tolerance: configuration.clockTolerance))
   }
 
-  private static func published(_ head: StoredHead) -> LogHead {
+  /// The stored head as others see it.
+  static func published(_ head: StoredHead) -> LogHead {
     LogHead(
       position: head.frontier.size, at: head.frontier.size == 0 ? nil : head.at, root: head.frontier.root())
   }

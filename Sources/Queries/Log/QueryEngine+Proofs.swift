@@ -78,11 +78,9 @@ extension QueryEngine {
 
   fileprivate func checkpoint() throws -> [UInt8] {
     // The log's own signer, so that the note has the same origin and key as the head that is kept beside the log.
-    guard let sign = log.configuration.signHead else {
+    guard let (head, note) = try log.signedHead() else {
       throw Refusal.unavailable(component: "log", "This log has no key that signs checkpoints.")
     }
-    let head = log.head
-    let note = try sign(head.position, head.root)
     guard let name = try SignedNote(parsing: Array(note.utf8)).signatures.first?.name else {
       throw Refusal.internalError("a checkpoint was made without a signature")
     }

@@ -18,10 +18,10 @@ public struct DataFolder: Sendable, Equatable {
   public var log: String { path + "/log" }
   /// The first of the two files that hold the log's signed head (a C2SP checkpoint note) in turn.
   public var head: String { path + "/head" }
-  /// Both files of the log's signed head.
-  public var heads: [String] { [head, head + "-2"] }
   /// What a restore leaves for the first start, which records it.
   public var restored: String { path + "/restored.json" }
+  /// What a start leaves that accepts a log without a signed head, until that is recorded.
+  public var accepted: String { path + "/accepted.json" }
   /// The keys.
   public var vault: String { path + "/vault" }
   /// The private PostgreSQL.
@@ -40,6 +40,7 @@ public struct DataFolder: Sendable, Equatable {
     let verifier = signer.verifier
     var configuration = EventLogConfiguration(folder: log)
     configuration.headFile = head
+    configuration.vaultHead = Self.vaultHead(vault.keptHead)
     configuration.lockFile = lock
     configuration.logger = logger
     configuration.beforeCommit = { try vault.persistPendingKeys() }
@@ -50,6 +51,11 @@ public struct DataFolder: Sendable, Equatable {
     }
     configuration.verifyHead = { note in Self.read(note, verifier, origin) }
     return configuration
+  }
+
+  /// The place in a vault where the signed head of its log is kept besides the two files.
+  public static func vaultHead(_ kept: KeptHead) -> VaultHead {
+    VaultHead(file: kept.path, read: { try kept.records() }, write: { try kept.write($0, to: $1) })
   }
 
   /// The origin line of this log's checkpoints (C2SP tlog-checkpoint), which is also

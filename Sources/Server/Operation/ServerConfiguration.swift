@@ -71,6 +71,8 @@ public struct ServerConfiguration: Sendable {
   /// Why the machine's clock is right as it stands, to be recorded at the start before anything else: for a clock that
   /// keeps the server from starting. Nil confirms nothing.
   public var confirmedClock: String?
+  /// Whether a log is opened that has events, but of which nothing signed says any more where it ends. It is recorded.
+  public var acceptsMissingHead = false
   /// How often it is looked for what falls due by the clock: alerts to escalate, files to expire.
   public var timedWorkInterval = Duration.seconds(15)
   /// Threads that serve sockets.

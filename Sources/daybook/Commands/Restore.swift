@@ -50,7 +50,7 @@ struct Restore: AsyncParsableCommand {
     guard access(folder.log + "/data.mdb", F_OK) != 0 else {
       throw Failure(
         .usage, "This data folder has a log already; nothing was changed.", place: folder.log,
-        next: "Name a new folder with --data, or move the log and the files head and head-2 out of this one.")
+        next: "Name a new folder with --data, or move the log out of this one.")
     }
     _ = try BackupManifest.read(from: backup)
     try FileSystem<FileError>.makeDurableFolder(folder.path)
@@ -61,9 +61,11 @@ struct Restore: AsyncParsableCommand {
       let problem = outcome.json["problems"]?.arrayValue?.first?.cell("description") ?? "it can't be read"
       throw Failure(.damaged, "The backup is damaged: \(problem)", place: backup, next: "Restore an earlier one.")
     }
+    let vault = try openVault(folder)
+    defer { vault.close() }
     var bar = ProgressBar("restoring", isSilent: output.json)
     let manifest = try EventLogBackup.restore(
-      from: backup, logFolder: folder.log, headFile: folder.head, noteFile: folder.restored,
+      from: backup, into: folder.logConfiguration(vault: vault, logger: Quiet.logger), noteFile: folder.restored,
       facts: [
         "keys": withoutKeys ? "none" : keys == nil ? "kept" : "imported", "uid": .integer(Int64(getuid())),
       ]
@@ -71,8 +73,8 @@ struct Restore: AsyncParsableCommand {
       bar.show(done, of: total, "bytes")
     }
     bar.end()
-    // Another key will sign this log from now on, so the old signature would read as a forgery.
-    if withoutKeys { for file in folder.heads { unlink(file) } }
+    // It was about the log that was here before.
+    try InstallationNote.remove(folder.accepted)
     if output.json {
       Terminal.say(json: [
         "position": .integer(Int64(clamping: manifest.position)), "root": .string(manifest.root),
@@ -85,6 +87,14 @@ struct Restore: AsyncParsableCommand {
         Terminal.say("Its read models may be newer than the log: run daybook rebuild once it serves.")
       }
     }
+  }
+
+  /// The vault whose key signs the head of the restored log: the one that is there, or a new one.
+  private func openVault(_ folder: DataFolder) throws -> Vault {
+    if access(folder.vault + "/keys", F_OK) != 0 {
+      try Vault.open(folder: folder.vault, rootKeyFile: rootKeyFile).close()
+    }
+    return try Vault.openReadOnly(folder: folder.vault, rootKeyFile: rootKeyFile)
   }
 
   private func takeKeys(_ folder: DataFolder) throws {

@@ -20,6 +20,11 @@ struct Serve: AsyncParsableCommand {
       OpenID Connect token; its sub is the keycloak_id of the user who signs in,
       and the session ends when the token expires.
 
+      What is signed of the log (head and head-2 in the data folder, head in its
+      vault) says where it ends. Where none of that is left, a log with events is
+      refused: --accept-missing-head starts it as it is. Compare its last position
+      with the last one that was acknowledged to you before you say so.
+
       EXAMPLES
         daybook serve
         daybook serve --data /var/lib/daybook --listen 0.0.0.0:7717 --tls-certificate server.pem --tls-key server.key
@@ -86,6 +91,11 @@ struct Serve: AsyncParsableCommand {
     help: "Why the machine's clock is right; for a start that the clock stands in the way of. Recorded.")
   var confirmClock: String?
 
+  @Flag(
+    name: .long,
+    help: "Start a log with events of which no signed head is left to say where it ends. Recorded.")
+  var acceptMissingHead = false
+
   @Option(name: .long, help: "text or json.")
   var logFormat = "text"
 
@@ -134,6 +144,7 @@ struct Serve: AsyncParsableCommand {
     configuration.backupFolder = backupFolder.map { Program.absolute($0) }
     configuration.isInsecure = insecure
     configuration.confirmedClock = confirmClock
+    configuration.acceptsMissingHead = acceptMissingHead
     configuration.allowedUserIDs = Set(allowUid)
     configuration.rootKeyFile = rootKeyFile
     configuration.postgres = try PostgresSettings.from(environment: Self.environment, url: postgres)

@@ -73,7 +73,8 @@ struct Verify: AsyncParsableCommand {
       Terminal.say(
         "The log in \(place.logFolder) is whole in itself, up to its last event (\(report.cell("events")) events).")
       Terminal.say(
-        "Next: compare that position with the last one that was acknowledged to you; daybook serve signs a new head.")
+        "Next: compare that position with the last one that was acknowledged to you. If it is right, daybook serve "
+          + "--accept-missing-head starts the log and signs a new head.")
       return
     }
     let count = report["problem_count"]?.integerValue ?? Int64(problems.count)

@@ -1,7 +1,9 @@
 import ArgumentParser
 import CanonicalJSON
 import EventLog
+import Server
 import Synchronization
+import Vault
 
 /// `daybook verify-log`: what `daybook verify` runs in a process of its own. It writes a line of JSON for every step,
 /// and the report last.
@@ -21,8 +23,10 @@ struct VerifyLog: ParsableCommand {
     let verifier = HeadVerifier(vaultFolder: vaultFolder, rootKeyFile: rootKeyFile)
     if headFile != nil, let reason = verifier.unverifiable { notes.append(reason) }
     let throttle = Throttle()
+    // The vault's is of the data folder's log, which goes on after its backup.
+    let kept = backup == nil ? vaultFolder.map { DataFolder.vaultHead(KeptHead(vaultFolder: $0)) } : nil
     var report = try EventLogVerifier.verify(
-      folder: logFolder, headFile: headFile, verifyHead: verifier.verify, recordsOnly: recordsOnly
+      folder: logFolder, headFile: headFile, vaultHead: kept, verifyHead: verifier.verify, recordsOnly: recordsOnly
     ) { progress in
       throttle.pass(isLast: progress.done >= progress.total) {
         VerifyLog.write([
