@@ -43,6 +43,8 @@ private struct Scanner {
       let key = index
       guard skipString() else { return nil }
       let name = bytes[key..<index]
+      // It may be one of the two names: nobody writes them with escapes.
+      if name.contains(UInt8(ascii: "\\")) { return nil }
       skipSpace()
       guard take(UInt8(ascii: ":")) else { return nil }
       skipSpace()

@@ -31,7 +31,8 @@ import Testing
   @Test(arguments: [
     "", "{", "[]", #"[{"method":"a"}]"#, #""method""#, #"{"method":1}"#, #"{"method":"a""#, #"{"method":"a","#,
     #"{"method":"a","method":"b"}"#, #"{"id":1,"id":2,"method":"a"}"#, #"{"id":[],"method":"a"}"#, #"{"a":"\"#,
-    #"{"a":"\","b"#, #"{"a":{"b":[}"#, #"{"a"}"#, #"{"a":}"#, #"{"a":1"#, #"{method:"a"}"#,
+    #"{"a":"\","b"#, #"{"a":{"b":[}"#, #"{"\u0069d":1,"method":"a"}"#, #"{"m\u0065thod":"a","id":1}"#, #"{"a"}"#,
+    #"{"a":}"#, #"{"a":1"#, #"{method:"a"}"#,
   ])
   func `what is no call, or ends too early, has no scan`(_ line: String) {
     #expect(scan(line) == nil)
