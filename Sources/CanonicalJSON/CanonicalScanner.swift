@@ -145,7 +145,9 @@ package struct CanonicalScanner {
 
   /// A value's text without its quotes; nil where it is no string or has escapes.
   package static func plainText(_ value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-    guard value.count >= 2, value.first == UInt8(ascii: "\""), value.last == UInt8(ascii: "\"") else { return nil }
+    guard value.count >= 2, let base = value.baseAddress, value.first == UInt8(ascii: "\""),
+      value.last == UInt8(ascii: "\""), memchr(base, Int32(UInt8(ascii: "\\")), value.count) == nil
+    else { return nil }
     return UnsafeRawBufferPointer(rebasing: value[1..<(value.count - 1)])
   }
 

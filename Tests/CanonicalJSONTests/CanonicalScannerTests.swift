@@ -18,6 +18,14 @@ import Testing
     }
   }
 
+  @Test(arguments: [(#""a""#, "a"), (#""""#, ""), (#""\"""#, nil), (#""a\n""#, nil), ("1", nil), ("\"", nil)])
+  func `a plain text is a string without escapes`(_ value: String, _ text: String?) {
+    let found = Array(value.utf8).withUnsafeBytes { bytes in
+      CanonicalScanner.plainText(bytes).map { String(decoding: $0, as: UTF8.self) }
+    }
+    #expect(found == text)
+  }
+
   @Test(arguments: ["", "{", "[1]", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":[1}", "{\"a\":\"", "1"])
   func `what is no whole object has no members`(_ text: String) {
     #expect(CanonicalScanner.members(of: Array(text.utf8)) == nil)
