@@ -111,12 +111,15 @@ extension TypeReader {
   ) {
     if let member = keys["max"], let maximum = number(member.value, of: "'max' of \(place)") {
       if field.type.isLongText {
-        if let length = Int(exactly: maximum), length > 0 {
+        if let length = Int(exactly: maximum), (1...Self.longestText).contains(length) {
           field.maximumLength = length
         } else {
-          report(member.line, "'max' of \(place) must be a whole number above 0: the greatest length in characters")
+          report(
+            member.line,
+            "'max' of \(place) must be a whole number from 1 to \(Self.longestText): the greatest length in characters")
         }
       } else if field.type.isNumber {
+        checkLimit(maximum, of: field.type, member.line, "'max' of \(place)")
         field.maximum = maximum
       } else {
         report(member.line, "'max' makes no sense for \(place) of type \(field.type.rawValue)")
@@ -126,6 +129,7 @@ extension TypeReader {
     }
     if let member = keys["min"], let minimum = number(member.value, of: "'min' of \(place)") {
       if field.type.isNumber {
+        checkLimit(minimum, of: field.type, member.line, "'min' of \(place)")
         field.minimum = minimum
         if let maximum = field.maximum, minimum > maximum {
           report(member.line, "'min' of \(place) is above its 'max'")
@@ -134,6 +138,20 @@ extension TypeReader {
         report(member.line, "'min' makes no sense for \(place) of type \(field.type.rawValue)")
       }
     }
+  }
+
+  /// The greatest n of PostgreSQL's `varchar(n)`.
+  static let longestText = 10_485_760
+
+  /// A limit of an integer is one of its own values.
+  private mutating func checkLimit(_ limit: Double, of type: FieldType, _ line: Int, _ place: String) {
+    let isValue =
+      switch type {
+      case .integer: Int32(exactly: limit) != nil
+      case .bigint: Int64(exactly: limit) != nil
+      default: true
+      }
+    if !isValue { report(line, "\(place) is no \(type.rawValue)") }
   }
 
   private mutating func readValues(

@@ -204,6 +204,11 @@ struct Mistake: Sendable, CustomTestStringConvertible {
       "synonym 'top' of field 'level' stands for 'hihg', which is no value (did you mean 'high'?)"),
     Mistake("top: high", "low: high", 9, "synonym 'low' of field 'level' is a value itself"),
     Mistake("values: [low, high], ", "", 9, "missing key 'values' in field 'level'"),
+    Mistake("min: 1, max: 9", "min: -1e300, max: 9", 14, "'min' of field 'rank' is no integer"),
+    Mistake("min: 1, max: 9", "min: 1, max: 2147483648", 14, "'max' of field 'rank' is no integer"),
+    Mistake(
+      "max: 20", "max: 1e300", 7,
+      "'max' of field 'name' must be a whole number from 1 to 10485760: the greatest length in characters"),
     Mistake("min: 1, max: 9", "min: 10, max: 9", 14, "'min' of field 'rank' is above its 'max'"),
     Mistake(
       "{type: timestamp}", "{type: timestamp, max: 3}", 15, "'max' makes no sense for field 'done_at' of type timestamp"

@@ -181,7 +181,7 @@ struct PlatformReader {
     let isEnforced = flag("enforce", &reader) ?? true
     let why = keys["why"].flatMap { reader.text($0.value, of: "'why' of \(place)") } ?? ""
     if !isEnforced, why.isEmpty { reader.report(member.line, "\(place) isn't enforced, but 'why' doesn't say why") }
-    let stated = keys["max"].flatMap { reader.number($0.value, of: "'max' of \(place)") }.map { Int($0) }
+    let stated = keys["max"].flatMap { readLength($0, "'max' of \(place)") }
     return PlatformColumn(
       name: member.key, type: sqlType, source: source, isNotNull: flag("not_null", &reader) ?? false,
       isUnique: flag("unique", &reader) ?? false, defaultValue: keys["default"]?.value.json, values: values,
@@ -189,6 +189,15 @@ struct PlatformReader {
       minimum: keys["min"].flatMap { reader.number($0.value, of: "'min' of \(place)") },
       maximum: keys["maximum"].flatMap { reader.number($0.value, of: "'maximum' of \(place)") },
       onDelete: onDelete, isEnforced: isEnforced, why: why)
+  }
+
+  private mutating func readLength(_ member: SourceNode.Member, _ place: String) -> Int? {
+    guard let number = reader.number(member.value, of: place) else { return nil }
+    guard let length = Int(exactly: number), (1...TypeReader.longestText).contains(length) else {
+      reader.report(member.line, "\(place) must be a whole number from 1 to \(TypeReader.longestText)")
+      return nil
+    }
+    return length
   }
 
   /// Every documented word must be the word of some stored one.
