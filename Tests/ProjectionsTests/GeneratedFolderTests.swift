@@ -47,6 +47,22 @@ import Testing
     }
   }
 
+  @Test func `lines that end as another platform has them keep what is written by hand`() throws {
+    try withCopy { schema, projections in
+      let path = "\(projections)/alerts.sql"
+      let before = try text(path)
+      let start = try #require(before.range(of: "-- section: indexes\n")).upperBound
+      let hand = before[start...].replacing("\n", with: "\r\n")
+      try before.replacing("\n", with: "\r\n").write(toFile: path, atomically: true, encoding: .utf8)
+      let catalog = try Catalog.load(folder: schema)
+      let definitions = try ProjectionFolder.load(projections, catalog: catalog)
+      let own = try ProjectionFolder.load(Repository.projections, catalog: catalog)
+      #expect(definitions.map(\.fingerprint) == own.map(\.fingerprint))
+      #expect(try GeneratedFolder.write(projections, catalog: catalog).map(\.file) == ["alerts.sql"])
+      #expect(try text(path).hasSuffix(hand))
+    }
+  }
+
   @Test func `a new field has its column and comment, and the indexes written by hand stay`() throws {
     try withCopy { schema, projections in
       let hand = "CREATE INDEX alerts_message ON daybook.alerts USING hash (message);\n"

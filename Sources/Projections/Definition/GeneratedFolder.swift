@@ -56,7 +56,7 @@ package enum GeneratedFolder {
     for file in present where !known.contains(file) {
       let content = String(decoding: try ProjectionFolder.read("\(folder)/\(file)"), as: UTF8.self)
       let isGenerated =
-        content.hasPrefix(ReadModelText.mark) || content.split(separator: "\n").contains { $0.hasPrefix("-- from: ") }
+        content.hasPrefix(ReadModelText.mark) || SQLText.lines(content).contains { $0.hasPrefix("-- from: ") }
       if isGenerated { differences.append(Difference(file: file, kind: .orphaned)) }
     }
     return differences.sorted { $0.file.utf8.lexicographicallyPrecedes($1.file.utf8) }

@@ -4,15 +4,15 @@
 /// TYPE` or `-- events: NAME, TYPE.*, *`; an event read model may say `-- opens: reason,
 /// origin, data`, `-- needs: FIELD`, `-- removes: NAME, …` and `-- partitioned: COLUMN`.
 /// Sections begin with `-- section: tables`, `indexes`, `fill`, `fill opened` or `remove`.
-enum ProjectionFile {
+package enum ProjectionFile {
   /// - Throws: ``ProjectionError`` `definition`, with the file's name and what is wrong.
-  static func read(_ bytes: [UInt8], file: String) throws -> ProjectionDefinition {
+  package static func read(_ bytes: [UInt8], file: String) throws -> ProjectionDefinition {
     let text = String(decoding: bytes, as: UTF8.self)
     var matter: [String: String] = [:]
     var sections: [String: [Substring]] = [:]
     var section: String?
     var lastKey: String?
-    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+    for line in SQLText.lines(text) {
       if let name = value(of: "section", line) {
         guard ["tables", "indexes", "fill", "fill opened", "remove"].contains(name) else {
           throw ProjectionError.definition(file, "there is no section \(name)")

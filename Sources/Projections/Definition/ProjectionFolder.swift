@@ -51,7 +51,7 @@ public enum ProjectionFolder {
   }
 
   /// Checks one read model's columns, types and places against the catalog.
-  static func check(_ definition: ProjectionDefinition, _ catalog: Catalog) throws {
+  package static func check(_ definition: ProjectionDefinition, _ catalog: Catalog) throws {
     func refuse(_ problem: String) -> ProjectionError { .definition(definition.file, problem) }
     let ids = [definition.columns, definition.personalColumns].compactMap { columns in
       columns.first { $0.name == "id" }?.type

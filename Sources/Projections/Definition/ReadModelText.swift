@@ -38,15 +38,6 @@ package struct ReadModelText: Sendable {
   }
 
   private static func startOfHandwritten(_ file: String) -> String.Index? {
-    if file.hasPrefix(handwritten + "\n") { return file.startIndex }
-    var rest = file[...]
-    while let line = rest.firstIndex(of: "\n") {
-      let next = file.index(after: line)
-      rest = file[next...]
-      if rest.hasPrefix(handwritten), rest.dropFirst(handwritten.count).first.map({ $0 == "\n" }) ?? true {
-        return next
-      }
-    }
-    return nil
+    SQLText.lines(file).first { $0.utf8.elementsEqual(handwritten.utf8) }?.startIndex
   }
 }

@@ -1,8 +1,8 @@
 /// Reading and rewriting the SQL of the projection files: enough of PostgreSQL's
 /// lexical rules to find the ends of statements.
-enum SQLText {
+package enum SQLText {
   /// The statements of a text, each with the comments before it, without the semicolon.
-  static func statements(_ text: String) -> [String] {
+  package static func statements(_ text: String) -> [String] {
     var result: [String] = []
     var current: [UInt8] = []
     var hasContent = false
@@ -30,8 +30,15 @@ enum SQLText {
     return result
   }
 
+  /// The lines of a text, without their ends: a line feed, with or without a carriage return before it (which to
+  /// Swift are one character, and no line feed).
+  static func lines(_ text: String) -> [Substring] {
+    text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      .map { Substring($0.last == UInt8(ascii: "\r") ? $0.dropLast() : $0) }
+  }
+
   /// The SQL with `daybook.` and `personal.` standing for the schemas of that generation.
-  static func renamed(_ sql: String, for generation: Generation) -> String {
+  package static func renamed(_ sql: String, for generation: Generation) -> String {
     guard generation != .live else { return sql }
     var out: [UInt8] = []
     let bytes = Array(sql.utf8)
@@ -55,7 +62,7 @@ enum SQLText {
   }
 
   /// Whether a statement touches the `personal` schema outside of comments and constants.
-  static func touchesPersonal(_ sql: String) -> Bool {
+  package static func touchesPersonal(_ sql: String) -> Bool {
     let bytes = code(sql)
     let word = Array("personal.".utf8)
     return bytes.indices.contains { index in
@@ -64,7 +71,7 @@ enum SQLText {
   }
 
   /// The columns that a `CREATE TABLE` statement declares, or nil where it is another kind of statement.
-  static func table(of statement: String) -> (schema: String, name: String, columns: [SQLColumn])? {
+  package static func table(of statement: String) -> (schema: String, name: String, columns: [SQLColumn])? {
     let text = String(decoding: code(statement), as: UTF8.self)
     guard let open = text.firstIndex(of: "("), let close = closing(text, open) else { return nil }
     let head = text[..<open].split(whereSeparator: \.isWhitespace)
@@ -95,7 +102,7 @@ enum SQLText {
   }
 
   /// The statement without comments, and with constants emptied.
-  static func code(_ sql: String) -> [UInt8] {
+  package static func code(_ sql: String) -> [UInt8] {
     let bytes = Array(sql.utf8)
     var out: [UInt8] = []
     var index = 0
@@ -112,7 +119,7 @@ enum SQLText {
   }
 
   /// The statement without what only people read: comments, and how it is laid out. Constants stay as they are.
-  static func essence(_ sql: String) -> String {
+  package static func essence(_ sql: String) -> String {
     let bytes = Array(sql.utf8)
     var out: [UInt8] = []
     var isApart = false
@@ -208,7 +215,7 @@ public struct SQLColumn: Sendable, Hashable {
 }
 
 /// Which set of schemas is meant: the one that is read, or the one that a rebuild fills beside it.
-enum Generation: String, Sendable {
+package enum Generation: String, Sendable {
   case live, next
 
   /// The schema of the read models.

@@ -5,20 +5,20 @@ import Crypto
 ///
 /// The file makes views `<platform>.<table>` over the read models, and functions, each with its comments; nothing else.
 /// Every view is a `security_invoker` one, so that whoever reads it sees the rows that row-level security shows them.
-struct PlatformSchema: Sendable, Equatable {
+package struct PlatformSchema: Sendable, Equatable {
   /// The platform's name, which is also the PostgreSQL schema's.
-  let name: String
+  package let name: String
   /// The statements, in the order that they depend on each other.
   let statements: [String]
   /// The views that they make, schema-qualified.
-  let views: [String]
+  package let views: [String]
   /// The functions that they make, schema-qualified, without arguments.
-  let functions: [String]
+  package let functions: [String]
   /// SHA-256 of the file, in hexadecimal: another one means that the views have to be made anew.
   let fingerprint: String
 
   /// - Throws: ``ProjectionError`` `definition`, with the file's name and what is wrong.
-  static func read(_ bytes: [UInt8], file: String) throws -> PlatformSchema {
+  package static func read(_ bytes: [UInt8], file: String) throws -> PlatformSchema {
     let name = String(file.dropLast(".sql".count))
     let file = "platforms/\(file)"
     let text = String(decoding: bytes, as: UTF8.self)
