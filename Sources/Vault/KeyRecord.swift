@@ -3,7 +3,7 @@ import CanonicalJSON
 import Crypto
 
 /// What a key is for.
-enum KeyKind: Hashable, Sendable {
+package enum KeyKind: Hashable, Sendable {
   /// Sealing the values of an owner.
   case data(KeyOwner)
   /// Hashing personal values for look-ups by equality.
@@ -13,21 +13,21 @@ enum KeyKind: Hashable, Sendable {
 }
 
 /// One key of the store, as its line tells: wrapped under the epoch key, or destroyed.
-struct KeyRecord: Sendable {
-  let id: Identifier
-  let kind: KeyKind
+package struct KeyRecord: Sendable {
+  package let id: Identifier
+  package let kind: KeyKind
   /// Counts the keys of one owner: 1, 2, 3 …
-  let version: UInt32
+  package let version: UInt32
   /// When the key was destroyed; the record then stays to tell "erased" from "never had".
-  let destroyed: Timestamp?
+  package let destroyed: Timestamp?
   /// The number of its line in the store, from 1; the store's own header is line 1.
-  let line: UInt64
+  package let line: UInt64
   /// Nonce ‖ ciphertext ‖ tag under the epoch key. For a destroyed key the ciphertext is empty and the tag vouches for
   /// the line.
   let wrapped: [UInt8]
 
   /// A record of a key, wrapped under the epoch key; destroyed where there is no key.
-  init(
+  package init(
     id: Identifier, kind: KeyKind, version: UInt32, destroyed: Timestamp?, line: UInt64, key: SymmetricKey?,
     epoch: UInt64, epochKey: SymmetricKey
   ) throws {
@@ -48,7 +48,7 @@ struct KeyRecord: Sendable {
   }
 
   /// The record that a line of the store holds; nil where it is not one. The line's tag is not checked here.
-  init?(json: JSON, line: UInt64) {
+  package init?(json: JSON, line: UInt64) {
     guard case .object(let object) = json, let id = object["id"]?.stringValue.flatMap({ Identifier($0) }),
       let kindName = object["kind"]?.stringValue, let number = object["version"]?.integerValue,
       let version = UInt32(exactly: number), let text = object["wrapped"]?.stringValue,
@@ -98,14 +98,14 @@ struct KeyRecord: Sendable {
   }
 
   /// The line of the store, with its line feed.
-  var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     var object = KeyRecord.describe(id: id, kind: kind, version: version, destroyed: destroyed)
     object["wrapped"] = .string(Base64.encode(wrapped))
     return object.canonicalBytes + [UInt8(ascii: "\n")]
   }
 
   /// The key (empty for a destroyed one); nil where the line is not what was written at this place in this epoch.
-  func unwrap(epoch: UInt64, epochKey: SymmetricKey) -> SymmetricKey? {
+  package func unwrap(epoch: UInt64, epochKey: SymmetricKey) -> SymmetricKey? {
     let description = KeyRecord.describe(id: id, kind: kind, version: version, destroyed: destroyed)
     let key = KeyWrap.unwrap(
       wrapped, under: epochKey, authenticating: KeyRecord.authenticated(description, line: line, epoch: epoch))

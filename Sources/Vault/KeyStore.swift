@@ -3,13 +3,13 @@ import CanonicalJSON
 import Crypto
 
 /// The keys of one epoch: what the file `keys` says, and what it will say once the pending ones are appended.
-struct KeyStore: Sendable {
+package struct KeyStore: Sendable {
   static let format = "daybook-keys/1"
 
-  let epoch: UInt64
-  let epochKey: SymmetricKey
+  package let epoch: UInt64
+  package let epochKey: SymmetricKey
   /// In the order of their lines; the first is line 2.
-  private(set) var records: [KeyRecord] = []
+  package private(set) var records: [KeyRecord] = []
   /// How many of the records are in the file.
   private(set) var durableCount = 0
   private var positions: [Identifier: Int] = [:]
@@ -18,7 +18,7 @@ struct KeyStore: Sendable {
   /// How many records there were when ``mark()`` was called last.
   private var markedCount = 0
 
-  init(epoch: UInt64, epochKey: SymmetricKey, cacheCapacity: Int) {
+  package init(epoch: UInt64, epochKey: SymmetricKey, cacheCapacity: Int) {
     self.epoch = epoch
     self.epochKey = epochKey
     cache = KeyCache(capacity: cacheCapacity)
@@ -31,7 +31,7 @@ struct KeyStore: Sendable {
   }
 
   /// The line that the next record gets.
-  var nextLine: UInt64 { UInt64(records.count) + 2 }
+  package var nextLine: UInt64 { UInt64(records.count) + 2 }
 
   /// The records that are not yet in the file.
   var pending: ArraySlice<KeyRecord> { records[durableCount...] }
@@ -42,7 +42,7 @@ struct KeyStore: Sendable {
   func newest(of owner: KeyOwner) -> KeyRecord? { newest[owner].map { records[$0] } }
 
   /// Adds a record behind all others; false where its id is taken or its line is not the next.
-  mutating func append(_ record: KeyRecord) -> Bool {
+  package mutating func append(_ record: KeyRecord) -> Bool {
     guard record.line == nextLine, positions[record.id] == nil else { return false }
     positions[record.id] = records.count
     if let owner = record.owner { newest[owner] = records.count }
@@ -102,7 +102,7 @@ struct KeyStore: Sendable {
   }
 
   /// The whole file.
-  var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     var bytes = KeyStore.header(epoch: epoch)
     for record in records { bytes += record.bytes }
     return bytes
@@ -119,6 +119,36 @@ struct KeyStore: Sendable {
 }
 
 extension KeyStore {
+  /// What the bytes of a store's file say.
+  package struct Contents: Sendable {
+    /// The keys of its sound lines.
+    package let store: KeyStore
+    /// How long the sound lines are.
+    package let byteCount: Int
+    /// Where lines follow that are not what was written there.
+    package let damage: (line: UInt64, isOfDestruction: Bool)?
+  }
+
+  /// Reads a store as far as it is sound; a last line without its line feed was not written to its end and is none.
+  /// - Parameter epochKey: Finds the key of the epoch that the first line names.
+  /// - Throws: ``VaultError`` where the first line is damaged, and what `epochKey` throws.
+  package static func read(
+    _ bytes: [UInt8], file: String, cacheCapacity: Int, epochKey: (_ epoch: UInt64) throws -> SymmetricKey
+  ) throws -> Contents {
+    let (lines, byteCount) = completeLines(bytes)
+    guard let header = lines.first else { throw damage(1, file) }
+    let epoch = try epoch(inHeader: header, file: file)
+    var store = KeyStore(epoch: epoch, epochKey: try epochKey(epoch), cacheCapacity: cacheCapacity)
+    let keyLines = lines.dropFirst()
+    let sound = store.readSound(lines: keyLines)
+    store.markAllDurable()
+    guard sound < keyLines.count else { return Contents(store: store, byteCount: byteCount, damage: nil) }
+    let rest = keyLines.dropFirst(sound)
+    return Contents(
+      store: store, byteCount: rest.first?.startIndex ?? byteCount,
+      damage: (store.nextLine, rest.contains { isOfDestruction($0) }))
+  }
+
   /// The epoch that the first line of a store names.
   static func epoch(inHeader line: ArraySlice<UInt8>, file: String) throws(VaultError) -> UInt64 {
     guard case .object(let object)? = parse(line), object.count == 2,
@@ -150,8 +180,9 @@ extension KeyStore {
 
   /// Whether a line, sound or not, was maybe written by a destruction, with all lines before it, and not appended.
   static func isOfDestruction(_ line: ArraySlice<UInt8>) -> Bool {
-    guard case .object(let object)? = parse(line) else { return false }
-    return object.contains("destroyed")
+    // Not by parsing it: what a flipped bit has made no JSON any more is one all the same.
+    let member = Array(#""destroyed":"#.utf8)
+    return line.indices.contains { line[$0...].starts(with: member) }
   }
 
   static func damage(_ line: UInt64, _ file: String) -> VaultError {
@@ -166,7 +197,7 @@ extension KeyStore {
   private static func parse(_ line: ArraySlice<UInt8>) -> JSON? { try? JSON.parse(line) }
 
   /// The lines that end with a line feed, and how many bytes they take; what follows them was not written to its end.
-  static func completeLines(_ bytes: [UInt8]) -> (lines: [ArraySlice<UInt8>], byteCount: Int) {
+  package static func completeLines(_ bytes: [UInt8]) -> (lines: [ArraySlice<UInt8>], byteCount: Int) {
     let lineFeed = UInt8(ascii: "\n")
     guard let last = bytes.lastIndex(of: lineFeed) else { return ([], 0) }
     return (bytes[..<last].split(separator: lineFeed, omittingEmptySubsequences: false), last + 1)

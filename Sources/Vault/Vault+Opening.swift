@@ -42,7 +42,7 @@ extension Vault {
     let lock = try lock(folder)
     do {
       let loaded = try load(folder, root, cacheCapacity: cacheCapacity)
-      if let damage = loaded.damage {
+      if let damage = loaded.contents.damage {
         let sound = try Vault(
           folder: folder, root: root, loaded: loaded, isReadOnly: true, lock: nil, cacheCapacity: cacheCapacity)
         guard try !damage.isOfDestruction && mayCut?(sound) ?? false else {
@@ -70,19 +70,17 @@ extension Vault {
     let folder = VaultFolder(path: FileSystem.absolute(path))
     let root = try requireRootKey(rootKeyPath(folder, rootKeyFile))
     let loaded = try load(folder, root, cacheCapacity: cacheCapacity)
-    if let damage = loaded.damage { throw KeyStore.damage(damage.line, folder.keys) }
+    if let damage = loaded.contents.damage { throw KeyStore.damage(damage.line, folder.keys) }
     return try Vault(
       folder: folder, root: root, loaded: loaded, isReadOnly: true, lock: nil, cacheCapacity: cacheCapacity)
   }
 
   /// What the files of a vault say.
   struct Loaded {
-    var store: KeyStore
-    /// How long the sound lines are.
-    var byteCount: Int
-    var identity: FileIdentity?
-    /// Where lines follow that are not what was written there.
-    var damage: (line: UInt64, isOfDestruction: Bool)?
+    let contents: KeyStore.Contents
+    /// The file that was read.
+    let identity: FileIdentity?
+    var store: KeyStore { contents.store }
   }
 
   /// Reads the store and the key of the epoch that it names.
@@ -106,25 +104,16 @@ extension Vault {
     _ folder: VaultFolder, _ root: RootKey, _ identity: FileIdentity?, cacheCapacity: Int
   ) throws -> Loaded {
     guard let bytes = try FileSystem.read(folder.keys) else { throw lost(folder.keys, "missing") }
-    let (lines, byteCount) = KeyStore.completeLines(bytes)
-    guard let header = lines.first else { throw KeyStore.damage(1, folder.keys) }
-    let epoch = try KeyStore.epoch(inHeader: header, file: folder.keys)
-    let file = folder.epochKey(epoch)
-    guard let epochBytes = try FileSystem.read(file) else { throw lost(file, "missing") }
-    // What is not JSON is damage like any other.
-    guard case .object(let object)? = try? JSON.parse(epochBytes), let wrapped = WrappedEpochKey(object: object),
-      wrapped.epoch == epoch
-    else { throw lost(file, "damaged") }
-    var store = KeyStore(
-      epoch: epoch, epochKey: try wrapped.unwrap(root: root, file: file), cacheCapacity: cacheCapacity)
-    let keyLines = lines.dropFirst()
-    let sound = store.readSound(lines: keyLines)
-    store.markAllDurable()
-    guard sound < keyLines.count else { return Loaded(store: store, byteCount: byteCount, identity: identity) }
-    let rest = keyLines.dropFirst(sound)
-    return Loaded(
-      store: store, byteCount: rest.first?.startIndex ?? byteCount, identity: identity,
-      damage: (store.nextLine, rest.contains { KeyStore.isOfDestruction($0) }))
+    let contents = try KeyStore.read(bytes, file: folder.keys, cacheCapacity: cacheCapacity) { epoch in
+      let file = folder.epochKey(epoch)
+      guard let epochBytes = try FileSystem.read(file) else { throw lost(file, "missing") }
+      // What is not JSON is damage like any other.
+      guard case .object(let object)? = try? JSON.parse(epochBytes), let wrapped = WrappedEpochKey(object: object),
+        wrapped.epoch == epoch
+      else { throw lost(file, "damaged") }
+      return try wrapped.unwrap(root: root, file: file)
+    }
+    return Loaded(contents: contents, identity: identity)
   }
 
   private static func lost(_ file: String, _ how: String) -> VaultError {

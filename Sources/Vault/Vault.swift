@@ -69,14 +69,14 @@ public final class Vault: Sendable {
     if !isReadOnly {
       keys = Glibc.open(folder.keys, O_WRONLY | O_CLOEXEC)
       guard keys >= 0 else { throw FileSystem.failure("open", folder.keys) }
-      guard ftruncate(keys, off_t(loaded.byteCount)) == 0 else {
+      guard ftruncate(keys, off_t(loaded.contents.byteCount)) == 0 else {
         let failure = FileSystem.failure("cut the torn last line off", folder.keys)
         Glibc.close(keys)
         throw failure
       }
     }
     disk = NIOLockedValueBox(
-      Disk(keys: keys, lock: lock, length: Int64(loaded.byteCount), identity: loaded.identity))
+      Disk(keys: keys, lock: lock, length: Int64(loaded.contents.byteCount), identity: loaded.identity))
   }
 
   deinit { close() }

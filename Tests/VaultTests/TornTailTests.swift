@@ -73,6 +73,20 @@ import Testing
     #expect(try test.bytes("keys") == damaged)
   }
 
+  @Test func `the line of a destruction stays one when it is no JSON any more`() throws {
+    let vault = try test.open()
+    _ = try vault.seal("x", for: alice)
+    try vault.persistPendingKeys()
+    try vault.destroy([bob])
+    vault.close()
+    var damaged = try test.bytes("keys")
+    // The fence of the person who never had a key is the last line; its closing brace goes.
+    damaged[damaged.count - 2] ^= 1
+    try test.write(damaged, to: "keys")
+    #expect(try errorCode { _ = try Vault.open(folder: test.folder) { _ in true } } == .storeDamaged)
+    #expect(try test.bytes("keys") == damaged)
+  }
+
   @Test func `a root key that was never written to its end is made anew, as long as there is no vault`() throws {
     try FileManager.default.createDirectory(atPath: test.base, withIntermediateDirectories: true)
     for left in [test.rootKeyFile, test.rootKeyFile + ".new"] {
