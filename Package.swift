@@ -129,6 +129,8 @@ let package = Package(
         "BasicTypes", "CanonicalJSON", "Catalog", "Access", "Records", "Domain", "Refusals", log, nioLocks,
       ]),
     module("ServerTestKit", ["TestBasics", "Server", "DaybookClient", "CanonicalJSON", nioCore, nioPosix]),
+    module(
+      "OpenLineageTestKit", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
     tests("BasicTypesTests", ["TestBasics", "BasicTypes"]),
     tests("CanonicalJSONTests", ["TestBasics", "CanonicalJSON"]),
     tests("RefusalsTests", ["Refusals", "CanonicalJSON"]),
@@ -140,7 +142,9 @@ let package = Package(
     tests("VaultTests", ["TestBasics", "Vault", "Failpoints", "BasicTypes", "CanonicalJSON", crypto]),
     tests("CatalogTests", ["TestBasics", "Catalog", "BasicTypes", "CanonicalJSON", "Refusals"]),
     tests("SchedulesTests", ["Schedules", "Catalog", "BasicTypes", "CanonicalJSON"]),
-    tests("OpenLineageTests", ["TestBasics", "OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
+    tests(
+      "OpenLineageTests",
+      ["TestBasics", "OpenLineageTestKit", "OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
     tests(
       "DomainTests",
       [

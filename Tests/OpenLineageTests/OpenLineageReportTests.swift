@@ -3,6 +3,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import OpenLineage
+import OpenLineageTestKit
 import TestBasics
 import Testing
 

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 import OpenLineage
+import OpenLineageTestKit
 import TestBasics
 import Testing
 
