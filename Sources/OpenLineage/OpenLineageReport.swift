@@ -6,8 +6,8 @@ import EventLog
 /// datasets datasets, and what was made from what lineage edges.
 ///
 /// The result depends on the set of events alone: any order, each any number of times, ends in the same fields, ids
-/// included (ids of what reports make are version 5, of the organization and the name, unless a deleted resource holds
-/// that id). Only versions count how often something changed on the way. A run made by reports is not pinned to a
+/// included (ids of what reports make are version 5, of the organization and the name, unless something else holds that
+/// id). Only versions count how often something changed on the way. A run made by reports is not pinned to a
 /// `version_number`, since no report says which version ran. Two exceptions: where two organizations report one run id,
 /// the first one has it as id; and what a report tells of a time to come counts as of its receipt.
 public struct OpenLineageReport<Target: ReportTarget> {
@@ -84,7 +84,13 @@ public struct OpenLineageReport<Target: ReportTarget> {
       guard let known = try target.state(chosen) else { return chosen }
       if known.type == "run", known.organization == owner { return chosen }
     }
-    return Self.derivedIdentifier(runID, namespace: namespace, organization: owner)
+    let former = Self.derivedIdentifier(runID, namespace: namespace, organization: owner)
+    guard let known = try target.state(former) else { return former }
+    if known.type == "run", known.organization == owner { return former }
+    // Producers choose ids of version 5, too, so that another organization may have taken this one.
+    return DerivedIdentifier(
+      name: "openlineage:run:\(namespace)\n\(runID)", type: "run", organization: owner, former: former
+    ).id
   }
 
   private func knownResource() throws -> Identifier? {

@@ -64,6 +64,21 @@ import Testing
     #expect(try target.existing(first).fields["status"] == "success")
   }
 
+  @Test func `nobody keeps a run out by taking the id that follows from its name`() throws {
+    let own = Identifier(high: 0x7000, low: 1 << 63)
+    let taken = Identifier.version5(namespace: own, name: "ns\nscheduled__1")
+    let target = try MemoryTarget(organization: Identifier(high: 0x7000, low: 1 << 63 | 1))
+    #expect(try target.record(Self.report("FAIL", at: 1, by: "other", run: taken.text, writing: "t")).resource == taken)
+    target.ownOrganization = own
+    let started = Self.report("START", at: 2, by: "ns", run: "scheduled__1", writing: "t")
+    let run = try target.existing(try target.record(started).resource)
+    #expect(run.id.version == 8 && run.organization == own && run.fields["external_id"] == "scheduled__1")
+    let ended = Self.report("COMPLETE", at: 3, by: "ns", run: "scheduled__1", writing: "t")
+    #expect(try target.record(ended).resource == run.id)
+    #expect(try target.existing(run.id).fields["status"] == "success")
+    #expect(try target.existing(taken).fields["status"] == "failed")
+  }
+
   @Test(arguments: [false, true])
   func `a child whose parent is another namespace's is recorded, and names it`(_ isParentFirst: Bool) throws {
     let target = try MemoryTarget(organization: nil)
