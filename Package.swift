@@ -129,8 +129,16 @@ let package = Package(
         "BasicTypes", "CanonicalJSON", "Catalog", "Access", "Records", "Domain", "Refusals", log, nioLocks,
       ]),
     module("ServerTestKit", ["TestBasics", "Server", "DaybookClient", "CanonicalJSON", nioCore, nioPosix]),
+    // What must hold of bytes from outside: for the fuzzer that tools/fuzz builds, and for a sample in every run.
     module(
       "OpenLineageTestKit", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),
+    module(
+      "FuzzTargets",
+      [
+        "OpenLineageTestKit", "OpenLineage", "Catalog", "Projections", "Protocol", "Refusals", "Vault", "EventLog",
+        "MerkleTree", "Files", "BasicTypes", "CanonicalJSON", crypto, nioCore,
+      ]),
+    tests("FuzzTargetsTests", ["TestBasics", "FuzzTargets"]),
     tests("BasicTypesTests", ["TestBasics", "BasicTypes"]),
     tests("CanonicalJSONTests", ["TestBasics", "CanonicalJSON"]),
     tests("RefusalsTests", ["Refusals", "CanonicalJSON"]),
@@ -200,3 +208,10 @@ let package = Package(
       ]),
   ]
 )
+
+// libFuzzer brings a `main` of its own, so the program links with `--sanitize fuzzer` alone: tools/fuzz asks for it.
+if Context.environment["DAYBOOK_FUZZ"] == "1" {
+  package.products.append(.executable(name: "daybook-fuzz", targets: ["DaybookFuzz"]))
+  package.targets.append(
+    .executableTarget(name: "DaybookFuzz", dependencies: ["FuzzTargets", "Files"], swiftSettings: strict))
+}

@@ -73,6 +73,18 @@ extension Catalog {
     try load(files: files, label: label, knownBehaviours: knownBehaviours, problems: [])
   }
 
+  /// Reads one file of the folder `platforms` beside the types of this catalog.
+  /// - Throws: a `CatalogError` with every mistake of the file.
+  package func readPlatform(_ text: String, named name: String, label: String) throws(CatalogError) -> Platform {
+    let file = "\(label)/\(Catalog.platformFolder)\(name)"
+    let root = try SourceNode.parse(text, file: file)
+    var reader = PlatformReader(file: file, types: types)
+    guard let platform = reader.read(root, fileName: name), reader.problems.isEmpty else {
+      throw CatalogError(problems: reader.problems)
+    }
+    return platform
+  }
+
   private static func load(
     files: [(name: String, text: String)], label: String, knownBehaviours: Set<String>?, problems: [CatalogProblem]
   ) throws(CatalogError) -> Catalog {

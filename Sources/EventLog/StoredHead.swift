@@ -2,19 +2,19 @@ import BasicTypes
 import MerkleTree
 
 /// What `meta` keeps under `head`: the right edge of the tree and the time of the last event.
-struct StoredHead: Sendable, Equatable {
-  var frontier = TreeFrontier()
-  var at = Timestamp(microseconds: 0)
+package struct StoredHead: Sendable, Equatable {
+  package var frontier = TreeFrontier()
+  package var at = Timestamp(microseconds: 0)
 
-  var encoded: [UInt8] {
+  package var encoded: [UInt8] {
     var out = Key.position(frontier.size) + Key.position(UInt64(bitPattern: at.microseconds))
     for hash in frontier.hashes { out.append(contentsOf: hash.bytes) }
     return out
   }
 
-  init() {}
+  package init() {}
 
-  init?(_ bytes: UnsafeRawBufferPointer) {
+  package init?(_ bytes: UnsafeRawBufferPointer) {
     guard bytes.count >= 16, (bytes.count - 16) % 32 == 0 else { return nil }
     let size = Key.readPosition(bytes)
     let micros = Int64(bitPattern: Key.readPosition(UnsafeRawBufferPointer(rebasing: bytes[8..<16])))

@@ -75,6 +75,16 @@ public struct NoteVerifier: Sendable, Hashable {
     return !own.isEmpty && own.allSatisfy { isValid($0, over: note.text) }
   }
 
+  /// The checkpoint of a note that bears this key's signature; nil where the bytes are none, or its log has another
+  /// name.
+  public func checkpoint(of note: some Collection<UInt8>, origin: String) -> Checkpoint? {
+    // A note that can't be read is none of this log's, which is what nil says.
+    guard let signed = try? SignedNote(parsing: note), verifies(signed),
+      let checkpoint = try? Checkpoint(text: signed.text), checkpoint.origin.utf8.elementsEqual(origin.utf8)
+    else { return nil }
+    return checkpoint
+  }
+
   /// When this witness cosigned the note; nil where it did not, where the signature is wrong, or for a key that doesn't
   /// cosign.
   public func cosignatureTime(_ note: SignedNote) -> Timestamp? {

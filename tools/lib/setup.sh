@@ -54,7 +54,7 @@ daybook_setup() {
 # Builds products for release, and says how far it is: on one line at a terminal, else with a line every 30 seconds.
 # Where no source has changed since the last time, it returns at once, without asking SwiftPM.
 daybook_build() {
-  local folder=.build/daybook-tools began=$SECONDS product pid
+  local folder=.build/daybook-tools began=$SECONDS product
   local log=$folder/build.log
   mkdir -p "$folder"
   daybook_is_built "$@" && return
@@ -65,7 +65,19 @@ daybook_build() {
   fi
   # What changes while it is built is newer than this.
   touch "$folder/began"
-  (for product in "$@"; do swift build -c release --product "$product" || exit; done) >"$log" 2>&1 &
+  for product in "$@"; do daybook_run_build "$log" swift build -c release --product "$product"; done
+  for product in "$@"; do
+    daybook_build_tools >"$folder/$product.built"
+    touch -r "$folder/began" "$folder/$product.built"
+  done
+  echo "built in $(daybook_minutes $((SECONDS - began)))" >&2
+}
+
+# Runs a command that builds, keeps what it says in a file, and says how far it is; a build that fails ends the script.
+daybook_run_build() {
+  local log=$1 began=$SECONDS pid
+  shift
+  "$@" >"$log" 2>&1 &
   pid=$!
   trap 'kill "$pid" 2>/dev/null; exit 130' INT TERM
   daybook_show_progress "$pid" "$log" "$began"
@@ -74,11 +86,6 @@ daybook_build() {
     daybook_fail "the build failed; all that it said is in $ROOT/$log"
   fi
   trap - INT TERM
-  for product in "$@"; do
-    daybook_build_tools >"$folder/$product.built"
-    touch -r "$folder/began" "$folder/$product.built"
-  done
-  echo "built in $(daybook_minutes $((SECONDS - began)))" >&2
 }
 
 # Whether products were built with this compiler and these packages, and no source has changed since.

@@ -14,9 +14,9 @@ public typealias HeadStatement = (size: UInt64, root: Digest)
 /// Each is a C2SP note with NUL bytes behind it, of one size for ever, so that writing it again changes no metadata: a
 /// power cut can leave an old or a torn note in the file that was being written, and never touches the other one. A
 /// file that is missing, empty or torn states nothing; the newest note that is valid counts.
-struct HeadSlots: Sendable {
+package struct HeadSlots: Sendable {
   /// What one place for a note says.
-  enum Slot: Sendable, Equatable {
+  package enum Slot: Sendable, Equatable {
     /// There is no such place, or there is nothing in it: no statement.
     case blank
     /// It holds something that isn't a note of ours, whole: no statement.
@@ -26,7 +26,7 @@ struct HeadSlots: Sendable {
 
     /// What bytes say: a note, with NUL bytes behind it.
     /// - Parameter verify: Checks a note's signature; nil from it means not ours.
-    init(_ bytes: [UInt8], _ verify: (String) -> HeadStatement?) {
+    package init(_ bytes: [UInt8], _ verify: (String) -> HeadStatement?) {
       let note = bytes.prefix { $0 != 0 }
       if note.isEmpty {
         // Anything behind a NUL is no note of ours either, but NUL bytes alone have not been written to yet.
@@ -38,7 +38,7 @@ struct HeadSlots: Sendable {
       }
     }
 
-    var statement: HeadStatement? {
+    package var statement: HeadStatement? {
       guard case .statement(let size, let root) = self else { return nil }
       return (size, root)
     }
@@ -60,7 +60,7 @@ struct HeadSlots: Sendable {
   }
 
   /// The index of the slot with the newest valid statement; nil where neither has one.
-  static func newest(_ slots: [Slot]) -> Int? {
+  package static func newest(_ slots: [Slot]) -> Int? {
     slots.indices.filter { slots[$0].statement != nil }.max {
       (slots[$0].statement?.size ?? 0) < (slots[$1].statement?.size ?? 0)
     }

@@ -49,7 +49,9 @@ public struct DataFolder: Sendable, Equatable {
     configuration.signHead = { size, root in
       try signer.sign(Checkpoint(origin: origin, size: size, root: root)).serialized
     }
-    configuration.verifyHead = { note in Self.read(note, verifier, origin) }
+    configuration.verifyHead = { note in
+      verifier.checkpoint(of: Array(note.utf8), origin: origin).map { ($0.size, $0.root) }
+    }
     return configuration
   }
 
@@ -62,14 +64,5 @@ public struct DataFolder: Sendable, Equatable {
   /// the name of the key that signs them.
   public static func origin(verifierKey: [UInt8]) -> String {
     "daybook/" + Hex.encode(Array(verifierKey.prefix(8)))
-  }
-
-  private static func read(_ note: String, _ verifier: NoteVerifier, _ origin: String) -> (size: UInt64, root: Digest)?
-  {
-    // A note that can't be read is none of ours, which is what nil says.
-    guard let signed = try? SignedNote(parsing: Array(note.utf8)), verifier.verifies(signed),
-      let checkpoint = try? Checkpoint(text: signed.text), checkpoint.origin == origin
-    else { return nil }
-    return (checkpoint.size, checkpoint.root)
   }
 }
