@@ -60,8 +60,8 @@ extension Acceptance {
         print("hostile tenant: \(done.canonicalString)")
         print("others: \(took), read models late by \(late) at most, memory \(before >> 20) -> \(peak >> 20) MiB")
 
-        // The goal is 100 ms, of a release build on a quiet machine. In every run it is a debug build on a busy one, and
-        // there what tells is the middle one: it was at 2.7 s before tenants took turns.
+        // The goal is 100 ms, of a release build on a quiet machine. In every run it is a debug build on a busy one,
+        // where the middle one tells: it was at 2.7 s before tenants took turns.
         for (name, half) in took.percentiles(50) { #expect(half < .seconds(1), "\(name): p50 \(half)") }
         for (name, worst) in took.percentiles(99) {
           #expect(worst < (isThorough ? .milliseconds(100) : .seconds(20)), "\(name): p99 \(worst)")

@@ -61,8 +61,8 @@ extension Acceptance {
         attack.cancel()
         await attack.value
         print("beside strangers: \(round) rounds, worst \(worst)")
-        // Without limits these take the whole attack, or fail. In every run it is a debug build on a busy machine, where
-        // a sign-in alone takes seconds.
+        // Without limits these take the whole attack, or fail. In every run it is a debug build on a busy machine,
+        // where a sign-in alone takes seconds.
         let limit: Duration = isThorough ? .seconds(5) : .seconds(20)
         #expect(worst.values.allSatisfy { $0 < limit }, "\(worst)")
         let peak = try ProcessMemory.of(await server.pid)

@@ -29,8 +29,8 @@ final class Submission: @unchecked Sendable {
 /// A source's submissions are taken in the order they were put. Among sources it is the turn of the one that the writer
 /// has given the least time, counted from when it began to wait, so that one that submits much, or what takes long,
 /// delays the others by what is under way and no more. A source whose submission took long rests afterwards while
-/// others are there, so that they don't find one of its submissions under way each time. A source that has recorded more
-/// than the read models can take soon waits for them (``PostingDebt``).
+/// others are there, so that they don't find one of its submissions under way each time. A source that has recorded
+/// more than the read models can take soon waits for them (``PostingDebt``).
 // Invariant behind @unchecked: every member is touched under `lock` only.
 final class Inbox: @unchecked Sendable {
   private struct Lane {
