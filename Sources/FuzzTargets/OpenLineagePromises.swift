@@ -58,7 +58,10 @@ enum OpenLineagePromises {
     let lines = input.split(separator: UInt8(ascii: "\n")).prefix(most)
     let events = try lines.compactMap { try event($0) }
     // A producer may choose, as the id of a run, the one that follows from another name: the first one has it then.
-    guard !events.isEmpty, !events.contains(where: choosesDerivedIdentifier) else { return false }
+    // And a run that two jobs report has edges that name either of them.
+    guard !events.isEmpty, !events.contains(where: choosesDerivedIdentifier), hasOneJobEach(events) else {
+      return false
+    }
     let wholeTarget = target(catalog)
     guard try record(events, in: wholeTarget) else { return false }
     // Each event again and in another order.
@@ -109,6 +112,22 @@ enum OpenLineagePromises {
     let facets = event["run"]?["facets"]
     return [event["run"], facets?["parent"]?["run"], facets?["parentRun"]?["run"]].contains { run in
       run?["runId"]?.stringValue.flatMap { Identifier($0) }?.version == 5
+    }
+  }
+
+  /// The id of an event's run; a UUID as it is kept, whichever letters it was sent in.
+  private static func runID(_ event: JSONObject) -> JSON? {
+    event["run"]?["runId"]?.stringValue.map { .string(Identifier($0)?.text ?? $0) }
+  }
+
+  /// Whether no run is reported by several jobs.
+  private static func hasOneJobEach(_ events: [JSONObject]) -> Bool {
+    events.allSatisfy { event in
+      events.allSatisfy { other in
+        guard let run = runID(event), run == runID(other) else { return true }
+        return event["job"]?["namespace"] == other["job"]?["namespace"]
+          && event["job"]?["name"] == other["job"]?["name"]
+      }
     }
   }
 

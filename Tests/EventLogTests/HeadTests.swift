@@ -14,7 +14,9 @@ import Testing
 #endif
 
 /// What says where a log ends: two files beside it, and the vault. The newest valid statement decides.
-@Suite struct HeadTests {
+///
+/// One after the other, since some of them load the disk as much as they can.
+@Suite(.serialized) struct HeadTests {
   private static let places = ["head", "head-2", "kept/head"]
 
   private func filled(_ events: Int = 40) async throws -> TestLog {
@@ -194,10 +196,10 @@ import Testing
     log.close()
   }
 
-  @Test(arguments: 1...4)
+  @Test(arguments: 1...3)
   func `killed at any moment of a load, a log starts, and its three places agree with it`(round: Int) async throws {
     let temporary = try TestLog()
-    let delay = UInt32(round) * 400_000
+    let delay = UInt32(round) * 250_000
     await #expect(processExitsWith: .signal(SIGKILL)) {
       [data = temporary.dataFolder as String, delay = delay as UInt32] in
       let log = try EventLog.open(TestLog.configuration(data: data))
@@ -310,7 +312,7 @@ import Testing
         for _ in 0..<4 {
           group.addTask {
             var last: UInt64 = 0
-            for _ in 0..<200 {
+            for _ in 0..<100 {
               let (head, note) = try #require(try log.signedHead())
               #expect(TestLog.check(note)?.size == head.position)
               #expect(head.position >= last)
@@ -320,7 +322,7 @@ import Testing
           }
         }
         group.addTask {
-          for number in 0..<3 {
+          for number in 0..<2 {
             let folder = temporary.folder.path + "/backup-\(round)-\(number)"
             let manifest = try EventLogBackup.make(of: log, into: folder)
             let note = TestFiles.text(folder + "/head")

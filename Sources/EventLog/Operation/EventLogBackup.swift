@@ -162,8 +162,7 @@ public enum EventLogBackup {
     let note = try sign(manifest.position, root)
     let slots = HeadSlots(file: file)
     for file in slots.files { try FileSystem.remove(file) }
-    try slots.prepare()
-    for index in slots.files.indices { try slots.write(note, to: index, syncing: true) }
+    _ = try slots.prepare(with: note)
     if let vault = configuration.vaultHead {
       for index in try vault.read().indices { try vault.write(note, index) }
     }

@@ -87,11 +87,11 @@ final class HeadKeeper: @unchecked Sendable {
     let signed = try signer.newest(head)
     written = (signed.head.position, signed.note)
     attempt {
-      try slots.prepare()
-      for _ in 0..<(newest == nil ? 2 : 1) {
-        try slots.write(signed.note, to: current, syncing: true)
-        current = 1 - current
+      let noted = try slots.prepare(with: signed.note)
+      for index in slots.files.indices where index != newest && !noted.contains(index) {
+        try slots.write(signed.note, to: index, syncing: true)
       }
+      current = newest ?? 0
     }
     if vault != nil {
       isVaultBehind = true

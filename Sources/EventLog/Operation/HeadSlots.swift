@@ -66,20 +66,26 @@ package struct HeadSlots: Sendable {
     }
   }
 
-  /// Makes the files that aren't there, or aren't of full size, whole and durable, with nothing said in them that
-  /// wasn't before.
-  func prepare() throws(EventLogError) {
+  /// Makes the files that aren't of full size whole and durable, with nothing said in them that wasn't before, and those
+  /// that aren't there or are empty with a note.
+  /// - Returns: The slots that have that note.
+  func prepare(with note: String) throws(EventLogError) -> Set<Int> {
     var isNew = false
-    for file in files {
-      let bytes = try FileSystem.read(file)
-      let size = HeadSlots.paddedSize(bytes?.count ?? 0)
-      if let bytes, bytes.count == size { continue }
-      let content = bytes ?? []
-      try FileSystem.overwrite(
-        file, with: content + [UInt8](repeating: 0, count: size - content.count), syncing: true)
+    var noted: Set<Int> = []
+    for (index, file) in files.enumerated() {
+      let bytes = try FileSystem.read(file) ?? []
+      let size = HeadSlots.paddedSize(bytes.count)
+      if bytes.count == size { continue }
       isNew = true
+      if bytes.isEmpty {
+        try write(note, to: index, syncing: true)
+        noted.insert(index)
+      } else {
+        try FileSystem.overwrite(file, with: bytes + [UInt8](repeating: 0, count: size - bytes.count), syncing: true)
+      }
     }
     if isNew, let file = files.first { try FileSystem.syncFolder(FileSystem.parent(of: file) ?? ".") }
+    return noted
   }
 
   /// Writes a note over what a slot holds, in one write.
