@@ -8,8 +8,8 @@ import Testing
   @Test(.seeded, arguments: FuzzTarget.Kind.allCases)
   func `what is promised holds for a second of random inputs`(_ kind: FuzzTarget.Kind) throws {
     let target = try FuzzTarget.make(kind, repository: Repository.root)
-    // In every run the same inputs, so that what fails has been broken by the change at hand; new ones are looked for by
-    // tools/fuzz, by --thorough, and with a seed of one's own.
+    // In every run the same inputs, so that what fails has been broken by the change at hand; new ones are looked for
+    // by tools/fuzz, by --thorough, and with a seed of one's own.
     let isGiven = ProcessInfo.processInfo.environment["DAYBOOK_TEST_SEED"] != nil
     let generator = isThorough || isGiven ? try Seeded() : Seeded(seed: 1)
     // A trap ends the process before a failure could say it.

@@ -66,8 +66,8 @@ package struct HeadSlots: Sendable {
     }
   }
 
-  /// Makes the files that aren't of full size whole and durable, with nothing said in them that wasn't before, and those
-  /// that aren't there or are empty with a note.
+  /// Makes the files that aren't of full size whole and durable, with nothing said in them that wasn't before, and
+  /// those that aren't there or are empty with a note.
   /// - Returns: The slots that have that note.
   func prepare(with note: String) throws(EventLogError) -> Set<Int> {
     var isNew = false
