@@ -56,7 +56,7 @@ import Testing
           └─ src (wh)  · mask, 2026-01-01 00:00:00Z
                 c ← a (masked), b (masked)
 
-          """)
+          """, "\(masked.errors)")
       let both = try await desk.daybook("lineage", "u", "--direction", "up")
       #expect(both.output.contains("(all columns) ← k (filter)  · hash\n"), "\(both.output)")
       #expect(both.output.contains("d ← a (hash, masked)  · hash\n"))
