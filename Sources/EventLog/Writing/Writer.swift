@@ -116,10 +116,14 @@ final class Writer: @unchecked Sendable {
       configuration.logger.warning(
         "the log's file was opened anew after a failed write", metadata: ["position": "\(latest.position)"])
       guard latest != currentHead else { return }
+      // The batch that failed is in it, but perhaps not on the disk: a head is signed of what is published, and a power
+      // cut must not leave the head and take the batch.
+      try environment.sync()
       published.withLockedValue { $0 = latest }
       onCommit(latest)
     } catch {
-      configuration.logger.error("the log's file can't be opened anew", metadata: ["cause": "\(error)"])
+      configuration.logger.error(
+        "after a failed write the log's file can be neither opened anew nor relied on", metadata: ["cause": "\(error)"])
     }
   }
 
