@@ -93,6 +93,24 @@ import Testing
     #expect(debt.holds(busy, at: 101 * second))
   }
 
+  @Test func `times that come out of order do no harm`() {
+    var debt = moving()
+    // Each thread reads the clock before it has the lock, so one may tell an earlier time after a later one.
+    debt.record(3000, by: quiet, through: 3001, at: 105 * second)
+    debt.record(100_000, by: busy, through: 103_001, at: 104 * second)
+    debt.post(through: 2, at: 106 * second)
+    #expect(debt.holds(busy, at: 103 * second))
+    debt.post(through: 3001, at: 102 * second)
+    #expect(debt.holds(busy, at: 101 * second))
+    debt.post(through: 103_001, at: 100 * second)
+    #expect(debt.total == 0)
+    for index in 0..<1200 {
+      debt.record(
+        1, by: .numbered(UInt64(5000 + index)), through: UInt64(200_000 + index), at: UInt64(index % 7) * second)
+    }
+    #expect(debt.total == 1200)
+  }
+
   @Test func `what is kept of who recorded what is bounded`() {
     var debt = moving()
     for index in 0..<100_000 { debt.record(1, by: busy, through: UInt64(index + 2), at: 100 * second) }

@@ -56,7 +56,7 @@ struct PostingDebt {
   mutating func record(_ cost: Int, by source: Identifier?, through position: UInt64, at now: UInt64) {
     guard cost > 0, position > posted else { return }
     lastSource[source] = now
-    if lastSource.count > 1024 { lastSource = lastSource.filter { now - $0.value < Self.company } }
+    if lastSource.count > 1024 { lastSource = lastSource.filter { Self.time(from: $0.value, to: now) < Self.company } }
     if entries.isEmpty { measured = (0, now) }
     total += cost
     if let source { owed[source, default: 0] += cost }
@@ -80,12 +80,16 @@ struct PostingDebt {
       measured = (0, now)
       return
     }
-    let seconds = Double(now - since) / 1e9
+    let seconds = Double(Self.time(from: since, to: now)) / 1e9
     // Few events tell of how long a round takes, not of how many a second takes.
     guard measured.cost >= 1000, seconds > 0.05 else { return }
     pace = max(Self.leastPace, 0.7 * pace + 0.3 * Double(measured.cost) / seconds)
     measured = (0, now)
   }
+
+  /// How long it is from one time to another; nothing where that is earlier, since each thread reads the clock before
+  /// it has the lock.
+  private static func time(from start: UInt64, to end: UInt64) -> UInt64 { end > start ? end - start : 0 }
 
   private mutating func forgetFirst() -> Entry {
     let first = entries.removeFirst()
@@ -99,8 +103,9 @@ struct PostingDebt {
   /// Whether what a source submits has to wait for the read models.
   func holds(_ source: Identifier?, at now: UInt64) -> Bool {
     // The service's own submissions, and its administrators', wait for nobody.
-    guard let source, let own = owed[source], let lastPosted, now - lastPosted < Self.standstill else { return false }
-    let others = lastSource.contains { $0.key != .some(source) && now - $0.value < Self.company }
+    guard let source, let own = owed[source], let lastPosted, Self.time(from: lastPosted, to: now) < Self.standstill
+    else { return false }
+    let others = lastSource.contains { $0.key != .some(source) && Self.time(from: $0.value, to: now) < Self.company }
     let seconds = others ? Self.secondsInCompany : Self.secondsAlone
     // What nobody is known of is caught up with beside what comes.
     let unknown = unknownThrough > posted ? Double(unknownThrough - posted) : 0
