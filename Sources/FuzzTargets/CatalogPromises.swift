@@ -46,7 +46,7 @@ enum CatalogPromises {
     let type = value(of: "resource", in: text) ?? "thing"
     // Whatever the text may name stands beside it, as far as it isn't the file's own.
     var beside = context.types.filter { $0 != type && (text.contains($0) || $0 == "organization" || $0 == "user") }
-      .map { (name: "\($0).yaml", text: $0 == "organization" ? context.organization : stub($0)) }
+      .map { (name: "\($0).yaml", text: $0 == "organization" ? context.organization : smallType($0)) }
     beside.append((name: "\(type).yaml", text: text))
     let catalog: Catalog
     do throws(CatalogError) {
@@ -105,8 +105,8 @@ enum CatalogPromises {
   }
 
   /// A type without anything to it.
-  private static func stub(_ name: String) -> String {
-    "resource: \(name)\nplural: \(name)_stubs\nsummary: Beside.\norganization: none\n"
+  private static func smallType(_ name: String) -> String {
+    "resource: \(name)\nplural: \(name)_beside\nsummary: Beside.\norganization: none\n"
   }
 
   /// The value of a key at the beginning of a line, where it is a plain name.

@@ -22,8 +22,8 @@ package struct KeyRecord: Sendable {
   package let destroyed: Timestamp?
   /// The number of its line in the store, from 1; the store's own header is line 1.
   package let line: UInt64
-  /// Nonce ‖ ciphertext ‖ tag under the epoch key. For a destroyed key the ciphertext is empty and the tag vouches for
-  /// the line.
+  /// Nonce ‖ ciphertext ‖ tag under the epoch key. For a destroyed key the ciphertext is empty and the tag vouches
+  /// for the line.
   let wrapped: [UInt8]
 
   /// A record of a key, wrapped under the epoch key; destroyed where there is no key.

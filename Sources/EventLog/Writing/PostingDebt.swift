@@ -29,7 +29,9 @@ struct PostingDebt {
   /// Up to here it isn't known who recorded what.
   private var unknownThrough: UInt64
   private var lastPosted: UInt64?
+  /// When each source recorded something last; those of long ago are forgotten where there are more than so many.
   private var lastSource: [Identifier?: UInt64] = [:]
+  private var tidiedBeyond = 1024
   /// What the read models take in a second, in cost.
   private var pace = PostingDebt.leastPace
   /// What has been posted since the pace was looked at last, and when that was.
@@ -56,7 +58,10 @@ struct PostingDebt {
   mutating func record(_ cost: Int, by source: Identifier?, through position: UInt64, at now: UInt64) {
     guard cost > 0, position > posted else { return }
     lastSource[source] = now
-    if lastSource.count > 1024 { lastSource = lastSource.filter { Self.time(from: $0.value, to: now) < Self.company } }
+    if lastSource.count > tidiedBeyond {
+      lastSource = lastSource.filter { Self.time(from: $0.value, to: now) < Self.company }
+      tidiedBeyond = max(1024, 2 * lastSource.count)
+    }
     if entries.isEmpty { measured = (0, now) }
     total += cost
     if let source { owed[source, default: 0] += cost }
@@ -103,13 +108,14 @@ struct PostingDebt {
   /// Whether what a source submits has to wait for the read models.
   func holds(_ source: Identifier?, at now: UInt64) -> Bool {
     // The service's own submissions, and its administrators', wait for nobody.
-    guard let source, let own = owed[source], let lastPosted, Self.time(from: lastPosted, to: now) < Self.standstill
-    else { return false }
-    let others = lastSource.contains { $0.key != .some(source) && Self.time(from: $0.value, to: now) < Self.company }
-    let seconds = others ? Self.secondsInCompany : Self.secondsAlone
+    guard let source, let own = owed[source], let lastPosted else { return false }
     // What nobody is known of is caught up with beside what comes.
     let unknown = unknownThrough > posted ? Double(unknownThrough - posted) : 0
-    guard Double(total) > pace * seconds + unknown else { return false }
-    return own > total / (2 * max(1, owed.count))
+    // Asked for each command: what decides nearly always comes first.
+    guard Double(total) > pace * Self.secondsInCompany + unknown, own > total / (2 * max(1, owed.count)),
+      Self.time(from: lastPosted, to: now) < Self.standstill
+    else { return false }
+    return Double(total) > pace * Self.secondsAlone + unknown
+      || lastSource.contains { $0.key != .some(source) && Self.time(from: $0.value, to: now) < Self.company }
   }
 }
