@@ -42,6 +42,8 @@ public struct Principal: Sendable {
   /// The organizations that the caller belongs to, with the role there: `owner`, `admin`, `member`, `guest` for a
   /// member who came by a share link, or `key` for an API key.
   public let organizations: [Identifier: String]
+  /// The workspaces in which the caller has a place, of the organizations where they are a guest: what they came for.
+  package let workspaces: Set<Identifier>
   /// An API key's permission map: verbs by plural resource, `*` for every resource; nil for all but keys.
   public let keyPermissions: [String: Set<Permission>]?
   /// What bounds an API key besides its map: the rights that its maker has now. Nil for all but keys, and where the
@@ -59,12 +61,13 @@ public struct Principal: Sendable {
   /// A caller as it was resolved.
   package init(
     kind: Kind, platformRole: String? = nil, organizations: [Identifier: String] = [:],
-    keyPermissions: [String: Set<Permission>]? = nil, bound: Bound? = nil, subject: Identifier? = nil,
-    expiresAt: Timestamp? = nil, signIn: SignIn? = nil, epoch: UInt64 = 0
+    workspaces: Set<Identifier> = [], keyPermissions: [String: Set<Permission>]? = nil, bound: Bound? = nil,
+    subject: Identifier? = nil, expiresAt: Timestamp? = nil, signIn: SignIn? = nil, epoch: UInt64 = 0
   ) {
     self.kind = kind
     self.platformRole = platformRole
     self.organizations = organizations
+    self.workspaces = workspaces
     self.keyPermissions = keyPermissions
     self.bound = bound
     self.subject = subject
@@ -139,9 +142,8 @@ public struct Principal: Sendable {
   ///
   /// Administrators have every permission. Owners and admins of an organization have every one in it. A member's follow
   /// the platform role: `developer` reads, writes and executes; `viewer` reads; `auditor` and `officer` read, `audit`
-  /// and `log` included. A guest reads, whatever the platform role, but not who belongs there and what gives access
-  /// (``withheldFromGuests``). An API key has what its map says, and never more
-  /// than the person who made it has now.
+  /// and `log` included. A guest reads what ``readByGuests`` says, whatever the platform role, of it what ``Audience``
+  /// lets them see. An API key has what its map says, and never more than the person who made it has now.
   public func allows(_ permission: Permission, on plural: String, organization: Identifier?) -> Bool {
     if isAdministrator { return true }
     guard let organization, let role = organizations[organization] else { return false }
@@ -169,17 +171,23 @@ public struct Principal: Sendable {
   /// The role of a member who came by a share link of a workspace.
   package static let guest = "guest"
 
-  /// The plurals of what guests don't read, but of themselves: people, and what gives or holds access.
-  package static let withheldFromGuests: Set<String> = [
-    "api_keys", "audit", "credentials", "invitations", "legal_holds", "log", "memberships", "retention_policies",
-    "retentions", "share_links", "sql_roles", "systems", "users", "workspace_members",
+  /// The plurals of what guests read: workspaces and what lies in them, and what is theirs alone.
+  package static let readByGuests: Set<String> = [
+    "dashboards", "notifications", "organizations", "pipelines", "runs", "schema_definitions", "task_runs",
+    "user_preferences", "workspaces",
   ]
+
+  /// Whether the caller is only a guest in an organization; an API key is where its maker is one.
+  package func isGuest(in organization: Identifier) -> Bool {
+    organizations[organization] == Principal.guest
+      || organizations[organization] != nil && bound?.role == Principal.guest
+  }
 
   /// What a role in an organization, together with a platform role, allows there.
   package static func permissions(role: String, platformRole: String?, plural: String) -> Set<Permission> {
     if role == "owner" || role == "admin" || platformRole == "admin" { return Set(Permission.allCases) }
     let isRecord = plural == "audit" || plural == "log"
-    if role == guest { return withheldFromGuests.contains(plural) ? [] : [.read] }
+    if role == guest { return readByGuests.contains(plural) ? [.read] : [] }
     switch platformRole {
     case "developer": return isRecord ? [] : [.read, .write, .execute]
     case "auditor", "officer": return [.read]

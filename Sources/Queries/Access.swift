@@ -40,7 +40,7 @@ struct Access: Sendable {
   /// Whether the caller belongs to where a resource that they may read does: doesn't only see it because it is public,
   /// and is no guest there. Only then its reasons are for them, which its organization's people gave each other.
   func belongs(to state: ResourceState) -> Bool {
-    if let organization = state.organization, principal.organizations[organization] == Principal.guest { return false }
+    if let organization = state.organization, principal.isGuest(in: organization) { return false }
     return audience.publicFields.isEmpty || principal.canSee(organization: state.organization)
   }
 

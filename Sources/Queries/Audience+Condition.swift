@@ -14,6 +14,7 @@ package struct AudienceCondition: Sendable {
   /// One rule in SQL, around the parameters that a call binds.
   private enum Clause: Sendable {
     case tenant
+    case placed(Audience.Placement)
     case addressee(owner: String, unless: String?)
     case ownOrganization
     case sharedOrganization
@@ -28,6 +29,7 @@ package struct AudienceCondition: Sendable {
     clauses = audience.rules.map { rule in
       switch rule {
       case .tenant: .tenant
+      case .placed(let placement): .placed(placement)
       case .addressee(let field, let unless):
         .addressee(owner: Self.column(field), unless: unless.map { Self.column($0) })
       case .ownOrganization: .ownOrganization
@@ -55,6 +57,12 @@ package struct AudienceCondition: Sendable {
     for clause in clauses {
       switch clause {
       case .tenant: choices.append("t.\"organization_id\" = ANY(\(readable(&sql)))")
+      case .placed(let placement):
+        guard !bounds.workspaces.isEmpty else { continue }
+        let visited = sql.bind(bounds.visited.sorted())
+        let workspaces = sql.bind(bounds.workspaces.sorted())
+        choices.append(
+          "(t.\"organization_id\" = ANY(\(visited)) AND \(Self.lies("t", placement, in: "ANY(\(workspaces))")))")
       case .addressee(let owner, let unless):
         var eyes = "\(owner) IS NULL"
         if let subject = bounds.subject { eyes += " OR \(owner) = \(sql.bind(.uuid(subject.text), as: "uuid"))" }
@@ -63,7 +71,12 @@ package struct AudienceCondition: Sendable {
           eyes += " OR t.\"organization_id\" = ANY(\(sql.bind(bounds.administered.sorted())))"
         }
         choices.append("(t.\"organization_id\" = ANY(\(readable(&sql))) AND (\(eyes)))")
-      case .ownOrganization: choices.append("t.\"id\" = ANY(\(readable(&sql)))")
+        if let subject = bounds.subject, !bounds.visited.isEmpty {
+          let own = "\(owner) = \(sql.bind(.uuid(subject.text), as: "uuid"))"
+          choices.append("(t.\"organization_id\" = ANY(\(sql.bind(bounds.visited.sorted()))) AND \(own))")
+        }
+      case .ownOrganization:
+        choices.append("t.\"id\" = ANY(\(sql.bind(bounds.readable.union(bounds.visited).sorted())))")
       case .sharedOrganization:
         choices.append(
           """
@@ -82,6 +95,17 @@ package struct AudienceCondition: Sendable {
     case 0: return "false"
     case 1: return choices[0]
     default: return "(\(choices.joined(separator: " OR ")))"
+    }
+  }
+
+  /// Whether a row lies in a workspace that equals `workspaces`.
+  private static func lies(_ row: String, _ placement: Audience.Placement, in workspaces: String) -> String {
+    let field = "\(row).\(PostgresIdentifier.quote(placement.field))"
+    return switch placement {
+    case .itself, .direct: "\(field) = \(workspaces)"
+    case .byPipeline:
+      "\(field) IN (SELECT p.id FROM daybook.pipelines p WHERE \(lies("p", .direct, in: workspaces)))"
+    case .byRun: "\(field) IN (SELECT r.id FROM daybook.runs r WHERE \(lies("r", .byPipeline, in: workspaces)))"
     }
   }
 

@@ -19,6 +19,7 @@ extension Audience {
   ) throws -> Bool {
     try permits(
       standing, to: principal, id: state.id, organization: state.organization, fields: state.fields,
-      sharing: { try source.memberships(of: state.id).compactMap(\.organization) })
+      sharing: { try source.memberships(of: state.id).compactMap(\.organization) },
+      referred: { try source.state($0)?.fields })
   }
 }

@@ -45,7 +45,7 @@ package final class ResourceModel: Sendable {
     unique = type.unique
     versioned = Set(type.versionedContent)
     administratorsFields = type.fields.filter(\.isForAdministrators).map(\.name)
-    decidesPrincipals = ["user", "membership", "api_key", "organization"].contains(type.name)
+    decidesPrincipals = ["user", "membership", "workspace_member", "api_key", "organization"].contains(type.name)
     facts = Dictionary(type.facts.map { ($0.event, $0) }, uniquingKeysWith: { _, last in last })
     updatedEvent = "\(type.name).\(type.command("edit")?.event ?? "edited")"
     deletedEvent = "\(type.name).\(type.command("delete")?.event ?? "deleted")"

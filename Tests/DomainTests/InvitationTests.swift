@@ -9,7 +9,7 @@ import Testing
 
 /// Nobody becomes a member by another's act alone, and who governs an account follows from what the person accepted.
 @Suite struct InvitationTests {
-  /// Vic belongs to X. Mal owns Y, and sees Vic as a guest of X.
+  /// Vic belongs to X. Mal owns Y, is a guest of X, and belongs to a club where Vic is a guest.
   private struct Place {
     let book: TestDomain
     let x: String
@@ -29,6 +29,12 @@ import Testing
       workspace = try await book.make("workspace", ["name": "w"], as: boss.principal)
       let link = try await book.call("share_link.create", ["workspace_id": .string(workspace)], as: boss.principal)
       try await book.call("workspace.join", ["token": try #require(link["token"])], as: owner.principal)
+      let club = try await book.organization("club")
+      for (member, isGuest) in [(vic.id, true), (owner.id, false)] {
+        try await book.call(
+          "membership.create",
+          ["user_id": .string(member), "organization_id": .string(club), "is_guest": .bool(isGuest)])
+      }
       mal = (owner.id, try book.principal(owner.id))
     }
 
@@ -46,8 +52,9 @@ import Testing
     #expect(made.eventNames == ["invitation.created"])
     let item = try book.item(try #require(made["id"]?.stringValue))
     #expect(item["user_id"] == .string(place.vic.id) && item["role"] == "member" && item["organization_name"] == "y")
-    #expect(try book.principal(place.vic.id).organizations.count == 1)
-    try await book.call("pipeline.create", ["name": "p"], as: place.vic.principal)
+    #expect(try book.principal(place.vic.id).organizations.count == 2)
+    try await book.call(
+      "pipeline.create", ["name": "p", "organization_id": .string(place.x)], as: place.vic.principal)
     let vic: JSON = .string(place.vic.id)
     for (method, params): (String, JSONObject) in [
       ("user.edit", ["id": vic, "full_name": "Owned"]),
@@ -66,10 +73,11 @@ import Testing
     // And when X has removed Vic, nobody but an administrator does.
     try await book.call("user.reactivate", ["id": vic], as: place.boss.principal)
     try await book.call(
-      "membership.delete", ["id": .string(try book.membership(of: place.vic.id))], as: place.boss.principal)
+      "membership.delete", ["id": .string(try book.membership(of: place.vic.id, in: place.x))], as: place.boss.principal
+    )
     #expect(
       try await book.refusal("user.set_password", ["id": vic, "password": "stolen account"], as: place.mal.principal)
-        .code == .notFound)
+        .code == .forbidden)
     try book.checkIndexes()
   }
 

@@ -21,6 +21,9 @@ struct AudienceCase: Sendable {
 struct AudienceCases {
   private let world: AudienceWorld
   private(set) var all: [AudienceCase] = []
+  /// What lies in the guest's workspace; types come in the order of the catalog, what is referred to first.
+  private var pipeline = Identifier.version7(at: .now)
+  private var run = Identifier.version7(at: .now)
 
   init(_ catalog: Catalog, _ world: AudienceWorld) {
     self.world = world
@@ -36,16 +39,16 @@ struct AudienceCases {
   func of(_ type: String) -> [AudienceCase] { all.filter { $0.type == type } }
 
   private let administrators = AudienceWorld.administrators
-  private var acmes: Set<String> { AudienceWorld.ofAcme.union(administrators) }
+  private let guests = AudienceWorld.guests
+  private var acmes: Set<String> { AudienceWorld.ofAcme.subtracting(guests).union(administrators) }
   private var others: Set<String> { AudienceWorld.ofOther.union(administrators) }
 
   private mutating func addOrganizations() {
-    made("organization", "acme", world.acme, acmes)
+    made("organization", "acme", world.acme, acmes.union(guests))
     made("organization", "the other one", world.other, others)
   }
 
   private mutating func addUsers() {
-    let acmes = self.acmes.subtracting(AudienceWorld.guests)
     made("user", "a member of acme", world.users["Ann"], acmes)
     made("user", "a guest of acme", world.users["Guest"], acmes.union(["the guest"]))
     made("user", "a member of the other one", world.users["Stranger"], others)
@@ -55,22 +58,19 @@ struct AudienceCases {
   }
 
   private mutating func addResources(of type: ResourceType) {
-    let isWithheld = Principal.withheldFromGuests.contains(type.plural)
-    let acmes = isWithheld ? self.acmes.subtracting(AudienceWorld.guests) : self.acmes
     let dead: JSONObject = ["deleted_at": "2026-01-01T00:00:00Z"]
     resource(type, "acme's", world.acme, [:], acmes)
     resource(type, "acme's, deleted", world.acme, dead, acmes)
     resource(type, "the other one's", world.other, [:], others)
     if type.organization == .optional { resource(type, "nobody's", nil, [:], administrators) }
-    // A place in a workspace gives rights to change, and its lack takes none of reading away.
-    if type.field("workspace_id") != nil {
-      let workspace = JSON.string(Identifier.version7(at: .now).text)
-      resource(type, "in a workspace", world.acme, ["workspace_id": workspace], acmes)
-    }
-    if type.name == "invitation" || type.name == "membership" {
+    addPlaced(type)
+    if ["invitation", "membership", "workspace_member"].contains(type.name) {
       // Whom it is about sees it without belonging there: an invitation, or a place that they had.
       let loner: JSONObject = ["user_id": .string(world.users["Loner"] ?? "")]
-      let guest: JSONObject = ["user_id": .string(world.users["Guest"] ?? "")]
+      let guest: JSONObject = [
+        "user_id": .string(world.users["Guest"] ?? ""), "role": type.name == "membership" ? "member" : "viewer",
+        "is_guest": true,
+      ]
       resource(type, "the guest's in acme", world.acme, guest, acmes.union(["the guest"]))
       resource(type, "Loner's in acme", world.acme, loner.merging(dead), acmes.union(["Loner"]))
     }
@@ -87,6 +87,31 @@ struct AudienceCases {
     }
   }
 
+  /// What lies in a workspace, is for its guests too. Whether a member has a place there changes nothing for them.
+  private mutating func addPlaced(_ type: ResourceType) {
+    let elsewhere = JSON.string(Identifier.version7(at: .now).text)
+    if type.name == "workspace" { made("workspace", "the guest's", world.studio, acmes.union(guests)) }
+    if type.field("workspace_id") != nil {
+      resource(type, "in another workspace", world.acme, ["workspace_id": elsewhere], acmes)
+      // Members, links and the like are in a workspace, too, but give access to it.
+      let seers = Audience.Placement(of: type.name) == .direct ? acmes.union(guests) : acmes
+      let placed: JSONObject = ["workspace_id": .string(world.studio)]
+      let id = resource(type, "in the guest's workspace", world.acme, placed, seers)
+      resource(type, "in the guest's workspace, but the other one's", world.other, placed, others)
+      if type.name == "pipeline" { pipeline = id }
+    }
+    if type.name == "run" {
+      resource(type, "of a pipeline elsewhere", world.acme, ["pipeline_id": elsewhere], acmes)
+      let placed: JSONObject = ["pipeline_id": .string(pipeline.text)]
+      run = resource(type, "of a pipeline in the guest's workspace", world.acme, placed, acmes.union(guests))
+    }
+    if type.name == "task_run" {
+      resource(type, "of a run elsewhere", world.acme, ["run_id": elsewhere], acmes)
+      let placed: JSONObject = ["run_id": .string(run.text)]
+      resource(type, "of a run in the guest's workspace", world.acme, placed, acmes.union(guests))
+    }
+  }
+
   private mutating func addAddressed(_ type: ResourceType, _ visibility: Visibility) {
     let stewards = administrators.union(["Adam", "Olga", "a key that administers"])
     func to(_ name: String, _ more: JSONObject = [:]) -> JSONObject {
@@ -95,6 +120,8 @@ struct AudienceCases {
     resource(type, "Ann's", world.acme, to("Ann"), stewards.union(["Ann"]))
     resource(
       type, "Olga's", world.acme, to("Olga"), stewards.union(["Olga's key", "a session naming Olga"]))
+    resource(type, "the guest's", world.acme, to("Guest"), stewards.union(guests))
+    resource(type, "the guest's in the other one", world.other, to("Guest"), administrators.union(["a foreign key"]))
     resource(type, "a stranger's in acme", world.acme, to("Stranger"), stewards)
     resource(type, "Ann's in the other one", world.other, to("Ann"), administrators.union(["a foreign key"]))
     guard let flag = visibility.unless else { return }
@@ -108,14 +135,16 @@ struct AudienceCases {
     all.append(AudienceCase(type: type, name: name, id: id, seenBy: seenBy, draft: nil))
   }
 
+  @discardableResult
   private mutating func resource(
     _ type: ResourceType, _ name: String, _ organization: String?, _ fields: JSONObject, _ seenBy: Set<String>
-  ) {
+  ) -> Identifier {
     let id = Identifier.version7(at: .now)
     var draft = EventDraft(event: "\(type.name).created", type: type.name, resource: id, actor: "local:0")
     draft.organization = organization.flatMap { Identifier($0) }
     draft.set = fields.merging(["number": .integer(Int64(1_000_000 + all.count))])
     if let organization { draft.set["organization_id"] = .string(organization) }
     all.append(AudienceCase(type: type.name, name: name, id: id, seenBy: seenBy, draft: draft))
+    return id
   }
 }

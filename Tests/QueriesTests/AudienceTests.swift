@@ -50,7 +50,7 @@ import Testing
         let cases = cases.of(type.name)
         let unbroken = try await Self.mistakes(of: audience, type, cases, world, library)
         #expect(unbroken == Mistakes(get: 0, list: 0, sql: 0), "\(type.name): \(unbroken)")
-        for mutant in Self.mutants(of: audience) {
+        for mutant in Self.mutants(of: audience, type) {
           let found = try await Self.mistakes(of: mutant, type, cases, world, library)
           #expect(found.get > 0, "get of \(type.name) by \(mutant.rules)")
           #expect(found.list > 0, "list of \(type.name) by \(mutant.rules)")
@@ -246,7 +246,7 @@ import Testing
     var sql: Int
   }
 
-  private static func mutants(of audience: Audience) -> [Audience] {
+  private static func mutants(of audience: Audience, _ type: ResourceType) -> [Audience] {
     func with(_ index: Int, _ replacement: Audience.Rule?) -> Audience {
       var rules = audience.rules
       if let replacement { rules[index] = replacement } else { rules.remove(at: index) }
@@ -256,6 +256,10 @@ import Testing
       let dropped = with(index, nil)
       switch rule {
       case .tenant, .ownOrganization, .sharedOrganization, .oneself, .named: return [dropped]
+      case .placed(let placement):
+        return [dropped]
+          + Audience.Placement.allCases.filter { $0 != placement && (type.field($0.field) != nil || $0 == .itself) }
+          .map { with(index, .placed($0)) }
       case .addressee(_, nil): return [dropped, with(index, .tenant)]
       case .addressee(let field, _?):
         return [dropped, with(index, .tenant), with(index, .addressee(field: field, unless: nil))]

@@ -29,15 +29,16 @@ struct AudienceWorld {
     "Ann", "Bob", "the guest", "Adam", "Olga", "Audrey", "Oscar", "Both", "a key that reads", "a key that administers",
     "Olga's key", "a session naming Olga", "a session naming the guest",
   ]
-  /// Who reads nothing of people but of themselves. A session that names a guest reads as a member: it is the role's
-  /// own to say whom it names.
-  static let guests: Set<String> = ["the guest"]
+  /// Who reads only what lies in the workspace where they have a place, and what is theirs.
+  static let guests: Set<String> = ["the guest", "a session naming the guest"]
   static let ofOther: Set<String> = ["Stranger", "Both", "a foreign key"]
   /// Everybody who has signed in, and the keys that read something.
   static let readers: Set<String> = administrators.union(ofAcme).union(ofOther).union(["Loner"])
 
   let acme: String
   let other: String
+  /// A workspace of acme, in which the guest has a place.
+  let studio: String
   /// The users of both organizations and of none, by name.
   let users: [String: String]
   let askers: [Asker]
@@ -69,6 +70,10 @@ struct AudienceWorld {
     }
     try await user("Guest", "developer")
     try await join("Guest", acme, isGuest: true)
+    studio = try await library.make("workspace", ["name": "studio", "organization_id": .string(acme)])
+    _ = try await library.make(
+      "workspace_member",
+      ["workspace_id": .string(studio), "user_id": .string(users["Guest"] ?? ""), "role": "viewer"])
     try await join("Both", other)
     try await user("Stranger")
     try await join("Stranger", other)

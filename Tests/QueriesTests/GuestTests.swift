@@ -11,16 +11,25 @@ import Testing
 /// What people are shown of each other.
 @Suite struct GuestTests {
   @Test(.timeLimit(.minutes(3)))
-  func `a guest reads what they came for, and of people only themselves`() async throws {
+  func `a guest reads the workspaces they came to, and of people only themselves`() async throws {
     try await TestQueries.with { library in
       let acme = try await library.organization("acme")
       let home = try await library.organization("home")
       let owner = try await library.person("owner@example.org", of: acme, membership: "owner")
       let guest = try await library.person("guest@example.org", of: home, membership: "owner")
-      let made = try await library.call(
-        "pipeline.create", ["name": "p", "organization_id": .string(acme), "reason": "Bea asked"], as: owner.principal)
-      let pipeline = try #require(made["id"]?.stringValue)
       let workspace = try await library.make("workspace", ["name": "w", "organization_id": .string(acme)])
+      let secret = try await library.make("workspace", ["name": "secret", "organization_id": .string(acme)])
+      func page(in workspace: String?) async throws -> String {
+        var params: JSONObject = ["name": "p", "organization_id": .string(acme), "reason": "Bea asked"]
+        if let workspace { params = params.merging(["kind": "page", "workspace_id": .string(workspace)]) }
+        let made = try await library.call("pipeline.create", params, as: owner.principal)
+        return try #require(made["id"]?.stringValue)
+      }
+      let (pipeline, hidden) = (try await page(in: workspace), [try await page(in: secret), try await page(in: nil)])
+      let runs = try await [
+        library.make("run", ["pipeline_id": .string(pipeline)]),
+        library.make("run", ["pipeline_id": .string(hidden[0])]),
+      ]
       let link = try await library.call("share_link.create", ["workspace_id": .string(workspace)])
       _ = try await library.call("workspace.join", ["token": try #require(link["token"])], as: guest.principal)
       let visitor = try library.models.domain.principal(guest.id)
@@ -28,13 +37,40 @@ import Testing
       #expect(got["item"]?["name"] == "p")
       let history = try await library.ask("pipeline.history", ["id": .string(pipeline)], as: visitor)
       #expect(history.items.count == 1 && history.items[0]["reason"]?.isNull == true)
+      for page in hidden {
+        for method in ["get", "history", "versions", "diff"] {
+          #expect(
+            try await library.refusal("pipeline.\(method)", ["id": .string(page)], as: visitor).code == .notFound)
+        }
+      }
+      #expect(try await library.list("pipeline", [:], as: visitor) == [pipeline])
+      #expect(try await library.list("workspace", [:], as: visitor) == [workspace])
+      #expect(try await library.list("run", [:], as: visitor) == [runs[0]])
+      _ = try await library.ask("run.logs", ["id": .string(runs[0])], as: visitor)
+      #expect(try await library.refusal("run.logs", ["id": .string(runs[1])], as: visitor).code == .notFound)
+      // Nor is anything told of it by what a command refers to.
+      let edit: JSONObject = ["id": .string(hidden[0]), "name": "mine"]
+      do {
+        _ = try await library.call("pipeline.edit", edit, as: visitor)
+        Issue.record("edited")
+      } catch let refusal as Refusal { #expect(refusal.code == .notFound) }
+      // Who leaves the workspace reads nothing of it any more, with their very next call.
+      let place = try await library.ask(
+        "workspace_member.list", ["where": ["user_id": .string(guest.id)]], as: visitor
+      ).items
+      let own = try #require(place.first?["id"])
+      #expect(place.count == 1)
+      _ = try await library.call("workspace_member.delete", ["id": own])
+      let left = try #require(try library.engine.refresh(visitor))
+      #expect(try await library.refusal("pipeline.get", ["id": .string(pipeline)], as: left).code == .notFound)
+      #expect(try await library.list("pipeline", [:], as: left).isEmpty)
       for method in ["user.get", "user.history", "user.diff"] {
         #expect(
-          try await library.refusal(method, ["id": .string(owner.id)], as: visitor).code == .forbidden, "\(method)")
+          try await library.refusal(method, ["id": .string(owner.id)], as: visitor).code == .notFound, "\(method)")
         _ = try await library.ask(method, ["id": .string(guest.id)], as: visitor)
       }
       #expect(
-        try await library.refusal("user.get", ["email": "owner@example.org"], as: visitor).code == .forbidden)
+        try await library.refusal("user.get", ["email": "owner@example.org"], as: visitor).code == .notFound)
       #expect(try await library.list("user", [:], as: visitor) == [guest.id])
       let places = try await library.ask("membership.list", [:], as: visitor).items
       #expect(places.count == 2 && places.allSatisfy { $0["user_id"] == .string(guest.id) })

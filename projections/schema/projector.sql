@@ -85,9 +85,9 @@ CREATE OR REPLACE FUNCTION projector.asking_role() RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 RETURN CASE current_setting('role') WHEN 'none' THEN session_user::text ELSE current_setting('role') END;
 
--- The organizations whose rows the asking role may read: its own, while that is active. The setting app.current_user_id
--- narrows them to those where that user, while active, is a member; it never widens them.
-CREATE OR REPLACE FUNCTION projector.current_organizations() RETURNS SETOF uuid
+-- The asking role's organization, while that is active. Where the setting app.current_user_id names somebody: only while
+-- they, active, have a membership there, as a guest or as more.
+CREATE OR REPLACE FUNCTION projector.asked_organizations(as_guest boolean) RETURNS SETOF uuid
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   narrowed text := nullif(current_setting('app.current_user_id', true), '');
@@ -95,7 +95,7 @@ BEGIN
   IF narrowed IS NULL THEN
     RETURN QUERY
       SELECT r.organization_id FROM projector.sql_roles AS r
-      WHERE r.role_name = projector.asking_role()
+      WHERE NOT as_guest AND r.role_name = projector.asking_role()
         AND NOT EXISTS (
           SELECT FROM daybook.organizations AS o
           WHERE o.id = r.organization_id AND (NOT o.is_active OR o.deleted_at IS NOT NULL));
@@ -110,8 +110,51 @@ BEGIN
           SELECT FROM daybook.memberships AS m
           LEFT JOIN daybook.users AS u ON u.id = m.user_id
           WHERE m.organization_id = r.organization_id AND m.user_id::text = lower(narrowed) AND m.deleted_at IS NULL
+            AND (m.role = 'member' AND coalesce(m.is_guest, false)) = as_guest
             AND coalesce(u.is_active, true) AND u.deleted_at IS NULL);
   END IF;
+END $$;
+
+-- The organizations whose rows the asking role may read. The setting app.current_user_id narrows them to those where that
+-- user, while active, is a member and no guest; it never widens them.
+CREATE OR REPLACE FUNCTION projector.current_organizations() RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY SELECT o FROM projector.asked_organizations(false) AS o;
+END $$;
+
+-- Those where the user whom app.current_user_id names is a guest: of their rows only what lies in the workspaces where that
+-- user has a place, and what is theirs.
+CREATE OR REPLACE FUNCTION projector.visited_organizations() RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY SELECT o FROM projector.asked_organizations(true) AS o;
+END $$;
+
+-- The workspaces where a guest whom the session names has a place.
+CREATE OR REPLACE FUNCTION projector.visited_workspaces() RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY
+    SELECT w.workspace_id FROM daybook.workspace_members AS w
+    WHERE w.deleted_at IS NULL AND w.organization_id IN (SELECT projector.visited_organizations())
+      AND w.user_id::text = lower(nullif(current_setting('app.current_user_id', true), ''));
+END $$;
+
+-- The pipelines in those workspaces.
+CREATE OR REPLACE FUNCTION projector.visited_pipelines() RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY
+    SELECT p.id FROM daybook.pipelines AS p WHERE p.workspace_id IN (SELECT projector.visited_workspaces());
+END $$;
+
+-- The runs of those pipelines.
+CREATE OR REPLACE FUNCTION projector.visited_runs() RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY
+    SELECT r.id FROM daybook.runs AS r WHERE r.pipeline_id IN (SELECT projector.visited_pipelines());
 END $$;
 
 -- The users that the asking role may see: the members of its organizations.

@@ -20,8 +20,12 @@ extension Audience {
 
   /// What decides, of a caller who is no administrator.
   package struct Bounds: Sendable, Equatable {
-    /// The organizations where they may read the type.
+    /// The organizations where they may read the type, as more than a guest.
     package let readable: Set<Identifier>
+    /// Those where they may read it as a guest.
+    package let visited: Set<Identifier>
+    /// The workspaces there in which they have a place.
+    package let workspaces: Set<Identifier>
     /// Those where they administer it; empty where that changes nothing.
     package let administered: Set<Identifier>
     /// The person who asks or, for an API key, who made it.
@@ -37,18 +41,28 @@ extension Audience {
     guard let visible = principal.visibleOrganizations else { return .everything }
     var user: Identifier?
     if case .user(let identifier) = principal.kind { user = identifier }
+    let allowed = visible.filter { principal.allows(.read, on: plural, organization: $0) }
+    let visited = allowed.filter { principal.isGuest(in: $0) }
     let bounds = Bounds(
-      readable: visible.filter { principal.allows(.read, on: plural, organization: $0) },
+      readable: allowed.subtracting(visited), visited: visited,
+      workspaces: isPlaced && !visited.isEmpty ? principal.workspaces : [],
       administered: isAddressed ? visible.filter { principal.allows(.admin, on: plural, organization: $0) } : [],
       subject: principal.subject, user: user, readsPublic: !publicFields.isEmpty && readsPublic(principal))
     let canReach = rules.contains { rule in
       switch rule {
-      case .tenant, .addressee, .ownOrganization, .sharedOrganization: !bounds.readable.isEmpty
+      case .tenant, .sharedOrganization: !bounds.readable.isEmpty
+      case .addressee, .ownOrganization: !bounds.readable.isEmpty || !bounds.visited.isEmpty
+      case .placed: !bounds.visited.isEmpty
       case .oneself, .named: bounds.user != nil
       case .published: bounds.readsPublic
       }
     }
     return canReach ? .bounded(bounds) : nil
+  }
+
+  /// Whether what lies in a workspace is for its guests.
+  private var isPlaced: Bool {
+    rules.contains { if case .placed = $0 { true } else { false } }
   }
 
   /// Whether some resources are for one person's eyes.

@@ -9,21 +9,27 @@ extension Audience {
   ///   - organization: The one that the resource belongs to.
   ///   - fields: Its fields, as a state has them: without those that are null.
   ///   - sharing: The organizations of which the resource, a user, is a member; asked only for users.
-  /// - Throws: What `sharing` throws.
+  ///   - referred: The fields of what a resource refers to, deleted or not; asked only for guests.
+  /// - Throws: What `sharing` and `referred` throw.
   package func permits(
     _ standing: Standing, to principal: Principal, id: Identifier, organization: Identifier?, fields: JSONObject,
-    sharing: () throws -> [Identifier]
+    sharing: () throws -> [Identifier], referred: (Identifier) throws -> JSONObject?
   ) rethrows -> Bool {
     if principal.isAdministrator { return true }
     for rule in rules {
       let isPermitted =
         switch rule {
-        case .tenant: stands(standing, principal, in: organization)
+        case .tenant: isMember(principal, of: organization) && stands(standing, principal, in: organization)
+        case .placed(let placement):
+          // Whoever is a guest nowhere has no such place.
+          try !principal.workspaces.isEmpty && stands(standing, principal, in: organization)
+            && workspace(of: id, fields, placement, referred).map { principal.workspaces.contains($0) } ?? false
         case .addressee(let field, let unless):
           stands(standing, principal, in: organization)
             && isShown(fields, to: principal, in: organization, field, unless: unless)
         case .ownOrganization: stands(standing, principal, in: id)
-        case .sharedOrganization: try sharing().contains { stands(standing, principal, in: $0) }
+        case .sharedOrganization:
+          try sharing().contains { isMember(principal, of: $0) && stands(standing, principal, in: $0) }
         case .oneself: principal.kind == .user(id)
         case .named(let field):
           fields[field]?.stringValue.flatMap { Identifier($0) }.map { principal.kind == .user($0) } ?? false
@@ -44,6 +50,22 @@ extension Audience {
     names.contains { fields[$0] == true } && !fields.contains("deleted_at")
   }
 
+  /// Whether a caller belongs to an organization as more than a guest.
+  private func isMember(_ principal: Principal, of organization: Identifier?) -> Bool {
+    organization.map { !principal.isGuest(in: $0) } ?? true
+  }
+
+  /// The workspace in which a resource lies.
+  private func workspace(
+    of id: Identifier, _ fields: JSONObject, _ placement: Placement, _ referred: (Identifier) throws -> JSONObject?
+  ) rethrows -> Identifier? {
+    if placement == .itself { return id }
+    guard let target = fields[placement.field]?.stringValue.flatMap({ Identifier($0) }) else { return nil }
+    guard let next = placement.next else { return target }
+    guard let found = try referred(target) else { return nil }
+    return try workspace(of: target, found, next, referred)
+  }
+
   private func stands(_ standing: Standing, _ principal: Principal, in organization: Identifier?) -> Bool {
     switch standing {
     case .sees: principal.canSee(organization: organization)
@@ -54,9 +76,10 @@ extension Audience {
   private func isShown(
     _ fields: JSONObject, to principal: Principal, in organization: Identifier?, _ field: String, unless: String?
   ) -> Bool {
-    guard let owner = fields[field]?.stringValue.flatMap({ Identifier($0) }), owner != principal.subject else {
-      return true
-    }
+    let owner = fields[field]?.stringValue.flatMap { Identifier($0) }
+    if let owner, owner == principal.subject { return true }
+    guard isMember(principal, of: organization) else { return false }
+    guard owner != nil else { return true }
     if let unless, fields[unless] == true { return true }
     return principal.allows(.admin, on: plural, organization: organization)
   }

@@ -12,10 +12,13 @@ import Catalog
 package struct Audience: Sendable, Equatable {
   /// One way in which callers come to see a resource.
   package enum Rule: Sendable, Hashable {
-    /// Those who belong to the organization that `organization_id` names. What belongs to none is for administrators.
+    /// Those who belong to the organization that `organization_id` names, guests not among them. What belongs to none is
+    /// for administrators.
     case tenant
+    /// Guests of that organization: what lies in a workspace where they have a place.
+    case placed(Placement)
     /// As ``tenant``, but of them only the user whom the field refers to, and who administers the type there. All of
-    /// them where the field is null, or the boolean field `unless` is true.
+    /// them where the field is null, or the boolean field `unless` is true. A guest: what the field says is theirs.
     case addressee(field: String, unless: String?)
     /// An organization itself: those who belong to it.
     case ownOrganization
@@ -23,11 +26,53 @@ package struct Audience: Sendable, Equatable {
     case sharedOrganization
     /// A user: that user.
     case oneself
-    /// A membership or an invitation: the user whom the field refers to, wherever they belong.
+    /// A membership, a place in a workspace or an invitation: the user whom the field refers to, wherever they belong.
     case named(field: String)
     /// Every user, and the API keys that may read the type at home: while the resource lives and one of the boolean
     /// fields is true. It gives the right to read, too.
     case published(anyOf: [String])
+  }
+
+  /// How a resource lies in a workspace.
+  package enum Placement: Sendable, Hashable, CaseIterable {
+    /// It is the workspace.
+    case itself
+    /// Its `workspace_id` says in which.
+    case direct
+    /// As the pipeline of its `pipeline_id` does.
+    case byPipeline
+    /// As the run of its `run_id` does.
+    case byRun
+
+    /// The field that says it.
+    package var field: String {
+      switch self {
+      case .itself: "id"
+      case .direct: "workspace_id"
+      case .byPipeline: "pipeline_id"
+      case .byRun: "run_id"
+      }
+    }
+
+    /// How what the field refers to lies there.
+    package var next: Placement? {
+      switch self {
+      case .itself, .direct: nil
+      case .byPipeline: .direct
+      case .byRun: .byPipeline
+      }
+    }
+
+    /// How resources of a type lie in workspaces; nil for types that don't.
+    package init?(of type: String) {
+      switch type {
+      case "workspace": self = .itself
+      case "pipeline", "schema_definition": self = .direct
+      case "run": self = .byPipeline
+      case "task_run": self = .byRun
+      default: return nil
+      }
+    }
   }
 
   /// How callers must stand to a resource.
@@ -56,11 +101,12 @@ package struct Audience: Sendable, Equatable {
       switch (type.name, type.organization) {
       case ("organization", _): [.ownOrganization]
       case ("user", _): [.oneself, .sharedOrganization]
-      case ("membership", _), ("invitation", _): [.tenant, .named(field: "user_id")]
+      case ("membership", _), ("invitation", _), ("workspace_member", _): [.tenant, .named(field: "user_id")]
       case (_, .none): []
       case (_, .required), (_, .optional):
         [type.visibility.map { .addressee(field: $0.field, unless: $0.unless) } ?? .tenant]
       }
+    if let placement = Placement(of: type.name) { rules.append(.placed(placement)) }
     if !type.publicFields.isEmpty { rules.append(.published(anyOf: type.publicFields)) }
     self.init(plural: type.plural, rules: rules)
   }

@@ -122,7 +122,7 @@ final class Decision {
   func seesUser(_ id: Identifier) throws -> Bool {
     try model.audience(of: "user").permits(
       .sees, to: principal, id: id, organization: nil, fields: [:],
-      sharing: { try transaction.memberships(of: id).compactMap(\.organization) })
+      sharing: { try transaction.memberships(of: id).compactMap(\.organization) }, referred: { _ in nil })
   }
 
   /// The command's permission in a resource's organization; for users, in an organization that is shared.

@@ -9,7 +9,7 @@ import Refusals
 
 /// Who callers are, as the log's own state says it, and whether what was resolved earlier still holds.
 ///
-/// Every decision that changes a user, membership, key or organization moves an epoch on; a principal of the present
+/// Every decision that changes a user, membership, place in a workspace, key or organization moves an epoch on; a principal of the present
 /// epoch needs no second look. Principals resolved outside of the writer get the epoch that is on the disk, never one
 /// that is only staged, so a revoked key fails on its next command however close behind it comes.
 ///
@@ -172,9 +172,26 @@ final class PrincipalRegister: Sendable {
       else { continue }
       organizations[organization] = PrincipalRegister.role(role, of: membership)
     }
+    let visited = Set(organizations.lazy.filter { $0.value == Principal.guest }.map(\.key))
     return Principal(
-      kind: .user(id), platformRole: user.fields["role"]?.stringValue, organizations: organizations, subject: id,
-      signIn: signIn, epoch: epoch)
+      kind: .user(id), platformRole: user.fields["role"]?.stringValue, organizations: organizations,
+      workspaces: try workspaces(of: id, in: visited, from: source), subject: id, signIn: signIn, epoch: epoch)
+  }
+
+  /// The workspaces of these organizations in which a person has a place.
+  private static func workspaces(
+    of user: Identifier, in visited: Set<Identifier>, from source: borrowing some StateSource & ~Copyable
+  ) throws -> Set<Identifier> {
+    guard !visited.isEmpty else { return [] }
+    var found: Set<Identifier> = []
+    for link in try source.referrers(of: user, type: "workspace_member", limit: .max) {
+      guard let place = try source.living(link.id, type: "workspace_member"), place.reference("user_id") == user,
+        let organization = place.organization, visited.contains(organization),
+        let workspace = place.reference("workspace_id")
+      else { continue }
+      found.insert(workspace)
+    }
+    return found
   }
 
   private static func resolveKey(
@@ -197,8 +214,10 @@ final class PrincipalRegister: Sendable {
         bound = Principal.Bound(role: PrincipalRegister.role(role, of: membership), platformRole: platformRole)
       }
     }
+    let visited: Set<Identifier> = bound?.role == Principal.guest ? [organization] : []
     return Principal(
       kind: .apiKey(id, creator: creator), organizations: [organization: "key"],
+      workspaces: try creator.map { try workspaces(of: $0, in: visited, from: source) } ?? [],
       keyPermissions: KeyPermissions.read(key.fields["permissions"] ?? .null), bound: bound, subject: creator,
       expiresAt: expiry, epoch: epoch)
   }

@@ -4,7 +4,8 @@ import Postgres
 /// The rendering as row-level security: what an SQL role sees of a read model.
 ///
 /// A role reads for one organization, so it stands where who administers that organization stands. A session may name
-/// a user by `app.current_user_id`: then it stands where that user stands as a member, and nowhere where they are none.
+/// a user by `app.current_user_id`: then it stands where that user stands as a member or a guest, and nowhere where they
+/// are neither.
 /// The functions of `projections/schema/projector.sql` say which organization and whose.
 extension Audience {
   /// The condition of the policy; nil where no row is for an SQL role.
@@ -12,8 +13,15 @@ extension Audience {
     let choices = rules.compactMap { rule -> String? in
       switch rule {
       case .tenant: Self.isOfOrganization
-      case .addressee(let field, let unless): "(\(Self.isOfOrganization)) AND \(Self.isShown(field, unless: unless))"
-      case .ownOrganization: "id = ANY (ARRAY(SELECT projector.current_organizations()))"
+      case .placed(let placement):
+        "\(Self.isVisited) AND \(placement.field) = ANY (ARRAY(SELECT projector.\(Self.visited(placement))()))"
+      case .addressee(let field, let unless):
+        """
+        (\(Self.isOfOrganization)) AND \(Self.isShown(field, unless: unless)) \
+        OR \(Self.isVisited) AND \(Self.isOwn(field))
+        """
+      case .ownOrganization:
+        "id = ANY (ARRAY(SELECT projector.current_organizations() UNION SELECT projector.visited_organizations()))"
       case .sharedOrganization: "id = ANY (ARRAY(SELECT projector.visible_users()))"
       // A role is no user; the one whom a session names is seen as a member of the role's organization, or not at all.
       case .oneself, .named: nil
@@ -21,7 +29,7 @@ extension Audience {
         // Public to whoever belongs somewhere.
         """
         ((\(fields.map(PostgresIdentifier.quote).joined(separator: " OR "))) AND deleted_at IS NULL \
-        AND EXISTS (SELECT FROM projector.current_organizations()))
+        AND EXISTS (SELECT FROM projector.current_organizations() UNION ALL SELECT FROM projector.visited_organizations()))
         """
       }
     }
@@ -30,12 +38,29 @@ extension Audience {
 
   private static let isOfOrganization = "organization_id = ANY (ARRAY(SELECT projector.current_organizations()))"
 
+  /// Where the user whom a session names is only a guest.
+  private static let isVisited = "organization_id = ANY (ARRAY(SELECT projector.visited_organizations()))"
+
+  /// The function that answers what of a guest's workspaces a placement's field may name.
+  private static func visited(_ placement: Placement) -> String {
+    switch placement {
+    case .itself, .direct: "visited_workspaces"
+    case .byPipeline: "visited_pipelines"
+    case .byRun: "visited_runs"
+    }
+  }
+
+  private static func isOwn(_ field: String) -> String {
+    "\(PostgresIdentifier.quote(field))::text = lower(\(asking))"
+  }
+
+  private static let asking = "nullif(current_setting('app.current_user_id', true), '')"
+
   /// The rows for the eyes of the user whom a session names: their own, everybody's, and shared ones. A session that
   /// names none reads for its organization.
   private static func isShown(_ field: String, unless: String?) -> String {
     let owner = PostgresIdentifier.quote(field)
-    let asking = "nullif(current_setting('app.current_user_id', true), '')"
     let shared = unless.map { " OR \(PostgresIdentifier.quote($0))" } ?? ""
-    return "(\(asking) IS NULL OR \(owner) IS NULL OR \(owner)::text = lower(\(asking))\(shared))"
+    return "(\(asking) IS NULL OR \(owner) IS NULL OR \(isOwn(field))\(shared))"
   }
 }
