@@ -222,14 +222,20 @@ package final class Environment: @unchecked Sendable {
   /// Begins a read: a fixed state of all databases. It ends when its owner lets it go, on the thread that began it.
   ///
   /// Keep it short: pages that it can see can't be reused, and the map can't grow meanwhile.
+  ///
+  /// A read-only environment follows a map that another process has grown; there a read may wait for those under way,
+  /// so that a thread has one at a time.
   package func beginRead() throws(LMDBError) -> ReadTransaction {
-    pthread_rwlock_rdlock(&resizing)
-    do throws(LMDBError) {
-      try requireOpen()
-      return ReadTransaction(pointer: try spareOrNewRead(), environment: self)
-    } catch {
-      pthread_rwlock_unlock(&resizing)
-      throw error
+    while true {
+      pthread_rwlock_rdlock(&resizing)
+      do throws(LMDBError) {
+        try requireOpen()
+        return ReadTransaction(pointer: try spareOrNewRead(), environment: self)
+      } catch {
+        pthread_rwlock_unlock(&resizing)
+        guard isReadOnly, error.isMapResized else { throw error }
+      }
+      try resize(to: 0)
     }
   }
 

@@ -80,6 +80,26 @@ import Testing
     #expect(environment.mapSize > 1 << 16)
   }
 
+  @Test func `who only reads follows a map that somebody else grows`() throws {
+    let ground = try Ground()
+    let environment = try ground.open(mapSize: 1 << 16)
+    let things = try environment.things()
+    try environment.put([("a", "one")], in: things)
+    var options = Environment.Options()
+    options.mapSize = 1 << 16
+    options.isReadOnly = true
+    // As another process would: this one has the folder open already.
+    options.ignoresLocks = true
+    let reader = try Environment(folder: ground.folder, options: options)
+    let same = try reader.things()
+    #expect(try reader.text("a", in: same) == "one")
+    for size in [1 << 20, 1 << 22] {
+      try environment.resize(to: size)
+      try environment.put([("a", String(repeating: "x", count: size / 2))], in: things)
+      #expect(try reader.text("a", in: same)?.utf8.count == size / 2)
+    }
+  }
+
   @Test func `a second environment on a folder is refused until the first is closed`() throws {
     let ground = try Ground()
     let first = try ground.open()
