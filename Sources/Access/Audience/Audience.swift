@@ -12,8 +12,8 @@ import Catalog
 package struct Audience: Sendable, Equatable {
   /// One way in which callers come to see a resource.
   package enum Rule: Sendable, Hashable {
-    /// Those who belong to the organization that `organization_id` names, guests not among them. What belongs to none is
-    /// for administrators.
+    /// Those who belong to the organization that `organization_id` names, guests not among them. What belongs to none
+    /// is for administrators.
     case tenant
     /// Guests of that organization: what lies in a workspace where they have a place.
     case placed(Placement)

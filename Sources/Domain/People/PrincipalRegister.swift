@@ -9,9 +9,9 @@ import Refusals
 
 /// Who callers are, as the log's own state says it, and whether what was resolved earlier still holds.
 ///
-/// Every decision that changes a user, membership, place in a workspace, key or organization moves an epoch on; a principal of the present
-/// epoch needs no second look. Principals resolved outside of the writer get the epoch that is on the disk, never one
-/// that is only staged, so a revoked key fails on its next command however close behind it comes.
+/// Every decision that changes a user, membership, place in a workspace, key or organization moves an epoch on; a
+/// principal of the present epoch needs no second look. Principals resolved outside of the writer get the epoch that is
+/// on the disk, never one that is only staged, so a revoked key fails on its next command however close behind it comes.
 ///
 /// People's sign-ins are numbered, so that a changed password or a deactivation closes those before it, and only them.
 /// They live no longer than the process, which is how long connections live.

@@ -4,8 +4,8 @@ import Postgres
 /// The rendering as row-level security: what an SQL role sees of a read model.
 ///
 /// A role reads for one organization, so it stands where who administers that organization stands. A session may name
-/// a user by `app.current_user_id`: then it stands where that user stands as a member or a guest, and nowhere where they
-/// are neither.
+/// a user by `app.current_user_id`: then it stands where that user stands as a member or a guest, and nowhere where
+/// they are neither.
 /// The functions of `projections/schema/projector.sql` say which organization and whose.
 extension Audience {
   /// The condition of the policy; nil where no row is for an SQL role.
