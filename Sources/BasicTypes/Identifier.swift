@@ -95,7 +95,7 @@ public struct Identifier: Hashable, Sendable, Comparable {
   /// A version 7 identifier (RFC 9562 §5.7) of the given time: milliseconds, then
   /// microseconds in `rand_a`, then 62 random bits.
   public static func version7(at time: Timestamp) -> Identifier {
-    var generator = SystemRandomNumberGenerator()
+    var generator = PooledRandom()
     return version7(at: time, using: &generator)
   }
 

@@ -1,6 +1,10 @@
 import BasicTypes
 import LMDB
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// The databases of the log's environment, and how their keys and values are made.
 ///
 /// Values of the derived indexes end in eight bytes of SHA-256 over key and value,
@@ -35,6 +39,18 @@ struct Databases: Sendable {
 }
 
 enum Key {
+  /// Whether one key comes before another one in LMDB's order: by bytes, the shorter of two that begin alike first.
+  static func precedes(_ one: [UInt8], _ other: [UInt8]) -> Bool {
+    let order = one.withUnsafeBytes { one in
+      other.withUnsafeBytes { other in
+        // An empty one may have no address.
+        guard let left = one.baseAddress, let right = other.baseAddress else { return 0 as CInt }
+        return memcmp(left, right, min(one.count, other.count))
+      }
+    }
+    return order == 0 ? one.count < other.count : order < 0
+  }
+
   static func position(_ position: UInt64) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: 8) { buffer, count in
       for index in 0..<8 { buffer[index] = UInt8(truncatingIfNeeded: position >> UInt64(56 - 8 * index)) }

@@ -11,7 +11,8 @@ import Refusals
 ///
 /// Every decision that changes a user, membership, place in a workspace, key or organization moves an epoch on; a
 /// principal of the present epoch needs no second look. Principals resolved outside of the writer get the epoch that is
-/// on the disk, never one that is only staged, so a revoked key fails on its next command however close behind it comes.
+/// on the disk, never one that is only staged, so a revoked key fails on its next command however close behind it
+/// comes.
 ///
 /// People's sign-ins are numbered, so that a changed password or a deactivation closes those before it, and only them.
 /// They live no longer than the process, which is how long connections live.

@@ -4,10 +4,18 @@ import MerkleTree
 
 /// The one way a record is written: canonical JSON, members sorted, so that the stored bytes are the hashed bytes.
 enum RecordEncoding {
-  /// The body, and by how many bytes it makes its resource's state longer, as near as what was set and what was there
-  /// before tell.
+  /// A body.
+  struct Body {
+    let bytes: [UInt8]
+    /// By how many bytes it makes its resource's state longer, as near as what was set and what was there before tell.
+    let growth: Int
+    /// Where the fields that it sets stand in it; empty where it sets none.
+    let set: Range<Int>
+  }
+
+  /// The body.
   /// - Parameter clock: What the clock said, where the event's time is another one.
-  static func body(of draft: EventDraft, salt: [UInt8], clock: String?) -> (bytes: [UInt8], growth: Int) {
+  static func body(of draft: EventDraft, salt: [UInt8], clock: String?) -> Body {
     var out: [UInt8] = []
     out.reserveCapacity(384)
     out.append(UInt8(ascii: "{"))
@@ -31,11 +39,13 @@ enum RecordEncoding {
     out.append(contentsOf: Base64.encode(salt).utf8)
     out.append(UInt8(ascii: "\""))
     var growth = 0
+    var set = 0..<0
     if !draft.set.isEmpty {
       out.append(contentsOf: #","set":"#.utf8)
       let start = out.count
       draft.set.writeCanonical(into: &out)
-      growth += out.count - start
+      set = start..<out.count
+      growth += set.count
     }
     if !draft.was.isEmpty {
       out.append(contentsOf: #","was":"#.utf8)
@@ -44,7 +54,7 @@ enum RecordEncoding {
       growth -= out.count - start
     }
     out.append(UInt8(ascii: "}"))
-    return (out, growth)
+    return Body(bytes: out, growth: growth, set: set)
   }
 
   static func header(

@@ -66,17 +66,24 @@ public struct ResourceState: Sendable, Equatable {
 
   /// Takes in the `set` of its next event: a null removes a field, any other value replaces it.
   public mutating func merge(_ set: JSONObject) {
+    if fields.isEmpty, set.allSatisfy({ !$0.value.isNull }) {
+      fields = set
+      return
+    }
     for (key, value) in set {
       if value.isNull { fields.removeValue(forKey: key) } else { fields[key] = value }
     }
   }
 
   /// The bytes under which the log keeps it: canonical JSON.
-  var encoded: [UInt8] {
+  var encoded: [UInt8] { encoded(fields: nil) }
+
+  /// The same, where the canonical JSON of its fields is known already.
+  func encoded(fields known: ArraySlice<UInt8>?) -> [UInt8] {
     var out: [UInt8] = []
-    out.reserveCapacity(512)
+    out.reserveCapacity(max(512, (known?.count ?? 0) + 256))
     StateEncoding.open(&out, createdAt: createdAt)
-    fields.writeCanonical(into: &out)
+    if let known { out.append(contentsOf: known) } else { fields.writeCanonical(into: &out) }
     StateEncoding.close(
       &out, organization: organization, position: position, type: type, updatedAt: updatedAt, version: version)
     return out

@@ -16,11 +16,11 @@ struct BatchWriter {
     try writeRecords(staging, &next, at: now)
     try failpoints.reached(.logPutting)
     for (id, state) in staging.states.sorted(by: { $0.key < $1.key }) {
-      try store.put(databases.states, id.bytes, state.encoded)
+      try store.put(databases.states, id.bytes, state.encoded(fields: staging.fieldBytes[id]))
     }
     try writeUnique(staging)
     try writeLinks(staging)
-    for (key, command) in staging.commands.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+    for (key, command) in staging.commands.sorted(by: { Key.precedes($0.key, $1.key) }) {
       try store.put(databases.commands, key, Checksummed.wrap(key, command.fingerprint + command.result))
     }
     try writeCounters(staging, next)
@@ -58,7 +58,7 @@ struct BatchWriter {
   }
 
   private func writeUnique(_ staging: Staging) throws {
-    for (key, holder) in staging.unique.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+    for (key, holder) in staging.unique.sorted(by: { Key.precedes($0.key, $1.key) }) {
       if let id = holder.holder {
         try store.put(databases.unique, key, Checksummed.wrap(key, id.bytes))
       } else {
@@ -76,7 +76,7 @@ struct BatchWriter {
         }
       }
     }
-    for entry in entries.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+    for entry in entries.sorted(by: { Key.precedes($0.key, $1.key) }) {
       if entry.isThere {
         try store.put(databases.links, entry.key, Checksummed.wrap(entry.key, []))
       } else {
@@ -94,7 +94,7 @@ struct BatchWriter {
       values.append((Key.meta("entries/\(database.name)"), Key.position(try store.statistics(database).entries)))
     }
     values.append((Key.meta("head"), next.encoded))
-    for (key, value) in values.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+    for (key, value) in values.sorted(by: { Key.precedes($0.key, $1.key) }) {
       try store.put(databases.meta, key, Checksummed.wrap(key, value))
     }
   }

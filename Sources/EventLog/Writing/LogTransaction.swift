@@ -251,8 +251,9 @@ public final class LogTransaction {
         updatedAt: at, position: position, fields: [:])
     }
     next.merge(draft.set)
-    let (body, growth) = RecordEncoding.body(of: draft, salt: salts.next(), clock: clockText)
-    let grownTo = grow(draft.resource, by: growth, isNew: before == nil)
+    let encoded = RecordEncoding.body(of: draft, salt: salts.next(), clock: clockText)
+    let body = encoded.bytes
+    let grownTo = grow(draft.resource, by: encoded.growth, isNew: before == nil)
     work.recordedBytes += body.count
     let bodyHash = body.withUnsafeBytes { RFC6962.sha256($0) }
     let header = RecordEncoding.header(
@@ -262,6 +263,9 @@ public final class LogTransaction {
         record: LogRecord(position: position, header: header, body: body), resource: draft.resource,
         version: next.version, subjects: draft.subjects))
     own.states[draft.resource] = next
+    // What a first event sets, without nulls, are the fields that its resource has: they aren't written twice.
+    let isWhole = before == nil && !encoded.set.isEmpty && next.fields.count == draft.set.count
+    own.fieldBytes[draft.resource] = isWhole ? body[encoded.set] : nil
     return AppendedEvent(
       id: draft.id, event: draft.event, resource: draft.resource, position: position, version: next.version, at: at,
       bodySize: body.count, grownTo: grownTo)
@@ -375,6 +379,8 @@ struct StagedRecord {
 struct Staging {
   var records: [StagedRecord] = []
   var states: [Identifier: ResourceState] = [:]
+  /// How the fields of a state are written, where that is known.
+  var fieldBytes: [Identifier: ArraySlice<UInt8>] = [:]
   /// Read from the store in this batch, unchanged.
   var cached: [Identifier: ResourceState] = [:]
   /// How many bytes large states have.
@@ -394,7 +400,10 @@ struct Staging {
 
   mutating func take(_ other: Staging) {
     records.append(contentsOf: other.records)
-    for (id, state) in other.states { states[id] = state }
+    for (id, state) in other.states {
+      states[id] = state
+      fieldBytes[id] = other.fieldBytes[id]
+    }
     for (id, size) in other.sizes { sizes[id] = size }
     for (key, holder) in other.unique { unique[key] = holder }
     formKeys.formUnion(other.formKeys)
@@ -415,7 +424,7 @@ struct Staging {
 
 /// Salts of sixteen random bytes.
 struct SaltSource {
-  private var generator = SystemRandomNumberGenerator()
+  private var generator = PooledRandom()
 
   mutating func next() -> [UInt8] {
     Identifier(high: generator.next(), low: generator.next()).bytes
