@@ -83,14 +83,17 @@ struct Bench: AsyncParsableCommand {
     if parts.contains(.fdatasync) {
       try SyncProbe(folder: ground.folder, seconds: 3 * options.scale).run(into: &report)
     }
-    if parts.contains(.commands) || parts.contains(.pgbench) {
+    if parts.contains(.commands) || parts.contains(.pgbench) || parts.contains(.growth) {
       let baseline = try PgBench.start(on: ground)
       defer { baseline.stop() }
       report.machine["postgresql"] = .string(baseline.version)
       if parts.contains(.commands) {
         try await CommandsPart(ground: ground, options: options, baseline: baseline).run(into: &report)
-      } else {
+      } else if parts.contains(.pgbench) {
         try baseline.measure(options: options, into: &report)
+      }
+      if parts.contains(.growth) {
+        try await GrowthPart(ground: ground, options: options, baseline: baseline).run(into: &report)
       }
     }
     if parts.contains(.demo) { try await DemoPart(ground: ground, options: options).run(into: &report) }
@@ -102,7 +105,7 @@ struct Bench: AsyncParsableCommand {
 
 /// What can be measured by itself.
 enum Part: String, CaseIterable, ExpressibleByArgument {
-  case fdatasync, pgbench, commands, demo, projection, rebuild, export, verify, start
+  case fdatasync, pgbench, commands, growth, demo, projection, rebuild, export, verify, start
 
   /// Those that need a log with many events.
   static let ofLargeLog: Set<Part> = [.projection, .rebuild, .export, .verify, .start]
@@ -136,6 +139,27 @@ struct BenchOptions: ParsableArguments {
 
   @Option(name: .long, help: "Events in the log that projection, rebuild, export, verify and start are measured with.")
   var events = 200_000
+
+  @Option(
+    name: .long, parsing: .upToNextOption,
+    help: "Lengths of the logs that growth measures commands on; 0 is an empty one.")
+  var logSizes: [Int] = [0, 300_000, 1_000_000]
+
+  @Option(
+    name: .long, help: "Where these logs are kept for later runs (default: logs in --folder).", completion: .directory)
+  var logs: String?
+
+  @Option(
+    name: .long, parsing: .upToNextOption,
+    help: "SQL files that set a peer up in PostgreSQL, message-db's for example; growth measures its write beside.",
+    completion: .file())
+  var peerSql: [String] = []
+
+  @Option(name: .long, help: "The statement that the peer writes an event by; :header and :body are its texts.")
+  var peerCall = """
+    SELECT message_store.write_message(gen_random_uuid()::varchar, 'pipeline-' || gen_random_uuid(), \
+    'PipelineCreated', jsonb_build_object('body', :body::text), jsonb_build_object('header', :header::text))
+    """
 
   @Option(name: .long, help: "Events that one log.read of the export asks for.")
   var page = 2000
@@ -178,6 +202,9 @@ struct BenchOptions: ParsableArguments {
   /// Events of the large log, scaled.
   var largeLogEvents: Int { max(2000, Int(Double(events) * scale)) }
 
+  /// Lengths of logs, scaled, in ascending order.
+  var scaledLogSizes: [Int] { Set(logSizes.map { Int(Double($0) * scale) }).sorted() }
+
   /// The daybook program's path.
   var program: String { daybook ?? ThisProgram.folder + "/daybook" }
 
@@ -192,6 +219,9 @@ struct BenchOptions: ParsableArguments {
     guard seconds >= 0.1 else { throw ValidationError("--seconds must be at least 0.1.") }
     guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be from 1 to 100.") }
     guard events >= 2000 else { throw ValidationError("--events must be at least 2000.") }
+    guard !logSizes.isEmpty, logSizes.allSatisfy({ (0...100_000_000).contains($0) }) else {
+      throw ValidationError("--log-sizes takes numbers from 0 to 100000000.")
+    }
     guard (1...10_000).contains(page) else { throw ValidationError("--page must be from 1 to 10000.") }
     if !parts.isDisjoint(with: Part.needingServer), access(program, X_OK) != 0 {
       throw ValidationError(
@@ -204,5 +234,5 @@ struct BenchOptions: ParsableArguments {
 }
 
 extension Part {
-  fileprivate static let needingServer: Set<Part> = ofLargeLog.union([.commands, .demo])
+  fileprivate static let needingServer: Set<Part> = ofLargeLog.union([.commands, .growth, .demo])
 }

@@ -45,17 +45,83 @@ struct PgBench {
     return bench
   }
 
+  /// What a client writes.
+  enum Write {
+    /// A row into a table with a primary key, which grows by it.
+    case plain
+    /// A row into a table of so many rows with six indexes, of keys in no order.
+    case indexed(rows: Int)
+    /// What a peer's statement does.
+    case peer(String)
+
+    fileprivate var statement: String {
+      switch self {
+      case .plain: "INSERT INTO event (header, body) VALUES (:header, :body)"
+      case .indexed(let rows):
+        """
+        INSERT INTO event_\(rows) (resource, version, target, subject, command, key, header, body) \
+        VALUES (gen_random_uuid(), 1, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), \
+        :header, :body)
+        """
+      case .peer(let statement): statement
+      }
+    }
+
+    fileprivate var database: String {
+      if case .peer = self { "peer" } else { "postgres" }
+    }
+  }
+
+  /// Makes a table that costs an insert what the log's indexes cost an event: by position, history, unique key, links,
+  /// subjects and commands.
+  func makeIndexedTable(rows: Int, headerBytes: Int, bodyBytes: Int) throws(BenchFailure) {
+    Progress.say("filling a table with \(Number.text(Double(rows), decimals: 0)) rows for pgbench")
+    try sql(
+      """
+      CREATE TABLE event_\(rows) (
+        id bigserial, resource uuid NOT NULL, version bigint NOT NULL, target uuid NOT NULL, subject uuid NOT NULL,
+        command uuid NOT NULL, key uuid NOT NULL, header text NOT NULL, body text NOT NULL);
+      INSERT INTO event_\(rows) (resource, version, target, subject, command, key, header, body)
+        SELECT gen_random_uuid(), 1, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(),
+          '\(Self.filler(headerBytes))', '\(Self.filler(bodyBytes))' FROM generate_series(1, \(rows));
+      ALTER TABLE event_\(rows) ADD PRIMARY KEY (id);
+      CREATE UNIQUE INDEX ON event_\(rows) (resource, version);
+      CREATE UNIQUE INDEX ON event_\(rows) (key);
+      CREATE UNIQUE INDEX ON event_\(rows) (command);
+      CREATE INDEX ON event_\(rows) (target);
+      CREATE INDEX ON event_\(rows) (subject)
+      """)
+    try sql("VACUUM ANALYZE event_\(rows)")
+    try sql("CHECKPOINT")
+  }
+
+  /// Runs a peer's own SQL files, in order, in a database of its own.
+  func preparePeer(_ files: [String]) throws(BenchFailure) {
+    guard !files.isEmpty else { return }
+    try sql("CREATE DATABASE peer")
+    for file in files {
+      Progress.say("setting the peer up: \(file)")
+      // Read here: PostgreSQL's account may not enter the folder.
+      guard let text = Input.text(file) else { throw .system("can't read \(file)") }
+      let copy = ground.folder + "/peer.sql"
+      try Output.replace(copy, with: text)
+      _ = try ChildProcess.run(psql("peer") + ["--file=\(copy)"], environment: Self.environment, errors: log)
+    }
+  }
+
   /// One-row inserts a second, by clients that each wait for every commit, with a header and a body of so many bytes.
-  func run(clients: Int, seconds: Double, headerBytes: Int, bodyBytes: Int) throws(BenchFailure) -> Double {
+  func run(
+    _ write: Write = .plain, clients: Int, seconds: Double, headerBytes: Int, bodyBytes: Int
+  ) throws(BenchFailure) -> Double {
     let script = ground.folder + "/insert.sql"
-    try Output.replace(script, with: "INSERT INTO event (header, body) VALUES (:header, :body);\n")
+    try Output.replace(script, with: write.statement + ";\n")
     let output = try ChildProcess.run(
       [
         "\(binaries)/pgbench", "--no-vacuum", "--protocol=prepared", "--file=\(script)", "--client=\(clients)",
         "--jobs=\(min(2, clients))", "--time=\(max(1, Int(seconds.rounded())))",
         "--define=header=\(Self.filler(headerBytes))",
         "--define=body=\(Self.filler(bodyBytes))", "--host=\(ground.socketFolder)/pg", "--username=postgres",
-        "postgres",
+        write.database,
       ], errors: log)
     for line in output.split(separator: "\n") where line.hasPrefix("tps = ") {
       if let rate = Double(line.dropFirst(6).prefix { $0 != " " }), rate > 0 {
@@ -94,11 +160,17 @@ struct PgBench {
 
   private func sql(_ statement: String) throws(BenchFailure) {
     _ = try ChildProcess.run(
-      [
-        "\(binaries)/psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--host=\(ground.socketFolder)/pg",
-        "--username=postgres", "--command=\(statement)", "postgres",
-      ], environment: ["PGOPTIONS": nil, "PGSERVICE": nil], errors: log)
+      psql("postgres") + ["--command=\(statement)"], environment: Self.environment, errors: log)
   }
+
+  private func psql(_ database: String) -> [String] {
+    [
+      "\(binaries)/psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--host=\(ground.socketFolder)/pg",
+      "--username=postgres", "--dbname=\(database)",
+    ]
+  }
+
+  private static let environment: [String: String?] = ["PGOPTIONS": nil, "PGSERVICE": nil]
 
   /// Text of so many bytes that doesn't look like a number, which pgbench would take it for.
   private static func filler(_ count: Int) -> String {

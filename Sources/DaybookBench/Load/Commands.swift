@@ -6,21 +6,25 @@ protocol LineSource {
 
 /// Makes UUIDv7 texts, in order and each once.
 struct IdentifierMaker {
-  private let stem: String
+  private let series: Int
   private var next: UInt64 = 0
 
   /// `series` keeps the identifiers of several makers of a run apart.
-  init(series: Int) {
-    // The present is of no interest here; any time does, and one of the series' own keeps it from others.
-    let time = String(0x0199_0000_0000 + UInt64(series), radix: 16)
-    let padded = String(repeating: "0", count: 12 - time.count) + time
-    stem = "\(padded.prefix(8))-\(padded.suffix(4))-7000-8000-"
-  }
+  init(series: Int) { self.series = series }
 
   mutating func make() -> String {
     next += 1
-    let digits = String(next, radix: 16)
-    return stem + String(repeating: "0", count: 12 - digits.count) + digits
+    return Self.id(series: series, number: next)
+  }
+
+  /// The one that a maker of that series makes as its so-manieth, from 1 on.
+  static func id(series: Int, number: UInt64) -> String {
+    // The present is of no interest here; any time does, and one of the series' own keeps it from others.
+    let time = String(0x0199_0000_0000 + UInt64(series), radix: 16)
+    let padded = String(repeating: "0", count: 12 - time.count) + time
+    let digits = String(number, radix: 16)
+    return "\(padded.prefix(8))-\(padded.suffix(4))-7000-8000-" + String(repeating: "0", count: 12 - digits.count)
+      + digits
   }
 }
 

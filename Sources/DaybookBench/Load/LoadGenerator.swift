@@ -8,6 +8,8 @@ struct LoadShape {
   enum Extent {
     case seconds(Double)
     case requests(Int)
+    /// So many by each connection.
+    case requestsEach(Int)
   }
 
   /// Connections at once.
@@ -45,9 +47,12 @@ struct LoadGenerator {
   let greeting: String?
 
   /// Runs a load; every connection's lines come from its own source.
+  /// - Parameter progress: Told every few seconds how many answers there are.
   /// - Throws: ``BenchFailure`` for the first answer that is an error, and where a
   ///   connection ends or is silent for a minute.
-  func run<Source: LineSource>(_ shape: LoadShape, source: (Int) -> Source) throws(BenchFailure) -> LoadResult {
+  func run<Source: LineSource>(
+    _ shape: LoadShape, progress: (Int) -> Void = { _ in }, source: (Int) -> Source
+  ) throws(BenchFailure) -> LoadResult {
     var lines: [Line<Source>] = []
     defer { for line in lines { close(line.descriptor) } }
     for index in 0..<shape.connections {
@@ -56,11 +61,15 @@ struct LoadGenerator {
       if let greeting { try lines[index].greet(greeting) }
     }
     var budget = Int.max
+    var budgets = [Int](repeating: .max, count: shape.connections)
     var end = UInt64.max
     let start = Clock.nanoseconds
     switch shape.extent {
     case .seconds(let seconds): end = start + UInt64(seconds * 1e9)
     case .requests(let count): budget = count
+    case .requestsEach(let count):
+      budget = count * shape.connections
+      budgets = [Int](repeating: count, count: shape.connections)
     }
     var interests = lines.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
     var latencies: [UInt32] = []
@@ -68,12 +77,14 @@ struct LoadGenerator {
     var waiting = 0
     var requests = 0
     for index in lines.indices {
-      let count = min(shape.depth, budget - requests)
+      let count = min(shape.depth, budget - requests, budgets[index])
+      budgets[index] -= count
       try lines[index].send(count, at: Clock.nanoseconds)
       requests += count
       waiting += count
     }
     var last = start
+    var told = start
     while waiting > 0 {
       let ready = poll(&interests, nfds_t(interests.count), 60_000)
       if ready < 0, errno == EINTR { continue }
@@ -87,8 +98,13 @@ struct LoadGenerator {
           if now <= end { latencies.append(UInt32(clamping: latency)) }
         }
         if now <= end { last = now }
-        let more = now < end ? min(count, budget - requests) : 0
+        if now - told > 5_000_000_000 {
+          told = now
+          progress(requests - waiting)
+        }
+        let more = now < end ? min(count, budget - requests, budgets[index]) : 0
         if more > 0 {
+          budgets[index] -= more
           try lines[index].send(more, at: now)
           requests += more
           waiting += more

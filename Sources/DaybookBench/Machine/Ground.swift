@@ -8,6 +8,8 @@
 struct Ground {
   /// On the disk that is measured.
   let folder: String
+  /// The folder that it lies in, which stays.
+  var parent: String { String(folder[..<(folder.lastIndex(of: "/") ?? folder.startIndex)]) }
   /// For sockets, whose paths must be short.
   let socketFolder: String
   /// The account that PostgreSQL runs as where this process is root, else nil.

@@ -21,6 +21,9 @@ struct CommandsPart {
     var rates: [Double] = []
     var ratios: [Double] = []
     var latencies: [UInt32] = []
+    /// What it has cost until the read models had it, too.
+    var effort = Effort()
+    var events = 0
 
     var name: String {
       let clients = connections == 1 ? "1 connection" : "\(connections) connections"
@@ -71,13 +74,17 @@ struct CommandsPart {
           for index in cells.indices where cells[index].kind == kind && cells[index].connections == clients {
             guard let target = targets[cells[index].withProjector] else { continue }
             Progress.say("round \(round) of \(options.rounds): \(cells[index].name)")
+            let head = try await target.server.head()
+            let before = Effort.now(of: target.server, on: ground.folder)
             let result = try await measure(cells[index], on: target, series: series)
             series += clients
             cells[index].rates.append(result.rate)
             cells[index].ratios.append(result.rate / rate)
             cells[index].latencies += result.latencies
-            guard let projecting = targets[true] else { continue }
-            let lag = try await catchUp(projecting.server)
+            let lag = cells[index].withProjector ? try await catchUp(target.server) : (0, 0)
+            cells[index].events += try await target.server.head() - head
+            cells[index].effort =
+              cells[index].effort + Effort.now(of: target.server, on: ground.folder).since(before)
             if cells[index].withProjector, cells[index].depth > 1 { lags.append(lag) }
           }
         }
@@ -177,6 +184,7 @@ struct CommandsPart {
       if cell.depth == 1, cell.connections == 1 {
         figure.note = "command of \(size.command) bytes, event of \(size.header + size.body)"
       }
+      figure.tell(cell.effort, over: cell.events)
       report.add(figure)
     }
   }

@@ -27,6 +27,16 @@ struct DaybookProcess {
   /// The id of its process.
   var processID: pid_t { child.id }
 
+  /// The first process of its private PostgreSQL; nil where it has none.
+  var postgres: pid_t? {
+    let elsewhere = Input.text(dataFolder + "/postgres/LOCATION").map { String($0.filter { $0 != "\n" }) }
+    for place in [dataFolder + "/postgres", elsewhere].compactMap(\.self) {
+      let line = Input.text(place + "/cluster/postmaster.pid")?.split(separator: "\n").first
+      if let id = line.flatMap({ pid_t($0) }) { return id }
+    }
+    return nil
+  }
+
   /// Where load goes.
   var address: SocketAddress { port.map { .loopback(port: $0) } ?? .unix(socket) }
 

@@ -4,6 +4,7 @@ import CanonicalJSON
 struct Latency {
   let p50: Double
   let p99: Double
+  let p999: Double
   let longest: Double
 
   /// Of microseconds; the results are milliseconds.
@@ -15,6 +16,7 @@ struct Latency {
     }
     p50 = at(0.5)
     p99 = at(0.99)
+    p999 = at(0.999)
     longest = at(1)
   }
 }
@@ -43,6 +45,8 @@ struct Figure {
   /// The rounds' values, in order.
   var rounds: [Double] = []
   var floor: Floor?
+  /// What it is meant to reach, in the same measure as the floor.
+  var goal: Double?
   /// What else a reader should know.
   var note = ""
   /// More numbers, for programs.
@@ -80,6 +84,7 @@ struct Figure {
     if let latency {
       object["p50_ms"] = Self.number(latency.p50)
       object["p99_ms"] = Self.number(latency.p99)
+      object["p999_ms"] = Self.number(latency.p999)
       object["longest_ms"] = Self.number(latency.longest)
     }
     if let baseline { object["baseline"] = ["name": .string(baseline.name), "value": Self.number(baseline.value)] }
@@ -91,6 +96,7 @@ struct Figure {
     case .below(let bound): object["floor"] = ["below": Self.number(bound)]
     case .ratio(let bound): object["floor"] = ["ratio_at_least": Self.number(bound)]
     }
+    if let goal { object["goal"] = Self.number(goal) }
     if let isMet { object["met"] = .bool(isMet) }
     if !note.isEmpty { object["note"] = .string(note) }
     if !more.isEmpty { object["more"] = .object(more) }

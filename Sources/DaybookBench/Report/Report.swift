@@ -43,7 +43,7 @@ struct Report {
 
   /// Aligned columns, with the parts apart from each other.
   func table() -> String {
-    let headings = ["", "RESULT", "P50 ms", "P99 ms", "PGBENCH", "RATIO", "FLOOR", "", ""]
+    let headings = ["", "RESULT", "P50 ms", "P99 ms", "P99.9 ms", "BESIDE", "RATIO", "FLOOR", "GOAL", "", ""]
     var rows: [(part: Part?, cells: [String])] = [(nil, headings)]
     for figure in figures {
       rows.append(
@@ -52,8 +52,10 @@ struct Report {
           [
             figure.name, Self.value(figure), figure.latency.map { Number.text($0.p50, decimals: 3) } ?? "",
             figure.latency.map { Number.text($0.p99, decimals: 3) } ?? "",
+            figure.latency.map { Number.text($0.p999, decimals: 3) } ?? "",
             figure.baseline.map { Number.text($0.value, decimals: 0) } ?? "",
             figure.ratio.map { Number.text($0, decimals: 2) } ?? "", Self.floor(figure),
+            figure.goal.map { Number.text($0, decimals: 2) } ?? "",
             figure.isMet.map { $0 ? "ok" : "BELOW" } ?? "", figure.note,
           ]
         ))
@@ -68,7 +70,7 @@ struct Report {
       for (column, cell) in row.cells.enumerated() {
         let gap = String(repeating: " ", count: widths[column] - cell.count)
         // Words stand at the left, numbers at the right.
-        line += [0, 6, 7, 8].contains(column) ? cell + gap : gap + cell
+        line += [0, 7, 9, 10].contains(column) ? cell + gap : gap + cell
         line += "  "
       }
       while line.utf8.last == UInt8(ascii: " ") { line.removeLast() }
