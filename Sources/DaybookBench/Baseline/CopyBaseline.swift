@@ -2,8 +2,8 @@ import CanonicalJSON
 import DaybookClient
 
 /// How fast PostgreSQL takes the bytes of the read models by `COPY`: the rows of the audit trail, one for each event,
-/// into a table with the audit trail's indexes, each row with as many bytes more as the other read models' rows have for
-/// an event. In the server's own PostgreSQL, with its settings.
+/// into a table with the audit trail's indexes, each row with as many bytes more as the other read models' rows have
+/// for an event. In the server's own PostgreSQL, with its settings.
 struct CopyBaseline {
   private let url: String
   private let ground: Ground

@@ -52,8 +52,8 @@ struct Dice {
 }
 
 /// What a platform sends: of every twenty commands twelve change a pipeline, whichever of all that were ever made, four
-/// make one, three are of runs, and one makes a person with an e-mail. Each is of one of several organizations and has a
-/// random command id, as a client gives it that wants to retry.
+/// make one, three are of runs, and one makes a person with an e-mail. Each is of one of several organizations and has
+/// a random command id, as a client gives it that wants to retry.
 struct PlatformMix: LineSource {
   private let organizations: [String]
   private let series: Int
