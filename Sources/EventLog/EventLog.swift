@@ -58,6 +58,7 @@ public final class EventLog: Sendable {
     let databases: Databases
     let stored: StoredHead
     do {
+      if lock != nil { try UnbornLog.make(configuration, options) }
       environment = try EventLog.openEnvironment(configuration.folder, options)
       try FileSystem.syncFolder(configuration.folder)
       try environment.clearDeadReaders()
@@ -120,7 +121,7 @@ public final class EventLog: Sendable {
     return (Int(last) + 1) * environment.pageSize
   }
 
-  private static func checkFormat(_ environment: Environment, _ databases: Databases) throws {
+  static func checkFormat(_ environment: Environment, _ databases: Databases) throws {
     let key = Key.meta("format")
     let found = try environment.read { try $0.value(databases.meta, key) }
     if let found {

@@ -24,6 +24,8 @@ package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   package var isMapFull: Bool { code == MDB_MAP_FULL }
   /// Whether another process has grown the map: adopting its size and trying again helps.
   package var isMapResized: Bool { code == MDB_MAP_RESIZED }
+  /// Whether there is no such database.
+  package var isNotFound: Bool { code == MDB_NOTFOUND }
   /// Whether the disk, a quota or a file-size limit is exhausted: trying later may help.
   package var isDiskFull: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
   /// Whether a write was cut short or refused by the device: LMDB says so too where

@@ -34,6 +34,11 @@ public enum EventLogVerifier {
     // The notes are read before the log: a running server only lets the log grow beyond them.
     let heads = try headFile.map { try readHeads($0, vaultHead, verifyHead) }
     report.signedPosition = heads?.newest?.statement.size
+    if let heads, isCutAtBirth(file, heads) {
+      report.root = TreeFrontier().root().base64
+      report.areRecordsRead = true
+      return report
+    }
     let environment: Environment
     do {
       environment = try open(folder)
@@ -46,6 +51,11 @@ public enum EventLogVerifier {
       try checkFile(file, environment)
     } catch {
       try report.note(.file, unreadableBecauseOf: error)
+      return report
+    }
+    if let heads, try isUnborn(environment, heads) {
+      report.root = TreeFrontier().root().base64
+      report.areRecordsRead = true
       return report
     }
     let all = recordsOnly ? nil : try open(environment, &report)
@@ -68,6 +78,32 @@ public enum EventLogVerifier {
     if let states { report.take(try states()) }
     if let all { try checkPages(environment, all, &report) }
     return report
+  }
+
+  /// Whether the file has no more than the two pages that LMDB begins one with, and nothing was ever signed of it; see
+  /// ``UnbornLog``.
+  private static func isCutAtBirth(_ file: String, _ heads: SignedHeads) -> Bool {
+    var information = stat()
+    return stat(file, &information) == 0 && information.st_size <= UnbornLog.mostBytes
+      && heads.newest == nil && heads.faults.torn.isEmpty
+  }
+
+  /// Whether the file is what a power cut leaves of a log whose making was under way: nothing was put into it, not even
+  /// the mark of its format, and nothing was ever signed of it. The next start makes it to its end.
+  private static func isUnborn(_ environment: Environment, _ heads: SignedHeads) throws -> Bool {
+    guard heads.newest == nil, heads.faults.torn.isEmpty, environment.lastPage < 64 else { return false }
+    for name in Databases.names {
+      let database: Database
+      do {
+        guard let opened = try environment.databases([name]).first else { return false }
+        database = opened
+      } catch {
+        guard error.isNotFound else { return false }
+        continue
+      }
+      guard try environment.read({ try $0.statistics(database).entries }) == 0 else { return false }
+    }
+    return true
   }
 
   /// All databases; nil where one of them can't be opened.
