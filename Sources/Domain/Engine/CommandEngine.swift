@@ -122,6 +122,12 @@ public final class CommandEngine: Sendable {
   /// - Returns: the command, ready to be submitted.
   /// - Throws: ``Refusal``: `invalid_params` for a password that can't be hashed, `overloaded` where too many wait.
   public func prepareInBackground(_ command: PreparedCommand) async throws -> PreparedCommand {
+    // What the commands of a batch read counts together.
+    if ContentVersions.Tally.current == nil {
+      return try await ContentVersions.Tally.$current.withValue(ContentVersions.Tally()) {
+        try await prepareInBackground(command)
+      }
+    }
     switch command.content {
     case .single(let model, .background(let work)):
       return command.with(.single(model, .ready(try await work(self, command))))

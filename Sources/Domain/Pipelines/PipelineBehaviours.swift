@@ -40,18 +40,18 @@ enum PipelineBehaviours {
     })
 
   /// `pipeline.rollback`: the content of an earlier version again, as a new version; nothing where it is there already.
-  static let rollback = Behaviour(decide: { decision in
+  static let rollback = Behaviour<ContentVersions.Found?>(prepare: ContentVersions.prepare) { decision, found in
     let state = try decision.target()
     guard let wanted = decision.parameters["to_version"]?.integerValue else {
       throw Refusal.invalidParam("/to_version", "is required")
     }
-    let values = try ContentVersions.rollback(of: state, decision.type, to: wanted, in: decision)
+    let values = try ContentVersions.rollback(of: state, decision.type, to: wanted, found: found, in: decision)
     // The content is there already: nothing to record.
     guard !values.isEmpty else { return }
     try decision.edit(
       state, decision.type, event: decision.command.event,
       values: withVersion(values, of: state, decision.type), data: ["rolled_back_to": .integer(wanted)])
-  })
+  }
 
   /// `pipeline.name_version`: a name for a version, kept with the event.
   static let nameVersion = Behaviour(decide: { decision in

@@ -36,10 +36,10 @@ enum DashboardBehaviours {
   })
 
   /// `dashboard.rollback`: its user's.
-  static let rollback = Behaviour(decide: { decision in
+  static let rollback = Behaviour<ContentVersions.Found?>(prepare: ContentVersions.prepare) { decision, found in
     _ = try own(decision)
-    try VersionedBehaviours.rollback.decide(decision, ())
-  })
+    try VersionedBehaviours.rollback.decide(decision, found)
+  }
 
   /// `dashboard.set_default`: one of a user's dashboards in an organization is the default; the former one no longer
   /// is.

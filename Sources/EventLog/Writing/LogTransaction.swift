@@ -30,6 +30,15 @@ public struct DecisionWork: Sendable, Equatable {
   public internal(set) var searched = 0
   /// What it has recorded because others asked to be told, likewise.
   public internal(set) var consequences = 0
+
+  /// No work.
+  public init() {}
+
+  /// Counts records of a history that were read.
+  public mutating func add(history records: [LogRecord]) {
+    historyRecords += records.count
+    for record in records { historyBytes += record.body.count }
+  }
 }
 
 /// What a decision sees and changes: committed state, plus what the batch has decided before it, plus its own.
@@ -310,8 +319,7 @@ public final class LogTransaction {
         }
       }
     }
-    work.historyRecords += result.count
-    for record in result { work.historyBytes += record.body.count }
+    work.add(history: result)
     return result
   }
 
