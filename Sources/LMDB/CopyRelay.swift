@@ -1,20 +1,27 @@
+import CLMDB
+
 #if canImport(Glibc)
   import Glibc
 #endif
 
 // Invariant behind @unchecked: `failure` is written by the relay's thread and read after ``join()``; `isInterrupted` is
-// touched under the environment's lock of copies only; the descriptors are set once, and any thread may shut a socket
-// down.
-/// Carries what LMDB copies into a file: LMDB writes into a socket, a thread reads that and writes the file. So the
+// touched under the environment's lock of copies only; `isWritable` by who joins only; the descriptors' numbers are set
+// once, and any thread may put another file in the place of `input`.
+/// Carries what LMDB copies into a file: LMDB writes into a pipe, a thread reads that and writes the file. So the
 /// copying, which keeps the map as it is, can be interrupted at any moment, however slowly the file takes it.
+///
+/// A pipe and no socket: LMDB waits for the SIGPIPE that comes with EPIPE, and a write to a socket that was waiting for
+/// room is refused without one. So LMDB would wait for ever.
 final class CopyRelay: @unchecked Sendable {
   /// Where LMDB writes.
   let source: CInt
   private let input: CInt
+  private let nothing: CInt
   private let output: CInt
   private let watch: (@Sendable () -> Void)?
   private var thread = pthread_t()
   private var failure: CInt = 0
+  private var isWritable = true
   /// Whether ``interrupt()`` was called; set before LMDB can know.
   private(set) var isInterrupted = false
 
@@ -23,18 +30,23 @@ final class CopyRelay: @unchecked Sendable {
   ///   - watch: Called before each piece is written.
   init(to output: CInt, watch: (@Sendable () -> Void)?) throws(LMDBError) {
     var ends: [CInt] = [-1, -1]
-    guard socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
-      throw LMDBError(errno, "make a socket for a copy")
+    nothing = open("/dev/null", O_RDONLY | O_CLOEXEC)
+    guard nothing >= 0 else { throw LMDBError(errno, "open /dev/null") }
+    guard clmdb_pipe(&ends, O_CLOEXEC) == 0 else {
+      let code = errno
+      close(nothing)
+      throw LMDBError(code, "make a pipe for a copy")
     }
-    source = ends[0]
-    input = ends[1]
+    input = ends[0]
+    source = ends[1]
     self.output = output
     self.watch = watch
   }
 
   deinit {
-    close(source)
+    if isWritable { close(source) }
     close(input)
+    close(nothing)
   }
 
   func start() throws(LMDBError) {
@@ -54,12 +66,18 @@ final class CopyRelay: @unchecked Sendable {
   /// Makes LMDB's next write fail, and one that waits.
   func interrupt() {
     isInterrupted = true
-    shutdown(source, CInt(SHUT_RDWR))
+    stopReading()
   }
 
-  /// Waits until everything is in the file; the error number of why it isn't, or 0.
+  /// Nobody reads the pipe from here on: its end is closed by another file that takes its number, so that a read of the
+  /// relay's thread finds the end and never somebody else's file. A read under way keeps the end open until LMDB's next
+  /// write, which it takes.
+  private func stopReading() { dup2(nothing, input) }
+
+  /// Waits until everything is in the file; the error number of why it isn't, or 0. LMDB has ended by then.
   func join() -> CInt {
-    shutdown(source, CInt(SHUT_WR))
+    close(source)
+    isWritable = false
     pthread_join(thread, nil)
     return failure
   }
@@ -79,7 +97,7 @@ final class CopyRelay: @unchecked Sendable {
         guard written > 0 else {
           failure = written < 0 ? errno : EIO
           // LMDB would wait for ever for somebody to read.
-          shutdown(input, CInt(SHUT_RDWR))
+          stopReading()
           return
         }
         done += written

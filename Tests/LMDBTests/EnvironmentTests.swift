@@ -1,5 +1,7 @@
 import Dispatch
 import LMDB
+import Synchronization
+import TestBasics
 import Testing
 
 #if canImport(Glibc)
@@ -189,11 +191,9 @@ import Testing
     let other = try Ground()
     let stuck = DispatchSemaphore(value: 0)
     let reached = DispatchSemaphore(value: 0)
-    let copy = Task.detached {
-      try environment.copy(to: other.folder) {
-        reached.signal()
-        stuck.wait()
-      }
+    let copy = Self.copy(environment, to: other.folder) {
+      reached.signal()
+      stuck.wait()
     }
     await Self.wait(for: reached)
     // The file takes nothing more: growth, and what needs it, go on.
@@ -204,6 +204,62 @@ import Testing
     let copied = try other.open(mapSize: 1 << 25)
     #expect(try copied.text("a", in: copied.things()) == "new")
     for key in 0..<5 { #expect(try copied.text("\(key)", in: copied.things()) == large) }
+  }
+
+  /// LMDB writes a megabyte at a time, and a pipe or a socket takes less: so whether a write waits at its first byte or
+  /// later depends on how much is in the file.
+  @Test(.timeLimit(.minutes(1)), arguments: [60_000, 150_000, 300_000, 500_000, 1_000_000, 1_200_000, 3_000_000])
+  func `a copy ends at once wherever it is interrupted, and where its file takes nothing more`(size: Int) async throws {
+    let ground = try Ground()
+    let environment = try ground.open(mapSize: 1 << 24)
+    let things = try environment.things()
+    for number in 0..<20 {
+      try environment.put([("\(number)", String(repeating: "x", count: size / 20))], in: things)
+    }
+    for pieces in 0..<3 {
+      // Interrupted: it begins again, and is whole.
+      let other = try Ground()
+      let stuck = DispatchSemaphore(value: pieces)
+      let copy = Self.copy(environment, to: other.folder) { stuck.wait() }
+      try await Task.sleep(for: .milliseconds(20))
+      try environment.resize(to: environment.mapSize + (1 << 20))
+      for _ in 0..<1000 { stuck.signal() }
+      try await copy.value
+      let copied = try other.open(mapSize: 1 << 24)
+      #expect(try copied.text("19", in: copied.things())?.utf8.count == size / 20)
+      copied.close()
+      // Refused: another file, which takes nothing, stands in the place of the copy's from some piece on.
+      let full = try Ground()
+      let count = Mutex(0)
+      var refusal: LMDBError?
+      do {
+        try environment.copy(to: full.folder) {
+          let isTime = count.withLock { count in
+            defer { count += 1 }
+            return count == pieces
+          }
+          guard isTime, let file = descriptors(of: full.folder + "/data.mdb").first else { return }
+          let device = open("/dev/full", O_WRONLY | O_CLOEXEC)
+          dup2(device, file)
+          close(device)
+        }
+      } catch { refusal = error }
+      // Small files have fewer pieces than that.
+      #expect((refusal?.isDiskFull == true) == count.withLock { $0 > pieces }, "\(size) bytes, piece \(pieces)")
+    }
+  }
+
+  /// Copies on a thread of its own: it may be stuck for long, and the pool has only as many as there are processors.
+  private static func copy(
+    _ environment: Environment, to folder: String, watch: @escaping @Sendable () -> Void
+  ) -> Task<Void, any Error> {
+    Task {
+      try await withCheckedThrowingContinuation { continuation in
+        DispatchQueue.global().async {
+          continuation.resume(with: Result { try environment.copy(to: folder, watch: watch) })
+        }
+      }
+    }
   }
 
   private static func wait(for semaphore: DispatchSemaphore) async {
