@@ -221,6 +221,7 @@ import Testing
       let other = try Ground()
       let stuck = DispatchSemaphore(value: pieces)
       let copy = Self.copy(environment, to: other.folder) { stuck.wait() }
+      // What is tested is LMDB's write that waits for room; nothing tells when it does. Too early is no false alarm.
       try await Task.sleep(for: .milliseconds(20))
       try environment.resize(to: environment.mapSize + (1 << 20))
       for _ in 0..<1000 { stuck.signal() }

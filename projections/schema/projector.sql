@@ -92,27 +92,18 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
   narrowed text := nullif(current_setting('app.current_user_id', true), '');
 BEGIN
-  IF narrowed IS NULL THEN
-    RETURN QUERY
-      SELECT r.organization_id FROM projector.sql_roles AS r
-      WHERE NOT as_guest AND r.role_name = projector.asking_role()
-        AND NOT EXISTS (
-          SELECT FROM daybook.organizations AS o
-          WHERE o.id = r.organization_id AND (NOT o.is_active OR o.deleted_at IS NOT NULL));
-  ELSE
-    RETURN QUERY
-      SELECT r.organization_id FROM projector.sql_roles AS r
-      WHERE r.role_name = projector.asking_role()
-        AND NOT EXISTS (
-          SELECT FROM daybook.organizations AS o
-          WHERE o.id = r.organization_id AND (NOT o.is_active OR o.deleted_at IS NOT NULL))
-        AND EXISTS (
-          SELECT FROM daybook.memberships AS m
-          LEFT JOIN daybook.users AS u ON u.id = m.user_id
-          WHERE m.organization_id = r.organization_id AND m.user_id::text = lower(narrowed) AND m.deleted_at IS NULL
-            AND (m.role = 'member' AND coalesce(m.is_guest, false)) = as_guest
-            AND coalesce(u.is_active, true) AND u.deleted_at IS NULL);
-  END IF;
+  RETURN QUERY
+    SELECT r.organization_id FROM projector.sql_roles AS r
+    WHERE r.role_name = projector.asking_role()
+      AND NOT EXISTS (
+        SELECT FROM daybook.organizations AS o
+        WHERE o.id = r.organization_id AND (NOT o.is_active OR o.deleted_at IS NOT NULL))
+      AND CASE WHEN narrowed IS NULL THEN NOT as_guest ELSE EXISTS (
+        SELECT FROM daybook.memberships AS m
+        LEFT JOIN daybook.users AS u ON u.id = m.user_id
+        WHERE m.organization_id = r.organization_id AND m.user_id::text = lower(narrowed) AND m.deleted_at IS NULL
+          AND (m.role = 'member' AND coalesce(m.is_guest, false)) = as_guest
+          AND coalesce(u.is_active, true) AND u.deleted_at IS NULL) END;
 END $$;
 
 -- The organizations whose rows the asking role may read. The setting app.current_user_id narrows them to those where that

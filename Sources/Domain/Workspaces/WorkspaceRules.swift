@@ -32,8 +32,6 @@ enum WorkspaceRules {
 
   /// Types that are about the workspace itself, which only its owners change.
   private static let ownTypes: Set<String> = ["workspace", "workspace_member", "share_link"]
-  /// By which reference something without `workspace_id` belongs where its target does.
-  private static let paths = ["run": "pipeline_id", "task_run": "run_id"]
 
   /// Whether the workspace of a resource decides about a command on it, and has allowed it; false where the
   /// organization's roles decide.
@@ -101,7 +99,9 @@ enum WorkspaceRules {
     of type: String, _ fields: JSONObject, in transaction: LogTransaction
   ) throws -> Identifier? {
     if let id = fields["workspace_id"]?.stringValue { return Identifier(id) }
-    guard let path = paths[type], let id = fields[path]?.stringValue.flatMap({ Identifier($0) }),
+    // A run has none, and lies where its pipeline does.
+    guard let placement = Audience.Placement(of: type), placement.next != nil,
+      let id = fields[placement.field]?.stringValue.flatMap({ Identifier($0) }),
       let target = try transaction.state(id)
     else { return nil }
     return try workspace(of: target.type, target.fields, in: transaction)

@@ -34,11 +34,7 @@ public enum EventLogVerifier {
     // The notes are read before the log: a running server only lets the log grow beyond them.
     let heads = try headFile.map { try readHeads($0, vaultHead, verifyHead) }
     report.signedPosition = heads?.newest?.statement.size
-    if let heads, isCutAtBirth(file, heads) {
-      report.root = TreeFrontier().root().base64
-      report.areRecordsRead = true
-      return report
-    }
+    if let heads, isCutAtBirth(file, heads) { return unborn(report) }
     let environment: Environment
     do {
       environment = try open(folder)
@@ -53,11 +49,7 @@ public enum EventLogVerifier {
       try report.note(.file, unreadableBecauseOf: error)
       return report
     }
-    if let heads, try isUnborn(environment, heads) {
-      report.root = TreeFrontier().root().base64
-      report.areRecordsRead = true
-      return report
-    }
+    if let heads, try isUnborn(environment, heads) { return unborn(report) }
     let all = recordsOnly ? nil : try open(environment, &report)
     let states = try all.map { try check($0, in: environment, progress) }
     do {
@@ -77,6 +69,14 @@ public enum EventLogVerifier {
     }
     if let states { report.take(try states()) }
     if let all { try checkPages(environment, all, &report) }
+    return report
+  }
+
+  /// The report of a log that was never made to its end: whole, without events.
+  private static func unborn(_ report: VerificationReport) -> VerificationReport {
+    var report = report
+    report.root = TreeFrontier().root().base64
+    report.areRecordsRead = true
     return report
   }
 
