@@ -75,6 +75,7 @@ package final class TestLog: Sendable {
     configuration.vaultHead = VaultHead(
       file: kept.path, read: { try kept.records() }, write: { try kept.write($0, to: $1) })
     configuration.lockFile = data + "/lock"
+    configuration.journalSize = 1 << 20
     configuration.signHead = TestLog.sign
     configuration.verifyHead = TestLog.check
     // Which decisions share a batch must not depend on how busy the machine is.

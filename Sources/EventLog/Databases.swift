@@ -17,6 +17,19 @@ struct Databases: Sendable {
   ]
   /// The version of this layout, kept under `format` in `meta`.
   static let format = "daybook-log-1"
+  /// The same while the log's last events may be in the journal alone, which older programs don't know.
+  static let formatWithJournal = "daybook-log-1+journal"
+  /// The places of some databases among ``names``, by which records of the journal name them.
+  static let headers: UInt8 = 0
+  static let bodies: UInt8 = 1
+  static let commands: UInt8 = 7
+  static let subjects: UInt8 = 6
+  static let meta: UInt8 = 9
+
+  /// In the order of ``names``.
+  let all: [Database]
+  /// The place of a database among ``names``, by its number.
+  private let places: [Int]
 
   init(_ environment: Environment) throws {
     let opened = try environment.databases(Databases.names)
@@ -30,25 +43,34 @@ struct Databases: Sendable {
     commands = opened[7]
     tree = opened[8]
     meta = opened[9]
+    all = opened
+    var places = [Int](repeating: 0, count: (opened.map(\.number).max() ?? 0) + 1)
+    for (place, database) in opened.enumerated() { places[database.number] = place }
+    self.places = places
   }
+
+  /// The place of a database among ``names``.
+  func place(of database: Database) -> Int { places[database.number] }
 
   /// Those whose number of entries is kept in `meta`.
   var counted: [Database] { [states, unique, links, subjects, commands] }
 
-  var all: [Database] { [headers, bodies, history, states, unique, links, subjects, commands, tree, meta] }
 }
 
 enum Key {
   /// Whether one key comes before another one in LMDB's order: by bytes, the shorter of two that begin alike first.
   static func precedes(_ one: [UInt8], _ other: [UInt8]) -> Bool {
-    let order = one.withUnsafeBytes { one in
-      other.withUnsafeBytes { other in
-        // An empty one may have no address.
-        guard let left = one.baseAddress, let right = other.baseAddress else { return 0 as CInt }
-        return memcmp(left, right, min(one.count, other.count))
-      }
+    one.withUnsafeBytes { order(of: $0, and: other) } < 0
+  }
+
+  /// Less than 0 where the first key comes before the other one, 0 where they are the same, more where it comes behind.
+  static func order(of one: UnsafeRawBufferPointer, and other: [UInt8]) -> Int {
+    other.withUnsafeBytes { other in
+      // An empty one may have no address.
+      guard let left = one.baseAddress, let right = other.baseAddress else { return one.count - other.count }
+      let order = memcmp(left, right, min(one.count, other.count))
+      return order == 0 ? one.count - other.count : Int(order)
     }
-    return order == 0 ? one.count < other.count : order < 0
   }
 
   static func position(_ position: UInt64) -> [UInt8] {

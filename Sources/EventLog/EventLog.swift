@@ -24,6 +24,7 @@ public final class EventLog: Sendable {
   public let configuration: EventLogConfiguration
   private let environment: Environment
   private let databases: Databases
+  private let journal: Journal
   private let inbox: Inbox
   private let writer: Writer
   private let waiters: HeadWaiters
@@ -56,7 +57,7 @@ public final class EventLog: Sendable {
     options.mapSize = configuration.mapSize
     let environment: Environment
     let databases: Databases
-    let stored: StoredHead
+    let opening: Journal.Opening
     do {
       if lock != nil { try UnbornLog.make(configuration, options) }
       environment = try EventLog.openEnvironment(configuration.folder, options)
@@ -64,22 +65,29 @@ public final class EventLog: Sendable {
       try environment.clearDeadReaders()
       databases = try Databases(environment)
       try EventLog.checkFormat(environment, databases)
-      stored = try environment.read { try LogSnapshot.storedHead($0, databases) }
+      opening = try Journal.open(configuration, environment, databases)
     } catch let error as LMDBError {
       throw EventLogError.storage(error)
     }
-    let signed = try HeadCheck(
-      configuration: configuration, environment: environment, databases: databases, stored: stored
-    ).run()
+    let stored = opening.head
+    let news = NIOLockedValueBox<(@Sendable () -> Void)?>(nil)
+    let journal = Journal(opening, configuration: configuration, environment: environment, databases: databases) {
+      news.withLockedValue { $0 }?()
+    }
+    let signed = try HeadCheck(configuration: configuration, stored: stored) { size in
+      try LogSnapshot(journal.view(), databases, StateDefaults()).root(size: size)
+    }.run()
     self.environment = environment
     self.databases = databases
+    self.journal = journal
     let published = NIOLockedValueBox(Writer.published(stored))
     let signer = configuration.signHead.map { HeadSigner(after: signed?.newest?.statement, $0) }
     headSigner = signer
     let keeper = configuration.headFile.flatMap { file in
       signer.map { signer in
+        // What is beside the log never says more than LMDB's pages, which others may look at.
         HeadKeeper(file: file, vault: configuration.vaultHead, signer: signer, logger: configuration.logger) {
-          published.withLockedValue { $0 }
+          Writer.published(journal.headInPages)
         }
       }
     }
@@ -89,16 +97,16 @@ public final class EventLog: Sendable {
     self.waiters = waiters
     inbox = Inbox(limit: configuration.inboxLimit, head: stored.frontier.size)
     writer = Writer(
-      environment: environment, databases: databases, configuration: configuration, inbox: inbox, head: stored,
-      published: published, defaults: defaults
+      environment: environment, databases: databases, journal: journal, configuration: configuration, inbox: inbox,
+      head: stored, published: published, defaults: defaults
     ) { head in
       waiters.advance(to: head.position)
-      keeper?.headHasChanged()
     }
+    news.withLockedValue { $0 = { keeper?.headHasChanged() } }
     threads = NIOLockedValueBox([])
     maintenance = Maintenance(file: configuration.folder + "/data.mdb", environment: environment)
     let writer = writer
-    var started = [try DedicatedThread { writer.run() }]
+    var started = [try DedicatedThread { writer.run() }, try DedicatedThread { journal.run() }]
     if let keeper { started.append(try DedicatedThread { keeper.run() }) }
     threads.withLockedValue { $0 = started }
   }
@@ -125,7 +133,7 @@ public final class EventLog: Sendable {
     let key = Key.meta("format")
     let found = try environment.read { try $0.value(databases.meta, key) }
     if let found {
-      guard found == Array(Databases.format.utf8) else {
+      guard [Databases.format, Databases.formatWithJournal].contains(where: { found == Array($0.utf8) }) else {
         throw EventLogError(
           .unusable,
           "The log is of format \(String(decoding: found.prefix(40), as: UTF8.self)); this program reads \(Databases.format)."
@@ -181,6 +189,33 @@ public final class EventLog: Sendable {
 
   /// What the writer has done since it started.
   public var statistics: WriterStatistics { writer.currentStatistics }
+
+  /// What the journal has done since the log was opened.
+  public var journalStatistics: JournalStatistics { journal.statistics }
+
+  /// Waits until LMDB's pages have all that is acknowledged by now: for those who read the log's file themselves. Not
+  /// within ``read(_:)``.
+  /// - Throws: ``EventLogError`` where they can't be written; the journal keeps what is acknowledged.
+  public func flush() throws { try journal.flush() }
+
+  /// Overwrites what the journal's file holds, once LMDB's pages have it: for what must not be kept in two places.
+  /// Returns when that is on the disk.
+  /// - Throws: ``EventLogError`` where it can't be written.
+  public func wipeJournal() async throws {
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      let submission = Submission(
+        source: nil, decide: { _ in },
+        complete: { [journal] _, failure in
+          // The writer's thread, between two batches: nothing is recorded meanwhile.
+          continuation.resume(
+            with: Result {
+              if let failure { throw failure }
+              try journal.wipe()
+            })
+        })
+      if let refusal = inbox.put(submission) { continuation.resume(throwing: refusal) }
+    }
+  }
 
   /// How many decisions wait for the writer now.
   public var backlog: Int { inbox.waitingCount }
@@ -250,8 +285,7 @@ public final class EventLog: Sendable {
   /// Lends a fixed state of the log to a closure, on the calling thread; keep it short, and never wait inside.
   public func read<Value>(_ body: (borrowing LogSnapshot) throws -> Value) throws -> Value {
     do {
-      let snapshot = try LogSnapshot(
-        store: environment.beginRead(), databases: databases, defaults: stateDefaults)
+      let snapshot = try LogSnapshot(journal.view(), databases, stateDefaults)
       return try body(snapshot)
     } catch let error as LMDBError {
       throw EventLogError.storage(error)
@@ -284,7 +318,13 @@ public final class EventLog: Sendable {
 
   /// Copies the log as it is now into an empty folder while writes go on. Keys are not part of it.
   func copyEnvironment(to folder: String) throws {
-    do { try environment.copy(to: folder) } catch { throw EventLogError.storage(error) }
+    try journal.flush()
+    do {
+      try environment.copy(to: folder)
+      try Journal.takeLeave(in: folder)
+    } catch let error as LMDBError {
+      throw EventLogError.storage(error)
+    }
   }
 
   /// Decides what is handed in already, answers it, keeps the head, and ends. Later submissions are refused as closed.
@@ -295,11 +335,13 @@ public final class EventLog: Sendable {
       defer { threads = [] }
       return threads
     }
-    guard let writerThread = running.first else { return }
-    writerThread.join()
+    guard running.count >= 2 else { return }
+    running[0].join()
+    journal.close()
+    running[1].join()
     headKeeper?.headHasChanged()
     headKeeper?.close()
-    for thread in running.dropFirst() { thread.join() }
+    for thread in running.dropFirst(2) { thread.join() }
     maintenance.stop()
     readers.sync(flags: .barrier) {}
     environment.close()

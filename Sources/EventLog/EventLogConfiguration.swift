@@ -19,6 +19,15 @@ public struct EventLogConfiguration: Sendable {
   public var lockFile: String?
   /// Bytes of address space to begin with; doubled whenever it is full.
   public var mapSize: Int = 1 << 30
+  /// Bytes of the journal's file, a multiple of 4,096 and at least 65,536. A batch of more than a quarter of it is
+  /// committed to LMDB's pages at once, which takes longer.
+  public var journalSize: Int = 32 << 20
+  /// How many bytes of changes gather in memory before they are written to LMDB's pages.
+  public var flushBytes: Int = 8 << 20
+  /// How long changes wait for that at most, in nanoseconds after the first of them.
+  public var flushAge: UInt64 = 500_000_000
+  /// The same after the last of them: a log that nobody writes to has all in its pages.
+  public var flushIdle: UInt64 = 30_000_000
   /// How many decisions may wait; more are refused as overloaded.
   public var inboxLimit: Int = 16_384
   /// How many decisions share one commit at most.

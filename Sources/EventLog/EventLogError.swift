@@ -43,6 +43,9 @@ public struct EventLogError: Error, Sendable, Equatable, CustomStringConvertible
   /// Whether the same call may succeed later without anybody repairing anything.
   public var isRetryable: Bool { code == .overloaded || code == .diskFull || code == .clockSetBack }
 
+  /// Whether nothing may be written any more before a new start.
+  var isFinal: Bool { code == .damaged || code == .diskFailed }
+
   /// The sentence.
   public var description: String { message }
 

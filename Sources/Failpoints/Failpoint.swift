@@ -5,14 +5,23 @@
 package enum Failpoint: String, CaseIterable, Sendable, Codable {
   /// One decision of a batch has been made; it is not yet among those that will be written.
   case logDecided = "log.decided"
-  /// The events of a batch are in LMDB's transaction; the states and indexes are not.
+  /// The events of a batch are made; what they change of states and indexes is not.
   case logPutting = "log.putting"
-  /// The whole batch is in LMDB's transaction; the keys that it needs are only in memory.
+  /// The whole batch is made; the keys that it needs are only in memory.
   case logPut = "log.put"
   /// The keys that a batch needs are durable; the batch is not.
   case logKeysDurable = "log.keys-durable"
+  /// There is room for the batch in the journal; it is not written.
+  case journalReady = "journal.ready"
   /// A batch is durable; nobody has been answered, and readers don't know of it.
   case logCommitted = "log.committed"
+
+  /// What the journal holds is going to be written to the log's pages.
+  case flushBegun = "flush.begun"
+  /// It is in LMDB's transaction, which is not committed.
+  case flushPut = "flush.put"
+  /// The pages have it; its place in the journal is not free yet.
+  case flushCommitted = "flush.committed"
 
   /// The rows that several read models share have been copied into PostgreSQL's transaction.
   case postingStaged = "posting.staged"
@@ -58,6 +67,8 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
   package enum Change: CaseIterable, Sendable {
     /// Commands become durable in the log.
     case commit
+    /// What the journal holds is written to the log's pages.
+    case flushing
     /// Events are posted to the read models in PostgreSQL.
     case posting
     /// New keys become durable.
@@ -71,7 +82,8 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
   /// The change that it is a step of.
   package var change: Change {
     switch self {
-    case .logDecided, .logPutting, .logPut, .logKeysDurable, .logCommitted: .commit
+    case .logDecided, .logPutting, .logPut, .logKeysDurable, .journalReady, .logCommitted: .commit
+    case .flushBegun, .flushPut, .flushCommitted: .flushing
     case .postingStaged, .postingUnit, .postingCheckpoint, .postingCommitted: .posting
     case .keysAppended, .keysSynced: .newKeys
     case .destructionEpochKeyWritten, .destructionStoreWritten, .destructionStoreLinked, .destructionStoreRenamed,
@@ -83,7 +95,7 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
   }
 
   /// Whether the change can fail there. Where it is done and can't be undone, an error that is thrown is passed over.
-  package var canFail: Bool { self != .logCommitted }
+  package var canFail: Bool { self != .logCommitted && self != .flushCommitted }
 
   /// The points of a change, in the order in which it reaches them.
   package static func of(_ change: Change) -> [Failpoint] { allCases.filter { $0.change == change } }

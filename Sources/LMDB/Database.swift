@@ -5,6 +5,9 @@ package struct Database: Sendable, Hashable {
   /// Its name.
   package let name: String
   let handle: MDB_dbi
+
+  /// Its number in the environment: small, and no other database's.
+  package var number: Int { Int(handle) }
 }
 
 /// What LMDB says of a database's pages.

@@ -9,6 +9,9 @@ public struct Digest: Sendable, Hashable, Comparable {
 
   private init() { words = (0, 0, 0, 0) }
 
+  /// The digest of 32 zeros, which stands for none where there must be one.
+  public static let zero = Digest()
+
   /// The digest of exactly 32 bytes; nil for any other count.
   public init?(bytes: some Collection<UInt8>) {
     guard bytes.count == 32 else { return nil }

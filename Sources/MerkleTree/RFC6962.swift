@@ -37,6 +37,14 @@ public enum RFC6962 {
     return digest(hasher.finalize())
   }
 
+  /// SHA-256 of bytes that lie in two places, the first ones first.
+  public static func sha256(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Digest {
+    var hasher = SHA256()
+    hasher.update(bufferPointer: first)
+    hasher.update(bufferPointer: second)
+    return digest(hasher.finalize())
+  }
+
   private static func digest(_ value: SHA256.Digest) -> Digest {
     guard let digest = value.withUnsafeBytes({ Digest(bytes: $0) }) else {
       preconditionFailure("SHA-256 gives 32 bytes")

@@ -17,7 +17,7 @@ extension Acceptance {
       switch point.change {
       case .commit: point == .logDecided ? 40 : 8
       case .posting: point == .postingUnit ? 30 : 3
-      case .newKeys, .destruction, .reindexing: 2
+      case .flushing, .newKeys, .destruction, .reindexing: 2
       }
     }
 
@@ -84,7 +84,7 @@ extension Acceptance {
       }
     }
 
-    @Test(.timeLimit(.minutes(12)), arguments: [Failpoint.Change.commit, .newKeys, .posting])
+    @Test(.timeLimit(.minutes(12)), arguments: [Failpoint.Change.commit, .flushing, .newKeys, .posting])
     func `an error at any step undoes all of it, and the server goes on`(change: Failpoint.Change) async throws {
       try await withServer { server in
         let first = try await server.client()
@@ -114,8 +114,8 @@ extension Acceptance {
           try await client.close()
           try await LoadCheck.verifies(server)
           let told = await ledger.refused.dropFirst(refusals)
-          // Posting is nobody's command; whoever waits for a commit or for its keys is told.
-          #expect(told.isEmpty == (change == .posting), "\(point): \(told)")
+          // Posting and flushing are nobody's commands; whoever waits for a commit or for its keys is told.
+          #expect(told.isEmpty == [.posting, .flushing].contains(change), "\(point): \(told)")
         }
         try await Self.settle(server, ledger)
       }

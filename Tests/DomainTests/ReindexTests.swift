@@ -11,7 +11,8 @@ import Vault
 
 /// The indexes that commands have kept are those that follow from the records.
 @Suite struct ReindexTests {
-  private static let indexes = ["states", "history", "unique", "links", "subjects", "tree", "meta"]
+  // Not `meta`, which says while the log is open where its journal is; its counters are verified.
+  private static let indexes = ["states", "history", "unique", "links", "subjects", "tree"]
 
   private func fill(_ book: TestDomain) async throws -> [Identifier] {
     try await book.engine.recordCatalog()

@@ -352,7 +352,7 @@ import Testing
     for number in 0..<5 { try await append(number, to: log) }
     let lost = log.head
     log.close()
-    remove(["log/data.mdb", "log/lock.mdb"], of: temporary)
+    remove(["log/data.mdb", "log/lock.mdb", "log/journal"], of: temporary)
     let file = temporary.dataFolder + "/restored.json"
     _ = try EventLogBackup.restore(from: backup, into: temporary.configuration, noteFile: file, facts: ["uid": 7])
     #expect(try temporary.heads() == [20, 20])
@@ -381,7 +381,7 @@ import Testing
     let file = temporary.dataFolder + "/restored.json"
     for _ in 0..<2 {
       // Ended before the log had its name, the first time.
-      remove(["log/data.mdb", "log/lock.mdb"], of: temporary)
+      remove(["log/data.mdb", "log/lock.mdb", "log/journal"], of: temporary)
       _ = try EventLogBackup.restore(from: backup, into: temporary.configuration, noteFile: file)
       #expect(try InstallationNote.read(file)?.facts["signed_position"] == 25)
     }

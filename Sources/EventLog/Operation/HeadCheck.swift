@@ -1,14 +1,14 @@
 import BasicTypes
-import LMDB
 import Logging
 import MerkleTree
 
 /// What a log must be to be opened: one that contains everything that was signed of it.
 struct HeadCheck {
   let configuration: EventLogConfiguration
-  let environment: Environment
-  let databases: Databases
+  /// The log's head, with what its journal has.
   let stored: StoredHead
+  /// The root of the tree over the first so many headers.
+  let root: (_ size: UInt64) throws -> Digest
 
   private var end: UInt64 { stored.frontier.size }
 
@@ -31,7 +31,7 @@ struct HeadCheck {
           + "copy of the folder and restore the last good backup.")
     }
     for (file, statement) in heads.statements {
-      guard try root(size: statement.size) == statement.root else {
+      guard try root(statement.size) == statement.root else {
         throw EventLogError.damaged(
           "The log is not the one whose head was signed in \(file) at position \(statement.size): it was forked or "
             + "changed. Which of the two is the right one isn't known here. Nothing was changed. Run `daybook verify`, "
@@ -85,17 +85,6 @@ struct HeadCheck {
     for file in faults.missing {
       // Logs of earlier versions have none in the vault, and only some have a second file.
       configuration.logger.notice("a signed head is missing, and is made anew", metadata: ["file": "\(file)"])
-    }
-  }
-
-  private func root(size: UInt64) throws -> Digest {
-    try environment.read { store in
-      try MerkleProof.root(size: size) { level, index in
-        guard let hash = try Records.treeNode(store, databases, level, index) else {
-          throw EventLogError.damaged("The tree has no node \(index) on level \(level). Run `daybook verify`.")
-        }
-        return hash
-      }
     }
   }
 }

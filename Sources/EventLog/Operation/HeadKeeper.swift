@@ -6,8 +6,8 @@ import MerkleTree
   import Glibc
 #endif
 
-/// Keeps the signed head in two files beside the log, and in the vault: the latest one, a moment after its commit, off
-/// the path of commands.
+/// Keeps the signed head in two files beside the log, and in the vault: the latest one that LMDB's pages have, a moment
+/// after they got it, off the path of commands.
 ///
 /// A note is written over the one before it in the same file, without a sync: it outlives the process at once. Once a
 /// second that file is synced, and only then the other one is written to. So one file is whole on the disk at any
@@ -84,7 +84,7 @@ final class HeadKeeper: @unchecked Sendable {
         report(error)
       }
     }
-    let signed = try signer.newest(head)
+    let signed = try note()
     written = (signed.head.position, signed.note)
     attempt {
       let noted = try slots.prepare(with: signed.note)
@@ -139,7 +139,7 @@ final class HeadKeeper: @unchecked Sendable {
           isInOrder = false
         }
       }
-      if isNews { attempt { try write(try signer.newest(head)) } }
+      if isNews { attempt { try write(try note()) } }
       if ends || isDue {
         attempt { try sync() }
         attempt { try keep() }
@@ -157,6 +157,11 @@ final class HeadKeeper: @unchecked Sendable {
       // Under load one signature stands for all commits of some milliseconds.
       usleep(5000)
     }
+  }
+
+  private func note() throws -> (head: LogHead, note: String) {
+    let head = head()
+    return (head, try signer.kept(head))
   }
 
   private func write(_ signed: (head: LogHead, note: String)) throws {

@@ -43,6 +43,9 @@ final class HeadSigner: Sendable {
     }
   }
 
+  /// Signs a head of the log's own that may be older than the last one: that which its pages have.
+  func kept(_ head: LogHead) throws -> String { try sign(head, provenBy: head.root) }
+
   /// Signs a head that may be older than the last one, such as a copy's.
   /// - Parameter root: The root of the log's own tree at that size. What was signed last is in that tree, so this root
   ///   and no other was signed for that size, or would have been.

@@ -14,7 +14,7 @@ extension EventLog {
       let environment = try Environment(folder: folder, options: options)
       defer { environment.close() }
       let databases = try Databases(environment)
-      let snapshot = try LogSnapshot(store: environment.beginRead(), databases: databases)
+      let snapshot = try LogSnapshot(Journal.view(ofClosed: folder, environment, databases), databases, StateDefaults())
       var position: UInt64 = 1
       while position <= snapshot.head.position {
         for record in try snapshot.records(from: position, limit: 1024, maximumBytes: 16 << 20) {
@@ -26,5 +26,19 @@ extension EventLog {
     } catch let error as LMDBError {
       throw EventLogError.storage(error)
     }
+  }
+}
+
+extension Journal {
+  /// What a log stores that nobody has open: its pages, and what its journal has behind them.
+  static func view(ofClosed folder: String, _ environment: Environment, _ databases: Databases) throws -> LogView {
+    let pages = try environment.beginRead()
+    let head = try LogSnapshot.storedHead(pages, databases)
+    let found: Result<JournalPlace?, any Error>
+    do { found = .success(try place(pages, databases.meta)) } catch { found = .failure(error) }
+    let tail = try JournalTail.read(folder, behind: head) { try found.get() }
+    var generation = Generation()
+    for batch in tail.batches { generation.apply(batch, through: nil) }
+    return LogView(pages, databases, newer: generation.isEmpty ? nil : generation)
   }
 }

@@ -6,15 +6,13 @@ extension LogSnapshot {
   public func holders(constraint: String, beginningWith start: [UInt8] = []) throws -> [Identifier] {
     let prefix = Key.unique(constraint, start)
     var result: [Identifier] = []
-    try store.withCursor(databases.unique) { cursor in
-      try cursor.scan(from: prefix) { key, stored in
-        guard key.starts(with: prefix) else { return false }
-        guard let id = Checksummed.value(key, stored).flatMap({ Identifier(bytes: $0) }) else {
-          throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
-        }
-        result.append(id)
-        return true
+    try store.scan(databases.unique, from: prefix) { key, stored in
+      guard key.starts(with: prefix) else { return false }
+      guard let id = Checksummed.value(key, stored).flatMap({ Identifier(bytes: $0) }) else {
+        throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
       }
+      result.append(id)
+      return true
     }
     return result
   }

@@ -8,17 +8,22 @@ import MerkleTree
 /// The compiler guarantees that it isn't used after that closure: it can't be copied, kept or returned. What its
 /// methods return are values of their own, which may be kept.
 public struct LogSnapshot: ~Copyable {
-  let store: ReadTransaction
+  let store: LogView
   let databases: Databases
   /// What the states that it reads have besides what their events have set.
   public let defaults: StateDefaults
   /// The head of that moment.
   public let head: LogHead
 
+  /// A log whose pages have everything.
   init(
     store: consuming ReadTransaction, databases: Databases, defaults: StateDefaults = StateDefaults()
   ) throws {
-    let stored = try LogSnapshot.storedHead(store, databases)
+    try self.init(LogView(store, databases), databases, defaults)
+  }
+
+  init(_ store: LogView, _ databases: Databases, _ defaults: StateDefaults) throws {
+    let stored = try store.head()
     self.store = store
     self.databases = databases
     self.defaults = defaults
@@ -57,11 +62,9 @@ public struct LogSnapshot: ~Copyable {
     of target: Identifier, type: String? = nil, limit: Int
   ) throws -> [(type: String, id: Identifier)] {
     var result: [(type: String, id: Identifier)] = []
-    try store.withCursor(databases.links) { cursor in
-      try Links.scan(&cursor, target: target, type: type) { found, id in
-        result.append((found, id))
-        return result.count < limit
-      }
+    try Links.scan(store, databases.links, target: target, type: type) { found, id in
+      result.append((found, id))
+      return result.count < limit
     }
     return result
   }
@@ -72,11 +75,9 @@ public struct LogSnapshot: ~Copyable {
   ) throws -> [Identifier] {
     var result: [Identifier] = []
     guard limit > 0 else { return result }
-    try store.withCursor(databases.links) { cursor in
-      try Links.scan(&cursor, target: target, type: type, after: after) { _, id in
-        result.append(id)
-        return result.count < limit
-      }
+    try Links.scan(store, databases.links, target: target, type: type, after: after) { _, id in
+      result.append(id)
+      return result.count < limit
     }
     return result
   }
@@ -96,26 +97,34 @@ public struct LogSnapshot: ~Copyable {
     var expected = first
     var bytes = 0
     var isCut = false
-    try store.withCursor(databases.bodies) { bodies in
+    try store.withRecordCursors { headers, bodies in
       try bodies.seek(Key.position(first))
-      try store.withCursor(databases.headers) { headers in
-        try headers.scan(from: Key.position(first)) { key, header in
-          guard key.byteCount == 8, Key.readPosition(key) == expected else { throw missing(expected) }
-          let record = try bodies.withEntry { bodyKey, body -> LogRecord? in
-            guard bodyKey.byteCount == 8, Key.readPosition(bodyKey) == expected else { throw missing(expected) }
-            bytes += header.byteCount + body.byteCount
-            if !result.isEmpty && bytes > maximumBytes { return nil }
-            return LogRecord(position: expected, header: header.copy, body: body.copy)
-          }
-          guard let record else { throw missing(expected) }
-          if let record { result.append(record) }
-          isCut = record == nil || result.count == limit
-          if isCut { return false }
-          expected += 1
-          try bodies.next()
-          return true
+      try headers.scan(from: Key.position(first)) { key, header in
+        guard key.byteCount == 8, Key.readPosition(key) == expected else { throw missing(expected) }
+        let record = try bodies.withEntry { bodyKey, body -> LogRecord? in
+          guard bodyKey.byteCount == 8, Key.readPosition(bodyKey) == expected else { throw missing(expected) }
+          bytes += header.byteCount + body.byteCount
+          if !result.isEmpty && bytes > maximumBytes { return nil }
+          return LogRecord(position: expected, header: header.copy, body: body.copy)
         }
+        guard let record else { throw missing(expected) }
+        if let record { result.append(record) }
+        isCut = record == nil || result.count == limit
+        if isCut { return false }
+        expected += 1
+        try bodies.next()
+        return true
       }
+    }
+    // What the pages don't have yet.
+    while !isCut, expected <= head.position, !store.isInPages {
+      let record = try Records.read(expected, databases) { try store.value($0, $1) }
+      bytes += record.header.count + record.body.count
+      isCut = !result.isEmpty && bytes > maximumBytes
+      if isCut { break }
+      result.append(record)
+      isCut = result.count == limit
+      expected += 1
     }
     guard isCut || expected > head.position else { throw missing(expected) }
     return result
@@ -142,16 +151,14 @@ public struct LogSnapshot: ~Copyable {
   public func positions(
     of resource: Identifier, versions: ClosedRange<Int64>, _ visit: (Int64, UInt64) throws -> Bool
   ) throws {
-    try store.withCursor(databases.history) { cursor in
-      try cursor.scan(from: Key.history(resource, versions.lowerBound)) { key, stored in
-        guard key.byteCount == 24, key.starts(with: resource.bytes) else { return false }
-        let version = Key.readPosition(key, at: 16)
-        guard version <= UInt64(clamping: versions.upperBound) else { return false }
-        guard let position = Checksummed.position(key, stored) else {
-          throw EventLogError.damaged("version \(version) of \(resource) has a damaged entry in the history index")
-        }
-        return try visit(Int64(version), position)
+    try store.scan(databases.history, from: Key.history(resource, versions.lowerBound)) { key, stored in
+      guard key.byteCount == 24, key.starts(with: resource.bytes) else { return false }
+      let version = Key.readPosition(key, at: 16)
+      guard version <= UInt64(clamping: versions.upperBound) else { return false }
+      guard let position = Checksummed.position(key, stored) else {
+        throw EventLogError.damaged("version \(version) of \(resource) has a damaged entry in the history index")
       }
+      return try visit(Int64(version), position)
     }
   }
 
@@ -183,19 +190,17 @@ public struct LogSnapshot: ~Copyable {
   public func positions(about subject: Identifier, from position: UInt64, limit: Int) throws -> [UInt64] {
     var result: [UInt64] = []
     guard limit > 0 else { return result }
-    try store.withCursor(databases.subjects) { cursor in
-      try cursor.scan(from: Key.subject(subject, position)) { key, _ in
-        guard key.byteCount == 24, key.starts(with: subject.bytes) else { return false }
-        result.append(Key.readPosition(key, at: 16))
-        return result.count < limit
-      }
+    try store.scan(databases.subjects, from: Key.subject(subject, position)) { key, _ in
+      guard key.byteCount == 24, key.starts(with: subject.bytes) else { return false }
+      result.append(Key.readPosition(key, at: 16))
+      return result.count < limit
     }
     return result
   }
 
-  /// How many entries a database of the log has, by its name.
+  /// How many entries a database of the log has, by its name. It looks up whatever waits in the journal.
   public func entryCount(_ name: String) throws -> UInt64 {
     guard let database = databases.all.first(where: { $0.name == name }) else { return 0 }
-    return try store.statistics(database).entries
+    return try store.count(database)
   }
 }

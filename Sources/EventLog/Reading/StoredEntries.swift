@@ -3,7 +3,7 @@ import LMDB
 import MerkleTree
 
 enum Counters {
-  static func read(_ store: WriteTransaction, _ meta: Database, _ name: String) throws -> Int64 {
+  static func read(_ store: LogView, _ meta: Database, _ name: String) throws -> Int64 {
     let key = Key.meta(name)
     let counter = try store.withValue(meta, key) { stored in
       guard let value = Checksummed.position(key.span.bytes, stored) else {
@@ -19,12 +19,12 @@ enum Links {
   /// Goes through the links to a target until the visitor answers false.
   /// - Parameter after: Goes on after this one of the type.
   static func scan(
-    _ cursor: inout Cursor, target: Identifier, type: String?, after: Identifier? = nil,
+    _ store: LogView, _ links: Database, target: Identifier, type: String?, after: Identifier? = nil,
     _ visit: (String, Identifier) -> Bool
   ) throws {
     let prefix = type.map { Key.links(to: target, type: $0) } ?? target.bytes
     // No key is between the one of `after` and the same with a zero behind it.
-    try cursor.scan(from: after.map { prefix + $0.bytes + [0] } ?? prefix) { key, _ in
+    try store.scan(links, from: after.map { prefix + $0.bytes + [0] } ?? prefix) { key, _ in
       guard key.byteCount > 33, key.starts(with: prefix) else { return false }
       return key.withUnsafeBytes { key in
         let name = String(decoding: UnsafeRawBufferPointer(rebasing: key[16..<(key.count - 17)]), as: UTF8.self)

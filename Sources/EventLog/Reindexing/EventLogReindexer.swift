@@ -128,7 +128,13 @@ public enum EventLogReindexer {
         if let subjects { try builder.copySound("subjects", from: store, subjects) }
         if let commands { try builder.copySound("commands", from: store, commands) }
       }
-      return counted
+      let tail = try JournalTail.read(configuration.folder, behind: builder.head) {
+        guard let meta else { throw EventLogError.damaged("The log's meta data can't be opened.") }
+        return try Journal.place(store, meta)
+      }
+      try builder.add(tail, recordsOnly: extent == .recordsOnly)
+      guard extent != .recordsOnly else { return counted }
+      return (counted.kept + tail.answers, counted.lost)
     }
     try builder.foldStates()
     let derived = try builder.read { try derivation($0) }

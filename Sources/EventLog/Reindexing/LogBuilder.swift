@@ -11,7 +11,7 @@ final class LogBuilder {
   private let environment: Environment
   private let databases: Databases
   private let progress: @Sendable (VerificationProgress) -> Void
-  private var head = StoredHead()
+  private(set) var head = StoredHead()
   /// The highest number given to each type.
   private var numbers: [[UInt8]: Int64] = [:]
   private(set) var events: UInt64 = 0
@@ -60,6 +60,32 @@ final class LogBuilder {
     }
     guard events == total else { throw EventLogError.damaged("\(events) of \(total) records can be read") }
     progress(VerificationProgress(phase: "records", done: events, total: total))
+  }
+
+  /// Adds what a journal has behind the records that were copied: its records, and what these don't tell.
+  /// - Parameter recordsOnly: Leaves the rest alone.
+  func add(_ tail: JournalTail, recordsOnly: Bool) throws {
+    for batch in tail.batches {
+      func value(of database: UInt8, _ key: [UInt8]) -> [UInt8]? {
+        batch.changes.first { $0.database == database && $0.key == key }?.value
+      }
+      var piece: [LogRecord] = []
+      for offset in 0..<UInt64(batch.events) {
+        let position = batch.firstPosition + offset
+        guard let header = value(of: Databases.headers, Key.position(position)),
+          let body = value(of: Databases.bodies, Key.position(position))
+        else { throw EventLogError.damaged("position \(position) has no header or no body") }
+        piece.append(LogRecord(position: position, header: header, body: body))
+      }
+      if !piece.isEmpty { try put(piece) }
+      if recordsOnly { continue }
+      let store = try environment.beginWrite()
+      for change in batch.changes where [Databases.subjects, Databases.commands].contains(change.database) {
+        guard let value = change.value else { continue }
+        try store.put(databases.all[Int(change.database)], change.key, value)
+      }
+      try store.commit()
+    }
   }
 
   private func put(_ piece: [LogRecord]) throws {
@@ -194,17 +220,15 @@ final class LogBuilder {
     var states: [ResourceState] = []
     var bytes = 0
     var next: [UInt8]?
-    try snapshot.store.withCursor(databases.states) { cursor in
-      try cursor.scan(from: start) { key, value in
-        guard let id = Identifier(bytes: key.copy) else { throw EventLogError.damaged("a state has no id") }
-        guard states.count < LogBuilder.pieceLimit, bytes < LogBuilder.pieceBytes else {
-          next = id.bytes
-          return false
-        }
-        bytes += value.byteCount
-        states.append(try derivation.defaults.completed(ResourceState(id: id, encoded: value)))
-        return true
+    try snapshot.store.scan(databases.states, from: start) { key, value in
+      guard let id = Identifier(bytes: key.copy) else { throw EventLogError.damaged("a state has no id") }
+      guard states.count < LogBuilder.pieceLimit, bytes < LogBuilder.pieceBytes else {
+        next = id.bytes
+        return false
       }
+      bytes += value.byteCount
+      states.append(try derivation.defaults.completed(ResourceState(id: id, encoded: value)))
+      return true
     }
     var unique: [(key: [UInt8], holder: Identifier)] = []
     var links: [[UInt8]] = []

@@ -60,10 +60,11 @@ public enum EventLogVerifier {
           headers: records.0, bodies: records.1, databases: all, signed: heads?.statements.map(\.statement) ?? [],
           progress: progress
         ).run(store)
-      }.report
-      report.take(checked)
-      report.root = checked.root
-      if let heads, heads.newest == nil, verifyHead != nil { noteMissingHead(heads, checked.events, &report) }
+      }
+      report.take(checked.report)
+      report.root = checked.report.root
+      checkJournal(folder, environment, all, checked.frontier, &report)
+      if let heads, heads.newest == nil, verifyHead != nil { noteMissingHead(heads, report.events, &report) }
     } catch {
       try report.note(.records, unreadableBecauseOf: error)
     }
@@ -160,6 +161,42 @@ public enum EventLogVerifier {
         throw EventLogError(.unusable, "The states were not checked.")
       }
       return try result.get()
+    }
+  }
+
+  /// Checks what the journal has behind the records in LMDB's pages, unless a server has the log open.
+  private static func checkJournal(
+    _ folder: String, _ environment: Environment, _ databases: Databases?, _ frontier: TreeFrontier,
+    _ report: inout VerificationReport
+  ) {
+    if JournalTail.isInUse(folder) { return }
+    var head = StoredHead()
+    head.frontier = frontier
+    do {
+      let tail = try JournalTail.read(folder, behind: head) {
+        guard let databases else { throw EventLogError.damaged("The log's meta data can't be opened.") }
+        return try environment.read { try Journal.place($0, databases.meta) }
+      }
+      var lastTime: [UInt8] = []
+      for batch in tail.batches {
+        let bodies = batch.changes.filter { $0.database == Databases.bodies }
+        for (index, header) in batch.changes.filter({ $0.database == Databases.headers }).enumerated() {
+          let position = batch.firstPosition + UInt64(index)
+          report.events += 1
+          guard index < bodies.count, bodies[index].key == header.key, let body = bodies[index].value,
+            let bytes = header.value
+          else {
+            report.note(.journal, "the body is missing", at: position)
+            continue
+          }
+          bytes.withUnsafeBytes { header in
+            body.withUnsafeBytes { RecordCheck.check(header, $0, position, &lastTime, &report) }
+          }
+        }
+      }
+      report.root = tail.head.frontier.root().base64
+    } catch {
+      report.note(.journal, (error as? EventLogError)?.message ?? "the journal can't be read: \(error)")
     }
   }
 

@@ -63,9 +63,13 @@ struct IndexCheck {
     for (type, number) in highestNumbers ?? [:] where try counter("number/\(type)") != number {
       report.note(.meta, "the counter of numbers of \(type) differs from the highest number given")
     }
-    let key = Key.meta("format")
-    if try store.value(databases.meta, key) != Array(Databases.format.utf8) {
-      report.note(.meta, "the format mark is damaged")
+    do {
+      let format = try Journal.place(store, databases.meta) == nil ? Databases.format : Databases.formatWithJournal
+      if try store.value(databases.meta, Key.meta("format")) != Array(format.utf8) {
+        report.note(.meta, "the format mark is damaged")
+      }
+    } catch let error as EventLogError {
+      report.note(.meta, error.message)
     }
   }
 }

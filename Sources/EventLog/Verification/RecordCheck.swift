@@ -25,7 +25,8 @@ struct RecordCheck {
     self.progress = progress
   }
 
-  func run(_ store: borrowing ReadTransaction) throws -> (report: VerificationReport, head: StoredHead?) {
+  /// - Returns: What was found, and the tree of the headers.
+  func run(_ store: borrowing ReadTransaction) throws -> (report: VerificationReport, frontier: TreeFrontier) {
     try store.withCursor(headers) { headers in
       try store.withCursor(bodies) { bodies in try run(store, &headers, &bodies) }
     }
@@ -33,7 +34,7 @@ struct RecordCheck {
 
   private func run(
     _ store: borrowing ReadTransaction, _ headers: inout Cursor, _ bodies: inout Cursor
-  ) throws -> (report: VerificationReport, head: StoredHead?) {
+  ) throws -> (report: VerificationReport, frontier: TreeFrontier) {
     var report = VerificationReport()
     var frontier = TreeFrontier()
     var tree = databases.map { StoredTree($0.tree) }
@@ -71,7 +72,7 @@ struct RecordCheck {
         try bodies.next()
       }
       if bodies.isOnEntry, bodies.unsafeKey.elementsEqual(key) {
-        check(headerBytes, bodies.unsafeValue, position, &lastTime, &report)
+        RecordCheck.check(headerBytes, bodies.unsafeValue, position, &lastTime, &report)
         try bodies.next()
       } else {
         report.note(.records, "the body is missing", at: position)
@@ -113,7 +114,7 @@ struct RecordCheck {
     if let databases { try tree?.count(store, databases.tree, frontier, &report) }
     report.root = frontier.root().base64
     progress(VerificationProgress(phase: "records", done: report.events, total: total))
-    return (report, storedHead)
+    return (report, frontier)
   }
 
   /// Compares the stored head with the headers. Where they differ, or a header and its leaf do, the signed head says
@@ -142,7 +143,8 @@ struct RecordCheck {
     }
   }
 
-  private func check(
+  /// Checks a header and a body by themselves.
+  static func check(
     _ header: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer, _ position: UInt64,
     _ lastTime: inout [UInt8], _ report: inout VerificationReport
   ) {

@@ -6,6 +6,8 @@ public enum VerifiedPart: String, Sendable, CaseIterable {
   case file
   /// Headers and bodies: what nothing else can be made of again.
   case records
+  /// The journal: the records that LMDB's pages don't have yet.
+  case journal
   /// The signed heads, beside the log and in the vault.
   case head
   /// What a backup says of itself.
@@ -30,7 +32,7 @@ public enum VerifiedPart: String, Sendable, CaseIterable {
   /// Whether it is kept beside the records, so that ``EventLogReindexer`` makes it anew.
   public var isDerived: Bool {
     switch self {
-    case .file, .records, .head, .manifest: false
+    case .file, .records, .journal, .head, .manifest: false
     default: true
     }
   }
@@ -81,7 +83,7 @@ public struct VerificationReport: Sendable {
   /// Whether every record is there as it was hashed, in the tree that was signed; whether the last ones are missing may
   /// be unproven (see ``isTailUnproven``).
   public var areRecordsWhole: Bool {
-    areRecordsRead && !damagedParts.contains(.records) && !damagedParts.contains(.head)
+    areRecordsRead && damagedParts.isDisjoint(with: [.records, .journal, .head])
   }
 
   /// Whether something is damaged that ``EventLogReindexer`` makes anew, and nothing else.

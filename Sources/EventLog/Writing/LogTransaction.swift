@@ -43,8 +43,8 @@ public struct DecisionWork: Sendable, Equatable {
 
 /// What a decision sees and changes: committed state, plus what the batch has decided before it, plus its own.
 ///
-/// Everything is staged in memory; nothing is put into LMDB before all decisions of the batch are made, so a decision
-/// that throws leaves nothing behind and spoils nobody else's. Valid only inside the decision, on the writer's thread.
+/// Everything is staged in memory; nothing is recorded before all decisions of the batch are made, so a decision that
+/// throws leaves nothing behind and spoils nobody else's. Valid only inside the decision, on the writer's thread.
 public final class LogTransaction {
   /// What the clock says, and what the log makes of it, for the whole batch.
   public let clock: ClockReading
@@ -56,7 +56,7 @@ public final class LogTransaction {
   /// What the clock says, where events have to tell since their time is another one.
   private let clockText: String?
 
-  let store: WriteTransaction
+  private let store: LogView
   let databases: Databases
   /// What the states that it reads have besides what their events have set.
   public let defaults: StateDefaults
@@ -71,7 +71,7 @@ public final class LogTransaction {
   private var salts = SaltSource()
 
   init(
-    store: WriteTransaction, databases: Databases, head: StoredHead, clock: ClockReading, tolerance: Int64,
+    store: LogView, databases: Databases, head: StoredHead, clock: ClockReading, tolerance: Int64,
     defaults: StateDefaults
   ) {
     self.defaults = defaults
@@ -141,15 +141,13 @@ public final class LogTransaction {
   public func holders(constraint: String, beginningWith start: [UInt8]) throws -> [Identifier] {
     let prefix = Key.unique(constraint, start)
     var found: [[UInt8]: Identifier] = [:]
-    try store.withCursor(databases.unique) { cursor in
-      try cursor.scan(from: prefix) { key, stored in
-        guard key.starts(with: prefix) else { return false }
-        guard let id = Checksummed.value(key, stored).flatMap({ Identifier(bytes: $0) }) else {
-          throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
-        }
-        found[key.copy] = id
-        return true
+    try store.scan(databases.unique, from: prefix) { key, stored in
+      guard key.starts(with: prefix) else { return false }
+      guard let id = Checksummed.value(key, stored).flatMap({ Identifier(bytes: $0) }) else {
+        throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
       }
+      found[key.copy] = id
+      return true
     }
     for staging in [batch, own] {
       if let staged = staging.unique[prefix] { found[prefix] = staged.holder }
@@ -174,12 +172,10 @@ public final class LogTransaction {
   /// Gives up every key of a unique constraint, for an index that is made anew.
   public func releaseAll(constraint: String) throws {
     let prefix = Key.unique(constraint, [])
-    try store.withCursor(databases.unique) { cursor in
-      try cursor.scan(from: prefix) { key, _ in
-        guard key.starts(with: prefix) else { return false }
-        stage(Holder(holder: nil), of: key.copy, isForm: key.byteCount > prefix.count + LogTransaction.hashLength)
-        return true
-      }
+    try store.scan(databases.unique, from: prefix) { key, _ in
+      guard key.starts(with: prefix) else { return false }
+      stage(Holder(holder: nil), of: key.copy, isForm: key.byteCount > prefix.count + LogTransaction.hashLength)
+      return true
     }
     for key in batch.unique.keys where key.starts(with: prefix) {
       stage(Holder(holder: nil), of: key, isForm: key.count > prefix.count + LogTransaction.hashLength)
@@ -208,11 +204,9 @@ public final class LogTransaction {
     let stagedOwn = own.links[target]
     let stagedBatch = batch.links[target]
     var result: [(type: String, id: Identifier)] = []
-    try store.withCursor(databases.links) { cursor in
-      try Links.scan(&cursor, target: target, type: type) { found, id in
-        if stagedOwn?[found]?[id] ?? stagedBatch?[found]?[id] ?? true { result.append((found, id)) }
-        return result.count < limit
-      }
+    try Links.scan(store, databases.links, target: target, type: type) { found, id in
+      if stagedOwn?[found]?[id] ?? stagedBatch?[found]?[id] ?? true { result.append((found, id)) }
+      return result.count < limit
     }
     if stagedOwn == nil, stagedBatch == nil { return result }
     let types = type.map { Set([$0]) } ?? Set((stagedOwn ?? [:]).keys).union((stagedBatch ?? [:]).keys)
@@ -300,17 +294,15 @@ public final class LogTransaction {
   /// A resource's records of some versions, staged ones too.
   public func history(of resource: Identifier, versions: ClosedRange<Int64>) throws -> [LogRecord] {
     var result: [LogRecord] = []
-    try store.withCursor(databases.history) { cursor in
-      try cursor.scan(from: Key.history(resource, versions.lowerBound)) { key, stored in
-        guard key.byteCount == 24, key.starts(with: resource.bytes),
-          Key.readPosition(key, at: 16) <= UInt64(clamping: versions.upperBound)
-        else { return false }
-        guard let position = Checksummed.position(key, stored) else {
-          throw EventLogError.damaged("the history of \(resource) has a damaged entry")
-        }
-        result.append(try Records.read(position, databases) { try store.value($0, $1) })
-        return true
+    try store.scan(databases.history, from: Key.history(resource, versions.lowerBound)) { key, stored in
+      guard key.byteCount == 24, key.starts(with: resource.bytes),
+        Key.readPosition(key, at: 16) <= UInt64(clamping: versions.upperBound)
+      else { return false }
+      guard let position = Checksummed.position(key, stored) else {
+        throw EventLogError.damaged("the history of \(resource) has a damaged entry")
       }
+      result.append(try Records.read(position, databases) { try store.value($0, $1) })
+      return true
     }
     if batch.states[resource] != nil || own.states[resource] != nil {
       for records in [batch.records, own.records] {
@@ -359,7 +351,6 @@ public final class LogTransaction {
 
   func dropDecision() { own = Staging() }
 
-  var hasChanges: Bool { !batch.records.isEmpty || !batch.commands.isEmpty }
   var stagedBatch: Staging { batch }
 }
 
@@ -402,6 +393,8 @@ struct Staging {
   var commands: [[UInt8]: StoredCommand] = [:]
   var confirmsClock = false
 
+  var hasChanges: Bool { !records.isEmpty || !commands.isEmpty }
+
   mutating func setLink(_ link: Link, isThere: Bool) {
     links[link.target, default: [:]][link.type, default: [:]][link.referrer] = isThere
   }
@@ -433,6 +426,12 @@ struct Staging {
 /// Salts of sixteen random bytes.
 struct SaltSource {
   private var generator = PooledRandom()
+
+  /// One of them.
+  static func one() -> [UInt8] {
+    var source = SaltSource()
+    return source.next()
+  }
 
   mutating func next() -> [UInt8] {
     Identifier(high: generator.next(), low: generator.next()).bytes

@@ -9,12 +9,13 @@ import NIOConcurrencyHelpers
 /// The one thread that decides and writes.
 ///
 /// The append contract: submissions are decided in the order they were put; all that wait
-/// share one transaction and one sync; each completion runs after the sync of the batch
+/// share one record of the journal and one sync; each completion runs after the sync of the batch
 /// it was decided in, or after the failure that undid the batch; positions are dense.
 // Invariant behind @unchecked: `head` and `fatal` belong to the writer's thread after init; `published` is locked.
 final class Writer: @unchecked Sendable {
   private let environment: Environment
   private let databases: Databases
+  private let journal: Journal
   private let configuration: EventLogConfiguration
   private let inbox: Inbox
   private var head: StoredHead
@@ -26,13 +27,15 @@ final class Writer: @unchecked Sendable {
   private let watch: NIOLockedValueBox<ClockWatch>
 
   init(
-    environment: Environment, databases: Databases, configuration: EventLogConfiguration, inbox: Inbox,
+    environment: Environment, databases: Databases, journal: Journal, configuration: EventLogConfiguration,
+    inbox: Inbox,
     head: StoredHead, published: NIOLockedValueBox<LogHead>, defaults: NIOLockedValueBox<StateDefaults>,
     onCommit: @escaping @Sendable (LogHead) -> Void
   ) {
     self.defaults = defaults
     self.environment = environment
     self.databases = databases
+    self.journal = journal
     self.configuration = configuration
     self.inbox = inbox
     self.head = head
@@ -88,13 +91,10 @@ final class Writer: @unchecked Sendable {
         if let committed { onCommit(committed) }
         return
       } catch let error as LMDBError where error.isMapFull || error.isMapResized {
-        if let failure = grow(after: error) { return fail(batch, failure) }
+        if let failure = LogMap.grow(environment, after: error, configuration.logger) { return fail(batch, failure) }
       } catch let error as LMDBError {
-        let isFull = error.isInputOutput && (FileSystem.freeSpace(in: configuration.folder) ?? .max) < 16 << 20
-        let failure = isFull ? EventLogError.diskFull(error.code) : EventLogError.storage(error)
-        if failure.code == .damaged || failure.code == .diskFailed { fatal = failure }
-        recover()
-        return fail(batch, failure)
+        journal.recover()
+        return fail(batch, journal.failed(error))
       } catch {
         return fail(batch, error)
       }
@@ -102,49 +102,10 @@ final class Writer: @unchecked Sendable {
   }
 
   private func fail(_ batch: [Submission], _ failure: any Error) {
+    // Whatever follows a write that failed so might follow one that is there.
+    if let failure = failure as? EventLogError, failure.isFinal { fatal = failure }
     configuration.logger.error("a batch could not be written", metadata: ["cause": "\(failure)"])
     for submission in batch { submission.complete(head.frontier.size, failure) }
-  }
-
-  /// Opens the file anew where LMDB has given up on it, so that reads go on, and writes once the disk takes them again.
-  /// The batch that failed may be in it.
-  private func recover() {
-    do {
-      guard try environment.reopenIfNeeded() else { return }
-      head = try environment.read { try LogSnapshot.storedHead($0, databases) }
-      let latest = Writer.published(head)
-      configuration.logger.warning(
-        "the log's file was opened anew after a failed write", metadata: ["position": "\(latest.position)"])
-      guard latest != currentHead else { return }
-      // The batch that failed is in it, but perhaps not on the disk: a head is signed of what is published, and a power
-      // cut must not leave the head and take the batch.
-      try environment.sync()
-      published.withLockedValue { $0 = latest }
-      onCommit(latest)
-    } catch {
-      configuration.logger.error(
-        "after a failed write the log's file can be neither opened anew nor relied on", metadata: ["cause": "\(error)"])
-    }
-  }
-
-  /// Makes the map larger: twice as large, or else by a quarter.
-  private func grow(after error: LMDBError) -> EventLogError? {
-    let before = environment.mapSize
-    var failure: LMDBError?
-    for size in error.isMapResized ? [0] : [before * 2, before + before / 4] {
-      do {
-        try environment.resize(to: size)
-        configuration.logger.info("the log's map has grown", metadata: ["bytes": "\(environment.mapSize)"])
-        return nil
-      } catch {
-        failure = error
-      }
-    }
-    let cause = failure.map { "\($0)" } ?? "no cause is known"
-    return EventLogError(
-      .storage,
-      "The log's map of \(before) bytes is full and can't grow: \(cause). Reads go on; raise the limit on address space.",
-      underlying: failure?.code ?? 0)
   }
 
   /// Decides one submission of a batch; what it is refused with is kept with it. Answers what it has recorded, as
@@ -173,28 +134,18 @@ final class Writer: @unchecked Sendable {
     }
   }
 
-  /// Writes a batch. Returns the new head, or nil where there was nothing to write.
-  private func attempt(_ batch: inout [Submission]) throws -> LogHead? {
-    // Where that failed before, it may go by now.
-    if environment.isUnusable { recover() }
-    if let fatal { throw fatal }
-    let clock = readClock(last: head.frontier.size > 0 ? head.at : nil)
-    let store = try environment.beginWrite()
+  /// Decides a batch, which grows meanwhile. Answers what it has staged. What it reads is let go by then.
+  private func decideAll(_ batch: inout [Submission], _ clock: ClockReading) throws -> Staging {
     let transaction = LogTransaction(
-      store: store, databases: databases, head: head, clock: clock, tolerance: configuration.clockTolerance,
+      store: try journal.view(), databases: databases, head: head, clock: clock,
+      tolerance: configuration.clockTolerance,
       defaults: defaults.withLockedValue { $0 })
     let start = Inbox.now
     var time = start
     var index = 0
     while index < batch.count {
       let submission = batch[index]
-      let recorded: Int
-      do {
-        recorded = try decide(submission, in: transaction)
-      } catch {
-        store.abort()
-        throw error
-      }
+      let recorded = try decide(submission, in: transaction)
       index += 1
       let decided = Inbox.now
       let isLast =
@@ -204,30 +155,34 @@ final class Writer: @unchecked Sendable {
       if let next = inbox.next(after: submission, cost: cost, at: decided, more: isLast) { batch.append(next) }
       time = decided
     }
-    guard transaction.hasChanges else {
-      store.abort()
-      return nil
-    }
-    let writer = BatchWriter(store: store, databases: databases, failpoints: configuration.failpoints)
-    let next = try writer.write(transaction.stagedBatch, onto: head, at: clock.at)
+    return transaction.stagedBatch
+  }
+
+  /// Writes a batch. Returns the new head, or nil where there was nothing to write.
+  private func attempt(_ batch: inout [Submission]) throws -> LogHead? {
+    // Where that failed before, it may go by now.
+    if environment.isUnusable { journal.recover() }
+    if let fatal { throw fatal }
+    try journal.admit()
+    let clock = readClock(last: head.frontier.size > 0 ? head.at : nil)
+    let staged = try decideAll(&batch, clock)
+    guard staged.hasChanges else { return nil }
+    let encoded = try BatchEncoder.encode(staged, onto: head, at: clock.at, configuration.failpoints)
+    let latest = Writer.published(encoded.head)
     try configuration.failpoints.reached(.logPut)
     try configuration.beforeCommit()
     try configuration.failpoints.reached(.logKeysDurable)
     let began = Inbox.now
-    try store.commit()
-    configuration.failpoints.passed(.logCommitted)
+    try journal.record(encoded, root: latest.root)
     let ended = Inbox.now
-    head = next
-    let latest = Writer.published(next)
+    head = encoded.head
     published.withLockedValue { $0 = latest }
-    if transaction.stagedBatch.confirmsClock {
+    if staged.confirmsClock {
       let uptime = configuration.uptime()
-      watch.withLockedValue { $0.confirm(clock: clock.clock, uptime: uptime, last: next.at) }
+      watch.withLockedValue { $0.confirm(clock: clock.clock, uptime: uptime, last: encoded.head.at) }
     }
     statistics.withLockedValue {
-      $0.count(
-        batch: batch.count, events: transaction.stagedBatch.records.count,
-        commitMicroseconds: Int64((ended - began) / 1000))
+      $0.count(batch: batch.count, events: encoded.events, commitMicroseconds: Int64((ended - began) / 1000))
     }
     return latest
   }

@@ -160,6 +160,15 @@ extension Services {
       "events": JSON(position: written.events), "held_back": .integer(Int64(log.heldBack)),
       "position": JSON(position: log.head.position),
     ]
+    let journal = log.journalStatistics
+    all["journal"] = [
+      "flush_failures": JSON(position: journal.failures),
+      "flush_seconds_max": JSON(finite: Double(journal.longestFlushMicroseconds) / 1e6) ?? .null,
+      "flush_seconds_sum": JSON(finite: Double(journal.flushMicroseconds) / 1e6) ?? .null,
+      "flushed_bytes": JSON(position: journal.flushedBytes), "flushes": JSON(position: journal.flushes),
+      "waiting_bytes": .integer(Int64(journal.waitingBytes)),
+      "waits_for_room": JSON(position: journal.waitsForRoom),
+    ]
     return all
   }
 

@@ -1,0 +1,107 @@
+import BasicTypes
+import Failpoints
+import MerkleTree
+
+/// Makes of what a batch has staged the changes that the log stores: all decisions are made by now, so they come
+/// database by database, in the order of their keys.
+struct BatchEncoder {
+  private var batch = EncodedBatch()
+
+  private init() {}
+
+  /// The changes of a batch, and the head that they make.
+  static func encode(
+    _ staging: Staging, onto head: StoredHead, at now: Timestamp, _ failpoints: Failpoints
+  ) throws -> EncodedBatch {
+    var encoder = BatchEncoder()
+    encoder.batch.head = head
+    encoder.batch.firstPosition = head.frontier.size + 1
+    encoder.batch.events = staging.records.count
+    encoder.batch.changes.reserveCapacity(staging.records.count * 10 + staging.commands.count + 4)
+    let nodes = encoder.records(staging, at: now)
+    try failpoints.reached(.logPutting)
+    for (id, state) in staging.states.sorted(by: { $0.key < $1.key }) {
+      encoder.put(.states, id.bytes, state.encoded(fields: staging.fieldBytes[id]))
+    }
+    encoder.unique(staging)
+    encoder.links(staging)
+    encoder.subjects(staging)
+    for (key, command) in staging.commands.sorted(by: { Key.precedes($0.key, $1.key) }) {
+      encoder.put(.commands, key, Checksummed.wrap(key, command.fingerprint + command.result))
+    }
+    for node in nodes.sorted(by: { ($0.level, $0.index) < ($1.level, $1.index) }) {
+      encoder.put(.tree, Key.tree(node.level, node.index), node.hash.bytes)
+    }
+    encoder.meta(staging)
+    return encoder.batch
+  }
+
+  /// The databases, by their places in ``Databases/names``.
+  private enum Target: UInt8 {
+    case headers, bodies, history, states, unique, links, subjects, commands, tree, meta
+  }
+
+  private mutating func put(_ target: Target, _ key: [UInt8], _ value: [UInt8]?) {
+    batch.changes.append(StoredChange(database: target.rawValue, key: key, value: value))
+  }
+
+  /// The records and the histories. Answers the nodes of the tree that they make.
+  private mutating func records(_ staging: Staging, at now: Timestamp) -> [(level: UInt8, index: UInt64, hash: Digest)]
+  {
+    var nodes: [(level: UInt8, index: UInt64, hash: Digest)] = []
+    nodes.reserveCapacity(staging.records.count * 2)
+    for staged in staging.records {
+      let record = staged.record
+      put(.headers, Key.position(record.position), record.header)
+      let leaf = record.header.withUnsafeBytes { RFC6962.leafHash($0) }
+      batch.head.frontier.append(leaf: leaf) { level, index, hash in nodes.append((level, index, hash)) }
+    }
+    for staged in staging.records { put(.bodies, Key.position(staged.record.position), staged.record.body) }
+    for staged in staging.records.sorted(by: { ($0.resource, $0.version) < ($1.resource, $1.version) }) {
+      let key = Key.history(staged.resource, staged.version)
+      put(.history, key, Checksummed.wrap(key, Key.position(staged.record.position)))
+    }
+    if !staging.records.isEmpty { batch.head.at = now }
+    return nodes
+  }
+
+  private mutating func subjects(_ staging: Staging) {
+    let subjects = staging.records.flatMap { staged in
+      staged.subjects.map { (subject: $0, position: staged.record.position) }
+    }
+    for entry in subjects.sorted(by: { ($0.subject, $0.position) < ($1.subject, $1.position) }) {
+      let key = Key.subject(entry.subject, entry.position)
+      put(.subjects, key, Checksummed.wrap(key, []))
+    }
+  }
+
+  private mutating func unique(_ staging: Staging) {
+    for (key, holder) in staging.unique.sorted(by: { Key.precedes($0.key, $1.key) }) {
+      put(.unique, key, holder.holder.map { Checksummed.wrap(key, $0.bytes) })
+    }
+  }
+
+  private mutating func links(_ staging: Staging) {
+    var entries: [(key: [UInt8], isThere: Bool)] = []
+    for (target, types) in staging.links {
+      for (type, changes) in types {
+        for (referrer, isThere) in changes {
+          entries.append((Key.links(to: target, type: type, from: referrer), isThere))
+        }
+      }
+    }
+    for entry in entries.sorted(by: { Key.precedes($0.key, $1.key) }) {
+      put(.links, entry.key, entry.isThere ? Checksummed.wrap(entry.key, []) : nil)
+    }
+  }
+
+  private mutating func meta(_ staging: Staging) {
+    var values: [(key: [UInt8], value: [UInt8])] = staging.counters.map { name, value in
+      (Key.meta(name), Key.position(UInt64(bitPattern: value)))
+    }
+    values.append((Key.meta("head"), batch.head.encoded))
+    for (key, value) in values.sorted(by: { Key.precedes($0.key, $1.key) }) {
+      put(.meta, key, Checksummed.wrap(key, value))
+    }
+  }
+}
