@@ -199,22 +199,25 @@ public final class EventLog: Sendable {
   public func flush() throws { try journal.flush() }
 
   /// Overwrites what the journal's file holds, once LMDB's pages have it: for what must not be kept in two places.
-  /// Returns when that is on the disk.
+  /// Returns when that is on the disk. Waits for the writer, so not within a decision, a completion or ``read(_:)``.
   /// - Throws: ``EventLogError`` where it can't be written.
-  public func wipeJournal() async throws {
-    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-      let submission = Submission(
-        source: nil, decide: { _ in },
-        complete: { [journal] _, failure in
-          // The writer's thread, between two batches: nothing is recorded meanwhile.
-          continuation.resume(
-            with: Result {
-              if let failure { throw failure }
-              try journal.wipe()
-            })
-        })
-      if let refusal = inbox.put(submission) { continuation.resume(throwing: refusal) }
-    }
+  public func wipeJournal() throws {
+    let outcome = NIOLockedValueBox<Result<Void, any Error>>(.success(()))
+    let isDone = DispatchSemaphore(value: 0)
+    let submission = Submission(
+      source: nil, decide: { _ in },
+      complete: { [journal] _, failure in
+        // The writer's thread, between two batches: nothing is recorded meanwhile.
+        let result = Result {
+          if let failure { throw failure }
+          try journal.wipe()
+        }
+        outcome.withLockedValue { $0 = result }
+        isDone.signal()
+      })
+    if let refusal = inbox.put(submission) { throw refusal }
+    isDone.wait()
+    try outcome.withLockedValue { $0 }.get()
   }
 
   /// How many decisions wait for the writer now.

@@ -112,7 +112,7 @@ extension TestDomain {
     let events = try #require(result["events"]?.arrayValue)
     let alert = try #require(try watch.openAlert())
     let raised = try #require(try watch.book.records(of: alert).first)
-    #expect(raised.header.actor == "server" && raised.header.correlation == "c-1")
+    #expect(raised.header.actor == "server" && raised.body.correlation == "c-1")
     #expect(raised.header.causation?.text == events[0]["id"]?.stringValue)
     #expect(raised.body.reason == nil && raised.body.origin == nil)
     let notification = try #require(try watch.book.notifications(in: watch.organization).last?["id"]?.stringValue)

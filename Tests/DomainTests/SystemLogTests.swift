@@ -151,7 +151,7 @@ import Testing
     let opened = try book.view.data(record.body.data, resource: record.header.resource)
     let line = try #require(opened["lines"]?.arrayValue?.first)
     #expect(line["correlation_id"] == "req-1" && line["level"] == "CRITICAL" && line["duration_ms"] == 12)
-    #expect(line["extra_data"] == ["k": [1, 2]] && record.header.correlation == "req-1")
+    #expect(line["extra_data"] == ["k": [1, 2]] && record.body.correlation == "req-1")
   }
 
   @Test func `lines of the service as a whole are for administrators`() async throws {

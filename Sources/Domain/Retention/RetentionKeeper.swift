@@ -46,7 +46,10 @@ extension CommandEngine {
           return try sweep.resolve({ try snapshot.state($0) }).state?.destroysKey(of: key.month) ?? false
         }
       }
-      return due.isEmpty ? 0 : try vault.destroy(due.map(\.owner))
+      if due.isEmpty { return 0 }
+      // What they seal is to be in one place alone, the log's pages.
+      try log.wipeJournal()
+      return try vault.destroy(due.map(\.owner))
     } catch {
       throw Refusal(causedBy: error)
     }

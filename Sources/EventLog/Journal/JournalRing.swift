@@ -98,7 +98,7 @@ final class JournalRing: @unchecked Sendable {
   static func prepare(_ folder: String, size: Int) throws(EventLogError) {
     let path = path(folder)
     var status = stat()
-    if stat(path, &status) == 0, Int(status.st_size) == size, status.st_blocks * 512 >= status.st_size { return }
+    if stat(path, &status) == 0, Int(status.st_size) == size { return }
     let new = path + ".new"
     try FileSystem.remove(new)
     let descriptor = Glibc.open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)

@@ -8,12 +8,12 @@ import NIOConcurrencyHelpers
 ///
 /// - While the log is open, always: every signature of it is asked for here, and the last is remembered under a lock.
 /// - Over a restart, from the newest statement that is valid in one of the three places where heads are kept
-///   (``SignedHeads``). That is not every signature: they are written some milliseconds after a commit and synced once
-///   a second, so that no command waits for it. It is enough, because an event is durable before a head with it is
-///   signed: the log that starts again has every tree in it that was signed, unless another one was put in its place,
-///   and ``HeadCheck`` refuses one that is shorter than, or another than, the newest statement. What it can't tell is a
-///   log in its place that lacks only what came after that statement: the last moments before a kill, the last second
-///   before a power cut.
+///   (``SignedHeads``). That is not every signature: they are written some milliseconds after LMDB's pages have an
+///   event, and synced once a second, so that no command waits for it. It is enough, because an event is durable before
+///   a head with it is signed: the log that starts again has every tree in it that was signed, unless another one was
+///   put in its place, and ``HeadCheck`` refuses one that is shorter than, or another than, the newest statement. What
+///   it can't tell is a log in its place that lacks only what came after that statement: the last second before a kill
+///   or a power cut.
 /// - Not over what an operator does openly: `daybook restore` and `--accept-missing-head` begin anew, and are recorded
 ///   as events that name the position.
 final class HeadSigner: Sendable {

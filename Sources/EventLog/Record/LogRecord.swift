@@ -23,6 +23,10 @@ public struct LogRecord: Sendable, Equatable {
 
   /// The body's members. Throws ``EventLogError`` where the line is no body.
   public func parsedBody() throws -> EventBody { try EventBody(line: body, position: position) }
+
+  /// What the caller correlated the event with.
+  /// - Throws: ``EventLogError`` `damaged`.
+  public func correlation() throws -> String? { try parsedHeader().correlation ?? parsedBody().correlation }
 }
 
 /// Who, when, what, and the hash that commits to the body.
@@ -35,8 +39,8 @@ public struct EventHeader: Sendable, Equatable {
   public let bodyHash: Digest
   /// The event that caused it.
   public let causation: Identifier?
-  /// What the caller correlated it with.
-  public let correlation: String?
+  /// What the caller correlated it with, in events recorded before 2026-11-30; later ones have it in the body.
+  let correlation: String?
   /// The full name, `pipeline.edited`.
   public let event: String
   /// The event's id.
@@ -98,6 +102,8 @@ public struct EventBody: Sendable, Equatable {
   public let origin: JSON?
   /// What the clock said, where the event got another time: see ``ClockReading``.
   public let clock: Timestamp?
+  /// What the caller correlated it with; see ``LogRecord/correlation()`` for events of any age.
+  public let correlation: String?
 
   init(line: [UInt8], position: UInt64) throws {
     let json: JSON
@@ -116,5 +122,6 @@ public struct EventBody: Sendable, Equatable {
     reason = object["reason"]
     origin = object["origin"]
     clock = object["clock"]?.stringValue.flatMap { Timestamp($0) }
+    correlation = object["correlation"]?.stringValue
   }
 }

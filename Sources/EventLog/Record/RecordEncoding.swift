@@ -20,6 +20,12 @@ enum RecordEncoding {
     out.reserveCapacity(384)
     out.append(UInt8(ascii: "{"))
     if let clock { out.append(contentsOf: #""clock":"\#(clock)","#.utf8) }
+    // What callers choose freely may name somebody, so it is where it can be taken away.
+    if let correlation = draft.correlation {
+      out.append(contentsOf: #""correlation":"#.utf8)
+      JSONText.writeString(correlation, into: &out)
+      out.append(UInt8(ascii: ","))
+    }
     if !draft.data.isEmpty {
       out.append(contentsOf: #""data":"#.utf8)
       draft.data.writeCanonical(into: &out)
@@ -72,10 +78,6 @@ enum RecordEncoding {
     text(#","at":""#, at)
     text(#","body":""#, bodyHash.base64)
     if let causation = draft.causation { text(#","causation":""#, causation.text) }
-    if let correlation = draft.correlation {
-      out.append(contentsOf: #","correlation":"#.utf8)
-      JSONText.writeString(correlation, into: &out)
-    }
     text(#","event":""#, draft.event)
     text(#","id":""#, draft.id.text)
     if let organization = draft.organization { text(#","organization":""#, organization.text) }

@@ -15,7 +15,7 @@ struct StoredEvent {
   let organization: Identifier?
   let causation: Identifier?
   let actor: String
-  let correlation: String?
+  private(set) var correlation: String?
   let version: Int64
   /// Where the time stands in the header, with its quotes.
   let atText: Range<Int>
@@ -70,6 +70,9 @@ struct StoredEvent {
         reason = member.value
       } else if body.matches(member.key, "origin") {
         origin = member.value
+      } else if body.matches(member.key, "correlation") {
+        // Events before 2026-11-30 have it in the header.
+        correlation = body.string(member.value)
       } else if body.matches(member.key, "$dropped") {
         throw StoredEvent.damaged(record.position)
       }

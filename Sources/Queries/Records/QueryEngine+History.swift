@@ -77,7 +77,7 @@ extension QueryEngine {
       "version": .integer(header.version),
     ]
     if let causation = header.causation { item["causation_id"] = .string(causation.text) }
-    if let correlation = header.correlation { item["correlation_id"] = .string(correlation) }
+    if let correlation = try record.correlation() { item["correlation_id"] = .string(correlation) }
     // Facts that are sealed (log lines, facets) are not part of a history: they are many, and read by their own
     // queries.
     let facts = access.type.facts.first { $0.event == header.verb }
