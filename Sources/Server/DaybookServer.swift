@@ -118,6 +118,10 @@ public final class DaybookServer: Sendable {
         try await engine.recordAcceptedHead($0)
       }
       try await engine.recordCatalog()
+      let hashed = try await engine.hashCommandIDs()
+      if hashed > 0 {
+        logger.notice("command ids of an earlier version are kept as hashes now", metadata: ["count": "\(hashed)"])
+      }
       do {
         try await engine.checkClock()
       } catch {

@@ -21,9 +21,8 @@ extension CommandEngine {
   func decide(_ prepared: PreparedCommand, in transaction: LogTransaction) throws -> Decided {
     let principal = try principals.current(prepared.principal, in: transaction)
     let isDryRun = prepared.common.isDryRun
-    if let id = prepared.common.commandID, !isDryRun,
-      let stored = try transaction.storedCommand(actor: principal.actor, id: id)
-    {
+    let commandID = prepared.common.commandID.map { storedCommandID($0, of: principal.actor) }
+    if let commandID, !isDryRun, let stored = try transaction.storedCommand(actor: principal.actor, id: commandID) {
       return Decided(result: try replay(stored, of: prepared), epoch: nil)
     }
     let answer: Answer
@@ -37,10 +36,11 @@ extension CommandEngine {
     }
     if isDryRun {
       transaction.discard()
-    } else if answer.hasEvents, let id = prepared.common.commandID, let fingerprint = prepared.fingerprint {
+    } else if answer.hasEvents, let commandID, let fingerprint = prepared.fingerprint {
       // What recorded nothing is kept nowhere: given again, it is decided again.
       try transaction.storeCommand(
-        actor: principal.actor, id: id, StoredCommand(fingerprint: fingerprint, result: answer.stored.canonicalBytes))
+        actor: principal.actor, id: commandID,
+        StoredCommand(fingerprint: fingerprint, result: answer.stored.canonicalBytes))
     }
     return Decided(
       result: CommandResult(position: answer.position, resultBytes: answer.shown.canonicalBytes),

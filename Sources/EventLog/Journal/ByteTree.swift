@@ -53,8 +53,8 @@ struct ByteTree: Sendable {
       return low - 1
     }
 
-    /// Sets a value below this node, which nobody else refers to. Answers the node that comes behind it, where it had to
-    /// be cut in two, and whether the key is new.
+    /// Sets a value below this node, which nobody else refers to. Answers the node that comes behind it, where it had
+    /// to be cut in two, and whether the key is new.
     func set(_ key: [UInt8], _ value: [UInt8]?) -> (isNew: Bool, split: Node?) {
       if isLeaf {
         let index = firstEntry(from: key)

@@ -14,9 +14,10 @@ import NIOConcurrencyHelpers
 ///
 /// The writer records a batch in the ring, and from then on it is durable and everybody reads it, from memory. A thread
 /// of its own writes what has gathered to LMDB's pages, in one sorted transaction with full syncs, and only then its
-/// place in the ring is free. LMDB stays the log of record: the journal holds no more than what its pages don't have yet.
-// Invariant behind @unchecked: `ring` and `hasBegun` are the writer's thread's while it runs; what is between `lock` and
-// `isClosing` is touched under `lock` only.
+/// place in the ring is free. LMDB stays the log of record: the journal holds no more than what its pages don't have
+/// yet.
+// Invariant behind @unchecked: `ring` is the writer's thread's while it runs; what is between `lock`
+// and `isClosing` is touched under `lock` only.
 final class Journal: @unchecked Sendable {
   private let configuration: EventLogConfiguration
   private let environment: Environment
@@ -138,8 +139,8 @@ final class Journal: @unchecked Sendable {
     pthread_mutex_unlock(&lock)
   }
 
-  /// The ring, whose life begins with the first batch: from then on only a program that knows the journal opens the log,
-  /// until it is closed.
+  /// The ring, whose life begins with the first batch: from then on only a program that knows the journal opens the
+  /// log, until it is closed.
   private func begun() throws -> JournalRing {
     if let ring { return ring }
     let new = try JournalRing.begin(
@@ -217,8 +218,8 @@ final class Journal: @unchecked Sendable {
     finish()
   }
 
-  /// Waits until there is something to flush and it is time, and answers whose wishes that serves; nil where the journal
-  /// closes.
+  /// Waits until there is something to flush and it is time, and answers whose wishes that serves; nil where the
+  /// journal closes.
   private func awaitWork() -> UInt64? {
     pthread_mutex_lock(&lock)
     defer { pthread_mutex_unlock(&lock) }
@@ -427,8 +428,8 @@ final class Journal: @unchecked Sendable {
     onFlush()
   }
 
-  /// Overwrites in the journal's file whatever LMDB's pages have by now, which they get first: for what must not be kept
-  /// in two places. On the writer's thread, which must not hold a view.
+  /// Overwrites in the journal's file whatever LMDB's pages have by now, which they get first: for what must not be
+  /// kept in two places. On the writer's thread, which must not hold a view.
   func wipe() throws {
     try flush()
     try ring?.wipe()

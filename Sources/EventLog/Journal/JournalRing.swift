@@ -214,8 +214,8 @@ final class JournalRing: @unchecked Sendable {
     }
   }
 
-  /// Finds the record that continues a tree, whatever life of the ring it is of: for pages that can't tell any more where
-  /// the journal goes on. Answers the place before it; nil where there is none.
+  /// Finds the record that continues a tree, whatever life of the ring it is of: for pages that can't tell any more
+  /// where the journal goes on. Answers the place before it; nil where there is none.
   static func find(_ folder: String, continuing head: StoredHead) throws -> JournalPlace? {
     guard let bytes = try FileSystem.read(path(folder)) else { return nil }
     return bytes.withUnsafeBytes { bytes in

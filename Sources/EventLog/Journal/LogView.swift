@@ -72,8 +72,9 @@ final class LogView {
     let place = databases.place(of: database)
     var changed = MergedCursor(newer?.tree(place), older?.tree(place), from: wanted)
     try pages.withCursor(database) { cursor in
-      guard changed.isOnEntry else { return try cursor.scan(from: wanted, visit) }
-      try cursor.seek(wanted)
+      // LMDB knows no empty key.
+      guard changed.isOnEntry else { return try cursor.scan(from: wanted.isEmpty ? nil : wanted, visit) }
+      if wanted.isEmpty { try cursor.first() } else { try cursor.seek(wanted) }
       while true {
         let isInPages = cursor.isOnEntry
         guard changed.isOnEntry else {

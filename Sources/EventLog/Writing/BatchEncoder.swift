@@ -27,7 +27,7 @@ struct BatchEncoder {
     encoder.links(staging)
     encoder.subjects(staging)
     for (key, command) in staging.commands.sorted(by: { Key.precedes($0.key, $1.key) }) {
-      encoder.put(.commands, key, Checksummed.wrap(key, command.fingerprint + command.result))
+      encoder.put(.commands, key, command.map { Checksummed.wrap(key, $0.fingerprint + $0.result) })
     }
     for node in nodes.sorted(by: { ($0.level, $0.index) < ($1.level, $1.index) }) {
       encoder.put(.tree, Key.tree(node.level, node.index), node.hash.bytes)

@@ -62,6 +62,8 @@ public final class LogTransaction {
   public let defaults: StateDefaults
   private var batch = Staging()
   private var own = Staging()
+  /// States as they were before the batch, of which the writer has read some already.
+  private(set) var known: StateCache
   private(set) var discarded = false
   /// What the present decision has cost.
   public private(set) var work = DecisionWork()
@@ -72,8 +74,9 @@ public final class LogTransaction {
 
   init(
     store: LogView, databases: Databases, head: StoredHead, clock: ClockReading, tolerance: Int64,
-    defaults: StateDefaults
+    defaults: StateDefaults, known: StateCache
   ) {
+    self.known = known
     self.defaults = defaults
     self.store = store
     self.databases = databases
@@ -102,13 +105,15 @@ public final class LogTransaction {
 
   /// The state as the resource's events make it.
   private func storedState(_ id: Identifier) throws -> ResourceState? {
-    if let staged = own.states[id] ?? batch.states[id] ?? batch.cached[id] { return staged }
+    if let staged = own.states[id] ?? batch.states[id] ?? batch.cached[id] ?? known[id] { return staged }
+    var isKept = false
     let found = try store.withValue(databases.states, id.bytes) { encoded in
+      isKept = encoded.byteCount <= StateCache.largest
       if encoded.byteCount > Self.smallState { batch.sizes[id] = encoded.byteCount }
       return try ResourceState(id: id, encoded: encoded)
     }
     guard let state = found else { return nil }
-    batch.cached[id] = state
+    if isKept { known[id] = state } else { batch.cached[id] = state }
     return state
   }
 
@@ -278,13 +283,56 @@ public final class LogTransaction {
   public func storedCommand(actor: String, id: String) throws -> StoredCommand? {
     let key = Key.command(actor, id)
     if let staged = own.commands[key] ?? batch.commands[key] { return staged }
-    return try store.withValue(databases.commands, key) { stored in
-      guard let value = Checksummed.value(key.span.bytes, stored), value.count >= 32 else {
-        throw EventLogError.damaged("the stored result of a command is damaged")
-      }
-      return StoredCommand(fingerprint: Array(value.prefix(32)), result: Array(value.dropFirst(32)))
-    }
+    return try store.withValue(databases.commands, key) { try LogTransaction.command(key.span.bytes, $0) }
   }
+
+  private static func command(_ key: RawSpan, _ stored: RawSpan) throws -> StoredCommand {
+    guard let value = Checksummed.value(key, stored), value.count >= 32 else {
+      throw EventLogError.damaged("the stored result of a command is damaged")
+    }
+    return StoredCommand(fingerprint: Array(value.prefix(32)), result: Array(value.dropFirst(32)))
+  }
+
+  /// What was answered for command ids before this batch, in the order of actors and ids, from a place on that an
+  /// earlier call has answered (none at the beginning), and where it goes on; nil where there is no more.
+  public func commands(from start: [UInt8], limit: Int) throws -> (
+    entries: [(actor: String, id: String, command: StoredCommand)], next: [UInt8]?
+  ) {
+    var entries: [(actor: String, id: String, command: StoredCommand)] = []
+    var next: [UInt8]?
+    try store.scan(databases.commands, from: start) { key, stored in
+      if entries.count == limit {
+        next = key.copy
+        return false
+      }
+      let bytes = key.copy
+      guard let end = bytes.firstIndex(of: 0) else {
+        throw EventLogError.damaged("an answer to a command has no actor")
+      }
+      entries.append(
+        (
+          String(decoding: bytes[..<end], as: UTF8.self), String(decoding: bytes[(end + 1)...], as: UTF8.self),
+          try LogTransaction.command(key, stored)
+        ))
+      return true
+    }
+    return (entries, next)
+  }
+
+  /// Forgets what was answered for an actor's command id.
+  public func removeCommand(actor: String, id: String) {
+    own.commands[Key.command(actor, id)] = .some(nil)
+  }
+
+  /// A number that was set under a name of the caller's own; nil where none was.
+  public func mark(_ name: String) throws -> Int64? {
+    if let staged = own.counters[name] ?? batch.counters[name] { return staged }
+    guard try store.contains(databases.meta, Key.meta(name)) else { return nil }
+    return try Counters.read(store, databases.meta, name)
+  }
+
+  /// Sets a number under a name of the caller's own, which ``mark(_:)`` finds.
+  public func setMark(_ name: String, _ value: Int64) { own.counters[name] = value }
 
   /// Keeps the answer to an actor's command id (at most 128 bytes), in the same commit as the events.
   public func storeCommand(actor: String, id: String, _ command: StoredCommand) throws {
@@ -380,7 +428,7 @@ struct Staging {
   var states: [Identifier: ResourceState] = [:]
   /// How the fields of a state are written, where that is known.
   var fieldBytes: [Identifier: ArraySlice<UInt8>] = [:]
-  /// Read from the store in this batch, unchanged.
+  /// Read from the store in this batch, unchanged, and too large to be kept for the next one.
   var cached: [Identifier: ResourceState] = [:]
   /// How many bytes large states have.
   var sizes: [Identifier: Int] = [:]
@@ -390,10 +438,11 @@ struct Staging {
   /// By target, type and referrer: whether the link is there.
   var links: [Identifier: [String: [Identifier: Bool]]] = [:]
   var counters: [String: Int64] = [:]
-  var commands: [[UInt8]: StoredCommand] = [:]
+  /// Nil where the answer is forgotten.
+  var commands: [[UInt8]: StoredCommand?] = [:]
   var confirmsClock = false
 
-  var hasChanges: Bool { !records.isEmpty || !commands.isEmpty }
+  var hasChanges: Bool { !records.isEmpty || !commands.isEmpty || !counters.isEmpty }
 
   mutating func setLink(_ link: Link, isThere: Bool) {
     links[link.target, default: [:]][link.type, default: [:]][link.referrer] = isThere
@@ -418,8 +467,32 @@ struct Staging {
       }
     }
     for (name, value) in other.counters { counters[name] = value }
-    for (key, command) in other.commands { commands[key] = command }
+    for (key, command) in other.commands { commands[key] = .some(command) }
     confirmsClock = confirmsClock || other.confirmsClock
+  }
+}
+
+/// States that the writer has read, decoded: as long as it alone writes, and knows what it has written, they are what the
+/// log has. Small ones only.
+struct StateCache {
+  private var states: [Identifier: ResourceState] = [:]
+
+  /// How many bytes a state has at most, encoded.
+  static let largest = 8192
+  /// How many it holds at most; beyond that it begins anew.
+  private static let limit = 1024
+
+  subscript(id: Identifier) -> ResourceState? {
+    get { states[id] }
+    set {
+      if states.count >= StateCache.limit { states.removeAll(keepingCapacity: true) }
+      states[id] = newValue
+    }
+  }
+
+  /// Forgets what a batch has changed.
+  mutating func forget(_ changed: some Sequence<Identifier>) {
+    for id in changed { states[id] = nil }
   }
 }
 

@@ -19,6 +19,7 @@ final class Writer: @unchecked Sendable {
   private let configuration: EventLogConfiguration
   private let inbox: Inbox
   private var head: StoredHead
+  private var known = StateCache()
   private var fatal: EventLogError?
   private let published: NIOLockedValueBox<LogHead>
   private let statistics = NIOLockedValueBox(WriterStatistics())
@@ -139,7 +140,9 @@ final class Writer: @unchecked Sendable {
     let transaction = LogTransaction(
       store: try journal.view(), databases: databases, head: head, clock: clock,
       tolerance: configuration.clockTolerance,
-      defaults: defaults.withLockedValue { $0 })
+      defaults: defaults.withLockedValue { $0 }, known: known)
+    // Where a decision throws what undoes the batch, nothing that was read is kept.
+    known = StateCache()
     let start = Inbox.now
     var time = start
     var index = 0
@@ -155,7 +158,11 @@ final class Writer: @unchecked Sendable {
       if let next = inbox.next(after: submission, cost: cost, at: decided, more: isLast) { batch.append(next) }
       time = decided
     }
-    return transaction.stagedBatch
+    let staged = transaction.stagedBatch
+    known = transaction.known
+    // A batch that fails later has changed nothing, so forgetting is right in any case.
+    known.forget(staged.states.keys)
+    return staged
   }
 
   /// Writes a batch. Returns the new head, or nil where there was nothing to write.
