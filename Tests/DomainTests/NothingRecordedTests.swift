@@ -33,7 +33,8 @@ import Vault
     #expect(try await book.call("pipeline.edit", edit)["replayed"] == true)
     // Given again, what had nothing to do is decided again.
     #expect(
-      try await book.call("pipeline.edit", ["id": .string(id), "name": "p", "command_id": .string(same)])["events"] != [])
+      try await book.call("pipeline.edit", ["id": .string(id), "name": "p", "command_id": .string(same)])["events"]
+        != [])
     #expect(try await kept(same, book) != nil)
   }
 

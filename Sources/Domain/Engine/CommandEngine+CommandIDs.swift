@@ -6,8 +6,8 @@ import Vault
 /// Under what the answers to command ids are kept. A command id is a text of the caller's, which may name somebody, in
 /// an index that is never emptied: so none is kept that can be read.
 extension CommandEngine {
-  /// The name under which the answer to an actor's command id is kept: a UUID of version 4 or 7 in its usual form, which
-  /// names nobody and keeps its order, as it is; anything else as a keyed hash.
+  /// The name under which the answer to an actor's command id is kept: a UUID of version 4 or 7 in its usual form,
+  /// which names nobody and keeps its order, as it is; anything else as a keyed hash.
   func storedCommandID(_ id: String, of actor: String) -> String {
     if CommandEngine.isRandomIdentifier(id) { return id }
     return CommandEngine.hashMark

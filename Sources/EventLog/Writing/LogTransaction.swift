@@ -472,8 +472,8 @@ struct Staging {
   }
 }
 
-/// States that the writer has read, decoded: as long as it alone writes, and knows what it has written, they are what the
-/// log has. Small ones only.
+/// States that the writer has read, decoded: as long as it alone writes, and knows what it has written, they are what
+/// the log has. Small ones only.
 struct StateCache {
   private var states: [Identifier: ResourceState] = [:]
 
