@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import DaybookTestKit
 import Dispatch
+import Failpoints
 import Files
 import Glibc
 import LMDB
@@ -179,6 +180,39 @@ import Testing
     try expect(again, hasAll: 3)
     again.close()
     #expect(try killed.verify().problems == [])
+  }
+
+  @Test func `a close whose flush fails leaves everything to the next start`() async throws {
+    let temporary = try TestLog()
+    let flushes = NIOLockedValueBox(0)
+    let isUnderWay = DispatchSemaphore(value: 0)
+    let mayFail = DispatchSemaphore(value: 0)
+    let log = try temporary.open {
+      $0.flushIdle = 1_000_000
+      $0.failpoints = Failpoints { point in
+        guard point == .flushPut else { return }
+        let turn = flushes.withLockedValue { turns in
+          turns += 1
+          return turns
+        }
+        // The first fails while more is recorded, the second is the close's.
+        if turn == 1 {
+          isUnderWay.signal()
+          mayFail.wait()
+        }
+        if turn <= 2 { throw Failpoints.Failure(point: point) }
+      }
+    }
+    try await append(1, to: log)
+    try await inBackground { isUnderWay.wait() }
+    try await append(2, to: log)
+    mayFail.signal()
+    try await inBackground { log.close() }
+    #expect(flushes.withLockedValue { $0 } >= 2)
+    let again = try temporary.open()
+    try expect(again, hasAll: 2)
+    again.close()
+    #expect(try temporary.verify().problems == [])
   }
 
   @Test func `a backup has all that is acknowledged, and needs no journal`() async throws {

@@ -55,6 +55,8 @@ final class Journal: @unchecked Sendable {
 
   /// After a flush that took so long, in nanoseconds, the next one waits a multiple of that.
   private static let ageFactor: UInt64 = 4
+  /// But never longer than this.
+  private static let longestAge: UInt64 = 5_000_000_000
   /// How long a flush that failed isn't tried again unless somebody waits for it, in nanoseconds.
   private static let retryPause: UInt64 = 200_000_000
   /// Later than any time of the monotonic clock, in nanoseconds.
@@ -243,7 +245,7 @@ final class Journal: @unchecked Sendable {
       return wishes > served ? 0 : failedAt + Journal.retryPause
     }
     if wishes > served || waitingBytes >= configuration.flushBytes { return 0 }
-    let age = max(configuration.flushAge, lastDuration * Journal.ageFactor)
+    let age = max(configuration.flushAge, min(lastDuration * Journal.ageFactor, Journal.longestAge))
     return min(oldest + age, newest + configuration.flushIdle)
   }
 
@@ -406,14 +408,18 @@ final class Journal: @unchecked Sendable {
       pthread_mutex_unlock(&lock)
     }
     guard ring != nil, !hasFailed else { return }
+    var outcome: EventLogError?
     var last = unflushed.freeze()
-    // What was frozen before, and failed, comes first.
-    if let earlier = last, !earlier.isNew, write(earlier.generation) == nil {
-      pagesHead.withLockedValue { $0 = earlier.generation.head ?? $0 }
-      unflushed.drop()
-      last = unflushed.freeze()
+    // What was frozen before, and failed, comes first; nothing is at rest before all that came after it is written too.
+    if let earlier = last, !earlier.isNew {
+      outcome = write(earlier.generation)
+      if outcome == nil {
+        pagesHead.withLockedValue { $0 = earlier.generation.head ?? $0 }
+        unflushed.drop()
+        last = unflushed.freeze()
+      }
     }
-    let outcome = write(last?.generation ?? Generation(), atRest: true)
+    if outcome == nil { outcome = write(last?.generation ?? Generation(), atRest: true) }
     pthread_mutex_lock(&lock)
     failure = outcome
     if outcome == nil { flushed = recorded }
