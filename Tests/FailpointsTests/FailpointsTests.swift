@@ -28,7 +28,7 @@ import Testing
   @Test func `where a change is done, an error is passed over`() throws {
     let armed = try Failpoints(parsing: "log.committed:throw")
     armed.passed(.logCommitted)
-    #expect(Failpoint.allCases.filter { !$0.canFail } == [.logCommitted])
+    #expect(Failpoint.allCases.filter { !$0.canFail } == [.logCommitted, .flushCommitted])
   }
 
   @Test func `a point that is told to kill ends the process by SIGKILL`() async {

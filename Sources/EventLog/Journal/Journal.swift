@@ -280,6 +280,8 @@ final class Journal: @unchecked Sendable {
     served = serving
     if outcome == nil {
       flushed = frozen
+      // Who began to wait meanwhile has what they waited for, where nothing is left.
+      if flushed == recorded { served = wishes }
       lastDuration = ended - began
       if found != nil { counts.count(bytes: found?.generation.bytes ?? 0, microseconds: Int64((ended - began) / 1000)) }
     } else {
