@@ -14,6 +14,15 @@ package struct StoredHead: Sendable, Equatable {
 
   package init() {}
 
+  /// The head that `meta` holds, with its checksum.
+  /// - Throws: ``EventLogError`` `damaged` where the checksum is not its own.
+  init(stored: RawSpan) throws {
+    let key = Key.meta("head")
+    guard let value = Checksummed.value(key.span.bytes, stored), let head = value.withUnsafeBytes({ StoredHead($0) })
+    else { throw EventLogError.damaged("the stored head of the log is damaged") }
+    self = head
+  }
+
   package init?(_ bytes: UnsafeRawBufferPointer) {
     guard bytes.count >= 16, (bytes.count - 16) % 32 == 0 else { return nil }
     let size = Key.readPosition(bytes)

@@ -34,13 +34,7 @@ extension Journal {
   }
 
   static func storedHead(_ store: WriteTransaction, _ databases: Databases) throws -> StoredHead {
-    let key = Key.meta("head")
-    let head = try store.withValue(databases.meta, key) { stored in
-      guard let value = Checksummed.value(key.span.bytes, stored), let head = value.withUnsafeBytes({ StoredHead($0) })
-      else { throw EventLogError.damaged("the stored head of the log is damaged") }
-      return head
-    }
-    return head ?? StoredHead()
+    try store.withValue(databases.meta, Key.meta("head")) { try StoredHead(stored: $0) } ?? StoredHead()
   }
 
   /// Notes where the journal goes on behind what the pages have, or (nil) that nothing is in a journal: then every
@@ -112,6 +106,18 @@ struct JournalReplay {
 
   init(_ head: StoredHead) { self.head = head }
 
+  /// Whether a record continues the tree: whether ``next(_:)`` takes it.
+  func isContinued(by record: JournalRecord) -> Bool {
+    var replay = self
+    do {
+      _ = try replay.next(record)
+      return true
+    } catch {
+      // What it says is why not, and whoever asks here looks for another record.
+      return false
+    }
+  }
+
   /// The batch of a record.
   /// - Throws: ``EventLogError`` `damaged` where it doesn't continue the tree.
   mutating func next(_ record: JournalRecord) throws -> EncodedBatch {
@@ -130,10 +136,8 @@ struct JournalReplay {
     }
     guard head.frontier.root() == record.root else { throw damaged(record, "has events of another log") }
     if let stored = record.changes.last(where: { $0.database == Databases.meta && $0.key == Key.meta("head") })?.value {
-      let key = Key.meta("head")
-      guard let value = Checksummed.value(key.span.bytes, stored.span.bytes),
-        let next = value.withUnsafeBytes({ StoredHead($0) }), next.frontier == head.frontier
-      else { throw damaged(record, "has a head that its events don't make") }
+      let next = try StoredHead(stored: stored.span.bytes)
+      guard next.frontier == head.frontier else { throw damaged(record, "has a head that its events don't make") }
       head = next
     }
     return EncodedBatch(

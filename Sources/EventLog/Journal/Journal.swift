@@ -76,11 +76,7 @@ final class Journal: @unchecked Sendable {
     pagesHead = NIOLockedValueBox(opening.inPages)
     recorded = opening.recovered.isEmpty ? 0 : 1
     pthread_mutex_init(&lock, nil)
-    var attributes = pthread_condattr_t()
-    pthread_condattr_init(&attributes)
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-    pthread_cond_init(&changed, &attributes)
-    pthread_condattr_destroy(&attributes)
+    MonotonicCondition.initialize(&changed)
   }
 
   deinit {
@@ -180,14 +176,23 @@ final class Journal: @unchecked Sendable {
       let failure = failed(error)
       recover()
       // LMDB may have got it in before it gave up: then it is there for everybody, and nobody may see it go again.
-      guard let found = try? environment.read({ try LogSnapshot.storedHead($0, databases) }), found == batch.head else {
-        throw failure
-      }
+      guard isInPages(batch.head) else { throw failure }
       try environment.sync()
     }
     configuration.failpoints.passed(.logCommitted)
     pagesHead.withLockedValue { $0 = batch.head }
     onFlush()
+  }
+
+  /// Whether a head is what LMDB's pages have, after a commit that failed; not so where they can't be read either.
+  private func isInPages(_ head: StoredHead) -> Bool {
+    do {
+      return try environment.read { try LogSnapshot.storedHead($0, databases) } == head
+    } catch {
+      configuration.logger.error(
+        "after a failed write the log's pages can't be read", metadata: ["cause": "\(error)"])
+      return false
+    }
   }
 
   // MARK: - Flushing
@@ -283,7 +288,9 @@ final class Journal: @unchecked Sendable {
       // Who began to wait meanwhile has what they waited for, where nothing is left.
       if flushed == recorded { served = wishes }
       lastDuration = ended - began
-      if found != nil { counts.count(bytes: found?.generation.bytes ?? 0, microseconds: Int64((ended - began) / 1000)) }
+      if let generation = found?.generation {
+        counts.count(bytes: generation.bytes, microseconds: Int64((ended - began) / 1000))
+      }
     } else {
       failedAt = ended
       counts.failures += 1

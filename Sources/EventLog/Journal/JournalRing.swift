@@ -222,9 +222,8 @@ final class JournalRing: @unchecked Sendable {
       for offset in stride(from: first, to: bytes.count, by: JournalRecord.block) {
         let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
         guard let ring = JournalRecord.ring(of: rest), let record = JournalRecord(rest, ring: ring) else { continue }
-        var replay = JournalReplay(head)
         // Only what belongs there has the root that comes with it.
-        guard record.events > 0, (try? replay.next(record)) != nil else { continue }
+        guard record.events > 0, JournalReplay(head).isContinued(by: record) else { continue }
         var place = JournalPlace(ring: ring)
         place.sequence = record.sequence
         place.offset = UInt64(offset)
@@ -254,9 +253,6 @@ final class JournalRing: @unchecked Sendable {
 
   /// Whether there is room for a record of so many bytes of changes.
   func hasRoom(for bytes: Int) -> Bool { room(for: JournalRecord.length(ofChanges: bytes)) != nil }
-
-  /// How many bytes are in use.
-  var used: Int { live.withLockedValue { $0.reduce(0) { $0 + $1.length } } }
 
   /// Writes a batch and syncs it; there must be room. Answers the place behind it.
   /// - Throws: ``EventLogError``: `diskFull`, or `diskFailed`, after which nothing more may be written: whether the

@@ -53,12 +53,7 @@ final class HeadKeeper: @unchecked Sendable {
     self.logger = logger
     self.head = head
     pthread_mutex_init(&lock, nil)
-    var attributes = pthread_condattr_t()
-    pthread_condattr_init(&attributes)
-    // A wall clock that is set meanwhile must not hold a sync up.
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-    pthread_cond_init(&changed, &attributes)
-    pthread_condattr_destroy(&attributes)
+    MonotonicCondition.initialize(&changed)
   }
 
   deinit {

@@ -32,13 +32,7 @@ public struct LogSnapshot: ~Copyable {
   }
 
   static func storedHead(_ store: borrowing ReadTransaction, _ databases: Databases) throws -> StoredHead {
-    let key = Key.meta("head")
-    let head = try store.withValue(databases.meta, key) { stored in
-      guard let value = Checksummed.value(key.span.bytes, stored), let head = value.withUnsafeBytes({ StoredHead($0) })
-      else { throw EventLogError.damaged("the stored head of the log is damaged") }
-      return head
-    }
-    return head ?? StoredHead()
+    try store.withValue(databases.meta, Key.meta("head")) { try StoredHead(stored: $0) } ?? StoredHead()
   }
 
   /// The state of a resource, deleted ones too; nil where there never was one.

@@ -1,6 +1,5 @@
 import BasicTypes
 import LMDB
-import MerkleTree
 
 enum Counters {
   static func read(_ store: LogView, _ meta: Database, _ name: String) throws -> Int64 {
@@ -48,14 +47,5 @@ enum Records {
       throw EventLogError.damaged("position \(position) has no body")
     }
     return LogRecord(position: position, header: header, body: body)
-  }
-
-  /// The hash of a complete subtree; nil where there is none, or none of 32 bytes.
-  static func treeNode(
-    _ store: borrowing ReadTransaction, _ databases: Databases, _ level: UInt8, _ index: UInt64
-  ) throws -> Digest? {
-    try store.withValue(databases.tree, Key.tree(level, index)) { value in
-      value.withUnsafeBytes { Digest(bytes: $0) }
-    } ?? nil
   }
 }

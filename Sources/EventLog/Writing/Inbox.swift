@@ -79,11 +79,7 @@ final class Inbox: @unchecked Sendable {
     self.limit = limit
     debt = PostingDebt(head: head)
     pthread_mutex_init(&lock, nil)
-    var attributes = pthread_condattr_t()
-    pthread_condattr_init(&attributes)
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-    pthread_cond_init(&filled, &attributes)
-    pthread_condattr_destroy(&attributes)
+    MonotonicCondition.initialize(&filled)
   }
 
   deinit {
