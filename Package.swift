@@ -70,7 +70,10 @@ let package = Package(
     module("Vault", ["BasicTypes", "CanonicalJSON", "Files", "Failpoints", "CBcrypt", crypto, nioLocks]),
     module(
       "EventLog",
-      ["BasicTypes", "Files", "Waiting", "Failpoints", "LMDB", "MerkleTree", "CanonicalJSON", log, nioCore, nioLocks]),
+      [
+        "BasicTypes", "Files", "Waiting", "Failpoints", "LMDB", "MerkleTree", "CanonicalJSON", crypto, log, nioCore,
+        nioLocks,
+      ]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", "Files", "Refusals", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),

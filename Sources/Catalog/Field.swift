@@ -46,6 +46,14 @@ public struct Field: Sendable {
   public var isForAdministrators = false
   /// Whether the value is a secret that is sealed and never shown, wholly or in its named members.
   public var secret: SecretRule?
+  /// Whether nobody is ever shown it.
+  public var isHidden: Bool {
+    switch secret {
+    case .whole, .hash, .password: true
+    case .members, nil: false
+    }
+  }
+
   /// What it refers to, for a `reference`.
   public var reference: Reference?
   /// Whether `edit` may change it; false for what is fixed at creation.

@@ -23,7 +23,7 @@ extension ResourceType {
       properties["organization_id"] =
         organizationField.isRequired ? organizationField.jsonSchema : organizationField.nullableJSONSchema
     }
-    for field in fields where field.secret != .whole && field.secret != .hash {
+    for field in fields where !field.isHidden {
       var shown = field
       shown.synonyms = [:]
       shown.secret = nil

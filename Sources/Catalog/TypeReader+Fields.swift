@@ -252,8 +252,9 @@ extension TypeReader {
   ) {
     guard let member = keys["secret"] else { return }
     if case .scalar(.string(let word)) = member.value.content {
-      let rules: [String: SecretRule] = ["whole": .whole, "hash": .hash]
-      field.secret = choice(word, { rules[$0] }, ["whole", "hash", "members"], member, "'secret' of \(place)")
+      let rules: [String: SecretRule] = ["whole": .whole, "hash": .hash, "password": .password]
+      field.secret = choice(
+        word, { rules[$0] }, ["whole", "hash", "password", "members"], member, "'secret' of \(place)")
       return
     }
     guard let inner = members(member.value, of: "'secret' of \(place)", known: ["members"]) else { return }

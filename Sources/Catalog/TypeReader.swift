@@ -101,7 +101,7 @@ struct TypeReader {
         guard let field = knownField(name, line: line, place) else { continue }
         if [.json, .object, .list, .tags, .boolean].contains(field.type) {
           report(line, "\(place): a field of type \(field.type.rawValue) can't be unique ('\(name)')")
-        } else if field.secret == .whole {
+        } else if field.secret == .whole || field.secret == .password {
           report(line, "\(place): a sealed secret can't be unique ('\(name)')")
         }
       }
@@ -121,10 +121,13 @@ struct TypeReader {
           report(member.line, "\(place) is for platforms, but '\(file)' has no required organization")
         }
       }
+      let isUnderParent = names.first.map { first in
+        first.name == "organization_id" || fields.contains { $0.name == first.name && $0.reference != nil }
+      }
       unique.append(
         UniqueConstraint(
           name: constraint.key, fields: names.map(\.name), ignoresCase: ignoresCase, ignoresForm: ignoresForm,
-          platforms: platforms))
+          platforms: platforms, isUnderParent: isUnderParent ?? false))
     }
     return unique
   }

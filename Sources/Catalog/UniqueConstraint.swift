@@ -10,15 +10,20 @@ public struct UniqueConstraint: Sendable, Equatable {
   public let ignoresForm: Bool
   /// The platforms whose organizations it binds; empty for every organization.
   public let platforms: [String]
+  /// Whether the first field names what the resources belong to (an organization, or what another reference leads to):
+  /// then the keys of what belongs together stand together in the log's index.
+  public let isUnderParent: Bool
 
   /// A constraint of that name.
   public init(
-    name: String, fields: [String], ignoresCase: Bool, ignoresForm: Bool = false, platforms: [String]
+    name: String, fields: [String], ignoresCase: Bool, ignoresForm: Bool = false, platforms: [String],
+    isUnderParent: Bool = false
   ) {
     self.name = name
     self.fields = fields
     self.ignoresCase = ignoresCase
     self.ignoresForm = ignoresCase || ignoresForm
     self.platforms = platforms
+    self.isUnderParent = isUnderParent
   }
 }

@@ -47,6 +47,16 @@ package final class TestDomain: Sendable {
     self.catalog = try catalog ?? TestDomain.loaded.get()
     let vault = try Vault.open(folder: files.dataFolder + "/vault")
     self.vault = vault
+    if data != nil {
+      // As a server does, before it opens a log.
+      var configuration = files.configuration
+      configuration.headFile = nil
+      configuration.verifyHead = nil
+      let catalog = self.catalog
+      _ = try EventLogUpgrade.run(configuration) {
+        try IndexDerivation.recorded(in: $0, vault: vault, otherwise: catalog)
+      }
+    }
     let signer = try NoteSigner(name: "daybook/test", key: vault.signingKey)
     log = try files.open { configuration in
       configuration.beforeCommit = { try vault.persistPendingKeys() }

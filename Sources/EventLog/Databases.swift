@@ -15,10 +15,6 @@ struct Databases: Sendable {
   static let names = [
     "headers", "bodies", "history", "states", "unique", "links", "subjects", "commands", "tree", "meta",
   ]
-  /// The version of this layout, kept under `format` in `meta`.
-  static let format = "daybook-log-1"
-  /// The same while the log's last events may be in the journal alone, which older programs don't know.
-  static let formatWithJournal = "daybook-log-1+journal"
   /// The places of some databases among ``names``, by which records of the journal name them.
   static let headers: UInt8 = 0
   static let bodies: UInt8 = 1
@@ -84,6 +80,7 @@ enum Key {
     resource.bytes + position(UInt64(bitPattern: version))
   }
 
+  /// The key of a tile of the tree (in logs of ``LogFormat/first``, of a node).
   static func tree(_ level: UInt8, _ index: UInt64) -> [UInt8] { [level] + position(index) }
 
   static func unique(_ constraint: String, _ key: [UInt8]) -> [UInt8] { Array(constraint.utf8) + [0] + key }

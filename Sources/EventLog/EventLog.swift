@@ -74,6 +74,7 @@ public final class EventLog: Sendable {
     let journal = Journal(opening, configuration: configuration, environment: environment, databases: databases) {
       news.withLockedValue { $0 }?()
     }
+    let tiles = try LogSnapshot(journal.view(), databases, StateDefaults()).tiles()
     let signed = try HeadCheck(configuration: configuration, stored: stored) { size in
       try LogSnapshot(journal.view(), databases, StateDefaults()).root(size: size)
     }.run()
@@ -98,7 +99,7 @@ public final class EventLog: Sendable {
     inbox = Inbox(limit: configuration.inboxLimit, head: stored.frontier.size)
     writer = Writer(
       environment: environment, databases: databases, journal: journal, configuration: configuration, inbox: inbox,
-      head: stored, published: published, defaults: defaults
+      head: stored, tiles: tiles, published: published, defaults: defaults
     ) { head in
       waiters.advance(to: head.position)
     }
@@ -133,16 +134,21 @@ public final class EventLog: Sendable {
     let key = Key.meta("format")
     let found = try environment.read { try $0.value(databases.meta, key) }
     if let found {
-      guard [Databases.format, Databases.formatWithJournal].contains(where: { found == Array($0.utf8) }) else {
+      let format = LogFormat.read(found)?.format
+      guard format == .current else {
+        let next =
+          format == nil
+          ? "It was written by a later program, or the mark is damaged."
+          : "A start of the server brings it over (so does daybook reindex); nothing was changed."
         throw EventLogError(
           .unusable,
-          "The log is of format \(String(decoding: found.prefix(40), as: UTF8.self)); this program reads \(Databases.format)."
-        )
+          "The log is of format \(String(decoding: found.prefix(40), as: UTF8.self)); this program reads "
+            + "\(LogFormat.current.rawValue). \(next)")
       }
       return
     }
     let transaction = try environment.beginWrite()
-    try transaction.put(databases.meta, key, Array(Databases.format.utf8))
+    try transaction.put(databases.meta, key, LogFormat.current.mark(withJournal: false))
     try transaction.commit()
   }
 

@@ -15,6 +15,9 @@ package final class FieldModel: Sendable {
     case secretMembers(Set<String>)
     /// A one-way hash, as it is; never shown.
     case hash
+    /// A one-way hash of a password, sealed with the key of the person that the resource is; never shown. In events
+    /// before 2026-11-30 it stands as it is.
+    case passwordHash
   }
 
   /// The field itself.
@@ -37,10 +40,20 @@ package final class FieldModel: Sendable {
       case nil: keeping = .plain
       case .whole: keeping = .secret
       case .hash: keeping = .hash
+      case .password: keeping = .passwordHash
       case .members(let names): keeping = .secretMembers(Set(names.map { $0.lowercased() }))
       }
     }
     setBy = FieldModel.setters(of: field, in: type)
+  }
+
+  /// Whether the key of a person seals its values: of whom, if so.
+  package var subject: PersonalData.Subject? {
+    switch keeping {
+    case .personal(let subject): subject
+    case .passwordHash: .resource
+    default: nil
+    }
   }
 
   private static func setters(of field: Field, in type: ResourceType) -> String {

@@ -21,7 +21,7 @@ extension IndexRules {
     }
     if let type = model.types[header.type] {
       for (name, _) in body.set {
-        guard case .personal(let subject)? = type.field(name)?.keeping else { continue }
+        guard let subject = type.field(name)?.subject else { continue }
         switch subject {
         case .resource: note(header.resource)
         case .field(let field):

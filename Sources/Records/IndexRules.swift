@@ -108,18 +108,22 @@ public struct IndexRules: Sendable {
     return values
   }
 
-  /// The hash of a constraint's values.
-  package func key(_ constraint: String, _ values: [JSON], ignoringCase: Bool) -> [UInt8] {
-    hash(constraint, ignoringCase ? IndexRules.texts(values) { $0.lowercased() } : values)
+  /// The key of a constraint's values: what the resource belongs to (zeros where that isn't the first of them), and a
+  /// hash of all of them.
+  package func key(
+    _ constraint: String, _ values: [JSON], ignoringCase: Bool, under parent: Identifier? = nil
+  ) -> [UInt8] {
+    hash(constraint, ignoringCase ? IndexRules.texts(values) { $0.lowercased() } : values, parent)
   }
 
   /// The keys of a constraint's values.
   package func keys(_ constraint: UniqueConstraint, _ values: [JSON]) -> UniqueKeys {
-    let exact = key(constraint.name, values, ignoringCase: constraint.ignoresCase)
+    let parent = constraint.isUnderParent ? values.first?.stringValue.flatMap { Identifier($0) } : nil
+    let exact = key(constraint.name, values, ignoringCase: constraint.ignoresCase, under: parent)
     guard constraint.ignoresForm, values.contains(where: { $0.stringValue?.utf8.contains { $0 >= 0x80 } ?? false })
     else { return UniqueKeys(exact: exact, form: nil) }
     let comparison = constraint.ignoresCase ? Field.Comparison.folded : .composed
-    let form = hash(constraint.name, IndexRules.texts(values) { comparison.form(of: $0) })
+    let form = hash(constraint.name, IndexRules.texts(values) { comparison.form(of: $0) }, parent)
     return UniqueKeys(exact: exact, form: form == exact ? nil : form)
   }
 
@@ -151,9 +155,11 @@ public struct IndexRules: Sendable {
     values.map { value in value.stringValue.map { JSON.string(change($0)) } ?? value }
   }
 
-  private func hash(_ constraint: String, _ values: [JSON]) -> [UInt8] {
-    sealer.vault.lookupHash(constraint, JSON.array(values).canonicalBytes)
+  private func hash(_ constraint: String, _ values: [JSON], _ parent: Identifier?) -> [UInt8] {
+    (parent?.bytes ?? IndexRules.noParent) + sealer.vault.lookupHash(constraint, JSON.array(values).canonicalBytes)
   }
+
+  private static let noParent = [UInt8](repeating: 0, count: 16)
 
   /// Whether a constraint binds the rows of an organization, by its platform.
   package func binds(

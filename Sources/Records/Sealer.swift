@@ -52,7 +52,7 @@ package struct Sealer: Sendable {
     case .plain, .hash:
       if before == value { return nil }
       return value
-    case .personal:
+    case .personal, .passwordHash:
       if let before, try open(before, resource: place.resource, field: field.name) == .value(value) { return nil }
       return try vault.seal(
         value, for: subject.map { .subject($0) } ?? place.fallback, context: place.context(field.name))

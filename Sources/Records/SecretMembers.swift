@@ -126,6 +126,22 @@ package struct SecretMembers {
     """
   private static let maskProblem = "is the mask that stands for a hidden secret; send the secret itself"
 
+  /// A value that says of its secret members only that they are there.
+  package static func withheld(_ value: JSON, names: Set<String>) -> JSON {
+    switch value {
+    case .object(let object):
+      var open = JSONObject(minimumCapacity: object.count)
+      for (key, member) in object {
+        open.append(
+          key: key,
+          value: isSecret(key, names) && !member.isNull ? ["withheld": true] : withheld(member, names: names))
+      }
+      return .object(open)
+    case .array(let elements): return .array(elements.map { withheld($0, names: names) })
+    default: return value
+    }
+  }
+
   /// Whether a member's name is one of those, in any case.
   package static func isSecret(_ key: String, _ names: Set<String>) -> Bool {
     names.contains(key) || names.contains(key.lowercased())

@@ -71,7 +71,7 @@ public struct StateView: Sendable {
     guard let type = model.types[type] else { return fields.mapValues { StateView.masked($0) } }
     var visible = JSONObject(minimumCapacity: type.fields.count + 8)
     for field in type.fields {
-      guard field.keeping != .hash, field.keeping != .secret else { continue }
+      guard !field.field.isHidden else { continue }
       visible[field.name] = try fields[field.name].map { try shown($0, field, resource) } ?? .null
     }
     return visible
@@ -95,7 +95,7 @@ public struct StateView: Sendable {
   private func side(_ value: JSON, _ field: FieldModel?, _ resource: Identifier) throws -> JSON {
     guard let field else { return StateView.masked(value) }
     switch field.keeping {
-    case .hash, .secret: return value.isNull ? .null : .string(Sealer.mask)
+    case .hash, .passwordHash, .secret: return value.isNull ? .null : .string(Sealer.mask)
     default: return try shown(value, field, resource)
     }
   }
@@ -124,7 +124,7 @@ public struct StateView: Sendable {
   ) throws -> Bool {
     switch field.keeping {
     case .plain, .personal: false
-    case .hash, .secret: true
+    case .hash, .passwordHash, .secret: true
     case .secretMembers: StateView.masked(from[field.name] ?? .null) == StateView.masked(to[field.name] ?? .null)
     }
   }
@@ -156,7 +156,7 @@ public struct StateView: Sendable {
     case .plain: value
     case .personal: try opened(value, field: field.name, resource)
     case .secretMembers: StateView.masked(value)
-    case .hash, .secret: .string(Sealer.mask)
+    case .hash, .passwordHash, .secret: .string(Sealer.mask)
     }
   }
 

@@ -98,6 +98,12 @@ public final class DaybookServer: Sendable {
         settings.missingHeadAcceptance = MissingHeadAcceptance(
           noteFile: folder.accepted, facts: ["uid": .integer(Int64(getuid()))])
       }
+      let told = ProgressNotes(logger, "bringing the log to today's format")
+      _ = try EventLogUpgrade.run(settings) {
+        told.note($0)
+      } derivation: {
+        try IndexDerivation.recorded(in: $0, vault: vault, otherwise: catalog)
+      }
       log = try EventLog.open(settings)
     } catch {
       vault.close()
@@ -118,10 +124,6 @@ public final class DaybookServer: Sendable {
         try await engine.recordAcceptedHead($0)
       }
       try await engine.recordCatalog()
-      let hashed = try await engine.hashCommandIDs()
-      if hashed > 0 {
-        logger.notice("command ids of an earlier version are kept as hashes now", metadata: ["count": "\(hashed)"])
-      }
       do {
         try await engine.checkClock()
       } catch {

@@ -46,7 +46,8 @@ struct Daybook: AsyncParsableCommand {
       CommandGroup(
         name: "Safekeeping",
         subcommands: [
-          Verify.self, VerifyLog.self, Reindex.self, Backup.self, Restore.self, Keys.self, ClockCommand.self,
+          Verify.self, VerifyLog.self, Reindex.self, Backup.self, Restore.self, LogCommand.self, Keys.self,
+          ClockCommand.self,
         ]),
       CommandGroup(name: "Catalog", subcommands: [CatalogCommand.self, GenerateCommand.self]),
     ])

@@ -261,7 +261,7 @@ import Testing
     let position = try #require(try JSON.parse(Array(whole.utf8))["position"]?.integerValue)
     let cases: [(text: String?, status: Int32, words: String)] = [
       (whole.replacing("\"position\":\(position)", with: "\"position\":99999"), 2, "99999"),
-      (whole.replacing("daybook-log-1", with: "x"), 69, "format x"), (nil, 2, "manifest.json"),
+      (whole.replacing("daybook-log-2", with: "x"), 69, "format x"), (nil, 2, "manifest.json"),
     ]
     for (text, status, words) in cases {
       if let text { try Data(text.utf8).write(to: file) } else { try FileManager.default.removeItem(at: file) }

@@ -1,9 +1,12 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import DaybookTestKit
 import Domain
 import EventLog
+import Refusals
 import Testing
+import Vault
 
 /// Under what the answers to command ids are kept: under nothing that names somebody.
 @Suite struct CommandIDTests {
@@ -31,28 +34,60 @@ import Testing
     book.close()
   }
 
-  @Test func `what an earlier program kept in the clear is kept as a hash from the next start on`() async throws {
+  @Test func `no secret and no erased person stands in what is kept of a request`() async throws {
     let book = try TestDomain()
-    @Sendable func stored(_ byte: UInt8) -> StoredCommand {
-      StoredCommand(fingerprint: [UInt8](repeating: byte, count: 32), result: [byte])
+    let organization = try await book.organization("works")
+    func create(password: String, email: String) async throws -> JSONObject {
+      let params: JSONObject = [
+        "id": "3f2b8c1e-5d64-4a7b-9c0d-1e2f3a4b5c6e", "organization_id": .string(organization),
+        "email": .string(email), "username": "ann", "password": .string(password), "command_id": .string(Self.random),
+      ]
+      let answer = try await book.engine.apply(
+        method: "user.create", params: params, principal: TestDomain.administrator)
+      return try JSON.parse(answer.resultBytes).objectValue ?? [:]
     }
-    _ = try await book.log.commit { transaction in
-      for number in 0..<2500 {
-        try transaction.storeCommand(actor: "user:1", id: "ann-\(number)@example.org", stored(1))
-      }
-      try transaction.storeCommand(actor: "user:1", id: Self.random, stored(2))
-      try transaction.storeCommand(actor: "report:1", id: "0000", stored(3))
+    let first = try await create(password: "correct horse battery", email: "ann@example.org")
+    #expect(first["replayed"] == nil && first["$personal"] == nil)
+    // Another password under the same id is answered as the first was: what would tell them apart is kept nowhere.
+    let again = try await create(password: "another horse battery", email: "ann@example.org")
+    #expect(again["replayed"] == true && again["$personal"] == nil)
+    await #expect(throws: Refusal.self) {
+      _ = try await create(password: "correct horse battery", email: "eve@example.org")
     }
-    #expect(try await book.engine.hashCommandIDs() == 2500)
-    let names = try await book.log.commit { try $0.commands(from: [], limit: 5000).entries }.value
-    #expect(names.count == 2502)
-    #expect(!names.contains { $0.id.contains("@") })
-    #expect(names.filter { $0.command == stored(1) }.count == 2500)
-    #expect(names.contains { $0.id == Self.random } && names.contains { $0.id == "0000" })
-    // Once is enough.
-    _ = try await book.log.commit { try $0.storeCommand(actor: "user:1", id: "later", stored(4)) }
-    #expect(try await book.engine.hashCommandIDs() == 0)
+    let stored = try #require(
+      try await book.log.commit { try $0.commands(from: [], limit: 10).entries }.value.first { $0.id == Self.random })
+    // Neither part can be made again without the person's key.
+    let user = Identifier("3f2b8c1e-5d64-4a7b-9c0d-1e2f3a4b5c6e")
+    let shares = try #require(try JSON.parse(stored.command.result)["$personal"]?.arrayValue)
+    #expect(shares.count == 1 && shares.allSatisfy { Vault.isSealed($0) })
+    #expect(shares.first.flatMap { book.vault.owner(of: $0) } == user.map { .subject($0) })
+    _ = try book.vault.destroy([.subject(try #require(user))])
+    // Nothing tells any more whether it is the same address.
+    let erased = try await create(password: "wholly another", email: "eve@example.org")
+    #expect(erased["replayed"] == true)
     book.close()
-    #expect(try EventLogVerifier.verify(folder: book.files.logFolder).problems == [])
+  }
+
+  @Test func `a password's hash is sealed with the person's key`() async throws {
+    let book = try TestDomain()
+    let params: JSONObject = ["email": "ann@example.org", "username": "ann", "password": "correct horse battery"]
+    let made = try await book.engine.apply(
+      method: "user.create", params: params, principal: TestDomain.administrator)
+    let id = try #require(try JSON.parse(made.resultBytes)["id"]?.stringValue.flatMap { Identifier($0) })
+    let set = try await book.engine.apply(
+      method: "user.set_password", params: ["id": .string(id.text), "password": "a second horse battery"],
+      principal: TestDomain.administrator)
+    let bytes = try book.log.read { snapshot -> [UInt8] in
+      let records = try snapshot.records(from: 1, limit: 1000, maximumBytes: 1 << 26)
+      let state = try snapshot.state(id)
+      #expect(state?.fields["password_hash"].map { Vault.isSealed($0) } == true)
+      #expect(try snapshot.positions(about: id, from: 1, limit: 10).contains(set.position))
+      return records.flatMap { $0.header + $0.body } + (state?.fields.canonicalBytes ?? [])
+    }
+    #expect(!String(decoding: bytes, as: UTF8.self).contains("$2b$12"))
+    let found = try await book.engine.principal(email: "ann@example.org", password: "a second horse battery")
+    #expect(found?.kind == .user(id))
+    #expect(try await book.engine.principal(email: "ann@example.org", password: "correct horse battery") == nil)
+    book.close()
   }
 }

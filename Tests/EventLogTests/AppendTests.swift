@@ -123,7 +123,7 @@ struct Refused: Error, Equatable {}
     let first = try await log.commit { try $0.record(.numbered(1), set: ["a": 1]) }
     temporary.clock.withLockedValue { $0 = start.adding(seconds: -200) }
     let second = try await log.commit { try $0.record(.numbered(1), set: ["a": 2]) }
-    #expect(second.value.at == first.value.at)
+    #expect(second.value.at == Timestamp(microseconds: first.value.at.microseconds + 1))
     temporary.clock.withLockedValue { $0 = start.adding(seconds: -301) }
     let refusal = await #expect(throws: EventLogError.self) {
       try await log.commit { try $0.record(.numbered(1), set: ["a": 3]) }

@@ -107,10 +107,10 @@ import Testing
     try await append(1, to: log)
     let killed = try image(of: temporary)
     log.close()
-    #expect(try format() == "daybook-log-1")
+    #expect(try format() == "daybook-log-2")
     #expect(try temporary.contents()["meta"]?.contains { $0[0] == Array("journal".utf8) } == false)
     let marked = try killed.contents()["meta"]?.first { $0[0] == Array("format".utf8) }?[1]
-    #expect(marked == Array("daybook-log-1+journal".utf8))
+    #expect(marked == Array("daybook-log-2+journal".utf8))
   }
 
   @Test func `what was made through the journal is what was made without it, byte for byte`() async throws {

@@ -197,14 +197,18 @@ import Testing
     async throws
   {
     let temporary = try await filled()
-    // The head as it was at position 290.
+    // The head as it was at position 100.
     let log = try temporary.open()
-    let root = try log.read { try $0.root(size: 290) }
+    let root = try log.read { try $0.root(size: 100) }
     log.close()
-    for name in ["head", "head-2"] { try temporary.write(Array(try TestLog.sign(290, root).utf8), to: name) }
+    for name in ["head", "head-2"] { try temporary.write(Array(try TestLog.sign(100, root).utf8), to: name) }
     unlink(temporary.keptHeadFile)
-    try temporary.change("tree") { transaction, database, _ in
-      try transaction.put(database, [0] + [0, 0, 0, 0, 0, 0, 1, 39], [UInt8](repeating: 7, count: 32))
+    try temporary.change("tree") { transaction, database, keys in
+      // The first tile, and in it the leaf of position 200.
+      let key = try #require(keys.first)
+      var tile = try #require(try transaction.value(database, key))
+      tile[199 * 32] ^= 1
+      try transaction.put(database, key, tile)
     }
     // The stored head proves the headers.
     #expect(try temporary.verify().damagedParts == [.tree])

@@ -13,7 +13,8 @@ import Testing
 
 /// Everything that is stored is changed in turn, through LMDB itself, and must be found.
 @Suite struct VerificationTests {
-  private func filled() async throws -> TestLog {
+  /// - Parameter isLong: Whether the tree has a full tile, as of 256 events on.
+  private func filled(isLong: Bool = false) async throws -> TestLog {
     let temporary = try TestLog()
     let log = try temporary.open()
     for number in 0..<40 {
@@ -26,6 +27,11 @@ import Testing
         try transaction.storeCommand(
           actor: "server", id: "\(number)",
           StoredCommand(fingerprint: [UInt8](repeating: 1, count: 32), result: Array("{}".utf8)))
+      }
+    }
+    if isLong {
+      _ = try await log.commit { transaction in
+        for number in 0..<260 { try transaction.record(.numbered(12), set: ["text": .string("more \(number)")]) }
       }
     }
     log.close()
@@ -70,7 +76,7 @@ import Testing
     "headers", "bodies", "history", "states", "unique", "links", "subjects", "commands", "tree", "meta",
   ])
   func `a changed bit of any database is found`(_ name: String) async throws {
-    let temporary = try await filled()
+    let temporary = try await filled(isLong: name == "tree")
     try change(temporary, name) { transaction, database, key, value in
       var changed = value
       changed[changed.count / 2] ^= 1
@@ -86,7 +92,7 @@ import Testing
     "headers", "bodies", "history", "states", "unique", "links", "subjects", "commands", "tree", "meta",
   ])
   func `a removed entry of any database is found`(_ name: String) async throws {
-    let temporary = try await filled()
+    let temporary = try await filled(isLong: name == "tree")
     try change(temporary, name) { transaction, database, key, _ in try transaction.delete(database, key) }
     #expect(try !temporary.verify().isHealthy)
   }

@@ -91,7 +91,7 @@ import Vault
       #expect(columns["created_at"]?.stringValue.flatMap { Timestamp($0) } == state.createdAt)
       #expect(columns["updated_at"]?.stringValue.flatMap { Timestamp($0) } == state.updatedAt)
       let opened = try JSON.parse(personalRows[state.id.text] ?? "{}")
-      for field in type.fields where field.secret != .hash {
+      for field in type.fields where field.secret != .hash && field.secret != .password {
         var expected = state.fields[field.name] ?? .null
         if field.personal != nil, Vault.isSealed(expected) {
           guard case .value(let value) = try models.vault.open(expected, resourceID: state.id, field: field.name) else {

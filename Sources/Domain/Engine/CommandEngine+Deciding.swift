@@ -38,9 +38,14 @@ extension CommandEngine {
       transaction.discard()
     } else if answer.hasEvents, let commandID, let fingerprint = prepared.fingerprint {
       // What recorded nothing is kept nowhere: given again, it is decided again.
+      var stored = answer.stored
+      if let digest = fingerprint.personal, let event = answer.firstEvent {
+        stored[CommandEngine.personalMember] = try SharedDigest.seal(
+          digest, for: answer.subjects, organization: answer.organization, event: event, by: vault)
+      }
       try transaction.storeCommand(
         actor: principal.actor, id: commandID,
-        StoredCommand(fingerprint: fingerprint, result: answer.stored.canonicalBytes))
+        StoredCommand(fingerprint: fingerprint.open, result: stored.canonicalBytes))
     }
     return Decided(
       result: CommandResult(position: answer.position, resultBytes: answer.shown.canonicalBytes),
@@ -90,18 +95,31 @@ extension CommandEngine {
   }
 
   private func replay(_ stored: StoredCommand, of prepared: PreparedCommand) throws -> CommandResult {
-    guard stored.fingerprint == prepared.fingerprint else {
+    guard var result = try JSON.parse(stored.result).objectValue else {
+      throw Refusal.internalError("The stored result of a command is no object.")
+    }
+    let shares = result.removeValue(forKey: CommandEngine.personalMember)
+    guard try isSame(stored.fingerprint, shares, prepared.fingerprint) else {
       throw Refusal.conflict(
         reason: "command", "This command_id was used before, with other parameters.",
         ["command_id": .string(prepared.common.commandID ?? "")])
-    }
-    guard var result = try JSON.parse(stored.result).objectValue else {
-      throw Refusal.internalError("The stored result of a command is no object.")
     }
     result["replayed"] = true
     let position = result["position"]?.integerValue.flatMap { UInt64(exactly: $0) } ?? 0
     return CommandResult(position: position, resultBytes: result.canonicalBytes)
   }
+
+  /// Whether a request is the one that was answered, as far as can be told: of whoever was erased, nothing can.
+  private func isSame(_ open: [UInt8], _ shares: JSON?, _ given: RequestFingerprint?) throws -> Bool {
+    if open == RequestFingerprint.unknown { return true }
+    guard let given, given.open == open else { return false }
+    // That the same personal values were given is told by the first part.
+    guard let shares, let digest = try SharedDigest.open(shares, by: vault) else { return true }
+    return digest == given.personal
+  }
+
+  /// Where a stored answer has the sealed part of the request's fingerprint.
+  private static let personalMember = "$personal"
 }
 
 /// The answer to a command: as it is shown now, and as it may be kept.
@@ -114,6 +132,10 @@ private struct Answer {
   let changesPrincipals: Bool
   let destroysKeys: Bool
   let closings: [SignInClosing]
+  /// The first event that was recorded, and for whom and in which organization something was sealed.
+  let firstEvent: Identifier?
+  let subjects: [Identifier]
+  let organization: Identifier?
 
   init(_ decision: Decision, isDryRun: Bool) throws {
     let position = decision.events.last?.position ?? decision.transaction.headPosition
@@ -144,6 +166,9 @@ private struct Answer {
     changesPrincipals = decision.changesPrincipals
     destroysKeys = decision.destroysKeys
     closings = decision.closings
+    firstEvent = decision.events.first?.id
+    subjects = decision.subjects
+    organization = decision.organization
   }
 
   init(batch answers: [Answer], head: UInt64, isDryRun: Bool) {
@@ -161,6 +186,11 @@ private struct Answer {
     changesPrincipals = answers.contains { $0.changesPrincipals }
     destroysKeys = answers.contains { $0.destroysKeys }
     closings = answers.flatMap(\.closings)
+    firstEvent = answers.lazy.compactMap(\.firstEvent).first
+    var all: [Identifier] = []
+    for answer in answers { for id in answer.subjects where !all.contains(id) { all.append(id) } }
+    subjects = all
+    organization = answers.lazy.compactMap(\.organization).first
   }
 }
 

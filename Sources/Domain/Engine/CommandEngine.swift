@@ -213,17 +213,24 @@ public final class CommandEngine: Sendable {
         limit: Int64(CommandEngine.batchLimit), "A batch holds at most \(CommandEngine.batchLimit) commands.")
     }
     guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
+    var parts = RequestParts()
+    var rest = params
+    rest.removeValue(forKey: "commands")
+    parts.add(batch: CommandEngine.batchMethod, rest)
     let prepared = try commands.enumerated().map { index, json in
       do {
-        return try prepareMember(json, of: common, principal: principal, origin: origin)
+        let member = try prepareMember(json, of: common, principal: principal, origin: origin)
+        if common.commandID != nil, case .single(let command, _) = member.content {
+          parts.add(member.method, json["params"]?.objectValue ?? [:], command)
+        }
+        return member
       } catch let error as Refusal {
         throw error.atIndex(index)
       }
     }
     return PreparedCommand(
       method: CommandEngine.batchMethod, content: .batch(prepared), principal: principal, origin: origin,
-      common: common,
-      fingerprint: fingerprint(common, method: CommandEngine.batchMethod, params: params))
+      common: common, fingerprint: common.commandID == nil ? nil : parts.fingerprint(by: vault))
   }
 
   private func prepareMember(
@@ -253,14 +260,11 @@ public final class CommandEngine: Sendable {
     return try prepare(method: method, params: given, principal: principal, origin: origin)
   }
 
-  /// The keyed hash by which a repeated command id is known to mean the same request; nil without a command id.
-  func fingerprint(_ common: CommonParameters, method: String, params: JSONObject) -> [UInt8]? {
+  /// By what a repeated command id is known to mean the same request; nil without a command id.
+  func fingerprint(_ common: CommonParameters, _ command: CommandModel, params: JSONObject) -> RequestFingerprint? {
     guard common.commandID != nil else { return nil }
-    var bytes = Array(method.utf8)
-    bytes.append(UInt8(ascii: "\n"))
-    var rest = params
-    rest.removeValue(forKey: "command_id")
-    rest.writeCanonical(into: &bytes)
-    return vault.lookupHash("command", bytes)
+    var parts = RequestParts()
+    parts.add(command.method, params, command)
+    return parts.fingerprint(by: vault)
   }
 }

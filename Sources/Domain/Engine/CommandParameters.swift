@@ -22,6 +22,8 @@ struct CommandParameters: Sendable {
   let list: ParameterList
   /// By the place of each parameter in ``list``.
   let roles: [Role]
+  /// What of each parameter, by name, may stand in what is kept of a request.
+  let exposure: [String: ParameterExposure]
 
   /// The defaults of a new resource's fields that no caller may set.
   let ownDefaults: [(field: String, value: JSON)]
@@ -52,6 +54,9 @@ struct CommandParameters: Sendable {
     list = ParameterList(
       method: method, parameters, refused: takesFields ? Self.refusals(command, type) : [:])
     self.roles = roles
+    exposure = Dictionary(
+      zip(parameters.map(\.field), roles).map { ($0.name, CommandParameters.exposure(of: $0, $1)) },
+      uniquingKeysWith: { first, _ in first })
     let given = Set(parameters.map(\.field.name))
     let fillsDefaults = command.effect == .create && behaviour?.traits.fillsDefaults != true
     ownDefaults = type.fields.compactMap { model in
@@ -74,6 +79,25 @@ struct CommandParameters: Sendable {
       refused: [CommonParameter.expectedVersion.rawValue: "belongs to the commands of a batch"])
     roles = [.own] + common.compactMap { CommonParameter(rawValue: $0.name).map(Role.common) }
     ownDefaults = []
+    exposure = [:]
+  }
+
+  private static func exposure(of field: Field, _ role: Role) -> ParameterExposure {
+    if case .common(.reason) = role { return .personal }
+    if field.personal != nil { return .personal }
+    if case .field(let model) = role {
+      switch model.keeping {
+      case .plain: return .open
+      case .personal: return .personal
+      case .secret, .hash, .passwordHash: return .secret
+      case .secretMembers(let names): return .secretMembers(names)
+      }
+    }
+    switch field.secret {
+    case nil: return .open
+    case .whole, .hash, .password: return .secret
+    case .members(let names): return .secretMembers(Set(names.map { $0.lowercased() }))
+    }
   }
 
   /// Fields of the resource that this command doesn't take, and why.

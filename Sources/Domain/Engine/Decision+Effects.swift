@@ -55,7 +55,7 @@ extension Decision {
       if let stored = try engine.sealer.stored(value, of: field, before: nil, place: place, subject: subject) {
         set[name] = stored
       }
-      if case .personal = field.keeping, let subject { draft.note([subject]) }
+      if let subject { draft.note([subject]) }
     }
     try claim(type, id: id, organization: organization, values: values)
     if !type.versioned.isEmpty, !set.contains("version_number") { set["version_number"] = 1 }
@@ -108,7 +108,7 @@ extension Decision {
       else { continue }
       set.append(key: name, value: stored)
       was.append(key: name, value: before ?? .null)
-      if case .personal = field.keeping, let subject { draft.note([subject]) }
+      if let subject { draft.note([subject]) }
     }
     if set.isEmpty, !isForced { return nil }
     if !values.contains("version_number"), type.versioned.contains(where: { set.contains($0) }) {
@@ -145,7 +145,7 @@ extension Decision {
   private func person(
     _ field: FieldModel, resource: Identifier, values: JSONObject, state: ResourceState? = nil
   ) -> Identifier? {
-    guard case .personal(let subject) = field.keeping else { return nil }
+    guard let subject = field.subject else { return nil }
     switch subject {
     case .resource: return resource
     case .field(let name): return (values[name] ?? state?.fields[name])?.stringValue.flatMap { Identifier($0) }

@@ -24,6 +24,9 @@ final class Decision {
   private(set) var events: [AppendedEvent] = []
   /// The resource that the answer is about.
   var answered: Identifier?
+  /// The persons whom its events are about, and the organization of the first of them.
+  private(set) var subjects: [Identifier] = []
+  private(set) var organization: Identifier?
   /// What the answer says besides.
   var members = JSONObject()
   /// What the answer says this once, and never again.
@@ -253,6 +256,8 @@ final class Decision {
     if type.decidesPrincipals, command.behaviour?.traits.keepsPrincipals != true { changesPrincipals = true }
     let event = try transaction.append(draft)
     try checkSize(event, type)
+    if events.isEmpty { organization = draft.organization }
+    for id in draft.subjects where !subjects.contains(id) { subjects.append(id) }
     events.append(event)
     if Reactions.follow(from: draft.event) {
       causes.append(Reactions.Cause(event: event, set: draft.set, was: draft.was, data: draft.data))
@@ -293,6 +298,7 @@ final class Decision {
   /// Counts what a reaction has recorded as recorded by this command.
   func adopt(_ reaction: Decision) {
     events += reaction.events
+    for id in reaction.subjects where !subjects.contains(id) { subjects.append(id) }
     causes += reaction.causes
     if reaction.changesPrincipals { changesPrincipals = true }
   }

@@ -31,7 +31,7 @@ extension FieldModel {
   func misfit(_ value: JSON) -> CatalogChange.Contradiction? {
     let isSealed = Vault.isSealed(value)
     switch keeping {
-    case .hash, .secretMembers: return nil
+    case .hash, .passwordHash, .secretMembers: return nil
     case .personal, .secret:
       if isSealed { return nil }
       return CatalogChange.Contradiction(

@@ -47,6 +47,7 @@ extension IndexDerivation {
         try rules.subjects(of: header, body) { field in
           try snapshot.fold(header.resource, through: header.position)?.reference(field)
         }
-      })
+      },
+      command: { actor, id, command in CommandEngine.currentCommand(actor, id, command, by: vault) })
   }
 }

@@ -47,7 +47,7 @@ struct ParameterReader {
     return PreparedCommand(
       method: command.method, content: .single(command, preparation), principal: principal, origin: origin,
       common: common, id: id, organization: organization, fields: fields, parameters: parameters,
-      defaulted: defaulted, fingerprint: engine.fingerprint(common, method: command.method, params: given))
+      defaulted: defaulted, fingerprint: engine.fingerprint(common, command, params: given))
   }
 
   private mutating func refuse(_ path: String, _ problem: String) {

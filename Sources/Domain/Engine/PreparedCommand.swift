@@ -27,13 +27,13 @@ public final class PreparedCommand: Sendable {
   let parameters: JSONObject
   /// The parameters that nobody gave, and that have their defaults.
   let defaulted: Set<String>
-  /// The keyed hash of the request, where it has a command id.
-  let fingerprint: [UInt8]?
+  /// By what the request is known again, where it has a command id.
+  let fingerprint: RequestFingerprint?
 
   init(
     method: String, content: Content, principal: Principal, origin: Origin, common: CommonParameters,
     id: Identifier? = nil, organization: Identifier? = nil, fields: JSONObject = [:], parameters: JSONObject = [:],
-    defaulted: Set<String> = [], fingerprint: [UInt8]? = nil
+    defaulted: Set<String> = [], fingerprint: RequestFingerprint? = nil
   ) {
     self.method = method
     self.content = content

@@ -43,7 +43,7 @@ extension CommandEngine {
     let rules = rules
     let found = try await inBackground { snapshot -> (principal: Principal, hash: String)? in
       guard let id = try rules.holders(of: keys, CommandEngine.userEmail, in: snapshot).first,
-        let state = try snapshot.living(id, type: "user"), let hash = state.fields["password_hash"]?.stringValue,
+        let state = try snapshot.living(id, type: "user"), let hash = try self.passwordHash(of: state),
         let principal = try PrincipalRegister.resolve(
           .user(id), signIn: signIn, from: snapshot, now: self.clock(), epoch: epoch)
       else { return nil }
@@ -96,12 +96,23 @@ extension CommandEngine {
   /// - Throws: ``Refusal`` `invalid_params` where it is another one, `overloaded` where that was said too often lately.
   func presentHash(of user: Identifier, provedBy password: String) async throws -> String? {
     try wrongPasswords.check(user, now: clock())
-    let hash = try await inBackground { try $0.living(user, type: "user")?.fields["password_hash"]?.stringValue }
+    let hash = try await inBackground { try $0.living(user, type: "user").flatMap { try self.passwordHash(of: $0) } }
     guard let hash else { return nil }
     if try await passwords.verify(password, hash: hash) { return hash }
     wrongPasswords.count(user, now: clock())
     throw Refusal.invalidParam(
       "/current_password", "is not the present password; send that one, or sign in again and leave it out")
+  }
+
+  /// The hash of a user's password; nil where there is none, or the person was erased.
+  func passwordHash(of user: ResourceState) throws -> String? {
+    guard let stored = user.fields["password_hash"] else { return nil }
+    switch try sealer.open(stored, resource: user.id, field: "password_hash") {
+    case .value(let hash): return hash.stringValue
+    case .erased: return nil
+    case .locked:
+      throw Refusal.unavailable(component: "vault", "The key that the password is sealed with is missing.")
+    }
   }
 
   /// A hash of the cost that passwords have, to spend the same time on an address that nobody has; no user's.

@@ -132,7 +132,7 @@ enum UserBehaviours {
 
   /// Refuses whoever has taken over a connection, and knows nothing that only the person does.
   private static func checkProof(_ password: NewPassword, _ user: ResourceState, _ decision: Decision) throws {
-    if let replaced = password.replaced, user.fields["password_hash"]?.stringValue == replaced { return }
+    if let replaced = password.replaced, try decision.engine.passwordHash(of: user) == replaced { return }
     if let signIn = decision.principal.signIn, decision.now < signIn.at.adding(seconds: freshness) { return }
     throw Refusal.invalidParam(
       "/current_password", "is required: send the present password, or sign in again and do this within 15 minutes")

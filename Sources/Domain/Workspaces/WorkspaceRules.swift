@@ -112,7 +112,7 @@ enum WorkspaceRules {
     _ user: Identifier, of workspace: Identifier, in decision: Decision
   ) throws -> ResourceState? {
     let key = decision.engine.rules.key(
-      "workspace_member_user", [.string(workspace.text), .string(user.text)], ignoringCase: false)
+      "workspace_member_user", [.string(workspace.text), .string(user.text)], ignoringCase: false, under: workspace)
     guard let id = try decision.transaction.holder(constraint: "workspace_member_user", key: key) else { return nil }
     return try decision.transaction.living(id, type: "workspace_member")
   }

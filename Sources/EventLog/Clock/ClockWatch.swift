@@ -64,22 +64,33 @@ struct ClockWatch: Sendable {
       if clock > expected.adding(seconds: isJump ? ClockWatch.jumpLimit : ClockWatch.stopLimit) {
         isDoubted = isJump
         let time = max(expected, last)
-        return ClockReading(clock: clock, at: time, now: time, standing: .ahead(expected: time))
+        return ClockReading(
+          clock: clock, at: time, now: ClockWatch.present(expected, last), standing: .ahead(expected: time))
       }
       isEven = clock >= expected.adding(seconds: -tolerance)
     }
     if clock >= last.adding(seconds: -tolerance) {
       // A clock that was set back a little is believed, but what comes after it is measured from where it was.
       if isEven { believe(clock, uptime) }
-      let time = max(clock, last)
-      return ClockReading(clock: clock, at: time, now: time, standing: .trusted)
+      return ClockReading(
+        clock: clock, at: max(clock, last), now: ClockWatch.present(clock, last), standing: .trusted)
     }
-    guard isEven, let overtaken, last <= overtaken else {
+    guard isEven, let overtaken, last <= overtaken.adding(seconds: ClockWatch.counted) else {
       return ClockReading(clock: clock, at: last, now: clock, standing: .behind(last: last))
     }
     believe(clock, uptime)
     return ClockReading(clock: clock, at: last, now: clock, standing: .overtaken(last: last))
   }
+
+  /// The present by a time that is believed. Events have a microsecond each, so the last of many at once may be a little
+  /// ahead of it.
+  private static func present(_ time: Timestamp, _ last: Timestamp) -> Timestamp {
+    time >= last.adding(seconds: -1) ? time : last
+  }
+
+  /// How far the events since a confirmation may have counted on from the last one before it, in seconds: each goes on
+  /// by a microsecond as long as the clock is behind.
+  private static let counted: Int64 = 3600
 
   /// Believes the clock as it is, since an administrator has confirmed it.
   mutating func confirm(clock: Timestamp, uptime: Int64?, last: Timestamp?) {

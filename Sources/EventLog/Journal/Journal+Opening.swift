@@ -27,7 +27,10 @@ extension Journal {
       else { throw EventLogError.damaged("the place in the journal that is named is damaged") }
       return place
     }
-    guard try place != nil || store.value(meta, Key.meta("format")) == Array(Databases.format.utf8) else {
+    guard
+      try place != nil
+        || store.value(meta, Key.meta("format")).map({ LogFormat.read($0)?.withJournal == false }) == true
+    else {
       throw EventLogError.damaged("the format mark is damaged, or the place in the journal is missing")
     }
     return place
@@ -46,8 +49,7 @@ extension Journal {
     } else {
       try store.delete(databases.meta, key)
     }
-    let format = place == nil ? Databases.format : Databases.formatWithJournal
-    try store.put(databases.meta, Key.meta("format"), Array(format.utf8))
+    try store.put(databases.meta, Key.meta("format"), LogFormat.current.mark(withJournal: place != nil))
   }
 
   /// Has a copy of a log's pages, which nobody has open, say that there is no journal to look at.

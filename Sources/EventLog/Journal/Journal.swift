@@ -386,6 +386,8 @@ final class Journal: @unchecked Sendable {
       }
     }
     guard !generation.isEmpty else { return }
+    let size = try Journal.storedHead(store, databases).frontier.size
+    if size > inPages { try StoredTile.putLastLeaves(of: store, databases, size: size) }
     // How many entries each index has, so that `verify` misses a lost one.
     for database in databases.counted {
       let key = Key.meta("entries/\(database.name)")

@@ -15,7 +15,9 @@ struct JournalTail {
 
   /// How many answers to command ids they have.
   var answers: UInt64 {
-    batches.reduce(0) { $0 + UInt64($1.changes.count { $0.database == Databases.commands && $0.value != nil }) }
+    // Programs of before 2026-11-30 renamed some.
+    let changes = batches.lazy.flatMap(\.changes).filter { $0.database == Databases.commands }
+    return UInt64(max(0, changes.reduce(0) { $0 + ($1.value == nil ? -1 : 1) }))
   }
 
   /// Reads what is behind the pages' head. Where these can't tell where that is, it is what continues their tree.

@@ -26,7 +26,8 @@ public struct BackupManifest: Sendable, Equatable {
   /// The file's bytes.
   var bytes: [UInt8] {
     var json: JSONObject = [
-      "at": .string(at.text), "format": .string(Databases.format), "position": .integer(Int64(clamping: position)),
+      "at": .string(at.text), "format": .string(LogFormat.current.rawValue),
+      "position": .integer(Int64(clamping: position)),
       "root": .string(root),
     ]
     if let lastEventAt { json["last_event_at"] = .string(lastEventAt.text) }
@@ -48,9 +49,9 @@ public struct BackupManifest: Sendable, Equatable {
     guard let json, let format = json["format"]?.stringValue else {
       throw .damaged("\(file) is not what `daybook backup` wrote: it is no JSON object with a format.")
     }
-    guard format == Databases.format else {
+    guard LogFormat(rawValue: format) != nil else {
       throw EventLogError(
-        .unusable, "\(file) is of format \(format.prefix(40)); this program reads \(Databases.format).")
+        .unusable, "\(file) is of format \(format.prefix(40)); this program reads \(LogFormat.current.rawValue).")
     }
     guard let position = json["position"]?.integerValue.flatMap({ UInt64(exactly: $0) }),
       let root = json["root"]?.stringValue, let at = json["at"]?.stringValue.flatMap({ Timestamp($0) })

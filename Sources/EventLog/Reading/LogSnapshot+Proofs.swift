@@ -18,10 +18,8 @@ extension LogSnapshot {
 
   /// The hash of a complete subtree, for proofs.
   public func treeNode(level: UInt8, index: UInt64) throws -> Digest {
-    let hash = try store.withValue(databases.tree, Key.tree(level, index)) { $0.withUnsafeBytes { Digest(bytes: $0) } }
-    guard let hash = hash ?? nil else {
-      throw EventLogError.damaged("the tree has no node \(index) on level \(level)")
-    }
-    return hash
+    let shift = UInt64(level % TreeTiles.height)
+    return TreeTiles.root(
+      of: try tileHashes(level: level / TreeTiles.height, from: index << shift, count: 1 << shift))
   }
 }

@@ -110,7 +110,14 @@ public enum EventLogReindexer {
     options.isReadOnly = false
     options.isDurable = false
     // Address space: what is written is cut to pieces, so the file may become larger than the old one.
-    options.mapSize = try 4 * EventLog.bytes(ofPagesIn: old) + 1 << 26
+    let size = try EventLog.bytes(ofPagesIn: old)
+    options.mapSize = 4 * size + 1 << 26
+    if let free = FileSystem.freeSpace(in: work), free < UInt64(size) {
+      throw EventLogError(
+        .diskFull,
+        "The log is made a second time before the old one goes, which takes about \(size) bytes, and the disk of "
+          + "\(configuration.folder) has \(free) left. Nothing was changed. Free space and try again.")
+    }
     let new = try Environment(folder: work, options: options)
     defer { new.close() }
     let builder = try LogBuilder(new, progress)
@@ -119,29 +126,33 @@ public enum EventLogReindexer {
     let (subjects, commands, meta) = (
       database("subjects", of: old), database("commands", of: old), database("meta", of: old)
     )
-    let counted = try old.read { store in
+    let (counted, tail, format) = try old.read { store in
       let counted = try countAnswers(store, headers: records[0], commands: commands, meta: meta, extent)
       try builder.copyRecords(from: store, headers: records[0], bodies: records[1])
       try configuration.failpoints.reached(.reindexRecords)
       if extent != .recordsOnly {
         // Who may no longer be found in a record, since a key was destroyed, is found here.
         if let subjects { try builder.copySound("subjects", from: store, subjects) }
-        if let commands { try builder.copySound("commands", from: store, commands) }
       }
       let tail = try JournalTail.read(configuration.folder, behind: builder.head) {
         guard let meta else { throw EventLogError.damaged("The log's meta data can't be opened.") }
         return try Journal.place(store, meta)
       }
       try builder.add(tail, recordsOnly: extent == .recordsOnly)
-      guard extent != .recordsOnly else { return counted }
-      return (counted.kept + tail.answers, counted.lost)
+      return (counted, tail, try meta.flatMap { try LogFormat.of(store, $0) })
     }
     try builder.foldStates()
     let derived = try builder.read { try derivation($0) }
+    if extent != .recordsOnly {
+      let change = format == .first ? derived.command : nil
+      if let commands { try old.read { try builder.copySound("commands", from: $0, commands, change: change) } }
+      try builder.addCommands(of: tail, change: change)
+    }
     try builder.indexStates(derived)
     try builder.indexSubjects(derived)
     try builder.finish()
-    return (counted.kept, counted.lost, derived.notes)
+    let kept = counted.kept + (extent == .recordsOnly ? 0 : tail.answers)
+    return (kept, counted.lost, derived.notes)
   }
 
   /// A database of the old log; nil where it can't be opened.

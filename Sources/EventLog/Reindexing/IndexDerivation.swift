@@ -2,7 +2,7 @@ import BasicTypes
 
 /// How the indexes follow from the records, as far as that takes the catalog and the vault.
 ///
-/// Both functions are called on one thread. They may throw; nothing is changed in the log then.
+/// All functions are called on one thread. They may throw; nothing is changed in the log then.
 public struct IndexDerivation: Sendable {
   /// What a living resource has in the indexes.
   public struct Entries: Sendable {
@@ -27,15 +27,21 @@ public struct IndexDerivation: Sendable {
   /// The persons whom a record is about.
   public var subjects: @Sendable (EventHeader, EventBody, borrowing LogSnapshot) throws -> [Identifier]
 
+  /// Under what the answer to an actor's command id is kept today, and with which fingerprint, where a log of
+  /// ``LogFormat/first`` has it otherwise.
+  public var command: @Sendable (_ actor: String, _ id: String, StoredCommand) throws -> (id: String, StoredCommand)
+
   /// A derivation by these functions.
   public init(
     defaults: StateDefaults = StateDefaults(), notes: [String] = [],
     entries: @escaping @Sendable (ResourceState, borrowing LogSnapshot) throws -> Entries,
-    subjects: @escaping @Sendable (EventHeader, EventBody, borrowing LogSnapshot) throws -> [Identifier]
+    subjects: @escaping @Sendable (EventHeader, EventBody, borrowing LogSnapshot) throws -> [Identifier],
+    command: @escaping @Sendable (String, String, StoredCommand) throws -> (id: String, StoredCommand) = { ($1, $2) }
   ) {
     self.defaults = defaults
     self.notes = notes
     self.entries = entries
     self.subjects = subjects
+    self.command = command
   }
 }

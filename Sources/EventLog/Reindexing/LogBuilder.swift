@@ -12,13 +12,14 @@ final class LogBuilder {
   private let databases: Databases
   private let progress: @Sendable (VerificationProgress) -> Void
   private(set) var head = StoredHead()
+  private var tiles = TreeTiles()
   /// The highest number given to each type.
   private var numbers: [[UInt8]: Int64] = [:]
   private(set) var events: UInt64 = 0
 
   /// How much one transaction takes, in entries and in bytes of records.
-  private static let pieceLimit = 4096
-  private static let pieceBytes = 16 << 20
+  static let pieceLimit = 4096
+  static let pieceBytes = 16 << 20
 
   init(_ environment: Environment, _ progress: @escaping @Sendable (VerificationProgress) -> Void) throws {
     self.environment = environment
@@ -80,24 +81,57 @@ final class LogBuilder {
       if !piece.isEmpty { try put(piece) }
       if recordsOnly { continue }
       let store = try environment.beginWrite()
-      for change in batch.changes where [Databases.subjects, Databases.commands].contains(change.database) {
+      for change in batch.changes where change.database == Databases.subjects {
         guard let value = change.value else { continue }
-        try store.put(databases.all[Int(change.database)], change.key, value)
+        try store.put(databases.subjects, change.key, value)
       }
       try store.commit()
     }
   }
 
+  /// How the answer to a command id is kept in another format.
+  typealias CommandChange = (_ actor: String, _ id: String, StoredCommand) throws -> (id: String, StoredCommand)
+
+  /// Adds the answers to command ids that a journal has.
+  func addCommands(of tail: JournalTail, change: CommandChange?) throws {
+    let store = try environment.beginWrite()
+    for entry in tail.batches.lazy.flatMap(\.changes) where entry.database == Databases.commands {
+      guard let value = entry.value else {
+        try store.delete(databases.commands, entry.key)
+        continue
+      }
+      let changed = try LogBuilder.changed((entry.key, value), change)
+      try store.put(databases.commands, changed.key, changed.value)
+    }
+    try store.commit()
+  }
+
+  private static func changed(
+    _ entry: (key: [UInt8], value: [UInt8]), _ change: CommandChange?
+  ) throws -> (key: [UInt8], value: [UInt8]) {
+    guard let change else { return entry }
+    let stored = try LogTransaction.command(entry.key.span.bytes, entry.value.span.bytes)
+    let name = try LogTransaction.commandName(entry.key)
+    let (id, command) = try change(name.actor, name.id, stored)
+    let key = Key.command(name.actor, id)
+    return (key, Checksummed.wrap(key, command.fingerprint + command.result))
+  }
+
+  /// Adds records behind those that are there, of so many in all.
+  func add(_ piece: [LogRecord], of total: UInt64) throws {
+    try put(piece)
+    progress(VerificationProgress(phase: "records", done: events, total: total))
+  }
+
   private func put(_ piece: [LogRecord]) throws {
-    var nodes: [(level: UInt8, index: UInt64, hash: Digest)] = []
+    var tree = TileCollector(tiles)
     var history: [(key: [UInt8], position: UInt64)] = []
     let store = try environment.beginWrite()
     for record in piece {
       guard record.position == events + 1 else { throw EventLogError.damaged("position \(events + 1) is missing") }
       let header = try record.parsedHeader()
       try store.append(databases.headers, Key.position(record.position), record.header)
-      let leaf = record.header.withUnsafeBytes { RFC6962.leafHash($0) }
-      head.frontier.append(leaf: leaf) { nodes.append(($0, $1, $2)) }
+      tree.append(leaf: record.header.withUnsafeBytes { RFC6962.leafHash($0) }, to: &head.frontier)
       head.at = header.at
       history.append((Key.history(header.resource, header.version), record.position))
       events += 1
@@ -106,8 +140,9 @@ final class LogBuilder {
     for entry in history.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
       try store.put(databases.history, entry.key, Checksummed.wrap(entry.key, Key.position(entry.position)))
     }
-    for node in nodes.sorted(by: { ($0.level, $0.index) < ($1.level, $1.index) }) {
-      try store.put(databases.tree, Key.tree(node.level, node.index), node.hash.bytes)
+    tiles = tree.edge
+    for tile in tree.stored(size: events) {
+      try store.put(databases.tree, Key.tree(tile.level, tile.index), tile.bytes)
     }
     let key = Key.meta("head")
     try store.put(databases.meta, key, Checksummed.wrap(key, head.encoded))
@@ -263,7 +298,9 @@ final class LogBuilder {
   }
 
   /// Takes over the sound entries of an index of another environment, of which the records don't tell everything.
-  func copySound(_ name: String, from store: borrowing ReadTransaction, _ source: Database) throws {
+  func copySound(
+    _ name: String, from store: borrowing ReadTransaction, _ source: Database, change: CommandChange? = nil
+  ) throws {
     guard let database = databases.all.first(where: { $0.name == name }) else { return }
     var piece: [(key: [UInt8], value: [UInt8])] = []
     func put() throws {
@@ -279,12 +316,20 @@ final class LogBuilder {
         // A damaged page may lead in a circle.
         guard seen < entries else { return false }
         seen += 1
-        if Checksummed.isIntact(key, value) { piece.append((key.copy, value.copy)) }
+        if Checksummed.isIntact(key, value) { piece.append(try LogBuilder.changed((key.copy, value.copy), change)) }
         if piece.count == LogBuilder.pieceLimit { try put() }
         return true
       }
     }
     try put()
+  }
+
+  /// Puts entries of an index, whose values have no checksum yet.
+  func put(_ entries: [(key: [UInt8], value: [UInt8])], in index: String) throws {
+    guard let database = databases.all.first(where: { $0.name == index }) else { return }
+    let store = try environment.beginWrite()
+    for entry in entries { try store.put(database, entry.key, Checksummed.wrap(entry.key, entry.value)) }
+    try store.commit()
   }
 
   private func putMarks(_ keys: [[UInt8]], in database: Database, _ store: WriteTransaction) throws {
@@ -298,12 +343,13 @@ final class LogBuilder {
   /// Puts the counters and the format mark.
   func finish() throws {
     let store = try environment.beginWrite()
-    try store.put(databases.meta, Key.meta("format"), Array(Databases.format.utf8))
+    try store.put(databases.meta, Key.meta("format"), LogFormat.current.mark(withJournal: false))
     for (type, number) in numbers {
       let key = Key.meta("number/") + type
       try store.put(databases.meta, key, Checksummed.wrap(key, Key.position(UInt64(bitPattern: number))))
     }
     if events > 0 {
+      try StoredTile.putLastLeaves(of: store, databases, size: events)
       for database in databases.counted {
         let key = Key.meta("entries/\(database.name)")
         try store.put(

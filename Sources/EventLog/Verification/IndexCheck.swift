@@ -64,10 +64,9 @@ struct IndexCheck {
       report.note(.meta, "the counter of numbers of \(type) differs from the highest number given")
     }
     do {
-      let format = try Journal.place(store, databases.meta) == nil ? Databases.format : Databases.formatWithJournal
-      if try store.value(databases.meta, Key.meta("format")) != Array(format.utf8) {
-        report.note(.meta, "the format mark is damaged")
-      }
+      let withJournal = try Journal.place(store, databases.meta) != nil
+      let mark = try store.value(databases.meta, Key.meta("format")) ?? []
+      if LogFormat.read(mark)?.withJournal != withJournal { report.note(.meta, "the format mark is damaged") }
     } catch let error as EventLogError {
       report.note(.meta, error.message)
     }

@@ -37,7 +37,8 @@ struct RecordCheck {
   ) throws -> (report: VerificationReport, frontier: TreeFrontier) {
     var report = VerificationReport()
     var frontier = TreeFrontier()
-    var tree = databases.map { StoredTree($0.tree) }
+    let total = try store.statistics(self.headers).entries
+    var tree = try databases.map { try storedTree($0, store, size: total) }
     var lastTime: [UInt8] = []
     var storedHead: StoredHead?
     do {
@@ -45,7 +46,6 @@ struct RecordCheck {
     } catch {
       report.note(.meta, "the stored head is damaged")
     }
-    let total = try store.statistics(self.headers).entries
     if try store.statistics(self.bodies).entries != total {
       report.note(.records, "there are not as many bodies as headers")
     }
@@ -111,10 +111,21 @@ struct RecordCheck {
         at: expected)
     }
     compare(storedHead, frontier, proven: proven, expected, tree?.unprovenLeaf(after: proven), &report)
-    if let databases { try tree?.count(store, databases.tree, frontier, &report) }
+    try tree?.count(store, frontier, &report)
     report.root = frontier.root().base64
     progress(VerificationProgress(phase: "records", done: report.events, total: total))
     return (report, frontier)
+  }
+
+  /// The stored tree of a log of so many headers, as its format has it.
+  private func storedTree(
+    _ databases: Databases, _ store: borrowing ReadTransaction, size: UInt64
+  ) throws -> any StoredTree {
+    // Where the mark is damaged, that is reported as such.
+    switch try LogFormat.of(store, databases.meta) ?? .current {
+    case .first: StoredNodes(databases.tree)
+    case .second: StoredTiles(databases.tree, size: size)
+    }
   }
 
   /// Compares the stored head with the headers. Where they differ, or a header and its leaf do, the signed head says
@@ -174,101 +185,6 @@ struct RecordCheck {
       StoredBody.claimsToBeDropped(body)
       ? "the body was taken away, and no event says so" : "the body differs from the hash in its header"
     report.note(.records, what, at: position)
-  }
-}
-
-/// The stored tree, read along with the headers.
-private struct StoredTree {
-  private let database: Database
-  private var levels: [TreeLevel] = []
-  /// Whether it can be read, as far as it was.
-  private var isReadable = true
-  /// The positions whose leaf is missing or another one: the first, and the last.
-  private var first: UInt64?
-  private var last: UInt64 = 0
-
-  init(_ database: Database) { self.database = database }
-
-  /// The first position after one, as near as is known, whose leaf is missing or another one than its header's.
-  func unprovenLeaf(after proven: UInt64) -> UInt64? { first.flatMap { last > proven ? max($0, proven + 1) : nil } }
-
-  mutating func compare(
-    _ store: borrowing ReadTransaction, _ node: (level: UInt8, index: UInt64, hash: Digest),
-    _ report: inout VerificationReport, _ position: UInt64
-  ) throws {
-    guard isReadable else { return }
-    do {
-      if try !isThere(store, node, &report, position), node.level == 0 {
-        first = first ?? position
-        last = position
-      }
-    } catch {
-      isReadable = false
-      first = first ?? position
-      last = .max
-      try report.note(.tree, unreadableBecauseOf: error)
-    }
-  }
-
-  /// Compares how many nodes there are with how many there must be.
-  func count(
-    _ store: borrowing ReadTransaction, _ database: Database, _ frontier: TreeFrontier,
-    _ report: inout VerificationReport
-  ) throws {
-    let nodes = frontier.size == 0 ? 0 : 2 * frontier.size - UInt64(frontier.size.nonzeroBitCount)
-    let stored = try store.statistics(database).entries
-    if stored != nodes { report.note(.tree, "the tree has \(stored) nodes instead of \(nodes)") }
-  }
-
-  /// Whether a node is stored as it must be.
-  private mutating func isThere(
-    _ store: borrowing ReadTransaction, _ node: (level: UInt8, index: UInt64, hash: Digest),
-    _ report: inout VerificationReport, _ position: UInt64
-  ) throws -> Bool {
-    if Int(node.level) == levels.count {
-      levels.append(try TreeLevel(store.unsafeCursor(database), from: Key.tree(node.level, 0)))
-    }
-    let level = levels[Int(node.level)]
-    let key = Key.tree(node.level, node.index)
-    guard let value = level.value(of: key) else {
-      report.note(.tree, "the tree lacks node \(node.index) of level \(node.level)", at: position)
-      try level.pass(key)
-      return false
-    }
-    let isSame = node.hash.withUnsafeBytes { value.elementsEqual($0) }
-    if !isSame {
-      let what =
-        node.level == 0
-        ? "the header differs from its leaf in the tree"
-        : "a tree node of level \(node.level) differs from its children"
-      report.note(.tree, what, at: position)
-    }
-    try level.next()
-    return isSame
-  }
-}
-
-/// The stored nodes of one level of the tree, from left to right. It lives no
-/// longer than the check, which borrows the transaction.
-private final class TreeLevel {
-  private var cursor: Cursor
-
-  init(_ cursor: consuming Cursor, from key: [UInt8]) throws {
-    self.cursor = cursor
-    try self.cursor.seek(key)
-  }
-
-  /// The value of the node at the cursor, where it has that key.
-  func value(of key: [UInt8]) -> UnsafeRawBufferPointer? {
-    cursor.isOnEntry && cursor.unsafeKey.elementsEqual(key) ? cursor.unsafeValue : nil
-  }
-
-  func next() throws { try cursor.next() }
-
-  /// Goes to the first node behind a key.
-  func pass(_ key: [UInt8]) throws {
-    try cursor.seek(key)
-    if value(of: key) != nil { try cursor.next() }
   }
 }
 

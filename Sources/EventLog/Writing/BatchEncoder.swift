@@ -10,15 +10,16 @@ struct BatchEncoder {
   private init() {}
 
   /// The changes of a batch, and the head that they make.
+  /// - Parameter tiles: The right edge of the tree; it is as it is behind the batch then.
   static func encode(
-    _ staging: Staging, onto head: StoredHead, at now: Timestamp, _ failpoints: Failpoints
+    _ staging: Staging, onto head: StoredHead, _ tiles: inout TreeTiles, at now: Timestamp, _ failpoints: Failpoints
   ) throws -> EncodedBatch {
     var encoder = BatchEncoder()
     encoder.batch.head = head
     encoder.batch.firstPosition = head.frontier.size + 1
     encoder.batch.events = staging.records.count
     encoder.batch.changes.reserveCapacity(staging.records.count * 10 + staging.commands.count + 4)
-    let nodes = encoder.records(staging, at: now)
+    let tree = encoder.records(staging, &tiles)
     try failpoints.reached(.logPutting)
     for (id, state) in staging.states.sorted(by: { $0.key < $1.key }) {
       encoder.put(.states, id.bytes, state.encoded(fields: staging.fieldBytes[id]))
@@ -27,11 +28,9 @@ struct BatchEncoder {
     encoder.links(staging)
     encoder.subjects(staging)
     for (key, command) in staging.commands.sorted(by: { Key.precedes($0.key, $1.key) }) {
-      encoder.put(.commands, key, command.map { Checksummed.wrap(key, $0.fingerprint + $0.result) })
+      encoder.put(.commands, key, Checksummed.wrap(key, command.fingerprint + command.result))
     }
-    for node in nodes.sorted(by: { ($0.level, $0.index) < ($1.level, $1.index) }) {
-      encoder.put(.tree, Key.tree(node.level, node.index), node.hash.bytes)
-    }
+    for tile in tree { encoder.put(.tree, Key.tree(tile.level, tile.index), tile.bytes) }
     encoder.meta(staging)
     return encoder.batch
   }
@@ -45,24 +44,22 @@ struct BatchEncoder {
     batch.changes.append(StoredChange(database: target.rawValue, key: key, value: value))
   }
 
-  /// The records and the histories. Answers the nodes of the tree that they make.
-  private mutating func records(_ staging: Staging, at now: Timestamp) -> [(level: UInt8, index: UInt64, hash: Digest)]
-  {
-    var nodes: [(level: UInt8, index: UInt64, hash: Digest)] = []
-    nodes.reserveCapacity(staging.records.count * 2)
+  /// The records and the histories. Answers the tiles of the tree that they make.
+  private mutating func records(_ staging: Staging, _ tiles: inout TreeTiles) -> [StoredTile] {
+    var tree = TileCollector(tiles)
     for staged in staging.records {
       let record = staged.record
       put(.headers, Key.position(record.position), record.header)
-      let leaf = record.header.withUnsafeBytes { RFC6962.leafHash($0) }
-      batch.head.frontier.append(leaf: leaf) { level, index, hash in nodes.append((level, index, hash)) }
+      tree.append(leaf: record.header.withUnsafeBytes { RFC6962.leafHash($0) }, to: &batch.head.frontier)
     }
+    tiles = tree.edge
     for staged in staging.records { put(.bodies, Key.position(staged.record.position), staged.record.body) }
     for staged in staging.records.sorted(by: { ($0.resource, $0.version) < ($1.resource, $1.version) }) {
       let key = Key.history(staged.resource, staged.version)
       put(.history, key, Checksummed.wrap(key, Key.position(staged.record.position)))
     }
-    if !staging.records.isEmpty { batch.head.at = now }
-    return nodes
+    if let last = staging.records.last { batch.head.at = last.at }
+    return tree.stored(size: batch.head.frontier.size)
   }
 
   private mutating func subjects(_ staging: Staging) {

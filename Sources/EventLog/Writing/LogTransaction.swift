@@ -5,7 +5,7 @@ import MerkleTree
 
 /// The result that was given for a command id, for giving it again.
 public struct StoredCommand: Sendable, Equatable {
-  /// A keyed hash of the request: the same id with another request is refused.
+  /// A keyed hash of what of the request is neither secret nor personal: the same id with another request is refused.
   public let fingerprint: [UInt8]
   /// The result's bytes, without any secret.
   public let result: [UInt8]
@@ -50,9 +50,10 @@ public final class LogTransaction {
   public let clock: ClockReading
   /// The present, by which to decide.
   public var now: Timestamp { clock.now }
-  /// The time that this batch's events get.
+  /// The time that this batch's events get, the first of them: each has a microsecond of its own.
   private let at: Timestamp
-  private let atText: String
+  /// The time of the last event before the batch; nil where there is none.
+  private let lastAt: Timestamp?
   /// What the clock says, where events have to tell since their time is another one.
   private let clockText: String?
 
@@ -82,7 +83,7 @@ public final class LogTransaction {
     self.databases = databases
     self.clock = clock
     at = clock.at
-    atText = at.text
+    lastAt = head.frontier.size > 0 ? head.at : nil
     let isNear = clock.clock >= at.adding(seconds: -tolerance) && clock.clock <= at.adding(seconds: tolerance)
     clockText = isNear ? nil : clock.clock.text
     if case .behind = clock.standing, let problem = clock.problem {
@@ -96,6 +97,13 @@ public final class LogTransaction {
   /// The last position, counting what is staged.
   public var headPosition: UInt64 {
     committedHead + UInt64(batch.records.count) + UInt64(own.records.count)
+  }
+
+  /// The time of the next event: the present, and later than that of the event before it, so that a moment is before or
+  /// behind each event and never beside two.
+  private var nextTime: Timestamp {
+    guard let last = own.records.last?.at ?? batch.records.last?.at ?? lastAt, last >= at else { return at }
+    return Timestamp(microseconds: last.microseconds + 1)
   }
 
   /// The state of a resource, deleted ones too; nil where there never was one.
@@ -163,7 +171,7 @@ public final class LogTransaction {
 
   /// Makes a resource the holder of a unique key.
   public func claim(constraint: String, key: [UInt8], for holder: Identifier) throws {
-    stage(Holder(holder: holder), of: Key.unique(constraint, key), isForm: key.count > LogTransaction.hashLength)
+    stage(Holder(holder: holder), of: Key.unique(constraint, key), isForm: key.count > LogTransaction.keyLength)
   }
 
   private func stage(_ holder: Holder, of key: [UInt8], isForm: Bool) {
@@ -171,25 +179,25 @@ public final class LogTransaction {
     if isForm { own.formKeys.insert(key) }
   }
 
-  /// How many bytes the hash of a key has; a key of a form is longer.
-  private static let hashLength = 32
+  /// How many bytes a key has: what the resource belongs to, and a hash. A key of a form is longer.
+  private static let keyLength = 48
 
   /// Gives up every key of a unique constraint, for an index that is made anew.
   public func releaseAll(constraint: String) throws {
     let prefix = Key.unique(constraint, [])
     try store.scan(databases.unique, from: prefix) { key, _ in
       guard key.starts(with: prefix) else { return false }
-      stage(Holder(holder: nil), of: key.copy, isForm: key.byteCount > prefix.count + LogTransaction.hashLength)
+      stage(Holder(holder: nil), of: key.copy, isForm: key.byteCount > prefix.count + LogTransaction.keyLength)
       return true
     }
     for key in batch.unique.keys where key.starts(with: prefix) {
-      stage(Holder(holder: nil), of: key, isForm: key.count > prefix.count + LogTransaction.hashLength)
+      stage(Holder(holder: nil), of: key, isForm: key.count > prefix.count + LogTransaction.keyLength)
     }
   }
 
   /// Gives a unique key up.
   public func release(constraint: String, key: [UInt8]) throws {
-    stage(Holder(holder: nil), of: Key.unique(constraint, key), isForm: key.count > LogTransaction.hashLength)
+    stage(Holder(holder: nil), of: Key.unique(constraint, key), isForm: key.count > LogTransaction.keyLength)
   }
 
   /// Remembers that one resource refers to another.
@@ -246,6 +254,7 @@ public final class LogTransaction {
   public func append(_ draft: EventDraft) throws -> AppendedEvent {
     if let clockRefusal, !own.confirmsClock { throw clockRefusal }
     let position = headPosition + 1
+    let at = nextTime
     var next: ResourceState
     let before = try storedState(draft.resource)
     if let before {
@@ -265,10 +274,10 @@ public final class LogTransaction {
     work.recordedBytes += body.count
     let bodyHash = body.withUnsafeBytes { RFC6962.sha256($0) }
     let header = RecordEncoding.header(
-      of: draft, at: atText, bodyHash: bodyHash, position: position, version: next.version)
+      of: draft, at: at.text, bodyHash: bodyHash, position: position, version: next.version)
     own.records.append(
       StagedRecord(
-        record: LogRecord(position: position, header: header, body: body), resource: draft.resource,
+        record: LogRecord(position: position, header: header, body: body), at: at, resource: draft.resource,
         version: next.version, subjects: draft.subjects))
     own.states[draft.resource] = next
     // What a first event sets, without nulls, are the fields that its resource has: they aren't written twice.
@@ -286,7 +295,7 @@ public final class LogTransaction {
     return try store.withValue(databases.commands, key) { try LogTransaction.command(key.span.bytes, $0) }
   }
 
-  private static func command(_ key: RawSpan, _ stored: RawSpan) throws -> StoredCommand {
+  static func command(_ key: RawSpan, _ stored: RawSpan) throws -> StoredCommand {
     guard let value = Checksummed.value(key, stored), value.count >= 32 else {
       throw EventLogError.damaged("the stored result of a command is damaged")
     }
@@ -305,34 +314,18 @@ public final class LogTransaction {
         next = key.copy
         return false
       }
-      let bytes = key.copy
-      guard let end = bytes.firstIndex(of: 0) else {
-        throw EventLogError.damaged("an answer to a command has no actor")
-      }
-      entries.append(
-        (
-          String(decoding: bytes[..<end], as: UTF8.self), String(decoding: bytes[(end + 1)...], as: UTF8.self),
-          try LogTransaction.command(key, stored)
-        ))
+      let name = try LogTransaction.commandName(key.copy)
+      entries.append((name.actor, name.id, try LogTransaction.command(key, stored)))
       return true
     }
     return (entries, next)
   }
 
-  /// Forgets what was answered for an actor's command id.
-  public func removeCommand(actor: String, id: String) {
-    own.commands[Key.command(actor, id)] = .some(nil)
+  /// What the key of an answer says.
+  static func commandName(_ key: [UInt8]) throws -> (actor: String, id: String) {
+    guard let end = key.firstIndex(of: 0) else { throw EventLogError.damaged("an answer to a command has no actor") }
+    return (String(decoding: key[..<end], as: UTF8.self), String(decoding: key[(end + 1)...], as: UTF8.self))
   }
-
-  /// A number that was set under a name of the caller's own; nil where none was.
-  public func mark(_ name: String) throws -> Int64? {
-    if let staged = own.counters[name] ?? batch.counters[name] { return staged }
-    guard try store.contains(databases.meta, Key.meta(name)) else { return nil }
-    return try Counters.read(store, databases.meta, name)
-  }
-
-  /// Sets a number under a name of the caller's own, which ``mark(_:)`` finds.
-  public func setMark(_ name: String, _ value: Int64) { own.counters[name] = value }
 
   /// Keeps the answer to an actor's command id (at most 128 bytes), in the same commit as the events.
   public func storeCommand(actor: String, id: String, _ command: StoredCommand) throws {
@@ -417,6 +410,7 @@ struct Link: Hashable {
 
 struct StagedRecord {
   let record: LogRecord
+  let at: Timestamp
   let resource: Identifier
   let version: Int64
   let subjects: [Identifier]
@@ -438,8 +432,7 @@ struct Staging {
   /// By target, type and referrer: whether the link is there.
   var links: [Identifier: [String: [Identifier: Bool]]] = [:]
   var counters: [String: Int64] = [:]
-  /// Nil where the answer is forgotten.
-  var commands: [[UInt8]: StoredCommand?] = [:]
+  var commands: [[UInt8]: StoredCommand] = [:]
   var confirmsClock = false
 
   var hasChanges: Bool { !records.isEmpty || !commands.isEmpty || !counters.isEmpty }
@@ -467,7 +460,7 @@ struct Staging {
       }
     }
     for (name, value) in other.counters { counters[name] = value }
-    for (key, command) in other.commands { commands[key] = .some(command) }
+    for (key, command) in other.commands { commands[key] = command }
     confirmsClock = confirmsClock || other.confirmsClock
   }
 }

@@ -19,6 +19,8 @@ final class Writer: @unchecked Sendable {
   private let configuration: EventLogConfiguration
   private let inbox: Inbox
   private var head: StoredHead
+  /// The right edge of the tree, in tiles.
+  private var tiles: TreeTiles
   private var known = StateCache()
   private var fatal: EventLogError?
   private let published: NIOLockedValueBox<LogHead>
@@ -30,7 +32,8 @@ final class Writer: @unchecked Sendable {
   init(
     environment: Environment, databases: Databases, journal: Journal, configuration: EventLogConfiguration,
     inbox: Inbox,
-    head: StoredHead, published: NIOLockedValueBox<LogHead>, defaults: NIOLockedValueBox<StateDefaults>,
+    head: StoredHead, tiles: TreeTiles, published: NIOLockedValueBox<LogHead>,
+    defaults: NIOLockedValueBox<StateDefaults>,
     onCommit: @escaping @Sendable (LogHead) -> Void
   ) {
     self.defaults = defaults
@@ -40,6 +43,7 @@ final class Writer: @unchecked Sendable {
     self.configuration = configuration
     self.inbox = inbox
     self.head = head
+    self.tiles = tiles
     self.onCommit = onCommit
     self.published = published
     watch = NIOLockedValueBox(ClockWatch(tolerance: configuration.clockTolerance))
@@ -174,7 +178,8 @@ final class Writer: @unchecked Sendable {
     let clock = readClock(last: head.frontier.size > 0 ? head.at : nil)
     let staged = try decideAll(&batch, clock)
     guard staged.hasChanges else { return nil }
-    let encoded = try BatchEncoder.encode(staged, onto: head, at: clock.at, configuration.failpoints)
+    var tiles = tiles
+    let encoded = try BatchEncoder.encode(staged, onto: head, &tiles, at: clock.at, configuration.failpoints)
     let latest = Writer.published(encoded.head)
     try configuration.failpoints.reached(.logPut)
     try configuration.beforeCommit()
@@ -183,6 +188,7 @@ final class Writer: @unchecked Sendable {
     try journal.record(encoded, root: latest.root)
     let ended = Inbox.now
     head = encoded.head
+    self.tiles = tiles
     published.withLockedValue { $0 = latest }
     if staged.confirmsClock {
       let uptime = configuration.uptime()

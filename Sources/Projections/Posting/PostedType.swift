@@ -76,7 +76,7 @@ final class PostedType: Sendable {
   static func place(of field: Field) -> Place {
     if field.personal != nil { return .personal }
     switch field.secret {
-    case .hash: return .hidden
+    case .hash, .password: return .hidden
     case .whole: return .token
     case .members, nil: return .row
     }

@@ -125,7 +125,8 @@ struct LineageReader: Sendable {
     guard let organization = dataset.organization else { return found }
     for name in symlinks(of: dataset).prefix(Self.maximumMembers) {
       let key = engine.rules.key(
-        "dataset_name", [.string(organization.text), name.namespace, name.name], ignoringCase: false)
+        "dataset_name", [.string(organization.text), name.namespace, name.name], ignoringCase: false,
+        under: organization)
       if let holder = try snapshot.holder(constraint: "dataset_name", key: key) { found.append(holder) }
       // Of what was deleted since, the index knows no more; what reports make has its id from its name.
       if position != nil {

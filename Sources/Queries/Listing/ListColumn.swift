@@ -125,7 +125,7 @@ struct ListColumns: Sendable {
         }
       return ListColumn(field: Field(name: name, type: kind), isPersonal: false)
     }
-    for field in type.fields where field.secret != .hash && field.secret != .whole {
+    for field in type.fields where !field.isHidden {
       columns.append(ListColumn(field: field, isPersonal: field.personal != nil))
     }
     all = columns

@@ -118,10 +118,7 @@ extension QueryEngine {
 
   /// Whether a field is shown to nobody at all.
   private func isHidden(_ name: String, of type: ResourceType) -> Bool {
-    switch type.field(name)?.secret {
-    case .whole, .hash: true
-    default: false
-    }
+    type.field(name)?.isHidden ?? false
   }
 
   private func isComposite(_ value: JSON) -> Bool {

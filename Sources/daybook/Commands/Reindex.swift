@@ -6,7 +6,6 @@ import Domain
 import EventLog
 import Failpoints
 import Server
-import Synchronization
 import Vault
 
 /// `daybook reindex`: makes anew what follows from the records of a log.
@@ -107,20 +106,4 @@ struct Reindex: AsyncParsableCommand {
     }
     Terminal.say("Next: daybook serve --data \(folder.path)")
   }
-}
-
-/// A progress bar that the checking threads share.
-private final class SharedBar: Sendable {
-  private let bar: Mutex<ProgressBar>
-  private let throttle = Throttle()
-
-  init(_ bar: ProgressBar) { self.bar = Mutex(bar) }
-
-  func show(_ progress: VerificationProgress) {
-    throttle.pass(isLast: progress.done >= progress.total) {
-      bar.withLock { $0.show(progress.done, of: progress.total, progress.phase) }
-    }
-  }
-
-  func end() { bar.withLock { $0.end() } }
 }
