@@ -82,8 +82,8 @@ struct ClockWatch: Sendable {
     return ClockReading(clock: clock, at: last, now: clock, standing: .overtaken(last: last))
   }
 
-  /// The present by a time that is believed. Events have a microsecond each, so the last of many at once may be a little
-  /// ahead of it.
+  /// The present by a time that is believed. Events have a microsecond each, so the last of many at once may be a
+  /// little ahead of it.
   private static func present(_ time: Timestamp, _ last: Timestamp) -> Timestamp {
     time >= last.adding(seconds: -1) ? time : last
   }
