@@ -60,6 +60,46 @@ import Testing
     }
   }
 
+  @Test func `a log goes through its text into another data folder, and a text that isn't whole goes nowhere`()
+    async throws
+  {
+    try await withDesk { desk in
+      let text = desk.folder + "/log.ndjson"
+      let keys = desk.folder + "/keys"
+      try await desk.withServer {
+        _ = try await desk.makePipeline()
+        try await desk.call("user.create", ["email": "ada@example.org", "full_name": "Ada"])
+        let busy = try await desk.daybook("log", "dump", text, "--data", desk.data)
+        #expect(busy.status == .code(69), "a running server holds the folder: \(busy.errors)")
+        #expect(try await desk.daybook("backup", desk.folder + "/backup", "--keys", keys).status == .code(0))
+      }
+      let dumped = try await desk.daybook("log", "dump", text, "--backup", desk.folder + "/backup", "--json")
+      #expect(dumped.status == .code(0), "\(dumped.errors)")
+      let again = try await desk.daybook("log", "dump", text, "--backup", desk.folder + "/backup")
+      #expect(again.status == .code(64) && again.errors.contains("exists"), "\(again.errors)")
+      let lines = try String(contentsOfFile: text, encoding: .utf8)
+      #expect(!lines.contains("ada@example.org"))
+      let piped = try await desk.daybook("log", "dump", "-", "--data", desk.data)
+      #expect(piped.status == .code(0) && piped.output.hasPrefix("{\"at\":"), "\(piped.errors)")
+      let cut = desk.folder + "/cut.ndjson"
+      try Data(lines.dropLast(200).utf8).write(to: URL(fileURLWithPath: cut))
+      let refused = try await desk.daybook("log", "load", cut, desk.folder + "/none")
+      #expect(refused.status == .code(2) && refused.errors.contains("line "), "\(refused.errors)")
+      let loaded = try await desk.daybook("log", "load", text, desk.folder + "/loaded", "--json")
+      #expect(loaded.status == .code(0), "\(loaded.errors)")
+      let roots = (try dumped.json()["root"], try loaded.json()["root"])
+      #expect(roots.0 == roots.1 && roots.0 != nil)
+      #expect(try await desk.daybook("verify", "--backup", desk.folder + "/loaded").status == .code(0))
+      try FileManager.default.removeItem(atPath: desk.data)
+      let restored = try await desk.daybook("restore", desk.folder + "/loaded", "--keys", keys)
+      #expect(restored.status == .code(0), "\(restored.errors)")
+      try await desk.withServer {
+        let ada = try await desk.call("user.get", ["email": "ada@example.org"])
+        #expect(ada["item"]?["full_name"] == "Ada")
+      }
+    }
+  }
+
   @Test func `a check that can't compare a table says so and doesn't end well`() async throws {
     try await withDesk { desk in
       let url = try await ThrowawayPostgres.database()

@@ -90,4 +90,19 @@ import Vault
     #expect(try await book.engine.principal(email: "ann@example.org", password: "correct horse battery") == nil)
     book.close()
   }
+
+  @Test(arguments: [("1", false), ("3", false), ("4", true), ("5", false), ("6", false), ("7", true), ("8", false)])
+  func `a person's id is of nothing but chance and time`(version: String, isTaken: Bool) async throws {
+    let book = try TestDomain()
+    let params: JSONObject = [
+      "id": .string("3f2b8c1e-5d64-\(version)a7b-9c0d-1e2f3a4b5c6d"), "email": "ann@example.org", "username": "ann",
+    ]
+    if isTaken {
+      try await book.call("user.create", params)
+    } else {
+      let refusal = try await book.refusal("user.create", params)
+      #expect(refusal.code == .invalidParams && refusal.message.contains("/id"), "\(refusal)")
+    }
+    book.close()
+  }
 }

@@ -15,8 +15,8 @@ struct KeptLog {
   private let folder: String
 
   private static let connections = 16
-  /// Changes with what logs are filled with.
-  private static let recipe = "1"
+  /// Changes with what logs are filled with, and with their format, which each start of a copy would bring over anew.
+  private static let recipe = "2"
 
   /// Finds it, or makes it.
   static func provide(_ events: Int, ground: Ground, options: BenchOptions) async throws -> KeptLog {

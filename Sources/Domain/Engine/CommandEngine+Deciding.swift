@@ -39,7 +39,9 @@ extension CommandEngine {
     } else if answer.hasEvents, let commandID, let fingerprint = prepared.fingerprint {
       // What recorded nothing is kept nowhere: given again, it is decided again.
       var stored = answer.stored
-      if let digest = fingerprint.personal, let event = answer.firstEvent {
+      if let digest = fingerprint.personal, let event = answer.firstEvent,
+        answer.subjects.count <= SharedDigest.mostShares
+      {
         stored[CommandEngine.personalMember] = try SharedDigest.seal(
           digest, for: answer.subjects, organization: answer.organization, event: event, by: vault)
       }
@@ -188,7 +190,7 @@ private struct Answer {
     closings = answers.flatMap(\.closings)
     firstEvent = answers.lazy.compactMap(\.firstEvent).first
     var all: [Identifier] = []
-    for answer in answers { for id in answer.subjects where !all.contains(id) { all.append(id) } }
+    for answer in answers { SharedDigest.add(answer.subjects, to: &all) }
     subjects = all
     organization = answers.lazy.compactMap(\.organization).first
   }

@@ -24,7 +24,8 @@ final class Decision {
   private(set) var events: [AppendedEvent] = []
   /// The resource that the answer is about.
   var answered: Identifier?
-  /// The persons whom its events are about, and the organization of the first of them.
+  /// The persons whom its events are about, as far as a ``SharedDigest`` is kept for them, and the organization of the
+  /// first of these events.
   private(set) var subjects: [Identifier] = []
   private(set) var organization: Identifier?
   /// What the answer says besides.
@@ -257,7 +258,7 @@ final class Decision {
     let event = try transaction.append(draft)
     try checkSize(event, type)
     if events.isEmpty { organization = draft.organization }
-    for id in draft.subjects where !subjects.contains(id) { subjects.append(id) }
+    SharedDigest.add(draft.subjects, to: &subjects)
     events.append(event)
     if Reactions.follow(from: draft.event) {
       causes.append(Reactions.Cause(event: event, set: draft.set, was: draft.was, data: draft.data))
@@ -298,7 +299,7 @@ final class Decision {
   /// Counts what a reaction has recorded as recorded by this command.
   func adopt(_ reaction: Decision) {
     events += reaction.events
-    for id in reaction.subjects where !subjects.contains(id) { subjects.append(id) }
+    SharedDigest.add(reaction.subjects, to: &subjects)
     causes += reaction.causes
     if reaction.changesPrincipals { changesPrincipals = true }
   }

@@ -79,8 +79,10 @@ struct ParameterReader {
 
   private mutating func takeID(_ value: JSON) {
     guard let identifier = value.stringValue.flatMap({ Identifier($0) }) else { return }
-    if isCreation, identifier.isReserved || identifier.version == 5 {
-      // Version 5 ids are what reports derive from names: whoever took one would stand in the way of another's report.
+    // Version 5 ids are what reports derive from names: whoever took one would stand in the way of another's report. A
+    // person's id is in headers, which stay for ever, so it must not be made of a name or of a machine.
+    let isMadeOfNothing = [4, 7].contains(identifier.version)
+    if isCreation, identifier.isReserved || identifier.version == 5 || (type.name == "user" && !isMadeOfNothing) {
       refuse("/id", "is reserved for ids that the server derives: leave it out, or send a UUID of version 4 or 7")
       return
     }

@@ -78,6 +78,14 @@ enum ParameterExposure: Sendable {
 
 /// A digest that opens only while all of some keys are there: each has a share, and they make the digest together.
 enum SharedDigest {
+  /// A digest for more people is not kept: each costs a token.
+  static let mostShares = 64
+
+  /// Adds persons, each once, until there are too many.
+  static func add(_ more: [Identifier], to subjects: inout [Identifier]) {
+    for id in more where subjects.count <= mostShares && !subjects.contains(id) { subjects.append(id) }
+  }
+
   /// The shares, each sealed for one of the persons; with the organization's key where there is nobody.
   static func seal(
     _ digest: [UInt8], for subjects: [Identifier], organization: Identifier?, event: Identifier, by vault: Vault
