@@ -85,6 +85,7 @@ final class CopyRelay: @unchecked Sendable {
   private func run() {
     var piece = [UInt8](repeating: 0, count: 1 << 20)
     var end: off_t = 0
+    var synced: off_t = 0
     while true {
       let count = piece.withUnsafeMutableBytes { read(input, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
@@ -103,6 +104,20 @@ final class CopyRelay: @unchecked Sendable {
         done += written
         end += off_t(written)
       }
+      guard end - synced >= CopyRelay.atOnce else { continue }
+      failure = write(from: synced, to: end)
+      synced = end
+      if failure != 0 { return stopReading() }
     }
+  }
+
+  /// How many bytes wait to be written to the disk at most.
+  private static let atOnce: off_t = 1 << 20
+
+  /// Has a part of the file written to the disk, and waits for that: one large sync at the end would hold up whoever
+  /// writes to the same disk. Answers why it isn't written, or 0; a file system that can't do it syncs at the end.
+  private func write(from start: off_t, to end: off_t) -> CInt {
+    guard clmdb_write_out(output, Int64(start), Int64(end - start)) != 0 else { return 0 }
+    return [EINVAL, ENOSYS, ESPIPE].contains(errno) ? 0 : errno
   }
 }

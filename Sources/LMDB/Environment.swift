@@ -414,7 +414,8 @@ package final class Environment: @unchecked Sendable {
     pthread_mutex_lock(&copying)
     defer { pthread_mutex_unlock(&copying) }
     copies.removeAll { $0 === relay }
-    return (code, code != 0 && code != EBADF && relay.isInterrupted)
+    // Even where LMDB has written everything by then: what was in the pipe when it was interrupted is lost.
+    return (code, code != EBADF && relay.isInterrupted)
   }
 
   /// Ends the attempts to copy that are under way, and keeps others from beginning until ``letCopiesGoOn()``.

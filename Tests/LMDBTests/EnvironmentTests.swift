@@ -250,6 +250,35 @@ import Testing
     }
   }
 
+  /// A copy may be interrupted when LMDB has written the last of it and the file hasn't.
+  @Test(.timeLimit(.minutes(1))) func `a copy that returns is whole, wherever it was interrupted`() async throws {
+    let ground = try Ground()
+    let environment = try ground.open(mapSize: 1 << 24)
+    let things = try environment.things()
+    let text = String(repeating: "x", count: 3000)
+    for number in 0..<20 { try environment.put([("\(number)", text)], in: things) }
+    let growing = Task.detached {
+      while !Task.isCancelled {
+        try environment.resize(to: environment.mapSize == 1 << 24 ? 1 << 25 : 1 << 24)
+        // It ends by being cancelled, which is no failure.
+        try? await Task.sleep(for: .microseconds(300))
+      }
+    }
+    for _ in 0..<400 {
+      let other = try Ground()
+      try await Self.copy(environment, to: other.folder) {}.value
+      let copied = try other.open(mapSize: 1 << 24)
+      defer { copied.close() }
+      var information = stat()
+      #expect(stat(other.folder + "/data.mdb", &information) == 0)
+      // What isn't there can't be read: that would end the process.
+      try #require(Int(information.st_size) == (Int(copied.lastPage) + 1) * copied.pageSize)
+      #expect(try copied.text("19", in: copied.things()) == text)
+    }
+    growing.cancel()
+    try await growing.value
+  }
+
   /// Copies on a thread of its own: it may be stuck for long, and the pool has only as many as there are processors.
   private static func copy(
     _ environment: Environment, to folder: String, watch: @escaping @Sendable () -> Void
