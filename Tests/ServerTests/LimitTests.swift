@@ -48,8 +48,19 @@ struct LimitTests {
     } _: { test in
       let organization = try await test.organization("acme")
       let key = try await test.apiKey(organization, ["*": ["read"]])
-      let client = try await test.raw("tcp")
-      #expect(try await client.ask(open(key.key))["result"] != nil)
+      // Where the machine is busy for three seconds, the sign-in comes too late as well: then once more.
+      var client = try await test.raw("tcp")
+      var isSignedIn = false
+      for _ in 0..<20 where !isSignedIn {
+        do {
+          try await client.send(open(key.key) + "\n")
+          isSignedIn = try await client.read(1).first?["result"] != nil
+        } catch {
+          isSignedIn = false
+        }
+        if !isSignedIn { client = try await test.raw("tcp") }
+      }
+      try #require(isSignedIn)
       let stranger = try await test.raw("tcp")
       var answers = 0
       do {
