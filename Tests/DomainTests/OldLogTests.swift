@@ -73,6 +73,7 @@ import Vault
     let before = try EventLogVerifier.verify(folder: data + "/log")
     #expect(before.problems == [])
     #expect(before.events == 468 && before.root == root)
+    #expect(EventLogUpgrade.earlierFormat(of: data + "/log") == "daybook-log-1")
     var was: [UInt8] = []
     _ = try EventLog.allRecords(in: data + "/log") { record in
       was += record.header + record.body
@@ -104,6 +105,7 @@ import Vault
       ], principal: TestDomain.administrator)
     #expect(again.position == 5)
     book.close()
+    #expect(EventLogUpgrade.earlierFormat(of: data + "/log") == nil)
     #expect(try EventLogVerifier.verify(folder: data + "/log").problems == [])
   }
 

@@ -50,6 +50,11 @@ public enum EventLogUpgrade {
     }
   }
 
+  /// The mark of an earlier format that a log in a folder has; nil where it has today's, or can't be read.
+  public static func earlierFormat(of folder: String) -> String? {
+    format(of: folder).flatMap { $0 == .current ? nil : $0.rawValue }
+  }
+
   /// The format of a log; nil where there is none that can be read, which opening it says better.
   private static func format(of folder: String) -> LogFormat? {
     guard FileSystem.exists(folder + "/data.mdb") else { return nil }

@@ -36,6 +36,9 @@ struct VerifyLog: ParsableCommand {
       }
     }
     if let backup { try EventLogBackup.checkManifest(of: backup, noting: &report) }
+    if report.isHealthy, let format = EventLogUpgrade.earlierFormat(of: logFolder) {
+      notes.append("The log is of the earlier format \(format); the next start of a server brings it to today's.")
+    }
     VerifyLog.write(["report": .object(Self.describe(report, notes))])
     if !report.isHealthy { throw ExitCode.damaged }
   }
