@@ -53,7 +53,7 @@ package final class TestDomain: Sendable {
       configuration.headFile = nil
       configuration.verifyHead = nil
       let catalog = self.catalog
-      _ = try EventLogUpgrade.run(configuration) {
+      try EventLogUpgrade.run(configuration) {
         try IndexDerivation.recorded(in: $0, vault: vault, otherwise: catalog)
       }
     }

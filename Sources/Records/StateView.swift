@@ -77,8 +77,8 @@ public struct StateView: Sendable {
     return visible
   }
 
-  /// What an event changed, field by field, as `history` shows it: `{"name":{"from":…,"to":…}}`. A secret that changed
-  /// shows as masked on both sides.
+  /// What an event changed, field by field, as `history` shows it: `{"name":{"from":…,"to":…}}`. A secret that
+  /// changed shows as masked on both sides.
   public func changes(type: String, resource: Identifier, set: JSONObject, was: JSONObject) throws -> JSONObject {
     let model = model.types[type]
     var changes = JSONObject(minimumCapacity: set.count)

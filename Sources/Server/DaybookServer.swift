@@ -99,7 +99,7 @@ public final class DaybookServer: Sendable {
           noteFile: folder.accepted, facts: ["uid": .integer(Int64(getuid()))])
       }
       let told = ProgressNotes(logger, "bringing the log to today's format")
-      _ = try EventLogUpgrade.run(settings) {
+      try EventLogUpgrade.run(settings) {
         told.note($0)
       } derivation: {
         try IndexDerivation.recorded(in: $0, vault: vault, otherwise: catalog)

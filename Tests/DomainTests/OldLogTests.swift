@@ -131,7 +131,7 @@ import Vault
       configuration.lockFile = data + "/lock"
       configuration.failpoints = try Failpoints(parsing: "\(point.rawValue):kill")
       let catalog = try Catalog.load(folder: "\(Repository.root)/schema")
-      _ = try EventLogUpgrade.run(configuration) {
+      try EventLogUpgrade.run(configuration) {
         try IndexDerivation.recorded(in: $0, vault: vault, otherwise: catalog)
       }
     }

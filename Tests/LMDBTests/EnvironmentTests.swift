@@ -257,16 +257,26 @@ import Testing
     let things = try environment.things()
     let text = String(repeating: "x", count: 3000)
     for number in 0..<20 { try environment.put([("\(number)", text)], in: things) }
-    let growing = Task.detached {
-      while !Task.isCancelled {
-        try environment.resize(to: environment.mapSize == 1 << 24 ? 1 << 25 : 1 << 24)
-        // It ends by being cancelled, which is no failure.
-        try? await Task.sleep(for: .microseconds(300))
+    let reached = DispatchSemaphore(value: 0)
+    let copies = 400
+    // Once for each copy, when its first piece has come through the pipe: LMDB has written the last one, or nearly so.
+    let growing = Task {
+      try await withCheckedThrowingContinuation { continuation in
+        DispatchQueue.global().async {
+          continuation.resume(
+            with: Result {
+              for number in 0..<copies {
+                reached.wait()
+                try environment.resize(to: number.isMultiple(of: 2) ? 1 << 25 : 1 << 24)
+              }
+            })
+        }
       }
     }
-    for _ in 0..<400 {
+    for _ in 0..<copies {
       let other = try Ground()
-      try await Self.copy(environment, to: other.folder) {}.value
+      let isFirst = Once()
+      try await Self.copy(environment, to: other.folder) { if isFirst.take() { reached.signal() } }.value
       let copied = try other.open(mapSize: 1 << 24)
       defer { copied.close() }
       var information = stat()
@@ -275,8 +285,19 @@ import Testing
       try #require(Int(information.st_size) == (Int(copied.lastPage) + 1) * copied.pageSize)
       #expect(try copied.text("19", in: copied.things()) == text)
     }
-    growing.cancel()
     try await growing.value
+  }
+
+  private final class Once: Sendable {
+    private let isTaken = Mutex(false)
+
+    /// Whether nobody has taken it yet.
+    func take() -> Bool {
+      isTaken.withLock { isTaken in
+        defer { isTaken = true }
+        return !isTaken
+      }
+    }
   }
 
   /// Copies on a thread of its own: it may be stuck for long, and the pool has only as many as there are processors.

@@ -213,15 +213,18 @@ public final class CommandEngine: Sendable {
         limit: Int64(CommandEngine.batchLimit), "A batch holds at most \(CommandEngine.batchLimit) commands.")
     }
     guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
-    var parts = RequestParts()
-    var rest = params
-    rest.removeValue(forKey: "commands")
-    parts.add(batch: CommandEngine.batchMethod, rest)
+    var parts: RequestParts?
+    if common.commandID != nil {
+      var rest = params
+      rest.removeValue(forKey: "commands")
+      parts = RequestParts()
+      parts?.add(batch: CommandEngine.batchMethod, rest)
+    }
     let prepared = try commands.enumerated().map { index, json in
       do {
         let member = try prepareMember(json, of: common, principal: principal, origin: origin)
-        if common.commandID != nil, case .single(let command, _) = member.content {
-          parts.add(member.method, json["params"]?.objectValue ?? [:], command)
+        if parts != nil, case .single(let command, _) = member.content {
+          parts?.add(member.method, json["params"]?.objectValue ?? [:], command)
         }
         return member
       } catch let error as Refusal {
@@ -230,7 +233,7 @@ public final class CommandEngine: Sendable {
     }
     return PreparedCommand(
       method: CommandEngine.batchMethod, content: .batch(prepared), principal: principal, origin: origin,
-      common: common, fingerprint: common.commandID == nil ? nil : parts.fingerprint(by: vault))
+      common: common, fingerprint: parts?.fingerprint(by: vault))
   }
 
   private func prepareMember(

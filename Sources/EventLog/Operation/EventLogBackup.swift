@@ -62,6 +62,15 @@ public enum EventLogBackup {
 
   /// The head of the copy in a backup's folder.
   private static func storedHead(in folder: String) throws -> LogHead {
+    try withEnvironment(of: folder) { environment, databases in
+      try LogSnapshot(store: environment.beginRead(), databases: databases).head
+    }
+  }
+
+  /// Lends the log in a backup's folder to a closure.
+  static func withEnvironment<Value>(
+    of folder: String, _ body: (Environment, Databases) throws -> Value
+  ) throws -> Value {
     var options = Environment.Options()
     options.isReadOnly = true
     options.mapSize = 0
@@ -70,8 +79,7 @@ public enum EventLogBackup {
     do {
       let environment = try Environment(folder: folder + "/log", options: options)
       defer { environment.close() }
-      let databases = try Databases(environment)
-      return try LogSnapshot(store: environment.beginRead(), databases: databases).head
+      return try body(environment, Databases(environment))
     } catch let error as LMDBError {
       throw EventLogError.storage(error)
     }

@@ -12,26 +12,17 @@ import Logging
 /// in a second file, which is verified and then takes the old one's place by a rename. Ended at any moment, it leaves
 /// the old log as it was, and the next start begins again.
 public enum EventLogUpgrade {
-  /// What was done.
-  public struct Outcome: Sendable, Equatable {
-    /// The mark of the format that the log had.
-    public let from: String
-    /// The mark of the one that it has now.
-    public let to: String
-    /// What was made.
-    public let made: EventLogReindexer.Outcome
-  }
-
   /// Brings a log to today's format, where it is there and has an earlier one; nil where there is nothing to do.
   /// - Parameters:
   ///   - configuration: the log as a server opens it; nobody may have it open.
   ///   - derivation: as for ``EventLogReindexer/reindex(_:extent:progress:derivation:)``.
   /// - Throws: ``EventLogError``: `locked`, `diskFull`, `damaged`; whatever the derivation throws. The log is as it was
   ///   then.
+  @discardableResult
   public static func run(
     _ configuration: EventLogConfiguration, progress: @escaping @Sendable (VerificationProgress) -> Void = { _ in },
     derivation: (borrowing LogSnapshot) throws -> IndexDerivation
-  ) throws -> Outcome? {
+  ) throws -> EventLogReindexer.Outcome? {
     guard let format = format(of: configuration.folder), format != .current else { return nil }
     configuration.logger.notice(
       "the log is of an earlier format and is brought to today's; nothing of the old one goes before that is verified",
@@ -41,7 +32,10 @@ public enum EventLogUpgrade {
       configuration.logger.notice(
         "the log was brought to today's format",
         metadata: ["events": "\(made.events)", "root": "\(made.root)", "to": "\(LogFormat.current.rawValue)"])
-      return Outcome(from: format.rawValue, to: LogFormat.current.rawValue, made: made)
+      for note in made.notes {
+        configuration.logger.warning("something of how the log was brought over", metadata: ["note": "\(note)"])
+      }
+      return made
     } catch let error as EventLogError where error.code == .damaged {
       throw EventLogError.damaged(
         "The log is of the earlier format \(format.rawValue) and can't be brought to \(LogFormat.current.rawValue): "

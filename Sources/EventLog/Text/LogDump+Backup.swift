@@ -10,15 +10,7 @@ extension LogDump {
     progress: (VerificationProgress) -> Void = { _ in }
   ) throws -> LogHead {
     let manifest = try EventLogBackup.checkManifest(of: folder)
-    var options = Environment.Options()
-    options.isReadOnly = true
-    options.mapSize = 0
-    // A backup has no lock file.
-    options.ignoresLocks = true
-    do {
-      let environment = try Environment(folder: folder + "/log", options: options)
-      defer { environment.close() }
-      let databases = try Databases(environment)
+    return try EventLogBackup.withEnvironment(of: folder) { environment, databases in
       guard try environment.read({ try LogFormat.of($0, databases.meta) }) == .current else {
         throw EventLogError(
           .unusable,
@@ -28,8 +20,6 @@ extension LogDump {
       let note = try FileSystem.read(folder + "/head").map { String(decoding: $0, as: UTF8.self) }
       let snapshot = try LogSnapshot(store: environment.beginRead(), databases: databases)
       return try self.write(snapshot, note: note, at: manifest.at, to: write, progress: progress)
-    } catch let error as LMDBError {
-      throw EventLogError.storage(error)
     }
   }
 }

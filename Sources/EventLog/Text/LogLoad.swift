@@ -68,9 +68,10 @@ extension LogDump {
     let lastEventAt: Timestamp?
 
     init(_ line: [UInt8]?) throws(EventLogError) {
-      // What doesn't parse is refused below.
-      guard let line, let json = try? JSON.parse(line), let format = json["format"]?.stringValue else {
-        throw .damaged("line 1: this is not what `daybook log dump` wrote: it is no JSON object with a format.")
+      guard let line else { throw .damaged("line 1: the text is empty.") }
+      let json = try CountedLines.parsed(line, number: 1)
+      guard let format = json["format"]?.stringValue else {
+        throw .damaged("line 1: this is not what `daybook log dump` wrote: it has no format.")
       }
       guard format == LogDump.format else {
         throw EventLogError(
@@ -124,15 +125,15 @@ extension LogDump {
     _ name: String, _ input: inout CountedLines, _ next: () throws -> [UInt8]?, _ builder: LogBuilder,
     _ environment: Environment, _ progress: (VerificationProgress) -> Void
   ) throws {
-    // What doesn't parse is refused below.
     guard let line = try input.next(next) else { throw input.cut() }
-    guard let title = try? JSON.parse(line), title["index"]?.stringValue == name,
+    let title = try input.parsed(line)
+    guard title["index"]?.stringValue == name,
       let total = title["entries"]?.integerValue.flatMap({ UInt64(exactly: $0) })
     else { throw input.damaged("here begins no index \(name)") }
     var piece: [(key: [UInt8], value: [UInt8])] = []
     for done in 0..<total {
       guard let line = try input.next(next) else { throw input.cut() }
-      guard let json = (try? JSON.parse(line))?.objectValue, let entry = LogDumpEntry(name, json) else {
+      guard let json = try input.parsed(line).objectValue, let entry = LogDumpEntry(name, json) else {
         throw input.damaged("this is no entry of the index \(name)")
       }
       piece.append(entry.stored)
@@ -164,11 +165,18 @@ private struct CountedLines {
     let expected = Base64.encode(Array(hash.finalize()))
     guard let line = try next() else { throw cut() }
     count += 1
-    guard let said = (try? JSON.parse(line))?["sha256"]?.stringValue else { throw damaged("this is not the last line") }
+    guard let said = try parsed(line)["sha256"]?.stringValue else { throw damaged("this is not the last line") }
     guard said == expected else {
       throw damaged("the bytes before it have the SHA-256 \(expected), and it says \(said)")
     }
     guard try next() == nil else { throw damaged("something stands behind the last line") }
+  }
+
+  /// What the last line says.
+  func parsed(_ line: [UInt8]) throws(EventLogError) -> JSON { try CountedLines.parsed(line, number: count) }
+
+  static func parsed(_ line: [UInt8], number: Int) throws(EventLogError) -> JSON {
+    do { return try JSON.parse(line) } catch { throw .damaged("line \(number): this is no JSON: \(error).") }
   }
 
   func cut() -> EventLogError { .damaged("line \(count + 1): the text ends here, before its last line.") }

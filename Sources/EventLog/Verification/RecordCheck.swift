@@ -38,7 +38,7 @@ struct RecordCheck {
     var report = VerificationReport()
     var frontier = TreeFrontier()
     let total = try store.statistics(self.headers).entries
-    var tree = try databases.map { try storedTree($0, store, size: total) }
+    var tree = try databases.map { StoredTree(try storedTree($0, store, size: total)) }
     var lastTime: [UInt8] = []
     var storedHead: StoredHead?
     do {
@@ -111,7 +111,7 @@ struct RecordCheck {
         at: expected)
     }
     compare(storedHead, frontier, proven: proven, expected, tree?.unprovenLeaf(after: proven), &report)
-    try tree?.count(store, frontier, &report)
+    try tree?.form.count(store, frontier, &report)
     report.root = frontier.root().base64
     progress(VerificationProgress(phase: "records", done: report.events, total: total))
     return (report, frontier)
@@ -120,7 +120,7 @@ struct RecordCheck {
   /// The stored tree of a log of so many headers, as its format has it.
   private func storedTree(
     _ databases: Databases, _ store: borrowing ReadTransaction, size: UInt64
-  ) throws -> any StoredTree {
+  ) throws -> any StoredTreeForm {
     // Where the mark is damaged, that is reported as such.
     switch try LogFormat.of(store, databases.meta) ?? .current {
     case .first: StoredNodes(databases.tree)

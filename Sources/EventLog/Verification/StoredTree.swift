@@ -1,17 +1,14 @@
 import LMDB
 import MerkleTree
 
-/// The stored tree, read along with the headers.
-protocol StoredTree {
-  /// The first position after one, as near as is known, whose leaf is missing or another one than its header's.
-  func unprovenLeaf(after proven: UInt64) -> UInt64?
-
-  /// Compares what is stored for a complete subtree with what the headers make.
+/// How a format keeps the tree.
+protocol StoredTreeForm {
+  /// Whether a complete subtree is stored as the headers make it; what isn't as it must be is noted.
   /// - Parameter position: that of the header that completes it.
-  mutating func compare(
+  mutating func isThere(
     _ store: borrowing ReadTransaction, _ node: (level: UInt8, index: UInt64, hash: Digest),
     _ report: inout VerificationReport, _ position: UInt64
-  ) throws
+  ) throws -> Bool
 
   /// Compares how many entries there are with how many there must be.
   func count(
@@ -19,18 +16,48 @@ protocol StoredTree {
   ) throws
 }
 
+/// The stored tree, read along with the headers.
+struct StoredTree {
+  private(set) var form: any StoredTreeForm
+  /// Whether it can be read, as far as it was.
+  private var isReadable = true
+  /// The positions whose leaf is missing or another one: the first, and the last.
+  private var first: UInt64?
+  private var last: UInt64 = 0
+
+  init(_ form: any StoredTreeForm) { self.form = form }
+
+  /// The first position after one, as near as is known, whose leaf is missing or another one than its header's.
+  func unprovenLeaf(after proven: UInt64) -> UInt64? { first.flatMap { last > proven ? max($0, proven + 1) : nil } }
+
+  /// Compares what is stored for a complete subtree with what the headers make.
+  /// - Parameter position: that of the header that completes it.
+  mutating func compare(
+    _ store: borrowing ReadTransaction, _ node: (level: UInt8, index: UInt64, hash: Digest),
+    _ report: inout VerificationReport, _ position: UInt64
+  ) throws {
+    guard isReadable else { return }
+    do {
+      if try !form.isThere(store, node, &report, position), node.level == 0 {
+        first = first ?? position
+        last = position
+      }
+    } catch {
+      isReadable = false
+      first = first ?? position
+      last = .max
+      try report.note(.tree, unreadableBecauseOf: error)
+    }
+  }
+}
+
 /// The stored tree in tiles.
-struct StoredTiles: StoredTree {
+struct StoredTiles: StoredTreeForm {
   private let database: Database
   /// How many leaves the tree has.
   private let size: UInt64
   /// The tile of each level that is being read.
   private var tiles: [Tile?] = []
-  /// Whether they can be read, as far as they were.
-  private var isReadable = true
-  /// The positions whose leaf is missing or another one: the first, and the last.
-  private var first: UInt64?
-  private var last: UInt64 = 0
 
   private struct Tile {
     let index: UInt64
@@ -43,31 +70,12 @@ struct StoredTiles: StoredTree {
     self.size = size
   }
 
-  func unprovenLeaf(after proven: UInt64) -> UInt64? { first.flatMap { last > proven ? max($0, proven + 1) : nil } }
-
-  mutating func compare(
-    _ store: borrowing ReadTransaction, _ node: (level: UInt8, index: UInt64, hash: Digest),
-    _ report: inout VerificationReport, _ position: UInt64
-  ) throws {
-    guard isReadable, node.level % TreeTiles.height == 0 else { return }
-    do {
-      if try !isThere(store, node, &report, position), node.level == 0 {
-        first = first ?? position
-        last = position
-      }
-    } catch {
-      isReadable = false
-      first = first ?? position
-      last = .max
-      try report.note(.tree, unreadableBecauseOf: error)
-    }
-  }
-
-  /// Whether a hash is stored as it must be.
-  private mutating func isThere(
+  mutating func isThere(
     _ store: borrowing ReadTransaction, _ node: (level: UInt8, index: UInt64, hash: Digest),
     _ report: inout VerificationReport, _ position: UInt64
   ) throws -> Bool {
+    // Whatever lies between two levels of tiles is computed.
+    guard node.level % TreeTiles.height == 0 else { return true }
     let level = node.level / TreeTiles.height
     let index = node.index / TreeTiles.width
     let behind = TreeTiles.hashCount(level: level, size: size) - index * TreeTiles.width
@@ -110,36 +118,11 @@ struct StoredTiles: StoredTree {
 }
 
 /// The stored tree of a log of ``LogFormat/first``: each node an entry.
-struct StoredNodes: StoredTree {
+struct StoredNodes: StoredTreeForm {
   private let database: Database
   private var levels: [TreeLevel] = []
-  /// Whether it can be read, as far as it was.
-  private var isReadable = true
-  /// The positions whose leaf is missing or another one: the first, and the last.
-  private var first: UInt64?
-  private var last: UInt64 = 0
 
   init(_ database: Database) { self.database = database }
-
-  func unprovenLeaf(after proven: UInt64) -> UInt64? { first.flatMap { last > proven ? max($0, proven + 1) : nil } }
-
-  mutating func compare(
-    _ store: borrowing ReadTransaction, _ node: (level: UInt8, index: UInt64, hash: Digest),
-    _ report: inout VerificationReport, _ position: UInt64
-  ) throws {
-    guard isReadable else { return }
-    do {
-      if try !isThere(store, node, &report, position), node.level == 0 {
-        first = first ?? position
-        last = position
-      }
-    } catch {
-      isReadable = false
-      first = first ?? position
-      last = .max
-      try report.note(.tree, unreadableBecauseOf: error)
-    }
-  }
 
   func count(
     _ store: borrowing ReadTransaction, _ frontier: TreeFrontier, _ report: inout VerificationReport
@@ -149,8 +132,7 @@ struct StoredNodes: StoredTree {
     if stored != nodes { report.note(.tree, "the tree has \(stored) nodes instead of \(nodes)") }
   }
 
-  /// Whether a node is stored as it must be.
-  private mutating func isThere(
+  mutating func isThere(
     _ store: borrowing ReadTransaction, _ node: (level: UInt8, index: UInt64, hash: Digest),
     _ report: inout VerificationReport, _ position: UInt64
   ) throws -> Bool {

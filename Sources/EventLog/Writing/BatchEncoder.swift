@@ -12,7 +12,7 @@ struct BatchEncoder {
   /// The changes of a batch, and the head that they make.
   /// - Parameter tiles: The right edge of the tree; it is as it is behind the batch then.
   static func encode(
-    _ staging: Staging, onto head: StoredHead, _ tiles: inout TreeTiles, at now: Timestamp, _ failpoints: Failpoints
+    _ staging: Staging, onto head: StoredHead, _ tiles: inout TreeTiles, _ failpoints: Failpoints
   ) throws -> EncodedBatch {
     var encoder = BatchEncoder()
     encoder.batch.head = head

@@ -179,7 +179,7 @@ final class Writer: @unchecked Sendable {
     let staged = try decideAll(&batch, clock)
     guard staged.hasChanges else { return nil }
     var tiles = tiles
-    let encoded = try BatchEncoder.encode(staged, onto: head, &tiles, at: clock.at, configuration.failpoints)
+    let encoded = try BatchEncoder.encode(staged, onto: head, &tiles, configuration.failpoints)
     let latest = Writer.published(encoded.head)
     try configuration.failpoints.reached(.logPut)
     try configuration.beforeCommit()
