@@ -147,15 +147,19 @@ extension Acceptance {
             result.status == .code(2) && positions.contains(Int64(index) + 1),
             "\(name) \(index + 1): \(report.canonicalString.prefix(600))")
         }
-        let nodes = try #require(databases["tree"])
-        for node in [nodes[3], nodes[nodes.count / 2], nodes[nodes.count - 1]] {
-          var damaged = specimen.file
-          damaged[node.offset + 5] ^= 0x10
-          let (result, report) = try await specimen.verify(damaged)
-          let positions = report["problems"]?.arrayValue?.compactMap { $0["position"]?.integerValue } ?? []
-          #expect(
-            result.status == .code(2) && !positions.isEmpty,
-            "tree node \(node.key): \(report.canonicalString.prefix(600))")
+        // Each stored tile, in its first hash, one in the middle and the last.
+        let tiles = try #require(databases["tree"])
+        #expect(!tiles.isEmpty)
+        for tile in tiles {
+          for hash in Set([0, tile.value.count / 64, tile.value.count / 32 - 1]).sorted() {
+            var damaged = specimen.file
+            damaged[tile.offset + hash * 32 + 5] ^= 0x10
+            let (result, report) = try await specimen.verify(damaged)
+            let positions = report["problems"]?.arrayValue?.compactMap { $0["position"]?.integerValue } ?? []
+            #expect(
+              result.status == .code(2) && !positions.isEmpty,
+              "tile \(tile.key), hash \(hash): \(report.canonicalString.prefix(600))")
+          }
         }
         for name in ["states", "unique", "links", "history", "commands", "subjects"] {
           guard let entry = databases[name]?.dropFirst(2).first else {

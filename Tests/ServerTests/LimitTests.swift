@@ -61,16 +61,19 @@ struct LimitTests {
         if !isSignedIn { client = try await test.raw("tcp") }
       }
       try #require(isSignedIn)
-      let stranger = try await test.raw("tcp")
+      // Each stranger is closed, and one of them was answered before: a busy machine may close the first ones at once.
       var answers = 0
-      do {
-        while true {
-          try await stranger.send(ping + "\n")
-          guard try await !stranger.read(1).isEmpty else { break }
-          answers += 1
+      for _ in 0..<20 where answers == 0 {
+        let stranger = try await test.raw("tcp")
+        do {
+          while true {
+            try await stranger.send(ping + "\n")
+            guard try await !stranger.read(1).isEmpty else { break }
+            answers += 1
+          }
+        } catch {
+          // The server closed its side while a ping was on its way.
         }
-      } catch {
-        // The server closed its side while a ping was on its way.
       }
       #expect(answers > 0)
       // The stranger came later and is gone; whoever signed in stays, until it signs out and does nothing.
