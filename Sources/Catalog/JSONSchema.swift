@@ -1,6 +1,17 @@
 import CanonicalJSON
 
-enum JSONSchema {
+/// Pieces of the JSON Schemas that follow from fields.
+package enum JSONSchema {
+  /// The schema of a value that may have been erased, or whose key may be missing.
+  package static func orUnreadable(_ schema: JSON) -> JSON {
+    [
+      "anyOf": [
+        schema, ["type": "object", "properties": ["erased": ["const": true]], "required": ["erased"]],
+        ["type": "object", "properties": ["locked": ["const": true]], "required": ["locked"]],
+      ]
+    ]
+  }
+
   /// The schema of a call's params: an object that takes nothing else.
   static func parameters(_ fields: [Field]) -> JSON {
     let required = fields.filter(\.isRequired).map { JSON.string($0.name) }

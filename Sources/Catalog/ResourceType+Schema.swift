@@ -30,7 +30,8 @@ extension ResourceType {
       shown.defaultValue = nil
       // A personal value may have been erased, and a required one of a deleted resource too.
       let isAlwaysThere = field.isRequired && field.personal == nil
-      properties[field.name] = isAlwaysThere ? shown.jsonSchema : shown.nullableJSONSchema
+      let schema = isAlwaysThere ? shown.jsonSchema : shown.nullableJSONSchema
+      properties[field.name] = field.personal == nil ? schema : JSONSchema.orUnreadable(schema)
     }
     return [
       "title": .string(name), "description": .string(summary), "type": "object",

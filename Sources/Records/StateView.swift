@@ -19,7 +19,8 @@ public struct StateView: Sendable {
     sealer = rules.sealer
   }
 
-  /// A resource as `get` shows it: every declared field, null where it is empty or was erased; secret members as
+  /// A resource as `get` shows it: every declared field, null where it is empty, `{"erased":true}` where the value was
+  /// erased and `{"locked":true}` where its key is missing; secret members as
   /// `"********"`; hashes and whole secrets left out; and `id`, `number`, `organization_id`, `created_by`,
   /// `created_at`, `updated_at`, `version`, and `deleted_at` where it was deleted.
   /// - Throws: ``Refusal`` where a sealed value is damaged.
@@ -129,7 +130,8 @@ public struct StateView: Sendable {
     }
   }
 
-  /// An event's reason in the clear; null where there is none, or one of the persons it concerns was erased.
+  /// An event's reason in the clear; null where there is none, `{"erased":true}` where one of the persons it concerns
+  /// was erased.
   ///
   /// In the log it is one token, sealed for each person that it concerns, one inside the other: it opens only while the
   /// keys of all of them exist.
@@ -137,18 +139,34 @@ public struct StateView: Sendable {
     try opened(reason ?? .null, field: "reason", resource)
   }
 
-  /// An event's origin (`ip`, `user_agent`) in the clear; null where there is none, or it was erased.
+  /// An event's origin (`ip`, `user_agent`) in the clear; null where there is none, `{"erased":true}` where it was
+  /// erased.
   public func origin(_ origin: JSON?, resource: Identifier) throws -> JSON {
     try opened(origin ?? .null, field: "origin", resource)
   }
 
-  /// An event's facts in the clear; a sealed member whose key was destroyed (its retention ended) is null.
+  /// A personal value in the clear, or a mark where it can't be read.
+  package func personal(_ stored: JSON, field: String, resource: Identifier) throws -> JSON {
+    try opened(stored, field: field, resource)
+  }
+
+  /// An event's facts in the clear; a sealed member whose key was destroyed (its retention ended) is
+  /// `{"erased":true}`.
   public func data(_ data: JSONObject, resource: Identifier) throws -> JSONObject {
     var open = data
     for (name, value) in data where Vault.isSealed(value) {
       open[name] = try opened(value, field: "data/\(name)", resource)
     }
     return open
+  }
+
+  /// An event's facts in the clear, without the sealed members that can't be read.
+  package func readableData(_ data: JSONObject, resource: Identifier) throws -> JSONObject {
+    let open = try self.data(data, resource: resource)
+    return open.filter { name, value in
+      guard let stored = data[name], Vault.isSealed(stored) else { return true }
+      return value != Unreadable.erased && value != Unreadable.locked
+    }
   }
 
   private func shown(_ value: JSON, _ field: FieldModel, _ resource: Identifier) throws -> JSON {
@@ -162,10 +180,7 @@ public struct StateView: Sendable {
 
   private func opened(_ value: JSON, field: String, _ resource: Identifier) throws -> JSON {
     do {
-      switch try sealer.open(value, resource: resource, field: field) {
-      case .value(let value): return value
-      case .erased, .locked: return .null
-      }
+      return Unreadable.shown(try sealer.open(value, resource: resource, field: field))
     } catch let error as VaultError {
       throw Refusal(causedBy: error)
     }

@@ -15,6 +15,8 @@ package struct KeyStore: Sendable {
   private var positions: [Identifier: Int] = [:]
   private var newest: [KeyOwner: Int] = [:]
   private var cache: KeyCache
+  /// Whether a key of an owner who gets no other was destroyed.
+  private(set) var hasErasures = false
   /// How many records there were when ``mark()`` was called last.
   private var markedCount = 0
 
@@ -47,6 +49,7 @@ package struct KeyStore: Sendable {
     positions[record.id] = records.count
     if let owner = record.owner { newest[owner] = records.count }
     records.append(record)
+    if record.destroyed != nil, record.owner?.canReturn == false { hasErasures = true }
     return true
   }
 

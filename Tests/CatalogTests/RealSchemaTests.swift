@@ -108,7 +108,9 @@ enum RealSchema {
     let catalog = try RealSchema.load()
     let user = try #require(catalog.type("user")).itemSchema
     #expect(user["properties"]?["password_hash"] == nil)
-    #expect(user["properties"]?["email"]?["type"] == ["string", "null"])
+    let email = user["properties"]?["email"]?["anyOf"]?.arrayValue
+    #expect(email?.first?["type"] == ["string", "null"], "or a mark, where it was erased")
+    #expect(email?.dropFirst().first?["required"] == ["erased"])
     let credential = try #require(catalog.type("credential")).itemSchema
     #expect(credential["properties"]?["data"] == nil)
     #expect(try #require(catalog.type("connection")).itemSchema["properties"]?["config"]?["type"] == "object")

@@ -17,8 +17,9 @@ extension QueryMethod {
         of: Schemas.object(
           Schemas.event.merging([
             "action": Schemas.string, "changes": Schemas.anyObject, "id": Schemas.identifier,
-            "ip": Schemas.optionalString, "organization_id": Schemas.optionalIdentifier,
-            "resource_id": Schemas.identifier, "resource_type": Schemas.string, "user_agent": Schemas.optionalString,
+            "ip": JSONSchema.orUnreadable(Schemas.optionalString), "organization_id": Schemas.optionalIdentifier,
+            "resource_id": Schemas.identifier, "resource_type": Schemas.string,
+            "user_agent": JSONSchema.orUnreadable(Schemas.optionalString),
             "user_id": Schemas.optionalIdentifier,
           ]))),
       errors: [.forbidden],
@@ -63,6 +64,12 @@ extension QueryEngine {
       "organization_id": text(5), "action": text(6), "event": text(7), "resource_type": text(8), "resource_id": text(9),
       "version": integer(10), "reason": text(14), "ip": text(15), "user_agent": text(16),
     ]
+    if row[14] == nil || row[15] == nil, let position = row[0].flatMap({ UInt64($0) }),
+      let marks = try unreadable(at: position)
+    {
+      if row[14] == nil { item["reason"] = marks.reason }
+      if row[15] == nil, !marks.origin.isNull { (item["ip"], item["user_agent"]) = (marks.origin, marks.origin) }
+    }
     if let correlation = row[12] { item["correlation_id"] = .string(correlation) }
     if let causation = row[13] { item["causation_id"] = .string(causation) }
     let changes = try row[11].map { try JSON.parse($0).objectValue ?? [:] } ?? [:]

@@ -91,7 +91,7 @@ extension QueryEngine {
           page.scanned += 1
           guard header.verb == "reported" else { continue }
           let body = try record.parsedBody()
-          page.add(header, try view.data(body.data, resource: header.resource), bytes: record.body.count)
+          page.add(header, try view.readableData(body.data, resource: header.resource), bytes: record.body.count)
         }
         upper = lower - 1
       }

@@ -57,7 +57,9 @@ extension QueryEngine {
         throw ProjectionColumnsMissing(table: query.type.plural)
       }
       return (
-        .object(try view.item(fields: fields, id: id, type: query.type.name, principal: call.principal)),
+        .object(
+          try view.item(
+            fields: marked(fields, of: id, query.type), id: id, type: query.type.name, principal: call.principal)),
         ListPlace(key: fields[query.order.column.field.name] ?? .null, identifier: id.text).json
       )
     }

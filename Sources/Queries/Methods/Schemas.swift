@@ -38,7 +38,8 @@ enum Schemas {
 
   /// Who did something, when, and why.
   static let event: JSONObject = [
-    "actor": string, "at": time, "event": string, "position": integer, "reason": ["type": ["string", "null"]],
+    "actor": string, "at": time, "event": string, "position": integer,
+    "reason": JSONSchema.orUnreadable(optionalString),
     "version": integer,
   ]
 }
