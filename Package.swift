@@ -84,7 +84,7 @@ let package = Package(
       "Domain",
       [
         "BasicTypes", "Catalog", "Refusals", "Access", "Records", "Schedules", "JSONSchema", "OpenLineage", "EventLog",
-        "Vault", "MerkleTree", "CanonicalJSON", nioLocks,
+        "Failpoints", "Vault", "MerkleTree", "CanonicalJSON", nioLocks,
       ]),
     module(
       "Projections",

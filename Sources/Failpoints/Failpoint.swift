@@ -56,6 +56,13 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
   /// The old key store has been removed.
   case destructionStoreRemoved = "destruction.store-removed"
 
+  /// A person's erasure is durable in the log; their key is there.
+  case erasureConfirmed = "erasure.confirmed"
+  /// The person's key is destroyed; the read models may hold values of theirs.
+  case erasureKeyDestroyed = "erasure.key-destroyed"
+  /// The read models hold none any more; that the erasure is complete isn't recorded.
+  case erasureReadModelsWritten = "erasure.read-models-written"
+
   /// The records are in a new environment, and nothing else is.
   case reindexRecords = "reindex.records"
   /// The new environment is whole, verified and durable, under a name of its own.
@@ -75,6 +82,8 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
     case newKeys
     /// Keys are destroyed.
     case destruction
+    /// A person is erased.
+    case erasure
     /// What is kept beside the records is made anew.
     case reindexing
   }
@@ -90,6 +99,7 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
       .destructionRenameDurable, .destructionEpochKeyOverwritten, .destructionEpochKeyRemoved,
       .destructionStoreOverwritten, .destructionStoreRemoved:
       .destruction
+    case .erasureConfirmed, .erasureKeyDestroyed, .erasureReadModelsWritten: .erasure
     case .reindexRecords, .reindexVerified, .reindexRenamed: .reindexing
     }
   }

@@ -283,13 +283,8 @@ public final class ProjectionService: Sendable {
     for name in wanted where schema.model.definition(name) == nil {
       throw ProjectionError(.unknown, "There is no read model \(name).")
     }
-    let isFree = rebuilds.withLockedValue { running in
-      guard running.isEmpty else { return false }
-      running = Set(wanted)
-      return true
-    }
-    guard isFree else { throw ProjectionError(.busy, "A rebuild is under way already.") }
-    defer { rebuilds.withLockedValue { $0 = [] } }
+    guard beginExclusively(Set(wanted)) else { throw ProjectionError(.busy, "A rebuild is under way already.") }
+    defer { endExclusively() }
     board.update { $0.rebuilding = Set(wanted) }
     defer { board.update { $0.rebuilding = [] } }
     let report = try await withOwnConnection { connection in
@@ -349,6 +344,17 @@ public final class ProjectionService: Sendable {
   }
 
   // MARK: - For the parts of this module
+
+  /// Takes the read models for what replaces rows by itself; false where something does already.
+  func beginExclusively(_ names: Set<String>) -> Bool {
+    rebuilds.withLockedValue { running in
+      guard running.isEmpty else { return false }
+      running = names
+      return true
+    }
+  }
+
+  func endExclusively() { rebuilds.withLockedValue { $0 = [] } }
 
   func requestReload() {
     isReloadDue.withLockedValue { $0 = true }

@@ -41,7 +41,7 @@ extension IndexRules {
   }
 
   /// The persons with whose keys a value is sealed, as far in as it opens.
-  private func persons(sealing value: JSON?, resource: Identifier, field: String) -> [Identifier] {
+  package func persons(sealing value: JSON?, resource: Identifier, field: String) -> [Identifier] {
     var persons: [Identifier] = []
     var value = value
     while let sealed = value, Vault.isSealed(sealed) {

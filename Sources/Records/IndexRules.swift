@@ -59,7 +59,9 @@ public struct IndexRules: Sendable {
     }
     if let content = FileContent.identifier(of: state) { targets.append(content) }
     if let maker = protectedMaker(of: state, type), !targets.contains(maker) { targets.append(maker) }
-    for target in [LegalHolds.target(of: state), RetentionPolicies.target(of: state)] {
+    for target in [
+      LegalHolds.target(of: state), RetentionPolicies.target(of: state), Subjects.target(of: state),
+    ] {
       if let target, !targets.contains(target) { targets.append(target) }
     }
     return targets

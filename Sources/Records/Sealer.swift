@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Refusals
 import Vault
 
 /// How values go into the log and come out of it: personal and secret ones sealed, all others as they are.
@@ -54,8 +55,7 @@ package struct Sealer: Sendable {
       return value
     case .personal, .passwordHash:
       if let before, try open(before, resource: place.resource, field: field.name) == .value(value) { return nil }
-      return try vault.seal(
-        value, for: subject.map { .subject($0) } ?? place.fallback, context: place.context(field.name))
+      return try seal(value, for: subject.map { .subject($0) } ?? place.fallback, context: place.context(field.name))
     case .secret:
       if let before, try open(before, resource: place.resource, field: field.name) == .value(value) { return nil }
       return try vault.seal(value, for: place.fallback, context: place.context(field.name))
@@ -76,8 +76,16 @@ package struct Sealer: Sendable {
   /// Sealed with the place's own key where there is nobody.
   package func sealed(_ value: JSON, for subjects: [Identifier], field: String, place: Place) throws -> JSON {
     let owners: [KeyOwner] = subjects.isEmpty ? [place.fallback] : subjects.map { .subject($0) }
-    return try owners.reduce(value) { inner, owner in
-      try vault.seal(inner, for: owner, context: place.context(field))
+    return try owners.reduce(value) { inner, owner in try seal(inner, for: owner, context: place.context(field)) }
+  }
+
+  /// - Throws: ``Refusal`` `gone` where the person was erased.
+  private func seal(_ value: JSON, for owner: KeyOwner, context: SealContext) throws -> JSON {
+    do {
+      return try vault.seal(value, for: owner, context: context)
+    } catch let error as VaultError where error.code == .erased {
+      guard case .subject(let person) = owner else { throw error }
+      throw Refusal.gone(type: "user", id: person.text, since: vault.erasureTime(of: owner)?.text ?? "")
     }
   }
 }

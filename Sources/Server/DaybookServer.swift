@@ -131,6 +131,14 @@ public final class DaybookServer: Sendable {
       }
       // What a sweep recorded, and a crash left undone.
       try engine.destroySweptKeys()
+      try engine.destroyErasedKeys()
+      do {
+        try await engine.eraseReturned()
+      } catch {
+        logger.error(
+          "a person who was erased is in this log again, and that can't be put right yet",
+          metadata: ["cause": "\(error)"])
+      }
       let embedded =
         configuration.postgres == nil
         ? EmbeddedPostgres(
@@ -138,6 +146,9 @@ public final class DaybookServer: Sendable {
         : nil
       let projections = try ReadModelRunner.service(
         configuration, embedded: embedded, log: log, vault: vault, catalog: catalog, logger: logger)
+      engine.eraseReadModels(failpoints: configuration.failpoints) { [projections, log] person in
+        try await projections.erase(person, through: log.head.position)
+      }
       let queries = QueryEngine(
         catalog: catalog, log: log, vault: vault, projections: projections, rules: engine.rules,
         additional: additional)

@@ -13,6 +13,8 @@ struct Decided: Sendable {
   let epoch: UInt64?
   /// Whether keys are to be destroyed before it is answered.
   var destroysKeys = false
+  /// The persons whose erasure is to be completed before it is answered.
+  var erases: [Identifier] = []
 }
 
 extension CommandEngine {
@@ -52,7 +54,7 @@ extension CommandEngine {
     return Decided(
       result: CommandResult(position: answer.position, resultBytes: answer.shown.canonicalBytes),
       epoch: answer.changesPrincipals && !isDryRun ? principals.advance(closing: answer.closings, by: prepared) : nil,
-      destroysKeys: answer.destroysKeys && !isDryRun)
+      destroysKeys: answer.destroysKeys && !isDryRun, erases: isDryRun ? [] : answer.erases)
   }
 
   private func decideBatch(
@@ -133,6 +135,7 @@ private struct Answer {
   let hasEvents: Bool
   let changesPrincipals: Bool
   let destroysKeys: Bool
+  let erases: [Identifier]
   let closings: [SignInClosing]
   /// The first event that was recorded, and for whom and in which organization something was sealed.
   let firstEvent: Identifier?
@@ -167,6 +170,7 @@ private struct Answer {
     hasEvents = !decision.events.isEmpty
     changesPrincipals = decision.changesPrincipals
     destroysKeys = decision.destroysKeys
+    erases = decision.erases
     closings = decision.closings
     firstEvent = decision.events.first?.id
     subjects = decision.subjects
@@ -187,6 +191,7 @@ private struct Answer {
     hasEvents = answers.contains { $0.hasEvents }
     changesPrincipals = answers.contains { $0.changesPrincipals }
     destroysKeys = answers.contains { $0.destroysKeys }
+    erases = answers.flatMap(\.erases)
     closings = answers.flatMap(\.closings)
     firstEvent = answers.lazy.compactMap(\.firstEvent).first
     var all: [Identifier] = []

@@ -43,6 +43,7 @@ public final class CommandEngine: Sendable {
   /// Values that people asked for and that are taken where they can't see.
   let collisions = Attempts(limit: 10, interval: 60 * 60, what: "A value was asked for that is taken")
   let retention = RetentionKeeper()
+  let erasures = ErasureKeeper()
   let keyUses = KeyUses()
   /// Every command that the socket may give.
   package let methods: [CommandMethod]
@@ -164,6 +165,9 @@ public final class CommandEngine: Sendable {
       case .success(let committed):
         if let epoch = committed.value.epoch { self.principals.settle(epoch) }
         let result = committed.value.result
+        if !committed.value.erases.isEmpty {
+          return self.completeErasures(of: committed.value.erases, result, then: completion)
+        }
         guard committed.value.destroysKeys else { return completion(.success(result)) }
         self.destroySweptKeys { failure in completion(failure.map { .failure($0) } ?? .success(result)) }
       case .failure(let error):

@@ -33,6 +33,15 @@ extension Decision {
     return plan
   }
 
+  /// What the erasure of a person takes along: as a deletion would, but nothing that refers to them forbids it, since
+  /// their id, which names nobody, stays.
+  /// - Throws: ``Refusal`` `held`, `too_large`.
+  func erasurePlan(of person: ResourceState, _ type: ResourceModel) throws -> DeletionPlan {
+    var plan = DeletionPlan()
+    try collect(person, type, cause: nil, into: &plan)
+    return plan
+  }
+
   /// Records a planned deletion.
   /// - Parameters:
   ///   - event: The event of what the plan began with, where it isn't its type's own.

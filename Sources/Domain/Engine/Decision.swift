@@ -36,6 +36,8 @@ final class Decision {
   private(set) var changesPrincipals = false
   /// Whether keys are to be destroyed once it is on the disk.
   var destroysKeys = false
+  /// The persons whose erasure is to be completed once it is on the disk.
+  var erases: [Identifier] = []
   /// The sign-ins that end with this.
   var closings: [SignInClosing] = []
   /// How many events the whole command or batch has recorded before.

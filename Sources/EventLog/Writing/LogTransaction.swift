@@ -169,6 +169,25 @@ public final class LogTransaction {
     return found.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.value)
   }
 
+  /// The keys of a unique constraint that a resource holds, with what is staged. It goes through all keys of the
+  /// constraint.
+  public func keys(constraint: String, heldBy resource: Identifier) throws -> [[UInt8]] {
+    let prefix = Key.unique(constraint, [])
+    var found: [[UInt8]: Identifier] = [:]
+    try store.scan(databases.unique, from: prefix) { key, stored in
+      guard key.starts(with: prefix) else { return false }
+      guard let id = Checksummed.value(key, stored).flatMap({ Identifier(bytes: $0) }) else {
+        throw EventLogError.damaged("an entry of the unique index \(constraint) is damaged")
+      }
+      if id == resource { found[key.copy] = id }
+      return true
+    }
+    for staging in [batch, own] {
+      for (key, staged) in staging.unique where key.starts(with: prefix) { found[key] = staged.holder }
+    }
+    return found.filter { $0.value == resource }.keys.map { Array($0.dropFirst(prefix.count)) }
+  }
+
   /// Makes a resource the holder of a unique key.
   public func claim(constraint: String, key: [UInt8], for holder: Identifier) throws {
     stage(Holder(holder: holder), of: Key.unique(constraint, key), isForm: key.count > LogTransaction.keyLength)

@@ -5,7 +5,7 @@ extension QueryMethod {
   static func all(of catalog: Catalog) -> [QueryMethod] {
     catalog.types.filter(\.hasReadModel).flatMap(queries) + [
       auditSearch(catalog), systemLogs, lineageGraph, logRead, logHead, logCheckpoint, logProof, projectionStatus,
-      recordsOfProcessing,
+      recordsOfProcessing, subjectFind, subjectReport, subjectReceipt,
     ]
   }
 

@@ -32,7 +32,9 @@ struct TimedJob: Sendable {
             method: due.method, params: ["id": .string(id.text)], principal: .server)
         })
     }
-    return due + [retention]
+    // Whatever a crash, or PostgreSQL that was away, has left of an erasure; a backup may bring a person back.
+    let erasures = TimedJob(name: "subject.erase") { _, _ in try await services.engine.finishErasures() }
+    return due + [retention, erasures]
   }
 
   /// How many resources are looked for at once.

@@ -30,18 +30,28 @@ struct ConnectionOptions: ParsableArguments {
   var apiKey: String?
 
   @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Sign in as a person of this e-mail address, such as an officer (default: $DAYBOOK_EMAIL).",
+      discussion: "The password is that of $DAYBOOK_PASSWORD; where it is not set, it is asked for."))
+  var email: String?
+
+  @Option(
     name: .customLong("tls-ca"), help: "A PEM file of certificate authorities to trust instead of the system's.",
     completion: .file(extensions: ["pem", "crt"]))
   var certificateAuthorities: String?
 
-  /// Connects, and signs in where there is a key.
+  /// Connects, and signs in where there is a person or a key.
   /// - Throws: `ClientError`.
   func open() async throws -> DaybookClient {
     let folder = Terminal.environment("DAYBOOK_DATA") ?? "./daybook-data"
     let address = connect ?? Terminal.environment("DAYBOOK_CONNECT") ?? "unix:\(folder)/daybook.sock"
     let client = try await DaybookClient.connect(
       to: try Endpoint.parse(address), certificateAuthorities: certificateAuthorities)
-    if let key = apiKey ?? Terminal.environment("DAYBOOK_API_KEY") {
+    if let email = email ?? (apiKey == nil ? Terminal.environment("DAYBOOK_EMAIL") : nil) {
+      let password = try Terminal.environment("DAYBOOK_PASSWORD") ?? Terminal.password(of: email)
+      _ = try await client.call("session.open", ["email": .string(email), "password": .string(password)])
+    } else if let key = apiKey ?? Terminal.environment("DAYBOOK_API_KEY") {
       _ = try await client.call("session.open", ["api_key": .string(key)])
     }
     return client

@@ -46,6 +46,23 @@ enum Terminal {
     return text.isEmpty ? nil : text
   }
 
+  /// Asks for a password, which isn't shown while it is typed.
+  /// - Throws: ``Failure`` where nobody can be asked.
+  static func password(of person: String) throws -> String {
+    guard let typed = getpass("Password of \(plain(person)): ") else {
+      throw Failure(
+        .usage, "There is no terminal at which to ask for the password.", next: "Set DAYBOOK_PASSWORD.")
+    }
+    return String(cString: typed)
+  }
+
+  /// Asks a question on the terminal; nil where nobody can be asked.
+  static func ask(_ question: String) -> String? {
+    guard isatty(STDIN_FILENO) == 1 else { return nil }
+    write(question, to: STDERR_FILENO)
+    return readLine(strippingNewline: true)
+  }
+
   private static func write(_ text: String, to descriptor: Int32) {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {

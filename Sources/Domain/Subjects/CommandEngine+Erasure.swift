@@ -1,0 +1,114 @@
+import Access
+import BasicTypes
+import CanonicalJSON
+import Dispatch
+import EventLog
+import Failpoints
+import NIOConcurrencyHelpers
+import Records
+import Refusals
+import Vault
+
+/// What erasures need besides the log and the vault.
+final class ErasureKeeper: Sendable {
+  /// How a person is taken out of the read models, and where a test lets an erasure fail.
+  struct ReadModels: Sendable {
+    let failpoints: Failpoints
+    let erase: @Sendable (Identifier) async throws -> JSONObject
+  }
+
+  /// Nil where there are no read models.
+  let readModels = NIOLockedValueBox<ReadModels?>(nil)
+}
+
+extension CommandEngine {
+  /// Says how a person is taken out of the read models, once their key is gone; what it answers goes into the receipt.
+  package func eraseReadModels(
+    failpoints: Failpoints = .none, by erase: @escaping @Sendable (Identifier) async throws -> JSONObject
+  ) {
+    erasures.readModels.withLockedValue { $0 = ErasureKeeper.ReadModels(failpoints: failpoints, erase: erase) }
+  }
+
+  /// Destroys the keys of persons whose erasure is confirmed and that are still there: what a crash left undone, or an
+  /// older key store brought back. To be called at start, before anything is opened.
+  /// - Returns: how many keys were destroyed.
+  /// - Throws: ``Refusal`` where the log or the vault can't be used.
+  @discardableResult
+  public func destroyErasedKeys() throws -> Int {
+    do {
+      let owners = try log.read { try $0.erasures().map { KeyOwner.subject($0.person) } }
+        .filter { !vault.isErased($0) }
+      if owners.isEmpty { return 0 }
+      // What they seal is to be in one place alone, the log's pages.
+      try log.wipeJournal()
+      return try vault.destroy(owners)
+    } catch {
+      throw Refusal(causedBy: error)
+    }
+  }
+
+  /// Finishes every erasure that is confirmed and not complete: to be called from time to time, since PostgreSQL may be
+  /// away.
+  /// - Throws: ``Refusal``; the next call goes on.
+  public func finishErasures() async throws {
+    try destroyErasedKeys()
+    try await eraseReturned()
+    let pending = try await log.background { try $0.erasures().filter { Subjects.isPending($0.record) }.map(\.person) }
+    for person in pending { try await completeErasure(of: person) }
+  }
+
+  /// Erases again whom an older log brought back, as far as the log can: to be called at start, before anybody asks.
+  /// - Throws: ``Refusal`` where it can't be recorded.
+  public func eraseReturned() async throws {
+    let known = vault.erasedSubjects()
+    if known.isEmpty { return }
+    let returned = try await log.background { snapshot in
+      try known.filter { try snapshot.living($0, type: "user") != nil }
+    }
+    for person in returned {
+      _ = try await apply(
+        method: "subject.erase",
+        params: [
+          "id": .string(person.text),
+          "reason": "This person was erased before; a log from before that brought the account back.",
+        ], principal: .server)
+    }
+  }
+
+  /// What follows a confirmed erasure: the key goes, then the read models are written anew, then the receipt is
+  /// recorded.
+  func completeErasure(of person: Identifier) async throws {
+    let readModels = erasures.readModels.withLockedValue { $0 }
+    try readModels?.failpoints.reached(.erasureConfirmed)
+    let destroyed = try await withCheckedThrowingContinuation { continuation in
+      retention.queue.async { continuation.resume(with: Result { try self.destroyErasedKeys() }) }
+    }
+    var facts: JSONObject = ["keys_destroyed": .integer(Int64(destroyed))]
+    try readModels?.failpoints.reached(.erasureKeyDestroyed)
+    if let readModels { facts["read_models"] = .object(try await readModels.erase(person)) }
+    try readModels?.failpoints.reached(.erasureReadModelsWritten)
+    _ = try await apply(
+      method: "subject.complete_erasure", params: ["id": .string(person.text), "facts": .object(facts)],
+      principal: .server)
+  }
+
+  /// Completes erasures behind the command that confirmed them, which is answered then.
+  func completeErasures(
+    of persons: [Identifier], _ result: CommandResult,
+    then completion: @escaping @Sendable (Result<CommandResult, Refusal>) -> Void
+  ) {
+    Task {
+      do {
+        for person in persons { try await completeErasure(of: person) }
+        completion(.success(result))
+      } catch {
+        completion(
+          .failure(
+            .unavailable(
+              component: "erasure",
+              "The erasure is confirmed and the person can't come back, but it is not complete yet: "
+                + "\(Refusal(causedBy: error).message) The server goes on by itself; subject.receipt tells.")))
+      }
+    }
+  }
+}

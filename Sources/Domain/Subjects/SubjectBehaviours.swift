@@ -1,0 +1,90 @@
+import Access
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+import Records
+import Refusals
+
+/// What is decided about a person's data as a whole (GDPR Art. 17). The `id` of each command is the person's.
+enum SubjectBehaviours {
+  /// `subject.request_erasure`: noted until an officer confirms or rejects it; a request that is there already is a
+  /// duplicate.
+  static let requestErasure = Behaviour(
+    authorizesItself: true, alsoRefuses: [.gone],
+    decide: { decision in
+      let person = try SubjectRules.person(decision)
+      try SubjectRules.authorizeRequest(decision, for: person)
+      guard try decision.transaction.subjectRecord(of: person.id)?.fields["status"] != "requested" else { return }
+      try record(decision, on: person.id, ["status": "requested", "requested_at": .string(decision.now.text)])
+    })
+
+  /// `subject.reject_erasure`: the request is turned down, with the reason.
+  static let rejectErasure = Behaviour(
+    authorizesItself: true, alsoRefuses: [.gone],
+    decide: { decision in
+      let person = try SubjectRules.person(decision)
+      try SubjectRules.requireOfficer(decision, over: person)
+      guard try decision.transaction.subjectRecord(of: person.id)?.fields["status"] == "requested" else {
+        throw Refusal.conflict(
+          reason: "state", "There is no request to reject.", ["from": "none", "allowed": ["requested"]])
+      }
+      try record(decision, on: person.id, ["status": "none", "requested_at": .null])
+    })
+
+  /// `subject.erase`: everything that the log must say of it, in one transaction. The key, the read models and the
+  /// receipt follow, and then the answer; see ``CommandEngine/completeErasures(of:)``.
+  static let erase = Behaviour<ErasureInventory>(
+    alsoRefuses: [.gone, .held],
+    prepare: { _ in .background(ErasureInventory.take) },
+    decide: { decision, inventory in
+      let person = try SubjectRules.person(decision)
+      try SubjectRules.requireOfficer(decision, over: person)
+      let erasure = try Erasure(of: person, decision)
+      let facts = try erasure.facts(inventory, decision)
+      decision.members[decision.isDryRun ? "plan" : "receipt"] = .object(facts)
+      let confirmed = try record(
+        decision, on: person.id, ["status": "confirmed", "confirmed_at": .string(decision.now.text)], data: facts)
+      try erasure.carryOut(decision, causation: confirmed.id)
+      // What the server orders itself, at start, is completed once the read models are there.
+      if decision.principal.kind != .server { decision.erases.append(person.id) }
+    })
+
+  /// `subject.complete_erasure`: the key is destroyed and the read models are written anew.
+  static let completeErasure = Behaviour(
+    authorizesItself: true,
+    decide: { decision in
+      guard let person = decision.prepared.id, let known = try decision.transaction.subjectRecord(of: person),
+        Subjects.isPending(known)
+      else { return }
+      try record(
+        decision, on: person, ["status": "erased", "erased_at": .string(decision.now.text)],
+        data: decision.parameters["facts"]?.objectValue ?? [:])
+    })
+
+  /// Records a decision about a person; the answer names the person.
+  @discardableResult
+  private static func record(
+    _ decision: Decision, on person: Identifier, _ values: JSONObject, data: JSONObject = [:]
+  ) throws -> AppendedEvent {
+    let (id, known) = try Subjects.identifier(of: person).resolve(decision.transaction.state)
+    let event: AppendedEvent
+    if let known {
+      guard
+        let edited = try decision.edit(
+          known, decision.type, event: decision.command.event, values: values, data: data, isForced: true)
+      else { throw Refusal.internalError("A decision about a person recorded nothing.") }
+      event = edited
+    } else {
+      event = try decision.create(
+        Decision.Creation(
+          type: decision.type, event: decision.command.event, id: id, organization: nil,
+          values: values.merging([Subjects.personField: .string(person.text)]), data: data))
+    }
+    if let state = try decision.transaction.state(id), let target = Subjects.target(of: state) {
+      try decision.transaction.link(id, type: decision.type.name, to: target)
+    }
+    decision.answered = person
+    return event
+  }
+}

@@ -1,0 +1,66 @@
+import Access
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+import Records
+import Refusals
+
+/// Who may decide about a person's data as a whole.
+enum SubjectRules {
+  /// The platform role of those who do.
+  static let officer = "officer"
+
+  /// The person whom a command is about, deleted or not.
+  /// - Throws: ``Refusal`` `not_found`; `gone` where the person was erased.
+  static func person(_ decision: Decision) throws -> ResourceState {
+    guard let id = decision.prepared.id else { throw Refusal.invalidParam("/id", "is required") }
+    guard let state = try decision.transaction.state(id), state.type == "user", try reaches(decision, state) else {
+      throw Refusal.notFound(type: "user", id: id.text)
+    }
+    if decision.principal.kind != .server, let record = try decision.transaction.subjectRecord(of: id),
+      Subjects.isErased(record)
+    {
+      throw Refusal.gone(type: "user", id: id.text, since: record.fields["confirmed_at"]?.stringValue ?? "")
+    }
+    return state
+  }
+
+  /// Whether the caller may know of the person: as of any user; an officer also of who belongs nowhere any more, and an
+  /// officer who belongs to no organization, of everybody.
+  private static func reaches(_ decision: Decision, _ person: ResourceState) throws -> Bool {
+    if try decision.isVisible(person) { return true }
+    guard isOfficer(decision.principal) else { return false }
+    return try decision.principal.organizations.isEmpty || decision.transaction.memberships(of: person.id).isEmpty
+  }
+
+  /// Whether somebody is an officer, in person: an API key never is.
+  static func isOfficer(_ principal: Principal) -> Bool {
+    guard case .user = principal.kind else { return false }
+    return principal.platformRole == officer
+  }
+
+  /// Refuses everybody but officers, and an officer in their own matter. The server finishes what one has ordered.
+  static func requireOfficer(_ decision: Decision, over person: ResourceState) throws {
+    let principal = decision.principal
+    if principal.kind == .server { return }
+    guard isOfficer(principal) else {
+      throw Refusal.forbidden(
+        permission: officer,
+        "Only a person with the platform role officer decides this; an administrator gives somebody that role first.")
+    }
+    guard principal.kind != .user(person.id) else {
+      throw Refusal.forbidden(permission: officer, "Nobody decides about their own data: another officer does.")
+    }
+  }
+
+  /// The person, officers, administrators, and who administers users in an organization to which the person belongs.
+  static func authorizeRequest(_ decision: Decision, for person: ResourceState) throws {
+    let principal = decision.principal
+    if principal.isAdministrator || principal.kind == .user(person.id) || isOfficer(principal) { return }
+    let isGoverned = try decision.transaction.memberships(of: person.id).contains {
+      $0.isGoverning && principal.allows(.admin, on: "users", organization: $0.organization)
+    }
+    guard isGoverned else { throw Refusal.forbidden(permission: "users:admin") }
+  }
+}

@@ -1,0 +1,79 @@
+import BasicTypes
+import CanonicalJSON
+import Postgres
+import Waiting
+
+extension ProjectionService {
+  /// How long an erasure waits for the read models to have what was recorded before it.
+  private static let erasurePatience = 120_000
+  /// How long it waits for a rebuild that is under way.
+  private static let rebuildPatience = Duration.seconds(600)
+
+  /// Takes a person whose key is gone out of the personal tables, and writes those tables and their indexes anew, since
+  /// PostgreSQL keeps what an UPDATE replaces in its files.
+  ///
+  /// What a rebuild has begun to fill is dropped: it may hold values that were opened before.
+  /// - Parameter position: Up to where the log speaks of the person: that of the confirmed erasure.
+  /// - Returns: How many rows were written, and which tables.
+  /// - Throws: ``ProjectionError`` `unavailable`, `stale`, `busy` where a rebuild doesn't end; `PostgresError`. Calling
+  ///   again goes on.
+  public func erase(_ person: Identifier, through position: UInt64) async throws -> JSONObject {
+    try await claimRebuild()
+    defer { endExclusively() }
+    // What was opened before the key went is in the tables by then, and nothing of it comes after.
+    try await board.wait(for: position, units: Set(definitions.flatMap(\.units)), milliseconds: Self.erasurePatience)
+    let rows = try await ErasedRows.read(
+      of: person, through: position, model: schema.model, vault: vault, log: log)
+    let schema = schema
+    let count = try await withOwnConnection { connection in
+      try await gate.acquire()
+      defer { gate.release() }
+      return try await connection.withSession { session in
+        try ChunkApplier.prepare(session)
+        let leftovers = RebuildSchema(schema: schema, names: [])
+        let count = try session.transaction { session in
+          try leftovers.discard(session)
+          return try Self.write(rows, schema.model, session)
+        }
+        try session.execute("SET statement_timeout = 0; SET lock_timeout = 0")
+        for unit in rows.units {
+          try session.execute("VACUUM (FULL) \(PostgresIdentifier.quote(Generation.live.personal, unit.projection))")
+        }
+        return count
+      }
+    }
+    requestReload()
+    return [
+      "rows": .integer(Int64(count)),
+      "tables": .array(rows.units.map { .string("\(Generation.live.personal).\($0.projection)") }),
+    ]
+  }
+
+  /// Puts rows in the place of those that there were. Answers how many were touched.
+  private static func write(_ rows: ErasedRows, _ model: ProjectionModel, _ session: PostgresSession) throws -> Int {
+    var count = 0
+    for unit in rows.units {
+      let plan = UnitPlan(unit, of: try model.definition(of: unit), .live, model)
+      let table = PostgresIdentifier.quote(Generation.live.personal, unit.projection)
+      if let events = rows.events[unit] {
+        let ids = PostgresValue.array(events.positions.map { String($0) })
+        count += try session.query("DELETE FROM \(table) WHERE id = ANY ($1::bigint[])", [ids]).affectedRows
+      }
+      for piece in (rows.events[unit]?.opened ?? []) + (rows.states[unit] ?? []) {
+        for statement in plan.fillOpened { count += try session.query(statement, [.bytes(piece)]).affectedRows }
+      }
+    }
+    return count
+  }
+
+  /// Keeps rebuilds away, once none is under way.
+  private func claimRebuild() async throws {
+    let deadline = ContinuousClock.now + Self.rebuildPatience
+    while !beginExclusively(Set(definitions.map(\.name))) {
+      guard ContinuousClock.now < deadline else {
+        throw ProjectionError(.busy, "A rebuild is under way; the erasure goes on once it is over.")
+      }
+      try await Task.sleep(for: .milliseconds(100))
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import BasicTypes
+import CanonicalJSON
+import EventLog
+
+/// What is kept of decisions about a person's data: requests for erasure, and erasures.
+package enum Subjects {
+  /// The type of these records.
+  package static let type = "subject"
+  /// The field that names the person.
+  package static let personField = "person_id"
+
+  /// What the records of all erasures are linked to, so that a start finds them without a search.
+  package static let erasures = Identifier.version5(namespace: .urlNamespace, name: "daybook:subject:erasures")
+
+  /// Where the record of a person is kept.
+  package static func identifier(of person: Identifier) -> DerivedIdentifier {
+    let name = "daybook:subject:\(person.text)"
+    return DerivedIdentifier(
+      name: name, type: type, organization: nil, former: .version5(namespace: .urlNamespace, name: name))
+  }
+
+  /// Whether an erasure is confirmed and not complete: something may be left of the person's values.
+  package static func isPending(_ state: ResourceState) -> Bool {
+    state.type == type && state.fields["status"] == "confirmed"
+  }
+
+  /// Whether the erasure of a record's person is confirmed: their key is destroyed, or about to be.
+  package static func isErased(_ state: ResourceState) -> Bool {
+    isPending(state) || state.type == type && state.fields["status"] == "erased"
+  }
+
+  /// What the record of an erasure is linked to; nil for everything else.
+  package static func target(of state: ResourceState) -> Identifier? { isErased(state) ? erasures : nil }
+}
+
+extension StateSource where Self: ~Copyable {
+  /// What was decided about a person's data; nil where nothing was.
+  package func subjectRecord(of person: Identifier) throws -> ResourceState? {
+    try Subjects.identifier(of: person).resolve({ try state($0) }).state
+  }
+
+  /// The persons whose erasure is confirmed, with the records of it.
+  package func erasures() throws -> [(person: Identifier, record: ResourceState)] {
+    try referrers(of: Subjects.erasures, type: Subjects.type, limit: .max).compactMap { link in
+      guard let record = try state(link.id), Subjects.isErased(record),
+        let person = record.reference(Subjects.personField)
+      else { return nil }
+      return (person, record)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import CanonicalJSON
+import Foundation
+import TestBasics
+import Testing
+
+@Suite(.serialized) struct SubjectCommandTests {
+  @Test func `an officer finds a person, hands them a report, erases them and shows the receipt`() async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        let organization = try #require(
+          try await desk.call("organization.create", ["name": "acme", "slug": "acme"])["id"])
+        func person(_ name: String, _ role: JSON) async throws -> String {
+          try #require(
+            try await desk.call(
+              "user.create",
+              [
+                "email": .string("\(name)@example.org"), "full_name": .string("<\(name)>"), "role": role,
+                "organization_id": organization, "password": "correct horse battery",
+              ])["id"]?.stringValue)
+        }
+        _ = try await person("dpo", "officer")
+        let ann = try await person("ann", "developer")
+        let officer = ["DAYBOOK_EMAIL": "dpo@example.org", "DAYBOOK_PASSWORD": "correct horse battery"]
+
+        let found = try await desk.daybook("subject", "find", "ann@example.org", environment: officer)
+        #expect(found.lines.count == 2 && found.lines[1].hasPrefix(ann) && found.lines[1].contains("<ann>"))
+        let report = try await desk.daybook("subject", "report", "ann@example.org", environment: officer)
+        #expect(report.output.contains("ann@example.org") && report.output.contains("user.created"), "\(report)")
+        let page = desk.folder + "/ann.html"
+        let written = try await desk.daybook(
+          "subject", "report", ann, "--html", page, environment: officer)
+        #expect(written.status == .code(0), "\(written.errors)")
+        let html = TestFiles.text(page)
+        #expect(html.contains("&lt;ann&gt;") && !html.contains("<ann>"), "what is shown is text, not markup")
+        #expect(html.contains("ann@example.org") && html.contains("<caption>Your data</caption>"))
+        #expect(
+          try await desk.daybook("subject", "report", ann, "--html", page, environment: officer).status != .code(0),
+          "no file is written over")
+
+        // The local administrator is no officer.
+        let refused = try await desk.daybook("subject", "erase", ann, "--reason", "r", "--yes")
+        #expect(refused.status == .code(1) && refused.errors.contains("officer"), "\(refused.errors)")
+        let asked = try await desk.daybook("subject", "erase", ann, "--reason", "r", environment: officer)
+        #expect(asked.status == .code(64) && asked.errors.contains("--yes"), "nobody is there to be asked")
+        let plan = try await desk.daybook(
+          "subject", "erase", ann, "--reason", "r", "--dry-run", environment: officer)
+        #expect(plan.output.contains("goes: ") && plan.output.contains("1 × user.email"), "\(plan.output)")
+        #expect(plan.output.contains("stays: the person's id"))
+        let erased = try await desk.daybook(
+          "subject", "erase", "ann@example.org", "--reason", "Art. 17(1)(b)", "--yes", environment: officer)
+        #expect(erased.output.hasPrefix("Erased: \(ann)"), "\(erased.errors)")
+        let receipt = try await desk.daybook("subject", "receipt", ann, environment: officer)
+        #expect(receipt.lines.first == "\(ann): erased" && receipt.output.contains("Art. 17(1)(b)"), "\(receipt)")
+        let gone = try await desk.daybook("subject", "find", "ann@example.org", environment: officer)
+        #expect(gone.output == "There is nobody of this name whom you may know of.\n")
+      }
+    }
+  }
+}

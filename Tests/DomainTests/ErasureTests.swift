@@ -1,0 +1,227 @@
+import Access
+import BasicTypes
+import CanonicalJSON
+import DaybookTestKit
+import Domain
+import EventLog
+import Foundation
+import Records
+import Refusals
+import TestBasics
+import Testing
+import Vault
+
+/// A person is erased, and everything that was proved stays proved.
+@Suite struct ErasureTests {
+  /// An officer of an organization, in person.
+  private func officer(_ book: TestDomain, of organization: String, _ name: String = "officer") async throws
+    -> Principal
+  {
+    try await book.member(name, of: organization, platformRole: "officer").principal
+  }
+
+  private func erase(_ book: TestDomain, _ id: String, as principal: Principal) async throws -> JSONObject {
+    try await book.call("subject.erase", ["id": .string(id), "reason": "Art. 17(1)(b)"], as: principal)
+  }
+
+  @Test func `nothing of the erased opens, what is another's does, and every index is what the states say`()
+    async throws
+  {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let officer = try await officer(book, of: acme)
+    let (ann, bob) = (try await book.member("ann", of: acme), try await book.member("bob", of: acme))
+    try await book.make(
+      "user_preferences",
+      ["organization_id": .string(acme), "user_id": .string(ann.id), "custom_settings": ["shoe": 38]])
+    let pipeline = try await book.make(
+      "pipeline", ["name": "p", "organization_id": .string(acme), "owner_id": .string(ann.id)], as: ann.principal)
+    try await book.call(
+      "pipeline.edit",
+      ["id": .string(pipeline), "description": "d", "reason": "ann is ill", "about": [.string(ann.id)]],
+      as: bob.principal)
+    try await book.call("user.set_password", ["id": .string(ann.id), "password": "correct horse battery"])
+    let (size, root) = (book.log.head.position, book.log.head.root)
+    let email = try book.state(ann.id).fields["email"]
+
+    let answer = try await erase(book, ann.id, as: officer)
+    let receipt = try #require(answer["receipt"]?.objectValue)
+    #expect(receipt["erased"]?["values"]?["user.email"] == 1)
+    #expect(receipt["deleted"]?["membership"] == 1 && receipt["deleted"]?["user_preferences"] == 1)
+    #expect(receipt["organizations"] == [.string(acme)])
+    let owner = KeyOwner.subject(try #require(Identifier(ann.id)))
+    #expect(book.vault.isErased(owner))
+    let state = try book.state(ann.id)
+    #expect(state.isDeleted && state.fields["is_active"] == false && !state.fields.contains("password_hash"))
+    #expect(state.fields["email"] == email, "the token stays: it tells erased from never given")
+    #expect(
+      try book.vault.open(try #require(email), resourceID: state.id, field: "email") == .erased)
+    #expect(try book.item(ann.id)["email"] == ["erased": true], "not null, which would say that there never was one")
+    #expect(try book.item(bob.id)["email"] == "bob@example.org")
+    #expect(try book.state(pipeline).fields["owner_id"] == .string(ann.id), "the id names nobody, and stays")
+    try book.checkIndexes()
+    // Old proofs hold: the tree is the same up to where it was.
+    #expect(try book.log.read { try $0.root(size: size) } == root)
+    // The address is free again.
+    let again = try await book.member("ann", of: acme)
+    #expect(again.id != ann.id)
+    // Erasing twice says since when.
+    #expect(try await book.refusal("subject.erase", ["id": .string(ann.id), "reason": "x"], as: officer).code == .gone)
+  }
+
+  @Test func `only an officer orders it, in person and not in their own matter`() async throws {
+    let book = try TestDomain()
+    let (acme, other) = (try await book.organization("acme"), try await book.organization("other"))
+    let officer = try await officer(book, of: acme)
+    let owner = try await book.member("owner", of: acme, role: "owner")
+    let ann = try await book.member("ann", of: acme)
+    let stranger = try await book.member("stranger", of: other)
+    let params: JSONObject = ["id": .string(ann.id), "reason": "r"]
+    for principal in [TestDomain.administrator, owner.principal, ann.principal] {
+      #expect(try await book.refusal("subject.erase", params, as: principal).code == .forbidden)
+    }
+    let own = try #require(officer.subject).text
+    #expect(
+      try await book.refusal("subject.erase", ["id": .string(own), "reason": "r"], as: officer).code == .forbidden)
+    #expect(
+      try await book.refusal("subject.erase", ["id": .string(stranger.id), "reason": "r"], as: officer).code
+        == .notFound)
+    #expect(try await book.refusal("subject.erase", ["id": .string(ann.id)], as: officer).code == .invalidParams)
+    // An officer who belongs nowhere is that of the whole service.
+    let chief = try await book.make("user", ["email": "dpo@example.org", "role": "officer"])
+    try await book.call(
+      "subject.erase", ["id": .string(stranger.id), "reason": "r"], as: try book.principal(chief))
+    #expect(try book.state(stranger.id).isDeleted)
+  }
+
+  @Test func `a request is confirmed or rejected by an officer`() async throws {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let officer = try await officer(book, of: acme)
+    let ann = try await book.member("ann", of: acme)
+    let bob = try await book.member("bob", of: acme)
+    let id: JSONObject = ["id": .string(ann.id)]
+    #expect(try await book.refusal("subject.request_erasure", id, as: bob.principal).code == .forbidden)
+    let nothing = try await book.refusal("subject.reject_erasure", id.merging(["reason": "none"]), as: officer)
+    #expect(nothing.code == .conflict)
+    #expect(
+      try await book.call("subject.request_erasure", id, as: ann.principal).eventNames == ["subject.erasure_requested"])
+    #expect(try await book.call("subject.request_erasure", id, as: ann.principal).eventNames == [])
+    let rejected = try await book.call(
+      "subject.reject_erasure", id.merging(["reason": "Art. 17(3)(e): a lawsuit"]), as: officer)
+    #expect(rejected.eventNames == ["subject.erasure_rejected"])
+    try await book.call("subject.request_erasure", id, as: ann.principal)
+    #expect(try await erase(book, ann.id, as: officer).eventNames.first == "subject.erasure_confirmed")
+  }
+
+  @Test func `a dry run says what goes, what stays on which ground, and records nothing`() async throws {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let officer = try await officer(book, of: acme)
+    let ann = try await book.member("ann", of: acme, role: "owner")
+    let key = try await book.make("api_key", ["name": "k", "organization_id": .string(acme)], as: ann.principal)
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)], as: ann.principal)
+    let run = try await book.make("run", ["pipeline_id": .string(pipeline)], as: ann.principal)
+    try await book.call(
+      "run.log", ["id": .string(run), "lines": [["level": "INFO", "message": "hello ann"]]], as: ann.principal)
+    let before = book.log.head.position
+    let plan = try await book.call(
+      "subject.erase", ["id": .string(ann.id), "reason": "r", "dry_run": true], as: officer)["plan"]
+    let owner = KeyOwner.subject(try #require(Identifier(ann.id)))
+    #expect(book.log.head.position == before && !book.vault.isErased(owner))
+    #expect(plan?["revoked_api_keys"] == 1)
+    #expect(plan?["left_without_owner"] == [.string(acme)])
+    #expect(plan?["expires"]?.arrayValue?.contains { $0["class"] == "logs" && $0["gone_by"] != nil } == true)
+    #expect(plan?["kept"]?.arrayValue?.allSatisfy { $0["ground"]?.stringValue?.isEmpty == false } == true)
+    _ = try await erase(book, ann.id, as: officer)
+    #expect(try book.state(key).fields["is_active"] == false)
+    try book.checkIndexes()
+  }
+
+  @Test func `a hold on the person, or on what would go with them, keeps them until it is released`() async throws {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let officer = try await officer(book, of: acme)
+    let ann = try await book.member("ann", of: acme)
+    let preferences = try await book.make(
+      "user_preferences", ["organization_id": .string(acme), "user_id": .string(ann.id), "custom_settings": ["a": 1]])
+    for held in [ann.id, preferences] {
+      let hold = try await book.make(
+        by: "legal_hold.place", ["held_id": .string(held), "name": "case", "reason": "a court asked"])
+      let params: JSONObject = ["id": .string(ann.id), "reason": "r"]
+      #expect(try await book.refusal("subject.erase", params, as: officer).code == .held)
+      #expect(
+        try await book.refusal("subject.erase", params.merging(["dry_run": true]), as: officer).code == .held)
+      try await book.call("legal_hold.release", ["id": .string(hold), "reason": "over"])
+    }
+    _ = try await erase(book, ann.id, as: officer)
+    #expect(try book.state(ann.id).isDeleted)
+  }
+
+  @Test func `nothing is sealed for the erased any more, and what would be is gone`() async throws {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let officer = try await officer(book, of: acme)
+    let ann = try await book.member("ann", of: acme)
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)], as: ann.principal)
+    _ = try await erase(book, ann.id, as: officer)
+    let error = try await book.refusal(
+      "pipeline.edit", ["id": .string(pipeline), "description": "d"], as: ann.principal)
+    #expect(error.code == .unauthenticated)
+    let about = try await book.refusal(
+      "pipeline.edit",
+      ["id": .string(pipeline), "description": "d", "reason": "r", "about": [.string(ann.id)]])
+    #expect(about.code == .notFound)
+    let edit = try await book.refusal("user.edit", ["id": .string(ann.id), "full_name": "Ann"])
+    #expect(edit.code == .gone)
+  }
+
+  @Test func `a person whose account was deleted before is erased as well`() async throws {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let officer = try await officer(book, of: acme)
+    let ann = try await book.member("ann", of: acme)
+    try await book.call("user.delete", ["id": .string(ann.id)])
+    _ = try await erase(book, ann.id, as: officer)
+    let owner = KeyOwner.subject(try #require(Identifier(ann.id)))
+    #expect(book.vault.isErased(owner))
+    try book.checkIndexes()
+  }
+
+  @Test func `a log from before an erasure, opened with the keys of today, loses the person again`() async throws {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    _ = try await officer(book, of: acme)
+    let ann = try await book.member("ann", of: acme)
+    let id = try #require(Identifier(ann.id))
+    // The key is gone, and the log knows of nothing.
+    try book.vault.destroy([.subject(id)])
+    try await book.engine.finishErasures()
+    #expect(try book.state(ann.id).isDeleted)
+    try book.checkIndexes()
+    #expect(try await book.member("ann", of: acme).id != ann.id)
+    let head = book.log.head.position
+    try await book.engine.finishErasures()
+    #expect(book.log.head.position == head, "it is done once")
+  }
+
+  @Test func `what an older key store brings back is destroyed before anything is opened`() async throws {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let officer = try await officer(book, of: acme)
+    let ann = try await book.member("ann", of: acme)
+    let export = book.folder.path + "/keys"
+    try book.vault.exportKeys(to: export)
+    _ = try await erase(book, ann.id, as: officer)
+    let data = book.files.dataFolder
+    book.close()
+    try FileManager.default.removeItem(atPath: data + "/vault")
+    try Vault.importKeys(from: export, into: data + "/vault")
+    let again = try TestDomain(data: data)
+    let owner = KeyOwner.subject(try #require(Identifier(ann.id)))
+    #expect(!again.vault.isErased(owner))
+    #expect(try again.engine.destroyErasedKeys() == 1)
+    #expect(again.vault.isErased(owner))
+    again.close()
+  }
+}
