@@ -3,7 +3,8 @@ import Catalog
 import Refusals
 import Vault
 
-/// Seals the members of a JSON value that have a secret's name, each at its place, at any depth.
+/// Seals the members of a JSON value that are secret by their name or by what they carry (``SecretPattern``), each at
+/// its place, at any depth.
 package struct SecretMembers {
   private let sealer: Sealer
   private let names: Set<String>
@@ -31,7 +32,10 @@ package struct SecretMembers {
       for (key, member) in object {
         let memberPath = "\(path)/\(JSONPointer.escape(key))"
         let memberBefore = before?[key]
-        let isSecret = SecretMembers.isSecret(key, names) && !member.isNull
+        let isSecret =
+          SecretMembers.isSecret(key, member, names)
+          // What was sealed for its form comes back as a mask under any name.
+          || SecretMembers.isMask(member) && memberBefore.map { Vault.isSealed($0) } == true
         sealed.append(
           key: key,
           value: isSecret
@@ -46,8 +50,14 @@ package struct SecretMembers {
       try settle(elements, elementsBefore, path: path)
       return .array(
         try elements.enumerated().map { index, element in
-          try seal(
-            element, before: index < elementsBefore.count ? elementsBefore[index] : nil, path: "\(path)/\(index)")
+          let elementPath = "\(path)/\(index)"
+          let elementBefore: JSON? = index < elementsBefore.count ? elementsBefore[index] : nil
+          let isSecret =
+            SecretPattern.matches(value: element)
+            || SecretMembers.isMask(element) && elementBefore.map { Vault.isSealed($0) } == true
+          return isSecret
+            ? try sealMember(element, before: elementBefore, path: elementPath)
+            : try seal(element, before: elementBefore, path: elementPath)
         })
     default: return value
     }
@@ -57,10 +67,10 @@ package struct SecretMembers {
   private mutating func settle(_ elements: [JSON], _ before: [JSON], path: String) throws {
     if areElementsSettled { return }
     areElementsSettled = true
-    let masks = elements.map { mask(in: $0) }
+    let masks = elements.map { SecretMembers.isMask($0) ? "" : mask(in: $0) }
     guard masks.contains(where: { $0 != nil }) else { return }
-    let forms = elements.map { shown($0).canonicalBytes }
-    let formsBefore = before.map { shown($0).canonicalBytes }
+    let forms = elements.map { shown(element: $0).canonicalBytes }
+    let formsBefore = before.map { shown(element: $0).canonicalBytes }
     if forms == formsBefore { return }
     var counts: [[UInt8]: Int] = [:]
     for form in formsBefore { counts[form, default: 0] += 1 }
@@ -78,11 +88,12 @@ package struct SecretMembers {
     case .object(let object):
       for (key, member) in object {
         let place = "/\(JSONPointer.escape(key))"
-        if SecretMembers.isSecret(key, names), SecretMembers.isMask(member) { return place }
+        if SecretMembers.isMask(member) { return place }
         if let inner = mask(in: member) { return place + inner }
       }
     case .array(let elements):
       for (index, element) in elements.enumerated() {
+        if SecretMembers.isMask(element) { return "/\(index)" }
         if let inner = mask(in: element) { return "/\(index)\(inner)" }
       }
     default: break
@@ -96,13 +107,18 @@ package struct SecretMembers {
     case .object(let object):
       var masked = JSONObject(minimumCapacity: object.count)
       for (key, member) in object {
-        let isSecret = SecretMembers.isSecret(key, names) && !member.isNull
+        let isSecret = SecretMembers.isSecret(key, member, names) || Vault.isSealed(member)
         masked.append(key: key, value: isSecret ? .string(Sealer.mask) : shown(member))
       }
       return .object(masked)
-    case .array(let elements): return .array(elements.map { shown($0) })
+    case .array(let elements):
+      return .array(elements.map { shown(element: $0) })
     default: return value
     }
+  }
+
+  private func shown(element: JSON) -> JSON {
+    Vault.isSealed(element) || SecretPattern.matches(value: element) ? .string(Sealer.mask) : shown(element)
   }
 
   private func sealMember(_ value: JSON, before: JSON?, path: String) throws -> JSON {
@@ -134,17 +150,22 @@ package struct SecretMembers {
       for (key, member) in object {
         open.append(
           key: key,
-          value: isSecret(key, names) && !member.isNull ? ["withheld": true] : withheld(member, names: names))
+          value: isSecret(key, member, names) ? ["withheld": true] : withheld(member, names: names))
       }
       return .object(open)
-    case .array(let elements): return .array(elements.map { withheld($0, names: names) })
+    case .array(let elements):
+      return .array(
+        elements.map { SecretPattern.matches(value: $0) ? ["withheld": true] : withheld($0, names: names) })
     default: return value
     }
   }
 
-  /// Whether a member's name is one of those, in any case.
-  package static func isSecret(_ key: String, _ names: Set<String>) -> Bool {
-    names.contains(key) || names.contains(key.lowercased())
+  /// Whether a member is a secret: by its name, which is one of those in any case or like a secret's, or by its value,
+  /// which carries one.
+  package static func isSecret(_ key: String, _ value: JSON, _ names: Set<String>) -> Bool {
+    if value.isNull { return false }
+    if names.contains(key) || names.contains(key.lowercased()) { return true }
+    return value.boolValue == nil && SecretPattern.matches(name: key) || SecretPattern.matches(value: value)
   }
 
   /// Whether a value is the mask of a secret.
@@ -156,7 +177,7 @@ package struct SecretMembers {
     case .object(let object):
       for (key, member) in object {
         let memberPath = "\(path)/\(JSONPointer.escape(key))"
-        if isSecret(key, names), isMask(member) {
+        if isMask(member) {
           problems.append(ValueProblem(path: memberPath, problem: maskProblem))
         } else {
           refuseMasks(in: member, names: names, path: memberPath, problems: &problems)
@@ -164,6 +185,7 @@ package struct SecretMembers {
       }
     case .array(let elements):
       for (index, element) in elements.enumerated() {
+        if isMask(element) { problems.append(ValueProblem(path: "\(path)/\(index)", problem: maskProblem)) }
         refuseMasks(in: element, names: names, path: "\(path)/\(index)", problems: &problems)
       }
     default: break
