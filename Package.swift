@@ -26,6 +26,7 @@ let log = product("Logging", "swift-log")
 let nioCore = product("NIOCore", "swift-nio")
 let nioPosix = product("NIOPosix", "swift-nio")
 let nioLocks = product("NIOConcurrencyHelpers", "swift-nio")
+let nioHTTP = product("NIOHTTP1", "swift-nio")
 let nioSSL = product("NIOSSL", "swift-nio-ssl")
 let lifecycle = product("ServiceLifecycle", "swift-service-lifecycle")
 let arguments = product("ArgumentParser", "swift-argument-parser")
@@ -64,6 +65,8 @@ let package = Package(
     module("Waiting", ["BasicTypes", nioLocks]),
     module("Failpoints", [nioLocks]),
     module("MerkleTree", ["BasicTypes", crypto]),
+    module(
+      "Witness", ["BasicTypes", "Files", "MerkleTree", crypto, nioCore, nioHTTP, nioLocks, nioPosix, nioSSL]),
     module("LMDB", ["CLMDB", nioLocks]),
     module("Postgres", ["CPostgres", "Waiting", log, nioLocks]),
     module("EmbeddedPostgres", ["BasicTypes", "Postgres", "Files", "Waiting", log]),
@@ -110,7 +113,8 @@ let package = Package(
     .executableTarget(
       name: "daybook",
       dependencies: [
-        "Server", "DaybookClient", "Projections", "Queries", "Access", "Records", "Files", "Domain", "Catalog",
+        "Server", "DaybookClient", "Witness", "Projections", "Queries", "Access", "Records", "Files", "Domain",
+        "Catalog",
         "EventLog", "Vault", "Protocol", "BasicTypes", "CanonicalJSON", "Failpoints", "MerkleTree", "Refusals",
         arguments, signals, log, subprocess,
       ],
@@ -148,6 +152,7 @@ let package = Package(
     tests("MerkleTreeTests", ["TestBasics", "MerkleTree", "BasicTypes", crypto]),
     tests("FilesTests", ["Files"]),
     tests("WaitingTests", ["Waiting", "BasicTypes"]),
+    tests("WitnessTests", ["TestBasics", "Witness", "MerkleTree", "BasicTypes", crypto, nioPosix]),
     tests("FailpointsTests", ["Failpoints"]),
     tests("LMDBTests", ["TestBasics", "LMDB"]),
     tests("VaultTests", ["TestBasics", "Vault", "Failpoints", "BasicTypes", "CanonicalJSON", crypto]),
@@ -194,7 +199,9 @@ let package = Package(
       ]),
     tests(
       "CommandLineTests",
-      ["TestBasics", "daybook", "DaybookTestKit", "EventLog", "Postgres", "BasicTypes", "CanonicalJSON"]),
+      [
+        "TestBasics", "daybook", "DaybookTestKit", "EventLog", "MerkleTree", "Postgres", "BasicTypes", "CanonicalJSON",
+      ]),
     tests(
       "DocumentationTests",
       ["TestBasics", "DaybookTestKit", "DaybookClient", "Refusals", "CanonicalJSON", crypto]),

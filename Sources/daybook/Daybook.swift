@@ -47,7 +47,7 @@ struct Daybook: AsyncParsableCommand {
         name: "Safekeeping",
         subcommands: [
           Verify.self, VerifyLog.self, Reindex.self, Backup.self, Restore.self, LogCommand.self, Keys.self,
-          ClockCommand.self,
+          ClockCommand.self, WitnessCommand.self,
         ]),
       CommandGroup(name: "Data protection", subcommands: [Subject.self, Secrets.self]),
       CommandGroup(name: "Catalog", subcommands: [CatalogCommand.self, GenerateCommand.self]),

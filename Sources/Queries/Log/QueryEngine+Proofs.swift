@@ -31,13 +31,15 @@ extension QueryMethod {
       .count("tree_size", "The size of the tree that it is in; where absent, the present one.", in: 1...Int64.max),
       .count("from_size", "The size of the earlier tree.", in: 0...Int64.max),
       .count("to_size", "The size of the later tree; where absent, the present one.", in: 0...Int64.max),
+      .flag(
+        "tlog_proof", "Prove inclusion in the present checkpoint, and answer a C2SP tlog-proof file with it as well."),
     ],
     result: Schemas.object(
       ["hashes": Schemas.array(of: Schemas.string), "root": Schemas.string],
       besides: [
         "from_root": Schemas.string, "from_size": Schemas.integer, "leaf_hash": Schemas.string,
-        "leaf_index": Schemas.integer, "position": Schemas.integer, "to_size": Schemas.integer,
-        "tree_size": Schemas.integer,
+        "leaf_index": Schemas.integer, "position": Schemas.integer, "tlog_proof": Schemas.string,
+        "to_size": Schemas.integer, "tree_size": Schemas.integer,
       ]),
     example: ["position": 1],
     read: { ProofQuestion(&$0) },
@@ -50,12 +52,15 @@ private struct ProofQuestion: Sendable {
   let treeSize: UInt64?
   let fromSize: UInt64?
   let toSize: UInt64?
+  /// Whether a file of the proof is asked for, which has the checkpoint that it leads to.
+  let wantsFile: Bool
 
   init(_ arguments: inout Arguments) {
     position = arguments.position("position")
     treeSize = arguments.position("tree_size")
     fromSize = arguments.position("from_size")
     toSize = arguments.position("to_size")
+    wantsFile = arguments.isTrue("tlog_proof")
     guard arguments.isSound else { return }
     if (position == nil) == (fromSize == nil) {
       arguments.refuse("/position", "give either position (and tree_size), or from_size (and to_size)")
@@ -63,6 +68,8 @@ private struct ProofQuestion: Sendable {
       arguments.refuse("/to_size", "belongs to a consistency proof")
     } else if fromSize != nil, treeSize != nil {
       arguments.refuse("/tree_size", "belongs to an inclusion proof")
+    } else if wantsFile, position == nil || treeSize != nil {
+      arguments.refuse("/tlog_proof", "is of a position in the present tree: leave tree_size out")
     }
   }
 }
@@ -91,9 +98,16 @@ extension QueryEngine {
   }
 
   fileprivate func proof(_ question: ProofQuestion) async throws -> [UInt8] {
-    return try await log.whileWanted { snapshot in
+    var note: (size: UInt64, text: String)?
+    if question.wantsFile {
+      guard let (head, text) = try log.signedHead() else {
+        throw Refusal.unavailable(component: "log", "This log has no key that signs checkpoints.")
+      }
+      note = (head.position, text)
+    }
+    return try await log.whileWanted { [note] snapshot in
       let head = snapshot.head.position
-      let end = question.treeSize ?? question.toSize ?? head
+      let end = note?.size ?? question.treeSize ?? question.toSize ?? head
       guard end <= head else {
         let name = question.treeSize == nil ? "/to_size" : "/tree_size"
         throw Refusal.invalidParam(name, "is larger than the tree, which has \(head) leaves")
@@ -109,6 +123,11 @@ extension QueryEngine {
         result["leaf_index"] = JSON(position: position - 1)
         result["position"] = JSON(position: position)
         result["tree_size"] = JSON(position: end)
+        if let note {
+          result["tlog_proof"] = .string(
+            "c2sp.org/tlog-proof@v1\nindex \(position - 1)\n" + hashes.map { "\($0.base64)\n" }.joined() + "\n"
+              + note.text)
+        }
       } else {
         let start = question.fromSize ?? 0
         guard start <= end else { throw Refusal.invalidParam("/from_size", "is larger than to_size, \(end)") }

@@ -16,7 +16,7 @@ struct LogCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "log",
     abstract: "Write a log as text that needs no LMDB to be read, and make a backup of such a text.",
-    subcommands: [LogDumpCommand.self, LogLoadCommand.self])
+    subcommands: [LogDumpCommand.self, LogLoadCommand.self, LogProofCommand.self])
 }
 
 /// `daybook log dump`.
