@@ -6,19 +6,20 @@
 
 -- section: tables
 CREATE TABLE daybook.retention_policies (
-  id              uuid PRIMARY KEY,
-  number          bigint,
-  organization_id uuid,
-  class           text,
-  keep_hours      integer,
-  action          text,
-  description     text,
-  is_active       boolean,
-  created_by      uuid,
-  created_at      timestamptz,
-  updated_at      timestamptz,
-  version         bigint,
-  deleted_at      timestamptz
+  id               uuid PRIMARY KEY,
+  number           bigint,
+  organization_id  uuid,
+  class            text,
+  keep_hours       integer,
+  by_administrator boolean,
+  action           text,
+  description      text,
+  is_active        boolean,
+  created_by       uuid,
+  created_at       timestamptz,
+  updated_at       timestamptz,
+  version          bigint,
+  deleted_at       timestamptz
 );
 
 COMMENT ON TABLE daybook.retention_policies IS
@@ -27,6 +28,11 @@ COMMENT ON TABLE daybook.retention_policies IS
 COMMENT ON COLUMN daybook.retention_policies.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.retention_policies.class IS
   'One of previews, logs, system_logs, facets, sessions, runs, audit.';
+COMMENT ON COLUMN daybook.retention_policies.keep_hours IS
+  'An organization keeps its audit trail for as long as the platform''s policy says, else 180 days, and its logs for 7 '
+  'days, unless the platform''s policy says less; only administrators go below that.';
+COMMENT ON COLUMN daybook.retention_policies.by_administrator IS
+  'Whether an administrator has set the hours of an organization''s policy, so that no floor raises them.';
 COMMENT ON COLUMN daybook.retention_policies.action IS
   'The audit trail is archived and never deleted; everything else is deleted. One of delete, archive.';
 COMMENT ON COLUMN daybook.retention_policies.created_by IS

@@ -300,6 +300,47 @@ import Vault
     try book.checkIndexes()
   }
 
+  @Test func `an organization keeps its audit and its logs as long as the platform says`() async throws {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let owner = try await book.member("owner", of: acme, role: "owner").principal
+    func hours(_ name: String) async throws -> Int64? {
+      let dry = try await book.call("retention.sweep", ["organization_id": .string(acme), "dry_run": true], as: owner)
+      let classes = dry["policies"]?.arrayValue?.first?["classes"]?.arrayValue
+      return classes?.first { $0["class"]?.stringValue == name }?["keep_hours"]?.integerValue
+    }
+    func own(_ name: String, _ hours: Int64) -> JSONObject {
+      ["class": .string(name), "keep_hours": .integer(hours), "organization_id": .string(acme)]
+    }
+    for (name, floor) in [("audit", Int64(180 * 24)), ("logs", 7 * 24), ("system_logs", 7 * 24)] {
+      let error = try await book.refusal("retention_policy.create", own(name, floor - 1), as: owner)
+      #expect(error.paths == ["/keep_hours"], "\(name)")
+      let policy = try await book.make("retention_policy", own(name, floor + 10), as: owner)
+      #expect(try await hours(name) == floor + 10)
+      let lower: JSONObject = ["id": .string(policy), "keep_hours": .integer(floor - 1)]
+      #expect(try await book.refusal("retention_policy.edit", lower, as: owner).paths == ["/keep_hours"], "\(name)")
+      // An administrator may, and what they have set the owner may only make longer.
+      try await book.call("retention_policy.edit", lower)
+      #expect(try await hours(name) == floor - 1)
+      try await book.call("retention_policy.edit", ["id": .string(policy), "keep_hours": .integer(floor)], as: owner)
+      #expect(try await hours(name) == floor)
+    }
+    // The platform's own policy lowers the floor, and that of the audit trail it raises, too.
+    try await book.make("retention_policy", ["class": "audit", "keep_hours": 8760])
+    try await book.make("retention_policy", ["class": "logs", "keep_hours": 24])
+    #expect(try await hours("audit") == 8760, "a policy that was made before is held to the floor")
+    #expect(try await hours("logs") == 7 * 24)
+    let tenant = try #require(Identifier(acme))
+    let policies = try book.log.read {
+      try $0.referrers(of: tenant, type: "retention_policy", limit: 10).map(\.id.text)
+    }
+    let logs = try #require(policies.first { try book.item($0)["class"] == "logs" })
+    try await book.call("retention_policy.edit", ["id": .string(logs), "keep_hours": 24], as: owner)
+    #expect(try await hours("logs") == 24)
+    // What has no floor is the organization's to decide.
+    try await book.make("retention_policy", own("facets", 1), as: owner)
+  }
+
   @Test func `the log verifies after everything that a sweep does`() async throws {
     let book = try TestDomain()
     try at(book, start)

@@ -23,7 +23,9 @@ enum RetentionBehaviours {
       if let problem = problem(context.fields["class"], context.fields["action"]) { context.refuse("/action", problem) }
     },
     decide: { decision in
-      if try decision.newOrganization() == nil {
+      let organization = try decision.newOrganization()
+      try decision.authorize(in: organization)
+      if organization == nil {
         let transaction = decision.transaction
         for link in try transaction.referrers(
           of: RetentionPolicies.everywhere, type: RetentionPolicies.type, limit: .max)
@@ -31,13 +33,13 @@ enum RetentionBehaviours {
           guard
             try transaction.living(link.id, type: RetentionPolicies.type)?.fields["class"] == decision.fields["class"]
           else { continue }
-          try decision.authorize(in: nil)
           throw Refusal.conflict(
             reason: "unique", "There is one with this class already.",
             ["fields": ["organization_id", "class"], "constraint": "retention_policy_class"])
         }
       }
-      let event = try decision.applyCreation()
+      let event = try decision.applyCreation(
+        try bound(decision, decision.fields["class"], in: organization))
       if let state = try decision.transaction.state(event.resource), let target = RetentionPolicies.target(of: state) {
         try decision.transaction.link(event.resource, type: decision.type.name, to: target)
       }
@@ -49,8 +51,26 @@ enum RetentionBehaviours {
     if let action = decision.fields["action"], let problem = problem(state.fields["class"], action) {
       throw Refusal.invalidParam("/action", problem)
     }
-    try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
+    let bound = try bound(decision, state.fields["class"], in: state.organization)
+    try decision.edit(
+      state, decision.type, event: decision.command.event, values: decision.fields.merging(bound))
   })
+
+  /// Holds an organization's policy to the floor, and notes where an administrator has set it.
+  private static func bound(
+    _ decision: Decision, _ retentionClass: JSON?, in organization: Identifier?
+  ) throws -> JSONObject {
+    guard organization != nil, let hours = decision.fields["keep_hours"]?.integerValue,
+      let retentionClass = retentionClass?.stringValue.flatMap({ RetentionClass(rawValue: $0) })
+    else { return [:] }
+    if decision.principal.isAdministrator { return ["by_administrator": true] }
+    let floor = try RetentionPolicies.floor(of: retentionClass, in: decision.transaction)
+    guard hours >= floor else {
+      throw Refusal.invalidParam(
+        "/keep_hours", "must be at least \(floor): for so long the platform keeps \(retentionClass.rawValue)")
+    }
+    return ["by_administrator": false]
+  }
 
   private static func problem(_ retentionClass: JSON?, _ action: JSON?) -> String? {
     guard let name = retentionClass?.stringValue, let action = action?.stringValue else { return nil }
@@ -137,7 +157,8 @@ enum RetentionBehaviours {
     let type = try entry.runs.isEmpty ? nil : decision.model.type("run")
     for id in entry.runs {
       guard let type, let run = try decision.transaction.living(id, type: "run"),
-        RetentionPlanner.isDue(run, before: entry.before), try !RetentionPlanner.isHeld(run, in: decision.transaction)
+        RetentionPlanner.isDue(run, before: entry.before),
+        try !RetentionPlanner.isHeld(run, in: decision.transaction)
       else { continue }
       let plan: DeletionPlan
       do {

@@ -16,6 +16,16 @@ enum RetentionClass: String, CaseIterable, Sendable {
     }
   }
 
+  /// For how long an organization keeps it at least, where the platform's own policy doesn't say otherwise: whoever is
+  /// audited doesn't decide what an auditor finds.
+  var floorHours: Int64 {
+    switch self {
+    case .audit: defaultHours
+    case .logs, .systemLogs: 7 * 24
+    case .previews, .facets, .sessions, .runs: 1
+    }
+  }
+
   /// Whether its payloads are sealed with a key of the organization, the class and the month, which a sweep destroys.
   var isSealed: Bool { self != .runs && self != .audit }
 

@@ -21,22 +21,43 @@ extension RetentionPolicies {
       let own = try policy(
         retentionClass, linkedTo: organization, in: source, where: { $0.organization == organization })
     {
-      return own
+      if own.isBound {
+        let floor = try floor(of: retentionClass, in: source)
+        if own.rule.hours < floor { return RetentionRule(hours: floor, policy: own.rule.policy, isOwn: true) }
+      }
+      return own.rule
     }
-    return try policy(retentionClass, linkedTo: everywhere, in: source, where: { $0.organization == nil })
+    return try platformRule(retentionClass, in: source)
       ?? RetentionRule(hours: retentionClass.defaultHours, policy: nil, isOwn: false)
+  }
+
+  /// For how long organizations keep a class at least: the audit trail as the platform's policy says; anything else no
+  /// longer than that.
+  static func floor(
+    of retentionClass: RetentionClass, in source: borrowing some StateSource & ~Copyable
+  ) throws -> Int64 {
+    guard let platform = try platformRule(retentionClass, in: source)?.hours else { return retentionClass.floorHours }
+    return retentionClass == .audit ? platform : min(platform, retentionClass.floorHours)
+  }
+
+  private static func platformRule(
+    _ retentionClass: RetentionClass, in source: borrowing some StateSource & ~Copyable
+  ) throws -> RetentionRule? {
+    try policy(retentionClass, linkedTo: everywhere, in: source, where: { $0.organization == nil })?.rule
   }
 
   private static func policy(
     _ retentionClass: RetentionClass, linkedTo target: Identifier, in source: borrowing some StateSource & ~Copyable,
     where matches: (ResourceState) -> Bool
-  ) throws -> RetentionRule? {
+  ) throws -> (rule: RetentionRule, isBound: Bool)? {
     for link in try source.referrers(of: target, type: type, limit: .max) {
       guard let state = try source.living(link.id, type: type), matches(state), state.fields["is_active"] != false,
         state.fields["class"]?.stringValue == retentionClass.rawValue,
         let hours = state.fields["keep_hours"]?.integerValue
       else { continue }
-      return RetentionRule(hours: hours, policy: state.id, isOwn: state.organization != nil)
+      // What an administrator has set, no floor raises.
+      let isBound = state.organization != nil && state.fields["by_administrator"] != true
+      return (RetentionRule(hours: hours, policy: state.id, isOwn: state.organization != nil), isBound)
     }
     return nil
   }
