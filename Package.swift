@@ -92,8 +92,8 @@ let package = Package(
     module(
       "Projections",
       [
-        "BasicTypes", "Catalog", "Access", "EventLog", "Failpoints", "Vault", "Postgres", "EmbeddedPostgres",
-        "CanonicalJSON", "Files", "Waiting", crypto, log, nioLocks,
+        "BasicTypes", "Catalog", "Access", "Records", "EventLog", "Failpoints", "Vault", "Postgres",
+        "EmbeddedPostgres", "CanonicalJSON", "Files", "Waiting", crypto, log, nioLocks,
       ]),
     module(
       "Queries",

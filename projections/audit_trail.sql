@@ -29,6 +29,8 @@ CREATE UNLOGGED TABLE personal.audit_trail (
   reason_folded text,
   ip            inet,
   user_agent    text,
+  about         uuid[],
+  given_in      uuid[],
   is_refusal    boolean
 );
 
@@ -46,6 +48,9 @@ COMMENT ON COLUMN daybook.audit_trail.correlation IS 'What the caller gave to co
 COMMENT ON COLUMN daybook.audit_trail.causation IS 'The id of the event that caused this one.';
 COMMENT ON COLUMN personal.audit_trail.reason_folded IS
   'How reason is searched, folded by Unicode; NULL where that is lower(reason COLLATE "C").';
+COMMENT ON COLUMN personal.audit_trail.about IS 'The persons whom the reason speaks of, besides who gave it.';
+COMMENT ON COLUMN personal.audit_trail.given_in IS
+  'Of an event of somebody''s account: the organizations in which the reason was given.';
 
 -- section: indexes
 CREATE INDEX audit_trail_user_id ON daybook.audit_trail (user_id);
@@ -65,13 +70,15 @@ SELECT
 FROM staged_events;
 
 -- section: fill opened
-INSERT INTO personal.audit_trail (id, reason, reason_folded, ip, user_agent, is_refusal)
+INSERT INTO personal.audit_trail (id, reason, reason_folded, ip, user_agent, about, given_in, is_refusal)
 SELECT
   (e ->> 'position')::bigint,
   e ->> 'reason',
   e ->> 'reason_folded',
   (e #>> '{origin,ip}')::inet,
   e #>> '{origin,user_agent}',
+  ARRAY(SELECT jsonb_array_elements_text(e -> 'about'))::uuid[],
+  ARRAY(SELECT jsonb_array_elements_text(e -> 'given_in'))::uuid[],
   e ->> 'event' = 'session.refused'
 FROM jsonb_array_elements($1::jsonb) AS e;
 

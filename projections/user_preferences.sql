@@ -11,8 +11,6 @@ CREATE TABLE daybook.user_preferences (
   organization_id            uuid,
   user_id                    uuid,
   theme                      varchar(20),
-  language                   varchar(10),
-  timezone                   varchar(50),
   date_format                varchar(20),
   time_format                varchar(20),
   notifications_enabled      boolean,
@@ -28,6 +26,8 @@ CREATE TABLE daybook.user_preferences (
 -- Personal columns: unlogged, so that no value ever enters the write-ahead log or a replica.
 CREATE UNLOGGED TABLE personal.user_preferences (
   id                 uuid PRIMARY KEY,
+  language           varchar(10),
+  timezone           varchar(50),
   accessibility_mode boolean,
   custom_settings    jsonb
 );

@@ -14,8 +14,6 @@ CREATE TABLE daybook.users (
   email_verified boolean,
   is_staff       boolean,
   is_superuser   boolean,
-  preferences    jsonb,
-  last_login_at  timestamptz,
   created_by     uuid,
   created_at     timestamptz,
   updated_at     timestamptz,
@@ -36,6 +34,8 @@ CREATE UNLOGGED TABLE personal.users (
   display_name    varchar(255),
   avatar_url      varchar(500),
   keycloak_id     varchar(255),
+  preferences     jsonb,
+  last_login_at   timestamptz,
   last_login_ip   inet
 );
 

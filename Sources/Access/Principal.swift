@@ -39,6 +39,8 @@ public struct Principal: Sendable {
   public let actor: String
   /// The platform role (`admin`, `developer`, `viewer`, `officer`, `auditor`); nil for all but users.
   public let platformRole: String?
+  /// Whether an auditor is one of the whole service: an administrator has made them staff of it.
+  package let auditsService: Bool
   /// The organizations that the caller belongs to, with the role there: `owner`, `admin`, `member`, `guest` for a
   /// member who came by a share link, or `key` for an API key.
   public let organizations: [Identifier: String]
@@ -60,12 +62,13 @@ public struct Principal: Sendable {
 
   /// A caller as it was resolved.
   package init(
-    kind: Kind, platformRole: String? = nil, organizations: [Identifier: String] = [:],
+    kind: Kind, platformRole: String? = nil, isStaff: Bool = false, organizations: [Identifier: String] = [:],
     workspaces: Set<Identifier> = [], keyPermissions: [String: Set<Permission>]? = nil, bound: Bound? = nil,
     subject: Identifier? = nil, expiresAt: Timestamp? = nil, signIn: SignIn? = nil, epoch: UInt64 = 0
   ) {
     self.kind = kind
     self.platformRole = platformRole
+    auditsService = platformRole == "auditor" && isStaff
     self.organizations = organizations
     self.workspaces = workspaces
     self.keyPermissions = keyPermissions
@@ -113,6 +116,24 @@ public struct Principal: Sendable {
   /// Whether everything is allowed: the local administrator, the server, and users with the platform role `admin`.
   public let isAdministrator: Bool
 
+  /// Whether every resource and record is for the caller: an administrator's, and who audits the whole service.
+  package var seesEverything: Bool { isAdministrator || auditsService }
+
+  /// The office that the platform role is; nil for everybody else, and for all API keys.
+  package var office: Recipient? {
+    switch platformRole {
+    case "officer": .officers
+    case "auditor": .auditors
+    default: nil
+    }
+  }
+
+  /// Whether the caller holds one of some offices in an organization, as more than a guest there.
+  package func holds(_ offices: Set<Recipient>, in organization: Identifier?) -> Bool {
+    guard let office, offices.contains(office), let organization else { return false }
+    return organizations[organization] != nil && !isGuest(in: organization)
+  }
+
   /// On whose account the caller takes the server's time: an organization that the caller belongs to, or the caller
   /// where there is none; nil for administrators and the server.
   package let tenant: Identifier?
@@ -127,12 +148,12 @@ public struct Principal: Sendable {
 
   /// The organizations whose resources the caller may see; nil for all.
   public var visibleOrganizations: Set<Identifier>? {
-    isAdministrator ? nil : Set(organizations.keys)
+    seesEverything ? nil : Set(organizations.keys)
   }
 
-  /// Whether the caller may see what belongs to that organization; what belongs to none is for administrators.
+  /// Whether the caller may see what belongs to that organization; what belongs to none is for who sees everything.
   public func canSee(organization: Identifier?) -> Bool {
-    if isAdministrator { return true }
+    if seesEverything { return true }
     guard let organization else { return false }
     return organizations[organization] != nil
   }
@@ -143,9 +164,11 @@ public struct Principal: Sendable {
   /// Administrators have every permission. Owners and admins of an organization have every one in it. A member's follow
   /// the platform role: `developer` reads, writes and executes; `viewer` reads; `auditor` and `officer` read, `audit`
   /// and `log` included. A guest reads what ``readByGuests`` says, whatever the platform role, of it what ``Audience``
-  /// lets them see. An API key has what its map says, and never more than the person who made it has now.
+  /// lets them see. An API key has what its map says, and never more than the person who made it has now. An auditor of
+  /// the whole service reads everything, and has no other permission, whatever their memberships.
   public func allows(_ permission: Permission, on plural: String, organization: Identifier?) -> Bool {
     if isAdministrator { return true }
+    if auditsService { return permission == .read }
     guard let organization, let role = organizations[organization] else { return false }
     if keyPermissions != nil { return isMapped(permission, on: plural) && isWithinBound(permission, on: plural) }
     return Principal.permissions(role: role, platformRole: platformRole, plural: plural).contains(permission)
@@ -198,6 +221,7 @@ public struct Principal: Sendable {
   /// The permissions that the caller has on every resource of an organization: the measure of what it may hand on.
   package func grantable(in organization: Identifier) -> Set<Permission> {
     if isAdministrator { return Set(Permission.allCases) }
+    if auditsService { return [.read] }
     guard let role = organizations[organization] else { return [] }
     if let keyPermissions {
       let mapped = keyPermissions["*"] ?? []

@@ -73,6 +73,14 @@ extension Catalog {
     try load(files: files, label: label, knownBehaviours: knownBehaviours, problems: [])
   }
 
+  /// As ``load(files:label:knownBehaviours:)``, of what a log has recorded: where an older program wrote it, a free
+  /// text may stand for recipients.
+  public static func load(
+    recorded files: [(name: String, text: String)], label: String
+  ) throws(CatalogError) -> Catalog {
+    try load(files: files, label: label, knownBehaviours: nil, isRecorded: true, problems: [])
+  }
+
   /// Reads one file of the folder `platforms` beside the types of this catalog.
   /// - Throws: a `CatalogError` with every mistake of the file.
   package func readPlatform(_ text: String, named name: String, label: String) throws(CatalogError) -> Platform {
@@ -86,7 +94,8 @@ extension Catalog {
   }
 
   private static func load(
-    files: [(name: String, text: String)], label: String, knownBehaviours: Set<String>?, problems: [CatalogProblem]
+    files: [(name: String, text: String)], label: String, knownBehaviours: Set<String>?, isRecorded: Bool = false,
+    problems: [CatalogProblem]
   ) throws(CatalogError) -> Catalog {
     var problems = problems
     var source = JSONObject()
@@ -107,7 +116,7 @@ extension Catalog {
         platformFiles.append((name, root))
         continue
       }
-      var reader = TypeReader(file: file)
+      var reader = TypeReader(file: file, isRecorded: isRecorded)
       let type = reader.read(root, fileName: name)
       if let type { types.append(type) }
       readers.append((reader, type))

@@ -26,8 +26,10 @@ extension Catalog {
   /// The record of processing activities (GDPR Art. 30): one entry for each personal field, in the order of the files.
   ///
   /// Each has `resource_type`, `field`, `subject` (`self`, or the field that names the user), `purpose`, `legal_basis`,
-  /// `category`, `retention` and `recipients`; a catalog in which one lacks any doesn't load.
+  /// `category`, `retention` and `recipients`. What isn't stated shows as `MISSING`; a folder in which one lacks any
+  /// doesn't load.
   public var processingRecord: JSON {
+    func stated(_ text: String) -> JSON { .string(text.isEmpty ? "MISSING" : text) }
     var entries: [JSON] = []
     for type in types {
       for field in type.fields {
@@ -39,9 +41,9 @@ extension Catalog {
         }
         entries.append([
           "resource_type": .string(type.name), "field": .string(field.name), "subject": .string(subject),
-          "purpose": .string(personal.purpose), "legal_basis": .string(personal.legalBasis),
-          "category": .string(personal.category), "retention": .string(personal.retention),
-          "recipients": .string(personal.recipients),
+          "purpose": stated(personal.purpose), "legal_basis": stated(personal.legalBasis),
+          "category": stated(personal.category), "retention": stated(personal.retention),
+          "recipients": stated(Recipient.text(personal.recipients)),
         ])
       }
     }

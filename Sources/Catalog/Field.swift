@@ -42,8 +42,6 @@ public struct Field: Sendable {
   public var synonyms: [String: String] = [:]
   /// Where it holds personal data: whose, and why it may be held.
   public var personal: PersonalData?
-  /// Whether only administrators are shown it, besides the person whom the resource is.
-  public var isForAdministrators = false
   /// Whether the value is a secret that is sealed and never shown, wholly or in its named members.
   public var secret: SecretRule?
   /// Whether nobody is ever shown it.

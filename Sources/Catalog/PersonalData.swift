@@ -9,20 +9,21 @@ public struct PersonalData: Sendable {
   }
   /// Whose it is.
   public let subject: Subject
-  /// Why it is processed.
+  /// Why it is processed, in Fideslang's words where they fit: `essential.service.authentication`, …
   public let purpose: String
-  /// The legal basis (GDPR Art. 6).
+  /// The legal basis (GDPR Art. 6), in Fideslang's words where they fit: `Contract`, `Legitimate interests`, …
   public let legalBasis: String
-  /// The category of data (contact, identity, usage …).
+  /// The category of data, in Fideslang's words where they fit: `user.contact.email`, …
   public let category: String
   /// How long it is kept.
   public let retention: String
-  /// Who receives it.
-  public let recipients: String
+  /// Who is shown it, and nobody else.
+  public let recipients: [Recipient]
 
   /// The record of processing of one field.
   public init(
-    subject: Subject, purpose: String, legalBasis: String, category: String, retention: String, recipients: String
+    subject: Subject, purpose: String, legalBasis: String, category: String, retention: String,
+    recipients: [Recipient]
   ) {
     self.subject = subject
     self.purpose = purpose
@@ -30,5 +31,11 @@ public struct PersonalData: Sendable {
     self.category = category
     self.retention = retention
     self.recipients = recipients
+  }
+
+  /// Who is shown what it was before: of these only the person, officers and administrators. What stands now may be for
+  /// all of an organization; what a person went by once is not.
+  public var formerRecipients: [Recipient] {
+    recipients.filter { [.person, .officers, .administrators].contains($0) }
   }
 }

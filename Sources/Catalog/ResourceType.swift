@@ -29,6 +29,8 @@ public struct ResourceType: Sendable {
   public let publicFields: [String]
   /// Whose eyes its resources are for, where not for all of the organization's.
   public var visibility: Visibility?
+  /// Who of its organization sees its resources at all; nil where no list narrows that.
+  public var recipients: [Recipient]?
   /// The read model of its versions; nil where it has none.
   package var versionTable: VersionTable?
 

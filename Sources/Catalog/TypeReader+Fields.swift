@@ -16,7 +16,7 @@ extension TypeReader {
         "secret",
       ]
       return switch self {
-      case .field: common + ["on_delete", "personal", "immutable", "assignable", "administrators_only"]
+      case .field: common + ["on_delete", "personal", "immutable", "assignable"]
       case .parameter: common
       case .item: common.filter { $0 != "to" && $0 != "secret" }
       }
@@ -56,7 +56,8 @@ extension TypeReader {
   private mutating func readField(_ entry: SourceNode.Member, in position: FieldPlace) -> Field? {
     let place = position.describe(entry.key)
     checkName(entry.key, line: entry.line, place)
-    guard let keys = members(entry.value, of: place, known: position.keys) else { return nil }
+    let former = isRecorded ? ["administrators_only"] : []
+    guard let keys = members(entry.value, of: place, known: position.keys + former) else { return nil }
     guard let typeMember = keys["type"] else {
       report(entry.line, "missing key 'type' in \(place)")
       return nil
@@ -75,7 +76,6 @@ extension TypeReader {
     field.isRequired = isSet("required", &self) ?? false
     field.isImmutable = isSet("immutable", &self) ?? false
     field.isAssignable = isSet("assignable", &self) ?? true
-    field.isForAdministrators = isSet("administrators_only", &self) ?? false
     readLimits(keys, entry, place, &field)
     if let member = keys["visible"] {
       field.isVisible = isSet("visible", &self) ?? false
@@ -271,10 +271,15 @@ extension TypeReader {
   private mutating func readPersonal(_ member: SourceNode.Member, _ place: String) -> PersonalData? {
     guard let keys = members(member.value, of: "'personal' of \(place)", known: Self.personalKeys) else { return nil }
     var words: [String: String] = [:]
+    var recipients: [Recipient] = []
     for key in Self.personalKeys {
       guard let value = keys[key] else {
         let why = key == "subject" ? "whose data it is" : "the record of processing needs it (GDPR Art. 30)"
         report(member.line, "missing key '\(key)' in 'personal' of \(place): \(why)")
+        continue
+      }
+      if key == "recipients" {
+        recipients = readRecipients(value, of: "'recipients' of 'personal' of \(place)")
         continue
       }
       guard let word = text(value.value, of: "'\(key)' of 'personal' of \(place)") else { continue }
@@ -285,7 +290,7 @@ extension TypeReader {
     return PersonalData(
       subject: subject == "self" ? .resource : .field(subject), purpose: words["purpose"] ?? "",
       legalBasis: words["legal_basis"] ?? "", category: words["category"] ?? "", retention: words["retention"] ?? "",
-      recipients: words["recipients"] ?? "")
+      recipients: recipients)
   }
 
   /// A personal field's subject is the resource itself or a user whom another of its fields names.

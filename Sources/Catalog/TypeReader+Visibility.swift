@@ -1,6 +1,40 @@
 import CanonicalJSON
 
 extension TypeReader {
+  /// `recipients` of a type: which offices of an organization see its resources, and nobody else there.
+  mutating func readOffices(_ member: SourceNode.Member) -> [Recipient] {
+    let recipients = readRecipients(member, of: "'recipients'")
+    for recipient in recipients where ![.officers, .auditors, .administrators].contains(recipient) {
+      report(
+        member.line, "'recipients' of a type may name officers, auditors and administrators, not \(recipient.rawValue)")
+    }
+    if organization == .none {
+      report(member.line, "'recipients' is for resources that belong to an organization")
+    }
+    return recipients
+  }
+
+  /// A list of recipients; whoever is shown everything has to be in it, or a record would be false.
+  mutating func readRecipients(_ member: SourceNode.Member, of place: String) -> [Recipient] {
+    if isRecorded, case .scalar = member.value.content { return [.administrators] }
+    let words = Recipient.allCases.map(\.rawValue)
+    var recipients: [Recipient] = []
+    for (word, line) in texts(member.value, of: place) {
+      guard let recipient = Recipient(rawValue: word) else {
+        report(
+          line,
+          "\(place): '\(word)' is no recipient; there are \(words.joined(separator: ", "))"
+            + Suggestion.hint(for: word, in: words))
+        continue
+      }
+      recipients.append(recipient)
+    }
+    if case .sequence = member.value.content, !recipients.contains(.administrators) {
+      report(member.line, "\(place) must name administrators, to whom everything is shown")
+    }
+    return recipients
+  }
+
   /// `visible_to`: a field that refers to a user, and perhaps a boolean that makes exceptions.
   mutating func readVisibility(_ member: SourceNode.Member) -> Visibility? {
     guard let keys = members(member.value, of: "'visible_to'", known: ["field", "unless"]) else { return nil }

@@ -12,6 +12,9 @@ struct TypeReader {
   }
 
   let file: String
+  /// Whether an older program may have written the file: then a free text may stand for recipients, and fields may have
+  /// the key `administrators_only`.
+  let isRecorded: Bool
   var problems: [CatalogProblem] = []
   var mentions: [Mention] = []
   /// The line of each key of the file's top mapping, and of each unique constraint (`unique.NAME`).
@@ -21,13 +24,14 @@ struct TypeReader {
   var organization: OrganizationRule = .none
   var lifecycle: Lifecycle?
 
-  init(file: String) {
+  init(file: String, isRecorded: Bool = false) {
     self.file = file
+    self.isRecorded = isRecorded
   }
 
   static let typeKeys = [
     "resource", "plural", "summary", "organization", "natural_keys", "read_model", "processing", "fields", "unique",
-    "lifecycle", "versioned", "versions", "public", "visible_to", "commands", "facts",
+    "lifecycle", "versioned", "versions", "public", "visible_to", "recipients", "commands", "facts",
   ]
 
   /// The longest name: PostgreSQL's identifiers have 63 bytes, and the read models put endings to names.
@@ -71,6 +75,7 @@ struct TypeReader {
       fields: fields, unique: unique, lifecycle: lifecycle, versionedContent: versioned, commands: commands,
       facts: facts, hasReadModel: hasReadModel, publicFields: publicFields)
     type.visibility = top["visible_to"].flatMap { readVisibility($0) }
+    type.recipients = top["recipients"].map { readOffices($0) }
     type.versionTable = top["versions"].flatMap { readVersions($0, type: name, of: versioned) }
     return type
   }

@@ -177,7 +177,7 @@ package final class TestDomain: Sendable {
 
   /// A resource as the administrator sees it.
   package func item(_ id: String) throws -> JSONObject {
-    try view.item(state(id), principal: TestDomain.administrator)
+    try view.item(state(id))
   }
 
   /// Records events in one decision, without a command, and returns the position of the last.

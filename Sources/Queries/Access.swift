@@ -49,11 +49,5 @@ struct Access: Sendable {
     !audience.publicFields.isEmpty && !principal.canSee(organization: state.organization)
   }
 
-  /// Fields that the caller is shown nowhere but in their own resource; empty for administrators, and for most types.
-  var administratorsFields: Set<String> {
-    if principal.isAdministrator { return [] }
-    return Set(type.fields.lazy.filter(\.isForAdministrators).map(\.name))
-  }
-
   private var forbidden: Refusal { .forbidden(permission: "\(type.plural):read") }
 }

@@ -20,6 +20,7 @@ package struct AudienceCondition: Sendable {
     case sharedOrganization
     case oneself
     case named(String)
+    case offices
     case published(String)
   }
 
@@ -36,6 +37,7 @@ package struct AudienceCondition: Sendable {
       case .sharedOrganization: .sharedOrganization
       case .oneself: .oneself
       case .named(let field): .named(Self.column(field))
+      case .offices: .offices
       case .published(let fields):
         .published("((\(fields.map(Self.column).joined(separator: " OR "))) AND t.\"deleted_at\" IS NULL)")
       }
@@ -87,6 +89,10 @@ package struct AudienceCondition: Sendable {
         if let user = bounds.user { choices.append("t.\"id\" = \(sql.bind(.uuid(user.text), as: "uuid"))") }
       case .named(let column):
         if let user = bounds.user { choices.append("\(column) = \(sql.bind(.uuid(user.text), as: "uuid"))") }
+      case .offices:
+        if !bounds.officed.isEmpty {
+          choices.append("t.\"organization_id\" = ANY(\(sql.bind(bounds.officed.sorted())))")
+        }
       case .published(let isPublic):
         if bounds.readsPublic { choices.append(isPublic) }
       }
@@ -109,8 +115,6 @@ package struct AudienceCondition: Sendable {
     }
   }
 
-  /// The audit trail, whose rows are an organization's as their events are.
-  static let audit = AudienceCondition(.audit)
   /// The lines that programs log about themselves, those of no organization being the service's own.
   static let systemLogs = AudienceCondition(.systemLogs)
 

@@ -1,5 +1,6 @@
 import CanonicalJSON
 import Catalog
+import Vault
 
 /// A field and how its value is kept.
 package final class FieldModel: Sendable {
@@ -54,6 +55,13 @@ package final class FieldModel: Sendable {
     case .passwordHash: .resource
     default: nil
     }
+  }
+
+  /// Whether a change of a field with a ``subject`` has to do with that person's key: it seals the new value, or sealed
+  /// the one before. A field may have become personal after values of it were recorded as they are.
+  package func isSealed(_ value: JSON?, was before: JSON?) -> Bool {
+    if keeping == .passwordHash { return true }
+    return [value, before].contains { $0.map { Vault.isSealed($0) } ?? false }
   }
 
   private static func setters(of field: Field, in type: ResourceType) -> String {

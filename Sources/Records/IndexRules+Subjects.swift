@@ -20,8 +20,10 @@ extension IndexRules {
       if let id, !subjects.contains(id) { subjects.append(id) }
     }
     if let type = model.types[header.type] {
-      for (name, _) in body.set {
-        guard let subject = type.field(name)?.subject else { continue }
+      for name in body.set.keys {
+        guard let field = type.field(name), let subject = field.subject,
+          field.isSealed(body.set[name], was: body.was[name])
+        else { continue }
         switch subject {
         case .resource: note(header.resource)
         case .field(let field):
@@ -35,21 +37,14 @@ extension IndexRules {
     }
     if header.type == "user", body.set.contains("deleted_at") { note(header.resource) }
     for (name, value) in [("reason", body.reason), ("origin", body.origin)] {
-      for id in persons(sealing: value, resource: header.resource, field: name) { note(id) }
+      for owner in sealer.owners(sealing: value, resource: header.resource, field: name) { note(owner?.person) }
     }
+    if let given = body.data[ReasonGivenIn.member] { note(sealer.vault.owner(of: given)?.person) }
     return subjects
   }
 
   /// The persons with whose keys a value is sealed, as far in as it opens.
   package func persons(sealing value: JSON?, resource: Identifier, field: String) -> [Identifier] {
-    var persons: [Identifier] = []
-    var value = value
-    while let sealed = value, Vault.isSealed(sealed) {
-      if case .subject(let id)? = sealer.vault.owner(of: sealed), id != .systemUser { persons.append(id) }
-      // What doesn't open hides who else is in it.
-      guard case .value(let inner)? = try? sealer.vault.open(sealed, resourceID: resource, field: field) else { break }
-      value = inner
-    }
-    return persons
+    sealer.owners(sealing: value, resource: resource, field: field).compactMap { $0?.person }
   }
 }

@@ -21,8 +21,6 @@ package final class ResourceModel: Sendable {
   package let unique: [UniqueConstraint]
   /// The fields whose changed content makes a new version.
   package let versioned: Set<String>
-  /// The fields that only administrators are shown, besides the person whom a resource is.
-  package let administratorsFields: [String]
   /// Whether a change of such a resource can change what some principal may do.
   package let decidesPrincipals: Bool
   /// Facts by verb.
@@ -44,7 +42,6 @@ package final class ResourceModel: Sendable {
     references = fields.filter { $0.field.type == .reference }
     unique = type.unique
     versioned = Set(type.versionedContent)
-    administratorsFields = type.fields.filter(\.isForAdministrators).map(\.name)
     decidesPrincipals = ["user", "membership", "workspace_member", "api_key", "organization"].contains(type.name)
     facts = Dictionary(type.facts.map { ($0.event, $0) }, uniquingKeysWith: { _, last in last })
     updatedEvent = "\(type.name).\(type.command("edit")?.event ?? "edited")"

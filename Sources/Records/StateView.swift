@@ -1,4 +1,3 @@
-import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -8,7 +7,8 @@ import Vault
 
 /// Turns what the log holds into what a caller may see: personal values opened, secrets hidden.
 ///
-/// Whether the caller may see the resource at all is for the caller of this to decide before.
+/// Whether the caller may see the resource at all, and which personal fields of it, is for the caller of this to decide
+/// before.
 public struct StateView: Sendable {
   private let model: CatalogModel
   private let sealer: Sealer
@@ -23,36 +23,31 @@ public struct StateView: Sendable {
   /// erased and `{"locked":true}` where its key is missing; secret members as
   /// `"********"`; hashes and whole secrets left out; and `id`, `number`, `organization_id`, `created_by`,
   /// `created_at`, `updated_at`, `version`, and `deleted_at` where it was deleted.
+  /// - Parameter withheld: The fields that are not for who asks; they show as null.
   /// - Throws: ``Refusal`` where a sealed value is damaged.
-  public func item(_ state: ResourceState, principal: Principal) throws -> JSONObject {
+  public func item(_ state: ResourceState, withholding withheld: Set<String> = []) throws -> JSONObject {
     var item = try visibleFields(state.fields, type: state.type, resource: state.id)
     item["id"] = .string(state.id.text)
     item["created_at"] = .string(state.createdAt.text)
     item["updated_at"] = .string(state.updatedAt.text)
     item["version"] = .integer(state.version)
     item["deleted_at"] = state.deletedAt.map { .string($0.text) }
-    withhold(from: &item, type: state.type, resource: state.id, principal: principal)
+    for name in withheld { item[name] = .null }
     return complete(
       item, from: state.fields, type: state.type, organization: state.organization.map { .string($0.text) })
   }
 
-  /// A row of a read model as ``item(_:principal:)`` shows a state. `fields` holds the implicit ones too, and personal
-  /// values opened.
-  public func item(fields: JSONObject, id: Identifier, type: String, principal: Principal) throws -> JSONObject {
+  /// A row of a read model as ``item(_:withholding:)`` shows a state. `fields` holds the implicit ones too, and
+  /// personal values opened.
+  public func item(
+    fields: JSONObject, id: Identifier, type: String, withholding withheld: Set<String>
+  ) throws -> JSONObject {
     var item = try visibleFields(fields, type: type, resource: id)
     for name in ["id", "created_at", "updated_at", "version", "deleted_at"] {
       item[name] = fields[name]
     }
-    withhold(from: &item, type: type, resource: id, principal: principal)
+    for name in withheld { item[name] = .null }
     return complete(item, from: fields, type: type, organization: fields["organization_id"])
-  }
-
-  /// Shows as null what is for administrators and the person alone.
-  private func withhold(from item: inout JSONObject, type: String, resource: Identifier, principal: Principal) {
-    guard let fields = model.types[type]?.administratorsFields, !fields.isEmpty, !principal.isAdministrator,
-      principal.kind != .user(resource)
-    else { return }
-    for name in fields { item[name] = .null }
   }
 
   /// The item with the implicit fields that are shown even where they are empty.

@@ -1,3 +1,4 @@
+import CanonicalJSON
 import Catalog
 import Foundation
 import TestBasics
@@ -32,7 +33,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
       level: {type: enum, values: [low, high], synonyms: {top: high}}
       status: {type: enum, values: [draft, active], assignable: false}
       owner_id: {type: reference, to: user, on_delete: clear}
-      note: {type: text, personal: {subject: owner_id, purpose: p, legal_basis: l, category: c, retention: r, recipients: x}}
+      note: {type: text, personal: {subject: owner_id, purpose: p, legal_basis: l, category: c, retention: r, recipients: [administrators]}}
       config: {type: object, secret: {members: [password]}}
       rank: {type: integer, min: 1, max: 9}
       done_at: {type: timestamp}
@@ -186,8 +187,20 @@ struct Mistake: Sendable, CustomTestStringConvertible {
       "create: {}", "create: {params: {name: {type: text}}}", 23,
       "parameter 'name' of command 'create' has the name of a field that the command takes anyway"),
     Mistake(
-      "recipients: x", "", 12,
+      "recipients: [administrators]", "", 12,
       "missing key 'recipients' in 'personal' of field 'note': the record of processing needs it (GDPR Art. 30)"),
+    Mistake(
+      "recipients: [administrators]", "recipients: everybody", 12,
+      "'recipients' of 'personal' of field 'note' must be a list"),
+    Mistake(
+      "recipients: [administrators]", "recipients: [the persons, administrators]", 12,
+      """
+      'recipients' of 'personal' of field 'note': 'the persons' is no recipient; there are the person, members, \
+      organization administrators, officers, auditors, administrators (did you mean 'the person'?)
+      """),
+    Mistake(
+      "recipients: [administrators]", "recipients: [members]", 12,
+      "'recipients' of 'personal' of field 'note' must name administrators, to whom everything is shown"),
     Mistake(
       "purpose: p, ", "", 12,
       "missing key 'purpose' in 'personal' of field 'note': the record of processing needs it (GDPR Art. 30)"),
@@ -295,6 +308,38 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     #expect(try revision(Self.sound.replacingOccurrences(of: "max: 20", with: "max: 21")) != first)
   }
 
+  @Test func `a recorded catalog may say in free text who the recipients are, a folder may not`() throws {
+    let text = """
+      resource: thing
+      plural: things
+      summary: A thing.
+      organization: none
+      fields:
+        name:
+          type: text
+          administrators_only: true
+          personal: {subject: self, purpose: p, legal_basis: l, category: c, retention: r, recipients: administrators}
+      """
+    #expect(Self.problems(text).count == 2)
+    let recorded = try Catalog.load(recorded: Self.others + [("thing.yaml", text)], label: "the log's catalog")
+    #expect(recorded.type("thing")?.field("name")?.personal?.recipients == [.administrators])
+  }
+
+  @Test func `what a record of processing lacks is told as missing`() throws {
+    let record = PersonalData(
+      subject: .resource, purpose: "", legalBasis: "Contract", category: "user", retention: "r",
+      recipients: [.person, .administrators])
+    var field = Field(name: "name", type: .text)
+    field.personal = record
+    let type = ResourceType(
+      name: "thing", plural: "things", summary: "", organization: .none, naturalKeys: [], fields: [field], unique: [],
+      lifecycle: nil, versionedContent: [], commands: [], facts: [], hasReadModel: true)
+    let entry = try #require(
+      Catalog(types: [type], platforms: [], revision: "", source: [:]).processingRecord.arrayValue?.first)
+    #expect(entry["purpose"] == "MISSING" && entry["legal_basis"] == "Contract")
+    #expect(entry["recipients"] == "the person, administrators")
+  }
+
   @Test func `anchors and merge keys stand for what they name, and own keys win`() throws {
     let text = """
       resource: thing
@@ -306,7 +351,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         legal_basis: l
         category: c
         retention: r
-        recipients: x
+        recipients: [the person, administrators]
       fields:
         name: {type: text, personal: {subject: self, <<: *record, category: own}}
         code: &code {type: slug, max: 10}
@@ -315,7 +360,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     let thing = try #require(
       try Catalog.load(files: Self.others + [("thing.yaml", text)], label: "schema").type("thing"))
     let personal = try #require(thing.field("name")?.personal)
-    #expect(personal.category == "own" && personal.recipients == "x")
+    #expect(personal.category == "own" && personal.recipients == [.person, .administrators])
     #expect(thing.field("other")?.type == .slug && thing.field("other")?.maximumLength == 10)
     #expect(
       Self.problems(text.replacingOccurrences(of: "retention: r", with: "retintion: r")).contains {

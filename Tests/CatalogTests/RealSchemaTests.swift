@@ -46,7 +46,7 @@ enum RealSchema {
     let catalog = try RealSchema.load()
     let user = try #require(catalog.type("user"))
     let email = try #require(user.field("email")?.personal)
-    #expect(email.subject == .resource && email.legalBasis == "contract (GDPR Art. 6(1)(b))")
+    #expect(email.subject == .resource && email.legalBasis == "Contract")
     let record = try #require(catalog.processingRecord.arrayValue)
     #expect(record.count == catalog.types.flatMap(\.fields).filter { $0.personal != nil }.count)
     for entry in record {

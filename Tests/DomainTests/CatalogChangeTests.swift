@@ -87,7 +87,7 @@ import Testing
     let view = StateView(engine.rules)
     for id in ids {
       #expect(try book.state(id).fields["priority"] == "normal")
-      #expect(try view.item(book.state(id), principal: TestDomain.administrator)["priority"] == "normal")
+      #expect(try view.item(book.state(id))["priority"] == "normal")
       let identifier = try #require(Identifier(id))
       let then = try book.log.read { try $0.fold(identifier, through: before) }
       #expect(then?.fields["priority"] == "normal")

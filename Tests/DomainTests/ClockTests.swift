@@ -172,7 +172,7 @@ import Testing
     try await book.call("clock.confirm", ["reason": "the clock was wrong"])
     set(book, after: 500)
     try await book.call("user.record_login", login, as: .server)
-    #expect(try book.state(user).fields["last_login_at"] == .string(time(500).text))
+    #expect(try book.item(user)["last_login_at"] == .string(time(500).text))
     let before = book.log.head.position
     set(book, after: 550)
     try await book.call("user.record_login", login, as: .server)

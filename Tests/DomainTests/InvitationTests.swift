@@ -66,7 +66,7 @@ import Testing
     let hold: JSONObject = [
       "organization_id": .string(place.y), "held_id": vic, "name": "h", "reason": "mine",
     ]
-    #expect(try await book.refusal("legal_hold.place", hold, as: place.mal.principal).code == .notFound)
+    #expect(try await book.refusal("legal_hold.place", hold, as: place.mal.principal).code == .forbidden)
     // X governs as before.
     try await book.call("user.set_password", ["id": vic, "password": "from the boss"], as: place.boss.principal)
     try await book.call("user.deactivate", ["id": vic], as: place.boss.principal)
@@ -154,7 +154,7 @@ import Testing
       #expect(try await book.refusal(method, params, as: place.boss.principal).code == .forbidden, "\(method)")
     }
     let hold: JSONObject = ["organization_id": .string(place.x), "held_id": mal, "name": "h", "reason": "mine"]
-    #expect(try await book.refusal("legal_hold.place", hold, as: place.boss.principal).code == .notFound)
+    #expect(try await book.refusal("legal_hold.place", hold, as: place.boss.principal).code == .forbidden)
     // Being a guest elsewhere takes nothing from who governs at home.
     let clerk = try await book.member("clerk", of: place.y)
     let link = try await book.call(

@@ -300,6 +300,31 @@ import Vault
     try book.checkIndexes()
   }
 
+  @Test func `a hold on a person keeps their runs, and what is sealed for all of their organizations`() async throws {
+    let book = try TestDomain()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let ann = try await book.member("ann", of: acme)
+    let runs = [try await loggedRun(book, acme), try await loggedRun(book, acme)]
+    try await book.call("run.edit", ["id": .string(runs[0]), "triggered_by": .string(ann.id)])
+    for run in runs { try await book.call("run.cancel", ["id": .string(run)]) }
+    // Placed by the platform, for no organization.
+    let hold = try await book.make(by: "legal_hold.place", ["held_id": .string(ann.id), "name": "h", "reason": "r"])
+    try at(book, "2026-08-01T00:00:00Z")
+    let held = try await book.call("retention.sweep", [:])
+    #expect(
+      held["held"]?.arrayValue?.contains {
+        $0["class"] == "logs" && $0["organization_id"] == .string(acme) && $0["hold_id"] == .string(hold)
+      } == true)
+    #expect(try !isErased(lines(book, of: runs[0])))
+    #expect(try !book.state(runs[0]).isDeleted && book.state(runs[1]).isDeleted)
+    try await book.call("legal_hold.release", ["id": .string(hold), "reason": "over"])
+    try await book.engine.sweepRetention()
+    try await book.call("retention.sweep", [:])
+    #expect(try isErased(lines(book, of: runs[0])) && book.state(runs[0]).isDeleted)
+    try book.checkIndexes()
+  }
+
   @Test func `an organization keeps its audit and its logs as long as the platform says`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
@@ -350,7 +375,7 @@ import Vault
     let kept = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
     let hold = try await book.make(by: "legal_hold.place", ["held_id": .string(kept), "name": "h", "reason": "r"])
     try await book.call("legal_hold.release", ["id": .string(hold), "reason": "r"])
-    let user = try await book.member("ann", of: acme).id
+    let user = try await book.member("ann", of: book.organization("other")).id
     _ = try await book.make(by: "legal_hold.place", ["held_id": .string(user), "name": "h", "reason": "r"])
     _ = try await book.make("retention_policy", ["class": "logs", "keep_hours": 100])
     try at(book, "2026-08-01T00:00:00Z")

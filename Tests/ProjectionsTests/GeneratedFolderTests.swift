@@ -93,7 +93,7 @@ import Testing
         fields:
           name: {type: string, max: 80, required: true}
           contact_id: {type: reference, to: user, on_delete: clear}
-          phone: {type: string, max: 40, personal: {subject: contact_id, purpose: p, legal_basis: l, category: c, retention: r, recipients: x}}
+          phone: {type: string, max: 40, personal: {subject: contact_id, purpose: p, legal_basis: l, category: c, retention: r, recipients: [administrators]}}
           token: {type: text, secret: whole}
           pin: {type: text, secret: hash}
           tags: {type: tags}

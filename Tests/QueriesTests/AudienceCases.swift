@@ -31,6 +31,7 @@ struct AudienceCases {
       switch type.name {
       case "organization": addOrganizations()
       case "user": addUsers()
+      case "legal_hold": addOverseen(type)
       default: addResources(of: type)
       }
     }
@@ -55,6 +56,13 @@ struct AudienceCases {
     made("user", "a member of both", world.users["Both"], acmes.union(others))
     made("user", "a member of none", world.users["Loner"], administrators.union(["Loner"]))
     made("user", "an administrator", world.users["Root"], administrators)
+  }
+
+  /// What only officers and auditors of an organization see, and who sees everything.
+  private mutating func addOverseen(_ type: ResourceType) {
+    resource(type, "acme's", world.acme, [:], administrators.union(["Audrey", "Oscar"]))
+    resource(type, "the other one's", world.other, [:], administrators)
+    resource(type, "nobody's", nil, [:], administrators)
   }
 
   private mutating func addResources(of type: ResourceType) {

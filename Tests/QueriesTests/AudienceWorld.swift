@@ -24,7 +24,8 @@ struct AudienceWorld {
     let user: String?
   }
 
-  static let administrators: Set<String> = ["the local administrator", "Root"]
+  /// Who sees everything: administrators, and an auditor of the whole service.
+  static let administrators: Set<String> = ["the local administrator", "Root", "Inspector"]
   static let ofAcme: Set<String> = [
     "Ann", "Bob", "the guest", "Adam", "Olga", "Audrey", "Oscar", "Both", "a key that reads", "a key that administers",
     "Olga's key", "a session naming Olga", "a session naming the guest",
@@ -79,6 +80,8 @@ struct AudienceWorld {
     try await join("Stranger", other)
     try await user("Loner")
     try await user("Root", "admin")
+    try await user("Inspector", "auditor")
+    try await library.call("user.edit", ["id": .string(users["Inspector"] ?? ""), "is_staff": true])
     self.users = users
     let suffix = String(UInt32.random(in: 0...UInt32.max))
     let (ours, theirs) = ("audience_acme_\(suffix)", "audience_other_\(suffix)")
@@ -99,7 +102,7 @@ struct AudienceWorld {
       return try #require(try library.engine.principal(forKey: JSON.object(made).text("api_key")))
     }
     var askers = [Asker(name: "the local administrator", principal: TestDomain.administrator)]
-    for name in ["Root", "Adam", "Olga", "Audrey", "Oscar", "Both", "Loner"] {
+    for name in ["Root", "Inspector", "Adam", "Olga", "Audrey", "Oscar", "Both", "Loner"] {
       askers.append(Asker(name: name, principal: try person(name)))
     }
     // Who only reads as a member is the same, whichever way they come.

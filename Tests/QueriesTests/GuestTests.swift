@@ -74,7 +74,7 @@ import Testing
       #expect(try await library.list("user", [:], as: visitor) == [guest.id])
       let places = try await library.ask("membership.list", [:], as: visitor).items
       #expect(places.count == 2 && places.allSatisfy { $0["user_id"] == .string(guest.id) })
-      for type in ["api_key", "share_link", "workspace_member", "legal_hold", "sql_role", "credential"] {
+      for type in ["api_key", "share_link", "workspace_member", "sql_role", "credential"] {
         // At home the owner reads them, and there are none.
         #expect(try await library.list(type, [:], as: visitor).isEmpty, "\(type)")
       }

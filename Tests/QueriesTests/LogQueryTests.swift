@@ -89,7 +89,7 @@ import Testing
       let organizations = try #require(status.items.first { $0.text("name") == "organizations" })
       #expect(organizations.integer("position") == Int64(library.log.head.position))
       let records = try await library.ask("gdpr.records")
-      #expect(records.items.contains { $0.text("field") == "email" && $0.text("legal_basis").contains("GDPR") })
+      #expect(records.items.contains { $0.text("field") == "email" && $0.text("legal_basis") == "Contract" })
     }
   }
 

@@ -31,7 +31,7 @@ CREATE VIEW django_etl.auth_user WITH (security_invoker = true) AS
 SELECT
   u.id,
   '!'::varchar(128) AS password,
-  u.last_login_at AS last_login,
+  projector.last_login_at(u.id) AS last_login,
   u.is_superuser,
   coalesce(p.username, '!')::varchar(150) AS username,
   CASE WHEN p.email IS NOT NULL THEN coalesce(p.first_name, '') ELSE '!' END::varchar(150) AS first_name,
@@ -40,8 +40,8 @@ SELECT
   u.is_staff,
   u.is_active,
   u.created_at AS date_joined,
-  u.preferences,
-  p.last_login_ip,
+  coalesce(projector.preferences(u.id), '{}') AS preferences,
+  projector.last_login_ip(u.id) AS last_login_ip,
   u.created_at,
   u.updated_at
 FROM daybook.users AS u

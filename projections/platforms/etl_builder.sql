@@ -40,7 +40,7 @@ SELECT
   u.email_verified,
   u.created_at,
   u.updated_at,
-  u.last_login_at
+  projector.last_login_at(u.id) AS last_login_at
 FROM daybook.users AS u
 LEFT JOIN personal.users AS p USING (id)
 WHERE u.deleted_at IS NULL AND u.id IN (SELECT m.user_id FROM etl_builder.user_organizations AS m);

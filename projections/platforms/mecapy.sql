@@ -13,7 +13,7 @@ SELECT
   p.display_name::varchar(200) AS display_name,
   u.created_at,
   u.updated_at,
-  u.last_login_at AS last_login,
+  projector.last_login_at(u.id) AS last_login,
   u.is_active
 FROM daybook.users AS u
 LEFT JOIN personal.users AS p USING (id)

@@ -209,4 +209,25 @@ LANGUAGE sql IMMUTABLE AS $$
   SELECT round(CASE WHEN $1 > 2147483647 THEN 2147483647 ELSE $1 END)::integer
 $$;
 
+-- Of a user what is not for all of an organization, and so granted to no SQL role: these see NULL in the platforms' views,
+-- where the column itself would be an error.
+CREATE OR REPLACE FUNCTION projector.last_login_at(user_id uuid) RETURNS timestamptz
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF NOT has_column_privilege('personal.users', 'last_login_at', 'SELECT') THEN RETURN NULL; END IF;
+  RETURN (SELECT u.last_login_at FROM personal.users AS u WHERE u.id = user_id);
+END $$;
+CREATE OR REPLACE FUNCTION projector.last_login_ip(user_id uuid) RETURNS inet
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF NOT has_column_privilege('personal.users', 'last_login_ip', 'SELECT') THEN RETURN NULL; END IF;
+  RETURN (SELECT u.last_login_ip FROM personal.users AS u WHERE u.id = user_id);
+END $$;
+CREATE OR REPLACE FUNCTION projector.preferences(user_id uuid) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF NOT has_column_privilege('personal.users', 'preferences', 'SELECT') THEN RETURN NULL; END IF;
+  RETURN (SELECT u.preferences FROM personal.users AS u WHERE u.id = user_id);
+END $$;
+
 RESET check_function_bodies;

@@ -32,6 +32,8 @@ extension Audience {
     package let subject: Identifier?
     /// The person who asks; nil for API keys.
     package let user: Identifier?
+    /// Those where they may read the type and hold an office that sees it.
+    package let officed: Set<Identifier>
     /// Whether they may read what is public.
     package let readsPublic: Bool
   }
@@ -47,13 +49,16 @@ extension Audience {
       readable: allowed.subtracting(visited), visited: visited,
       workspaces: isPlaced && !visited.isEmpty ? principal.workspaces : [],
       administered: isAddressed ? visible.filter { principal.allows(.admin, on: plural, organization: $0) } : [],
-      subject: principal.subject, user: user, readsPublic: !publicFields.isEmpty && readsPublic(principal))
+      subject: principal.subject, user: user,
+      officed: offices.isEmpty ? [] : allowed.filter { principal.holds(offices, in: $0) },
+      readsPublic: !publicFields.isEmpty && readsPublic(principal))
     let canReach = rules.contains { rule in
       switch rule {
       case .tenant, .sharedOrganization: !bounds.readable.isEmpty
       case .addressee, .ownOrganization: !bounds.readable.isEmpty || !bounds.visited.isEmpty
       case .placed: !bounds.visited.isEmpty
       case .oneself, .named: bounds.user != nil
+      case .offices: !bounds.officed.isEmpty
       case .published: bounds.readsPublic
       }
     }
@@ -68,6 +73,12 @@ extension Audience {
   /// Whether some resources are for one person's eyes.
   private var isAddressed: Bool {
     rules.contains { if case .addressee = $0 { true } else { false } }
+  }
+
+  /// The offices that see what no other member does; empty for most types.
+  private var offices: Set<Recipient> {
+    for case .offices(let offices) in rules { return offices }
+    return []
   }
 
   /// Whether a caller may read what is public, whatever organization it belongs to: every person may, an API key where

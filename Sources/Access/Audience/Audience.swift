@@ -1,3 +1,5 @@
+import BasicTypes
+import CanonicalJSON
 import Catalog
 
 /// Who may see the resources of one type. This is the only place that says so; it is made once from the catalog.
@@ -8,7 +10,8 @@ import Catalog
 /// ``Rule`` without a default: a new rule doesn't compile until all three know it. `AudienceTests` runs one table of
 /// cases through all three.
 ///
-/// Administrators see everything; no rule says so.
+/// Administrators see everything, and so do auditors of the whole service; no rule says so. Which fields of a resource
+/// a caller is shown that they see, ``Disclosure`` says.
 package struct Audience: Sendable, Equatable {
   /// One way in which callers come to see a resource.
   package enum Rule: Sendable, Hashable {
@@ -28,6 +31,8 @@ package struct Audience: Sendable, Equatable {
     case oneself
     /// A membership, a place in a workspace or an invitation: the user whom the field refers to, wherever they belong.
     case named(field: String)
+    /// Of the organization, only its full members who hold one of these offices (``Principal/office``).
+    case offices(Set<Recipient>)
     /// Every user, and the API keys that may read the type at home: while the resource lives and one of the boolean
     /// fields is true. It gives the right to read, too.
     case published(anyOf: [String])
@@ -88,11 +93,15 @@ package struct Audience: Sendable, Equatable {
   package let plural: String
   /// The rules, any one of which suffices; without any, the type is for administrators.
   package let rules: [Rule]
+  /// Of records that are about resources of any type: the types that only some offices see, whose records are left out
+  /// for all whom these rules let in.
+  package let veiled: [String]
 
   /// An audience of these rules.
-  package init(plural: String, rules: [Rule]) {
+  package init(plural: String, rules: [Rule], veiled: [String] = []) {
     self.plural = plural
     self.rules = rules
+    self.veiled = veiled
   }
 
   /// The audience that the catalog gives a type, by its `organization`, `visible_to` and `public`.
@@ -104,7 +113,10 @@ package struct Audience: Sendable, Equatable {
       case ("membership", _), ("invitation", _), ("workspace_member", _): [.tenant, .named(field: "user_id")]
       case (_, .none): []
       case (_, .required), (_, .optional):
-        [type.visibility.map { .addressee(field: $0.field, unless: $0.unless) } ?? .tenant]
+        [
+          type.recipients.map { .offices(Set($0)) }
+            ?? type.visibility.map { .addressee(field: $0.field, unless: $0.unless) } ?? .tenant
+        ]
       }
     if let placement = Placement(of: type.name) { rules.append(.placed(placement)) }
     if !type.publicFields.isEmpty { rules.append(.published(anyOf: type.publicFields)) }
@@ -120,6 +132,19 @@ package struct Audience: Sendable, Equatable {
   package static let log = records("log")
   /// What programs log about themselves.
   package static let systemLogs = records("systems")
+
+  /// The types whose resources are about one person each, as ``person(of:_:)`` says, separated by commas.
+  package static let typesOfPersons = "user,membership,invitation,workspace_member"
+
+  /// The person whom each resource of the type is about: a user, or whose membership, invitation or place it is; nil
+  /// for every other type.
+  package func person(of id: Identifier, _ fields: JSONObject) -> Identifier? {
+    for rule in rules {
+      if case .oneself = rule { return id }
+      if case .named(let field) = rule { return fields[field]?.stringValue.flatMap { Identifier($0) } }
+    }
+    return nil
+  }
 
   /// The boolean fields that make a resource public; empty where none do.
   package var publicFields: [String] {

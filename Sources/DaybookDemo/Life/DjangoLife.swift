@@ -121,19 +121,21 @@ final class DjangoLife: Life {
       ])
     if day % 10 == 4 { rotate(day: day) }
     if day == setting.days / 4 {
-      asOwner.send(
+      // No organization holds its own things: the platform does, since a court asked.
+      administrator.send(
         "legal_hold.place",
         [
           "id": .id(hold), "organization_id": .id(organization), "name": "Audit of the insurer",
           "held_id": .id(flows[0].id),
           "matter": "Case 2031-7", "reason": "counsel asked for it",
         ])
+      try await administrator.settle()
     }
     if day == setting.days / 4 + 1, !isToldAgain {
       asOwner.send("pipeline.delete", ["id": .id(flows[0].id)], refusedAs: .held)
     }
     if day == setting.days * 3 / 4 {
-      asOwner.send("legal_hold.release", ["id": .id(hold), "reason": "the case is closed"])
+      administrator.send("legal_hold.release", ["id": .id(hold), "reason": "the case is closed"])
     }
     if day == setting.days / 2 {
       asOwner.send("credential.reveal", ["id": .id(credentials[1]), "reason": "the partner asks which login we use"])

@@ -109,6 +109,7 @@ enum Behaviours {
     "subject.erase": SubjectBehaviours.erase.erased,
     "subject.complete_erasure": SubjectBehaviours.completeErasure.erased,
     "legal_hold.place": LegalHoldBehaviours.place.erased,
+    "legal_hold.edit": LegalHoldBehaviours.edit.erased,
     "legal_hold.release": LegalHoldBehaviours.release.erased,
     "retention_policy.create": RetentionBehaviours.createPolicy.erased,
     "retention_policy.edit": RetentionBehaviours.editPolicy.erased,

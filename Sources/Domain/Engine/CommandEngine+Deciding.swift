@@ -92,6 +92,7 @@ extension CommandEngine {
     let decision = Decision(
       engine: self, transaction: transaction, prepared: prepared, command: command, principal: principal,
       isDryRun: isDryRun, eventsBefore: eventsBefore)
+    try decision.checkOffice()
     if !prepared.common.about.isEmpty { try decision.checkAbout() }
     try decide(decision)
     try Reactions.settle(decision)

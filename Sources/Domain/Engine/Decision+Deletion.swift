@@ -23,6 +23,13 @@ extension Decision {
     try carryOut(try deletionPlan(of: state, type), event: event)
   }
 
+  /// Ends a resource on which nothing depends, as its own command has it that is no deletion; no hold keeps it.
+  func conclude(_ state: ResourceState, _ type: ResourceModel, event: String) throws {
+    var plan = DeletionPlan()
+    _ = plan.add(state, type, cause: nil)
+    try carryOut(plan, event: event)
+  }
+
   /// What the deletion of a resource takes along, after every check that could refuse it; nothing is recorded.
   func deletionPlan(of state: ResourceState, _ type: ResourceModel) throws -> DeletionPlan {
     var plan = DeletionPlan()

@@ -54,8 +54,8 @@ extension Decision {
       let subject = person(field, resource: id, values: values)
       if let stored = try engine.sealer.stored(value, of: field, before: nil, place: place, subject: subject) {
         set[name] = stored
+        if let subject, field.isSealed(stored, was: nil) { draft.note([subject]) }
       }
-      if let subject { draft.note([subject]) }
     }
     try claim(type, id: id, organization: organization, values: values)
     if !type.versioned.isEmpty, !set.contains("version_number") { set["version_number"] = 1 }
@@ -108,7 +108,7 @@ extension Decision {
       else { continue }
       set.append(key: name, value: stored)
       was.append(key: name, value: before ?? .null)
-      if let subject { draft.note([subject]) }
+      if let subject, field.isSealed(stored, was: before) { draft.note([subject]) }
     }
     if set.isEmpty, !isForced { return nil }
     if !values.contains("version_number"), type.versioned.contains(where: { set.contains($0) }) {

@@ -131,6 +131,14 @@ final class Decision {
       sharing: { try transaction.memberships(of: id).compactMap(\.organization) }, referred: { _ in nil })
   }
 
+  /// Refuses an auditor of the whole service, who reads everything and changes nothing but their own account.
+  func checkOffice() throws {
+    guard principal.auditsService, prepared.id == nil || prepared.id != principal.subject else { return }
+    throw Refusal.forbidden(
+      permission: "\(type.plural):\(command.command.permission.rawValue)",
+      "An auditor of the whole service gives no commands.")
+  }
+
   /// The command's permission in a resource's organization; for users, in an organization that is shared.
   func authorize(on state: ResourceState) throws {
     if state.type == "user" {
@@ -247,9 +255,23 @@ final class Decision {
     }
   }
 
+  /// Notes in which organizations the reason was given that an account's event has.
+  private func noteGivenIn(_ draft: inout EventDraft) throws {
+    let organizations = try transaction.memberships(of: draft.resource).filter(\.isGoverning)
+      .compactMap(\.organization).filter { principal.canSee(organization: $0) }
+    guard !organizations.isEmpty else { return }
+    draft.data[ReasonGivenIn.member] = try engine.vault.seal(
+      .array(organizations.map { .string($0.text) }), for: .subject(draft.resource),
+      context: SealContext(
+        eventID: draft.id, resourceID: draft.resource, field: "data/\(ReasonGivenIn.member)"))
+    draft.note([draft.resource])
+  }
+
   /// Puts a draft into the log.
   @discardableResult
   func append(_ draft: EventDraft, type: ResourceModel) throws -> AppendedEvent {
+    var draft = draft
+    if draft.reason != nil, type.name == "user", draft.organization == nil { try noteGivenIn(&draft) }
     guard eventsBefore + events.count < CommandEngine.eventLimit else {
       throw Refusal.tooLarge(
         limit: Int64(CommandEngine.eventLimit),

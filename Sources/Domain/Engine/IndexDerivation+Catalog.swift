@@ -22,7 +22,7 @@ extension IndexDerivation {
       do {
         // JSON is YAML. A catalog of an older program may have what this one doesn't read any more.
         recorded = try Catalog.load(
-          files: source.map { (name: $0.key, text: $0.value.canonicalString) }, label: "the log's catalog")
+          recorded: source.map { (name: $0.key, text: $0.value.canonicalString) }, label: "the log's catalog")
       } catch {
         let problem = error.problems.first.map { "\($0)" } ?? "it can't be read"
         reason =

@@ -26,7 +26,8 @@ enum InvitationBehaviours {
         throw Refusal.forbidden(permission: "user", "Only the person who is invited can accept, after signing in.")
       }
       try checkInviter(of: state, decision)
-      try decision.delete(state, decision.type, event: decision.command.event)
+      // Who is held may still accept: it is answered, not withdrawn.
+      try decision.conclude(state, decision.type, event: decision.command.event)
       guard let accepted = decision.events.last else { return }
       let type = try decision.model.type("membership")
       var values: JSONObject = [

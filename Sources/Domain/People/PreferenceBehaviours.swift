@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Records
+import Refusals
 import Schedules
 
 /// How people like things shown: everybody's own, and besides only for who administers their organization.
@@ -37,6 +38,7 @@ enum PreferenceBehaviours {
     decide: { decision in
       let state = try decision.target()
       try requireRight(decision, user: state.fields["user_id"], in: state.organization)
+      try checkRecipient(decision, of: state)
       try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
     })
 
@@ -53,6 +55,20 @@ enum PreferenceBehaviours {
   @Sendable private static func checkZone(_ context: inout CheckContext) {
     guard let name = context.fields["timezone"]?.stringValue else { return }
     if let problem = Schedule.problem(ofZone: name) { context.refuse("/timezone", problem) }
+  }
+
+  /// Whoever isn't shown a personal field doesn't change it either: an edit that changes nothing would tell what it is.
+  private static func checkRecipient(_ decision: Decision, of state: ResourceState) throws {
+    let disclosure = Disclosure(
+      to: decision.principal, of: decision.type.plural, subject: state.reference("user_id"),
+      organizations: state.organization.map { [$0] } ?? [])
+    for name in decision.fields.keys {
+      guard let record = decision.type.field(name)?.field.personal, !disclosure.reaches(record.recipients) else {
+        continue
+      }
+      throw Refusal.forbidden(
+        permission: "recipient", "\(name) is for the person alone, and for administrators: others don't change it.")
+    }
   }
 
   /// One's own need no more than a place in the organization, which seeing them

@@ -175,7 +175,8 @@ final class PrincipalRegister: Sendable {
     }
     let visited = Set(organizations.lazy.filter { $0.value == Principal.guest }.map(\.key))
     return Principal(
-      kind: .user(id), platformRole: user.fields["role"]?.stringValue, organizations: organizations,
+      kind: .user(id), platformRole: user.fields["role"]?.stringValue,
+      isStaff: user.fields["is_staff"] == true, organizations: organizations,
       workspaces: try workspaces(of: id, in: visited, from: source), subject: id, signIn: signIn, epoch: epoch)
   }
 

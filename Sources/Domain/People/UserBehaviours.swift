@@ -6,6 +6,7 @@ import EventLog
 import NIOConcurrencyHelpers
 import Records
 import Refusals
+import Vault
 
 /// People's accounts.
 enum UserBehaviours {
@@ -171,15 +172,19 @@ enum UserBehaviours {
     keepsPrincipals: true,
     decide: { decision in
       let state = try decision.target()
-      if let last = state.fields["last_login_at"]?.stringValue.flatMap({ Timestamp($0) }),
-        decision.now.isWithin(60, of: last)
-      {
-        return
-      }
+      if let last = try lastLogin(of: state, decision), decision.now.isWithin(60, of: last) { return }
       var values = decision.constants()
       values["last_login_ip"] = decision.parameters["ip"] ?? .null
       try decision.edit(state, decision.type, event: decision.command.event, values: values)
     })
+
+  private static func lastLogin(of user: ResourceState, _ decision: Decision) throws -> Timestamp? {
+    let name = "last_login_at"
+    guard let stored = user.fields[name],
+      case .value(let time) = try decision.engine.sealer.open(stored, resource: user.id, field: name)
+    else { return nil }
+    return time.stringValue.flatMap { Timestamp($0) }
+  }
 
   /// A role of organizations that is given with one, and without `membership_role`, is that of the membership.
   @Sendable private static func withMembershipRole(_ given: JSONObject) -> JSONObject {

@@ -6,7 +6,8 @@ import EventLog
 import Records
 import Refusals
 
-/// Legal holds on people, resources and organizations.
+/// Legal holds on people, resources and organizations: placed, edited and released by officers and administrators, and
+/// by nobody else. Who is held to a hold neither lifts it nor can keep somebody from being erased by one of their own.
 enum LegalHoldBehaviours {
   /// `legal_hold.place`: from now on nobody deletes it and no sweep takes it, until every hold on it is released.
   static let place = Behaviour(
@@ -37,7 +38,6 @@ enum LegalHoldBehaviours {
         }
       }
       try authorize(decision, in: organization)
-      if held.type == "user" { try checkMember(id, of: organization, decision) }
       try decision.checkVersion(0)
       let values = decision.fields.merging(["held_type": .string(held.type), "is_active": true])
       let event = try decision.create(
@@ -63,28 +63,25 @@ enum LegalHoldBehaviours {
       }
     })
 
-  /// An organization holds its own people, guests not among them: one of elsewhere could else be kept from erasure by
-  /// whoever shares some other place with them.
-  private static func checkMember(_ user: Identifier, of organization: Identifier?, _ decision: Decision) throws {
-    if decision.principal.isAdministrator || decision.principal.platformRole == "officer" { return }
-    guard
-      try decision.transaction.memberships(of: user).contains(where: {
-        $0.organization == organization && $0.isGoverning
-      })
-    else {
-      throw notFound(user)
-    }
-  }
+  /// `legal_hold.edit`: its name and its matter.
+  static let edit = Behaviour(
+    authorizesItself: true,
+    decide: { decision in
+      let state = try decision.target()
+      try authorize(decision, in: state.organization)
+      try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
+    })
 
   private static func notFound(_ id: Identifier) -> Refusal {
     .missing("resource", id, at: "/held_id", "there is no person, resource or organization of this id")
   }
 
-  /// Officers, administrators, and who administers the organization.
+  /// Officers of the organization, and administrators.
   private static func authorize(_ decision: Decision, in organization: Identifier?) throws {
     let principal = decision.principal
-    if principal.isAdministrator { return }
-    if principal.platformRole == "officer", principal.keyPermissions == nil { return }
-    try decision.require(.admin, on: decision.type.plural, in: organization)
+    guard principal.isAdministrator || principal.holds([.officers], in: organization) else {
+      throw Refusal.forbidden(
+        permission: "officer", "Only officers of the organization, and administrators, place and release legal holds.")
+    }
   }
 }

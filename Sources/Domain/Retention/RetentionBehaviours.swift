@@ -158,7 +158,7 @@ enum RetentionBehaviours {
     for id in entry.runs {
       guard let type, let run = try decision.transaction.living(id, type: "run"),
         RetentionPlanner.isDue(run, before: entry.before),
-        try !RetentionPlanner.isHeld(run, in: decision.transaction)
+        try !RetentionPlanner.isHeld(run, type, in: decision.transaction)
       else { continue }
       let plan: DeletionPlan
       do {

@@ -147,10 +147,11 @@ struct RetentionPlanner: Sendable {
     for start in stride(from: 0, to: links.count, by: Self.chunk) {
       try Task.checkCancellation()
       let part = links[start..<min(start + Self.chunk, links.count)]
+      let type = engine.model.types["run"]
       found += try await log.background { snapshot in
         try part.filter { id in
           guard let run = try snapshot.living(id, type: "run") else { return false }
-          return try RetentionPlanner.isDue(run, before: before) && !RetentionPlanner.isHeld(run, in: snapshot)
+          return try RetentionPlanner.isDue(run, before: before) && !RetentionPlanner.isHeld(run, type, in: snapshot)
         }
       }
       if found.count >= Self.runLimit { return (Array(found.prefix(Self.runLimit)), true) }
@@ -168,9 +169,11 @@ struct RetentionPlanner: Sendable {
     return end < before
   }
 
-  /// Whether a hold on a run or on its pipeline keeps it.
-  static func isHeld(_ run: ResourceState, in source: borrowing some StateSource & ~Copyable) throws -> Bool {
-    if try source.activeHold(on: run.id) != nil { return true }
+  /// Whether a hold on a run, on its pipeline or on a person whom it is about keeps it.
+  static func isHeld(
+    _ run: ResourceState, _ type: ResourceModel?, in source: borrowing some StateSource & ~Copyable
+  ) throws -> Bool {
+    if try source.activeHold(over: run, type) != nil { return true }
     return try run.reference("pipeline_id").flatMap { try source.activeHold(on: $0) } != nil
   }
 

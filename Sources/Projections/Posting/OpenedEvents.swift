@@ -28,6 +28,7 @@ struct OpenedEvents {
         if let folded = reason.stringValue.flatMap({ UnicodeForm.beyondASCII($0) }) {
           members.append(("reason_folded", .string(folded)))
         }
+        members += try opener.bounds(ofReason: event)
       }
       if opens.contains(.origin), let origin = try opener.origin(event) {
         members.append(("origin", origin))

@@ -42,6 +42,10 @@ final class PostedType: Sendable {
   let isOrganization: Bool
   /// Who may see its rows.
   let audience: Audience
+  /// Whether only some offices see its resources, and the records of what happened to them.
+  let isVeiled: Bool
+  /// The personal columns that are for no SQL role.
+  let withheld: Set<String>
   /// All fields that a `set` may hold, in the order of canonical JSON.
   let fields: [PostedField]
   /// Whether any field makes versions.
@@ -55,6 +59,10 @@ final class PostedType: Sendable {
     hasReadModel = type.hasReadModel
     isOrganization = type.name == "organization"
     audience = Audience(type)
+    isVeiled = type.recipients != nil
+    withheld = Set(
+      type.fields.filter { $0.personal.map { !$0.recipients.contains(.members) } ?? false }
+        .flatMap { [$0.name] + ($0.foldedColumn.map { [$0] } ?? []) })
     let versioned = Set(type.versionedContent)
     isVersioned = !versioned.isEmpty
     var fields = type.fields.map { field in

@@ -33,8 +33,17 @@ struct ProjectionModel: Sendable {
   /// to the organization in their `organization_id`. Nobody where nothing says it.
   func audience(of definition: ProjectionDefinition) -> Audience {
     if case .state(let type) = definition.source, let audience = types[type]?.audience { return audience }
-    let hasOrganization = definition.columns.contains { $0.name == "organization_id" }
-    return hasOrganization ? .records(definition.name) : Audience(plural: definition.name, rules: [])
+    let columns = Set(definition.columns.map(\.name))
+    guard columns.contains("organization_id") else { return Audience(plural: definition.name, rules: []) }
+    return Audience(
+      plural: definition.name, rules: [.tenant],
+      veiled: columns.contains("resource_type") ? types.values.filter(\.isVeiled).map(\.name).sorted() : [])
+  }
+
+  /// The personal columns that are for no SQL role: of fields that aren't for all members of an organization.
+  func withheld(of definition: ProjectionDefinition) -> Set<String> {
+    guard case .state(let type) = definition.source else { return [] }
+    return types[type]?.withheld ?? []
   }
 
   /// The definition of a unit that came from these definitions.

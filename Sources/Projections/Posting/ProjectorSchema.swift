@@ -130,7 +130,8 @@ struct ProjectorSchema: Sendable {
     var statements: [String] = []
     if isIndexed { statements += definition.indexStatements(unit.part, generation) }
     statements += AccessRules.statements(
-      definition, unit.part, generation, hasGroup: hasGroup, audience: model.audience(of: definition))
+      definition, unit.part, generation, hasGroup: hasGroup, audience: model.audience(of: definition),
+      withheld: model.withheld(of: definition))
     for statement in statements { try session.execute(statement) }
     try session.query(
       """
@@ -183,7 +184,8 @@ struct ProjectorSchema: Sendable {
     // A changed file is a matter for a rebuild beside the old table.
     guard known.rows.allSatisfy({ $0[2] == definition.fingerprint }) else { return }
     if known.rows.contains(where: { $0[3] != definition.wording }) { try renewComments(definition, session) }
-    try AccessRules.renewPolicies(definition, model.audience(of: definition), session)
+    try AccessRules.renewPolicies(
+      definition, model.audience(of: definition), withheld: model.withheld(of: definition), hasGroup: hasGroup, session)
     guard definition.hasPersonalTable else { return }
     if try exists(.live, personal, session), known.rows.contains(where: { $0[0] == "personal" }) { return }
     let position = known.rows.first { $0[0] == "rows" }?[1].flatMap { UInt64($0) } ?? 0

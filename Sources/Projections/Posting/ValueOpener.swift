@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Records
 import Vault
 
 /// Opens sealed values for the personal tables. What can't be opened any more, or not yet, is nil: the column is NULL.
@@ -29,6 +30,19 @@ struct ValueOpener: Sendable {
     let opened = try open(try read(event.body, range), of: event.resource, field: "reason")
     guard let opened, opened.stringValue == nil, !opened.isNull else { return opened }
     return .string(opened.canonicalString)
+  }
+
+  /// Whom an event's reason speaks of and, of a person's account, in which organizations it was given: for whom it is.
+  func bounds(ofReason event: StoredEvent) throws -> [(key: String, value: JSON)] {
+    guard let range = event.reason else { return [] }
+    func list(_ ids: [Identifier]) -> JSON { .array(ids.map { .string($0.text) }) }
+    let persons = Sealer(vault: vault).persons(
+      spokenOfBy: try read(event.body, range), of: event.actor, resource: event.resource)
+    var bounds: [(key: String, value: JSON)] = persons.isEmpty ? [] : [("about", list(persons))]
+    if event.type == "user", let data = try data(event)?.objectValue {
+      bounds.append(("given_in", list(ReasonGivenIn.organizations(data))))
+    }
+    return bounds
   }
 
   /// The origin as an object whose `ip` PostgreSQL takes as an address.

@@ -25,6 +25,8 @@ extension Audience {
       case .sharedOrganization: "id = ANY (ARRAY(SELECT projector.visible_users()))"
       // A role is no user; the one whom a session names is seen as a member of the role's organization, or not at all.
       case .oneself, .named: nil
+      // Nor does a role hold an office.
+      case .offices: "false"
       case .published(let fields):
         // Public to whoever belongs somewhere.
         """
@@ -33,7 +35,10 @@ extension Audience {
         """
       }
     }
-    return choices.isEmpty ? nil : choices.joined(separator: " OR ")
+    guard !choices.isEmpty else { return nil }
+    let seen = choices.joined(separator: " OR ")
+    guard !veiled.isEmpty else { return seen }
+    return "(\(seen)) AND resource_type <> ALL ('{\(veiled.joined(separator: ","))}')"
   }
 
   private static let isOfOrganization = "organization_id = ANY (ARRAY(SELECT projector.current_organizations()))"

@@ -76,27 +76,40 @@ struct AuditQuery: Sendable {
   }
 
   /// What is shown of a row, in the order in which an item reads it.
-  static let table = PagedTable(
-    name: "audit_trail",
-    selections: [
-      "t.id::text", "t.event_id::text", #"to_char(t.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#,
-      "t.actor", "t.user_id::text", "t.organization_id::text", "t.action", "t.event", "t.resource_type",
-      "t.resource_id::text", "t.version::text", "t.changes::text", "t.correlation", "t.causation::text", "p.reason",
-      "host(p.ip)", "p.user_agent",
-    ], hasPersonal: true, besides: ["retentions"])
+  /// - Parameters:
+  ///   - reason: The condition that its reason is shown; nil where it always is.
+  ///   - origin: The same of where it came from.
+  static func table(reason: String?, origin: String?) -> PagedTable {
+    func shown(_ column: String, if condition: String?) -> String {
+      condition.map { "CASE WHEN \($0) THEN \(column) END" } ?? column
+    }
+    return PagedTable(
+      name: "audit_trail",
+      selections: columns + [
+        shown("p.reason", if: reason), shown("host(p.ip)", if: origin), shown("p.user_agent", if: origin),
+        "(\(reason ?? "true"))::text", "(\(origin ?? "true"))::text",
+      ], hasPersonal: true, besides: ["memberships", "retentions"])
+  }
+
+  private static let columns = [
+    "t.id::text", "t.event_id::text", #"to_char(t.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#,
+    "t.actor", "t.user_id::text", "t.organization_id::text", "t.action", "t.event", "t.resource_type",
+    "t.resource_id::text", "t.version::text", "t.changes::text", "t.correlation", "t.causation::text",
+  ]
 
   /// The ORDER BY.
   var order: String { " ORDER BY t.id \(isAscending ? "ASC" : "DESC")" }
 
   /// The conditions of a row.
   /// - Parameters:
-  ///   - scope: What the caller may read of ``AudienceCondition/audit``.
+  ///   - scope: What the caller may read.
+  ///   - isTold: The condition that a row's reason is for the caller, so that it may be searched.
   ///   - moment: The position after which nothing is told, where the question is about the past.
   func conditions(
-    _ scope: Audience.Reach, after position: UInt64?, through moment: UInt64?, in sql: inout SQLBuilder
+    _ scope: RecordScope, reasonIf isTold: String?, through moment: UInt64?, in sql: inout SQLBuilder
   ) -> SQLConditions {
     var conditions = SQLConditions()
-    if let condition = AudienceCondition.audit.sql(scope, in: &sql) { conditions.add(condition) }
+    if let condition = scope.sql(in: &sql) { conditions.add(condition) }
     if let actor { conditions.add("t.actor = \(sql.bind(.text(actor), as: "text"))") }
     if let action { conditions.add("t.action = \(sql.bind(.text(action), as: "text"))") }
     if let event { conditions.add("t.event = \(sql.bind(.text(event), as: "text"))") }
@@ -110,22 +123,26 @@ struct AuditQuery: Sendable {
       let bound = sql.bind(.text(word), as: "text")
       conditions.add(
         """
-        (strpos(\(reason), \(bound)) > 0 OR strpos(t.event, \(bound)) > 0 OR strpos(t.resource_type, \(bound)) > 0 \
+        (\(isTold.map { "\($0) AND " } ?? "")strpos(\(reason), \(bound)) > 0 OR strpos(t.event, \(bound)) > 0 OR strpos(t.resource_type, \(bound)) > 0 \
         OR EXISTS (SELECT 1 FROM jsonb_object_keys(t.changes) AS field WHERE strpos(field, \(bound)) > 0))
         """)
     }
-    // A statement about the past doesn't depend on what has been archived since.
-    if !includesArchived, moment == nil {
-      conditions.add(
-        """
-        NOT EXISTS (SELECT FROM daybook.retentions r WHERE r.class = 'audit' AND r.through >= t.id \
-        AND r.organization_id IS NOT DISTINCT FROM t.organization_id)
-        """)
-    }
     if let moment { conditions.add("t.id <= \(sql.bind(.integer(Int64(clamping: moment)), as: "bigint"))") }
-    if let position {
-      conditions.add("t.id \(isAscending ? ">" : "<") \(sql.bind(.integer(Int64(clamping: position)), as: "bigint"))")
-    }
     return conditions
   }
+
+  /// That a row comes after the place where a page ended.
+  func isAfter(_ position: UInt64, in sql: inout SQLBuilder) -> String {
+    "t.id \(isAscending ? ">" : "<") \(sql.bind(.integer(Int64(clamping: position)), as: "bigint"))"
+  }
+
+  /// Whether rows that are archived are left out. A statement about the past doesn't depend on what has been archived
+  /// since.
+  func leavesOutArchived(at moment: UInt64?) -> Bool { !includesArchived && moment == nil }
+
+  /// That a row is archived.
+  static let isArchived = """
+    EXISTS (SELECT FROM daybook.retentions r WHERE r.class = 'audit' AND r.through >= t.id \
+    AND r.organization_id IS NOT DISTINCT FROM t.organization_id)
+    """
 }

@@ -4,6 +4,7 @@ import CanonicalJSON
 import Catalog
 import EventLog
 import Postgres
+import Projections
 import Records
 import Refusals
 
@@ -21,7 +22,7 @@ extension QueryMethod {
             "resource_id": Schemas.identifier, "resource_type": Schemas.string,
             "user_agent": JSONSchema.orUnreadable(Schemas.optionalString),
             "user_id": Schemas.optionalIdentifier,
-          ]))),
+          ])), besides: ["archived_left_out": Schemas.integer]),
       errors: [.forbidden],
       read: { AuditQuery(&$0) }, answer: { try await $1.engine.searchAudit($0, $1) })
   }
@@ -29,7 +30,7 @@ extension QueryMethod {
 
 extension QueryEngine {
   fileprivate func searchAudit(_ query: AuditQuery, _ call: QueryCall) async throws -> [UInt8] {
-    guard let scope = AudienceCondition.audit.audience.reach(of: call.principal) else {
+    guard let scope = RecordScope(.audit, of: call.principal, in: catalog) else {
       throw Refusal.forbidden(permission: "audit:read")
     }
     let start = try cursors.place(query.cursor, of: query.identity, AuditPlace.init)
@@ -37,15 +38,42 @@ extension QueryEngine {
     if moment == nil, let asOf = query.asOf { moment = try await resolve(asOf) }
     var needed = moment
     if needed == nil, let until = query.until { needed = try await end(before: until) }
+    let wait = needed.map(call.wait.reaching) ?? call.wait
+    let archived = try await countArchived(query, scope, moment, call.principal, wait)
     var sql = SQLBuilder()
-    let conditions = query.conditions(scope, after: start?.position, through: moment, in: &sql)
+    let reason = scope.reason(for: call.principal, in: &sql)
+    let table = AuditQuery.table(reason: reason, origin: scope.origin(for: call.principal, in: &sql))
+    var conditions = query.conditions(scope, reasonIf: reason, through: moment, in: &sql)
+    if query.leavesOutArchived(at: moment) { conditions.add("NOT \(AuditQuery.isArchived)") }
+    if let start { conditions.add(query.isAfter(start.position, in: &sql)) }
     return try await page(
-      of: AuditQuery.table, where: conditions, query.order, limit: query.limit, in: sql,
-      needed.map(call.wait.reaching) ?? call.wait, asOf: moment, identity: query.identity
+      of: table, where: conditions, query.order, limit: query.limit, in: sql, wait, asOf: moment,
+      identity: query.identity, besides: ["archived_left_out": .integer(archived)]
     ) { row in
-      let item = try auditItem(row)
+      let item = try auditItem(row, call)
       return (.object(item), AuditPlace(item, moment: moment)?.json)
     }
+  }
+
+  /// How many rows of all pages fit the question and are left out, because a retention sweep has archived them.
+  private func countArchived(
+    _ query: AuditQuery, _ scope: RecordScope, _ moment: UInt64?, _ principal: Principal, _ wait: ReadWait
+  ) async throws -> Int64 {
+    guard query.leavesOutArchived(at: moment) else { return 0 }
+    var sql = SQLBuilder()
+    let reason = query.words.isEmpty ? nil : scope.reason(for: principal, in: &sql)
+    var conditions = query.conditions(scope, reasonIf: reason, through: moment, in: &sql)
+    // Nothing behind the last sweep is looked at: mostly there is none.
+    conditions.add("t.id <= (SELECT max(r.through) FROM daybook.retentions r WHERE r.class = 'audit')")
+    conditions.add(AuditQuery.isArchived)
+    let need = AuditQuery.table(reason: nil, origin: nil).need
+    let statement = sql.wrapped(
+      before: "",
+      after: """
+        SELECT standing.position, standing.is_whole, (SELECT count(*) FROM daybook.audit_trail t \
+        LEFT JOIN personal.audit_trail p ON p.id = t.id\(conditions.clause)) FROM \(need.standing) standing
+        """)
+    return try await ask(statement, need, wait)[0, 2].flatMap { Int64($0) } ?? 0
   }
 
   /// The last position before a time that is over by the log's own clock; nil for one to which events may still come.
@@ -56,7 +84,7 @@ extension QueryEngine {
     }
   }
 
-  private func auditItem(_ row: PagedTable.Row) throws -> JSONObject {
+  private func auditItem(_ row: PagedTable.Row, _ call: QueryCall) throws -> JSONObject {
     func text(_ column: Int) -> JSON { row[column].map(JSON.string) ?? .null }
     func integer(_ column: Int) -> JSON { row[column].flatMap { JSON(integerText: $0) } ?? .null }
     var item: JSONObject = [
@@ -64,27 +92,45 @@ extension QueryEngine {
       "organization_id": text(5), "action": text(6), "event": text(7), "resource_type": text(8), "resource_id": text(9),
       "version": integer(10), "reason": text(14), "ip": text(15), "user_agent": text(16),
     ]
-    if row[14] == nil || row[15] == nil, let position = row[0].flatMap({ UInt64($0) }),
+    // What is not for the caller is null, whatever the log says of it.
+    let (lacksReason, lacksOrigin) = (row[14] == nil && row[17] == "true", row[15] == nil && row[18] == "true")
+    if lacksReason || lacksOrigin, let position = row[0].flatMap({ UInt64($0) }),
       let marks = try unreadable(at: position)
     {
-      if row[14] == nil { item["reason"] = marks.reason }
-      if row[15] == nil, !marks.origin.isNull { (item["ip"], item["user_agent"]) = (marks.origin, marks.origin) }
+      if lacksReason { item["reason"] = marks.reason }
+      if lacksOrigin, !marks.origin.isNull { (item["ip"], item["user_agent"]) = (marks.origin, marks.origin) }
     }
     if let correlation = row[12] { item["correlation_id"] = .string(correlation) }
     if let causation = row[13] { item["causation_id"] = .string(causation) }
     let changes = try row[11].map { try JSON.parse($0).objectValue ?? [:] } ?? [:]
-    item["changes"] = .object(try opened(changes, item))
+    item["changes"] = .object(try opened(changes, item, call))
     return item
   }
 
   /// The changes of a row, whose personal values stand in it as sealed tokens, as a history shows them.
-  private func opened(_ changes: JSONObject, _ item: JSONObject) throws -> JSONObject {
+  private func opened(_ changes: JSONObject, _ item: JSONObject, _ call: QueryCall) throws -> JSONObject {
     guard let type = item["resource_type"]?.stringValue,
       let resource = item["resource_id"]?.stringValue.flatMap({ Identifier($0) })
     else { return changes.mapValues { _ in ["from": StateView.hidden, "to": StateView.hidden] } }
-    return try view.shownChanges(
+    var shown = try view.shownChanges(
       type: type, resource: resource, set: changes.mapValues { $0["to"] ?? .null },
       was: changes.mapValues { $0["from"] ?? .null })
+    for name in try withheld(type, resource, item, changes, call) { shown.removeValue(forKey: name) }
+    return shown
+  }
+
+  /// The personal fields whose values, of now and before, are not for the caller.
+  private func withheld(
+    _ name: String, _ resource: Identifier, _ item: JSONObject, _ changes: JSONObject, _ call: QueryCall
+  ) throws -> Set<String> {
+    guard !call.principal.isAdministrator, let type = catalog.type(name),
+      type.fields.contains(where: { $0.personal != nil && changes.contains($0.name) })
+    else { return [] }
+    let access = call.access(to: type)
+    return try log.read { snapshot in
+      guard let state = try snapshot.state(resource) else { return Set(type.fields.map(\.name)) }
+      return try access.withheld(of: state, .former, in: snapshot)
+    }
   }
 }
 

@@ -31,13 +31,15 @@ extension QueryEngine {
   fileprivate func list(_ query: ListQuery, _ call: QueryCall) async throws -> [UInt8] {
     let access = call.access(to: query.type)
     let scope = try access.reach()
-    let withheld = access.administratorsFields
-    if !withheld.isEmpty {
+    let unsearchable = access.unsearchable
+    if !unsearchable.isEmpty {
       let asked = query.filter.conditions.map(\.column.field.name) + [query.order.column.field.name]
-      guard withheld.isDisjoint(with: asked) else {
+      let refused = unsearchable.intersection(asked)
+      guard refused.isEmpty else {
         throw Refusal.forbidden(
-          permission: "administrator",
-          "Only administrators list \(query.type.plural) by \(withheld.sorted().joined(separator: ", ")).")
+          permission: "recipient",
+          "You are not among those to whom \(refused.sorted().joined(separator: ", ")) is shown, so you can't list "
+            + "\(query.type.plural) by it.")
       }
     }
     let place = try cursors.place(query.cursor, of: query.identity, ListPlace.init)
@@ -56,12 +58,21 @@ extension QueryEngine {
       guard let id = fields["id"]?.stringValue.flatMap({ Identifier($0) }) else {
         throw ProjectionColumnsMissing(table: query.type.plural)
       }
+      let withheld = try withheld(ofRow: fields, id, access)
       return (
         .object(
           try view.item(
-            fields: marked(fields, of: id, query.type), id: id, type: query.type.name, principal: call.principal)),
+            fields: marked(fields, of: id, query.type), id: id, type: query.type.name, withholding: withheld)),
         ListPlace(key: fields[query.order.column.field.name] ?? .null, identifier: id.text).json
       )
+    }
+  }
+
+  /// The personal fields of a row that are withheld from the caller; who is a member of what, the log says.
+  private func withheld(ofRow fields: JSONObject, _ id: Identifier, _ access: Access) throws -> Set<String> {
+    let organization = fields["organization_id"]?.stringValue.flatMap { Identifier($0) }
+    return try access.withheld(of: id, organization: organization, fields: fields) {
+      try log.read { try $0.memberships(of: id).compactMap(\.organization) }
     }
   }
 

@@ -33,7 +33,7 @@ extension QueryEngine {
           guard let state = try snapshot.fold(identifier, through: position), query.includesDeleted || !state.isDeleted,
             !access.isVisitor(of: state) || access.audience.publishes(state.fields, to: access.principal)
           else { continue }
-          let item = try view.item(state, principal: access.principal)
+          let item = try access.item(state, current: snapshot.state(identifier) ?? state, view, in: snapshot)
           guard query.filter.conditions.allSatisfy({ $0.holds(item[$0.column.field.name] ?? .null) }) else { continue }
           let own = ListPlace(
             key: item[query.order.column.field.name] ?? .null, identifier: identifier.text, moment: position)

@@ -5,34 +5,40 @@ import Catalog
 import EventLog
 import Refusals
 
-/// Which records of the log a reader gets: those of the caller's organizations, and of those the ones asked for.
+/// Which records of the log a reader gets: those of the caller's scope, and of those the ones asked for.
 public struct LogFilter: Sendable {
   /// Full event names; `pipeline.*` stands for all of a type. Nil for every event.
   public let events: [String]?
   /// Only events of this resource; nil for all.
   public let resource: Identifier?
-  /// Only events of these organizations; nil for all, those of no organization included.
-  public let organizations: Set<Identifier>?
+  /// What the caller may read at all.
+  public let scope: RecordScope
 
   /// A filter of these parts.
-  public init(events: [String]?, resource: Identifier?, organizations: Set<Identifier>?) {
+  public init(events: [String]?, resource: Identifier?, scope: RecordScope) {
     self.events = events
     self.resource = resource
-    self.organizations = organizations
+    self.scope = scope
   }
 
   /// Whether every record passes, so that none needs to be looked into.
-  public var isOpen: Bool { events == nil && resource == nil && organizations == nil }
+  public var isOpen: Bool { events == nil && resource == nil && scope.organizations == nil }
 
-  /// Whether the record passes.
-  /// - Throws: `EventLogError` where its header is damaged.
-  public func accepts(_ record: LogRecord) throws -> Bool {
-    if isOpen { return true }
-    let header = try record.parsedHeader()
-    if let resource, header.resource != resource { return false }
-    if let organizations {
-      guard let organization = header.organization, organizations.contains(organization) else { return false }
+  /// The records that pass, of some in order.
+  /// - Parameter snapshot: The log as it is now: it says of whom an account's record is.
+  /// - Throws: `EventLogError` where a header or a state is damaged.
+  public func accepted(_ records: [LogRecord], in snapshot: borrowing LogSnapshot) throws -> [LogRecord] {
+    if isOpen { return records }
+    var accepted: [LogRecord] = []
+    for record in records {
+      let header = try record.parsedHeader()
+      if isWanted(header), try scope.permits(header, in: snapshot) { accepted.append(record) }
     }
+    return accepted
+  }
+
+  private func isWanted(_ header: EventHeader) -> Bool {
+    if let resource, header.resource != resource { return false }
     guard let events else { return true }
     return events.contains { wanted in
       if wanted.utf8.elementsEqual(header.event.utf8) { return true }
@@ -73,8 +79,10 @@ extension QueryEngine {
   /// The filter that `log.read` and `log.subscribe` share: what was asked for, within what the caller may see.
   /// - Throws: ``Refusal`` `forbidden` where the caller may read the log nowhere.
   public func logFilter(events: [String]?, resource: Identifier?, principal: Principal) throws -> LogFilter {
-    guard let reach = Audience.log.reach(of: principal) else { throw Refusal.forbidden(permission: "log:read") }
-    return LogFilter(events: events, resource: resource, organizations: reach.organizations)
+    guard let scope = RecordScope(.log, of: principal, in: catalog) else {
+      throw Refusal.forbidden(permission: "log:read")
+    }
+    return LogFilter(events: events, resource: resource, scope: scope)
   }
 
   /// The filter that a call's params name.
@@ -106,15 +114,17 @@ extension QueryEngine {
     var scanned = 0
     scan: while position <= head, count < limit, scanned < Self.maximumScanned, records.count < Self.maximumBytes {
       let wanted = filter.isOpen ? min(limit - count, 2000) : 2000
-      let chunk = try await log.whileWanted { [from = position, maximum = Self.maximumBytes - records.count] snapshot in
-        try snapshot.records(from: from, limit: wanted, maximumBytes: maximum)
+      let (chunk, accepted) = try await log.whileWanted {
+        [from = position, maximum = Self.maximumBytes - records.count] snapshot in
+        let chunk = try snapshot.records(from: from, limit: wanted, maximumBytes: maximum)
+        return (chunk, Set(try filter.accepted(chunk, in: snapshot).map(\.position)))
       }
       guard !chunk.isEmpty else { break }
       for record in chunk {
         guard count < limit, record.position <= head else { break scan }
         scanned += 1
         position = record.position + 1
-        guard try filter.accepts(record) else { continue }
+        guard accepted.contains(record.position) else { continue }
         if count > 0 { records.append(UInt8(ascii: ",")) }
         Self.spliced(record, into: &records)
         count += 1

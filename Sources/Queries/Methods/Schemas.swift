@@ -24,8 +24,9 @@ enum Schemas {
   static func array(of items: JSON) -> JSON { ["type": "array", "items": items] }
 
   /// A page of items, and where the next one begins.
-  static func page(of items: JSON = anyObject) -> JSON {
-    object(["items": array(of: items), "next_cursor": optionalString, "position": integer])
+  static func page(of items: JSON = anyObject, besides: JSONObject = [:]) -> JSON {
+    let page: JSONObject = ["items": array(of: items), "next_cursor": optionalString, "position": integer]
+    return object(page.merging(besides))
   }
 
   /// A resource as `get` and `list` show it.

@@ -73,10 +73,11 @@ extension QueryEngine {
   ///   - wait: What must be there, and until when it is waited for.
   ///   - moment: The position that the page is about, where it is about the past; else that of the read models.
   ///   - identity: What the next page's cursor is bound to.
+  ///   - besides: What the answer says besides.
   ///   - read: The item of a row, and the place by which the next page would follow it.
   func page(
     of table: PagedTable, where conditions: SQLConditions, _ order: String, limit: Int, in sql: SQLBuilder,
-    _ wait: ReadWait, asOf moment: UInt64? = nil, identity: JSON,
+    _ wait: ReadWait, asOf moment: UInt64? = nil, identity: JSON, besides: JSONObject = [:],
     read: (PagedTable.Row) throws -> (item: JSON, place: JSON?)
   ) async throws -> [UInt8] {
     let statement = table.statement(where: conditions, order, limit: limit, in: sql)
@@ -96,13 +97,15 @@ extension QueryEngine {
     }
     let bytes = count == 0 ? 0 : result[count - 1, 2].flatMap { Double($0) } ?? 0
     let isCut = result.rowCount > limit || bytes >= Double(PagedTable.maximumBytes)
-    return try page(items, next: isCut ? last : nil, position: position, query: identity)
+    return try page(items, next: isCut ? last : nil, position: position, query: identity, besides: besides)
   }
 
   /// The answer of a query that gives its items page by page.
-  func page(_ items: [JSON], next: JSON?, position: UInt64, query: JSON) throws -> [UInt8] {
+  func page(
+    _ items: [JSON], next: JSON?, position: UInt64, query: JSON, besides: JSONObject = [:]
+  ) throws -> [UInt8] {
     let cursor = try next.map { JSON.string(try cursors.seal($0, query: query)) } ?? .null
-    return JSON.object(["items": .array(items), "next_cursor": cursor, "position": JSON(position: position)])
-      .canonicalBytes
+    let page: JSONObject = ["items": .array(items), "next_cursor": cursor, "position": JSON(position: position)]
+    return JSON.object(page.merging(besides)).canonicalBytes
   }
 }

@@ -76,18 +76,18 @@ extension QueryEngine {
       }
       let fields =
         asked.areNumbers ? access.type.versionedContent : access.type.fields.map(\.name) + ["deleted_at"]
-      result["changes"] = .object(try changes(old, new, fields, access))
+      result["changes"] = .object(
+        try changes(old, new, fields, access, withheld: access.withheld(of: current, .former, in: snapshot)))
       return JSON.object(result).canonicalBytes
     }
   }
 
   private func changes(
-    _ old: ResourceState?, _ new: ResourceState, _ fields: [String], _ access: Access
+    _ old: ResourceState?, _ new: ResourceState, _ fields: [String], _ access: Access, withheld: Set<String>
   ) throws -> JSONObject {
-    let before = try old.map { try view.item($0, principal: access.principal) } ?? [:]
-    let after = try view.item(new, principal: access.principal)
+    let before = try old.map { try view.item($0, withholding: withheld) } ?? [:]
+    let after = try view.item(new, withholding: withheld)
     var changes = JSONObject()
-    let withheld = access.principal.kind == .user(new.id) ? [] : access.administratorsFields
     for name in fields where !withheld.contains(name) {
       let from = old?.fields[name] ?? .null
       let to = new.fields[name] ?? .null

@@ -73,7 +73,7 @@ extension QueryEngine {
       } else if current.isDeleted, !question.includesDeleted {
         throw Refusal.gone(type: type.name, id: current.id.text, since: current.deletedAt?.text ?? "")
       }
-      let item = try view.item(state, principal: access.principal)
+      let item = try access.item(state, current: current, view, in: snapshot)
       return JSON.object([
         "item": .object(item), "version": .integer(state.version), "position": JSON(position: position),
       ]).canonicalBytes

@@ -30,7 +30,7 @@ extension QueryEngine {
     let start = try arguments.text("cursor").map { try cursors.open($0, query: query)["version"]?.integerValue ?? 0 }
     return try await log.whileWanted { [self] snapshot in
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
-      let showsReasons = access.belongs(to: state)
+      let withheld = try access.withheld(of: state, .former, in: snapshot)
       let last = try snapshot.latestVersion(of: identifier)
       var items: [JSON] = []
       var bytes = 0
@@ -43,7 +43,7 @@ extension QueryEngine {
         let versions = isDescending ? max(first, version - step)...version : version...min(last, version + step)
         let records = try snapshot.history(of: identifier, versions: versions)
         for record in isDescending ? records.reversed() : records where bytes < PagedTable.maximumBytes {
-          items.append(try historyItem(record, access, showsReasons: showsReasons, first: first))
+          items.append(try historyItem(record, of: state, access, withheld: withheld, first: first))
           bytes += record.body.count
           version += isDescending ? -1 : 1
         }
@@ -58,22 +58,22 @@ extension QueryEngine {
   private static let historyStep = 16
 
   /// One event of a history.
-  /// - Parameter first: The version before which nothing is shown, so nor what the event of this version has changed.
+  /// - Parameters:
+  ///   - withheld: The fields of which nothing is shown.
+  ///   - first: The version before which nothing is shown, so nor what the event of this version has changed.
   private func historyItem(
-    _ record: LogRecord, _ access: Access, showsReasons: Bool, first: Int64
+    _ record: LogRecord, of state: ResourceState, _ access: Access, withheld: Set<String>, first: Int64
   ) throws -> JSON {
     let header = try record.parsedHeader()
     let body = try record.parsedBody()
     var changes = try view.shownChanges(
       type: access.type.name, resource: header.resource, set: body.set, was: header.version == first ? [:] : body.was)
-    if access.principal.kind != .user(header.resource) {
-      for name in access.administratorsFields { changes.removeValue(forKey: name) }
-    }
+    for name in withheld { changes.removeValue(forKey: name) }
     var item: JSONObject = [
       "actor": .string(header.actor), "at": .string(header.at.text),
       "changes": .object(changes), "event": .string(header.event),
       "id": .string(header.id.text), "position": JSON(position: header.position),
-      "reason": showsReasons ? try view.reason(body.reason, resource: header.resource) : .null,
+      "reason": try reason(of: header, body, state, access),
       "version": .integer(header.version),
     ]
     if let causation = header.causation { item["causation_id"] = .string(causation.text) }
@@ -81,7 +81,12 @@ extension QueryEngine {
     // Facts that are sealed (log lines, facets) are not part of a history: they are many, and read by their own
     // queries.
     let facts = access.type.facts.first { $0.event == header.verb }
-    if !body.data.isEmpty, facts == nil { item["data"] = .object(try view.data(body.data, resource: header.resource)) }
+    if !body.data.isEmpty, facts == nil {
+      var data = try view.data(body.data, resource: header.resource)
+      // Of which organizations a person is a member, or was, is not for everybody who sees them.
+      if !access.principal.isAdministrator { data.removeValue(forKey: ReasonGivenIn.member) }
+      if !data.isEmpty { item["data"] = .object(data) }
+    }
     return .object(item)
   }
 }

@@ -43,7 +43,6 @@ extension QueryEngine {
       try arguments.text("cursor").map { try cursors.open($0, query: query)["number"]?.integerValue ?? 1 } ?? 1
     return try await log.whileWanted { [self] snapshot in
       let state = try access.require(try snapshot.state(identifier), id: identifier.text, in: snapshot)
-      let showsReasons = access.belongs(to: state)
       let first = try firstShown(of: state, to: access, in: snapshot)
       var items: [JSON] = []
       var names: [Int64: JSON] = [:]
@@ -63,7 +62,7 @@ extension QueryEngine {
           "actor": .string(header.actor), "at": .string(header.at.text),
           "changes": .array(changed.map(JSON.string)), "event": .string(header.event), "name": .null,
           "position": JSON(position: header.position), "version": .integer(header.version),
-          "reason": showsReasons ? try view.reason(body.reason, resource: header.resource) : .null,
+          "reason": try reason(of: header, body, state, access),
           "version_number": .integer(number),
         ]
         if let source = body.data["rolled_back_to"] { item["rolled_back_to"] = source }

@@ -63,7 +63,7 @@ extension QueryEngine {
     func field(_ name: String) -> JSON { record?.fields[name] ?? .null }
     return [
       "id": .string(person.id.text),
-      "account": .object(try view.item(person, principal: .server)),
+      "account": .object(try view.item(person)),
       "organizations": .array(
         try snapshot.memberships(of: person.id).compactMap(\.organization)
           .filter {

@@ -71,7 +71,7 @@ struct Subscription: Sendable {
         // Memberships and keys change while a subscription runs.
         guard let current = try services.engine.refresh(principal) else { throw Refusal.unauthenticated() }
         let filter = try services.queries.logFilter(wanted, principal: current)
-        let accepted = try records.filter(filter.accepts)
+        let accepted = try services.log.read { try filter.accepted(records, in: $0) }
         next = last.position + 1
         guard !accepted.isEmpty, !Task.isCancelled else { continue }
         outbox.put(answering: 0) { output in

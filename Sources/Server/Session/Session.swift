@@ -60,7 +60,7 @@ enum Session: Sendable {
 
   /// Verbs by plural resource. Where the caller's organizations differ, those that hold in all of them.
   private static func permissions(of principal: Principal, _ catalog: Catalog) -> JSONObject {
-    let organizations: [Identifier?] = principal.isAdministrator ? [nil] : principal.organizations.keys.map { $0 }
+    let organizations: [Identifier?] = principal.seesEverything ? [nil] : principal.organizations.keys.map { $0 }
     var permissions: JSONObject = [:]
     guard !organizations.isEmpty else { return permissions }
     for plural in catalog.types.filter(\.hasReadModel).map(\.plural) + ["audit", "log"] {

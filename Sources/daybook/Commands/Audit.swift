@@ -10,6 +10,7 @@ struct Audit: AsyncParsableCommand {
         daybook audit --resource-type pipeline --since 2026-11-01T00:00:00Z
         daybook audit --actor user:0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --action delete
         daybook audit --text "schedule" --changes
+        daybook audit --resource-type legal_hold --include-archived
       """)
 
   @Option(name: .long, help: "Who, such as user:<uuid> or local:0.") var actor: String?
@@ -22,6 +23,7 @@ struct Audit: AsyncParsableCommand {
   @Option(name: .long, help: "The time before which to search (RFC 3339).") var until: String?
   @Option(name: .long, help: "Words in the reason, the event, or the names of changed fields.") var text: String?
   @Option(name: .long, help: "How many rows at most.") var limit = 50
+  @Flag(name: .long, help: "Search also what a retention sweep has archived.") var includeArchived = false
   @Flag(name: .long, help: "The oldest first.") var oldestFirst = false
   @Flag(name: .long, help: "Show each field before and after.") var changes = false
 
@@ -33,15 +35,24 @@ struct Audit: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let items = try await connection.withClient { client in
+    let (items, leftOut) = try await connection.withClient { client in
       var params: JSONObject = ["order": oldestFirst ? "position" : "-position"]
       let given = [
         "actor": actor, "action": action, "event": event, "resource_type": resourceType, "resource_id": resource,
         "since": since, "until": until, "text": text,
       ]
       for (name, value) in given { if let value { params[name] = .string(value) } }
+      if includeArchived { params["include_archived"] = true }
       if let organization { params["organization_id"] = .string(try await Lookup.organization(organization, client)) }
-      return try await Pages.all("audit.search", params, limit: limit, client)
+      var leftOut: Int64 = 0
+      let items = try await Pages.all("audit.search", params, limit: limit, client) {
+        leftOut = $0["archived_left_out"]?.integerValue ?? leftOut
+      }
+      return (items, leftOut)
+    }
+    if leftOut > 0 {
+      let rows = leftOut == 1 ? "1 archived row that matches is" : "\(leftOut) archived rows that match are"
+      Terminal.complain("\(rows) left out; --include-archived shows them.")
     }
     if output.json { return Terminal.say(json: .array(items)) }
     var table = Table(["POSITION", "WHEN", "WHO", "WHAT", "RESOURCE", "CHANGED", "WHY"])

@@ -21,7 +21,9 @@ struct CatalogListing {
       ["\(type.name).\(fact.event)", fact.sealed.joined(separator: ", "), fact.retentionClass ?? ""]
     }
     let personal = type.fields.compactMap { field in
-      field.personal.map { [field.name, $0.category, $0.purpose, $0.legalBasis, $0.retention, $0.recipients] }
+      field.personal.map {
+        [field.name, $0.category, $0.purpose, $0.legalBasis, $0.retention, Recipient.text($0.recipients)]
+      }
     }
     var lines = [isMarkdown ? "## \(type.name)" : type.name.uppercased(), "", type.summary, ""]
     lines += properties.map { isMarkdown ? "- **\($0.name):** \($0.value)" : "  \($0.name): \($0.value)" } + [""]

@@ -66,14 +66,16 @@ enum Changes {
 /// Follows cursors.
 enum Pages {
   /// The items of all pages, up to a limit.
+  /// - Parameter look: Gets each page as it was answered.
   static func all(
-    _ method: String, _ params: JSONObject, limit: Int?, _ client: DaybookClient
+    _ method: String, _ params: JSONObject, limit: Int?, _ client: DaybookClient, look: (JSON) -> Void = { _ in }
   ) async throws -> [JSON] {
     var items: [JSON] = []
     var params = params
     while true {
       params["limit"] = .integer(Int64(min(1000, max(1, (limit ?? .max) - items.count))))
       let page = try await client.callAfterWrites(method, params)
+      look(page)
       items += page["items"]?.arrayValue ?? []
       guard let next = page["next_cursor"]?.stringValue, limit.map({ items.count < $0 }) ?? true else { return items }
       params["cursor"] = .string(next)

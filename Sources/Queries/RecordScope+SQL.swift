@@ -1,0 +1,60 @@
+import Access
+import BasicTypes
+import Postgres
+
+/// The rendering for the audit trail, whose rows are `t` with their personal columns in `p`.
+extension RecordScope {
+  /// The condition that a row is the caller's to read; nil where all are.
+  func sql(in sql: inout SQLBuilder) -> String? {
+    guard let organizations else { return nil }
+    var own = "t.organization_id = ANY(\(sql.bind(organizations.sorted())))"
+    if !veiled.isEmpty {
+      own += " AND t.resource_type <> ALL(\(sql.bind(.array(veiled.sorted()), as: "text[]")))"
+    }
+    guard !overseen.isEmpty else { return "(\(own))" }
+    return """
+      ((\(own)) OR (t.organization_id IS NULL AND t.resource_type = 'user' AND EXISTS (\
+      SELECT FROM daybook.memberships m WHERE m.user_id = t.resource_id \
+      AND m.organization_id = ANY(\(sql.bind(overseen.sorted()))) AND m.created_at <= t.at \
+      AND (m.deleted_at IS NULL OR m.deleted_at >= t.at))))
+      """
+  }
+
+  /// The condition that a row's reason is for the caller: as `QueryEngine.reason` has it, but that of a membership or
+  /// the like not for the person whose it is; nil where every reason is.
+  func reason(for principal: Principal, in sql: inout SQLBuilder) -> String? {
+    if principal.isAdministrator { return nil }
+    var choices = [
+      "(coalesce(cardinality(p.about), 0) = 0 AND t.resource_type <> ALL('{\(Audience.typesOfPersons)}'))",
+      "t.actor = \(sql.bind(.text(principal.actor), as: "text"))",
+    ]
+    if case .user(let id) = principal.kind {
+      let person = sql.bind(.uuid(id.text), as: "uuid")
+      choices.append("\(person) = ANY(p.about)")
+      choices.append("(t.resource_type = 'user' AND t.resource_id = \(person))")
+    }
+    if !officed.isEmpty {
+      let officed = sql.bind(self.officed.sorted())
+      choices.append("t.organization_id = ANY(\(officed))")
+      choices.append(
+        "(t.organization_id IS NULL AND cardinality(p.given_in) > 0 AND p.given_in <@ \(officed))")
+    }
+    return "(\(choices.joined(separator: " OR ")))"
+  }
+
+  /// The condition that a row's address and user agent are for the caller: what was done in an organization, for all
+  /// who read its audit trail; from where somebody signed in or changed an account, for that person, officers and
+  /// administrators. Nil where all are.
+  func origin(for principal: Principal, in sql: inout SQLBuilder) -> String? {
+    if principal.isAdministrator { return nil }
+    var choices = ["t.organization_id IS NOT NULL", "t.actor = \(sql.bind(.text(principal.actor), as: "text"))"]
+    if !officed.isEmpty {
+      choices.append(
+        """
+        (t.resource_type = 'user' AND EXISTS (SELECT FROM daybook.memberships m WHERE m.user_id = t.resource_id \
+        AND m.deleted_at IS NULL AND m.organization_id = ANY(\(sql.bind(officed.sorted())))))
+        """)
+    }
+    return "(\(choices.joined(separator: " OR ")))"
+  }
+}
