@@ -60,7 +60,7 @@ import Testing
       #expect(connection.contains("unique with organization_id (django_etl)"))
       let markdown = try await desk.daybook("catalog", "user", "--format", "markdown")
       #expect(markdown.output.contains("## user"))
-      #expect(markdown.output.contains("| email | contact |"))
+      #expect(markdown.output.contains("| email | user.contact.email |"))
       let schema = try await desk.daybook("catalog", "--format", "json-schema").json()
       #expect(schema["$defs"]?["pipeline"]?["properties"]?["name"] != nil)
       #expect(schema["$defs"]?["pipeline"]?["x-commands"]?["pipeline.rollback"] != nil)

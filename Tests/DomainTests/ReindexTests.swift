@@ -28,6 +28,22 @@ import Vault
       from: origin)
     try await book.call("user.edit", ["id": .string(bob.id), "full_name": "Bob B"])
     try await book.call("user.edit", ["id": .string(bob.id), "email": "bobby@example.org"])
+    // A reason about an account says in which organizations it was given, sealed for the person.
+    try await book.call(
+      "user.edit", ["id": .string(bob.id), "display_name": "Bobby", "reason": "as he asked"], as: bob.principal)
+    try await book.call("user.edit", ["id": .string(ann.id), "first_name": "Ann", "reason": "a typo"])
+    // As older programs recorded fields that have become personal since: no key has to do with that.
+    var login = EventDraft(
+      event: "user.logged_in", type: "user", resource: try #require(Identifier(ann.id)), actor: "user:\(ann.id)")
+    login.set = ["last_login_at": "2026-11-01T00:00:00.000000Z"]
+    login.was = ["last_login_at": .null]
+    var edit = EventDraft(event: "user.edited", type: "user", resource: login.resource, actor: login.actor)
+    edit.set = ["preferences": ["theme": "dark"], "last_login_at": .null]
+    edit.was = ["preferences": [:], "last_login_at": "2026-11-01T00:00:00.000000Z"]
+    try await book.append([login, edit])
+    // What is set anew is sealed, and so is what clears it about the person.
+    try await book.call("user.edit", ["id": .string(ann.id), "preferences": ["theme": "light"]])
+    try await book.call("user.edit", ["id": .string(ann.id), "preferences": .null])
     // Whoever is referred to can't be deleted, as cid is below.
     try await book.call("run.start", ["pipeline_id": .string(pipeline)], as: bob.principal)
     try await book.make("legal_hold", by: "legal_hold.place", held: pipeline, in: acme)

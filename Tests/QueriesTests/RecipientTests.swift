@@ -69,6 +69,33 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(5)))
+  func `what was recorded before its field was personal is shown to the same ones`() async throws {
+    try await TestQueries.with { library in
+      let acme = try await library.organization("acme")
+      let ann = try await library.member("ann@example.org", of: acme)
+      let bob = try await library.member("bob@example.org", of: acme)
+      let id = try #require(ann.subject)
+      let time = "2026-11-01T00:00:00.000000Z"
+      var draft = EventDraft(event: "user.logged_in", type: "user", resource: id, actor: ann.actor)
+      draft.set = ["last_login_at": .string(time), "preferences": ["theme": "dark"]]
+      draft.was = ["last_login_at": .null, "preferences": [:]]
+      _ = try await library.models.append([draft])
+      try await library.projections.wait(for: library.log.head.position, projections: [], timeoutMilliseconds: 60_000)
+      let params: JSONObject = ["id": .string(id.text)]
+      for (principal, isShown) in [(ann, true), (bob, false), (TestDomain.administrator, true)] {
+        let shown: JSON = isShown ? .string(time) : .null
+        #expect(try await library.ask("user.get", params, as: principal)["item"]?["last_login_at"] == shown)
+        let listed = try await library.ask("user.list", [:], as: principal).items.first { $0["id"]?.stringValue == id.text }
+        #expect(listed?["last_login_at"] == shown)
+        #expect(listed?["preferences"] == (isShown ? ["theme": "dark"] : .null))
+        let last = try await library.ask("user.history", params, as: principal).items.last
+        #expect(last?["changes"]?["last_login_at"]?["to"] == (isShown ? .string(time) : nil))
+      }
+      #expect(try await library.list("user", ["where": ["last_login_at": .string(time)]]) == [id.text])
+    }
+  }
+
+  @Test(.timeLimit(.minutes(5)))
   func `an SQL role with a grant reads the personal columns that are for all members, and no other`() async throws {
     try await TestQueries.with { library in
       let world = try await RecipientWorld(library)

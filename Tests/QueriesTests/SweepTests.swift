@@ -94,6 +94,19 @@ import Vault
       try await models.engine.sweepRetention()
       #expect(try await events([:]) == ["retention.swept"])
       #expect(try await events(["include_archived": true]) == ["retention.swept", "organization.created"])
+      // Whoever doesn't ask for them is told that there are some that fit.
+      func leftOut(_ params: JSONObject, as principal: Principal = TestDomain.administrator) async throws -> JSON? {
+        try await library.ask("audit.search", params, as: principal)["archived_left_out"]
+      }
+      #expect(try await leftOut([:]) == 1)
+      #expect(try await leftOut(["event": "organization.created", "limit": 1]) == 1)
+      #expect(try await leftOut(["text": "CREATED"]) == 1)
+      #expect(try await leftOut(["event": "pipeline.created"]) == 0)
+      #expect(try await leftOut(["include_archived": true]) == 0)
+      #expect(try await leftOut(["as_of": 1]) == 0)
+      let other = try await library.organization("b")
+      let owner = try await library.member("owner@example.org", of: other, membership: "owner")
+      #expect(try await leftOut([:], as: owner) == 0, "of others nothing is counted")
     }
   }
 }
