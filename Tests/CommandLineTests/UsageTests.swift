@@ -56,6 +56,8 @@ import Testing
       let dashboard = try await desk.daybook("catalog", "dashboard").output
       #expect(
         dashboard.contains("  visible to: user_id and who has admin; everybody without user_id or while is_shared"))
+      let hold = try await desk.daybook("catalog", "legal_hold").output
+      #expect(hold.contains("\n  recipients: officers, auditors, administrators\n"))
       let connection = try await desk.daybook("catalog", "connection").output
       #expect(connection.contains("unique with organization_id (django_etl)"))
       let markdown = try await desk.daybook("catalog", "user", "--format", "markdown")

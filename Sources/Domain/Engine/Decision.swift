@@ -259,7 +259,8 @@ final class Decision {
   private func noteGivenIn(_ draft: inout EventDraft) throws {
     let organizations = try transaction.memberships(of: draft.resource).filter(\.isGoverning)
       .compactMap(\.organization).filter { principal.canSee(organization: $0) }
-    guard !organizations.isEmpty else { return }
+    // Nothing is sealed for who was erased, whom an older log may have brought back.
+    guard !organizations.isEmpty, !engine.vault.isErased(.subject(draft.resource)) else { return }
     draft.data[ReasonGivenIn.member] = try engine.vault.seal(
       .array(organizations.map { .string($0.text) }), for: .subject(draft.resource),
       context: SealContext(

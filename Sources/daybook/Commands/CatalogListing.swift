@@ -58,6 +58,9 @@ struct CatalogListing {
     if !type.publicFields.isEmpty {
       properties.append((name: "public", value: "while \(type.publicFields.joined(separator: " or "))"))
     }
+    if let recipients = type.recipients {
+      properties.append((name: "recipients", value: Recipient.text(recipients)))
+    }
     if let visibility = type.visibility {
       let unless = visibility.unless.map { " or while \($0)" } ?? ""
       properties.append(
