@@ -85,7 +85,9 @@ import Testing
       for (principal, isShown) in [(ann, true), (bob, false), (TestDomain.administrator, true)] {
         let shown: JSON = isShown ? .string(time) : .null
         #expect(try await library.ask("user.get", params, as: principal)["item"]?["last_login_at"] == shown)
-        let listed = try await library.ask("user.list", [:], as: principal).items.first { $0["id"]?.stringValue == id.text }
+        let listed = try await library.ask("user.list", [:], as: principal).items.first {
+          $0["id"]?.stringValue == id.text
+        }
         #expect(listed?["last_login_at"] == shown)
         #expect(listed?["preferences"] == (isShown ? ["theme": "dark"] : .null))
         let last = try await library.ask("user.history", params, as: principal).items.last
