@@ -9,20 +9,19 @@ import Refusals
 public struct LogFilter: Sendable {
   /// Full event names; `pipeline.*` stands for all of a type. Nil for every event.
   public let events: [String]?
-  /// Only events of this resource; nil for all.
-  public let resource: Identifier?
+  /// Only events of these resources; nil for all.
+  public let resources: Set<Identifier>?
+  /// Only events of this organization; nil for all, those of no organization included.
+  public let organization: Identifier?
+  /// Only what this actor did; nil for all.
+  public let actor: String?
   /// What the caller may read at all.
   public let scope: RecordScope
 
-  /// A filter of these parts.
-  public init(events: [String]?, resource: Identifier?, scope: RecordScope) {
-    self.events = events
-    self.resource = resource
-    self.scope = scope
-  }
-
   /// Whether every record passes, so that none needs to be looked into.
-  public var isOpen: Bool { events == nil && resource == nil && scope.organizations == nil }
+  public var isOpen: Bool {
+    events == nil && resources == nil && organization == nil && actor == nil && scope.organizations == nil
+  }
 
   /// The records that pass, of some in order.
   /// - Parameter snapshot: The log as it is now: it says of whom an account's record is.
@@ -38,7 +37,9 @@ public struct LogFilter: Sendable {
   }
 
   private func isWanted(_ header: EventHeader) -> Bool {
-    if let resource, header.resource != resource { return false }
+    if let resources, !resources.contains(header.resource) { return false }
+    if let organization, header.organization != organization { return false }
+    if let actor, !actor.utf8.elementsEqual(header.actor.utf8) { return false }
     guard let events else { return true }
     return events.contains { wanted in
       if wanted.utf8.elementsEqual(header.event.utf8) { return true }
@@ -54,6 +55,9 @@ extension LogFilter {
     .count("from", "The first position.", in: 1...Int64.max, default: 1),
     .parameter("events", .tags, "Only events of these names; pipeline.* stands for all of one type."),
     .parameter("resource_id", .uuid, "Only events of this resource."),
+    .parameter("resource_ids", .tags, "Only events of these resources."),
+    .parameter("organization_id", .uuid, "Only events of this organization."),
+    .parameter("actor", .text, "Only what this actor did: user:<uuid>, api_key:<uuid>, local:<uid> or server."),
   ]
 }
 
@@ -77,19 +81,21 @@ extension QueryEngine {
   private static let maximumScanned = 50_000
 
   /// The filter that `log.read` and `log.subscribe` share: what was asked for, within what the caller may see.
-  /// - Throws: ``Refusal`` `forbidden` where the caller may read the log nowhere.
-  public func logFilter(events: [String]?, resource: Identifier?, principal: Principal) throws -> LogFilter {
+  /// - Throws: ``Refusal`` `forbidden` where the caller may read the log nowhere, `invalid_params` for an id that is
+  ///   none.
+  package func logFilter(_ arguments: Arguments, principal: Principal) throws -> LogFilter {
     guard let scope = RecordScope(.log, of: principal, in: catalog) else {
       throw Refusal.forbidden(permission: "log:read")
     }
-    return LogFilter(events: events, resource: resource, scope: scope)
-  }
-
-  /// The filter that a call's params name.
-  /// - Throws: ``Refusal`` `forbidden` where the caller may read the log nowhere.
-  package func logFilter(_ arguments: Arguments, principal: Principal) throws -> LogFilter {
-    try logFilter(
-      events: arguments.texts("events"), resource: arguments.identifier("resource_id"), principal: principal)
+    var resources = arguments.identifier("resource_id").map { Set([$0]) }
+    if let texts = arguments.texts("resource_ids") {
+      let ids = texts.compactMap { Identifier($0) }
+      guard ids.count == texts.count else { throw Refusal.invalidParam("/resource_ids", "must be ids") }
+      resources = resources.map { $0.intersection(ids) } ?? Set(ids)
+    }
+    return LogFilter(
+      events: arguments.texts("events"), resources: resources, organization: arguments.identifier("organization_id"),
+      actor: arguments.text("actor"), scope: scope)
   }
 
   /// A record as it is sent: `{"body":…,"header":…}` around the stored bytes.

@@ -4,8 +4,8 @@ extension QueryMethod {
   /// Every query of a server with this catalog. One more is one more entry here.
   static func all(of catalog: Catalog) -> [QueryMethod] {
     catalog.types.filter(\.hasReadModel).flatMap(queries) + [
-      auditSearch(catalog), systemLogs, lineageGraph, logRead, logHead, logCheckpoint, logProof, projectionStatus,
-      recordsOfProcessing, subjectFind, subjectReport, subjectReceipt,
+      auditSearch(catalog), systemLogs, lineageGraph, logRead, logHeaders, logHead, logCheckpoint, logProof,
+      projectionStatus, recordsOfProcessing, subjectFind, subjectReport, subjectReceipt,
     ]
   }
 
