@@ -67,6 +67,7 @@ let package = Package(
     module("MerkleTree", ["BasicTypes", crypto]),
     module(
       "Witness", ["BasicTypes", "Files", "MerkleTree", crypto, nioCore, nioHTTP, nioLocks, nioPosix, nioSSL]),
+    module("Evidence", ["BasicTypes", "CanonicalJSON", "Files", "MerkleTree", crypto]),
     module("LMDB", ["CLMDB", nioLocks]),
     module("Postgres", ["CPostgres", "Waiting", log, nioLocks]),
     module("EmbeddedPostgres", ["BasicTypes", "Postgres", "Files", "Waiting", log]),
@@ -87,7 +88,7 @@ let package = Package(
       "Domain",
       [
         "BasicTypes", "Catalog", "Refusals", "Access", "Records", "Schedules", "JSONSchema", "OpenLineage", "EventLog",
-        "Failpoints", "Vault", "MerkleTree", "CanonicalJSON", nioLocks,
+        "Evidence", "Failpoints", "Vault", "MerkleTree", "CanonicalJSON", nioLocks,
       ]),
     module(
       "Projections",
@@ -114,8 +115,8 @@ let package = Package(
       name: "daybook",
       dependencies: [
         "Server", "DaybookClient", "Witness", "Projections", "Queries", "Access", "Records", "Files", "Domain",
-        "Catalog",
-        "EventLog", "Vault", "Protocol", "BasicTypes", "CanonicalJSON", "Failpoints", "MerkleTree", "Refusals",
+        "Catalog", "EventLog", "Evidence", "Vault", "Protocol", "BasicTypes", "CanonicalJSON", "Failpoints",
+        "MerkleTree", "Refusals",
         arguments, signals, log, subprocess,
       ],
       swiftSettings: strict),
@@ -150,6 +151,7 @@ let package = Package(
     tests("CanonicalJSONTests", ["TestBasics", "CanonicalJSON"]),
     tests("RefusalsTests", ["Refusals", "CanonicalJSON"]),
     tests("MerkleTreeTests", ["TestBasics", "MerkleTree", "BasicTypes", crypto]),
+    tests("EvidenceTests", ["TestBasics", "Evidence", "MerkleTree", "BasicTypes", "CanonicalJSON", "Files", crypto]),
     tests("FilesTests", ["Files"]),
     tests("WaitingTests", ["Waiting", "BasicTypes"]),
     tests("WitnessTests", ["TestBasics", "Witness", "MerkleTree", "BasicTypes", crypto, nioPosix]),

@@ -50,6 +50,7 @@ struct Daybook: AsyncParsableCommand {
           ClockCommand.self, WitnessCommand.self,
         ]),
       CommandGroup(name: "Data protection", subcommands: [Subject.self, Secrets.self]),
+      CommandGroup(name: "Evidence", subcommands: [Export.self, VerifyBundle.self]),
       CommandGroup(name: "Catalog", subcommands: [CatalogCommand.self, GenerateCommand.self]),
     ])
 

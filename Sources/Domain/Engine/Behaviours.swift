@@ -103,6 +103,8 @@ enum Behaviours {
     "system.log": SystemLogBehaviours.log.erased,
     "clock.confirm": ClockBehaviours.confirm.erased,
     "projection.skip": ProjectionBehaviours.skip.erased,
+    "export.create": ExportBehaviours.create.erased,
+    "export.complete": ExportBehaviours.complete.erased,
     "session.refuse": SessionBehaviours.refuse.erased,
     "subject.request_erasure": SubjectBehaviours.requestErasure.erased,
     "subject.reject_erasure": SubjectBehaviours.rejectErasure.erased,

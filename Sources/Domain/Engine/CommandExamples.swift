@@ -58,6 +58,6 @@ enum CommandExamples {
   ]
 
   /// Commands that need more than the world has: a secret that was shown once, a person who has signed in, another
-  /// resource in a state of its own.
-  private static let none: Set<String> = ["invitation.accept"]
+  /// resource in a state of its own; the digest of a bundle.
+  private static let none: Set<String> = ["invitation.accept", "export.complete"]
 }

@@ -14,5 +14,9 @@ final class SharedBar: Sendable {
     }
   }
 
+  func show(_ phase: String, _ done: UInt64, of total: UInt64) {
+    bar.withLock { $0.show(done, of: total, phase) }
+  }
+
   func end() { bar.withLock { $0.end() } }
 }
