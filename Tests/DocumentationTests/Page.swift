@@ -25,7 +25,10 @@ struct Page: Sendable, CustomTestStringConvertible {
 
   static let names =
     ["README.md"]
-    + ["Architecture", "Client", "Decisions", "Evolving", "LogFormat", "Operations", "Performance", "Protocol"].map {
+    + [
+      "Architecture", "Client", "Decisions", "Evidence", "Evolving", "LogFormat", "Operations", "Performance",
+      "Protocol",
+    ].map {
       "Sources/daybook/Daybook.docc/\($0).md"
     }
 

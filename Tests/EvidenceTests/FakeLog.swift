@@ -90,6 +90,7 @@ final class FakeLog: Sendable {
 
   /// Answers a method. `export.create` takes `filter`'s members, `from` and `to`; `withhold_others` as a server does.
   func answer(_ method: String, _ params: JSONObject, _ exports: Exports) throws -> JSON {
+    exports.largestLimit = max(exports.largestLimit, params["limit"]?.integerValue ?? 0)
     switch method {
     case "export.create": return try create(params, exports)
     case "export.complete": return try complete(params, exports)
@@ -99,7 +100,11 @@ final class FakeLog: Sendable {
       let shown = params["organization_id"]?.stringValue.flatMap { Identifier($0) }
       let page = records[(from - 1)...].prefix(limit).map { record -> JSON in
         if let shown, record.parsed.organization != shown { return .string(RFC6962.leafHash(record.header).base64) }
-        return parsed(record.header)
+        guard record.parsed.position == exports.forges, var header = parsed(record.header).objectValue else {
+          return parsed(record.header)
+        }
+        header["version"] = 99
+        return .object(header)
       }
       return ["headers": .array(page), "next": .integer(Int64(from + page.count)), "position": size]
     case "log.read":
@@ -107,9 +112,15 @@ final class FakeLog: Sendable {
       for name in ["from", "limit"] { filterParams.removeValue(forKey: name) }
       guard let filter = ExportFilter(.object(filterParams)) else { throw HarnessError("no filter: \(params)") }
       let from = UInt64(params["from"]?.integerValue ?? 1)
-      let found = records.lazy.filter { $0.parsed.position >= from && filter.accepts($0.parsed) }
+      let found = records.lazy
+        .filter { $0.parsed.position >= from && $0.parsed.position != exports.hides && filter.accepts($0.parsed) }
         .prefix(min(Int(params["limit"]?.integerValue ?? 1), 7))
-      return ["records": .array(found.map { ["body": parsed($0.body), "header": parsed($0.header)] })]
+      let shown = found.map { record -> JSON in
+        var header = self.parsed(record.header).objectValue ?? [:]
+        if record.parsed.position == exports.forges { header["version"] = 99 }
+        return ["body": self.parsed(record.body), "header": .object(header)]
+      }
+      return ["records": .array(Array(shown))]
     case "log.proof":
       if let position = params["position"]?.integerValue, let tree = params["tree_size"]?.integerValue {
         let hashes = MerkleProof.inclusion(index: UInt64(position - 1), size: UInt64(tree)) { nodes[Int($0)][Int($1)] }
@@ -168,6 +179,12 @@ final class FakeLog: Sendable {
     var calls: [String] = []
     /// After so many calls every call fails; nil for never.
     var failsAfter: Int?
+    /// The largest page that was asked for.
+    var largestLimit: Int64 = 0
+    /// The position of a record that `log.read` leaves out; nil for none.
+    var hides: UInt64?
+    /// The position of an event whose header is shown with another version; nil for none.
+    var forges: UInt64?
   }
 
   /// Makes a bundle of this log.

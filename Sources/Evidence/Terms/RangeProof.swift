@@ -4,8 +4,8 @@ import MerkleTree
 /// The hashes of an RFC 6962 tree on both sides of a range of leaves. Together with the leaves of the range they give
 /// the root, so whoever has them can tell that no leaf of the range was left out, added or changed.
 ///
-/// They are two halves of two audit paths (RFC 6962 §2.1.1): of that of the first leaf what lies left of it, of that of
-/// the last leaf what lies right of it.
+/// They are two halves of two audit paths (RFC 6962 §2.1.1): of the first leaf's what lies left of it, of the last
+/// leaf's what lies right of it.
 package struct RangeProof: Sendable, Equatable {
   /// The first position of the range.
   package let first: UInt64

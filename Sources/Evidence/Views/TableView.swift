@@ -3,9 +3,6 @@ import Files
 
 /// `audit.csv`: a row a record, as RFC 4180 says, with no cell that a spreadsheet takes for a formula.
 struct TableView: ~Copyable {
-  /// What a cell of a spreadsheet holds at most; a longer text is cut, and ends with an ellipsis.
-  private static let mostCharacters = 32_000
-
   private var output: BundleOutput
   private let showsReasons: Bool
 
@@ -34,10 +31,18 @@ struct TableView: ~Copyable {
 
   mutating func finish() throws(FileError) { try output.finish() }
 
-  private static func row(_ cells: [String]) -> String { cells.map(cell).joined(separator: ",") + "\r\n" }
+  private static func row(_ cells: [String]) -> String {
+    cells.map(EvidenceCell.text).joined(separator: ",") + "\r\n"
+  }
+}
 
-  /// A cell: in quotes, and with an apostrophe before what would begin a formula.
-  static func cell(_ text: String) -> String {
+/// A cell of a table for spreadsheets.
+package enum EvidenceCell {
+  /// What a cell of a spreadsheet holds at most; a longer text is cut, and ends with an ellipsis.
+  private static let mostCharacters = 32_000
+
+  /// A cell as RFC 4180 writes it: in quotes, and with an apostrophe before what would begin a formula.
+  package static func text(_ text: String) -> String {
     var text = text
     if text.unicodeScalars.count > mostCharacters {
       var cut = String.UnicodeScalarView()

@@ -2,8 +2,8 @@ import BasicTypes
 import CanonicalJSON
 import Files
 
-/// The folder that a bundle is made in. It takes no folder in which anything else lies, and goes on with a bundle of the
-/// same request that was interrupted.
+/// The folder that a bundle is made in. It takes no folder in which anything else lies, and goes on with a bundle of
+/// the same request that was interrupted.
 struct BundleFolder: Sendable {
   private static let format = "daybook-evidence-partial/1"
 
@@ -49,7 +49,7 @@ struct BundleFolder: Sendable {
     }
     self.createID = createID
     self.completeID = completeID
-    answer = state["answer"].flatMap { $0.isNull ? nil : $0 }
+    if let kept = state["answer"], !kept.isNull { answer = kept }
     manifest = state["manifest"]?.stringValue
     // What a replacement left that was interrupted.
     for name in names where name.hasSuffix(".new") { try FileSystem<FileError>.remove(file(name)) }
