@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verifies an evidence bundle of Daybook: Python 3.9 or newer, its standard library, and nothing else.
 
-    python3 verify_bundle.py FOLDER [--key KEY] [--checkpoint NOTE]... [--json]
+    python3 verify_bundle.py FOLDER [--key KEY] [--witness KEY]... [--checkpoint NOTE]... [--json]
 
 It is written to be read. It shares no code with Daybook: hashes are RFC 6962, signatures Ed25519 (RFC 8032) in C2SP
 signed notes, JSON canonical as RFC 8785 says. The page "Evidence" of Daybook's documentation describes every file.
@@ -12,6 +12,7 @@ Exit code: 0 where nothing contradicts the bundle, 2 where something does, 64 fo
 import argparse
 import base64
 import binascii
+import datetime
 import hashlib
 import json
 import math
@@ -309,12 +310,15 @@ def is_consistent(old_size, new_size, old_root, new_root, proof):
 
 
 class Key:
-    """A public key as text: name+key id in hex+base64 of a byte 1 and the 32 bytes of an Ed25519 key."""
+    """A public key as text: name+key id in hex+base64 of the kind and the 32 bytes of an Ed25519 key.
 
-    def __init__(self, text):
+    The kind is a byte: 1 for a key that signs notes, 4 for one of a witness that cosigns checkpoints.
+    """
+
+    def __init__(self, text, kind=1):
         parts = text.split("+", 2)
         data = unbase64(parts[2]) if len(parts) == 3 else None
-        if data is None or len(data) != 33 or data[0] != 1 or not parts[0] or re.search(r"\s", parts[0]):
+        if data is None or len(data) != 33 or data[0] != kind or not parts[0] or re.search(r"\s", parts[0]):
             raise ValueError("it is not name+key id+base64 of an Ed25519 key")
         self.text = text
         self.name = parts[0]
@@ -347,6 +351,18 @@ def is_signed(note, key):
     text, signatures = note
     own = [signature for name, id, signature in signatures if name == key.name and id == key.id]
     return bool(own) and all(ed25519_verify(key.public_key, text, signature) for signature in own)
+
+
+def cosigned_at(note, key):
+    """When a witness says that it has seen a checkpoint (C2SP cosignature/v1), in seconds; None where it doesn't."""
+    text, signatures = note
+    times = []
+    for signature in [signature for name, id, signature in signatures if name == key.name and id == key.id]:
+        time = int.from_bytes(signature[:8], "big")
+        if not ed25519_verify(key.public_key, b"cosignature/v1\ntime %d\n" % time + text, signature[8:]):
+            return None
+        times.append(time)
+    return max(times) if times and max(times) <= 253402300799 else None
 
 
 def parse_checkpoint(text):
@@ -451,8 +467,9 @@ def is_header(value):
 
 
 class Verifier:
-    def __init__(self, folder, key, checkpoints):
+    def __init__(self, folder, key, witnesses, checkpoints):
         self.folder = folder
+        self.witnesses = witnesses
         self.trusted = key
         self.key = key
         self.checkpoints = checkpoints
@@ -642,11 +659,22 @@ class Verifier:
             "The log %s signed the tree of its first %d events, with the root %s."
             % (self.manifest["origin"], size, self.terms["root"])
         )
-        others = [name for name, id, _ in note[1] if (name, id) != (self.key.name, self.key.id)]
-        for name in others:
-            self.not_proved.append(
-                "The signature of %s on the checkpoint: this program checks the log's alone." % name
-            )
+        others = [(name, id) for name, id, _ in note[1] if (name, id) != (self.key.name, self.key.id)]
+        for name, id in others:
+            witness = next((key for key in self.witnesses if (key.name, key.id) == (name, id)), None)
+            if witness is None:
+                self.not_proved.append(
+                    "The signature of %s on the checkpoint: its key was not given (--witness)." % name
+                )
+                continue
+            time = cosigned_at(note, witness)
+            if time is None:
+                self.fault("checkpoint.note", "bears a signature of %s that is wrong" % name)
+            else:
+                moment = datetime.datetime.fromtimestamp(time, datetime.timezone.utc)
+                self.proved.append(
+                    "The witness %s has seen that tree, at %s." % (name, moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z"))
+                )
         if not others:
             self.not_proved.append(
                 "That the log showed the same tree to others, and when: no witness has cosigned the checkpoint."
@@ -938,12 +966,12 @@ class Walk:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def read_key(given):
+def read_key(given, kind=1):
     text = given
     if os.path.exists(given):
         with open(given, encoding="utf-8") as file:
             text = file.read()
-    return Key(text.strip())
+    return Key(text.strip(), kind)
 
 
 def place_of(fault):
@@ -977,6 +1005,7 @@ def main():
     parser = argparse.ArgumentParser(description="Verify an evidence bundle of Daybook.")
     parser.add_argument("folder", help="the folder of the bundle")
     parser.add_argument("--key", help="the log's public key, as you got it another way: the text, or a file of it")
+    parser.add_argument("--witness", action="append", default=[], help="the public key of a witness")
     parser.add_argument("--checkpoint", action="append", default=[], help="a checkpoint that you kept from before")
     parser.add_argument("--json", action="store_true", help="write JSON for programs")
     try:
@@ -987,6 +1016,7 @@ def main():
         if not os.path.isdir(options.folder):
             raise ValueError("there is no such folder: " + options.folder)
         key = read_key(options.key) if options.key else None
+        witnesses = [read_key(given, kind=4) for given in options.witness]
         checkpoints = []
         for path in options.checkpoint:
             with open(path, "rb") as file:
@@ -995,7 +1025,7 @@ def main():
         print("verify_bundle: %s" % error, file=sys.stderr)
         return 64
     sys.setrecursionlimit(10_000)
-    verifier = Verifier(options.folder, key, checkpoints)
+    verifier = Verifier(options.folder, key, witnesses, checkpoints)
     verifier.run()
     if options.json:
         print(

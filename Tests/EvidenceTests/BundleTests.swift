@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Crypto
 import Evidence
 import Foundation
 import MerkleTree
@@ -188,6 +189,35 @@ import Testing
         for verdict in try await Verifiers.both(path, key: key, kept: [older], in: folder) {
           #expect(verdict.files == [older], "\(name): \(verdict)")
         }
+      }
+    }
+  }
+
+  @Test func `a witness whose key is given is believed where its signature is right, and nobody else`() async throws {
+    try await withBundles { folder in
+      let log = try FakeLog(20)
+      let exports = FakeLog.Exports()
+      let witness = try NoteSigner(
+        name: "witness.example", key: Curve25519.Signing.PrivateKey(), algorithm: .cosignature)
+      exports.witness = witness
+      let path = folder.path + "/bundle"
+      try await log.bundle(into: path, exports: exports)
+      let key = log.signer.verifier
+      let seen = "The witness witness.example has seen that tree, at 2027-01-15T08:00:00.000000Z."
+      for verdict in try await Verifiers.both(path, key: key, witnesses: [witness.verifier], in: folder) {
+        #expect(verdict.isProved && verdict.proved.contains(seen), "\(verdict)")
+      }
+      for verdict in try await Verifiers.both(path, key: key, in: folder) {
+        #expect(verdict.isProved && !verdict.proved.contains(seen), "\(verdict)")
+        #expect(verdict.notProved.contains { $0.hasPrefix("The signature of witness.example") }, "\(verdict)")
+      }
+      let note = try SignedNote(parsing: bytes(path + "/checkpoint.note"))
+      var forged = note
+      forged.signatures[1].signature[20] ^= 1
+      try write(Array(forged.serialized.utf8), to: path + "/checkpoint.note")
+      for verdict in try await Verifiers.both(path, key: key, witnesses: [witness.verifier], in: folder) {
+        let said = verdict.faults.compactMap { $0["what"]?.stringValue }
+        #expect(said.contains("bears a signature of witness.example that is wrong"), "\(said)")
       }
     }
   }

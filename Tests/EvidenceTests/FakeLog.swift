@@ -156,8 +156,12 @@ final class FakeLog: Sendable {
       events: UInt64(range.count { filter.accepts($0.parsed) }), headersOf: headersOf,
       withheld: headersOf.map { own in UInt64(range.count { $0.parsed.organization != own }) } ?? 0)
     exports.terms = terms
+    var note = try SignedNote(parsing: checkpoint(UInt64(records.count)))
+    if let witness = exports.witness {
+      note.signatures.append(try witness.signature(over: note.text, at: Timestamp(microseconds: 1_800_000_000_000_000)))
+    }
     return [
-      "checkpoint": .string(String(decoding: try checkpoint(UInt64(records.count)), as: UTF8.self)),
+      "checkpoint": .string(note.serialized),
       "terms": .object(terms.json), "verifier_key": .string(signer.verifier.vkey),
     ]
   }
@@ -181,6 +185,8 @@ final class FakeLog: Sendable {
     var failsAfter: Int?
     /// The largest page that was asked for.
     var largestLimit: Int64 = 0
+    /// Who cosigns the checkpoint; nil for nobody.
+    var witness: NoteSigner?
     /// The position of a record that `log.read` leaves out; nil for none.
     var hides: UInt64?
     /// The position of an event whose header is shown with another version; nil for none.

@@ -62,6 +62,8 @@ struct DecryptedReasons: ~Copyable {
       current = try lines.next().map { try JSON.parse($0) }
     }
     guard let line = current, line["position"]?.integerValue == wanted else { return nil }
-    return line["reason"]?.stringValue
+    guard let reason = line["reason"], !reason.isNull else { return nil }
+    // What can't be shown any more says so: it isn't as if there had been no reason.
+    return reason.stringValue ?? (reason["erased"] == true ? "(erased)" : "(locked)")
   }
 }
