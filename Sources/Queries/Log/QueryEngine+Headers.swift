@@ -32,51 +32,54 @@ extension QueryEngine {
   /// How many stored bytes one answer carries at most, unless a single header is larger.
   private static let maximumHeaderBytes = 4 << 20
 
-  /// Whose headers a caller is shown: those of some organizations; nil for all.
+  /// What a caller reads of the log, as ``log.read`` gives it; nil for who reads all headers.
   /// - Throws: ``Refusal`` `forbidden` where the caller may read the log nowhere, or not where they ask.
-  private func shownHeaders(_ wanted: Identifier?, to principal: Principal) throws -> Set<Identifier>? {
-    if principal.readsAllHeaders { return wanted.map { [$0] } }
-    guard let reach = Audience.log.reach(of: principal) else { throw Refusal.forbidden(permission: "log:read") }
-    guard let own = reach.organizations else { return wanted.map { [$0] } }
-    guard let wanted else { return own }
-    guard own.contains(wanted) else { throw Refusal.forbidden(permission: "log:read") }
-    return [wanted]
+  private func headerScope(_ wanted: Identifier?, of principal: Principal) throws -> RecordScope? {
+    if principal.readsAllHeaders { return nil }
+    guard let scope = RecordScope(.log, of: principal, in: catalog) else {
+      throw Refusal.forbidden(permission: "log:read")
+    }
+    if let wanted, let own = scope.organizations, !own.contains(wanted) {
+      throw Refusal.forbidden(permission: "log:read")
+    }
+    return scope
   }
 
   fileprivate func readHeaders(_ arguments: Arguments, _ principal: Principal) async throws -> [UInt8] {
-    let shown = try shownHeaders(arguments.identifier("organization_id"), to: principal)
+    let wanted = arguments.identifier("organization_id")
+    let scope = try headerScope(wanted, of: principal)
     let from = arguments.position("from") ?? 1
     let limit = arguments.count("limit")
-    let (headers, head) = try await log.whileWanted { snapshot in
-      (
-        try snapshot.headers(from: from, limit: limit, maximumBytes: Self.maximumHeaderBytes), snapshot.head.position
-      )
+    return try await log.whileWanted { snapshot in
+      let headers = try snapshot.headers(from: from, limit: limit, maximumBytes: Self.maximumHeaderBytes)
+      var output: [UInt8] = []
+      output.reserveCapacity(headers.reduce(256) { $0 + $1.count + 1 })
+      output.append(contentsOf: #"{"headers":["#.utf8)
+      for (index, header) in headers.enumerated() {
+        if index > 0 { output.append(UInt8(ascii: ",")) }
+        let position = from + UInt64(index)
+        if try Self.isShown(header, at: position, wanted, scope, snapshot) {
+          output.append(contentsOf: header)
+        } else {
+          JSONText.writeString(RFC6962.leafHash(header).base64, into: &output)
+        }
+      }
+      output.append(contentsOf: #"],"next":"#.utf8)
+      JSONText.writeInteger(Int64(from) + Int64(headers.count), into: &output)
+      output.append(contentsOf: #","position":"#.utf8)
+      JSONText.writeInteger(Int64(snapshot.head.position), into: &output)
+      output.append(UInt8(ascii: "}"))
+      return output
     }
-    var output: [UInt8] = []
-    output.reserveCapacity(headers.reduce(256) { $0 + $1.count + 1 })
-    output.append(contentsOf: #"{"headers":["#.utf8)
-    for (index, header) in headers.enumerated() {
-      if index > 0 { output.append(UInt8(ascii: ",")) }
-      try Self.write(header, at: from + UInt64(index), shown, into: &output)
-    }
-    output.append(contentsOf: #"],"next":"#.utf8)
-    JSONText.writeInteger(Int64(from) + Int64(headers.count), into: &output)
-    output.append(contentsOf: #","position":"#.utf8)
-    JSONText.writeInteger(Int64(head), into: &output)
-    output.append(UInt8(ascii: "}"))
-    return output
   }
 
-  private static func write(
-    _ header: [UInt8], at position: UInt64, _ shown: Set<Identifier>?, into output: inout [UInt8]
-  ) throws {
-    if let shown {
-      let parsed = try LogRecord(position: position, header: header, body: []).parsedHeader()
-      guard let organization = parsed.organization, shown.contains(organization) else {
-        JSONText.writeString(RFC6962.leafHash(header).base64, into: &output)
-        return
-      }
-    }
-    output.append(contentsOf: header)
+  private static func isShown(
+    _ header: [UInt8], at position: UInt64, _ wanted: Identifier?, _ scope: RecordScope?,
+    _ snapshot: borrowing LogSnapshot
+  ) throws -> Bool {
+    if wanted == nil, scope?.organizations == nil { return true }
+    let parsed = try LogRecord(position: position, header: header, body: []).parsedHeader()
+    if let wanted, parsed.organization != wanted { return false }
+    return try scope?.permits(parsed, in: snapshot) ?? true
   }
 }
