@@ -144,7 +144,7 @@ let package = Package(
       "FuzzTargets",
       [
         "OpenLineageTestKit", "OpenLineage", "Catalog", "Projections", "Protocol", "Refusals", "Vault", "EventLog",
-        "MerkleTree", "Files", "BasicTypes", "CanonicalJSON", crypto, nioCore,
+        "Evidence", "MerkleTree", "Files", "BasicTypes", "CanonicalJSON", crypto, nioCore,
       ]),
     tests("FuzzTargetsTests", ["TestBasics", "FuzzTargets"]),
     tests("BasicTypesTests", ["TestBasics", "BasicTypes"]),

@@ -24,6 +24,8 @@ FORMAT = "daybook-evidence/1"
 NEEDED = ["checkpoint.note", "verifier.key", "headers.jsonl", "events.jsonl", "proofs.json"]
 UNFINISHED = "export.partial.json"
 MOST_FAULTS = 100
+# The files that are read whole have at most so many bytes.
+MOST_BYTES = 64 << 20
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -202,6 +204,8 @@ def canonical(value):
         return canonical_text(value).encode("utf-8")
     except UnicodeEncodeError:
         raise NotJSON("a string holds half of a surrogate pair") from None
+    except RecursionError:
+        raise NotJSON("it is nested too deep") from None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -330,15 +334,16 @@ class Key:
 
 def parse_note(data):
     """The text of a signed note, and its signatures as (name, key id, signature); None where it is none."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
     text, mark, tail = data.rpartition(b"\n\n")
     if not mark or not tail.endswith(b"\n") or any(byte < 0x20 and byte != 0x0A for byte in data):
         return None
     signatures = []
     for line in tail[:-1].split(b"\n"):
-        try:
-            match = re.fullmatch("\u2014 ([^\\s+]+) ([A-Za-z0-9+/]+=*)", line.decode("utf-8"))
-        except UnicodeDecodeError:
-            return None
+        match = re.fullmatch("\u2014 ([^\\s+]+) ([A-Za-z0-9+/]+=*)", line.decode("utf-8"))
         blob = unbase64(match[2]) if match else None
         if blob is None or len(blob) < 5:
             return None
@@ -496,7 +501,10 @@ class Verifier:
     def read(self, name):
         try:
             with open(self.path(name), "rb") as file:
-                return file.read()
+                data = file.read(MOST_BYTES + 1)
+                if len(data) <= MOST_BYTES:
+                    return data
+                self.fault(name, "is larger than any such file is")
         except FileNotFoundError:
             self.fault(name, "is missing")
         except OSError as error:

@@ -23,6 +23,8 @@ package struct FuzzTarget: Sendable {
     case note
     /// What the log states of its end: the files of the signed head, and the log's own record.
     case head
+    /// What a verifier reads of an evidence bundle: the manifest, the terms, the proof of a range.
+    case evidence
   }
 
   /// Which one it is.
@@ -63,6 +65,7 @@ package struct FuzzTarget: Sendable {
     case .keys: try KeyStorePromises.target()
     case .note: try NotePromises.target()
     case .head: try HeadPromises.target()
+    case .evidence: try EvidencePromises.target()
     }
   }
 }

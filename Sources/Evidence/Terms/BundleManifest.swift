@@ -73,6 +73,10 @@ package struct BundleManifest: Sendable, Equatable {
     self.program = program
   }
 
+  /// More files, and larger ones, no bundle has: so their sizes can be added up.
+  private static let mostFiles = 1000
+  private static let mostBytes: UInt64 = 1 << 50
+
   /// Whether both say the same.
   package static func == (left: BundleManifest, right: BundleManifest) -> Bool { left.json == right.json }
 
@@ -114,9 +118,12 @@ package struct BundleManifest: Sendable, Equatable {
       let program = json["program"]?.stringValue, let listed = json["files"]?.objectValue,
       let redacted = json["redactions"]?.arrayValue
     else { throw fault("lacks a member") }
+    guard listed.count <= BundleManifest.mostFiles else {
+      throw fault("lists more than \(BundleManifest.mostFiles) files")
+    }
     var files: [File] = []
     for (name, file) in listed {
-      guard let size = file["bytes"]?.integerValue.flatMap({ UInt64(exactly: $0) }),
+      guard let size = file["bytes"]?.integerValue.flatMap({ UInt64(exactly: $0) }), size < BundleManifest.mostBytes,
         let digest = file["sha256"]?.stringValue.flatMap({ Digest(hex: $0) }), BundleManifest.isPlain(name)
       else { throw fault("says of a file neither its size nor its SHA-256, or names one outside of the folder") }
       files.append(File(name: name, bytes: size, digest: digest, remark: file["remark"]?.stringValue))

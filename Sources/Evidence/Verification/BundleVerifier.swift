@@ -101,12 +101,19 @@ package struct BundleVerifier: Sendable {
     progress(total, total)
   }
 
+  /// The files that are read whole have at most so many bytes.
+  private static let mostBytes: Int64 = 64 << 20
+
   /// The path of a file of the bundle.
   func path(_ name: String) -> String { "\(folder)/\(name)" }
 
   /// The bytes of a small file of the bundle; nil, and a fault, where it isn't there.
   mutating func read(_ name: String) -> [UInt8]? {
     do throws(FileError) {
+      if let size = try FileSystem<FileError>.identity(path(name))?.size, size > BundleVerifier.mostBytes {
+        report.add(EvidenceFault(name, "is larger than any such file is"))
+        return nil
+      }
       if let bytes = try FileSystem<FileError>.read(path(name)) { return bytes }
       report.add(EvidenceFault(name, "is missing"))
     } catch {
