@@ -34,6 +34,8 @@ enum SharedServer {
   private static let started = Task {
     let server = DaybookProcess(folder: try TemporaryFolder())
     try await server.start()
+    // A list is answered once PostgreSQL is up, which takes a busy machine longer than a list waits.
+    try await server.client().caughtUp()
     return server
   }
 
