@@ -19,6 +19,7 @@ CREATE TABLE daybook.exports (
   root            varchar(44),
   event_count     bigint,
   headers_of      uuid,
+  withheld_types  text[],
   withheld_count  bigint,
   is_decrypted    boolean,
   manifest_sha256 varchar(64),
@@ -41,6 +42,8 @@ COMMENT ON COLUMN daybook.exports.tree_size IS 'The size of the tree in which th
 COMMENT ON COLUMN daybook.exports.root IS 'The root of that tree, base64.';
 COMMENT ON COLUMN daybook.exports.event_count IS 'How many events of the range pass the filter.';
 COMMENT ON COLUMN daybook.exports.headers_of IS 'The organization whose headers are shown; null for all.';
+COMMENT ON COLUMN daybook.exports.withheld_types IS
+  'The types of which no header is shown, since who asked doesn''t see such resources.';
 COMMENT ON COLUMN daybook.exports.withheld_count IS 'How many headers of the range are given as a hash alone.';
 COMMENT ON COLUMN daybook.exports.is_decrypted IS 'Whether values and reasons were asked for in the clear.';
 COMMENT ON COLUMN daybook.exports.manifest_sha256 IS 'SHA-256 of the manifest of the bundle, in hex.';

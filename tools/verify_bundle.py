@@ -437,7 +437,7 @@ def is_terms(terms):
     kinds = {
         "actor": str, "at": str, "decrypted": bool, "events": int, "export": str, "filter": dict, "first": int,
         "headers_of": (str, type(None)), "last": int, "root": str, "since": (str, type(None)), "tree_size": int,
-        "until": (str, type(None)), "withheld": int,
+        "until": (str, type(None)), "withheld": int, "withheld_types": list,
     }  # fmt: skip
     if not isinstance(terms, dict) or set(terms) != set(kinds):
         return False
@@ -449,6 +449,7 @@ def is_terms(terms):
         and terms["withheld"] >= 0
         and digest_of(terms["root"]) is not None
         and is_filter(terms["filter"])
+        and all(isinstance(kind, str) for kind in terms["withheld_types"])
     )
 
 
@@ -926,14 +927,15 @@ class Walk:
             leaf = digest_of(header["leaf"])
             if leaf is None:
                 return refuse("has a hash that is none")
-            if terms["headers_of"] is None:
+            if terms["headers_of"] is None and not terms["withheld_types"]:
                 refuse("is withheld, though every header was to be shown")
             self.withheld += 1
             return leaf
         if not is_header(header):
             return refuse("lacks a member that every header has")
-        if terms["headers_of"] is not None and header.get("organization") != terms["headers_of"]:
-            refuse("is shown, though it is not of the organization whose headers are")
+        is_others = terms["headers_of"] is not None and header.get("organization") != terms["headers_of"]
+        if is_others or header["event"].partition(".")[0] in terms["withheld_types"]:
+            refuse("is shown, though the terms withhold such headers")
         self.shown += 1
         if accepts(terms["filter"], header):
             self.check_record(header, line)

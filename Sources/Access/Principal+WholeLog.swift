@@ -1,3 +1,5 @@
+import Catalog
+
 extension Principal {
   /// Whether the caller reads the headers of all events, of whatever organization: administrators, and persons of the
   /// platform roles `auditor` and `officer`, which only administrators give. A header has type, ids, organization and
@@ -8,5 +10,15 @@ extension Principal {
     if isAdministrator { return true }
     guard case .user = kind else { return false }
     return platformRole == "auditor" || platformRole == "officer"
+  }
+
+  /// The types whose records the caller doesn't read, in whatever organization: those of which only some offices see
+  /// the resources, where the caller holds none of them.
+  package func veiledTypes(of catalog: Catalog) -> [String] {
+    if seesEverything { return [] }
+    return catalog.types.lazy.filter { type in
+      guard let recipients = type.recipients else { return false }
+      return self.office.map { !recipients.contains($0) } ?? true
+    }.map(\.name).sorted()
   }
 }

@@ -28,14 +28,7 @@ public struct RecordScope: Sendable {
     let readable = organizations ?? []
     overseen = principal.office == nil ? [] : readable
     officed = readable.filter { principal.holds([.officers], in: $0) }
-    veiled =
-      principal.seesEverything
-      ? []
-      : Set(
-        catalog.types.lazy.filter { type in
-          guard let recipients = type.recipients else { return false }
-          return principal.office.map { !recipients.contains($0) } ?? true
-        }.map(\.name))
+    veiled = Set(principal.veiledTypes(of: catalog))
   }
 
   /// Whether a record is the caller's to read.

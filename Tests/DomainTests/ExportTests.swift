@@ -88,6 +88,17 @@ import Testing
         as: auditor)
       #expect(stolen.code == .forbidden, "only who began it")
     }
+    // What only some offices see is withheld from the owner, and the log says so in the terms.
+    let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
+    _ = try await book.make(
+      by: "legal_hold.place", ["held_id": .string(pipeline), "name": "case", "reason": "a court asked"])
+    let holds = why.merging(["resource_types": ["legal_hold"]])
+    let owners = try await book.call("export.create", holds, as: owner)
+    #expect(owners["terms"]?["withheld_types"] == ["legal_hold"])
+    #expect(owners["terms"]?["events"] == 0)
+    let auditors = try await book.call("export.create", holds, as: auditor)
+    #expect(auditors["terms"]?["withheld_types"] == [])
+    #expect(auditors["terms"]?["events"] == 1)
     let seen = try await book.call("export.create", why, as: auditor)
     #expect(seen["terms"]?["headers_of"] == .null, "an auditor reads all headers")
   }

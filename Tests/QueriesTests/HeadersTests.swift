@@ -23,6 +23,8 @@ import Testing
         "api_key.create",
         ["name": "k", "organization_id": .string(acme), "permissions": ["log": ["read"]]], as: owner)
       let key = try #require(try library.engine.principal(forKey: JSON.object(made).text("api_key")))
+      try await library.call(
+        "legal_hold.place", ["held_id": .string(acme), "name": "case", "reason": "a court asked"])
       let size = library.log.head.position
       func headers(_ principal: Principal, _ params: JSONObject = [:]) async throws -> [JSON] {
         let answer = try await library.ask("log.headers", params, as: principal)
@@ -49,6 +51,7 @@ import Testing
         let shown = own.compactMap(\.objectValue)
         #expect(!shown.isEmpty && shown.allSatisfy { $0["organization"] == .string(acme) })
         #expect(own.count > shown.count)
+        #expect(!shown.contains { $0["event"] == "legal_hold.placed" }, "holds are for officers and auditors")
         #expect(
           try await library.refusal("log.headers", ["organization_id": .string(other)], as: principal).code
             == .forbidden)

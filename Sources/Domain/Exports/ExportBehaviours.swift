@@ -20,9 +20,9 @@ enum ExportBehaviours {
     },
     decide: { decision, plan in
       try ExportQuestion.authorize(decision.principal, in: plan.organization)
-      guard plan.headersOf != nil || decision.principal.readsAllHeaders else {
-        throw Refusal.forbidden(permission: "log:read")
-      }
+      guard plan.headersOf != nil || decision.principal.readsAllHeaders,
+        plan.withheldTypes == decision.principal.veiledTypes(of: decision.model.catalog)
+      else { throw Refusal.forbidden(permission: "log:read") }
       if plan.organization != nil { _ = try decision.newOrganization() }
       try decision.checkVersion(0)
       let event = try decision.create(
@@ -30,10 +30,7 @@ enum ExportBehaviours {
           type: decision.type, event: decision.command.event, id: decision.prepared.id,
           organization: plan.organization, values: values(of: plan, decision)))
       decision.answered = event.resource
-      let terms = ExportTerms(
-        id: event.resource, actor: decision.principal.actor, at: event.at, filter: plan.filter, since: plan.since,
-        until: plan.until, first: plan.first, last: plan.last, treeSize: plan.head.position, root: plan.head.root,
-        events: plan.events, headersOf: plan.headersOf, withheld: plan.withheld, isDecrypted: plan.isDecrypted)
+      let terms = plan.terms(id: event.resource, actor: decision.principal.actor, at: event.at)
       decision.members["checkpoint"] = .string(plan.checkpoint)
       decision.members["terms"] = .object(terms.json)
       decision.members["verifier_key"] = .string(try signer(decision.engine, plan.checkpoint).verifier.vkey)
@@ -47,6 +44,7 @@ enum ExportBehaviours {
       "last_position": JSON(position: plan.last), "root": .string(plan.head.root.base64),
       "since": plan.since.map { .string($0.text) } ?? .null, "tree_size": JSON(position: plan.head.position),
       "until": plan.until.map { .string($0.text) } ?? .null, "withheld_count": JSON(position: plan.withheld),
+      "withheld_types": .array(plan.withheldTypes.map(JSON.string)),
     ]
   }
 
@@ -121,6 +119,8 @@ extension ExportTerms {
     self.init(
       id: state.id, actor: actor, at: state.createdAt, filter: filter, since: time("since"), until: time("until"),
       first: first, last: last, treeSize: treeSize, root: root, events: events,
-      headersOf: state.reference("headers_of"), withheld: withheld, isDecrypted: isDecrypted)
+      headersOf: state.reference("headers_of"),
+      withheldTypes: (fields["withheld_types"]?.arrayValue ?? []).compactMap(\.stringValue), withheld: withheld,
+      isDecrypted: isDecrypted)
   }
 }

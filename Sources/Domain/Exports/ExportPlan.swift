@@ -19,6 +19,7 @@ struct ExportPlan: Sendable {
   let until: Timestamp?
   let isDecrypted: Bool
   let headersOf: Identifier?
+  let withheldTypes: [String]
   /// The signed head, and the note of it.
   let head: LogHead
   let checkpoint: String
@@ -41,6 +42,7 @@ struct ExportPlan: Sendable {
     until = question.until
     isDecrypted = question.isDecrypted
     headersOf = question.headersOf(organization, for: prepared.principal)
+    withheldTypes = prepared.principal.veiledTypes(of: engine.catalog)
     do {
       guard let (head, note) = try engine.log.signedHead() else {
         throw Refusal.unavailable(component: "log", "This log has no key that signs checkpoints.")
@@ -57,6 +59,14 @@ struct ExportPlan: Sendable {
       throw Refusal.invalidParam("/from", "no event lies in this range; the log has \(head.position)")
     }
     try await count(engine)
+  }
+
+  /// The terms of an export of this part.
+  func terms(id: Identifier, actor: String, at time: Timestamp) -> ExportTerms {
+    ExportTerms(
+      id: id, actor: actor, at: time, filter: filter, since: since, until: until, first: first, last: last,
+      treeSize: head.position, root: head.root, events: events, headersOf: headersOf, withheldTypes: withheldTypes,
+      withheld: withheld, isDecrypted: isDecrypted)
   }
 
   private func range(of question: ExportQuestion, _ engine: CommandEngine) async throws -> (first: UInt64, last: UInt64)
@@ -77,14 +87,15 @@ struct ExportPlan: Sendable {
 
   private mutating func count(_ engine: CommandEngine) async throws {
     // Without a filter there is nothing to look for.
-    if filter.isOpen, headersOf == nil {
+    let terms = terms(id: Identifier.systemUser, actor: "", at: .minimum)
+    if filter.isOpen, terms.showsAll {
       events = last - first + 1
       return
     }
     var position = first
     while position <= last {
       let limit = Int(min(UInt64(Self.pageSize), last - position + 1))
-      let page = try await engine.inBackground { [filter, headersOf, position] snapshot in
+      let page = try await engine.inBackground { [position] snapshot in
         var events: UInt64 = 0
         var withheld: UInt64 = 0
         let headers = try snapshot.headers(from: position, limit: limit, maximumBytes: 4 << 20)
@@ -92,8 +103,9 @@ struct ExportPlan: Sendable {
           guard let parsed = EvidenceHeader(try JSON.parse(header)) else {
             throw Refusal.internalError("A header from position \(position) on lacks a member.")
           }
-          if filter.accepts(parsed) { events += 1 }
-          if let headersOf, parsed.organization != headersOf { withheld += 1 }
+          let isShown = terms.shows(parsed)
+          if !isShown { withheld += 1 }
+          if isShown, terms.filter.accepts(parsed) { events += 1 }
         }
         return (count: headers.count, events: events, withheld: withheld)
       }

@@ -29,6 +29,8 @@ package struct ExportTerms: Sendable, Equatable {
   package var events: UInt64
   /// Whose headers are shown; nil for all. Of other events of the range only the hash of the header is shown.
   package var headersOf: Identifier?
+  /// The types of which no header is shown, because the one who asked doesn't see such resources; sorted.
+  package var withheldTypes: [String]
   /// How many headers are not shown for that reason.
   package var withheld: UInt64
   /// Whether values and reasons were asked for in the clear.
@@ -38,7 +40,7 @@ package struct ExportTerms: Sendable, Equatable {
   package init(
     id: Identifier, actor: String, at: Timestamp, filter: ExportFilter, since: Timestamp? = nil,
     until: Timestamp? = nil, first: UInt64, last: UInt64, treeSize: UInt64, root: Digest, events: UInt64,
-    headersOf: Identifier? = nil, withheld: UInt64 = 0, isDecrypted: Bool = false
+    headersOf: Identifier? = nil, withheldTypes: [String] = [], withheld: UInt64 = 0, isDecrypted: Bool = false
   ) {
     self.id = id
     self.actor = actor
@@ -52,12 +54,19 @@ package struct ExportTerms: Sendable, Equatable {
     self.root = root
     self.events = events
     self.headersOf = headersOf
+    self.withheldTypes = withheldTypes
     self.withheld = withheld
     self.isDecrypted = isDecrypted
   }
 
-  /// Whether the header of an event is shown, by the organization that the event belongs to.
-  package func shows(_ organization: Identifier?) -> Bool { headersOf == nil || organization == headersOf }
+  /// Whether every header is shown.
+  package var showsAll: Bool { headersOf == nil && withheldTypes.isEmpty }
+
+  /// Whether a header is shown.
+  package func shows(_ header: EvidenceHeader) -> Bool {
+    (headersOf == nil || header.organization == headersOf)
+      && !withheldTypes.contains { $0.utf8.elementsEqual(header.type.utf8) }
+  }
 
   /// The terms as the manifest and the signed statement have them.
   package var json: JSONObject {
@@ -68,6 +77,7 @@ package struct ExportTerms: Sendable, Equatable {
       "last": JSON(position: last), "root": .string(root.base64),
       "since": since.map { .string($0.text) } ?? .null, "tree_size": JSON(position: treeSize),
       "until": until.map { .string($0.text) } ?? .null, "withheld": JSON(position: withheld),
+      "withheld_types": .array(withheldTypes.map(JSON.string)),
     ]
   }
 
@@ -79,12 +89,14 @@ package struct ExportTerms: Sendable, Equatable {
       let at = time("at"), let filter = json["filter"].flatMap({ ExportFilter($0) }), let first = count("first"),
       let last = count("last"), let treeSize = count("tree_size"),
       let root = json["root"]?.stringValue.flatMap({ Digest(base64: $0) }), let events = count("events"),
-      let withheld = count("withheld"), let isDecrypted = json["decrypted"]?.boolValue
+      let withheld = count("withheld"), let withheldTypes = json["withheld_types"]?.arrayValue,
+      let isDecrypted = json["decrypted"]?.boolValue
     else { return nil }
     self.init(
       id: id, actor: actor, at: at, filter: filter, since: time("since"), until: time("until"), first: first,
       last: last, treeSize: treeSize, root: root, events: events,
-      headersOf: json["headers_of"]?.stringValue.flatMap { Identifier($0) }, withheld: withheld,
+      headersOf: json["headers_of"]?.stringValue.flatMap { Identifier($0) },
+      withheldTypes: withheldTypes.compactMap(\.stringValue), withheld: withheld,
       isDecrypted: isDecrypted)
     guard .object(self.json) == json, first >= 1, first <= last, last <= treeSize else { return nil }
   }

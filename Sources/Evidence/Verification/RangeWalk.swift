@@ -104,7 +104,7 @@ struct RangeWalk: ~Copyable {
         add(BundleFile.headers, number, position, "has a hash that is none")
         return nil
       }
-      if terms.headersOf == nil {
+      if terms.showsAll {
         add(BundleFile.headers, number, position, "is withheld, though every header was to be shown")
       }
       withheld += 1
@@ -114,8 +114,8 @@ struct RangeWalk: ~Copyable {
       add(BundleFile.headers, number, position, "lacks a member that every header has")
       return nil
     }
-    if !terms.shows(header.organization) {
-      add(BundleFile.headers, number, position, "is shown, though it is not of the organization whose headers are")
+    if !terms.shows(header) {
+      add(BundleFile.headers, number, position, "is shown, though the terms withhold such headers")
     }
     shown += 1
     if terms.filter.accepts(header) { try checkRecord(of: header, line) }

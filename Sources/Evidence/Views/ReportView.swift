@@ -93,7 +93,7 @@ struct ReportView {
       <dt>When they happened</dt><dd>\(Markup.escaped(times))</dd>
       <dt>Asked for by</dt><dd>\(Markup.escaped(terms.actor)), at \(terms.at.text)</dd>
       <dt>Purpose</dt><dd>\(Markup.escaped(purpose))</dd>
-      <dt>Not shown</dt><dd>\(terms.withheld == 0 ? "No header is withheld." : "\(terms.withheld) headers of other organizations: their hashes stand in headers.jsonl.") Sealed values are shown as sealed.</dd>
+      <dt>Not shown</dt><dd>\(terms.withheld == 0 ? "No header is withheld." : "\(terms.withheld) headers, of what is not for the one who asked: their hashes stand in headers.jsonl.") Sealed values are shown as sealed.</dd>
       <dt>Export</dt><dd class="id">\(terms.id.text)</dd>
       <dt>Root of the tree</dt><dd class="id">\(terms.root.base64)</dd>
       </dl>

@@ -173,8 +173,8 @@ package struct BundleWriter: Sendable {
     if terms.withheld > 0 {
       redactions.append(
         BundleManifest.Redaction(
-          what: "headers of other organizations", count: terms.withheld,
-          why: "the one who asked doesn't see them; their hashes stand in headers.jsonl"))
+          what: "headers of other organizations or of types that the one who asked doesn't see", count: terms.withheld,
+          why: "they are not for the one who asked; their hashes stand in headers.jsonl"))
     }
     if views.sealedRecords > 0 {
       redactions.append(
