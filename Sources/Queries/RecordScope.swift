@@ -40,7 +40,9 @@ public struct RecordScope: Sendable {
     }
     guard header.type == "user", !overseen.isEmpty else { return false }
     return try snapshot.memberships(of: header.resource).contains { membership in
-      membership.organization.map(overseen.contains) == true && membership.createdAt <= header.at
+      // An account that is made with its first membership is made some microseconds before.
+      membership.organization.map(overseen.contains) == true
+        && membership.createdAt.microseconds <= header.at.microseconds + 1000
     }
   }
 }

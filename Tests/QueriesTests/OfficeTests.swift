@@ -128,6 +128,35 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(5)))
+  func `what became of a deleted account stays for officers and auditors of where the person was a member`()
+    async throws
+  {
+    try await TestQueries.with { library in
+      let world = try await AudienceWorld(library)
+      let otto = try await library.member("otto@example.org", of: world.other, role: "officer")
+      let gone = try #require(
+        try await library.member("gone@example.org", of: world.acme).subject
+      ).text
+      let id: JSONObject = ["id": .string(gone)]
+      try await library.call("user.delete", id)
+      try await settle(library)
+      for name in ["Audrey", "Oscar", "Inspector", "Root"] {
+        let principal = try asker(world, name)
+        let history = try await library.ask("user.history", id, as: principal).items
+        #expect(history.map { $0.text("event") } == ["user.created", "user.deleted"], "\(name)")
+        // Whose address it was, an auditor is not told.
+        let isShown = history.first?["changes"]?["email"] != nil
+        #expect(isShown == (name == "Root"), "\(name)")
+        let audited = try await library.ask("audit.search", ["resource_id": .string(gone)], as: principal).items
+        #expect(audited.map { $0.text("event") } == ["user.deleted", "user.created"], "\(name)")
+      }
+      for (name, principal) in [("Olga", try asker(world, "Olga")), ("Ann", try asker(world, "Ann")), ("Otto", otto)] {
+        #expect(try await library.refusal("user.history", id, as: principal).code == .notFound, "\(name)")
+      }
+    }
+  }
+
+  @Test(.timeLimit(.minutes(5)))
   func `an auditor of the whole service reads everything, what was deleted too, and changes nothing`() async throws {
     try await TestQueries.with { library in
       let world = try await AudienceWorld(library)
