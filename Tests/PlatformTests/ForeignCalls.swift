@@ -41,14 +41,18 @@ struct ForeignCalls {
   private static let loose: Set<String> = [
     "notification.create resource_id", "notification.edit resource_id", "notification.notify resource_id",
     "task_run.create step_id", "task_run.start step_id", "system.log user_id", "log.subscribe resource_id",
+    "log.subscribe organization_id",
   ]
   /// What no key may do, whosever id is given: only a person has notifications of their own, and joins.
   private static let persons: Set<String> = ["notification.mark_all_read", "workspace.join"]
+  /// What no key may ask, whosever id is given: only a person does, of themselves or by their office.
+  private static let offices: Set<String> = ["subject.find", "subject.report", "subject.receipt"]
   /// Of what nothing is there: a month that is told in a minute has nothing old enough to be swept.
   private static let unmade: Set<String> = ["retention"]
   /// Values that no schema describes well enough to make one up.
   private static let values: [String: JSON] = [
-    "password": "correct horse battery", "file_hash": .string(String(repeating: "a", count: 64)), "code": "print(1)",
+    "password": "correct horse battery", "file_hash": .string(String(repeating: "a", count: 64)),
+    "manifest_sha256": .string(String(repeating: "a", count: 64)), "code": "print(1)",
     "email": "nobody@example.com", "message": "said", "docker_image": "python:3.12",
     "event": [
       "eventTime": "2026-01-01T00:00:00Z", "eventType": "START", "producer": "https://example.com",
@@ -105,6 +109,7 @@ struct ForeignCalls {
       let user = memberships.compactMap { $0["user_id"]?.stringValue }.first { !members.contains($0) }
       _ = try await administrator.call(
         "invitation.create", ["organization_id": id, "user_id": .string(try #require(user))])
+      _ = try await administrator.call("export.create", ["organization_id": id, "reason": "a test"])
       let files = try await administrator.call(
         "file.list", ["where": ["organization_id": id], "limit": 1, "timeout_ms": 60_000])
       if let file = files["items"]?.arrayValue?.first?["id"] {
@@ -155,7 +160,8 @@ struct ForeignCalls {
     _ method: Method, on client: DaybookClient, of company: String, _ platform: String
   ) async throws -> Set<String> {
     var tried: Set<String> = []
-    if method.hasTarget, let foreign = foreign(method.type == "lineage" ? "dataset" : method.type, to: company) {
+    let stood = ["lineage": "dataset", "subject": "user"][method.type] ?? method.type
+    if method.hasTarget, let foreign = foreign(stood, to: company) {
       var params = parameters(of: method, own: company)
       for name in method.references where params[name]?.isNull == true {
         params[name] = self.foreign(target(of: name, method), to: company).map(JSON.string)
@@ -164,7 +170,7 @@ struct ForeignCalls {
       tried.insert("\(method.name) id")
       let refused = try await refusal(client, method.name, params)
       #expect(
-        refused?.code == .notFound,
+        refused?.code == (Self.offices.contains(method.name) ? .forbidden : .notFound),
         "\(method.name) of a foreign \(method.type) (\(platform)): \(refused.map { "\($0.message)" } ?? "taken")")
     }
     for parameter in method.references {

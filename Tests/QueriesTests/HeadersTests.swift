@@ -54,7 +54,7 @@ import Testing
         #expect(!shown.contains { $0["event"] == "legal_hold.placed" }, "holds are for officers and auditors")
         #expect(
           try await library.refusal("log.headers", ["organization_id": .string(other)], as: principal).code
-            == .forbidden)
+            == .notFound)
       }
       let narrowed = try await headers(auditor, ["organization_id": .string(acme)])
       #expect(narrowed.compactMap(\.objectValue).allSatisfy { $0["organization"] == .string(acme) })

@@ -84,11 +84,12 @@ enum ExportBehaviours {
   /// The export that a command names, of whoever began it.
   private static func target(of decision: Decision) throws -> ResourceState {
     guard let id = decision.prepared.id else { throw Refusal.invalidParam("/id", "is required") }
-    let actor = decision.actor ?? CommandEngine.systemUser
+    // Not by created_by, which is the same for the local administrator and for a key that no person made.
+    let actor = JSON.string(decision.principal.actor)
     guard let state = try decision.transaction.state(id), state.type == decision.type.name, !state.isDeleted,
-      try state.creator == actor || decision.isVisible(state)
+      try state.fields["actor"] == actor || decision.isVisible(state)
     else { throw Refusal.notFound(type: decision.type.name, id: id.text) }
-    guard state.creator == actor else {
+    guard state.fields["actor"] == actor else {
       throw Refusal.forbidden(permission: "exports:read", "Only who began an export completes it.")
     }
     decision.answered = id

@@ -94,6 +94,9 @@ struct ExportQuestion: Sendable {
   static func authorize(_ principal: Principal, in organization: Identifier?) throws {
     guard let reach = Audience.log.reach(of: principal) else { throw Refusal.forbidden(permission: "log:read") }
     guard let own = reach.organizations else { return }
+    if let organization, !principal.canSee(organization: organization) {
+      throw Refusal.missing("organization", organization, at: "/organization_id")
+    }
     guard let organization, own.contains(organization) else { throw Refusal.forbidden(permission: "log:read") }
     guard principal.allows(.read, on: "exports", organization: organization) else {
       throw Refusal.forbidden(permission: "exports:read")

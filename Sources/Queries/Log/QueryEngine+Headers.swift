@@ -24,7 +24,7 @@ extension QueryMethod {
       "headers": Schemas.array(of: ["type": ["object", "string"]]), "next": Schemas.integer,
       "position": Schemas.integer,
     ]),
-    errors: [.forbidden],
+    errors: [.forbidden, .notFound],
     answer: { try await $1.engine.readHeaders($0, $1.principal) })
 }
 
@@ -33,13 +33,17 @@ extension QueryEngine {
   private static let maximumHeaderBytes = 4 << 20
 
   /// What a caller reads of the log, as ``log.read`` gives it; nil for who reads all headers.
-  /// - Throws: ``Refusal`` `forbidden` where the caller may read the log nowhere, or not where they ask.
+  /// - Throws: ``Refusal`` `forbidden` where the caller may read the log nowhere, or not where they ask; `not_found`
+  ///   where they may not know of the organization.
   private func headerScope(_ wanted: Identifier?, of principal: Principal) throws -> RecordScope? {
     if principal.readsAllHeaders { return nil }
     guard let scope = RecordScope(.log, of: principal, in: catalog) else {
       throw Refusal.forbidden(permission: "log:read")
     }
     if let wanted, let own = scope.organizations, !own.contains(wanted) {
+      guard principal.canSee(organization: wanted) else {
+        throw Refusal.notFound(type: "organization", id: wanted.text)
+      }
       throw Refusal.forbidden(permission: "log:read")
     }
     return scope

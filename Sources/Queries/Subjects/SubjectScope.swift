@@ -28,12 +28,13 @@ struct SubjectScope: Sendable {
   func person(_ id: Identifier, in snapshot: borrowing LogSnapshot, alsoFor roles: [String] = []) throws
     -> ResourceState
   {
-    guard let state = try snapshot.state(id), state.type == "user" else { throw notFound(id) }
-    if principal.isAdministrator || principal.kind == .user(id) { return state }
-    guard hasRole(["officer"] + roles) else {
-      throw Refusal.forbidden(
-        permission: "officer", "Only the person, officers and administrators ask for this.")
+    let isOwn = principal.isAdministrator || principal.kind == .user(id)
+    // Whoever may ask for nobody's learns of no id whether it is somebody's.
+    guard isOwn || hasRole(["officer"] + roles) else {
+      throw Refusal.forbidden(permission: "officer", "Only the person, officers and administrators ask for this.")
     }
+    guard let state = try snapshot.state(id), state.type == "user" else { throw notFound(id) }
+    if isOwn { return state }
     let memberships = try snapshot.memberships(of: id)
     guard
       principal.organizations.isEmpty || memberships.isEmpty
