@@ -23,14 +23,12 @@ struct Page: Sendable, CustomTestStringConvertible {
   /// Every page that has commands, requests or diffs to try.
   static let all = names.map { Page(path: $0) }
 
-  static let names =
-    ["README.md"]
-    + [
-      "Architecture", "Client", "Decisions", "Evidence", "Evolving", "LogFormat", "Operations", "Performance",
-      "Protocol",
-    ].map {
-      "Sources/daybook/Daybook.docc/\($0).md"
-    }
+  /// README and whatever pages there are.
+  static let names: [String] = {
+    let folder = "Sources/daybook/Daybook.docc"
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: Repository.root + "/" + folder)) ?? []
+    return ["README.md"] + files.filter { $0.hasSuffix(".md") }.sorted().map { "\(folder)/\($0)" }
+  }()
 
   static func named(_ name: String) -> Page { Page(path: "Sources/daybook/Daybook.docc/\(name).md") }
 

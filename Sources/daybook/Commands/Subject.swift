@@ -107,7 +107,10 @@ struct Subject: AsyncParsableCommand {
     private static func show(_ report: JSON) {
       var values = Table(["VALUE OF", "FIELD", "VALUE"])
       for value in report["values"]?.arrayValue ?? [] {
-        values.add([value.cell("resource_type"), value.cell("field"), Changes.short(value["value"] ?? .null)])
+        values.add([
+          value.cell("resource_type"), value.cell("field"),
+          value["value"]?.stringValue ?? Changes.short(value["value"] ?? .null),
+        ])
       }
       values.show(orElse: "No value is held.")
       Terminal.say("")

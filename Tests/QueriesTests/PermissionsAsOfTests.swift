@@ -1,0 +1,69 @@
+import Access
+import BasicTypes
+import CanonicalJSON
+import DaybookTestKit
+import Domain
+import EventLog
+import Refusals
+import Testing
+
+/// Who could do what with a resource at a moment.
+@Suite struct PermissionsAsOfTests {
+  @Test func `the answer is what each could do then, whatever has changed since`() async throws {
+    try await TestQueries.with { library in
+      let domain = library.models.domain
+      let acme = try await domain.organization("acme")
+      let other = try await domain.organization("other")
+      let owner = try await domain.member("owner", of: acme, role: "owner")
+      let ann = try await domain.member("ann", of: acme)
+      let viewer = try await domain.member("viewer", of: acme, platformRole: "viewer")
+      let auditor = try await domain.member("auditor", of: acme, platformRole: "auditor")
+      let stranger = try await domain.member("stranger", of: other, role: "owner")
+      let chief = try await domain.make("user", ["email": "chief@example.org", "role": "admin"])
+      let pipeline = try await domain.make("pipeline", ["name": "p", "organization_id": .string(acme)])
+      let key = try await domain.make(
+        "api_key", ["name": "k", "organization_id": .string(acme), "permissions": ["pipelines": ["read", "execute"]]],
+        as: owner.principal)
+      try await domain.call("sql_role.create", ["name": "reports", "organization_id": .string(acme)])
+      let then = Int64(library.log.head.position)
+
+      // Everything changes.
+      try await domain.call("user.edit", ["id": .string(ann.id), "role": "viewer"])
+      try await domain.call("api_key.revoke", ["id": .string(key)])
+      try await domain.call("user.edit", ["id": .string(chief), "role": "viewer"])
+      try await domain.call("user.deactivate", ["id": .string(viewer.id)])
+      let late = try await domain.member("late", of: acme)
+
+      func ask(_ asOf: Int64?, as principal: Principal) async throws -> [String: [String]] {
+        var params: JSONObject = ["id": .string(pipeline)]
+        if let asOf { params["as_of"] = .integer(asOf) }
+        let answer = try await library.ask("permissions.as_of", params, as: principal)
+        return Dictionary(
+          (answer["items"]?.arrayValue ?? []).map { item in
+            (item.text("principal"), (item["permissions"]?.arrayValue ?? []).compactMap(\.stringValue))
+          }
+        ) { first, _ in first }
+      }
+      let all = ["read", "write", "execute", "admin"]
+      let past = try await ask(then, as: auditor.principal)
+      #expect(
+        past == [
+          "user:\(owner.id)": all, "user:\(ann.id)": ["read", "write", "execute"], "user:\(viewer.id)": ["read"],
+          "user:\(auditor.id)": ["read"], "user:\(chief)": all, "api_key:\(key)": ["read", "execute"],
+          "sql_role:reports": ["read"], "local": all,
+        ])
+      let now = try await ask(nil, as: owner.principal)
+      #expect(
+        now == [
+          "user:\(owner.id)": all, "user:\(ann.id)": ["read"], "user:\(auditor.id)": ["read"],
+          "user:\(late.id)": ["read", "write", "execute"], "sql_role:reports": ["read"], "local": all,
+        ])
+      for (principal, code) in [
+        (try domain.principal(ann.id), Refusal.Code.forbidden), (stranger.principal, .notFound),
+      ] {
+        #expect(
+          try await library.refusal("permissions.as_of", ["id": .string(pipeline)], as: principal).code == code)
+      }
+    }
+  }
+}
