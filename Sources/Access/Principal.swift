@@ -41,6 +41,8 @@ public struct Principal: Sendable {
   public let platformRole: String?
   /// Whether an auditor is one of the whole service: an administrator has made them staff of it.
   package let auditsService: Bool
+  /// Whether an officer is one of the whole service, in the same way; that no organization has them doesn't make one.
+  package let protectsService: Bool
   /// The organizations that the caller belongs to, with the role there: `owner`, `admin`, `member`, `guest` for a
   /// member who came by a share link, or `key` for an API key.
   public let organizations: [Identifier: String]
@@ -69,6 +71,7 @@ public struct Principal: Sendable {
     self.kind = kind
     self.platformRole = platformRole
     auditsService = platformRole == "auditor" && isStaff
+    protectsService = platformRole == "officer" && isStaff
     self.organizations = organizations
     self.workspaces = workspaces
     self.keyPermissions = keyPermissions

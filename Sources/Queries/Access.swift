@@ -25,7 +25,7 @@ struct Access: Sendable {
   /// - Throws: ``Refusal`` `not_found` or `forbidden`.
   func require(_ state: ResourceState?, id: String, in snapshot: borrowing LogSnapshot) throws -> ResourceState {
     guard let state, state.type == type.name else { throw Refusal.notFound(type: type.name, id: id) }
-    if try permits(state, in: snapshot) || oversaw(state, in: snapshot) { return state }
+    if try permits(state, in: snapshot) || principal.oversaw(state, in: snapshot) { return state }
     guard try audience.permits(.sees, to: principal, on: state, in: snapshot) else {
       throw Refusal.notFound(type: type.name, id: id)
     }

@@ -146,8 +146,8 @@ public final class DaybookServer: Sendable {
         : nil
       let projections = try ReadModelRunner.service(
         configuration, embedded: embedded, log: log, vault: vault, catalog: catalog, logger: logger)
-      engine.eraseReadModels(failpoints: configuration.failpoints) { [projections, log] person in
-        try await projections.erase(person, through: log.head.position)
+      engine.eraseReadModels(failpoints: configuration.failpoints) { [projections, log] person, patience in
+        try await projections.erase(person, through: log.head.position, patience: patience)
       }
       let queries = QueryEngine(
         catalog: catalog, log: log, vault: vault, projections: projections, rules: engine.rules,

@@ -65,8 +65,11 @@ import Vault
     // The address is free again.
     let again = try await book.member("ann", of: acme)
     #expect(again.id != ann.id)
-    // Erasing twice says since when.
-    #expect(try await book.refusal("subject.erase", ["id": .string(ann.id), "reason": "x"], as: officer).code == .gone)
+    // Erasing twice says since when, to who may still know of the person.
+    let params: JSONObject = ["id": .string(ann.id), "reason": "x"]
+    #expect(try await book.refusal("subject.erase", params, as: officer).code == .notFound)
+    let chief = try await book.make("user", ["email": "dpo@example.org", "role": "officer", "is_staff": true])
+    #expect(try await book.refusal("subject.erase", params, as: try book.principal(chief)).code == .gone)
   }
 
   @Test func `only an officer orders it, in person and not in their own matter`() async throws {
@@ -87,8 +90,14 @@ import Vault
       try await book.refusal("subject.erase", ["id": .string(stranger.id), "reason": "r"], as: officer).code
         == .notFound)
     #expect(try await book.refusal("subject.erase", ["id": .string(ann.id)], as: officer).code == .invalidParams)
-    // An officer who belongs nowhere is that of the whole service.
-    let chief = try await book.make("user", ["email": "dpo@example.org", "role": "officer"])
+    // One who belongs nowhere decides about nobody; staff of the service, about everybody.
+    let idle = try await book.make("user", ["email": "idle@example.org", "role": "officer"])
+    #expect(
+      try await book.refusal(
+        "subject.erase", ["id": .string(stranger.id), "reason": "r"], as: try book.principal(idle)
+      )
+      .code == .notFound)
+    let chief = try await book.make("user", ["email": "dpo@example.org", "role": "officer", "is_staff": true])
     try await book.call(
       "subject.erase", ["id": .string(stranger.id), "reason": "r"], as: try book.principal(chief))
     #expect(try book.state(stranger.id).isDeleted)
@@ -176,16 +185,42 @@ import Vault
     #expect(edit.code == .gone)
   }
 
-  @Test func `a person whose account was deleted before is erased as well`() async throws {
+  @Test func `a person whose account was deleted before is erased as well, by an officer of the service`() async throws
+  {
     let book = try TestDomain()
     let acme = try await book.organization("acme")
     let officer = try await officer(book, of: acme)
     let ann = try await book.member("ann", of: acme)
     try await book.call("user.delete", ["id": .string(ann.id)])
-    _ = try await erase(book, ann.id, as: officer)
+    let params: JSONObject = ["id": .string(ann.id), "reason": "r"]
+    #expect(try await book.refusal("subject.erase", params, as: officer).code == .notFound)
+    let chief = try await book.make("user", ["email": "dpo@example.org", "role": "officer", "is_staff": true])
+    _ = try await erase(book, ann.id, as: try book.principal(chief))
     let owner = KeyOwner.subject(try #require(Identifier(ann.id)))
     #expect(book.vault.isErased(owner))
     try book.checkIndexes()
+  }
+
+  @Test func `an officer of one organization is told of the others only how many there are`() async throws {
+    let book = try TestDomain()
+    let (acme, other) = (try await book.organization("acme"), try await book.organization("other"))
+    let officer = try await officer(book, of: acme)
+    let ann = try await book.member("ann", of: acme)
+    try await book.call(
+      "membership.create", ["organization_id": .string(other), "user_id": .string(ann.id), "role": "owner"])
+    let plan = try await book.call(
+      "subject.erase", ["id": .string(ann.id), "reason": "r", "dry_run": true], as: officer)["plan"]
+    #expect(plan?["organizations"] == [.string(acme)] && plan?["other_organizations"] == 1)
+    #expect(plan?["left_without_owner"] == [])
+    let all = try await erase(book, ann.id, as: officer)
+    #expect(all["receipt"]?.canonicalString.contains(other) == false)
+    let record = try #require(
+      try book.log.read { snapshot in
+        try snapshot.records(from: 1, limit: 1000, maximumBytes: 1 << 20).last {
+          try $0.parsedHeader().event == "subject.erasure_confirmed"
+        }
+      })
+    #expect(try record.parsedBody().data["organizations"] == [.string(acme), .string(other)], "the log says all")
   }
 
   @Test func `a log from before an erasure, opened with the keys of today, loses the person again`() async throws {

@@ -60,6 +60,14 @@ import Testing
         let plain = try await Self.items(library, "audit.search", ["text": "flaky"], principal)
         if rows.contains(where: { $0["resource_id"] == .string(pipeline) }) { #expect(plain?.count == 1, "\(name)") }
       }
+      // A report of all that is held on the person tells an officer what their own organization said.
+      for (name, principal) in [("Oscar", try asker("Oscar")), ("Both", try asker("Both")), ("Otto", other)] {
+        let report = try await library.ask("subject.report", ["id": .string(both), "limit": 1000], as: principal)
+        let text = report.canonicalString
+        #expect(text.contains("after the hearing") == (name != "Otto"), "report for \(name)")
+        #expect(text.contains(world.acme) == (name != "Otto"), "\(name) is told of acme")
+        #expect(!text.contains("given_in"))
+      }
       // What the account's event keeps for this is no list of somebody's organizations for others.
       let history = try await library.ask("user.history", ["id": .string(both)], as: other)
       #expect(history.items.allSatisfy { $0["data"]?["given_in"] == nil })

@@ -14,8 +14,13 @@ final class ErasureKeeper: Sendable {
   /// How a person is taken out of the read models, and where a test lets an erasure fail.
   struct ReadModels: Sendable {
     let failpoints: Failpoints
-    let erase: @Sendable (Identifier) async throws -> JSONObject
+    let erase: @Sendable (Identifier, _ patience: Duration) async throws -> JSONObject
   }
+
+  /// How long a command waits for read models that are behind or being rebuilt, and how long timed work does, behind
+  /// which other work waits.
+  static let patience = Duration.seconds(600)
+  static let timedPatience = Duration.seconds(2)
 
   /// Nil where there are no read models.
   let readModels = NIOLockedValueBox<ReadModels?>(nil)
@@ -24,7 +29,8 @@ final class ErasureKeeper: Sendable {
 extension CommandEngine {
   /// Says how a person is taken out of the read models, once their key is gone; what it answers goes into the receipt.
   package func eraseReadModels(
-    failpoints: Failpoints = .none, by erase: @escaping @Sendable (Identifier) async throws -> JSONObject
+    failpoints: Failpoints = .none,
+    by erase: @escaping @Sendable (Identifier, _ patience: Duration) async throws -> JSONObject
   ) {
     erasures.readModels.withLockedValue { $0 = ErasureKeeper.ReadModels(failpoints: failpoints, erase: erase) }
   }
@@ -54,7 +60,7 @@ extension CommandEngine {
     try destroyErasedKeys()
     try await eraseReturned()
     let pending = try await log.background { try $0.erasures().filter { Subjects.isPending($0.record) }.map(\.person) }
-    for person in pending { try await completeErasure(of: person) }
+    for person in pending { try await completeErasure(of: person, patience: ErasureKeeper.timedPatience) }
   }
 
   /// Erases again whom an older log brought back, as far as the log can: to be called at start, before anybody asks.
@@ -77,7 +83,7 @@ extension CommandEngine {
 
   /// What follows a confirmed erasure: the key goes, then the read models are written anew, then the receipt is
   /// recorded.
-  func completeErasure(of person: Identifier) async throws {
+  func completeErasure(of person: Identifier, patience: Duration) async throws {
     let readModels = erasures.readModels.withLockedValue { $0 }
     try readModels?.failpoints.reached(.erasureConfirmed)
     let destroyed = try await withCheckedThrowingContinuation { continuation in
@@ -85,7 +91,7 @@ extension CommandEngine {
     }
     var facts: JSONObject = ["keys_destroyed": .integer(Int64(destroyed))]
     try readModels?.failpoints.reached(.erasureKeyDestroyed)
-    if let readModels { facts["read_models"] = .object(try await readModels.erase(person)) }
+    if let readModels { facts["read_models"] = .object(try await readModels.erase(person, patience)) }
     try readModels?.failpoints.reached(.erasureReadModelsWritten)
     _ = try await apply(
       method: "subject.complete_erasure", params: ["id": .string(person.text), "facts": .object(facts)],
@@ -99,7 +105,7 @@ extension CommandEngine {
   ) {
     Task {
       do {
-        for person in persons { try await completeErasure(of: person) }
+        for person in persons { try await completeErasure(of: person, patience: ErasureKeeper.patience) }
         completion(.success(result))
       } catch {
         completion(

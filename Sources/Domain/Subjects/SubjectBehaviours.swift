@@ -42,7 +42,8 @@ enum SubjectBehaviours {
       try SubjectRules.requireOfficer(decision, over: person)
       let erasure = try Erasure(of: person, decision)
       let facts = try erasure.facts(inventory, decision)
-      decision.members[decision.isDryRun ? "plan" : "receipt"] = .object(facts)
+      decision.members[decision.isDryRun ? "plan" : "receipt"] = .object(
+        ErasureFacts.shown(facts) { SubjectRules.isTold(decision.principal, of: $0) })
       let confirmed = try record(
         decision, on: person.id, ["status": "confirmed", "confirmed_at": .string(decision.now.text)], data: facts)
       try erasure.carryOut(decision, causation: confirmed.id)

@@ -26,12 +26,14 @@ enum SubjectRules {
     return state
   }
 
-  /// Whether the caller may know of the person: as of any user; an officer also of who belongs nowhere any more, and an
-  /// officer who belongs to no organization, of everybody.
+  /// Whether the caller may know of the person: as of any user, and an officer of the whole service of everybody.
   private static func reaches(_ decision: Decision, _ person: ResourceState) throws -> Bool {
-    if try decision.isVisible(person) { return true }
-    guard isOfficer(decision.principal) else { return false }
-    return try decision.principal.organizations.isEmpty || decision.transaction.memberships(of: person.id).isEmpty
+    try decision.principal.protectsService || decision.isVisible(person)
+  }
+
+  /// Whether a caller is told of an organization in what is said of a person; an officer of the service is of all.
+  static func isTold(_ principal: Principal, of organization: Identifier) -> Bool {
+    principal.protectsService || principal.canSee(organization: organization)
   }
 
   /// Whether somebody is an officer, in person: an API key never is.

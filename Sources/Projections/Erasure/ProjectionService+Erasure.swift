@@ -4,24 +4,25 @@ import Postgres
 import Waiting
 
 extension ProjectionService {
-  /// How long an erasure waits for the read models to have what was recorded before it.
-  private static let erasurePatience = 120_000
-  /// How long it waits for a rebuild that is under way.
-  private static let rebuildPatience = Duration.seconds(600)
-
   /// Takes a person whose key is gone out of the personal tables, and writes those tables and their indexes anew, since
   /// PostgreSQL keeps what an UPDATE replaces in its files.
   ///
   /// What a rebuild has begun to fill is dropped: it may hold values that were opened before.
-  /// - Parameter position: Up to where the log speaks of the person: that of the confirmed erasure.
+  /// - Parameters:
+  ///   - position: Up to where the log speaks of the person: that of the confirmed erasure.
+  ///   - patience: How long it waits for a rebuild to end, and for the read models to have that position.
   /// - Returns: How many rows were written, and which tables.
   /// - Throws: ``ProjectionError`` `unavailable`, `stale`, `busy` where a rebuild doesn't end; `PostgresError`. Calling
   ///   again goes on.
-  public func erase(_ person: Identifier, through position: UInt64) async throws -> JSONObject {
-    try await claimRebuild()
+  public func erase(_ person: Identifier, through position: UInt64, patience: Duration) async throws -> JSONObject {
+    let deadline = ContinuousClock.now + patience
+    try await claimRebuild(until: deadline)
     defer { endExclusively() }
     // What was opened before the key went is in the tables by then, and nothing of it comes after.
-    try await board.wait(for: position, units: Set(definitions.flatMap(\.units)), milliseconds: Self.erasurePatience)
+    let left = max(.zero, deadline - ContinuousClock.now).components
+    try await board.wait(
+      for: position, units: Set(definitions.flatMap(\.units)),
+      milliseconds: Int(left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000))
     let rows = try await ErasedRows.read(
       of: person, through: position, model: schema.model, vault: vault, log: log)
     let schema = schema
@@ -67,8 +68,7 @@ extension ProjectionService {
   }
 
   /// Keeps rebuilds away, once none is under way.
-  private func claimRebuild() async throws {
-    let deadline = ContinuousClock.now + Self.rebuildPatience
+  private func claimRebuild(until deadline: ContinuousClock.Instant) async throws {
     while !beginExclusively(Set(definitions.map(\.name))) {
       guard ContinuousClock.now < deadline else {
         throw ProjectionError(.busy, "A rebuild is under way; the erasure goes on once it is over.")

@@ -66,10 +66,7 @@ extension QueryEngine {
       "account": .object(try view.item(person)),
       "organizations": .array(
         try snapshot.memberships(of: person.id).compactMap(\.organization)
-          .filter {
-            scope.principal.kind == .user(person.id) || scope.principal.canSee(organization: $0)
-              || scope.principal.organizations.isEmpty
-          }
+          .filter { scope.isTold(of: $0, about: person.id) }
           .map { .string($0.text) }),
       "status": record?.fields["status"] ?? "none", "requested_at": field("requested_at"),
       "confirmed_at": field("confirmed_at"), "erased_at": field("erased_at"),

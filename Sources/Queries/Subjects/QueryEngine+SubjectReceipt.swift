@@ -34,7 +34,8 @@ extension QueryEngine {
         let body = try stored.parsedBody()
         return [
           "actor": .string(header.actor), "at": .string(header.at.text), "event": .string(header.event),
-          "position": JSON(position: header.position), "data": .object(body.data),
+          "position": JSON(position: header.position),
+          "data": .object(ErasureFacts.shown(body.data) { scope.isTold(of: $0, about: id) }),
           "reason": try view.reason(body.reason, resource: header.resource),
           "leaf_hash": .string(try snapshot.treeNode(level: 0, index: header.position - 1).base64),
           "hashes": .array(

@@ -40,7 +40,7 @@ extension QueryEngine {
     let limit = arguments.count("limit")
     let (held, actors, own) = try await log.whileWanted { [self] snapshot in
       let person = try scope.person(id, in: snapshot)
-      let holdings = try SubjectHoldings(of: person, rules, view, snapshot)
+      let holdings = try SubjectHoldings(of: person, rules, view, snapshot) { scope.isTold(of: $0, about: id) }
       let named = Set(holdings.values.compactMap { $0["resource_type"]?.stringValue })
       let answer: JSONObject = [
         "id": .string(id.text), "person": .object(try subject(person, scope, snapshot)),
@@ -62,8 +62,10 @@ extension QueryEngine {
       var bytes = 0
       for position in all {
         guard events.count < limit, bytes < Self.reportBytes else { return (events, position) }
-        guard let record = try snapshot.record(at: position) else { continue }
-        events.append(try reported(record, of: id, actors))
+        guard let record = try snapshot.record(at: position),
+          scope.isTold(of: try record.parsedHeader().organization, about: id)
+        else { continue }
+        events.append(try reported(record, of: id, actors, own, scope))
         bytes += record.body.count
       }
       return (events, nil)
@@ -97,7 +99,9 @@ extension QueryEngine {
 
   /// An event as a person's report tells it: what of it is sealed for them in the clear, of everything else the names
   /// of the fields alone, since it may be another person's.
-  private func reported(_ record: LogRecord, of person: Identifier, _ actors: [String]) throws -> JSON {
+  private func reported(
+    _ record: LogRecord, of person: Identifier, _ actors: [String], _ own: [Identifier], _ scope: SubjectScope
+  ) throws -> JSON {
     let header = try record.parsedHeader()
     let body = try record.parsedBody()
     func isTheirs(_ value: JSON?, _ field: String) -> Bool {
@@ -117,16 +121,24 @@ extension QueryEngine {
       changes[name] = shown[name]
     }
     let isActor = actors.contains(header.actor)
+    let facts = try view.data(body.data, resource: header.resource)
+    // Why something was done to what is theirs is about them, too. A reason that belongs to no organization says in
+    // which it was given.
+    let givenIn = ReasonGivenIn.organizations(facts)
+    let isReasonTold =
+      (isTheirs(body.reason, "reason") || own.contains(header.resource))
+      && (header.organization != nil || isActor || scope.isTold(ofOneOf: givenIn, about: person))
     var event: JSONObject = [
       "position": JSON(position: header.position), "at": .string(header.at.text), "event": .string(header.event),
       "actor": .string(header.actor), "is_actor": .bool(isActor), "resource_type": .string(header.type),
       "resource_id": .string(header.resource.text),
       "organization_id": header.organization.map { .string($0.text) } ?? .null,
       "changes": .object(changes), "other_fields": .array(others),
-      "reason": isTheirs(body.reason, "reason") ? try view.reason(body.reason, resource: header.resource) : .null,
+      "reason": isReasonTold ? try view.reason(body.reason, resource: header.resource) : .null,
     ]
     if isTheirs(body.origin, "origin") { event["origin"] = try view.origin(body.origin, resource: header.resource) }
-    if isActor, !body.data.isEmpty { event["data"] = .object(try view.data(body.data, resource: header.resource)) }
+    let shown = facts.filter { $0.key != ReasonGivenIn.member }
+    if isActor, !shown.isEmpty { event["data"] = .object(shown) }
     return .object(event)
   }
 }

@@ -20,12 +20,19 @@ struct SubjectHoldings {
   /// The API keys that they made.
   private(set) var keys: [Identifier] = []
 
-  init(of person: ResourceState, _ rules: IndexRules, _ view: StateView, _ snapshot: borrowing LogSnapshot) throws {
+  /// Finds them.
+  /// - Parameter isTold: Whether what an organization has is for who asks.
+  init(
+    of person: ResourceState, _ rules: IndexRules, _ view: StateView, _ snapshot: borrowing LogSnapshot,
+    where isTold: (Identifier?) -> Bool
+  ) throws {
     own = [person.id]
     try add(person, of: person.id, rules, view)
     var found: [String: (field: String, type: String, count: Int, ids: [JSON])] = [:]
     for link in try snapshot.referrers(of: person.id, type: nil, limit: Self.limit) {
-      guard let state = try snapshot.state(link.id), let type = rules.model.types[state.type] else { continue }
+      guard let state = try snapshot.state(link.id), let type = rules.model.types[state.type],
+        isTold(state.organization)
+      else { continue }
       var isOwn = false
       for field in type.references where state.reference(field.name) == person.id {
         if field.field.reference?.onDelete == .cascade { isOwn = true }

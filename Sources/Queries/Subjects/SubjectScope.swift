@@ -14,6 +14,21 @@ struct SubjectScope: Sendable {
     return roles.contains(role)
   }
 
+  /// Whether what an organization recorded of a person is for the caller: all of it for the person, administrators and
+  /// officers of the whole service, else what their own organizations did. What belongs to none is for all of them.
+  func isTold(of organization: Identifier?, about person: Identifier) -> Bool {
+    guard let organization else { return true }
+    return principal.kind == .user(person) || principal.protectsService
+      || principal.canSee(organization: organization)
+  }
+
+  /// Whether what was said in some organizations is for the caller, who has a part in one of them; the person,
+  /// administrators and officers of the whole service are told all.
+  func isTold(ofOneOf organizations: [Identifier], about person: Identifier) -> Bool {
+    principal.kind == .user(person) || principal.protectsService || principal.isAdministrator
+      || organizations.contains { principal.canSee(organization: $0) }
+  }
+
   /// Refuses who may ask for nobody's data, before anything is looked up.
   /// - Throws: ``Refusal`` `forbidden`.
   func requireOfficer() throws(Refusal) {
@@ -23,7 +38,7 @@ struct SubjectScope: Sendable {
   }
 
   /// The state of a person whose values the caller may see: their own; to an officer, those of who shares an
-  /// organization with them or belongs nowhere any more, and where the officer belongs nowhere, everybody's.
+  /// organization with them, or did until the account went; to an officer of the whole service, everybody's.
   /// - Throws: ``Refusal`` `not_found`, `forbidden`.
   func person(_ id: Identifier, in snapshot: borrowing LogSnapshot, alsoFor roles: [String] = []) throws
     -> ResourceState
@@ -35,10 +50,10 @@ struct SubjectScope: Sendable {
     }
     guard let state = try snapshot.state(id), state.type == "user" else { throw notFound(id) }
     if isOwn { return state }
-    let memberships = try snapshot.memberships(of: id)
     guard
-      principal.organizations.isEmpty || memberships.isEmpty
-        || memberships.contains(where: { principal.canSee(organization: $0.organization) })
+      try principal.protectsService
+        || snapshot.memberships(of: id).contains(where: { principal.canSee(organization: $0.organization) })
+        || principal.oversaw(state, in: snapshot)
     else { throw notFound(id) }
     return state
   }
