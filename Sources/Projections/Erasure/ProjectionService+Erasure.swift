@@ -27,21 +27,17 @@ extension ProjectionService {
       of: person, through: position, model: schema.model, vault: vault, log: log)
     let schema = schema
     let count = try await withOwnConnection { connection in
-      try await gate.acquire()
-      defer { gate.release() }
-      return try await connection.withSession { session in
-        try ChunkApplier.prepare(session)
-        let leftovers = RebuildSchema(schema: schema, names: [])
-        let count = try session.transaction { session in
-          try leftovers.discard(session)
-          return try Self.write(rows, schema.model, session)
+      let count = try await whileHeld {
+        try await connection.withSession { session in
+          try ChunkApplier.prepare(session)
+          return try session.transaction { session in
+            try RebuildSchema(schema: schema, names: []).discard(session)
+            return try Self.write(rows, schema.model, session)
+          }
         }
-        try session.execute("SET statement_timeout = 0; SET lock_timeout = 0")
-        for unit in rows.units {
-          try session.execute("VACUUM (FULL) \(PostgresIdentifier.quote(Generation.live.personal, unit.projection))")
-        }
-        return count
       }
+      for unit in rows.units { try await Self.rewrite(unit, on: connection, until: deadline) }
+      return count
     }
     requestReload()
     return [
@@ -65,6 +61,36 @@ extension ProjectionService {
       }
     }
     return count
+  }
+
+  /// Writes a table and its indexes anew. It needs the table for itself, and asks for a moment at a time, since whoever
+  /// comes meanwhile has to wait behind it.
+  /// - Throws: ``ProjectionError`` `busy` where somebody reads it all the while.
+  private static func rewrite(
+    _ unit: UnitID, on connection: PostgresConnection, until deadline: ContinuousClock.Instant
+  ) async throws {
+    let table = PostgresIdentifier.quote(Generation.live.personal, unit.projection)
+    while true {
+      do {
+        return try await connection.withSession { session in
+          try session.execute("SET statement_timeout = 0; SET lock_timeout = '\(LockPatience.reader)'")
+          try session.execute("VACUUM (FULL) \(table)")
+        }
+      } catch let error as PostgresError where LockPatience.isOver(error) {
+        guard ContinuousClock.now < deadline else {
+          let holders = try await connection.withSession { try LockPatience.holders($0) }
+          throw ProjectionError(
+            .busy, "The table \(table) is in use by \(holders ?? "somebody"); it is written anew once it is free.")
+        }
+        try await Task.sleep(for: .seconds(1))
+      }
+    }
+  }
+
+  private func whileHeld<R: Sendable>(_ body: () async throws -> R) async throws -> R {
+    try await gate.acquire()
+    defer { gate.release() }
+    return try await body()
   }
 
   /// Keeps rebuilds away, once none is under way.
