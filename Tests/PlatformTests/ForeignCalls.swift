@@ -160,7 +160,7 @@ struct ForeignCalls {
     _ method: Method, on client: DaybookClient, of company: String, _ platform: String
   ) async throws -> Set<String> {
     var tried: Set<String> = []
-    let stood = ["lineage": "dataset", "subject": "user"][method.type] ?? method.type
+    let stood = ["lineage": "dataset", "permissions": "pipeline", "subject": "user"][method.type] ?? method.type
     if method.hasTarget, let foreign = foreign(stood, to: company) {
       var params = parameters(of: method, own: company)
       for name in method.references where params[name]?.isNull == true {

@@ -44,7 +44,9 @@ import Vault
     var after: [TableDigest] = []
     while after != before {
       try Task.checkCancellation()
-      do { after = try await models.projections.digests() } catch is ProjectionError { await Task.yield() }
+      do { after = try await models.projections.digests() } catch is ProjectionError {
+        try await Task.sleep(for: .milliseconds(10))
+      }
     }
     #expect(try await models.rows("SELECT bool_or(refilling_to > 0) FROM projector.checkpoints") == [["t"]])
     try await models.append(try source.events(50))
@@ -63,7 +65,9 @@ import Vault
     try await models.append(try source.events(200))
     try await models.settle()
     await server.stop()
-    while await models.projections.status().contains(where: { $0.state != .unavailable }) { await Task.yield() }
+    while await models.projections.status().contains(where: { $0.state != .unavailable }) {
+      try await Task.sleep(for: .milliseconds(10))
+    }
     let error = await #expect(throws: ProjectionError.self) { try await models.projections.digests() }
     #expect(error?.code == .unavailable)
     try await models.append(try source.events(200))

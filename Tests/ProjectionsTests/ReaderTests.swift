@@ -24,7 +24,7 @@ import Testing
         if progress.phase == .indexing { reached.withLockedValue { $0 = true } }
       }
     }
-    while !reached.withLockedValue({ $0 }) { await Task.yield() }
+    while !reached.withLockedValue({ $0 }) { try await Task.sleep(for: .milliseconds(10)) }
     let clock = ContinuousClock()
     let began = clock.now
     var rounds = 0
@@ -59,7 +59,9 @@ import Testing
     let service = try models.anotherService()
     let task = Task { try await service.run() }
     // It says what it waits for, and other readers don't wait behind it.
-    while await !(service.status().first?.error?.message.contains("lock") ?? false) { await Task.yield() }
+    while await !(service.status().first?.error?.message.contains("lock") ?? false) {
+      try await Task.sleep(for: .milliseconds(10))
+    }
     #expect(try await models.rows("SELECT count(*) FROM daybook.pipelines").count == 1)
     await holder.close()
     try await service.settle(at: models.log.head.position)

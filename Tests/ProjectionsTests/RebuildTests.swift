@@ -33,7 +33,7 @@ import Vault
       do {
         after = try await models.projections.digests()
       } catch let error as ProjectionError where error.code == .unavailable {
-        await Task.yield()
+        try await Task.sleep(for: .milliseconds(10))
       }
     }
     return after
@@ -149,7 +149,7 @@ import Vault
     var source = try EventSource(seed: 9, catalog: models.catalog, vault: models.vault)
     let position = try await models.append([try source.create("tool", setting: ["name": "refused"])]) - 1
     while await models.projections.status().first(where: { $0.name == "tools" })?.state != .parked {
-      await Task.yield()
+      try await Task.sleep(for: .milliseconds(10))
     }
     let report = try await models.projections.rebuild(["tools", "users"], check: true)
     #expect(!report.isComplete)
@@ -177,7 +177,9 @@ import Vault
     try await models.settle()
     // As after a crash: the personal tables are filled from the first event on, in chunks of 5,000.
     try await models.execute("SELECT pg_stat_reset(); DROP SCHEMA personal CASCADE")
-    while await models.projections.status().allSatisfy({ $0.state == .running }) { await Task.yield() }
+    while await models.projections.status().allSatisfy({ $0.state == .running }) {
+      try await Task.sleep(for: .milliseconds(10))
+    }
     try await models.settle()
     #expect(try await models.rows("SELECT count(*) FROM personal.users") == [[String(count)]])
     let walked = try await models.rows(
@@ -226,7 +228,9 @@ import Vault
     try text.write(toFile: file, atomically: true, encoding: .utf8)
     let service = try models.anotherService(projections: folder)
     let task = Task { try await service.run() }
-    while await service.status().contains(where: { $0.state != .running }) { await Task.yield() }
+    while await service.status().contains(where: { $0.state != .running }) {
+      try await Task.sleep(for: .milliseconds(10))
+    }
     let counts = try await models.rows("SELECT count(*) > 0, bool_and(rows_all = 7) FROM daybook.run_metrics")
     #expect(counts == [["t", "t"]])
     task.cancel()
