@@ -140,7 +140,7 @@ extension ProjectionService {
       do {
         return try await wait(for: position, projections: names, timeoutMilliseconds: 60_000)
       } catch let error as ProjectionError where error.code == .unavailable && clock.now < end {
-        // Away for now; it comes back by itself. Asking without a pause would take a processor from it.
+        // PostgreSQL comes back by itself. Asking without a pause would take a processor from it.
         try await Task.sleep(for: .milliseconds(10))
       }
     }

@@ -14,7 +14,7 @@ import Testing
             try await desk.call(
               "user.create",
               [
-                "email": .string("\(name)@example.org"), "full_name": .string("<\(name)>"), "role": role,
+                "email": .string("\(name)@example.org"), "full_name": .string("<\(name)>\u{202E}"), "role": role,
                 "organization_id": organization, "password": "correct horse battery",
               ])["id"]?.stringValue)
         }
@@ -32,6 +32,7 @@ import Testing
         #expect(written.status == .code(0), "\(written.errors)")
         let html = TestFiles.text(page)
         #expect(html.contains("&lt;ann&gt;") && !html.contains("<ann>"), "what is shown is text, not markup")
+        #expect(html.contains("&lt;ann&gt;\u{FFFD}") && !html.contains("\u{202E}"), "nothing turns the direction")
         #expect(html.contains("ann@example.org") && html.contains("<caption>Your data</caption>"))
         #expect(
           try await desk.daybook("subject", "report", ann, "--html", page, environment: officer).status != .code(0),

@@ -1,7 +1,7 @@
 /// Text as it stands in HTML and SVG.
-enum Markup {
+package enum Markup {
   /// The text with everything escaped that means something there, in content and in attributes.
-  static func escaped(_ text: String) -> String {
+  package static func escaped(_ text: String) -> String {
     var out = ""
     for scalar in text.unicodeScalars {
       switch scalar {

@@ -1,4 +1,5 @@
 import CanonicalJSON
+import Evidence
 import Files
 
 /// A person's report as a page that stands alone and prints.
@@ -32,8 +33,8 @@ struct SubjectPage {
     </head>
     <body>
     <h1>What is held on you</h1>
-    <p>Your id here is \(Self.escape(report.cell("id"))). This is the state of the log at position \
-    \(Self.escape(report.cell("position"))). You may ask for a correction, a restriction or the erasure of your data, and
+    <p>Your id here is \(Markup.escaped(report.cell("id"))). This is the state of the log at position \
+    \(Markup.escaped(report.cell("position"))). You may ask for a correction, a restriction or the erasure of your data, and
     complain to a supervisory authority (GDPR Art. 15(1)).</p>
     \(Self.table(
       "Your data", ["Where", "What", "Value", "Why", "On what basis", "For how long", "Who receives it"], values))
@@ -67,26 +68,12 @@ struct SubjectPage {
   private func rows(_ list: JSON?, _ cells: (JSON) -> [String]) -> [[String]] { (list?.arrayValue ?? []).map(cells) }
 
   private static func table(_ caption: String, _ headings: [String], _ rows: [[String]]) -> String {
-    guard !rows.isEmpty else { return "<p>\(escape(caption)): nothing.</p>" }
+    guard !rows.isEmpty else { return "<p>\(Markup.escaped(caption)): nothing.</p>" }
     func line(_ cells: [String], _ tag: String) -> String {
-      "<tr>" + cells.map { "<\(tag)>\(escape($0))</\(tag.prefix(2))>" }.joined() + "</tr>"
+      "<tr>" + cells.map { "<\(tag)>\(Markup.escaped($0))</\(tag.prefix(2))>" }.joined() + "</tr>"
     }
-    return "<table><caption>\(escape(caption))</caption><thead>\(line(headings, "th scope=\"col\""))</thead><tbody>\n"
+    return
+      "<table><caption>\(Markup.escaped(caption))</caption><thead>\(line(headings, "th scope=\"col\""))</thead><tbody>\n"
       + rows.map { line($0, "td") }.joined(separator: "\n") + "\n</tbody></table>"
-  }
-
-  private static func escape(_ text: String) -> String {
-    var out = ""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "&": out += "&amp;"
-      case "<": out += "&lt;"
-      case ">": out += "&gt;"
-      case "\"": out += "&quot;"
-      case "'": out += "&#39;"
-      default: out.unicodeScalars.append(scalar)
-      }
-    }
-    return out
   }
 }
