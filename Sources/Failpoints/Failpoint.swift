@@ -56,6 +56,13 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
   /// The old key store has been removed.
   case destructionStoreRemoved = "destruction.store-removed"
 
+  /// The root key that is to take the place of the one in force has a file.
+  case rotationRootKeyMade = "rotation.root-key-made"
+  /// All keys are wrapped under it, and what was under the old one is overwritten.
+  case rotationCommitted = "rotation.committed"
+  /// It has the name of the one in force.
+  case rotationRootKeyRenamed = "rotation.root-key-renamed"
+
   /// A person's erasure is durable in the log; their key is there.
   case erasureConfirmed = "erasure.confirmed"
   /// The person's key is destroyed; the read models may hold values of theirs.
@@ -82,6 +89,8 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
     case newKeys
     /// Keys are destroyed.
     case destruction
+    /// All keys are wrapped under another root key.
+    case rotation
     /// A person is erased.
     case erasure
     /// What is kept beside the records is made anew.
@@ -99,6 +108,7 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
       .destructionRenameDurable, .destructionEpochKeyOverwritten, .destructionEpochKeyRemoved,
       .destructionStoreOverwritten, .destructionStoreRemoved:
       .destruction
+    case .rotationRootKeyMade, .rotationCommitted, .rotationRootKeyRenamed: .rotation
     case .erasureConfirmed, .erasureKeyDestroyed, .erasureReadModelsWritten: .erasure
     case .reindexRecords, .reindexVerified, .reindexRenamed: .reindexing
     }

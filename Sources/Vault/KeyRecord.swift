@@ -59,27 +59,13 @@ package struct KeyRecord: Sendable {
       guard let time = text.stringValue.flatMap({ Timestamp($0) }) else { return nil }
       destroyed = time
     }
-    var organization: Identifier?
-    if let text = object["organization"] {
-      guard let id = text.stringValue.flatMap({ Identifier($0) }) else { return nil }
-      organization = id
-    }
     let kind: KeyKind
     switch kindName {
     case "index": kind = .index
     case "signing": kind = .signing
-    case "subject":
-      guard let subject = object["subject"]?.stringValue.flatMap({ Identifier($0) }) else { return nil }
-      kind = .data(.subject(subject))
-    case "organization":
-      guard let organization else { return nil }
-      kind = .data(.organization(organization))
-    case "expiring":
-      guard let retentionClass = object["class"]?.stringValue, let month = object["month"]?.stringValue else {
-        return nil
-      }
-      kind = .data(.expiring(organization: organization, retentionClass: retentionClass, month: month))
-    default: return nil
+    default:
+      guard let owner = KeyRecord.owner(in: object) else { return nil }
+      kind = .data(owner)
     }
     // A member that this version doesn't know would fall out of what the tag vouches for.
     let description = KeyRecord.describe(id: id, kind: kind, version: version, destroyed: destroyed)
@@ -90,6 +76,29 @@ package struct KeyRecord: Sendable {
     self.destroyed = destroyed
     self.line = line
     self.wrapped = wrapped
+  }
+
+  /// Whose key a line of the store, or of a list of erasures, is about; nil where it says none.
+  static func owner(in object: JSONObject) -> KeyOwner? {
+    func id(_ name: String) -> Identifier? { object[name]?.stringValue.flatMap { Identifier($0) } }
+    switch object["kind"]?.stringValue {
+    case "subject": return id("subject").map { .subject($0) }
+    case "organization": return id("organization").map { .organization($0) }
+    case "expiring":
+      guard let retentionClass = object["class"]?.stringValue, let month = object["month"]?.stringValue,
+        object["organization"] == nil || id("organization") != nil
+      else { return nil }
+      return .expiring(organization: id("organization"), retentionClass: retentionClass, month: month)
+    default: return nil
+    }
+  }
+
+  /// What a list of erasures says of a destroyed key.
+  var erasure: JSONObject {
+    var object = KeyRecord.describe(id: id, kind: kind, version: version, destroyed: destroyed)
+    object["id"] = nil
+    object["version"] = nil
+    return object
   }
 
   var owner: KeyOwner? {

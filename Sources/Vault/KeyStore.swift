@@ -43,6 +43,11 @@ package struct KeyStore: Sendable {
   /// The last key made for an owner, destroyed or not.
   func newest(of owner: KeyOwner) -> KeyRecord? { newest[owner].map { records[$0] } }
 
+  /// Who has a key that is not destroyed.
+  var livingOwners: [KeyOwner] {
+    newest.filter { records[$0.value].destroyed == nil }.sorted { $0.value < $1.value }.map(\.key)
+  }
+
   /// Adds a record behind all others; false where its id is taken or its line is not the next.
   package mutating func append(_ record: KeyRecord) -> Bool {
     guard record.line == nextLine, positions[record.id] == nil else { return false }
@@ -51,6 +56,16 @@ package struct KeyStore: Sendable {
     records.append(record)
     if record.destroyed != nil, record.owner?.canReturn == false { hasErasures = true }
     return true
+  }
+
+  /// Adds a key, wrapped under that of this epoch; a destroyed one where there is no key.
+  mutating func add(
+    _ id: Identifier, _ kind: KeyKind, _ version: UInt32, destroyed: Timestamp?, _ key: SymmetricKey?
+  ) throws {
+    let record = try KeyRecord(
+      id: id, kind: kind, version: version, destroyed: destroyed, line: nextLine, key: key, epoch: epoch,
+      epochKey: epochKey)
+    guard append(record) else { preconditionFailure("the ids of one store are unique") }
   }
 
   mutating func markAllDurable() { durableCount = records.count }

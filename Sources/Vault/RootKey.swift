@@ -23,6 +23,9 @@ struct RootKey: Sendable {
     fingerprint = Hex.encode(Array(Array(code)[..<8]))
   }
 
+  /// The same key, which is or will be in another file.
+  func moved(to path: String) -> RootKey { RootKey(path: path, key: key) }
+
   /// The key in that file; nil where there is no file.
   static func read(_ path: String) throws -> RootKey? {
     var status = stat()

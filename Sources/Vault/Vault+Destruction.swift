@@ -34,7 +34,7 @@ extension Vault {
       let bytes = change.store.bytes
       let keys: Int32
       do {
-        keys = try replaceStore(change.store, bytes)
+        keys = try replaceStore(change.store, bytes, root: root)
       } catch {
         // Nothing is committed: the old epoch stays, and what was begun goes, now or when the vault is opened next.
         do { try folder.shredLeftovers(epoch: old.epoch) } catch { disk.isUnsettled = true }
@@ -63,35 +63,33 @@ extension Vault {
     }
     guard !doomed.isEmpty || !unfenced.isEmpty else { return nil }
     let doomedIDs = Set(doomed.map(\.id))
-    var new = KeyStore(epoch: old.epoch + 1, epochKey: SymmetricKey(size: .bits256), cacheCapacity: cacheCapacity)
-    func add(
-      _ id: Identifier, _ kind: KeyKind, _ version: UInt32, _ destroyed: Timestamp?, _ key: SymmetricKey?
-    ) throws {
-      let record = try KeyRecord(
-        id: id, kind: kind, version: version, destroyed: destroyed, line: new.nextLine, key: key, epoch: new.epoch,
-        epochKey: new.epochKey)
-      guard new.append(record) else { preconditionFailure("the ids of one store are unique") }
-    }
-    for record in old.records {
-      if doomedIDs.contains(record.id) {
-        try add(record.id, record.kind, record.version, time, nil)
-      } else if let destroyed = record.destroyed {
-        try add(record.id, record.kind, record.version, destroyed, nil)
-      } else {
-        guard let key = record.unwrap(epoch: old.epoch, epochKey: old.epochKey) else {
-          throw KeyStore.damage(record.line, folder.keys)
-        }
-        try add(record.id, record.kind, record.version, nil, key)
-      }
-    }
-    for owner in unfenced { try add(KeyStore.newID(), .data(owner), 1, time, nil) }
+    var new = try rewrapped(old) { record in doomedIDs.contains(record.id) ? time : record.destroyed }
+    for owner in unfenced { try new.add(KeyStore.newID(), .data(owner), 1, destroyed: time, nil) }
     new.markAllDurable()
     return (new, doomed.count)
   }
 
-  /// Writes the next epoch's files and renames the store into place: the moment of commitment. Returns the new store,
-  /// open for writing.
-  private func replaceStore(_ new: KeyStore, _ bytes: [UInt8]) throws -> Int32 {
+  /// The records of a store under the key of a new epoch, without the keys of those that are destroyed by then.
+  ///
+  /// - Parameter destroyed: When the key of a record was destroyed, or is now; nil for one that stays.
+  func rewrapped(_ old: KeyStore, destroyed: (KeyRecord) -> Timestamp?) throws -> KeyStore {
+    var new = KeyStore(epoch: old.epoch + 1, epochKey: SymmetricKey(size: .bits256), cacheCapacity: cacheCapacity)
+    for record in old.records {
+      if let time = destroyed(record) {
+        try new.add(record.id, record.kind, record.version, destroyed: time, nil)
+      } else {
+        guard let key = record.unwrap(epoch: old.epoch, epochKey: old.epochKey) else {
+          throw KeyStore.damage(record.line, folder.keys)
+        }
+        try new.add(record.id, record.kind, record.version, destroyed: nil, key)
+      }
+    }
+    return new
+  }
+
+  /// Writes the next epoch's files, its key under that root key, and renames the store into place: the moment of
+  /// commitment. Returns the new store, open for writing.
+  func replaceStore(_ new: KeyStore, _ bytes: [UInt8], root: RootKey) throws -> Int32 {
     let epochKey = try WrappedEpochKey(epoch: new.epoch, key: new.epochKey, root: root)
     try FileSystem.create(folder.epochKey(new.epoch), epochKey.bytes)
     try FileSystem.syncFolder(folder.path)

@@ -38,9 +38,9 @@ extension Vault {
       guard let root else { throw missing(rootPath) }
       try create(folder, root)
     }
-    let root = try requireRootKey(rootPath)
     let lock = try lock(folder)
     do {
+      let root = try root(of: folder, at: rootPath, finishing: true)
       let loaded = try load(folder, root, cacheCapacity: cacheCapacity)
       if let damage = loaded.contents.damage {
         let sound = try Vault(
@@ -68,7 +68,7 @@ extension Vault {
     folder path: String, rootKeyFile: String? = nil, cacheCapacity: Int = Vault.defaultCacheCapacity
   ) throws -> Vault {
     let folder = VaultFolder(path: FileSystem.absolute(path))
-    let root = try requireRootKey(rootKeyPath(folder, rootKeyFile))
+    let root = try root(of: folder, at: rootKeyPath(folder, rootKeyFile), finishing: false)
     let loaded = try load(folder, root, cacheCapacity: cacheCapacity)
     if let damage = loaded.contents.damage { throw KeyStore.damage(damage.line, folder.keys) }
     return try Vault(
@@ -105,15 +105,28 @@ extension Vault {
   ) throws -> Loaded {
     guard let bytes = try FileSystem.read(folder.keys) else { throw lost(folder.keys, "missing") }
     let contents = try KeyStore.read(bytes, file: folder.keys, cacheCapacity: cacheCapacity) { epoch in
-      let file = folder.epochKey(epoch)
-      guard let epochBytes = try FileSystem.read(file) else { throw lost(file, "missing") }
-      // What is not JSON is damage like any other.
-      guard case .object(let object)? = try? JSON.parse(epochBytes), let wrapped = WrappedEpochKey(object: object),
-        wrapped.epoch == epoch
-      else { throw lost(file, "damaged") }
-      return try wrapped.unwrap(root: root, file: file)
+      return try epochKey(epoch, folder).unwrap(root: root, file: folder.epochKey(epoch))
     }
     return Loaded(contents: contents, identity: identity)
+  }
+
+  /// The key of an epoch, wrapped, as its file holds it.
+  private static func epochKey(_ epoch: UInt64, _ folder: VaultFolder) throws -> WrappedEpochKey {
+    let file = folder.epochKey(epoch)
+    guard let bytes = try FileSystem.read(file) else { throw lost(file, "missing") }
+    // What is not JSON is damage like any other.
+    guard case .object(let object)? = try? JSON.parse(bytes), let wrapped = WrappedEpochKey(object: object),
+      wrapped.epoch == epoch
+    else { throw lost(file, "damaged") }
+    return wrapped
+  }
+
+  /// Which root key wrapped the vault in force; nil where there is no vault.
+  static func rootFingerprint(_ folder: VaultFolder) throws -> String? {
+    guard let bytes = try FileSystem.read(folder.keys), let header = KeyStore.completeLines(bytes).lines.first else {
+      return nil
+    }
+    return try epochKey(KeyStore.epoch(inHeader: header, file: folder.keys), folder).rootKey
   }
 
   private static func lost(_ file: String, _ how: String) -> VaultError {

@@ -1,19 +1,25 @@
 import ArgumentParser
 import BasicTypes
 import CanonicalJSON
+import Files
 import Server
 import Vault
 
 /// `daybook keys`: the keys, apart from the log.
 struct Keys: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Export and import the keys; without them a backup's sealed values stay unreadable.",
+    abstract: "Export, import and rotate the keys; without them a backup's sealed values stay unreadable.",
     discussion: """
       An export is wrapped by the root key, which it doesn't hold: keep both,
       apart from each other. After an erasure every earlier export must be
       destroyed, since it still holds the erased key; export again then.
+
+      EXAMPLES
+        daybook keys export /vaults/2026-11-30.keys --data ./daybook-data
+        daybook keys erasures /vaults/2026-11-30.erasures --data ./daybook-data
+        daybook keys rotate --data ./daybook-data
       """,
-    subcommands: [Export.self, Import.self, Show.self])
+    subcommands: [Export.self, Import.self, Show.self, Rotate.self, Erasures.self])
 
   /// `daybook keys export`.
   struct Export: ParsableCommand {
@@ -78,12 +84,81 @@ struct Keys: AsyncParsableCommand {
       )
       if status.isLastExportDead {
         Terminal.say(
-          "The last export is older than an erasure: destroy it, and export again (daybook keys export FILE).")
+          "The last export is older than an erasure or a rotation: destroy it, and export again (daybook keys export FILE)."
+        )
       } else if let export = status.lastExport {
         Terminal.say("Last exported \(export.text); \(status.keysNotExported) keys are newer.")
       } else {
         Terminal.say("They were never exported: daybook keys export FILE.")
       }
+    }
+  }
+
+  /// `daybook keys rotate`.
+  struct Rotate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Wrap all keys under a new root key; the server must not run.",
+      discussion: """
+        The new root key takes the place of the old one, which is overwritten; or
+        it goes into a file of its own (--new-root-key-file), and daybook serve is
+        started with that one. Exports of keys from before open with the old root
+        key alone: destroy both, and export again.
+
+        With --data-keys, persons and organizations get new keys too. What is
+        sealed already keeps its key.
+        """)
+    @OptionGroup var data: DataOptions
+    @Option(name: .long, help: "The file with the root key.", completion: .file()) var rootKeyFile: String?
+    @Option(
+      name: .long, help: "The file of the new root key; made where there is none (default: the old one's).",
+      completion: .file()) var newRootKeyFile: String?
+    @Flag(name: .long, help: "New keys for persons and organizations too.") var dataKeys = false
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      let folder = DataFolder(data.folder)
+      guard FileSystem<FileError>.exists(folder.vault + "/keys") else {
+        throw Failure(.usage, "This data folder has no keys.", place: folder.vault, next: "Name another with --data.")
+      }
+      let rotation = try Vault.rotateKeys(
+        folder: folder.vault, rootKeyFile: rootKeyFile, newRootKeyFile: newRootKeyFile, renewingDataKeys: dataKeys)
+      if output.json {
+        return Terminal.say(json: [
+          "epoch": .integer(Int64(rotation.epoch)), "wrapped_keys": .integer(Int64(rotation.wrappedKeys)),
+          "new_data_keys": .integer(Int64(rotation.newDataKeys)), "root_key_file": .string(rotation.rootKeyFile),
+        ])
+      }
+      Terminal.say("\(rotation.wrappedKeys) keys are wrapped under the new root key in \(rotation.rootKeyFile).")
+      if dataKeys { Terminal.say("\(rotation.newDataKeys) persons and organizations have new keys.") }
+      if newRootKeyFile != nil {
+        Terminal.say("Start the server with --root-key-file \(rotation.rootKeyFile), and destroy the old root key.")
+      }
+      Terminal.say("Export the keys again (daybook keys export FILE), and destroy the exports from before.")
+    }
+  }
+
+  /// `daybook keys erasures`.
+  struct Erasures: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Write who was erased into a new file, by id, for daybook restore --erasures.",
+      discussion: """
+        The file holds no key and no name. Keep it beside the backups, made anew
+        after each erasure: a restore with an export of keys from before an
+        erasure then destroys again what was destroyed.
+        """)
+    @Argument(help: "The file to make.", completion: .file()) var file: String
+    @OptionGroup var data: DataOptions
+    @Option(name: .long, help: "The file with the root key.", completion: .file()) var rootKeyFile: String?
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      let vault = try Vault.openReadOnly(folder: DataFolder(data.folder).vault, rootKeyFile: rootKeyFile)
+      defer { vault.close() }
+      let count = try vault.writeErasures(to: file)
+      if output.json {
+        return Terminal.say(json: ["file": .string(Program.absolute(file)), "erasures": .integer(Int64(count))])
+      }
+      Terminal.say("\(count) erasures are in \(file).")
     }
   }
 }

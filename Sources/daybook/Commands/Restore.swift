@@ -22,7 +22,8 @@ struct Restore: AsyncParsableCommand {
 
       EXAMPLES
         daybook restore /backups/2026-11-21 --data ./daybook-data
-        daybook restore /backups/2026-11-21 --data ./new --keys /vaults/11-21.keys
+        daybook restore /backups/2026-11-21 --data ./new --keys /vaults/11-21.keys \\
+          --erasures /vaults/latest.erasures
       """)
 
   @Argument(help: "A folder that daybook backup made.", completion: .directory)
@@ -35,6 +36,10 @@ struct Restore: AsyncParsableCommand {
 
   @Flag(name: .long, help: "Restore without keys: sealed values stay unreadable.")
   var withoutKeys = false
+
+  @Option(
+    name: .long, help: "Who was erased since (daybook keys erasures): they are erased again.", completion: .file())
+  var erasures: String?
 
   @Option(name: .long, help: "The file with the root key.", completion: .file())
   var rootKeyFile: String?
@@ -53,6 +58,7 @@ struct Restore: AsyncParsableCommand {
         next: "Name a new folder with --data, or move the log out of this one.")
     }
     _ = try BackupManifest.read(from: backup)
+    let erased = try erasures.map { try ErasureList(contentsOf: $0) }
     try FileSystem<FileError>.makeDurableFolder(folder.path)
     try takeKeys(folder)
     let place = LogPlace(dataFolder: folder.path, backup: backup, rootKeyFile: rootKeyFile)
@@ -61,7 +67,7 @@ struct Restore: AsyncParsableCommand {
       let problem = outcome.json["problems"]?.arrayValue?.first?.cell("description") ?? "it can't be read"
       throw Failure(.damaged, "The backup is damaged: \(problem)", place: backup, next: "Restore an earlier one.")
     }
-    let vault = try openVault(folder)
+    let vault = try openVault(folder, erased)
     defer { vault.close() }
     var bar = ProgressBar("restoring", isSilent: output.json)
     let manifest = try EventLogBackup.restore(
@@ -89,10 +95,13 @@ struct Restore: AsyncParsableCommand {
     }
   }
 
-  /// The vault whose key signs the head of the restored log: the one that is there, or a new one.
-  private func openVault(_ folder: DataFolder) throws -> Vault {
-    if access(folder.vault + "/keys", F_OK) != 0 {
-      try Vault.open(folder: folder.vault, rootKeyFile: rootKeyFile).close()
+  /// The vault whose key signs the head of the restored log: the one that is there, or a new one. The keys of those who
+  /// were erased are destroyed in it; the server's start erases whatever else the log has of them.
+  private func openVault(_ folder: DataFolder, _ erased: ErasureList?) throws -> Vault {
+    if erased != nil || access(folder.vault + "/keys", F_OK) != 0 {
+      let vault = try Vault.open(folder: folder.vault, rootKeyFile: rootKeyFile)
+      defer { vault.close() }
+      if let erased { try vault.destroy(erased.owners) }
     }
     return try Vault.openReadOnly(folder: folder.vault, rootKeyFile: rootKeyFile)
   }
