@@ -42,8 +42,11 @@ extension Acceptance {
       texts["password"] = "pass-\(name)-\(unique) phrase"
       texts["reason"] = "since \(name) was ill \(unique)"
       texts["settings"] = "left-handed-\(name)-\(unique)"
+      texts["agent"] = "laptop of \(name) \(unique)"
       var params = JSONObject()
-      for (field, text) in texts where field != "reason" && field != "settings" { params[field] = .string(text) }
+      for (field, text) in texts where !["reason", "settings", "agent"].contains(field) {
+        params[field] = .string(text)
+      }
       let id = try await admin.created(
         "user", params.merging(["role": "developer", "organization_id": organization, "membership_role": "member"]))
       let socket = try RawSocket.connect(to: try await server.tcpAddress(), from: address)
@@ -52,7 +55,8 @@ extension Acceptance {
         return try #require(answer["result"], "\(method): \(answer.canonicalString)")["id"]?.stringValue ?? ""
       }
       func text(_ name: String) -> JSON { .string(texts[name] ?? "") }
-      _ = try await tell("session.open", ["email": text("email"), "password": text("password")])
+      _ = try await tell(
+        "session.open", ["email": text("email"), "password": text("password"), "user_agent": text("agent")])
       let pipeline = try await tell(
         "pipeline.create", ["organization_id": organization, "name": .string("p-\(newID())"), "reason": text("reason")])
       _ = try await tell("pipeline.edit", ["id": .string(pipeline), "description": "d", "reason": text("reason")])
@@ -133,7 +137,7 @@ extension Acceptance {
         // PostgreSQL writes unlogged tables to disk when it stops: the scan finds both there.
         #expect(try await server.terminate() == .code(0))
         let before = try await self.found(server, ann.markers + bob.markers)
-        for marker in ["ann's email", "ann's reason", "ann's settings", "bob's email"] {
+        for marker in ["ann's email", "ann's reason", "ann's settings", "ann's agent", "bob's email"] {
           #expect(before[marker] != nil, "the scan finds \(marker) before")
         }
         try await server.start()
@@ -173,6 +177,15 @@ extension Acceptance {
         #expect(acts.contains { $0["event"] == "pipeline.edited" && $0["reason"] == ["erased": true] })
         let receipt = try await chief.call("subject.receipt", ["id": .string(ann.id)])
         #expect(receipt["status"] == "erased" && receipt["events"]?.arrayValue?.count == 2)
+
+        // In no export that is made afterwards, nor in its views in the clear.
+        let bundle = server.folder.path + "/bundle"
+        let exported = try await server.run([
+          "export", bundle, "--reason", "afterwards", "--whole-service", "--decrypt", "--with", "ocsf,prov",
+          "--connect", server.unixAddress,
+        ])
+        #expect(exported.status == .code(0), "\(exported)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: bundle).count > 5)
 
         // In no file, while PostgreSQL runs and after it has written everything to disk; the other one is.
         _ = try await server.psql("CHECKPOINT")

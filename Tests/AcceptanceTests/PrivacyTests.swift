@@ -19,6 +19,11 @@ struct Marker: Sendable {
       ("UTF-8", bytes), ("UTF-16LE", bytes.flatMap { [$0, 0] }), ("UTF-16BE", bytes.flatMap { [0, $0] }),
       ("hex", Array(Hex.encode(bytes).utf8)), ("HEX", Array(Hex.encode(bytes).uppercased().utf8)),
     ]
+    let units = text.utf16.map { unit in
+      String(repeating: "0", count: 4 - String(unit, radix: 16).count) + String(unit, radix: 16)
+    }
+    patterns.append(("JSON escapes", Array(units.map { "\\u" + $0 }.joined().utf8)))
+    patterns.append(("JSON ESCAPES", Array(units.map { "\\u" + $0.uppercased() }.joined().utf8)))
     // Base64 of the value at each of the three places it may have in a group, without the characters that its
     // neighbours have a share in.
     for offset in 0..<3 {
