@@ -57,7 +57,7 @@ struct Daybook: AsyncParsableCommand {
   static func main() async {
     Memory.keepPrivate()
     do {
-      var command = try parseAsRoot()
+      var command = try await asyncParseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {

@@ -45,6 +45,20 @@ final class Desk: Sendable {
       within: .seconds(180))
   }
 
+  /// Runs `daybook` to its end at a terminal of so many columns, and returns what it shows, colours included.
+  func atTerminal(
+    columns: Int = 80, _ arguments: [String], environment: [String: String] = [:]
+  ) async throws -> ProgramResult {
+    func quoted(_ word: String) -> String { "'\(word.replacingOccurrences(of: "'", with: "'\\''"))'" }
+    let command = ([try Programs.built("daybook")] + arguments).map(quoted).joined(separator: " ")
+    // script(1) gives the command a terminal of its own, and ends as the command ends.
+    let script = "script -qec \(quoted("stty cols \(columns) rows 50; exec \(command)")) /dev/null | tr -d '\\r'"
+    return try await runProgram(
+      ["bash", "-o", "pipefail", "-c", script], in: directory, directory: folder,
+      environment: ["DAYBOOK_DATA": data, "DAYBOOK_HOME": home, "TERM": "xterm"].merging(environment) { _, own in own },
+      within: .seconds(180))
+  }
+
   /// Starts a server, runs the body, and stops the server, which must end well.
   /// - Parameters:
   ///   - url: The database, where it isn't a new one.

@@ -1,5 +1,7 @@
 import ArgumentParser
 import CanonicalJSON
+import Catalog
+import DaybookClient
 
 /// `daybook audit`: who changed what.
 struct Audit: AsyncParsableCommand {
@@ -7,20 +9,23 @@ struct Audit: AsyncParsableCommand {
     abstract: "Search the audit trail: who did what, when, and why; the newest first.",
     discussion: """
       EXAMPLES
-        daybook audit --resource-type pipeline --since 2026-11-01T00:00:00Z
-        daybook audit --actor user:0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --action delete
-        daybook audit --text "schedule" --changes
+        daybook audit --resource-type pipeline --since yesterday
+        daybook audit --actor ann@acme.example --action delete
+        daybook audit --event pipeline.rolled_back --changes
         daybook audit --resource-type legal_hold --include-archived
       """)
 
-  @Option(name: .long, help: "Who, such as user:<uuid> or local:0.") var actor: String?
+  @Option(name: .long, help: "Who: an e-mail address, or as the log has it, user:<uuid>, api_key:<uuid>, local:0.")
+  var actor: String?
   @Option(name: .long, help: "create, read, update, delete or execute.") var action: String?
   @Option(name: .long, help: "An event, such as pipeline.edited.") var event: String?
-  @Option(name: .long, help: "A resource type, such as pipeline.") var resourceType: String?
-  @Option(name: .long, help: "The id of a resource.") var resource: String?
+  @Option(name: .long, help: "A resource type, such as pipeline.", completion: Completions.types)
+  var resourceType: String?
+  @Option(name: .long, help: "A resource: its id, or its name where --resource-type is given.")
+  var resource: String?
   @Option(name: .long, help: "An organization, by id or slug.") var organization: String?
-  @Option(name: .long, help: "The first time (RFC 3339).") var since: String?
-  @Option(name: .long, help: "The time before which to search (RFC 3339).") var until: String?
+  @Option(name: .long, help: "The first time: a date, yesterday, 24h …") var since: String?
+  @Option(name: .long, help: "The last time; a day is searched to its end.") var until: String?
   @Option(name: .long, help: "Words in the reason, the event, or the names of changed fields.") var text: String?
   @Option(name: .long, help: "How many rows at most.") var limit = 50
   @Flag(name: .long, help: "Search also what a retention sweep has archived.") var includeArchived = false
@@ -35,35 +40,76 @@ struct Audit: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let (items, leftOut) = try await connection.withClient { client in
-      var params: JSONObject = ["order": oldestFirst ? "position" : "-position"]
-      let given = [
-        "actor": actor, "action": action, "event": event, "resource_type": resourceType, "resource_id": resource,
-        "since": since, "until": until, "text": text,
-      ]
+    var params: JSONObject = ["order": oldestFirst ? "position" : "-position"]
+    if let since { params["since"] = try Moment.parameter(since, .since) }
+    if let until { params["until"] = try Moment.parameter(until, .until) }
+    let (items, leftOut, names) = try await connection.withClient { client in
+      var given = ["action": action, "event": event, "text": text]
+      given["resource_type"] = resourceType
       for (name, value) in given { if let value { params[name] = .string(value) } }
+      if let actor { params["actor"] = .string(try await Self.actor(actor, client)) }
+      if let resource { params["resource_id"] = .string(try await id(of: resource, client)) }
       if includeArchived { params["include_archived"] = true }
       if let organization { params["organization_id"] = .string(try await Lookup.organization(organization, client)) }
       var leftOut: Int64 = 0
       let items = try await Pages.all("audit.search", params, limit: limit, client) {
         leftOut = $0["archived_left_out"]?.integerValue ?? leftOut
       }
-      return (items, leftOut)
+      if items.isEmpty, let event { try await Self.hint(for: event, client) }
+      guard !output.json else { return (items, leftOut, Names()) }
+      let mentions = items.map { Names.Mention(type: $0.cell("resource_type"), id: $0.cell("resource_id")) }
+      return (items, leftOut, await Names.of(actors: items.texts("actor"), mentions, client))
     }
     if leftOut > 0 {
       let rows = leftOut == 1 ? "1 archived row that matches is" : "\(leftOut) archived rows that match are"
       Terminal.complain("\(rows) left out; --include-archived shows them.")
     }
     if output.json { return Terminal.say(json: .array(items)) }
-    var table = Table(["POSITION", "WHEN", "WHO", "WHAT", "RESOURCE", "CHANGED", "WHY"])
+    var table = Table([
+      .whole("POSITION"), .whole("WHEN"), "WHO", .whole("WHAT"), .named("RESOURCE"), .aside("CHANGED"), .aside("WHY"),
+    ])
     for item in items {
-      let names = (item["changes"]?.objectValue ?? [:]).keys
+      let changed = (item["changes"]?.objectValue ?? [:]).keys
       table.add([
-        item.cell("position"), item.time("at"), item.cell("actor"), item.cell("event"), item.cell("resource_id"),
-        names.joined(separator: ", "), item.cell("reason"),
+        item.cell("position"), item.when("at"), names.actor(item.cell("actor")), item.cell("event"),
+        names.resource(item.cell("resource_id")),
+        changes && Terminal.isInteractive ? "" : changed.joined(separator: ", "),
+        item.cell("reason"),
       ])
-      if changes { for line in Changes.lines(item["changes"]) { table.note(line) } }
+      if changes { table.note(Changes.shown(item["changes"])) }
     }
     table.show(orElse: "Nothing in the audit trail matches.")
+  }
+
+  /// The actor that is meant: a person by their e-mail address, or an actor as the log has it.
+  private static func actor(_ word: String, _ client: DaybookClient) async throws -> String {
+    if word.contains("@"), !word.contains(":") {
+      return "user:\(try await Lookup.resource(word, type: "user", client))"
+    }
+    return Lookup.isIdentifier(word) ? "user:\(word.lowercased())" : word
+  }
+
+  private func id(of resource: String, _ client: DaybookClient) async throws -> String {
+    if Lookup.isIdentifier(resource) { return resource.lowercased() }
+    guard let resourceType else {
+      throw Failure(
+        .usage, "“\(Terminal.plain(resource))” is no id.",
+        next: "Say of which type it is with --resource-type, and it is found by its name.")
+    }
+    return try await Lookup.resource(resource, type: resourceType, client)
+  }
+
+  /// Where nothing was found: says so where no event of this name was ever recorded, and which may have been meant.
+  private static func hint(for event: String, _ client: DaybookClient) async throws {
+    let found = try await client.callAfterWrites(
+      "audit.search", ["event": .string(event), "limit": 1, "include_archived": true])
+    guard found["items"]?.arrayValue?.isEmpty == true else { return }
+    let events = try await ServerTypes(client).events
+    guard !events.contains(event) else { return }
+    let type = event.prefix { $0 != "." }
+    var near = Set(events.filter { $0.hasPrefix("\(type).") }).sorted()
+    if near.isEmpty { near = Suggestion.nearest(to: event, in: events, atMost: 3) }
+    let advice = near.isEmpty ? "An event is written as pipeline.edited." : "There are \(near.joined(separator: ", "))."
+    Terminal.complain("No event “\(Terminal.plain(event))” was ever recorded. \(advice)")
   }
 }

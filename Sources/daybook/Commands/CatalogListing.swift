@@ -44,7 +44,7 @@ struct CatalogListing {
       let names = headings.map { "\($0.prefix(1))\($0.dropFirst().lowercased())" }
       return [line(names), "|" + headings.map { _ in "---|" }.joined()] + rows.map(line) + [""]
     }
-    var table = Table(headings)
+    var table = Table(headings.map(Table.Column.init(stringLiteral:)))
     for row in rows { table.add(row) }
     return table.lines(width: Terminal.width).map { "  \($0)" } + [""]
   }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BasicTypes
 import CanonicalJSON
 import DaybookClient
 
@@ -10,13 +11,17 @@ struct History: AsyncParsableCommand {
       EXAMPLES
         daybook history pipeline 0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b
         daybook history pipeline "daily load" --limit 5 --newest-first
+        daybook history pipeline "daily load" --since "last tuesday"
       """)
 
-  @Argument(help: "The resource type, such as pipeline.")
+  @Argument(help: "The resource type, such as pipeline.", completion: Completions.types)
   var type: String
 
-  @Argument(help: "Its id, or its name where only one has it.")
+  @Argument(help: "Its id, or its name where only one has it.", completion: Completions.names)
   var id: String
+
+  @Option(name: .long, help: "Only what happened from then on: a date, yesterday, 24h …") var since: String?
+  @Option(name: .long, help: "Only what happened until then.") var until: String?
 
   @Option(name: .long, help: "How many events at most.")
   var limit: Int?
@@ -28,38 +33,39 @@ struct History: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let items = try await connection.withClient { client in
+    let since = try since.map { try Moment.parameter($0, .since) }
+    let until = try until.map { try Moment.parameter($0, .until) }
+    try await connection.withClient { client in
+      let type = try await ServerTypes.type(type, client)
       let id = try await Lookup.resource(id, type: type, client)
-      return try await Pages.all(
-        "\(type).history", ["id": .string(id), "order": newestFirst ? "-position" : "position"], limit: limit, client)
-    }
-    if output.json { return Terminal.say(json: .array(items)) }
-    var table = Table(["VERSION", "POSITION", "WHEN", "EVENT", "WHO", "WHY"])
-    for item in items {
-      table.add([
-        item.cell("version"), item.cell("position"), item.time("at"), item.cell("event"), item.cell("actor"),
-        item.cell("reason"),
+      var items = try await Pages.all(
+        "\(type).history", ["id": .string(id), "order": newestFirst ? "-position" : "position"],
+        limit: since == nil && until == nil ? limit : nil, client)
+      items = items.filter { item in
+        guard let at = item["at"]?.stringValue.flatMap({ Timestamp($0) }) else { return true }
+        return Self.isWithin(at, since, until)
+      }
+      if let limit { items = Array(items.prefix(limit)) }
+      if output.json { return Terminal.say(json: .array(items)) }
+      let names = await Names.of(actors: items.texts("actor"), [], client)
+      var table = Table([
+        .whole("VERSION"), .whole("POSITION"), .whole("WHEN"), .whole("EVENT"), "WHO", .aside("WHY"),
       ])
-      for line in Changes.lines(item["changes"]) { table.note(line) }
-    }
-    table.show(orElse: "Nothing has happened to it.")
-  }
-}
-
-/// Changed fields as people read them.
-enum Changes {
-  static func lines(_ changes: JSON?) -> [String] {
-    (changes?.objectValue ?? [:]).map { name, change in
-      let from = change["from"] ?? .null
-      let to = change["to"] ?? .null
-      return from.isNull ? "\(name): \(short(to))" : "\(name): \(short(from)) → \(short(to))"
+      for item in items {
+        table.add([
+          item.cell("version"), item.cell("position"), item.when("at"), item.cell("event"),
+          names.actor(item.cell("actor")), item.cell("reason"),
+        ])
+        table.note(Changes.shown(item["changes"]))
+      }
+      table.show(orElse: "Nothing has happened to it.")
     }
   }
 
-  /// A value in one line; a long one cut, since `--json` has the whole.
-  static func short(_ value: JSON) -> String {
-    if value.isNull { return "(none)" }
-    return Terminal.fitted(Terminal.plain(value.canonicalString), to: 200)
+  private static func isWithin(_ at: Timestamp, _ since: JSON?, _ until: JSON?) -> Bool {
+    if let first = since?.stringValue.flatMap({ Timestamp($0) }), at < first { return false }
+    if let last = until?.stringValue.flatMap({ Timestamp($0) }), at > last { return false }
+    return true
   }
 }
 

@@ -21,7 +21,7 @@ struct Lineage: AsyncParsableCommand {
     case up, down, both
   }
 
-  @Argument(help: "A dataset's name, or the id of a dataset or task run.")
+  @Argument(help: "A dataset's name, or the id of a dataset or task run.", completion: Completions.datasets)
   var dataset: String
 
   @Option(name: .long, help: "up (what it was made from), down (what was made from it) or both.")
@@ -33,10 +33,10 @@ struct Lineage: AsyncParsableCommand {
   @Option(name: .long, help: "How many edges at most, from 1 to 10000; both directions get their share.")
   var limit = 1000
 
-  @Option(name: .long, help: "An RFC 3339 time: leave out what was reported last before it.")
+  @Option(name: .long, help: "Leave out what was reported last before then: a date, last week, 30d …")
   var since: String?
 
-  @Option(name: .long, help: "A position, or an RFC 3339 time: the graph as it was then.")
+  @Option(name: .long, help: "The graph as it was then: a date, last tuesday, a position …")
   var asOf: String?
 
   @OptionGroup var connection: ConnectionOptions
@@ -49,8 +49,8 @@ struct Lineage: AsyncParsableCommand {
         "id": .string(id), "direction": .string(direction.rawValue), "depth": .integer(Int64(depth)),
         "limit": .integer(Int64(limit)),
       ]
-      if let since { params["since"] = .string(since) }
-      if let asOf { params["as_of"] = Int64(asOf).map(JSON.integer) ?? .string(asOf) }
+      if let since { params["since"] = try Moment.parameter(since, .since) }
+      if let asOf { params["as_of"] = try Moment.parameter(asOf, .asOf) }
       return (id, try await client.callAfterWrites("lineage.graph", params))
     }
     if output.json { return Terminal.say(json: graph) }

@@ -51,13 +51,18 @@ struct SQLRole: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-      let items = try await connection.withClient { client in
-        try await Pages.all("sql_role.list", ["order": "name"], limit: nil, client)
+      let (items, names) = try await connection.withClient { client in
+        let items = try await Pages.all("sql_role.list", ["order": "name"], limit: nil, client)
+        let organizations = items.map { Names.Mention(type: "organization", id: $0.cell("organization_id")) }
+        return (items, output.json ? Names() : await Names.of(organizations, client))
       }
       if output.json { return Terminal.say(json: .array(items)) }
-      var table = Table(["ROLE", "ORGANIZATION", "PERSONAL COLUMNS", "SINCE"])
+      var table = Table([.whole("ROLE"), .named("ORGANIZATION"), "PERSONAL COLUMNS", .whole("SINCE")])
       for item in items {
-        table.add([item.cell("name"), item.cell("organization_id"), item.cell("personal"), item.time("created_at")])
+        table.add([
+          item.cell("name"), names.resource(item.cell("organization_id")), item.cell("personal"),
+          item.when("created_at"),
+        ])
       }
       table.show(orElse: "There are no SQL roles.")
     }

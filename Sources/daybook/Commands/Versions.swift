@@ -12,7 +12,7 @@ struct Versions: AsyncParsableCommand {
         daybook versions 0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --diff 1 3
       """)
 
-  @Argument(help: "The pipeline's id, or its name where only one has it.")
+  @Argument(help: "The pipeline's id, or its name where only one has it.", completion: Completions.pipelines)
   var pipeline: String
 
   @Option(name: .long, parsing: .upToNextOption, help: "Two version numbers to compare.")
@@ -39,12 +39,15 @@ struct Versions: AsyncParsableCommand {
       }
       let items = try await Pages.all("pipeline.versions", ["id": .string(id)], limit: nil, client)
       if output.json { return Terminal.say(json: .array(items)) }
-      var table = Table(["VERSION", "NAME", "WHEN", "WHO", "CHANGED", "WHY"])
+      let names = await Names.of(actors: items.texts("actor"), [], client)
+      var table = Table([
+        .whole("VERSION"), "NAME", .whole("WHEN"), "WHO", .aside("CHANGED"), .aside("WHY"),
+      ])
       for item in items {
         var changed = (item["changes"]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: ", ")
         if let source = item["rolled_back_to"] { changed = "back to \(source.cell)" }
         table.add([
-          item.cell("version_number"), item.cell("name"), item.time("at"), item.cell("actor"), changed,
+          item.cell("version_number"), item.cell("name"), item.when("at"), names.actor(item.cell("actor")), changed,
           item.cell("reason"),
         ])
       }
@@ -53,20 +56,9 @@ struct Versions: AsyncParsableCommand {
   }
 
   private func show(_ result: JSON) {
-    let changes = result["changes"]?.objectValue ?? [:]
-    guard !changes.isEmpty else { return Terminal.say("Nothing differs.") }
-    for (name, change) in changes {
-      guard let differences = change["differences"]?.arrayValue else {
-        for line in Changes.lines(.object([name: change])) { Terminal.say(line) }
-        continue
-      }
-      for difference in differences {
-        let place = name + (difference["pointer"]?.stringValue ?? "")
-        let from = difference["from"].map(Changes.short) ?? "(absent)"
-        let to = difference["to"].map(Changes.short) ?? "(absent)"
-        Terminal.say("\(Terminal.plain(place)): \(from) → \(to)")
-      }
-    }
+    let lines = Changes.shown(result["changes"], width: Terminal.width)
+    if lines.isEmpty { return Terminal.say("Nothing differs.") }
+    for line in lines { Terminal.say(line) }
   }
 }
 
@@ -81,7 +73,7 @@ struct Rollback: AsyncParsableCommand {
         daybook rollback "daily load" 1 --reason "the new schedule missed a day"
       """)
 
-  @Argument(help: "The pipeline's id, or its name where only one has it.")
+  @Argument(help: "The pipeline's id, or its name where only one has it.", completion: Completions.pipelines)
   var pipeline: String
 
   @Argument(help: "The version number to bring back.")
@@ -108,7 +100,13 @@ struct Rollback: AsyncParsableCommand {
       if result["events"]?.arrayValue?.isEmpty == true {
         Terminal.say("Its content is that of version \(version) already; nothing was recorded.")
       } else if dryRun {
-        Terminal.say("This would bring version \(version) back.")
+        Terminal.say("This would bring version \(version) back, and change:")
+        let now = try await client.call("pipeline.get", ["id": .string(id)])["item"]?["version_number"] ?? .null
+        let difference = try await client.call(
+          "pipeline.diff",
+          ["id": .string(id), "from_version_number": now, "to_version_number": .integer(Int64(version))])
+        let lines = Changes.shown(difference["changes"], width: Terminal.width.map { $0 - 2 })
+        for line in lines { Terminal.say(line, indent: 2) }
       } else {
         let versions = try await Pages.all("pipeline.versions", ["id": .string(id)], limit: nil, client)
         let latest = versions.last?.cell("version_number") ?? "?"

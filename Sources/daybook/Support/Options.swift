@@ -41,6 +41,11 @@ struct ConnectionOptions: ParsableArguments {
     completion: .file(extensions: ["pem", "crt"]))
   var certificateAuthorities: String?
 
+  /// Whether nobody has to type a password for it.
+  var asksNobody: Bool {
+    (email ?? Terminal.environment("DAYBOOK_EMAIL")) == nil || Terminal.environment("DAYBOOK_PASSWORD") != nil
+  }
+
   /// Connects, and signs in where there is a person or a key.
   /// - Throws: `ClientError`.
   func open() async throws -> DaybookClient {

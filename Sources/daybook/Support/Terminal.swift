@@ -24,6 +24,12 @@ enum Terminal {
     write(line + "\n", to: STDOUT_FILENO)
   }
 
+  /// Writes a line of a comparison, in its colour.
+  static func say(_ line: ChangeLine, indent: Int = 0) {
+    let text = String(repeating: " ", count: indent) + plain(line.text)
+    say(line.mark.paint?.on(text) ?? text)
+  }
+
   /// Writes a line to standard error.
   static func complain(_ line: String) {
     write(line + "\n", to: STDERR_FILENO)
@@ -107,6 +113,52 @@ enum Terminal {
       used += next
     }
     return taken + "…"
+  }
+
+  /// A name with its shortened id behind it, fitted by cutting the name.
+  static func fittedKeepingID(_ text: String, to width: Int) -> String {
+    guard columns(text) > width, let mark = text.lastIndex(of: "…") else { return fitted(text, to: width) }
+    let end = String(text[mark...])
+    guard columns(end) < width - 3 else { return fitted(text, to: width) }
+    var name = text[..<mark]
+    while name.last == " " { name.removeLast() }
+    return fitted(String(name), to: width - columns(end) - 1) + " " + end
+  }
+
+  /// The lines of a text that has to fit a width: broken at blanks, and within words that are too long for a line.
+  /// - Parameter indent: How far lines after the first one are set in.
+  static func broken(_ text: String, to width: Int, indent: Int = 0) -> [String] {
+    guard columns(text) > width else { return [text] }
+    var lines: [String] = []
+    var line = ""
+    var used = 0
+    /// Where the line may be broken: behind its last blank.
+    var blank: (line: String, rest: String)?
+    let inset = String(repeating: " ", count: indent)
+    for character in text {
+      let next = columns(String(character))
+      if used + next > width {
+        if let place = blank, !place.line.allSatisfy({ $0 == " " }) {
+          lines.append(place.line)
+          line = inset + place.rest
+        } else {
+          lines.append(line)
+          line = inset
+        }
+        used = columns(line)
+        blank = nil
+      }
+      if character == " " {
+        blank = (line, "")
+        if line == inset, !lines.isEmpty { continue }
+      } else {
+        blank?.rest.append(character)
+      }
+      line.append(character)
+      used += next
+    }
+    if line != inset { lines.append(line) }
+    return lines
   }
 
   /// A text that a terminal shows as it is: line breaks and other control characters are made visible, none acts. Nor
