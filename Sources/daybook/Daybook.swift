@@ -39,8 +39,9 @@ struct Daybook: AsyncParsableCommand {
       CommandGroup(
         name: "Client",
         subcommands: [
-          Call.self, Import.self, Tail.self, History.self, Versions.self, Rollback.self, Audit.self, Lineage.self,
-          Status.self,
+          ListCommand.self, GetCommand.self, History.self, DiffCommand.self, Versions.self, Rollback.self,
+          Failed.self, Who.self, AccessCommand.self, Expiring.self, Audit.self, Lineage.self, Tail.self,
+          Import.self, Call.self, Status.self,
         ]),
       CommandGroup(name: "Read model", subcommands: [ProjectionsCommand.self, Rebuild.self, SQLRole.self]),
       CommandGroup(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CanonicalJSON
 import DaybookClient
+import Refusals
 
 #if canImport(Glibc)
   import Glibc
@@ -11,14 +12,17 @@ struct Call: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Call a method of the server and print its result as JSON.",
     discussion: """
+      Where an id is wanted, a slug, an e-mail address or a name may be given, and
+      where a moment is, a time as people say it: yesterday, 2 days ago.
+
       EXAMPLES
         daybook call server.ping
         daybook call organization.create '{"name":"Acme","slug":"acme"}'
-        daybook call pipeline.get '{"id":"0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b","as_of":"2026-01-01T00:00:00Z"}'
+        daybook call pipeline.get '{"id":"daily load","as_of":"yesterday"}'
         daybook call pipeline.edit - < changes.json
       """)
 
-  @Argument(help: "The method, such as pipeline.list; rpc.discover lists them all.")
+  @Argument(help: "The method, such as pipeline.list; rpc.discover lists them all.", completion: Completions.methods)
   var method: String
 
   @Argument(help: "Its parameters, a JSON object; - reads it from standard input.")
@@ -41,8 +45,61 @@ struct Call: AsyncParsableCommand {
     guard let object = parsed.objectValue else {
       throw Failure(.usage, "The parameters must be a JSON object.", next: "Such as '{\"limit\":10}'.")
     }
-    let result = try await connection.withClient { try await $0.callAfterWrites(method, object) }
+    let result = try await connection.withClient { client in
+      let words = CallWords(method)
+      let params = try await words.resolved(object, client)
+      do {
+        return try await client.callAfterWrites(method, params.object)
+      } catch let error as ClientError {
+        var failure = Failure(error)
+        if error.code == .invalidParams, let hint = params.hint { failure.next = hint }
+        throw failure
+      }
+    }
     Terminal.say(json || !Terminal.isInteractive ? result.canonicalString : result.indented())
+  }
+}
+
+/// What stands in a call's parameters as people write it: names in place of ids, and moments.
+struct CallWords {
+  private let method: String
+
+  init(_ method: String) { self.method = method }
+
+  /// The parameters with ids and times, and what to do about a name that nothing has.
+  func resolved(_ object: JSONObject, _ client: DaybookClient) async throws -> (object: JSONObject, hint: String?) {
+    var object = object
+    var hint: String?
+    for (key, use) in [("as_of", Moment.Use.asOf), ("since", .since), ("until", .until)] {
+      guard let text = object[key]?.stringValue, let time = try? Moment.parameter(text, use) else { continue }
+      object[key] = time
+    }
+    let words = object.filter { member in
+      guard let text = member.value.stringValue else { return false }
+      return (member.key == "id" || member.key.hasSuffix("_id") || member.key.hasSuffix("_by"))
+        && !Lookup.isIdentifier(text)
+    }
+    guard !words.isEmpty else { return (object, nil) }
+    let types = try await ServerTypes(client)
+    for (key, value) in words {
+      guard let type = type(of: key, types), let name = value.stringValue,
+        types.parameter(key, of: method)?.isSchema("string", format: "uuid") == true
+      else { continue }
+      do {
+        object[key] = .string(try await Lookup.resource(name, type: type, client))
+      } catch let failure as Failure {
+        // The server refuses what stays; what it says of it is what counts.
+        hint = [failure.what, failure.next].compactMap { $0 }.joined(separator: " ")
+      }
+    }
+    return (object, hint)
+  }
+
+  /// What the parameter names a resource of; nil where no single type is known.
+  private func type(of key: String, _ types: ServerTypes) -> String? {
+    guard key == "id" else { return types.reference(key) }
+    let type = String(method.prefix { $0 != "." })
+    return type == "subject" ? "user" : types.names.contains(type) ? type : nil
   }
 }
 

@@ -39,6 +39,46 @@ enum Moment {
     }
   }
 
+  /// How long a text such as `30d`, `2 weeks` or `12h` is, from now on; nil for what is none.
+  static func seconds(_ text: String) -> Int64? {
+    guard let (count, unit) = length(text.trimmed.lowercased().split(separator: " ").map(String.init)) else {
+      return nil
+    }
+    let seconds: Int64
+    switch unit {
+    case .second: seconds = 1
+    case .minute: seconds = 60
+    case .hour: seconds = 3600
+    case .day: seconds = 86_400
+    case .week: seconds = 7 * 86_400
+    case .month: seconds = 30 * 86_400
+    case .year: seconds = 365 * 86_400
+    }
+    return Int64(count) * seconds
+  }
+
+  private enum Unit { case second, minute, hour, day, week, month, year }
+
+  /// A number and a unit, as one word or two.
+  private static func length(_ given: [String]) -> (Int, Unit)? {
+    var words = given
+    if words.count == 1 {
+      let digits = words[0].prefix { $0.isASCII && $0.isNumber }
+      words = [String(digits), String(words[0].dropFirst(digits.count))]
+    }
+    guard words.count == 2, let count = Int(words[0]), (0...100_000).contains(count) else { return nil }
+    switch words[1] {
+    case "s", "sec", "secs", "second", "seconds": return (count, .second)
+    case "m", "min", "mins", "minute", "minutes": return (count, .minute)
+    case "h", "hr", "hrs", "hour", "hours": return (count, .hour)
+    case "d", "day", "days": return (count, .day)
+    case "w", "wk", "week", "weeks": return (count, .week)
+    case "month", "months": return (count, .month)
+    case "y", "year", "years": return (count, .year)
+    default: return nil
+    }
+  }
+
   private enum Span {
     case exact(String)
     case instant(Int64)
@@ -164,30 +204,18 @@ enum Moment {
     var words = words
     let isSaid = words.last == "ago"
     if isSaid { words.removeLast() }
-    if words.count == 1 {
-      let digits = words[0].prefix { $0.isASCII && $0.isNumber }
-      guard !digits.isEmpty, digits.count < words[0].count else { return nil }
-      words = [String(digits), String(words[0].dropFirst(digits.count))]
-    }
-    guard words.count == 2 else { return nil }
-    let count: Int
-    if words[0] == "a" || words[0] == "an" {
-      guard isSaid else { return nil }
-      count = 1
-    } else {
-      guard let number = Int(words[0]), (0...100_000).contains(number) else { return nil }
-      count = number
-    }
+    if isSaid, words.first == "a" || words.first == "an" { words[0] = "1" }
+    guard let (count, unit) = length(words) else { return nil }
     var then = LocalTime.fields(now).fields
-    switch words[1] {
-    case "s", "sec", "secs", "second", "seconds": return now - Int64(count)
-    case "m", "min", "mins", "minute", "minutes": return now - Int64(count) * 60
-    case "h", "hr", "hrs", "hour", "hours": return now - Int64(count) * 3600
-    case "d", "day", "days": then.day -= count
-    case "w", "wk", "week", "weeks": then.day -= 7 * count
-    case "month", "months": then.month -= count
-    case "y", "year", "years": then.year -= count
-    default: return nil
+    switch unit {
+    case .second: return now - Int64(count)
+    case .minute: return now - Int64(count) * 60
+    case .hour: return now - Int64(count) * 3600
+    // By the calendar, since days are of different lengths.
+    case .day: then.day -= count
+    case .week: then.day -= 7 * count
+    case .month: then.month -= count
+    case .year: then.year -= count
     }
     return then.seconds > 0 ? then.seconds : nil
   }

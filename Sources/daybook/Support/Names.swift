@@ -18,7 +18,8 @@ struct Names {
 
   /// The members that name a resource, the best first.
   static let labels = [
-    "name", "title", "email", "slug", "dag_id", "full_name", "username", "key_prefix", "token_prefix",
+    "name", "title", "email", "slug", "dag_id", "original_filename", "filename", "full_name", "username", "key_prefix",
+    "token_prefix",
   ]
 
   /// By id.
