@@ -28,6 +28,7 @@ let nioPosix = product("NIOPosix", "swift-nio")
 let nioLocks = product("NIOConcurrencyHelpers", "swift-nio")
 let nioHTTP = product("NIOHTTP1", "swift-nio")
 let nioSSL = product("NIOSSL", "swift-nio-ssl")
+let nioTLS = product("NIOTLS", "swift-nio")
 let lifecycle = product("ServiceLifecycle", "swift-service-lifecycle")
 let arguments = product("ArgumentParser", "swift-argument-parser")
 let signals = product("UnixSignals", "swift-service-lifecycle")
@@ -110,7 +111,8 @@ let package = Package(
         "EmbeddedPostgres", "Catalog", "EventLog", "Failpoints", "Vault", "MerkleTree", "CanonicalJSON", nioCore,
         nioPosix, nioSSL, nioLocks, lifecycle, signals, log, jwt,
       ]),
-    module("DaybookClient", ["Protocol", "CanonicalJSON", "Refusals", nioCore, nioPosix, nioSSL, nioLocks]),
+    module(
+      "DaybookClient", ["Protocol", "CanonicalJSON", "Refusals", nioCore, nioPosix, nioSSL, nioTLS, nioLocks]),
     .executableTarget(
       name: "daybook",
       dependencies: [

@@ -9,11 +9,14 @@ struct Daybook: AsyncParsableCommand {
     discussion: """
       EXAMPLES
         daybook serve --data ./daybook-data
-        daybook call pipeline.list '{"where":{"status":"active"}}'
-        daybook import openlineage events.ndjson
+        daybook list pipelines --where status=active
+        daybook failed --since "last night"
         daybook history pipeline "daily load"
+        daybook get pipeline "daily load" --as-of "last tuesday"
         daybook rollback "daily load" 1 --reason "the schedule missed a day"
+        daybook who "daily load"
         daybook lineage warehouse.orders --direction up
+        daybook import openlineage events.ndjson
         daybook verify --data ./daybook-data
 
       CONNECTING
@@ -31,7 +34,8 @@ struct Daybook: AsyncParsableCommand {
 
       SHELL COMPLETION
         daybook --generate-completion-script bash > ~/.daybook-completion.bash
-        (zsh and fish too)
+        echo '. ~/.daybook-completion.bash' >> ~/.bashrc
+        (zsh and fish too; types, names and methods are asked of the server)
       """,
     version: BuildVersion.text,
     groupedSubcommands: [
@@ -58,6 +62,12 @@ struct Daybook: AsyncParsableCommand {
   static func main() async {
     Memory.keepPrivate()
     do {
+      // ArgumentParser would answer with its whole help, and with success.
+      if CommandLine.arguments.dropFirst().first == "help",
+        let unknown = CommandWords.unknown(CommandLine.arguments.dropFirst(2))
+      {
+        throw unknown.failure
+      }
       var command = try await asyncParseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()

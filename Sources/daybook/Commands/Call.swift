@@ -25,6 +25,9 @@ struct Call: AsyncParsableCommand {
   @Argument(help: "The method, such as pipeline.list; rpc.discover lists them all.", completion: Completions.methods)
   var method: String
 
+  /// The longest line that a server takes where nothing else is said (`daybook serve --max-line`).
+  private static let usualLine = 4 << 20
+
   @Argument(help: "Its parameters, a JSON object; - reads it from standard input.")
   var params: String = "{}"
 
@@ -53,6 +56,11 @@ struct Call: AsyncParsableCommand {
       } catch let error as ClientError {
         var failure = Failure(error)
         if error.code == .invalidParams, let hint = params.hint { failure.next = hint }
+        if case .closed = error, bytes.count > Self.usualLine {
+          failure.next =
+            "The parameters have \(bytes.count) bytes: a server takes lines of \(Self.usualLine) bytes unless it was "
+            + "started with a larger --max-line."
+        }
         throw failure
       }
     }

@@ -5,6 +5,10 @@ import Files
 import Server
 import Vault
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// `daybook keys`: the keys, apart from the log.
 struct Keys: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -21,6 +25,21 @@ struct Keys: AsyncParsableCommand {
       """,
     subcommands: [Export.self, Import.self, Show.self, Rotate.self, Erasures.self])
 
+  /// - Throws: ``Failure`` where the data folder has no keys at all, so that a folder that isn't there isn't taken for
+  ///   one whose root key is lost.
+  fileprivate static func requireKeys(of folder: String) throws {
+    let vault = DataFolder(folder).vault
+    guard access(vault, F_OK) != 0 else { return }
+    guard errno != EACCES else {
+      throw Failure(
+        .unavailable, "This user may not look into the data folder.", place: folder,
+        next: "Run it as the user that owns the folder, or as root.")
+    }
+    throw Failure(
+      .usage, "There are no keys here.", place: vault,
+      next: "Name the data folder with --data or DAYBOOK_DATA; daybook serve makes one with keys of its own.")
+  }
+
   /// `daybook keys export`.
   struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Write all keys, wrapped, into a new file.")
@@ -30,6 +49,7 @@ struct Keys: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+      try Keys.requireKeys(of: data.folder)
       let vault = try Vault.openReadOnly(folder: DataFolder(data.folder).vault, rootKeyFile: rootKeyFile)
       defer { vault.close() }
       try vault.exportKeys(to: file)
@@ -65,6 +85,7 @@ struct Keys: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+      try Keys.requireKeys(of: data.folder)
       let vault = try Vault.openReadOnly(folder: DataFolder(data.folder).vault, rootKeyFile: rootKeyFile)
       defer { vault.close() }
       let status = vault.status()

@@ -88,7 +88,8 @@ struct Restore: AsyncParsableCommand {
       ])
     } else {
       Terminal.say("Restored to position \(manifest.position), as it was at \(manifest.at.text).")
-      Terminal.say("Next: daybook serve --data \(folder.path)")
+      let rootKey = rootKeyFile.map { " --root-key-file \($0)" } ?? ""
+      Terminal.say("Next: daybook serve --data \(folder.path)\(rootKey)")
       if access(folder.postgres, F_OK) == 0 {
         Terminal.say("Its read models may be newer than the log: run daybook rebuild once it serves.")
       }

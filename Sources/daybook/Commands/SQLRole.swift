@@ -78,8 +78,7 @@ struct SQLRole: AsyncParsableCommand {
 
     func run() async throws {
       let result = try await connection.withClient { client in
-        let found = try await client.call("sql_role.get", ["name": .string(name)])
-        var params: JSONObject = ["id": found["item"]?["id"] ?? .null]
+        var params: JSONObject = ["id": .string(try await Lookup.resource(name, type: "sql_role", client))]
         if let reason { params["reason"] = .string(reason) }
         return try await client.call("sql_role.delete", params)
       }

@@ -44,12 +44,13 @@ struct Tail: AsyncParsableCommand {
     try await connection.withClient { client in
       if untilEnd { return try await readAll(client) }
       var params = filter
+      var last: Int64
       if let from {
-        params["from"] = .integer(from)
+        last = from - 1
       } else {
-        let head = try await client.call("log.head")["position"]?.integerValue ?? 0
-        params["from"] = .integer(head + 1)
+        last = try await client.call("log.head")["position"]?.integerValue ?? 0
       }
+      params["from"] = .integer(last + 1)
       _ = try await client.call("log.subscribe", params)
       var left = count ?? Int.max
       for await notification in client.notifications {
@@ -57,6 +58,7 @@ struct Tail: AsyncParsableCommand {
         case "log.event":
           guard let record = notification.params["record"] else { continue }
           show(record)
+          last = record["header"]?["position"]?.integerValue ?? last
           left -= 1
           if left == 0 { return }
         case "log.ended":
@@ -67,7 +69,9 @@ struct Tail: AsyncParsableCommand {
         default: continue
         }
       }
-      throw ClientError.closed("the server closed it")
+      throw Failure(
+        .unavailable, "The server closed the connection.",
+        next: "daybook tail --from \(last + 1) goes on without a gap once it is back.")
     }
   }
 

@@ -67,13 +67,10 @@ struct Failure: Error, Sendable {
         return "\(path) \(text)"
       }
       self.init(
-        refusal.code?.isTransient == true ? .unavailable : .refused, refusal.message,
+        refusal.code?.isTransient == true ? .unavailable : .refused, Self.sentence(refusal.message, problems.count),
         place: problems.count > 1 ? problems.joined(separator: "\n      ") : nil, next: Self.advice(refusal),
         data: refusal.json.objectValue ?? [:])
-    case .unreachable(let reason):
-      self.init(
-        .unavailable, reason,
-        next: "Is the server running (daybook serve)? Say where it listens with --connect or DAYBOOK_CONNECT.")
+    case .unreachable(let reason): self.init(.unavailable, reason, next: Self.advice(unreachable: reason))
     case .closed:
       self.init(
         .unavailable, error.description, next: "Ask again; whether a command was applied, its history tells.")
@@ -89,14 +86,43 @@ struct Failure: Error, Sendable {
     }
   }
 
+  /// A refusal's message as one sentence: with one mark at its end, and the list that follows in place of a member's
+  /// name.
+  private static func sentence(_ message: String, _ problems: Int) -> String {
+    var text = message
+    for end in ["..", "?.", "!."] where text.hasSuffix(end) { text.removeLast() }
+    return problems > 1 && text.hasSuffix("; see problems.") ? text.dropLast("; see problems.".count) + ":" : text
+  }
+
+  /// What helps where no connection could be made, by what the client's sentence says of it.
+  private static func advice(unreachable reason: String) -> String {
+    let known = [
+      ("isn't signed by", "Give the certificate of its authority, a PEM file, with --tls-ca or DAYBOOK_TLS_CA."),
+      ("certificate expired", "Let the server have a new certificate, and start it again."),
+      ("for another name", "Connect to a name that stands in the certificate."),
+      ("speaks no TLS", "Connect to tcp:HOST:PORT, or start the server with --tls-certificate and --tls-key."),
+      ("authorities", "Name a PEM file that this user may read with --tls-ca or DAYBOOK_TLS_CA."),
+      ("holds no certificate", "Name a PEM file of certificates with --tls-ca or DAYBOOK_TLS_CA."),
+      (
+        "may not reach",
+        "Run it as the user that runs the server, or as root; daybook serve --socket PATH --allow-uid UID lets others in."
+      ), ("no host of this name", "Check the name behind --connect, or in DAYBOOK_CONNECT."),
+    ]
+    return known.first { reason.contains($0.0) }?.1
+      ?? "Is the server running (daybook serve)? Say where it listens with --connect or DAYBOOK_CONNECT."
+  }
+
   private static func advice(_ refusal: ReceivedRefusal) -> String? {
     switch refusal.code {
-    case .unauthenticated: return "Give an API key: DAYBOOK_API_KEY or --api-key."
+    case .unauthenticated:
+      return "Sign in: daybook login, or give an API key (DAYBOOK_API_KEY) or an e-mail address (--email)."
     case .stale: return "Ask again in a moment; daybook projections shows how far the read models are."
     case .unavailable: return "daybook status shows what is away."
     case .overloaded: return "Ask again in a moment."
     case .methodNotFound:
       let names = (refusal.data["suggestions"]?.arrayValue ?? []).compactMap(\.stringValue)
+      // The message has told one already; there may be more.
+      if names.count == 1, refusal.message.contains(names[0]) { return nil }
       return names.isEmpty
         ? "daybook call rpc.discover lists every method." : "Did you mean \(names.joined(separator: ", "))?"
     default: return nil
@@ -106,12 +132,12 @@ struct Failure: Error, Sendable {
   /// Tells the failure on standard error, as JSON where `--json` is given, and ends the process with its exit code.
   static func end(with error: any Error) -> Never {
     if error is ExitCode || error is CleanExit || error is ValidationError || isFromParser(error) {
-      Daybook.exit(withError: error)
+      endAsParsed(error)
     }
     let failure = Failure(error)
     if CommandLine.arguments.contains("--json") {
       var object = failure.data
-      if object.isEmpty { object["message"] = .string(failure.what) }
+      if object["message"] == nil { object["message"] = .string(failure.what) }
       if let place = failure.place { object["place"] = .string(place) }
       if let next = failure.next { object["next"] = .string(next) }
       Terminal.complain(JSON.object(["error": .object(object)]).canonicalString)
@@ -121,6 +147,15 @@ struct Failure: Error, Sendable {
       if let next = failure.next { Terminal.complain("Next: \(next)") }
     }
     exit(failure.status.rawValue)
+  }
+
+  /// Ends with what ArgumentParser says; a wrong command line is told as JSON where `--json` is given, and an unknown
+  /// command with the one that may have been meant.
+  private static func endAsParsed(_ error: any Error) -> Never {
+    guard Daybook.exitCode(for: error) == .validationFailure else { Daybook.exit(withError: error) }
+    if let unknown = CommandWords.unknown(CommandLine.arguments.dropFirst()) { end(with: unknown.failure) }
+    guard CommandLine.arguments.contains("--json") else { Daybook.exit(withError: error) }
+    end(with: Failure(.usage, Daybook.message(for: error), data: ["type": "usage"]))
   }
 
   /// Whether ArgumentParser made the error: it then knows what to print, and the code to end with.

@@ -28,11 +28,17 @@ struct LogPlace: Sendable {
 
   /// - Throws: ``Failure`` where there is no log.
   func requireLog() throws {
-    guard access("\(logFolder)/data.mdb", F_OK) == 0 else {
+    guard access("\(logFolder)/data.mdb", F_OK) != 0 else { return }
+    guard errno != EACCES else {
       throw Failure(
-        .usage, "There is no log here.", place: logFolder,
-        next: "Name the data folder with --data or DAYBOOK_DATA; daybook status tells that of a running server.")
+        .unavailable, "This user may not look into the folder, so nothing is known of the log in it.",
+        place: logFolder, next: "Run it as the user that owns the folder, or as root.")
     }
+    throw Failure(
+      .usage, "There is no log here.", place: logFolder,
+      next: backup == nil
+        ? "Name the data folder with --data or DAYBOOK_DATA; daybook status tells that of a running server."
+        : "Name a folder that daybook backup made with --backup.")
   }
 
   /// The arguments by which `verify-log` is told.

@@ -37,7 +37,8 @@ struct ConnectionOptions: ParsableArguments {
   var email: String?
 
   @Option(
-    name: .customLong("tls-ca"), help: "A PEM file of certificate authorities to trust instead of the system's.",
+    name: .customLong("tls-ca"),
+    help: "A PEM file of certificate authorities to trust instead of the system's (default: $DAYBOOK_TLS_CA).",
     completion: .file(extensions: ["pem", "crt"]))
   var certificateAuthorities: String?
 
@@ -52,7 +53,8 @@ struct ConnectionOptions: ParsableArguments {
     let folder = Terminal.environment("DAYBOOK_DATA") ?? "./daybook-data"
     let address = connect ?? Terminal.environment("DAYBOOK_CONNECT") ?? "unix:\(folder)/daybook.sock"
     let client = try await DaybookClient.connect(
-      to: try Endpoint.parse(address), certificateAuthorities: certificateAuthorities)
+      to: try Endpoint.parse(address),
+      certificateAuthorities: certificateAuthorities ?? Terminal.environment("DAYBOOK_TLS_CA"))
     if let email = email ?? (apiKey == nil ? Terminal.environment("DAYBOOK_EMAIL") : nil) {
       let password = try Terminal.environment("DAYBOOK_PASSWORD") ?? Terminal.password(of: email)
       _ = try await client.call("session.open", ["email": .string(email), "password": .string(password)])

@@ -32,6 +32,8 @@ struct ProgressBar {
     } else {
       line += " \(done)"
     }
+    // A line that wraps couldn't be written over.
+    if let width = Terminal.errorWidth { line = Terminal.fitted(line, to: width - 1) }
     guard line != shown else { return }
     shown = line
     if Terminal.showsProgress {

@@ -19,6 +19,13 @@ enum Terminal {
     return environment("COLUMNS").flatMap { Int($0) }
   }
 
+  /// How many columns a line of standard error may have; nil where it is no terminal.
+  static var errorWidth: Int? {
+    var size = winsize()
+    guard showsProgress, ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 1 else { return nil }
+    return Int(size.ws_col)
+  }
+
   /// Writes a line to standard output; where the reader has gone away, ends quietly.
   static func say(_ line: String) {
     write(line + "\n", to: STDOUT_FILENO)
