@@ -21,9 +21,10 @@ struct Daybook: AsyncParsableCommand {
 
       CONNECTING
         --connect unix:PATH, tcp:HOST:PORT or tls:HOST:PORT says where the server
-        is; without it $DAYBOOK_CONNECT, and without that the socket in the
-        default data folder ($DAYBOOK_DATA, else ./daybook-data). Over TCP and
-        TLS an API key is needed: $DAYBOOK_API_KEY, or --api-key.
+        is; without it $DAYBOOK_CONNECT, the socket in $DAYBOOK_DATA, the server
+        of the last daybook login (daybook context), and without all these the
+        socket in ./daybook-data. Over TCP and TLS somebody signs in: by daybook
+        login, --email, or an API key ($DAYBOOK_API_KEY, --api-key).
 
       EXIT CODES
         0   done
@@ -45,7 +46,7 @@ struct Daybook: AsyncParsableCommand {
         subcommands: [
           ListCommand.self, GetCommand.self, History.self, DiffCommand.self, Versions.self, Rollback.self,
           Failed.self, Who.self, AccessCommand.self, Expiring.self, Audit.self, Lineage.self, Tail.self,
-          Import.self, Call.self, Status.self,
+          Import.self, Call.self, Status.self, Login.self, ContextCommand.self,
         ]),
       CommandGroup(name: "Read model", subcommands: [ProjectionsCommand.self, Rebuild.self, SQLRole.self]),
       CommandGroup(

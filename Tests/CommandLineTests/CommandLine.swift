@@ -62,13 +62,16 @@ final class Desk: Sendable {
   /// Starts a server, runs the body, and stops the server, which must end well.
   /// - Parameters:
   ///   - url: The database, where it isn't a new one.
+  ///   - listen: The TCP address that it listens on, besides its socket.
   ///   - arguments: What else the server is started with.
-  func withServer(url given: String? = nil, _ arguments: [String] = [], _ body: () async throws -> Void) async throws {
+  func withServer(
+    url given: String? = nil, listen: String = "none", _ arguments: [String] = [], _ body: () async throws -> Void
+  ) async throws {
     let url = if let given { given } else { try await ThrowawayPostgres.database() }
     let server = DaybookProcess(
-      folder: directory, listen: "none", arguments: ["--postgres", url, "--log-level", "error"], home: home)
+      folder: directory, listen: listen, arguments: ["--postgres", url, "--log-level", "error"], home: home)
     try await server.start(arguments)
-    #expect(await server.readyLine.hasPrefix("daybook ready on unix:"))
+    #expect(await server.readyLine.contains("unix:\(data)/daybook.sock"))
     try await closing(
       { try await body() },
       {

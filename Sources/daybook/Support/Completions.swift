@@ -38,6 +38,10 @@ enum Completions {
     }.filter { $0.hasPrefix(prefix) }
   }
 
+  static let contexts = CompletionKind.custom { _, _, prefix in
+    ((try? Contexts.read())?.names ?? []).filter { $0.hasPrefix(prefix) }
+  }
+
   private static func names(_ type: String, _ client: DaybookClient) async throws -> [String] {
     let items = try await client.call("\(type).list", ["limit": 1000])["items"]?.arrayValue ?? []
     return items.compactMap { Names.label(of: $0, type: type) }
@@ -48,7 +52,7 @@ enum Completions {
     _ words: [String], _ body: @escaping @Sendable (DaybookClient) async throws -> [String]
   ) async -> [String] {
     var given: [String] = []
-    for name in ["--connect", "--api-key", "--tls-ca"] {
+    for name in ["--connect", "--api-key", "--tls-ca", "--context"] {
       guard let place = words.firstIndex(of: name), place + 1 < words.count else { continue }
       given += [name, words[place + 1]]
     }

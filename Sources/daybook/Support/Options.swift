@@ -42,26 +42,91 @@ struct ConnectionOptions: ParsableArguments {
     completion: .file(extensions: ["pem", "crt"]))
   var certificateAuthorities: String?
 
+  @Option(
+    name: .long, help: "A server that you have signed in to, by its name (default: $DAYBOOK_CONTEXT).",
+    completion: Completions.contexts)
+  var context: String?
+
+  /// Who signs in, and how.
+  struct SignIn {
+    var email: String?
+    var apiKey: String?
+  }
+
   /// Whether nobody has to type a password for it.
   var asksNobody: Bool {
-    (email ?? Terminal.environment("DAYBOOK_EMAIL")) == nil || Terminal.environment("DAYBOOK_PASSWORD") != nil
+    let context = try? chosenContext()
+    return signIn(context).email == nil || Terminal.environment("DAYBOOK_PASSWORD") != nil
+  }
+
+  /// The context that is asked; nil where an address is said in another way, or nothing is chosen.
+  /// - Throws: ``Failure`` where there is none of the name, or the contexts can't be read.
+  private func chosenContext() throws -> Context? {
+    if connect != nil { return nil }
+    if let name = context ?? Terminal.environment("DAYBOOK_CONTEXT") { return try Contexts.read().named(name) }
+    guard Terminal.environment("DAYBOOK_CONNECT") == nil, Terminal.environment("DAYBOOK_DATA") == nil else { return nil }
+    let contexts = try Contexts.read()
+    return try contexts.current.map { try contexts.named($0) }
+  }
+
+  /// Who signs in: as the command line says, else as the context, else as the environment does.
+  func signIn(_ context: Context?) -> SignIn {
+    if let apiKey { return SignIn(apiKey: apiKey) }
+    if let email { return SignIn(email: email) }
+    if let context, context.apiKey != nil || context.email != nil {
+      return context.apiKey.map { SignIn(apiKey: $0) } ?? SignIn(email: context.email)
+    }
+    if let email = Terminal.environment("DAYBOOK_EMAIL") { return SignIn(email: email) }
+    return SignIn(apiKey: Terminal.environment("DAYBOOK_API_KEY"))
+  }
+
+  /// The server's address, and the context that it is of.
+  private func place() throws -> (address: String, context: Context?) {
+    if let context = try chosenContext() { return (context.connect, context) }
+    let folder = Terminal.environment("DAYBOOK_DATA") ?? "./daybook-data"
+    return (connect ?? Terminal.environment("DAYBOOK_CONNECT") ?? "unix:\(folder)/daybook.sock", nil)
   }
 
   /// Connects, and signs in where there is a person or a key.
-  /// - Throws: `ClientError`.
+  /// - Throws: `ClientError`, ``Failure``.
   func open() async throws -> DaybookClient {
-    let folder = Terminal.environment("DAYBOOK_DATA") ?? "./daybook-data"
-    let address = connect ?? Terminal.environment("DAYBOOK_CONNECT") ?? "unix:\(folder)/daybook.sock"
+    let (address, context) = try place()
     let client = try await DaybookClient.connect(
       to: try Endpoint.parse(address),
-      certificateAuthorities: certificateAuthorities ?? Terminal.environment("DAYBOOK_TLS_CA"))
-    if let email = email ?? (apiKey == nil ? Terminal.environment("DAYBOOK_EMAIL") : nil) {
-      let password = try Terminal.environment("DAYBOOK_PASSWORD") ?? Terminal.password(of: email)
-      _ = try await client.call("session.open", ["email": .string(email), "password": .string(password)])
-    } else if let key = apiKey ?? Terminal.environment("DAYBOOK_API_KEY") {
-      _ = try await client.call("session.open", ["api_key": .string(key)])
+      certificateAuthorities: certificateAuthorities ?? context?.certificateAuthorities
+        ?? Terminal.environment("DAYBOOK_TLS_CA"))
+    let signIn = signIn(context)
+    do {
+      if let email = signIn.email {
+        let password = try Terminal.environment("DAYBOOK_PASSWORD") ?? Terminal.password(of: email)
+        _ = try await client.call("session.open", ["email": .string(email), "password": .string(password)])
+      } else if let key = signIn.apiKey {
+        _ = try await client.call("session.open", ["api_key": .string(key)])
+      }
+    } catch {
+      // What it failed with is what counts.
+      try? await client.close()
+      throw Self.explained(error, address, signIn)
     }
     return client
+  }
+
+  /// An error with what helps where it is known what was tried.
+  private static func explained(_ error: any Error, _ address: String, _ signIn: SignIn) -> any Error {
+    guard let error = error as? ClientError else { return error }
+    var failure = Failure(error)
+    switch error {
+    case .remote(let refusal) where refusal.code == .unauthenticated:
+      failure.next =
+        signIn.email.map { "Check the address \(Terminal.plain($0)) and its password." }
+        ?? "Check the key: it may be revoked or expired, or be another server's."
+    case .closed where address.hasPrefix("tcp:"):
+      failure.next =
+        [failure.next, "If the server speaks TLS there, connect to tls:\(address.dropFirst(4))."].compactMap { $0 }
+        .joined(separator: " ")
+    default: return error
+    }
+    return failure
   }
 
   /// Connects, runs the body, and closes the connection in either case.
@@ -73,6 +138,7 @@ struct ConnectionOptions: ParsableArguments {
     } catch {
       // The body's own error is what counts; a connection that can't be closed is gone anyway.
       try? await client.close()
+      if case ClientError.closed? = error as? ClientError { throw Self.explained(error, try place().address, SignIn()) }
       throw error
     }
     try await client.close()
