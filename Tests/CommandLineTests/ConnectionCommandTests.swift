@@ -81,7 +81,8 @@ import Testing
         let owner = try await desk.call(
           "user.create",
           ["email": "olga@acme.example", "role": "developer", "password": "olga of acme", "organization_id": acme])
-        try await desk.call("membership.create", ["organization_id": acme, "user_id": owner["id"] ?? .null], orEdit: "owner")
+        try await desk.call(
+          "membership.create", ["organization_id": acme, "user_id": owner["id"] ?? .null], orEdit: "owner")
         try await desk.call("user.create", ["email": "root@acme.example", "role": "admin", "password": "root of all"])
         try await desk.call("pipeline.create", ["organization_id": acme, "name": "nightly"])
         let home = ["HOME": "\(desk.folder)/home", "DAYBOOK_DATA": "", "XDG_CONFIG_HOME": ""]
@@ -111,7 +112,9 @@ import Testing
         let expiring = try await at("expiring", "--within", "31d", "--json", password: "")
         #expect(try expiring.json().arrayValue?.map { $0["resource_type"] } == ["api_key"])
 
-        let secret = try #require(try JSON.parse(Array(String(contentsOfFile: file, encoding: .utf8).utf8))["contexts"]?["key"]?["api_key"]?.stringValue)
+        let secret = try #require(
+          try JSON.parse(Array(String(contentsOfFile: file, encoding: .utf8).utf8))["contexts"]?["key"]?["api_key"]?
+            .stringValue)
         let piped = try await desk.run(
           ["login", "--connect", address, "--api-key", "-", "--name", "piped"], input: secret + "\n", environment: home)
         #expect(piped.status == .code(0), "\(piped.errors)")
@@ -130,7 +133,8 @@ import Testing
         #expect(elsewhere.status == .code(1) && elsewhere.errors.contains("daybook login"), "\(elsewhere.errors)")
 
         // An administrator administers from another machine.
-        let admin = try await at("login", "--connect", address, "--email", "root@acme.example", "--name", "admin", password: "root of all")
+        let admin = try await at(
+          "login", "--connect", address, "--email", "root@acme.example", "--name", "admin", password: "root of all")
         #expect(admin.status == .code(0), "\(admin.errors)")
         let role = try await at("sql-role", "add", "acme_reports", "--organization", "acme", password: "root of all")
         #expect(role.status == .code(0), "\(role.errors)")

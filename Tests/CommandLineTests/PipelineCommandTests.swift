@@ -67,7 +67,7 @@ import Testing
           try await desk.call("pipeline.list", ["timeout_ms": 30_000, "at_least": 3])["items"]?.arrayValue?.count == 1)
         let status = try await desk.daybook("status", "--json")
         #expect(try status.json()["projection_status"]?.arrayValue?.isEmpty == false)
-        #expect(try await desk.daybook("status").output.contains("catalog_revision"))
+        #expect(try await desk.daybook("status", "--all").output.contains("catalog_revision"))
         let projections = try await desk.daybook("projections", "--json")
         #expect(try projections.json()["items"]?.arrayValue?.contains { $0["name"] == "pipelines" } == true)
         #expect(try await desk.daybook("projections", "retry", "nothing").status == .code(1))

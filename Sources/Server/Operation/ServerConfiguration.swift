@@ -141,8 +141,8 @@ public struct PostgresSettings: Sendable, Equatable {
     return settings
   }
 
-  /// A connection URL as it may be shown to somebody who isn't on this machine.
-  static func withoutPassword(_ url: String) -> String {
+  /// A connection URL as it may be shown to others.
+  package static func withoutPassword(_ url: String) -> String {
     guard let scheme = url.firstRange(of: "://") else { return "" }
     var parts = url[scheme.upperBound...].split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
     if let at = parts[0].lastIndex(of: "@"), let colon = parts[0][..<at].firstIndex(of: ":") {

@@ -52,7 +52,8 @@ struct Login: AsyncParsableCommand {
     if options.apiKey == nil, options.email == nil, Terminal.environment("DAYBOOK_EMAIL") == nil,
       Terminal.environment("DAYBOOK_API_KEY") == nil
     {
-      if case .unix = endpoint {} else {
+      if case .unix = endpoint {
+      } else {
         guard let typed = Terminal.ask("E-mail address: ")?.trimmed, !typed.isEmpty else {
           throw Failure(.usage, "Say who signs in with --email, or give a key with --api-key -.")
         }
@@ -89,7 +90,8 @@ struct Login: AsyncParsableCommand {
     if output.json {
       return Terminal.say(json: ["context": .string(name), "file": .string(try Contexts.path()), "principal": who])
     }
-    Terminal.say("Signed in to \(context.connect) as \(Terminal.plain(person)); the context \(name) is used from now on.")
+    Terminal.say(
+      "Signed in to \(context.connect) as \(Terminal.plain(person)); the context \(name) is used from now on.")
     if key != nil { Terminal.say("A key for \(organization ?? "") is kept, good for \(days) days.") }
     if context.apiKey == nil, context.email != nil {
       Terminal.say("The password isn't kept: commands ask for it, or take it from DAYBOOK_PASSWORD.")

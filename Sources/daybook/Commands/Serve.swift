@@ -40,7 +40,9 @@ struct Serve: AsyncParsableCommand {
   @Option(name: .long, help: "The Unix socket's path (default: daybook.sock in the data folder).", completion: .file())
   var socket: String?
 
-  @Option(name: .long, help: "The URL of a PostgreSQL to use instead of a private one (better: $DATABASE_URL, which ps doesn't show).")
+  @Option(
+    name: .long,
+    help: "The URL of a PostgreSQL to use instead of a private one (better: $DATABASE_URL, which ps doesn't show).")
   var postgres: String?
 
   @Option(name: .long, help: "The file with the root key (default: beside the data folder).", completion: .file())

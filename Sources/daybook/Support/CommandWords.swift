@@ -15,7 +15,8 @@ enum CommandWords {
     var failure: Failure {
       Failure(
         .usage, "There is no command “\(Terminal.plain(word))”.",
-        next: near.isEmpty ? "\(command) --help lists the commands." : "Did you mean \(near.joined(separator: " or "))?",
+        next: near.isEmpty
+          ? "\(command) --help lists the commands." : "Did you mean \(near.joined(separator: " or "))?",
         data: ["type": "usage"])
     }
   }

@@ -47,7 +47,8 @@ struct Contexts: Sendable {
     throw Failure(
       .usage, "There is no context “\(Terminal.plain(name))”.",
       next: names.isEmpty
-        ? "daybook login makes one." : "There \(names.count == 1 ? "is" : "are") \((near.isEmpty ? names : near).joined(separator: ", ")).")
+        ? "daybook login makes one."
+        : "There \(names.count == 1 ? "is" : "are") \((near.isEmpty ? names : near).joined(separator: ", ")).")
   }
 
   /// The names in the order of their characters.

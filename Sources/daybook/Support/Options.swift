@@ -1,6 +1,7 @@
 import ArgumentParser
 import CanonicalJSON
 import DaybookClient
+import Refusals
 
 /// Whether the output is for a program.
 struct OutputOptions: ParsableArguments {
@@ -64,7 +65,9 @@ struct ConnectionOptions: ParsableArguments {
   private func chosenContext() throws -> Context? {
     if connect != nil { return nil }
     if let name = context ?? Terminal.environment("DAYBOOK_CONTEXT") { return try Contexts.read().named(name) }
-    guard Terminal.environment("DAYBOOK_CONNECT") == nil, Terminal.environment("DAYBOOK_DATA") == nil else { return nil }
+    guard Terminal.environment("DAYBOOK_CONNECT") == nil, Terminal.environment("DAYBOOK_DATA") == nil else {
+      return nil
+    }
     let contexts = try Contexts.read()
     return try contexts.current.map { try contexts.named($0) }
   }
@@ -150,4 +153,5 @@ struct ConnectionOptions: ParsableArguments {
 extension ExitCode {
   static let damaged = ExitCode(Failure.Status.damaged.rawValue)
   static let refused = ExitCode(Failure.Status.refused.rawValue)
+  static let unavailable = ExitCode(Failure.Status.unavailable.rawValue)
 }
