@@ -122,6 +122,13 @@ public struct Principal: Sendable {
   /// Whether every resource and record is for the caller: an administrator's, and who audits the whole service.
   package var seesEverything: Bool { isAdministrator || auditsService }
 
+  /// Whether the caller is shown a person's values that may only be stored (GDPR Art. 18): that person and officers, in
+  /// person. What else bounds them, the resource and the field say.
+  package func isShownRestricted(of person: Identifier) -> Bool {
+    guard case .user(let id) = kind else { return false }
+    return id == person || platformRole == "officer"
+  }
+
   /// The office that the platform role is; nil for everybody else, and for all API keys.
   package var office: Recipient? {
     switch platformRole {

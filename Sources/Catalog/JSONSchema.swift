@@ -2,12 +2,13 @@ import CanonicalJSON
 
 /// Pieces of the JSON Schemas that follow from fields.
 package enum JSONSchema {
-  /// The schema of a value that may have been erased, or whose key may be missing.
+  /// The schema of a value that may have been erased, whose key may be missing, or that may only be stored.
   package static func orUnreadable(_ schema: JSON) -> JSON {
     [
       "anyOf": [
         schema, ["type": "object", "properties": ["erased": ["const": true]], "required": ["erased"]],
         ["type": "object", "properties": ["locked": ["const": true]], "required": ["locked"]],
+        ["type": "object", "properties": ["restricted": ["const": true]], "required": ["restricted"]],
       ]
     ]
   }

@@ -21,6 +21,7 @@ public final class QueryEngine: Sendable {
   let log: EventLog
   let vault: Vault
   let projections: ProjectionService
+  /// States as everybody may see them, nobody in particular.
   let view: StateView
   let rules: IndexRules
   let cursors: CursorSealer
@@ -50,6 +51,9 @@ public final class QueryEngine: Sendable {
     byName = Dictionary(methods.map { ($0.signature.name, $0) }, uniquingKeysWith: { first, _ in first })
     conditions = Dictionary(catalog.types.map { ($0.name, AudienceCondition(Audience($0))) }) { first, _ in first }
   }
+
+  /// States as a caller is shown them.
+  func view(for principal: Principal) -> StateView { view.reading(as: principal) }
 
   /// What a caller may read of a type.
   func access(to type: ResourceType, _ principal: Principal) -> Access {

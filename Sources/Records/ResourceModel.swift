@@ -17,6 +17,8 @@ package final class ResourceModel: Sendable {
   package let fields: [FieldModel]
   /// Those that refer to other resources.
   package let references: [FieldModel]
+  /// Whose personal data its fields hold, each once.
+  package let subjects: [PersonalData.Subject]
   /// Combinations of fields that only one living resource may have.
   package let unique: [UniqueConstraint]
   /// The fields whose changed content makes a new version.
@@ -40,6 +42,7 @@ package final class ResourceModel: Sendable {
     audience = Audience(type)
     fields = type.fields.map { FieldModel($0, of: type) }
     references = fields.filter { $0.field.type == .reference }
+    subjects = fields.compactMap(\.subject).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
     unique = type.unique
     versioned = Set(type.versionedContent)
     decidesPrincipals = ["user", "membership", "workspace_member", "api_key", "organization"].contains(type.name)

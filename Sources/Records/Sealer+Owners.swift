@@ -17,6 +17,15 @@ extension Sealer {
     return owners
   }
 
+  /// The persons whose values are only stored (GDPR Art. 18) and of whom that is one: with whose keys it is sealed, or
+  /// whose resource holds it in the clear.
+  package func restrictedPersons(in value: JSON, resource: Identifier, field: String) -> [Identifier] {
+    guard vault.hasRestrictions else { return [] }
+    guard Vault.isSealed(value) else { return vault.restrictedPerson(of: resource).map { [$0] } ?? [] }
+    return owners(sealing: value, resource: resource, field: field).compactMap { $0?.person }
+      .filter { vault.isRestricted($0) }
+  }
+
   /// The persons whom an event's reason speaks of: for whom it is sealed, besides the one who gave it.
   ///
   /// Innermost is whoever gave it; the local administrator and the server have no key of their own.

@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -12,16 +13,25 @@ import Vault
 public struct StateView: Sendable {
   private let model: CatalogModel
   private let sealer: Sealer
+  /// Who is shown what may only be stored; nobody where nil.
+  private var reader: Principal?
 
-  /// A view by the same catalog and vault as the log's indexes.
+  /// A view by the same catalog and vault as the log's indexes. It shows nobody's values that may only be stored.
   public init(_ rules: IndexRules) {
     model = rules.model
     sealer = rules.sealer
   }
 
+  /// The view of a caller: officers, and whose they are, are shown values that may only be stored.
+  public func reading(as principal: Principal) -> StateView {
+    var view = self
+    view.reader = principal
+    return view
+  }
+
   /// A resource as `get` shows it: every declared field, null where it is empty, `{"erased":true}` where the value was
-  /// erased and `{"locked":true}` where its key is missing; secret members as
-  /// `"********"`; hashes and whole secrets left out; and `id`, `number`, `organization_id`, `created_by`,
+  /// erased, `{"locked":true}` where its key is missing and `{"restricted":true}` where it may only be stored; secret
+  /// members as `"********"`; hashes and whole secrets left out; and `id`, `number`, `organization_id`, `created_by`,
   /// `created_at`, `updated_at`, `version`, and `deleted_at` where it was deleted.
   /// - Parameter withheld: The fields that are not for who asks; they show as null.
   /// - Throws: ``Refusal`` where a sealed value is damaged.
@@ -142,7 +152,20 @@ public struct StateView: Sendable {
 
   /// A personal value in the clear, or a mark where it can't be read.
   package func personal(_ stored: JSON, field: String, resource: Identifier) throws -> JSON {
-    try opened(stored, field: field, resource)
+    if !Vault.isSealed(stored), !stored.isNull, isKept(stored, field, resource) { return Unreadable.restricted }
+    return try opened(stored, field: field, resource)
+  }
+
+  /// Whether a personal value may only be stored, whoever asks.
+  package func isRestricted(_ stored: JSON, field: String, resource: Identifier) -> Bool {
+    !sealer.restrictedPersons(in: stored, resource: resource, field: field).isEmpty
+  }
+
+  /// Whether a value may only be stored, and is not for the reader.
+  private func isKept(_ value: JSON, _ field: String, _ resource: Identifier) -> Bool {
+    sealer.restrictedPersons(in: value, resource: resource, field: field).contains { person in
+      reader.map { !$0.isShownRestricted(of: person) } ?? true
+    }
   }
 
   /// An event's facts in the clear; a sealed member whose key was destroyed (its retention ended) is
@@ -160,14 +183,14 @@ public struct StateView: Sendable {
     let open = try self.data(data, resource: resource)
     return open.filter { name, value in
       guard let stored = data[name], Vault.isSealed(stored) else { return true }
-      return value != Unreadable.erased && value != Unreadable.locked
+      return !Unreadable.isMark(value)
     }
   }
 
   private func shown(_ value: JSON, _ field: FieldModel, _ resource: Identifier) throws -> JSON {
     switch field.keeping {
     case .plain: value
-    case .personal: try opened(value, field: field.name, resource)
+    case .personal: try personal(value, field: field.name, resource: resource)
     case .secretMembers: StateView.masked(value)
     case .hash, .passwordHash, .secret: .string(Sealer.mask)
     }
@@ -175,7 +198,9 @@ public struct StateView: Sendable {
 
   private func opened(_ value: JSON, field: String, _ resource: Identifier) throws -> JSON {
     do {
-      return Unreadable.shown(try sealer.open(value, resource: resource, field: field))
+      let opened = try sealer.open(value, resource: resource, field: field)
+      if case .value = opened, Vault.isSealed(value), isKept(value, field, resource) { return Unreadable.restricted }
+      return Unreadable.shown(opened)
     } catch let error as VaultError {
       throw Refusal(causedBy: error)
     }

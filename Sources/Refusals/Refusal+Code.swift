@@ -61,7 +61,7 @@ extension Refusal {
       case .conflict: "It does not fit the present state; `reason` says which rule."
       case .gone: "It was deleted."
       case .tooLarge: "More was sent or asked for than is taken at once."
-      case .held: "A legal hold forbids it."
+      case .held: "A legal hold forbids it, or a restriction of the processing of a person's data."
       case .overloaded: "The server has too much to do just now."
       case .stale: "The read model, or the log, has not reached the position asked for in time."
       case .unavailable: "A part of the server that this needs can't serve now."
@@ -135,7 +135,11 @@ extension Refusal {
           member("resource_type", "of what"), member("id", "which id"), member("since", "when it was deleted"),
         ]
       case .tooLarge: [member("limit", "how much is taken")]
-      case .held: [member("hold_id", "the legal hold")]
+      case .held:
+        [
+          member("hold_id", "the legal hold, where it is one"),
+          member("person_id", "the person whose data may only be stored, where it is that"),
+        ]
       case .overloaded: [member("retry_after_ms", "after how many milliseconds to ask again")]
       case .stale:
         [

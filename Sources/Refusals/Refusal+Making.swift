@@ -100,6 +100,13 @@ extension Refusal {
     Refusal(.held, "A legal hold forbids this.", ["hold_id": .string(hold)])
   }
 
+  /// `held`: the data of a person may only be stored (GDPR Art. 18).
+  public static func restricted(_ person: String) -> Refusal {
+    Refusal(
+      .held, "The processing of this person's data is restricted: it is only stored, until an officer ends that.",
+      ["person_id": .string(person)])
+  }
+
   /// `overloaded`: more is waiting than the server takes; try again after so many milliseconds.
   public static func overloaded(retryAfterMilliseconds: Int64) -> Refusal {
     Refusal(

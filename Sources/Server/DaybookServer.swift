@@ -149,6 +149,7 @@ public final class DaybookServer: Sendable {
       engine.eraseReadModels(failpoints: configuration.failpoints) { [projections, log] person, patience in
         try await projections.erase(person, through: log.head.position, patience: patience)
       }
+      engine.restrictReadModels { [projections] in try await projections.apply($0, patience: $1) }
       let queries = QueryEngine(
         catalog: catalog, log: log, vault: vault, projections: projections, rules: engine.rules,
         additional: additional)

@@ -30,6 +30,8 @@ public final class Vault: Sendable {
 
   /// What is read and changed in memory; held for microseconds.
   let store: NIOLockedValueBox<KeyStore>
+  /// Whose values are only stored, with the resources that hold some in the clear.
+  let restricted = NIOLockedValueBox<[Identifier: Set<Identifier>]>([:])
   /// For sealing.
   let nonces = NIOLockedValueBox(NoncePool())
   /// What is on disk. Held while files change, always taken before `store`, never by readers.

@@ -38,6 +38,25 @@ import Testing
           try await desk.daybook("subject", "report", ann, "--html", page, environment: officer).status != .code(0),
           "no file is written over")
 
+        let restricted = try await desk.daybook(
+          "subject", "restrict", "ann@example.org", "--reason", "Art. 18(1)(a)", environment: officer)
+        #expect(restricted.output == "Restricted: \(ann).\n", "\(restricted.errors)")
+        #expect(
+          try await desk.daybook("subject", "restrict", ann, "--reason", "r", environment: officer).output
+            == "\(ann) was restricted already.\n")
+        let known = try await desk.daybook("subject", "report", ann, environment: officer)
+        #expect(known.lines.first?.hasPrefix("Restricted since ") == true && known.output.contains("ann@example.org"))
+        #expect(
+          try await desk.daybook("subject", "report", ann, "--html", desk.folder + "/r.html", environment: officer)
+            .status == .code(0))
+        #expect(TestFiles.text(desk.folder + "/r.html").contains("your data is only stored (GDPR Art. 18)"))
+        let others = try await desk.daybook("subject", "report", ann)
+        #expect(others.output.contains(#"{"restricted":true}"#) && !others.output.contains("ann@example.org"))
+        let hidden = try await desk.call("user.list", [:])
+        #expect(!hidden.canonicalString.contains("ann@example.org"))
+        let ended = try await desk.daybook("subject", "unrestrict", ann, "--reason", "checked", environment: officer)
+        #expect(ended.output == "Restricted no longer: \(ann).\n", "\(ended.errors)")
+
         // The local administrator is no officer.
         let refused = try await desk.daybook("subject", "erase", ann, "--reason", "r", "--yes")
         #expect(refused.status == .code(1) && refused.errors.contains("officer"), "\(refused.errors)")

@@ -325,6 +325,30 @@ import Vault
     try book.checkIndexes()
   }
 
+  @Test func `a restriction of a person's data keeps from sweeps what a hold on them keeps`() async throws {
+    let book = try TestDomain()
+    try at(book, start)
+    let acme = try await book.organization("acme")
+    let ann = try await book.member("ann", of: acme)
+    let runs = [try await loggedRun(book, acme), try await loggedRun(book, acme)]
+    try await book.call("run.edit", ["id": .string(runs[0]), "triggered_by": .string(ann.id)])
+    for run in runs { try await book.call("run.cancel", ["id": .string(run)]) }
+    let officer = try await book.member("dpo", of: acme, platformRole: "officer").principal
+    let person: JSONObject = ["id": .string(ann.id), "reason": "r"]
+    try await book.call("subject.restrict", person, as: officer)
+    try at(book, "2026-08-01T00:00:00Z")
+    let held = try await book.call("retention.sweep", [:])
+    #expect(
+      held["held"]?.arrayValue?.contains { $0["class"] == "logs" && $0["organization_id"] == .string(acme) } == true)
+    #expect(try !isErased(lines(book, of: runs[0])))
+    #expect(try !book.state(runs[0]).isDeleted && book.state(runs[1]).isDeleted)
+    try await book.call("subject.unrestrict", person, as: officer)
+    try await book.engine.sweepRetention()
+    try await book.call("retention.sweep", [:])
+    #expect(try isErased(lines(book, of: runs[0])) && book.state(runs[0]).isDeleted)
+    try book.checkIndexes()
+  }
+
   @Test func `an organization keeps its audit and its logs as long as the platform says`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")

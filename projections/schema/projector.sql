@@ -61,6 +61,12 @@ CREATE TABLE IF NOT EXISTS projector.skipped (
   PRIMARY KEY (projection, position)
 );
 
+-- Persons whose data is or was restricted (GDPR Art. 18), and the version of what was decided that the personal tables follow.
+CREATE TABLE IF NOT EXISTS projector.restrictions (
+  person_id uuid PRIMARY KEY,
+  version   bigint NOT NULL
+);
+
 -- The PostgreSQL roles that may read one organization's rows.
 CREATE TABLE IF NOT EXISTS projector.sql_roles (
   role_name       text PRIMARY KEY,

@@ -79,6 +79,7 @@ public final class CommandEngine: Sendable {
     principals = PrincipalRegister()
     let callable = commands.values.filter { !$0.command.isInternal }.sorted { $0.method < $1.method }
     methods = callable.map { CommandMethod($0) } + [CommandMethod(batch: batchParameters)]
+    try recallRestrictions()
   }
 
   /// The catalog in force.
@@ -165,8 +166,8 @@ public final class CommandEngine: Sendable {
       case .success(let committed):
         if let epoch = committed.value.epoch { self.principals.settle(epoch) }
         let result = committed.value.result
-        if !committed.value.erases.isEmpty {
-          return self.completeErasures(of: committed.value.erases, result, then: completion)
+        if !committed.value.erases.isEmpty || !committed.value.restricts.isEmpty {
+          return self.completeSubjects(of: committed.value, then: completion)
         }
         guard committed.value.destroysKeys else { return completion(.success(result)) }
         self.destroySweptKeys { failure in completion(failure.map { .failure($0) } ?? .success(result)) }

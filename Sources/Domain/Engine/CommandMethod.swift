@@ -75,7 +75,8 @@ package struct CommandMethod: Sendable {
     if model.parameters.list.all.contains(where: { $0.field.type == .reference || $0.field.type == .uuid }) {
       errors.insert(.notFound)
     }
-    if model.command.effect == .delete { errors.insert(.held) }
+    // What holds a person's values may only be stored (GDPR Art. 18).
+    if model.command.effect == .delete || !model.type.subjects.isEmpty { errors.insert(.held) }
     return errors.union(model.behaviour?.traits.alsoRefuses ?? [])
   }
 

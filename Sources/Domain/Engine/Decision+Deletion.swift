@@ -93,6 +93,7 @@ extension Decision {
   ) throws {
     guard plan.add(state, type, cause: cause) else { return }
     try refuseIfHeld(state)
+    try refuseIfRestricted(state, type)
     guard plan.deletions.count <= CommandEngine.eventLimit else {
       throw Refusal.tooLarge(
         limit: Int64(CommandEngine.eventLimit),

@@ -54,6 +54,7 @@ extension Decision {
       let subject = person(field, resource: id, values: values)
       if let stored = try engine.sealer.stored(value, of: field, before: nil, place: place, subject: subject) {
         set[name] = stored
+        if let subject, subject != id { try refuseIfRestricted(subject) }
         if let subject, field.isSealed(stored, was: nil) { draft.note([subject]) }
       }
     }
@@ -106,6 +107,7 @@ extension Decision {
       let subject = person(field, resource: state.id, values: values, state: state)
       guard let stored = try engine.sealer.stored(value, of: field, before: before, place: place, subject: subject)
       else { continue }
+      if let subject { try refuseIfRestricted(subject) }
       set.append(key: name, value: stored)
       was.append(key: name, value: before ?? .null)
       if let subject, field.isSealed(stored, was: before) { draft.note([subject]) }

@@ -38,6 +38,8 @@ final class Decision {
   var destroysKeys = false
   /// The persons whose erasure is to be completed once it is on the disk.
   var erases: [Identifier] = []
+  /// The persons whose data is restricted, or no longer, once it is on the disk.
+  var restricts: [Identifier] = []
   /// The sign-ins that end with this.
   var closings: [SignInClosing] = []
   /// How many events the whole command or batch has recorded before.

@@ -61,7 +61,7 @@ extension StateSource where Self: ~Copyable {
   func hold(on retentionClass: RetentionClass, of organization: Identifier) throws -> Identifier? {
     if let hold = try activeHold(on: organization) { return hold }
     guard retentionClass.isKeptByHolds else { return nil }
-    return try activeHold(within: organization)
+    return try activeHold(within: organization) ?? restriction(within: organization)
   }
 }
 

@@ -169,11 +169,12 @@ struct RetentionPlanner: Sendable {
     return end < before
   }
 
-  /// Whether a hold on a run, on its pipeline or on a person whom it is about keeps it.
+  /// Whether a hold on a run, on its pipeline or on a person whom it is about keeps it, or a restriction of the data of
+  /// such a person.
   static func isHeld(
     _ run: ResourceState, _ type: ResourceModel?, in source: borrowing some StateSource & ~Copyable
   ) throws -> Bool {
-    if try source.activeHold(over: run, type) != nil { return true }
+    if try source.activeHold(over: run, type) != nil || source.restriction(over: run, type) != nil { return true }
     return try run.reference("pipeline_id").flatMap { try source.activeHold(on: $0) } != nil
   }
 

@@ -24,6 +24,10 @@ final class ErasureKeeper: Sendable {
 
   /// Nil where there are no read models.
   let readModels = NIOLockedValueBox<ReadModels?>(nil)
+  /// How read models are brought to what may be shown; nil where there are none.
+  let restrictedReadModels = NIOLockedValueBox<(@Sendable ([Restriction], Duration) async throws -> Void)?>(nil)
+  /// Held while the vault is told whose values may be shown, so that the log's last word stays.
+  let recalling = NIOLockedValueBox<Void>(())
 }
 
 extension CommandEngine {
@@ -89,6 +93,7 @@ extension CommandEngine {
     let destroyed = try await withCheckedThrowingContinuation { continuation in
       retention.queue.async { continuation.resume(with: Result { try self.destroyErasedKeys() }) }
     }
+    vault.unrestrict(person)
     var facts: JSONObject = ["keys_destroyed": .integer(Int64(destroyed))]
     try readModels?.failpoints.reached(.erasureKeyDestroyed)
     if let readModels { facts["read_models"] = .object(try await readModels.erase(person, patience)) }
@@ -98,15 +103,24 @@ extension CommandEngine {
       principal: .server)
   }
 
-  /// Completes erasures behind the command that confirmed them, which is answered then.
-  func completeErasures(
-    of persons: [Identifier], _ result: CommandResult,
-    then completion: @escaping @Sendable (Result<CommandResult, Refusal>) -> Void
+  /// Completes erasures and restrictions behind the command that decided them, which is answered then.
+  func completeSubjects(
+    of decided: Decided, then completion: @escaping @Sendable (Result<CommandResult, Refusal>) -> Void
   ) {
     Task {
       do {
-        for person in persons { try await completeErasure(of: person, patience: ErasureKeeper.patience) }
-        completion(.success(result))
+        for person in decided.restricts { try await completeRestriction(of: person) }
+      } catch {
+        return completion(
+          .failure(
+            .unavailable(
+              component: "restriction",
+              "It is recorded and holds for every answer, but for SQL not yet: \(Refusal(causedBy: error).message) "
+                + "The server goes on by itself.")))
+      }
+      do {
+        for person in decided.erases { try await completeErasure(of: person, patience: ErasureKeeper.patience) }
+        completion(.success(decided.result))
       } catch {
         completion(
           .failure(

@@ -6,7 +6,7 @@ import EventLog
 import Records
 import Refusals
 
-/// What is decided about a person's data as a whole (GDPR Art. 17). The `id` of each command is the person's.
+/// What is decided about a person's data as a whole (GDPR Art. 17 and 18). The `id` of each command is the person's.
 enum SubjectBehaviours {
   /// `subject.request_erasure`: noted until an officer confirms or rejects it; a request that is there already is a
   /// duplicate.
@@ -45,7 +45,8 @@ enum SubjectBehaviours {
       decision.members[decision.isDryRun ? "plan" : "receipt"] = .object(
         ErasureFacts.shown(facts) { SubjectRules.isTold(decision.principal, of: $0) })
       let confirmed = try record(
-        decision, on: person.id, ["status": "confirmed", "confirmed_at": .string(decision.now.text)], data: facts)
+        decision, on: person.id,
+        ["status": "confirmed", "confirmed_at": .string(decision.now.text), "restricted_at": .null], data: facts)
       try erasure.carryOut(decision, causation: confirmed.id)
       // What the server orders itself, at start, is completed once the read models are there.
       if decision.principal.kind != .server { decision.erases.append(person.id) }
@@ -61,6 +62,56 @@ enum SubjectBehaviours {
       try record(
         decision, on: person, ["status": "erased", "erased_at": .string(decision.now.text)],
         data: decision.parameters["facts"]?.objectValue ?? [:])
+    })
+
+  /// `subject.request_restriction`: noted until an officer restricts, or rejects it.
+  static let requestRestriction = Behaviour(
+    authorizesItself: true, alsoRefuses: [.gone],
+    decide: { decision in
+      let person = try SubjectRules.person(decision)
+      try SubjectRules.authorizeRequest(decision, for: person)
+      let known = try decision.transaction.subjectRecord(of: person.id)
+      guard known?.fields["restriction_requested_at"] == nil, known?.fields["restricted_at"] == nil else { return }
+      try record(decision, on: person.id, ["restriction_requested_at": .string(decision.now.text)])
+    })
+
+  /// `subject.reject_restriction`: the request is turned down, with the reason.
+  static let rejectRestriction = Behaviour(
+    authorizesItself: true, alsoRefuses: [.gone],
+    decide: { decision in
+      let person = try SubjectRules.person(decision)
+      try SubjectRules.requireOfficer(decision, over: person)
+      guard try decision.transaction.subjectRecord(of: person.id)?.fields["restriction_requested_at"] != nil else {
+        throw Refusal.conflict(
+          reason: "state", "There is no request to reject.", ["from": "none", "allowed": ["requested"]])
+      }
+      try record(decision, on: person.id, ["restriction_requested_at": .null])
+    })
+
+  /// `subject.restrict`: from the answer on, values of the person are shown to them and to officers alone. Restricting
+  /// twice is a duplicate.
+  static let restrict = Behaviour(
+    authorizesItself: true, alsoRefuses: [.gone],
+    decide: { decision in
+      let person = try SubjectRules.person(decision)
+      try SubjectRules.requireOfficer(decision, over: person)
+      guard try decision.transaction.restriction(of: person.id) == nil else { return }
+      try record(
+        decision, on: person.id,
+        ["restricted_at": .string(decision.now.text), "restriction_requested_at": .null, "unrestricted_at": .null])
+      decision.restricts.append(person.id)
+    })
+
+  /// `subject.unrestrict`: the person's values may be used again. Doing it twice is a duplicate.
+  static let unrestrict = Behaviour(
+    authorizesItself: true, alsoRefuses: [.gone],
+    decide: { decision in
+      let person = try SubjectRules.person(decision)
+      try SubjectRules.requireOfficer(decision, over: person)
+      guard try decision.transaction.restriction(of: person.id) != nil else { return }
+      try record(
+        decision, on: person.id, ["restricted_at": .null, "unrestricted_at": .string(decision.now.text)])
+      decision.restricts.append(person.id)
     })
 
   /// Records a decision about a person; the answer names the person.
@@ -82,9 +133,12 @@ enum SubjectBehaviours {
           type: decision.type, event: decision.command.event, id: id, organization: nil,
           values: values.merging([Subjects.personField: .string(person.text)]), data: data))
     }
-    if let state = try decision.transaction.state(id), let target = Subjects.target(of: state) {
-      try decision.transaction.link(id, type: decision.type.name, to: target)
+    let before = known.flatMap { Subjects.target(of: $0) }
+    let after = try decision.transaction.state(id).flatMap { Subjects.target(of: $0) }
+    if let before, before != after {
+      try decision.transaction.unlink(id, type: decision.type.name, from: before)
     }
+    if let after { try decision.transaction.link(id, type: decision.type.name, to: after) }
     decision.answered = person
     return event
   }

@@ -63,7 +63,8 @@ struct DecryptedReasons: ~Copyable {
     }
     guard let line = current, line["position"]?.integerValue == wanted else { return nil }
     guard let reason = line["reason"], !reason.isNull else { return nil }
-    // What can't be shown any more says so: it isn't as if there had been no reason.
-    return reason.stringValue ?? (reason["erased"] == true ? "(erased)" : "(locked)")
+    // What can't be shown, or not any more, says so: it isn't as if there had been no reason.
+    let marks = ["erased", "restricted"]
+    return reason.stringValue ?? "(\(marks.first { reason[$0] == true } ?? "locked"))"
   }
 }

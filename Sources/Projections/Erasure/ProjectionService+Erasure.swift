@@ -19,11 +19,8 @@ extension ProjectionService {
     try await claimRebuild(until: deadline)
     defer { endExclusively() }
     // What was opened before the key went is in the tables by then, and nothing of it comes after.
-    let left = max(.zero, deadline - ContinuousClock.now).components
-    try await board.wait(
-      for: position, units: Set(definitions.flatMap(\.units)),
-      milliseconds: Int(left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000))
-    let rows = try await ErasedRows.read(
+    try await wait(for: position, until: deadline)
+    let rows = try await PersonalRows.read(
       of: person, through: position, model: schema.model, vault: vault, log: log)
     let schema = schema
     let count = try await withOwnConnection { connection in
@@ -47,7 +44,7 @@ extension ProjectionService {
   }
 
   /// Puts rows in the place of those that there were. Answers how many were touched.
-  private static func write(_ rows: ErasedRows, _ model: ProjectionModel, _ session: PostgresSession) throws -> Int {
+  static func write(_ rows: PersonalRows, _ model: ProjectionModel, _ session: PostgresSession) throws -> Int {
     var count = 0
     for unit in rows.units {
       let plan = UnitPlan(unit, of: try model.definition(of: unit), .live, model)
@@ -87,17 +84,25 @@ extension ProjectionService {
     }
   }
 
-  private func whileHeld<R: Sendable>(_ body: () async throws -> R) async throws -> R {
+  /// Waits until all read models have a position.
+  func wait(for position: UInt64, until deadline: ContinuousClock.Instant) async throws {
+    let left = max(.zero, deadline - ContinuousClock.now).components
+    try await board.wait(
+      for: position, units: Set(definitions.flatMap(\.units)),
+      milliseconds: Int(left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000))
+  }
+
+  func whileHeld<R: Sendable>(_ body: () async throws -> R) async throws -> R {
     try await gate.acquire()
     defer { gate.release() }
     return try await body()
   }
 
   /// Keeps rebuilds away, once none is under way.
-  private func claimRebuild(until deadline: ContinuousClock.Instant) async throws {
+  func claimRebuild(until deadline: ContinuousClock.Instant) async throws {
     while !beginExclusively(Set(definitions.map(\.name))) {
       guard ContinuousClock.now < deadline else {
-        throw ProjectionError(.busy, "A rebuild is under way; the erasure goes on once it is over.")
+        throw ProjectionError(.busy, "A rebuild is under way; this goes on once it is over.")
       }
       try await Task.sleep(for: .milliseconds(100))
     }

@@ -63,6 +63,7 @@ struct ProjectorSchema: Sendable {
         logger.warning("the read models are of another log, or of a longer one; they are filled anew")
         try session.execute(
           "DELETE FROM projector.checkpoints; DELETE FROM projector.parked; DELETE FROM projector.skipped; "
+            + "DELETE FROM projector.restrictions; "
             + "UPDATE projector.epoch SET skips_scanned = 0")
       }
       for definition in model.definitions { try ensure(definition, head: head, hasGroup: hasGroup, session) }

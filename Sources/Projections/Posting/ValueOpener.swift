@@ -3,19 +3,26 @@ import CanonicalJSON
 import Records
 import Vault
 
-/// Opens sealed values for the personal tables. What can't be opened any more, or not yet, is nil: the column is NULL.
+/// Opens sealed values for the personal tables. What can't be opened any more, or not yet, or may only be stored (GDPR
+/// Art. 18), is nil: the column is NULL.
 struct ValueOpener: Sendable {
   let vault: Vault
 
-  /// The value with its seals off, however many; nil where a key is destroyed or missing.
+  /// The value with its seals off, however many; nil where a key is destroyed or missing, or where it may only be
+  /// stored.
   /// - Throws: ``PreparedChunk/Failure`` where a token was made for another place, which means damage.
   func open(_ stored: JSON, of resource: Identifier, field: String) throws -> JSON? {
     do {
+      if isRestricted(stored, resource, field) { return nil }
       guard case .value(let value) = try vault.openFully(stored, resourceID: resource, field: field) else { return nil }
       return value
     } catch let error as VaultError {
       throw PreparedChunk.Failure(message: error.message)
     }
+  }
+
+  private func isRestricted(_ stored: JSON, _ resource: Identifier, _ field: String) -> Bool {
+    !Sealer(vault: vault).restrictedPersons(in: stored, resource: resource, field: field).isEmpty
   }
 
   /// The value of a stored line.

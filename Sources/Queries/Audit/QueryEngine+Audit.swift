@@ -94,11 +94,16 @@ extension QueryEngine {
     ]
     // What is not for the caller is null, whatever the log says of it.
     let (lacksReason, lacksOrigin) = (row[14] == nil && row[17] == "true", row[15] == nil && row[18] == "true")
-    if lacksReason || lacksOrigin, let position = row[0].flatMap({ UInt64($0) }),
-      let marks = try unreadable(at: position)
-    {
-      if lacksReason { item["reason"] = marks.reason }
-      if lacksOrigin, !marks.origin.isNull { (item["ip"], item["user_agent"]) = (marks.origin, marks.origin) }
+    if let position = row[0].flatMap({ UInt64($0) }) {
+      if lacksReason || lacksOrigin, let found = try unreadable(at: position, call.principal) {
+        if lacksReason { item["reason"] = found.reason }
+        if lacksOrigin, !found.origin.isNull {
+          let isMark = Unreadable.isMark(found.origin)
+          item["ip"] = isMark ? found.origin : found.origin["ip"] ?? .null
+          item["user_agent"] = isMark ? found.origin : found.origin["user_agent"] ?? .null
+        }
+      }
+      if row[14] == nil, !lacksReason { item["reason"] = try restrictedReason(at: position, call) }
     }
     if let correlation = row[12] { item["correlation_id"] = .string(correlation) }
     if let causation = row[13] { item["causation_id"] = .string(causation) }
@@ -112,7 +117,7 @@ extension QueryEngine {
     guard let type = item["resource_type"]?.stringValue,
       let resource = item["resource_id"]?.stringValue.flatMap({ Identifier($0) })
     else { return changes.mapValues { _ in ["from": StateView.hidden, "to": StateView.hidden] } }
-    var shown = try view.shownChanges(
+    var shown = try view(for: call.principal).shownChanges(
       type: type, resource: resource, set: changes.mapValues { $0["to"] ?? .null },
       was: changes.mapValues { $0["from"] ?? .null })
     for name in try withheld(type, resource, item, changes, call) { shown.removeValue(forKey: name) }

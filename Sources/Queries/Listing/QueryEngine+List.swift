@@ -50,6 +50,7 @@ extension QueryEngine {
     if !query.includesDeleted { conditions.add("t.\"deleted_at\" IS NULL") }
     for condition in query.filter.conditions { conditions.add(condition.sql(in: &sql)) }
     if let place { conditions.add(query.order.after(place, in: &sql)) }
+    let view = view(for: call.principal)
     return try await page(
       of: query.table, where: conditions, query.order.clause, limit: query.limit, in: sql, call.wait,
       identity: query.identity
@@ -62,7 +63,8 @@ extension QueryEngine {
       return (
         .object(
           try view.item(
-            fields: marked(fields, of: id, query.type), id: id, type: query.type.name, withholding: withheld)),
+            fields: marked(fields, of: id, query.type, call.principal), id: id, type: query.type.name,
+            withholding: withheld)),
         ListPlace(key: fields[query.order.column.field.name] ?? .null, identifier: id.text).json
       )
     }

@@ -23,20 +23,24 @@ extension QueryEngine {
   ) async throws -> [UInt8] {
     let position = if let moment = place?.moment { moment } else { try await resolve(asOf) }
     let identifiers = try await identifiers(of: query, access, scope, through: position, wait.reaching(position))
+    let view = view(for: access.principal)
     var found = PastPage(order: query.order, limit: query.limit)
     for start in stride(from: 0, to: identifiers.count, by: Self.foldedAtOnce) {
       let chunk = identifiers[start..<min(identifiers.count, start + Self.foldedAtOnce)]
       let before = found
-      found = try await log.whileWanted { [self] snapshot in
+      found = try await log.whileWanted { snapshot in
         var found = before
         for identifier in chunk {
           guard let state = try snapshot.fold(identifier, through: position), query.includesDeleted || !state.isDeleted,
             !access.isVisitor(of: state) || access.audience.publishes(state.fields, to: access.principal)
           else { continue }
-          let item = try access.item(state, current: snapshot.state(identifier) ?? state, view, in: snapshot)
-          guard query.filter.conditions.allSatisfy({ $0.holds(item[$0.column.field.name] ?? .null) }) else { continue }
+          let item = try access.item(
+            state, current: snapshot.state(identifier) ?? state, view, in: snapshot)
+          // What can't be read or may only be stored counts as null, as it does in the read model.
+          func value(_ field: String) -> JSON { item[field].flatMap { Unreadable.isMark($0) ? nil : $0 } ?? .null }
+          guard query.filter.conditions.allSatisfy({ $0.holds(value($0.column.field.name)) }) else { continue }
           let own = ListPlace(
-            key: item[query.order.column.field.name] ?? .null, identifier: identifier.text, moment: position)
+            key: value(query.order.column.field.name), identifier: identifier.text, moment: position)
           if let place, !query.order.isBefore(place, own) { continue }
           found.add(item, at: own)
         }

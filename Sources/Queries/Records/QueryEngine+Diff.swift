@@ -85,6 +85,7 @@ extension QueryEngine {
   private func changes(
     _ old: ResourceState?, _ new: ResourceState, _ fields: [String], _ access: Access, withheld: Set<String>
   ) throws -> JSONObject {
+    let view = view(for: access.principal)
     let before = try old.map { try view.item($0, withholding: withheld) } ?? [:]
     let after = try view.item(new, withholding: withheld)
     var changes = JSONObject()

@@ -60,6 +60,9 @@ extension QueryEngine {
       let shown = identifier?.text ?? ""
       guard let found else { throw Refusal.notFound(type: type.name, id: shown) }
       let current = try access.require(try snapshot.state(found), id: shown, in: snapshot)
+      if let key = question.key, try isKept(key.name, of: current, access.principal) {
+        throw Refusal.notFound(type: type.name, id: shown)
+      }
       var state = current
       var position = snapshot.head.position
       if let moment {
@@ -73,7 +76,7 @@ extension QueryEngine {
       } else if current.isDeleted, !question.includesDeleted {
         throw Refusal.gone(type: type.name, id: current.id.text, since: current.deletedAt?.text ?? "")
       }
-      let item = try access.item(state, current: current, view, in: snapshot)
+      let item = try access.item(state, current: current, view(for: access.principal), in: snapshot)
       return JSON.object([
         "item": .object(item), "version": .integer(state.version), "position": JSON(position: position),
       ]).canonicalBytes

@@ -66,6 +66,7 @@ extension QueryEngine {
   ) throws -> JSON {
     let header = try record.parsedHeader()
     let body = try record.parsedBody()
+    let view = view(for: access.principal)
     var changes = try view.shownChanges(
       type: access.type.name, resource: header.resource, set: body.set, was: header.version == first ? [:] : body.was)
     for name in withheld { changes.removeValue(forKey: name) }

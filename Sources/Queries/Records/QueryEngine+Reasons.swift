@@ -15,7 +15,7 @@ extension QueryEngine {
     guard body.reason != nil, access.belongs(to: state),
       try isTold(reasonOf: header, body, state, access)
     else { return .null }
-    return try view.reason(body.reason, resource: header.resource)
+    return try view(for: access.principal).reason(body.reason, resource: header.resource)
   }
 
   private func isTold(
@@ -28,7 +28,7 @@ extension QueryEngine {
     guard !persons.isEmpty else { return true }
     if persons.contains(where: { principal.kind == .user($0) }) { return true }
     if let organization = header.organization { return principal.holds([.officers], in: organization) }
-    let given = try ReasonGivenIn.organizations(view.data(body.data, resource: header.resource))
+    let given = try ReasonGivenIn.organizations(view(for: principal).data(body.data, resource: header.resource))
     return !given.isEmpty && given.allSatisfy { principal.holds([.officers], in: $0) }
   }
 }

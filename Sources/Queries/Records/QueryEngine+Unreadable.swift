@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -6,36 +7,67 @@ import Records
 import Vault
 
 extension QueryEngine {
-  /// The fields of a row of a read model, with a mark where a personal value can't be read: PostgreSQL has NULL there,
-  /// and the log tells that from what never was.
+  /// The fields of a row of a read model, with a mark where a personal value can't be read, or may only be stored:
+  /// PostgreSQL has NULL there, and the log tells that from what never was. To whom such a value is shown, the log
+  /// gives it.
   ///
-  /// The values of one resource are sealed with one key, so the log is asked only where one is missing that every
-  /// resource of the type has.
-  func marked(_ fields: JSONObject, of id: Identifier, _ type: ResourceType) throws -> JSONObject {
+  /// The values of one resource are sealed with one key, so where nobody's data is restricted the log is asked only
+  /// where one is missing that every resource of the type has.
+  func marked(_ fields: JSONObject, of id: Identifier, _ type: ResourceType, _ principal: Principal) throws
+    -> JSONObject
+  {
     let personal = type.fields.filter { $0.personal != nil }
-    guard personal.contains(where: { ($0.isRequired || $0.defaultValue != nil) && !fields.contains($0.name) }),
-      let state = try log.read({ try $0.state(id) })
+    let hasRestrictions = vault.hasRestrictions
+    guard
+      personal.contains(where: {
+        (hasRestrictions || $0.isRequired || $0.defaultValue != nil) && !fields.contains($0.name)
+      }), let state = try log.read({ try $0.state(id) })
     else { return fields }
+    let view = view(for: principal)
     var marked = fields
     for field in personal where !fields.contains(field.name) {
       guard let stored = state.fields[field.name] else { continue }
       let shown = try view.personal(stored, field: field.name, resource: id)
-      // What opens is a value that the read model doesn't have yet.
-      if shown == Unreadable.erased || shown == Unreadable.locked { marked[field.name] = shown }
+      // What opens otherwise is a value that the read model doesn't have yet.
+      if Unreadable.isMark(shown) || view.isRestricted(stored, field: field.name, resource: id) {
+        marked[field.name] = shown
+      }
     }
     return marked
   }
 
+  /// Whether a personal field of a resource may only be stored and isn't for the caller, who then finds nothing by it.
+  func isKept(_ field: String, of state: ResourceState, _ principal: Principal) throws -> Bool {
+    guard catalog.type(state.type)?.field(field)?.personal != nil, let stored = state.fields[field] else {
+      return false
+    }
+    return try view(for: principal).personal(stored, field: field, resource: state.id) == Unreadable.restricted
+  }
+
+  /// Why something was, of what may only be stored, for an officer: the row, which lacks it, doesn't say for whom it
+  /// is.
+  func restrictedReason(at position: UInt64, _ call: QueryCall) throws -> JSON {
+    guard vault.hasRestrictions, call.principal.office == .officers else { return .null }
+    return try log.read { snapshot in
+      guard let record = try snapshot.record(at: position) else { return .null }
+      let header = try record.parsedHeader()
+      guard let type = catalog.type(header.type), let state = try snapshot.state(header.resource) else { return .null }
+      return try reason(of: header, record.parsedBody(), state, call.access(to: type))
+    }
+  }
+
   /// Why and from where an event was, as the log has it, for a row of the audit trail that has neither: null, or a mark
-  /// where it can't be read. Where nobody was erased, what the row says stands.
-  func unreadable(at position: UInt64) throws -> (reason: JSON, origin: JSON)? {
-    guard vault.hasErasures, let record = try log.read({ try $0.record(at: position) }) else { return nil }
+  /// where it can't be read, or may only be stored; where that is for the caller, the value. Where nobody was erased or
+  /// restricted, what the row says stands.
+  func unreadable(at position: UInt64, _ principal: Principal) throws -> (reason: JSON, origin: JSON)? {
+    guard vault.hasErasures || vault.hasRestrictions, let record = try log.read({ try $0.record(at: position) }) else {
+      return nil
+    }
+    let view = view(for: principal)
     let resource = try record.parsedHeader().resource
     let body = try record.parsedBody()
-    let origin = try view.origin(body.origin, resource: resource)
     return (
-      try view.reason(body.reason, resource: resource),
-      origin == Unreadable.erased || origin == Unreadable.locked ? origin : .null
+      try view.reason(body.reason, resource: resource), try view.origin(body.origin, resource: resource)
     )
   }
 }

@@ -47,7 +47,12 @@ extension QueryEngine {
         ?? question.key.flatMap { try rules.holder(type: "user", field: $0.field, value: $0.value, in: snapshot) }
       var items: [JSON] = []
       do {
-        if let found { items.append(.object(try subject(try scope.person(found, in: snapshot), scope, snapshot))) }
+        if let found {
+          let person = try scope.person(found, in: snapshot)
+          if try question.key.map({ try !isKept($0.field, of: person, scope.principal) }) ?? true {
+            items.append(.object(try subject(person, scope, snapshot)))
+          }
+        }
       } catch let error as Refusal where error.code == .notFound {
         // Nobody whom the caller may know of.
       }
@@ -63,13 +68,15 @@ extension QueryEngine {
     func field(_ name: String) -> JSON { record?.fields[name] ?? .null }
     return [
       "id": .string(person.id.text),
-      "account": .object(try view.item(person)),
+      "account": .object(try view(for: scope.principal).item(person)),
       "organizations": .array(
         try snapshot.memberships(of: person.id).compactMap(\.organization)
           .filter { scope.isTold(of: $0, about: person.id) }
           .map { .string($0.text) }),
       "status": record?.fields["status"] ?? "none", "requested_at": field("requested_at"),
       "confirmed_at": field("confirmed_at"), "erased_at": field("erased_at"),
+      "restriction_requested_at": field("restriction_requested_at"), "restricted_at": field("restricted_at"),
+      "unrestricted_at": field("unrestricted_at"),
     ]
   }
 }

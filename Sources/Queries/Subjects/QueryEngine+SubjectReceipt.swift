@@ -36,7 +36,7 @@ extension QueryEngine {
           "actor": .string(header.actor), "at": .string(header.at.text), "event": .string(header.event),
           "position": JSON(position: header.position),
           "data": .object(ErasureFacts.shown(body.data) { scope.isTold(of: $0, about: id) }),
-          "reason": try view.reason(body.reason, resource: header.resource),
+          "reason": try view(for: scope.principal).reason(body.reason, resource: header.resource),
           "leaf_hash": .string(try snapshot.treeNode(level: 0, index: header.position - 1).base64),
           "hashes": .array(
             try snapshot.inclusionProof(index: header.position - 1, size: size).map { .string($0.base64) }),
@@ -47,7 +47,9 @@ extension QueryEngine {
         "tree_size": JSON(position: size), "root": .string(try snapshot.root(size: size).base64),
         "position": JSON(position: size),
       ]
-      for name in ["requested_at", "confirmed_at", "erased_at"] { answer[name] = record.fields[name] ?? .null }
+      for name in ["requested_at", "confirmed_at", "erased_at", "restricted_at", "unrestricted_at"] {
+        answer[name] = record.fields[name] ?? .null
+      }
       return JSON.object(answer).canonicalBytes
     }
   }

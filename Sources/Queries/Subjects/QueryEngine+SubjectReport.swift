@@ -40,7 +40,9 @@ extension QueryEngine {
     let limit = arguments.count("limit")
     let (held, actors, own) = try await log.whileWanted { [self] snapshot in
       let person = try scope.person(id, in: snapshot)
-      let holdings = try SubjectHoldings(of: person, rules, view, snapshot) { scope.isTold(of: $0, about: id) }
+      let holdings = try SubjectHoldings(of: person, rules, view(for: scope.principal), snapshot) {
+        scope.isTold(of: $0, about: id)
+      }
       let named = Set(holdings.values.compactMap { $0["resource_type"]?.stringValue })
       let answer: JSONObject = [
         "id": .string(id.text), "person": .object(try subject(person, scope, snapshot)),
@@ -102,6 +104,7 @@ extension QueryEngine {
   private func reported(
     _ record: LogRecord, of person: Identifier, _ actors: [String], _ own: [Identifier], _ scope: SubjectScope
   ) throws -> JSON {
+    let view = view(for: scope.principal)
     let header = try record.parsedHeader()
     let body = try record.parsedBody()
     func isTheirs(_ value: JSON?, _ field: String) -> Bool {

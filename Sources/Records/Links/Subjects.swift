@@ -2,7 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 
-/// What is kept of decisions about a person's data: requests for erasure, and erasures.
+/// What is kept of decisions about a person's data: requests, erasures, and restrictions of processing.
 package enum Subjects {
   /// The type of these records.
   package static let type = "subject"
@@ -11,6 +11,10 @@ package enum Subjects {
 
   /// What the records of all erasures are linked to, so that a start finds them without a search.
   package static let erasures = Identifier.version5(namespace: .urlNamespace, name: "daybook:subject:erasures")
+
+  /// What the records of all persons are linked to whose data was ever restricted, for the same reason.
+  package static let restrictions = Identifier.version5(
+    namespace: .urlNamespace, name: "daybook:subject:restrictions")
 
   /// Where the record of a person is kept.
   package static func identifier(of person: Identifier) -> DerivedIdentifier {
@@ -29,8 +33,19 @@ package enum Subjects {
     isPending(state) || state.type == type && state.fields["status"] == "erased"
   }
 
-  /// What the record of an erasure is linked to; nil for everything else.
-  package static func target(of state: ResourceState) -> Identifier? { isErased(state) ? erasures : nil }
+  /// Whether the data of a record's person may only be stored (GDPR Art. 18). An erasure ends it.
+  package static func isRestricted(_ state: ResourceState) -> Bool {
+    state.type == type && !isErased(state) && state.fields.contains("restricted_at")
+  }
+
+  /// What the record of an erasure, or of a restriction, is linked to; nil for everything else.
+  package static func target(of state: ResourceState) -> Identifier? {
+    if isErased(state) { return erasures }
+    guard state.type == type, state.fields.contains("restricted_at") || state.fields.contains("unrestricted_at") else {
+      return nil
+    }
+    return restrictions
+  }
 }
 
 extension StateSource where Self: ~Copyable {
@@ -45,6 +60,19 @@ extension StateSource where Self: ~Copyable {
       guard let record = try state(link.id), Subjects.isErased(record),
         let person = record.reference(Subjects.personField)
       else { return nil }
+      return (person, record)
+    }
+  }
+
+  /// The record of a person whose data may only be stored; nil where it may be used.
+  package func restriction(of person: Identifier) throws -> ResourceState? {
+    try subjectRecord(of: person).flatMap { Subjects.isRestricted($0) ? $0 : nil }
+  }
+
+  /// The persons whose data was ever restricted and who weren't erased, with the records of it.
+  package func restrictions() throws -> [(person: Identifier, record: ResourceState)] {
+    try referrers(of: Subjects.restrictions, type: Subjects.type, limit: .max).compactMap { link in
+      guard let record = try state(link.id), let person = record.reference(Subjects.personField) else { return nil }
       return (person, record)
     }
   }

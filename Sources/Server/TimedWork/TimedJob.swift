@@ -34,7 +34,8 @@ struct TimedJob: Sendable {
     }
     // Whatever a crash, or PostgreSQL that was away, has left of an erasure; a backup may bring a person back.
     let erasures = TimedJob(name: "subject.erase") { _, _ in try await services.engine.finishErasures() }
-    return due + [retention, erasures]
+    let restrictions = TimedJob(name: "subject.restrict") { _, _ in try await services.engine.applyRestrictions() }
+    return due + [retention, erasures, restrictions]
   }
 
   /// How many resources are looked for at once.

@@ -5,7 +5,7 @@ import DaybookClient
 /// `daybook subject`: what an officer does for a person.
 struct Subject: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Look a person up, tell them what is held on them, erase them.",
+    abstract: "Look a person up, tell them what is held on them, restrict its processing, erase them.",
     discussion: """
       These are for persons of the platform role officer, who sign in with
       --email; a person asks for their own report in the same way.
@@ -13,10 +13,11 @@ struct Subject: AsyncParsableCommand {
       EXAMPLES
         daybook subject find ann@example.org --email dpo@example.org
         daybook subject report ann@example.org --html ann.html
+        daybook subject restrict ann@example.org --reason "Art. 18(1)(a)"
         daybook subject erase ann@example.org --reason "Art. 17(1)(b)" --dry-run
         daybook subject receipt 0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b
       """,
-    subcommands: [Find.self, Report.self, Erase.self, Receipt.self])
+    subcommands: [Find.self, Report.self, Restrict.self, Unrestrict.self, Erase.self, Receipt.self])
 
   /// Who is meant.
   struct Person: ParsableArguments {
@@ -49,13 +50,13 @@ struct Subject: AsyncParsableCommand {
         return try await client.call("subject.find", [key: .string(who.person)])
       }
       if output.json { return Terminal.say(json: result) }
-      var table = Table(["ID", "E-MAIL", "NAME", "ORGANIZATIONS", "ERASURE", "SINCE"])
+      var table = Table(["ID", "E-MAIL", "NAME", "ORGANIZATIONS", "ERASURE", "SINCE", "RESTRICTED"])
       for item in result["items"]?.arrayValue ?? [] {
         let account = item["account"] ?? .null
         table.add([
           item.cell("id"), account.cell("email"), account.cell("full_name"),
           "\(item["organizations"]?.arrayValue?.count ?? 0)", item.cell("status"),
-          item.time(item["erased_at"]?.isNull == false ? "erased_at" : "requested_at"),
+          item.time(item["erased_at"]?.isNull == false ? "erased_at" : "requested_at"), item.time("restricted_at"),
         ])
       }
       table.show(orElse: "There is nobody of this name whom you may know of.")
@@ -105,6 +106,9 @@ struct Subject: AsyncParsableCommand {
     }
 
     private static func show(_ report: JSON) {
+      if report["person"]?["restricted_at"]?.isNull == false {
+        Terminal.say("Restricted since \(report["person"]?.time("restricted_at") ?? ""): only stored.")
+      }
       var values = Table(["VALUE OF", "FIELD", "VALUE"])
       for value in report["values"]?.arrayValue ?? [] {
         values.add([

@@ -35,7 +35,7 @@ struct SubjectPage {
     <h1>What is held on you</h1>
     <p>Your id here is \(Markup.escaped(report.cell("id"))). This is the state of the log at position \
     \(Markup.escaped(report.cell("position"))). You may ask for a correction, a restriction or the erasure of your data, and
-    complain to a supervisory authority (GDPR Art. 15(1)).</p>
+    complain to a supervisory authority (GDPR Art. 15(1)).\(restriction)</p>
     \(Self.table(
       "Your data", ["Where", "What", "Value", "Why", "On what basis", "For how long", "Who receives it"], values))
     \(Self.table("Where your id stands", ["Resource", "Field", "How often"], rows(report["references"]) { [
@@ -50,6 +50,12 @@ struct SubjectPage {
     </html>
 
     """
+  }
+
+  /// That the data is only stored, where it is.
+  private var restriction: String {
+    guard let person = report["person"], person["restricted_at"]?.isNull == false else { return "" }
+    return " Since \(Markup.escaped(person.time("restricted_at"))) your data is only stored (GDPR Art. 18)."
   }
 
   private var values: [[String]] {

@@ -3,24 +3,27 @@ import CanonicalJSON
 import EventLog
 import Vault
 
-/// What the personal tables must hold instead, of everything that is about a person whose key is gone: made of the log,
-/// as a rebuild would make it.
-struct ErasedRows: Sendable {
+/// What the personal tables must hold instead, of everything that is about a person whose key is gone, or whose data
+/// was restricted, or no longer is: made of the log, as a rebuild would make it.
+struct PersonalRows: Sendable {
   /// By the personal part of a read model of events, whose rows go by their position: the rows to be removed, and the
   /// opened values that are still to be had, to be put in their place.
   private(set) var events: [UnitID: (positions: [UInt64], opened: [[UInt8]])] = [:]
-  /// By the personal part of a read model of states: the columns to be emptied, as JSON arrays.
+  /// By the personal part of a read model of states: the columns of the person's values, as JSON arrays.
   private(set) var states: [UnitID: [[UInt8]]] = [:]
 
   /// How many events one look at the log takes in.
   private static let stretch = 500
 
   /// Reads what there is about a person up to a position.
+  /// - Parameter own: What may hold values of theirs in the clear, besides their account.
   static func read(
-    of person: Identifier, through position: UInt64, model: ProjectionModel, vault: Vault, log: EventLog
-  ) async throws -> ErasedRows {
-    var rows = ErasedRows()
-    var resources: Set<Identifier> = [person]
+    of person: Identifier, and own: [Identifier] = [], through position: UInt64, model: ProjectionModel, vault: Vault,
+    log: EventLog
+  ) async throws -> PersonalRows {
+    var rows = PersonalRows()
+    let own = Set([person] + own)
+    var resources = own
     var next: UInt64? = 1
     while let from = next {
       try Task.checkCancellation()
@@ -37,7 +40,7 @@ struct ErasedRows: Sendable {
     }
     return try await log.background { [rows, resources] snapshot in
       var rows = rows
-      try rows.add(resources.sorted(), of: person, model, vault, snapshot)
+      try rows.add(resources.sorted(), of: person, own, model, vault, snapshot)
       return rows
     }
   }
@@ -53,7 +56,7 @@ struct ErasedRows: Sendable {
   private mutating func add(
     _ position: UInt64, _ model: ProjectionModel, _ vault: Vault, _ snapshot: borrowing LogSnapshot
   ) throws {
-    let units = ErasedRows.units(model)
+    let units = PersonalRows.units(model)
     let request = PreparedChunk.Request(
       units: units, after: position - 1, through: position, maximumEvents: 1, maximumBytes: 1)
     let chunk = try ChunkBuilder.build(request, model: model, vault: vault, snapshot: snapshot)
@@ -62,25 +65,30 @@ struct ErasedRows: Sendable {
     for (unit, opened) in chunk.opened { events[unit, default: ([], [])].opened += opened }
   }
 
-  /// The columns of some resources that the person's key had sealed.
+  /// The columns of some resources that hold values of the person: sealed with their key or, in what is theirs alone,
+  /// in the clear.
   private mutating func add(
-    _ resources: [Identifier], of person: Identifier, _ model: ProjectionModel, _ vault: Vault,
+    _ resources: [Identifier], of person: Identifier, _ own: Set<Identifier>, _ model: ProjectionModel, _ vault: Vault,
     _ snapshot: borrowing LogSnapshot
   ) throws {
+    let opener = ValueOpener(vault: vault)
     var pieces: [UnitID: OpenedPieces] = [:]
     for resource in resources {
       guard let state = try snapshot.state(resource), let type = model.types[state.type],
         let projection = model.stateProjections[state.type]
       else { continue }
-      var emptied = JSONObject()
+      var row = JSONObject()
       for field in type.fields where field.place == .personal {
-        guard let token = state.fields[field.name], vault.owner(of: token) == .subject(person) else { continue }
-        emptied[field.name] = .null
-        if let folded = field.folded { emptied[String(decoding: folded.key, as: UTF8.self)] = .null }
+        guard let stored = state.fields[field.name],
+          Vault.isSealed(stored) ? vault.owner(of: stored) == .subject(person) : own.contains(resource)
+        else { continue }
+        let value = try opener.open(stored, of: resource, field: field.name) ?? .null
+        row[field.name] = value
+        if let folded = field.folded { row[String(decoding: folded.key, as: UTF8.self)] = field.form(of: value) }
       }
-      guard !emptied.isEmpty else { continue }
-      emptied["id"] = .string(resource.text)
-      pieces[UnitID(projection: projection, part: .personal), default: OpenedPieces()].add(emptied)
+      guard !row.isEmpty else { continue }
+      row["id"] = .string(resource.text)
+      pieces[UnitID(projection: projection, part: .personal), default: OpenedPieces()].add(row)
     }
     for (unit, piece) in pieces { states[unit] = piece.all }
   }
