@@ -13,11 +13,13 @@ import argparse
 import base64
 import binascii
 import datetime
+import errno
 import hashlib
 import json
 import math
 import os
 import re
+import stat
 import sys
 
 FORMAT = "daybook-evidence/1"
@@ -499,9 +501,20 @@ class Verifier:
     def path(self, name):
         return os.path.join(self.folder, name)
 
+    def open(self, name):
+        """A file of the bundle: one that lies in its folder, and neither a link nor a pipe."""
+        descriptor = os.open(self.path(name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file", self.path(name))
+            return os.fdopen(descriptor, "rb")
+        except OSError:
+            os.close(descriptor)
+            raise
+
     def read(self, name):
         try:
-            with open(self.path(name), "rb") as file:
+            with self.open(name) as file:
                 data = file.read(MOST_BYTES + 1)
                 if len(data) <= MOST_BYTES:
                     return data
@@ -573,7 +586,7 @@ class Verifier:
         for name, file in files.items():
             digest, size = hashlib.sha256(), 0
             try:
-                with open(self.path(name), "rb") as stream:
+                with self.open(name) as stream:
                     for chunk in iter(lambda: stream.read(1 << 18), b""):
                         digest.update(chunk)
                         size += len(chunk)
@@ -668,6 +681,10 @@ class Verifier:
             "The log %s signed the tree of its first %d events, with the root %s."
             % (self.manifest["origin"], size, self.terms["root"])
         )
+        signers = {(name, id) for name, id, _ in note[1]}
+        for key in self.witnesses:
+            if (key.name, key.id) not in signers:
+                self.fault("checkpoint.note", "bears no cosignature of %s, whose key was given" % key.name)
         others = [(name, id) for name, id, _ in note[1] if (name, id) != (self.key.name, self.key.id)]
         for name, id in others:
             witness = next((key for key in self.witnesses if (key.name, key.id) == (name, id)), None)
@@ -708,10 +725,15 @@ class Verifier:
             return self.fault("proofs.json", "is no proof of this range (%s)" % error)
         if place != (terms["first"], terms["last"], terms["tree_size"]):
             return self.fault("proofs.json", "is about another range than the manifest")
-        self.consistency = proofs.get("consistency", [])
+        consistency = proofs.get("consistency")
+        self.consistency = [
+            proof
+            for proof in (consistency if isinstance(consistency, list) else [])
+            if isinstance(proof, dict) and isinstance(proof.get("hashes"), list)
+        ]
         wanted_sizes = set(self.kept_sizes())
         try:
-            with open(self.path("headers.jsonl"), "rb") as headers, open(self.path("events.jsonl"), "rb") as events:
+            with self.open("headers.jsonl") as headers, self.open("events.jsonl") as events:
                 walk = Walk(self, headers, events, tree, wanted_sizes)
                 if not walk.run():
                     return
@@ -818,6 +840,9 @@ class Verifier:
                 "What %s say: these are made of the records, to be read; the records are the evidence."
                 % ", ".join(views)
             )
+        self.not_proved.append(
+            "What for, why parts are left out, and by which program: the manifest says so in the words of whoever made it."
+        )
         self.not_proved.append(
             "What sealed values say: they are encrypted, and stand in the records as they are hashed."
         )

@@ -222,6 +222,57 @@ import Testing
     }
   }
 
+  @Test func `a witness who was asked for and hasn't cosigned is missed`() async throws {
+    try await withBundles { folder in
+      let log = try FakeLog(20)
+      func witness(_ name: String) throws -> NoteSigner {
+        try NoteSigner(name: name, key: Curve25519.Signing.PrivateKey(), algorithm: .cosignature)
+      }
+      let (absent, stranger) = (try witness("absent.example"), try witness("stranger.example"))
+      for exports in [
+        FakeLog.Exports(),
+        {
+          $0.witness = stranger
+          return $0
+        }(FakeLog.Exports()),
+      ] {
+        let path = "\(folder.path)/bundle-\(exports.witness == nil)"
+        try await log.bundle(into: path, exports: exports)
+        for verdict in try await Verifiers.both(
+          path, key: log.signer.verifier, witnesses: [absent.verifier], in: folder)
+        {
+          let said = verdict.faults.compactMap { $0["what"]?.stringValue }
+          #expect(said == ["bears no cosignature of absent.example, whose key was given"], "\(said)")
+        }
+      }
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func `a file that lies elsewhere, and a pipe, are none of the bundle's`() async throws {
+    try await withBundles { folder in
+      let log = try FakeLog(20)
+      let path = folder.path + "/bundle"
+      try await log.bundle(into: path)
+      for name in ["headers.jsonl", "events.jsonl", "proofs.json", "checkpoint.note", "manifest.json"] {
+        for isPipe in [false, true] {
+          let changed = folder.path + "/changed"
+          try copy(path, to: changed)
+          try FileManager.default.removeItem(atPath: "\(changed)/\(name)")
+          if isPipe {
+            try #require(mkfifo("\(changed)/\(name)", 0o600) == 0)
+          } else {
+            try FileManager.default.createSymbolicLink(
+              atPath: "\(changed)/\(name)", withDestinationPath: "\(path)/\(name)")
+          }
+          for verdict in try await Verifiers.both(changed, key: log.signer.verifier, in: folder) {
+            #expect(!verdict.isProved && verdict.files.contains(name), "\(name): \(verdict)")
+          }
+        }
+      }
+    }
+  }
+
   @Test func `a bundle for one tenant shows nothing of another`() async throws {
     try await withBundles { folder in
       let log = try FakeLog(200, secret: "the other's secret")

@@ -16,11 +16,10 @@ struct BundleLines: ~Copyable {
   /// Whether the last line had no line break.
   private(set) var isTorn = false
 
-  /// - Throws: `FileError` where the file can't be opened.
+  /// - Throws: `FileError` where the file can't be opened, or is none.
   init(_ path: String) throws(FileError) {
     self.path = path
-    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-    guard descriptor >= 0 else { throw FileError("open", path) }
+    descriptor = try FileDigest.open(path)
   }
 
   deinit { close(descriptor) }

@@ -82,6 +82,8 @@ extension BundleVerifier {
         "What \(views.joined(separator: ", ")) say: these are made of the records, to be read; the records are the "
           + "evidence.")
     }
+    report.notProved.append(
+      "What for, why parts are left out, and by which program: the manifest says so in the words of whoever made it.")
     report.notProved.append("What sealed values say: they are encrypted, and stand in the records as they are hashed.")
   }
 }

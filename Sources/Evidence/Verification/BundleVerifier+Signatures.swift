@@ -81,8 +81,15 @@ extension BundleVerifier {
     checkWitnesses(note, key)
   }
 
-  /// Tells who cosigned the checkpoint, and when.
+  /// Tells who cosigned the checkpoint, and when. Every witness whose key was given must have.
   private mutating func checkWitnesses(_ note: SignedNote, _ key: NoteVerifier) {
+    for witness in witnesses {
+      let hasSigned = note.signatures.contains {
+        $0.keyID == witness.keyID && $0.name.utf8.elementsEqual(witness.name.utf8)
+      }
+      guard !hasSigned else { continue }
+      report.add(EvidenceFault(BundleFile.checkpoint, "bears no cosignature of \(witness.name), whose key was given"))
+    }
     let others = note.signatures.filter { $0.keyID != key.keyID || !$0.name.utf8.elementsEqual(key.name.utf8) }
     for other in others {
       guard

@@ -3,6 +3,10 @@ import CanonicalJSON
 import Files
 import MerkleTree
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// Verifies an evidence bundle by what lies in its folder alone: no server, no network, no key but the public one.
 ///
 /// Memory is bounded by the longest record. What is wrong with the bundle is in the report; only what has nothing to do
@@ -102,7 +106,7 @@ package struct BundleVerifier: Sendable {
   }
 
   /// The files that are read whole have at most so many bytes.
-  private static let mostBytes: Int64 = 64 << 20
+  private static let mostBytes = 64 << 20
 
   /// The path of a file of the bundle.
   func path(_ name: String) -> String { "\(folder)/\(name)" }
@@ -110,14 +114,17 @@ package struct BundleVerifier: Sendable {
   /// The bytes of a small file of the bundle; nil, and a fault, where it isn't there.
   mutating func read(_ name: String) -> [UInt8]? {
     do throws(FileError) {
-      if let size = try FileSystem<FileError>.identity(path(name))?.size, size > BundleVerifier.mostBytes {
-        report.add(EvidenceFault(name, "is larger than any such file is"))
-        return nil
+      let descriptor = try FileDigest.open(path(name))
+      defer { close(descriptor) }
+      var bytes: [UInt8] = []
+      while bytes.count <= BundleVerifier.mostBytes {
+        let chunk = try FileSystem<FileError>.read(descriptor, atMost: 64 << 10, path(name))
+        if chunk.isEmpty { return bytes }
+        bytes += chunk
       }
-      if let bytes = try FileSystem<FileError>.read(path(name)) { return bytes }
-      report.add(EvidenceFault(name, "is missing"))
+      report.add(EvidenceFault(name, "is larger than any such file is"))
     } catch {
-      report.add(EvidenceFault(name, "can't be read: \(error)"))
+      report.add(EvidenceFault(name, error.code == ENOENT ? "is missing" : "can't be read: \(error)"))
     }
     return nil
   }
