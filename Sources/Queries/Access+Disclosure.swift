@@ -18,15 +18,18 @@ extension Access {
   /// The personal fields of a resource that are withheld from the caller; none from administrators.
   /// - Parameters:
   ///   - fields: Its fields, among them those that name data subjects.
-  ///   - memberships: The organizations of which a user is a member; asked only for users.
+  ///   - memberships: A user's memberships; asked only for users.
   func withheld(
     of id: Identifier, organization: Identifier?, fields: JSONObject, _ moment: Moment = .now,
-    memberships: () throws -> [Identifier]
+    memberships: () throws -> [ResourceState]
   ) rethrows -> Set<String> {
     if principal.isAdministrator { return [] }
     let personal = type.fields.filter { $0.personal != nil }
     guard !personal.isEmpty else { return [] }
-    let organizations = type.name == "user" ? try memberships() : organization.map { [$0] } ?? []
+    let places = type.name == "user" ? try memberships() : []
+    let own = organization.map { [$0] } ?? []
+    let organizations = own + places.compactMap(\.organization)
+    let governing = own + places.lazy.filter(\.isGoverning).compactMap(\.organization)
     var withheld: Set<String> = []
     for field in personal {
       guard let record = field.personal else { continue }
@@ -36,7 +39,7 @@ extension Access {
         case .field(let name): fields[name]?.stringValue.flatMap { Identifier($0) }
         }
       let disclosure = Disclosure(
-        to: principal, of: type.plural, subject: subject, organizations: organizations)
+        to: principal, of: type.plural, subject: subject, organizations: organizations, governing: governing)
       let recipients =
         switch moment {
         case .now: record.recipients
@@ -52,7 +55,7 @@ extension Access {
     of state: ResourceState, _ moment: Moment = .now, in snapshot: borrowing LogSnapshot
   ) throws -> Set<String> {
     try withheld(of: state.id, organization: state.organization, fields: state.fields, moment) {
-      try snapshot.memberships(of: state.id).compactMap(\.organization)
+      try snapshot.memberships(of: state.id)
     }
   }
 

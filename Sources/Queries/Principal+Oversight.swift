@@ -26,7 +26,7 @@ extension Principal {
       // The events of one command follow each other by microseconds.
       guard header.at.microseconds - deletion.at.microseconds < 1_000_000 else { break }
       if header.type == "membership", header.causation == deletion.id,
-        holds([.officers, .auditors], in: header.organization)
+        holds([.officers, .auditors], in: header.organization), try snapshot.state(header.resource)?.isGoverning == true
       {
         return true
       }

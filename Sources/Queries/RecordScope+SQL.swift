@@ -15,7 +15,7 @@ extension RecordScope {
     return """
       ((\(own)) OR (t.organization_id IS NULL AND t.resource_type = 'user' AND EXISTS (\
       SELECT FROM daybook.memberships m WHERE m.user_id = t.resource_id \
-      AND m.organization_id = ANY(\(sql.bind(overseen.sorted()))) AND m.created_at <= t.at + interval '1 ms' \
+      AND m.organization_id = ANY(\(sql.bind(overseen.sorted()))) AND m.is_guest IS NOT TRUE AND m.created_at <= t.at + interval '1 ms' \
       AND (m.deleted_at IS NULL OR m.deleted_at >= t.at))))
       """
   }
@@ -52,7 +52,7 @@ extension RecordScope {
       choices.append(
         """
         (t.resource_type = 'user' AND EXISTS (SELECT FROM daybook.memberships m WHERE m.user_id = t.resource_id \
-        AND m.deleted_at IS NULL AND m.organization_id = ANY(\(sql.bind(officed.sorted())))))
+        AND m.deleted_at IS NULL AND m.is_guest IS NOT TRUE AND m.organization_id = ANY(\(sql.bind(officed.sorted())))))
         """)
     }
     return "(\(choices.joined(separator: " OR ")))"

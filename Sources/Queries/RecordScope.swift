@@ -9,8 +9,8 @@ import Refusals
 ///
 /// Those of the organizations where they have the permission, but for types that only some offices see
 /// (`recipients` of a type). Officers and auditors read besides what happened to the accounts of their people, which
-/// belong to no organization, for as long as these are members. Administrators, and auditors of the whole service, read
-/// everything.
+/// belong to no organization, for as long as these are more than guests. Administrators, and auditors of the whole
+/// service, read everything.
 public struct RecordScope: Sendable {
   /// The organizations whose records are read; nil where everything is.
   package let organizations: Set<Identifier>?
@@ -26,7 +26,7 @@ public struct RecordScope: Sendable {
     guard let reach = audience.reach(of: principal) else { return nil }
     organizations = reach.organizations
     let readable = organizations ?? []
-    overseen = principal.office == nil ? [] : readable
+    overseen = readable.filter { principal.holds([.officers, .auditors], in: $0) }
     officed = readable.filter { principal.holds([.officers], in: $0) }
     veiled = Set(principal.veiledTypes(of: catalog))
   }
@@ -41,7 +41,7 @@ public struct RecordScope: Sendable {
     guard header.type == "user", !overseen.isEmpty else { return false }
     return try snapshot.memberships(of: header.resource).contains { membership in
       // An account that is made with its first membership is made some microseconds before.
-      membership.organization.map(overseen.contains) == true
+      membership.organization.map(overseen.contains) == true && membership.isGoverning
         && membership.createdAt.microseconds <= header.at.microseconds + 1000
     }
   }

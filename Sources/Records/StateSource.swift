@@ -32,3 +32,10 @@ extension StateSource where Self: ~Copyable {
     }
   }
 }
+
+extension ResourceState {
+  /// Whether a membership lets who administers the organization, and its officers and auditors, govern the person's
+  /// account too. A guest came for a workspace, by the act of whoever opened it alone, and stays governed by where they
+  /// are a full member.
+  package var isGoverning: Bool { fields["is_guest"] != true }
+}

@@ -10,9 +10,11 @@ import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import Postgres
 import Projections
 import Queries
 import Records
+import Refusals
 import ServiceLifecycle
 import UnixSignals
 import Vault
@@ -147,7 +149,13 @@ public final class DaybookServer: Sendable {
       let projections = try ReadModelRunner.service(
         configuration, embedded: embedded, log: log, vault: vault, catalog: catalog, logger: logger)
       engine.eraseReadModels(failpoints: configuration.failpoints) { [projections, log] person, patience in
-        try await projections.erase(person, through: log.head.position, patience: patience)
+        do {
+          return try await projections.erase(person, through: log.head.position, patience: patience)
+        } catch let error as ProjectionError {
+          throw Refusal(error)
+        } catch let error as PostgresError {
+          throw Refusal.unavailable(component: "postgres", error.message)
+        }
       }
       engine.restrictReadModels { [projections] in try await projections.apply($0, patience: $1) }
       let queries = QueryEngine(

@@ -68,7 +68,8 @@ extension Vault {
         keys = try vault.replaceStore(store, store.bytes, root: new)
       } catch {
         // Nothing is committed: the vault is as it was, but for leftovers, which the next opening removes.
-        try vault.folder.shredLeftovers(epoch: vault.snapshot.epoch)
+        // That is no reason to hide what went wrong.
+        try? vault.folder.shredLeftovers(epoch: vault.snapshot.epoch)
         throw error
       }
       Glibc.close(disk.keys)
@@ -99,7 +100,11 @@ extension Vault {
       return given
     }
     guard let next = try RootKey.read(rotation.next), next.fingerprint == fingerprint else { return given }
-    if finishing { try rotation.finish(.none) }
+    if finishing {
+      // The store that the new key opens must be durable before the old key goes.
+      try FileSystem.syncFolder(folder.path)
+      try rotation.finish(.none)
+    }
     return next.moved(to: path)
   }
 }

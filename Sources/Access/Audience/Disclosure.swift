@@ -12,13 +12,20 @@ package struct Disclosure: Sendable {
   private let subject: Identifier?
   /// The organizations that it belongs to: the resource's or, of a user, those of which they are a member.
   private let organizations: [Identifier]
+  /// Those of them that govern it: of a user, where they are more than a guest.
+  private let governing: [Identifier]
 
   /// What is disclosed to a caller of one resource.
-  package init(to principal: Principal, of plural: String, subject: Identifier?, organizations: [Identifier]) {
+  /// - Parameter governing: Of a user, the organizations where they are more than a guest; otherwise all.
+  package init(
+    to principal: Principal, of plural: String, subject: Identifier?, organizations: [Identifier],
+    governing: [Identifier]? = nil
+  ) {
     self.principal = principal
     self.plural = plural
     self.subject = subject
     self.organizations = organizations
+    self.governing = governing ?? organizations
   }
 
   /// Whether the caller is one of the recipients.
@@ -33,10 +40,10 @@ package struct Disclosure: Sendable {
           isFull(in: $0) && principal.allows(.read, on: plural, organization: $0)
         }
       case .organizationAdministrators:
-        organizations.contains { isFull(in: $0) && principal.allows(.admin, on: plural, organization: $0) }
-      case .officers: organizations.contains { principal.holds([.officers], in: $0) }
+        governing.contains { isFull(in: $0) && principal.allows(.admin, on: plural, organization: $0) }
+      case .officers: governing.contains { principal.holds([.officers], in: $0) }
       case .auditors:
-        principal.auditsService || organizations.contains { principal.holds([.auditors], in: $0) }
+        principal.auditsService || governing.contains { principal.holds([.auditors], in: $0) }
       }
     }
   }

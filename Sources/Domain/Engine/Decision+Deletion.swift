@@ -74,7 +74,8 @@ extension Decision {
     _ state: ResourceState, _ type: ResourceModel, event: String, causation: Identifier?
   ) throws -> AppendedEvent {
     var draft = try draft(
-      event, type: type, resource: state.id, organization: state.organization, causation: causation)
+      event, type: type, resource: state.id, organization: state.organization, fields: state.fields,
+      causation: causation)
     draft.set = ["deleted_at": .string(now.text)]
     draft.was = ["deleted_at": .null]
     if type.name == "user" { draft.note([state.id]) }

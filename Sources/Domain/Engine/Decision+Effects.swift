@@ -44,7 +44,8 @@ extension Decision {
     if creation.checksReferences { try checkReferences(values, of: type, organization: organization) }
     values = try platformValues(values, of: type, organization: organization)
     var draft = try draft(
-      creation.event, type: type, resource: id, organization: organization, causation: creation.causation)
+      creation.event, type: type, resource: id, organization: organization, fields: values,
+      causation: creation.causation)
     let place = Sealer.Place(event: draft.id, resource: id, organization: organization)
     var set = JSONObject(minimumCapacity: values.count + 3)
     for (name, value) in values {
@@ -95,7 +96,8 @@ extension Decision {
     // Most edits that change nothing are seen before anything is sealed.
     if !isForced, values.allSatisfy({ isPlainlyUnchanged($0.key, $0.value, state, type) }) { return nil }
     var draft = try draft(
-      event, type: type, resource: state.id, organization: state.organization, causation: causation)
+      event, type: type, resource: state.id, organization: state.organization, fields: state.fields,
+      causation: causation)
     let place = Sealer.Place(event: draft.id, resource: state.id, organization: state.organization)
     var set = JSONObject(minimumCapacity: values.count)
     var was = JSONObject(minimumCapacity: values.count)

@@ -38,6 +38,8 @@ final class Decision {
   var destroysKeys = false
   /// The persons whose erasure is to be completed once it is on the disk.
   var erases: [Identifier] = []
+  /// Whether legal holds don't stop what is being decided.
+  var passesHolds = false
   /// The persons whose data is restricted, or no longer, once it is on the disk.
   var restricts: [Identifier] = []
   /// The sign-ins that end with this.
@@ -207,8 +209,11 @@ final class Decision {
   // MARK: - Recording
 
   /// A draft of an event of this command, with its reason and origin sealed.
+  ///
+  /// - Parameter fields: The resource's, as they are or shall be: they tell whom it is about.
   func draft(
-    _ event: String, type: ResourceModel, resource: Identifier, organization: Identifier?, causation: Identifier? = nil
+    _ event: String, type: ResourceModel, resource: Identifier, organization: Identifier?, fields: JSONObject,
+    causation: Identifier? = nil
   ) throws -> EventDraft {
     var draft = EventDraft(
       event: event, type: type.name, resource: resource, actor: principal.actor, schema: model.catalog.revision,
@@ -223,15 +228,33 @@ final class Decision {
     {
       return draft
     }
-    try sealWhyAndWhence(&draft)
+    try sealWhyAndWhence(&draft, of: person(type, resource, fields, event: event))
     return draft
   }
 
-  private func sealWhyAndWhence(_ draft: inout EventDraft) throws {
+  /// The person whom a resource is about, for whom the reason of an event is sealed too: what is said of somebody goes
+  /// with them. The ground of an erasure stays with its receipt. Nobody where the person was erased, whom an older log
+  /// may have brought back.
+  private func person(
+    _ type: ResourceModel, _ resource: Identifier, _ fields: JSONObject, event: String
+  ) -> Identifier? {
+    let person: Identifier? =
+      if type.name == Subjects.type {
+        event == Subjects.confirmation ? nil : Subjects.person(fields)
+      } else {
+        model.audience(of: type.name).person(of: resource, fields)
+      }
+    guard let person, person != .systemUser, !engine.vault.isErased(.subject(person)) else { return nil }
+    return person
+  }
+
+  private func sealWhyAndWhence(_ draft: inout EventDraft, of person: Identifier?) throws {
     let place = Sealer.Place(event: draft.id, resource: draft.resource, organization: draft.organization)
     if let reason = prepared.common.reason {
       var subjects = principal.subject.map { [$0] } ?? []
-      for id in prepared.common.about where !subjects.contains(id) { subjects.append(id) }
+      for id in prepared.common.about + (person.map { [$0] } ?? []) where !subjects.contains(id) {
+        subjects.append(id)
+      }
       draft.reason = try engine.sealer.sealed(.string(reason), for: subjects, field: "reason", place: place)
       draft.note(subjects)
     }
@@ -257,10 +280,23 @@ final class Decision {
     }
   }
 
+  /// Notes in which organizations the reason was given that an event of a decision about a person has.
+  private func noteGivenIn(_ draft: inout EventDraft, decidingAbout person: Identifier) throws {
+    let organizations = try organizationsOfReason(about: person)
+    if !organizations.isEmpty {
+      draft.data[ReasonGivenIn.member] = .array(organizations.map { .string($0.text) })
+    }
+  }
+
+  /// The organizations of a person that the caller speaks for.
+  private func organizationsOfReason(about person: Identifier) throws -> [Identifier] {
+    try transaction.memberships(of: person).filter(\.isGoverning)
+      .compactMap(\.organization).filter { principal.canSee(organization: $0) }
+  }
+
   /// Notes in which organizations the reason was given that an account's event has.
   private func noteGivenIn(_ draft: inout EventDraft) throws {
-    let organizations = try transaction.memberships(of: draft.resource).filter(\.isGoverning)
-      .compactMap(\.organization).filter { principal.canSee(organization: $0) }
+    let organizations = try organizationsOfReason(about: draft.resource)
     // Nothing is sealed for who was erased, whom an older log may have brought back.
     guard !organizations.isEmpty, !engine.vault.isErased(.subject(draft.resource)) else { return }
     draft.data[ReasonGivenIn.member] = try engine.vault.seal(
@@ -274,7 +310,13 @@ final class Decision {
   @discardableResult
   func append(_ draft: EventDraft, type: ResourceModel) throws -> AppendedEvent {
     var draft = draft
-    if draft.reason != nil, type.name == "user", draft.organization == nil { try noteGivenIn(&draft) }
+    if draft.reason != nil, draft.organization == nil {
+      if type.name == "user" {
+        try noteGivenIn(&draft)
+      } else if type.name == Subjects.type, let person = prepared.id {
+        try noteGivenIn(&draft, decidingAbout: person)
+      }
+    }
     guard eventsBefore + events.count < CommandEngine.eventLimit else {
       throw Refusal.tooLarge(
         limit: Int64(CommandEngine.eventLimit),
@@ -336,7 +378,8 @@ final class Decision {
   @discardableResult
   func record(_ event: String, on state: ResourceState, _ type: ResourceModel, data: JSONObject) throws -> AppendedEvent
   {
-    var draft = try draft(event, type: type, resource: state.id, organization: state.organization)
+    var draft = try draft(
+      event, type: type, resource: state.id, organization: state.organization, fields: state.fields)
     draft.data = try sealedFacts(data, draft, type)
     return try append(draft, type: type)
   }

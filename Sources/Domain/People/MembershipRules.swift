@@ -99,9 +99,3 @@ enum MembershipRules {
       ["from": "owner", "allowed": []])
   }
 }
-
-extension ResourceState {
-  /// Whether a membership lets who administers the organization govern the person's account too. A guest came for a
-  /// workspace, and stays governed by where they are a full member.
-  var isGoverning: Bool { fields["is_guest"] != true }
-}

@@ -38,6 +38,7 @@ enum LegalHoldBehaviours {
         }
       }
       try authorize(decision, in: organization)
+      if held.type == "user" { try checkGoverned(held, decision, in: organization) }
       try decision.checkVersion(0)
       let values = decision.fields.merging(["held_type": .string(held.type), "is_active": true])
       let event = try decision.create(
@@ -71,6 +72,20 @@ enum LegalHoldBehaviours {
       try authorize(decision, in: state.organization)
       try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
     })
+
+  /// Refuses to hold a person from where they are a guest: what they did at home would be held with them.
+  private static func checkGoverned(_ person: ResourceState, _ decision: Decision, in organization: Identifier?) throws
+  {
+    guard !decision.principal.isAdministrator else { return }
+    let isGoverned = try decision.transaction.memberships(of: person.id).contains {
+      $0.isGoverning && $0.organization == organization
+    }
+    guard isGoverned else {
+      throw Refusal.forbidden(
+        permission: "officer",
+        "The person is not a member of the organization, or only a guest: an officer of one of theirs holds them.")
+    }
+  }
 
   private static func notFound(_ id: Identifier) -> Refusal {
     .missing("resource", id, at: "/held_id", "there is no person, resource or organization of this id")

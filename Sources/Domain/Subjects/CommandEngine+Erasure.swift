@@ -58,13 +58,25 @@ extension CommandEngine {
   }
 
   /// Finishes every erasure that is confirmed and not complete: to be called from time to time, since PostgreSQL may be
-  /// away.
-  /// - Throws: ``Refusal``; the next call goes on.
+  /// away. One that can't be finished keeps none of the others from it.
+  /// - Throws: ``Refusal``, the first one; the next call goes on.
   public func finishErasures() async throws {
     try destroyErasedKeys()
-    try await eraseReturned()
+    var failure: (any Error)?
+    do { try await eraseReturned() } catch { failure = error }
     let pending = try await log.background { try $0.erasures().filter { Subjects.isPending($0.record) }.map(\.person) }
-    for person in pending { try await completeErasure(of: person, patience: ErasureKeeper.timedPatience) }
+    try await each(pending, after: failure) { try await completeErasure(of: $0, patience: ErasureKeeper.timedPatience) }
+  }
+
+  /// Does something about each of some persons; what fails for one is thrown after the others had their turn.
+  private func each(
+    _ persons: [Identifier], after earlier: (any Error)? = nil, _ body: (Identifier) async throws -> Void
+  ) async throws {
+    var failure = earlier
+    for person in persons {
+      do { try await body(person) } catch { failure = failure ?? error }
+    }
+    if let failure { throw failure }
   }
 
   /// Erases again whom an older log brought back, as far as the log can: to be called at start, before anybody asks.
@@ -75,7 +87,7 @@ extension CommandEngine {
     let returned = try await log.background { snapshot in
       try known.filter { try snapshot.living($0, type: "user") != nil }
     }
-    for person in returned {
+    try await each(returned) { person in
       _ = try await apply(
         method: "subject.erase",
         params: [

@@ -17,9 +17,11 @@ struct Erasure {
   private let memberships: [ResourceState]
 
   /// Finds it.
-  /// - Throws: ``Refusal`` `held` where a legal hold keeps the person, or anything that would go with them.
+  /// - Throws: ``Refusal`` `held` where a legal hold keeps the person, or anything that would go with them. One of an
+  ///   older log that brought an erased person back holds nobody: nothing of theirs is left to be kept.
   init(of person: ResourceState, _ decision: Decision) throws {
     self.person = person
+    decision.passesHolds = decision.engine.vault.isErased(.subject(person.id))
     memberships = try decision.transaction.memberships(of: person.id)
     if person.isDeleted {
       // The account is gone, with what went with it; what was sealed for the person is not.
@@ -100,7 +102,11 @@ struct Erasure {
     ],
     [
       "what": "reasons and addresses of other persons' acts",
-      "ground": "personal data of those persons",
+      "ground": "personal data of those persons, unless the act or the reason was about this one",
+    ],
+    [
+      "what": "the ground that was given for this erasure",
+      "ground": "proof that it was ordered, and why: it names an article of the law and tells no story",
     ],
     [
       "what": "earlier exports of keys, exports and backups outside of this server",

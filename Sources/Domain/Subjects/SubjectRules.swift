@@ -33,7 +33,7 @@ enum SubjectRules {
 
   /// Whether a caller is told of an organization in what is said of a person; an officer of the service is of all.
   static func isTold(_ principal: Principal, of organization: Identifier) -> Bool {
-    principal.protectsService || principal.canSee(organization: organization)
+    principal.protectsService || principal.isAdministrator || principal.holds([.officers], in: organization)
   }
 
   /// Whether somebody is an officer, in person: an API key never is.
@@ -42,7 +42,8 @@ enum SubjectRules {
     return principal.platformRole == officer
   }
 
-  /// Refuses everybody but officers, and an officer in their own matter. The server finishes what one has ordered.
+  /// Refuses everybody but officers of the whole service and of an organization to which the person belongs as more
+  /// than a guest, and an officer in their own matter. The server finishes what one has ordered.
   static func requireOfficer(_ decision: Decision, over person: ResourceState) throws {
     let principal = decision.principal
     if principal.kind == .server { return }
@@ -54,12 +55,27 @@ enum SubjectRules {
     guard principal.kind != .user(person.id) else {
       throw Refusal.forbidden(permission: officer, "Nobody decides about their own data: another officer does.")
     }
+    guard try governs(decision, person) else {
+      throw Refusal.forbidden(
+        permission: officer,
+        "The person is only a guest where you are an officer: an officer of an organization of theirs decides.")
+    }
+  }
+
+  /// Whether the caller is an officer where the person belongs as more than a guest, or of the whole service. Who is
+  /// a guest somewhere became one by the act of that organization alone, and isn't governed from there.
+  private static func governs(_ decision: Decision, _ person: ResourceState) throws -> Bool {
+    try decision.principal.protectsService
+      || decision.transaction.memberships(of: person.id).contains {
+        $0.isGoverning && decision.principal.holds([.officers], in: $0.organization)
+      }
   }
 
   /// The person, officers, administrators, and who administers users in an organization to which the person belongs.
   static func authorizeRequest(_ decision: Decision, for person: ResourceState) throws {
     let principal = decision.principal
-    if principal.isAdministrator || principal.kind == .user(person.id) || isOfficer(principal) { return }
+    if principal.isAdministrator || principal.kind == .user(person.id) { return }
+    if try governs(decision, person) { return }
     let isGoverned = try decision.transaction.memberships(of: person.id).contains {
       $0.isGoverning && principal.allows(.admin, on: "users", organization: $0.organization)
     }

@@ -84,11 +84,11 @@ extension ProjectionService {
     }
   }
 
-  /// Waits until all read models have a position.
+  /// Waits until the personal tables have a position; what else has stopped doesn't matter to them.
   func wait(for position: UInt64, until deadline: ContinuousClock.Instant) async throws {
     let left = max(.zero, deadline - ContinuousClock.now).components
     try await board.wait(
-      for: position, units: Set(definitions.flatMap(\.units)),
+      for: position, units: Set(definitions.flatMap(\.units).filter { $0.part == .personal }),
       milliseconds: Int(left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000))
   }
 

@@ -74,7 +74,7 @@ extension QueryEngine {
   private func withheld(ofRow fields: JSONObject, _ id: Identifier, _ access: Access) throws -> Set<String> {
     let organization = fields["organization_id"]?.stringValue.flatMap { Identifier($0) }
     return try access.withheld(of: id, organization: organization, fields: fields) {
-      try log.read { try $0.memberships(of: id).compactMap(\.organization) }
+      try log.read { try $0.memberships(of: id) }
     }
   }
 

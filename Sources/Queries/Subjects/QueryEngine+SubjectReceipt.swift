@@ -24,7 +24,7 @@ extension QueryEngine {
   fileprivate func subjectReceipt(_ arguments: Arguments, _ scope: SubjectScope) async throws -> [UInt8] {
     let id = try arguments.required("id")
     return try await log.whileWanted { [self] snapshot in
-      let person = try scope.person(id, in: snapshot, alsoFor: ["auditor"])
+      let person = try scope.person(id, in: snapshot, alsoFor: [.auditors])
       guard let record = try snapshot.subjectRecord(of: person.id) else {
         throw Refusal.notFound(type: "subject", id: id.text)
       }
@@ -32,11 +32,16 @@ extension QueryEngine {
       let events = try snapshot.history(of: record.id, versions: 1...Int64.max).map { stored -> JSON in
         let header = try stored.parsedHeader()
         let body = try stored.parsedBody()
+        let isReasonTold =
+          header.actor == scope.principal.actor
+          || scope.isTold(ofReasonIn: ReasonGivenIn.organizations(body.data), about: id)
+        let facts = body.data.filter { $0.key != ReasonGivenIn.member }
         return [
           "actor": .string(header.actor), "at": .string(header.at.text), "event": .string(header.event),
           "position": JSON(position: header.position),
-          "data": .object(ErasureFacts.shown(body.data) { scope.isTold(of: $0, about: id) }),
-          "reason": try view(for: scope.principal).reason(body.reason, resource: header.resource),
+          "data": .object(ErasureFacts.shown(facts) { scope.isTold(of: $0, about: id) }),
+          "reason": isReasonTold
+            ? try view(for: scope.principal).reason(body.reason, resource: header.resource) : .null,
           "leaf_hash": .string(try snapshot.treeNode(level: 0, index: header.position - 1).base64),
           "hashes": .array(
             try snapshot.inclusionProof(index: header.position - 1, size: size).map { .string($0.base64) }),

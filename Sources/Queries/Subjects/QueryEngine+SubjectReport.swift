@@ -60,9 +60,11 @@ extension QueryEngine {
     let (events, next) = try await log.whileWanted { [self] snapshot -> ([JSON], UInt64?) in
       let about = try snapshot.positions(about: id, from: from, limit: limit + 1)
       let all = Set(about).union(acts).sorted()
+      // Behind the last of a list that was cut, there may be what that list didn't say.
+      let horizon = [about, acts].filter { $0.count > limit }.compactMap(\.last).min()
       var events: [JSON] = []
       var bytes = 0
-      for position in all {
+      for position in all where horizon.map({ position <= $0 }) ?? true {
         guard events.count < limit, bytes < Self.reportBytes else { return (events, position) }
         guard let record = try snapshot.record(at: position),
           scope.isTold(of: try record.parsedHeader().organization, about: id)
@@ -70,7 +72,7 @@ extension QueryEngine {
         events.append(try reported(record, of: id, actors, own, scope))
         bytes += record.body.count
       }
-      return (events, nil)
+      return (events, horizon.map { $0 + 1 })
     }
     var answer = held
     answer["events"] = .array(events)
@@ -130,7 +132,7 @@ extension QueryEngine {
     let givenIn = ReasonGivenIn.organizations(facts)
     let isReasonTold =
       (isTheirs(body.reason, "reason") || own.contains(header.resource))
-      && (header.organization != nil || isActor || scope.isTold(ofOneOf: givenIn, about: person))
+      && (header.organization != nil || isActor || scope.isTold(ofReasonIn: givenIn, about: person))
     var event: JSONObject = [
       "position": JSON(position: header.position), "at": .string(header.at.text), "event": .string(header.event),
       "actor": .string(header.actor), "is_actor": .bool(isActor), "resource_type": .string(header.type),
@@ -140,7 +142,7 @@ extension QueryEngine {
       "reason": isReasonTold ? try view.reason(body.reason, resource: header.resource) : .null,
     ]
     if isTheirs(body.origin, "origin") { event["origin"] = try view.origin(body.origin, resource: header.resource) }
-    let shown = facts.filter { $0.key != ReasonGivenIn.member }
+    let shown = ErasureFacts.shown(facts.filter { $0.key != ReasonGivenIn.member }, where: scope.knows)
     if isActor, !shown.isEmpty { event["data"] = .object(shown) }
     return .object(event)
   }

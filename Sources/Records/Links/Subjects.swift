@@ -8,6 +8,13 @@ package enum Subjects {
   package static let type = "subject"
   /// The field that names the person.
   package static let personField = "person_id"
+  /// The event by which an erasure is ordered.
+  package static let confirmation = "subject.erasure_confirmed"
+
+  /// The person whom such a record is about.
+  package static func person(_ fields: JSONObject) -> Identifier? {
+    fields[personField]?.stringValue.flatMap { Identifier($0) }
+  }
 
   /// What the records of all erasures are linked to, so that a start finds them without a search.
   package static let erasures = Identifier.version5(namespace: .urlNamespace, name: "daybook:subject:erasures")
