@@ -13,11 +13,12 @@ extension Principal {
   }
 
   /// The types whose records the caller doesn't read, in whatever organization: those of which only some offices see
-  /// the resources, where the caller holds none of them.
+  /// the resources, where the caller holds none of them. Whoever reads records of an organization administers it or
+  /// holds an office there, so what such people see isn't left out.
   package func veiledTypes(of catalog: Catalog) -> [String] {
     if seesEverything { return [] }
     return catalog.types.lazy.filter { type in
-      guard let recipients = type.recipients else { return false }
+      guard let recipients = type.recipients, !recipients.contains(.organizationAdministrators) else { return false }
       return self.office.map { !recipients.contains($0) } ?? true
     }.map(\.name).sorted()
   }

@@ -1,12 +1,16 @@
 import CanonicalJSON
 
 extension TypeReader {
-  /// `recipients` of a type: which offices of an organization see its resources, and nobody else there.
+  /// `recipients` of a type: which offices of an organization see its resources, and nobody else there; where its
+  /// administrators are among them, also who made the resource.
   mutating func readOffices(_ member: SourceNode.Member) -> [Recipient] {
     let recipients = readRecipients(member, of: "'recipients'")
-    for recipient in recipients where ![.officers, .auditors, .administrators].contains(recipient) {
+    let offices: [Recipient] = [.officers, .auditors, .organizationAdministrators, .administrators]
+    for recipient in recipients where !offices.contains(recipient) {
       report(
-        member.line, "'recipients' of a type may name officers, auditors and administrators, not \(recipient.rawValue)")
+        member.line,
+        "'recipients' of a type may name officers, auditors, organization administrators and administrators, not "
+          + recipient.rawValue)
     }
     if organization == .none {
       report(member.line, "'recipients' is for resources that belong to an organization")

@@ -21,6 +21,8 @@ package struct AudienceCondition: Sendable {
     case oneself
     case named(String)
     case offices
+    case stewards
+    case maker
     case published(String)
   }
 
@@ -38,6 +40,8 @@ package struct AudienceCondition: Sendable {
       case .oneself: .oneself
       case .named(let field): .named(Self.column(field))
       case .offices: .offices
+      case .stewards: .stewards
+      case .maker: .maker
       case .published(let fields):
         .published("((\(fields.map(Self.column).joined(separator: " OR "))) AND t.\"deleted_at\" IS NULL)")
       }
@@ -93,6 +97,14 @@ package struct AudienceCondition: Sendable {
         if !bounds.officed.isEmpty {
           choices.append("t.\"organization_id\" = ANY(\(sql.bind(bounds.officed.sorted())))")
         }
+      case .stewards:
+        let governed = bounds.readable.intersection(bounds.administered)
+        if !governed.isEmpty { choices.append("t.\"organization_id\" = ANY(\(sql.bind(governed.sorted())))") }
+      case .maker:
+        guard let subject = bounds.subject, !bounds.readable.isEmpty else { continue }
+        choices.append(
+          "(t.\"created_by\" = \(sql.bind(.uuid(subject.text), as: "uuid")) AND t.\"organization_id\" = ANY(\(readable(&sql))))"
+        )
       case .published(let isPublic):
         if bounds.readsPublic { choices.append(isPublic) }
       }

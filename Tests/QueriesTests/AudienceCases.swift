@@ -32,6 +32,7 @@ struct AudienceCases {
       case "organization": addOrganizations()
       case "user": addUsers()
       case "legal_hold": addOverseen(type)
+      case "export": addGoverned(type)
       default: addResources(of: type)
       }
     }
@@ -63,6 +64,21 @@ struct AudienceCases {
     resource(type, "acme's", world.acme, [:], administrators.union(["Audrey", "Oscar"]))
     resource(type, "the other one's", world.other, [:], administrators)
     resource(type, "nobody's", nil, [:], administrators)
+  }
+
+  /// What those see who administer an organization or hold an office there, and who made it.
+  private mutating func addGoverned(_ type: ResourceType) {
+    let governors = administrators.union(["Adam", "Olga", "a key that administers", "Audrey", "Oscar"])
+    let strangers = administrators.union(["a foreign key"])
+    func by(_ name: String) -> JSONObject { ["created_by": .string(world.users[name] ?? "")] }
+    resource(type, "acme's", world.acme, [:], governors)
+    resource(type, "the other one's", world.other, [:], strangers)
+    resource(type, "nobody's", nil, [:], administrators)
+    resource(type, "Ann's", world.acme, by("Ann"), governors.union(["Ann"]))
+    resource(type, "Olga's", world.acme, by("Olga"), governors.union(["Olga's key", "a session naming Olga"]))
+    resource(type, "the guest's", world.acme, by("Guest"), governors)
+    resource(type, "a stranger's in acme", world.acme, by("Stranger"), governors)
+    resource(type, "Ann's in the other one", world.other, by("Ann"), strangers)
   }
 
   private mutating func addResources(of type: ResourceType) {

@@ -48,7 +48,7 @@ extension Audience {
     let bounds = Bounds(
       readable: allowed.subtracting(visited), visited: visited,
       workspaces: isPlaced && !visited.isEmpty ? principal.workspaces : [],
-      administered: isAddressed ? visible.filter { principal.allows(.admin, on: plural, organization: $0) } : [],
+      administered: asksForStewards ? visible.filter { principal.allows(.admin, on: plural, organization: $0) } : [],
       subject: principal.subject, user: user,
       officed: offices.isEmpty ? [] : allowed.filter { principal.holds(offices, in: $0) },
       readsPublic: !publicFields.isEmpty && readsPublic(principal))
@@ -59,6 +59,8 @@ extension Audience {
       case .placed: !bounds.visited.isEmpty
       case .oneself, .named: bounds.user != nil
       case .offices: !bounds.officed.isEmpty
+      case .stewards: !bounds.readable.isDisjoint(with: bounds.administered)
+      case .maker: bounds.subject != nil && !bounds.readable.isEmpty
       case .published: bounds.readsPublic
       }
     }
@@ -70,9 +72,14 @@ extension Audience {
     rules.contains { if case .placed = $0 { true } else { false } }
   }
 
-  /// Whether some resources are for one person's eyes.
-  private var isAddressed: Bool {
-    rules.contains { if case .addressee = $0 { true } else { false } }
+  /// Whether who administers the type sees more than others.
+  private var asksForStewards: Bool {
+    rules.contains {
+      switch $0 {
+      case .addressee, .stewards: true
+      default: false
+      }
+    }
   }
 
   /// The offices that see what no other member does; empty for most types.

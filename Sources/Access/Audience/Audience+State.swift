@@ -35,6 +35,10 @@ extension Audience {
           fields[field]?.stringValue.flatMap { Identifier($0) }.map { principal.kind == .user($0) } ?? false
         case .offices(let offices):
           principal.holds(offices, in: organization) && stands(standing, principal, in: organization)
+        case .stewards: isSteward(principal, in: organization) && stands(standing, principal, in: organization)
+        case .maker:
+          isOwn(fields["created_by"], principal) && isMember(principal, of: organization)
+            && stands(standing, principal, in: organization)
         case .published(let names): isPublic(fields, names) && readsPublic(principal)
         }
       if isPermitted { return true }
@@ -73,6 +77,14 @@ extension Audience {
     case .sees: principal.canSee(organization: organization)
     case .reads: principal.allows(.read, on: plural, organization: organization)
     }
+  }
+
+  private func isSteward(_ principal: Principal, in organization: Identifier?) -> Bool {
+    organization != nil && principal.allows(.admin, on: plural, organization: organization)
+  }
+
+  private func isOwn(_ owner: JSON?, _ principal: Principal) -> Bool {
+    owner?.stringValue.flatMap { Identifier($0) }.map { $0 == principal.subject } ?? false
   }
 
   private func isShown(

@@ -33,6 +33,10 @@ package struct Audience: Sendable, Equatable {
     case named(field: String)
     /// Of the organization, only its full members who hold one of these offices (``Principal/office``).
     case offices(Set<Recipient>)
+    /// Of the organization, who administers the type there.
+    case stewards
+    /// Of the organization, who made the resource, as `created_by` says: that person, and the keys they made.
+    case maker
     /// Every user, and the API keys that may read the type at home: while the resource lives and one of the boolean
     /// fields is true. It gives the right to read, too.
     case published(anyOf: [String])
@@ -113,10 +117,11 @@ package struct Audience: Sendable, Equatable {
       case ("membership", _), ("invitation", _), ("workspace_member", _): [.tenant, .named(field: "user_id")]
       case (_, .none): []
       case (_, .required), (_, .optional):
-        [
-          type.recipients.map { .offices(Set($0)) }
-            ?? type.visibility.map { .addressee(field: $0.field, unless: $0.unless) } ?? .tenant
-        ]
+        if let recipients = type.recipients {
+          [.offices(Set(recipients))] + (recipients.contains(.organizationAdministrators) ? [.stewards, .maker] : [])
+        } else {
+          [type.visibility.map { .addressee(field: $0.field, unless: $0.unless) } ?? .tenant]
+        }
       }
     if let placement = Placement(of: type.name) { rules.append(.placed(placement)) }
     if !type.publicFields.isEmpty { rules.append(.published(anyOf: type.publicFields)) }

@@ -59,7 +59,7 @@ final class PostedType: Sendable {
     hasReadModel = type.hasReadModel
     isOrganization = type.name == "organization"
     audience = Audience(type)
-    isVeiled = type.recipients != nil
+    isVeiled = type.recipients.map { !$0.contains(.organizationAdministrators) } ?? false
     withheld = Set(
       type.fields.filter { $0.personal.map { !$0.recipients.contains(.members) } ?? false }
         .flatMap { [$0.name] + ($0.foldedColumn.map { [$0] } ?? []) })

@@ -26,7 +26,10 @@ extension Audience {
       // A role is no user; the one whom a session names is seen as a member of the role's organization, or not at all.
       case .oneself, .named: nil
       // Nor does a role hold an office.
-      case .offices: "false"
+      case .offices: rules.count == 1 ? "false" : nil
+      // A role stands where who administers the organization stands, unless it names somebody.
+      case .stewards: "(\(Self.isOfOrganization)) AND \(Self.asking) IS NULL"
+      case .maker: "(\(Self.isOfOrganization)) AND \(Self.isOwn("created_by"))"
       case .published(let fields):
         // Public to whoever belongs somewhere.
         """
