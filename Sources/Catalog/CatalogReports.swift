@@ -23,11 +23,12 @@ extension Catalog {
     return .object(matrix)
   }
 
-  /// The record of processing activities (GDPR Art. 30): one entry for each personal field, in the order of the files.
+  /// The record of processing activities (GDPR Art. 30): one entry for each personal field, and for each value that may
+  /// name people, in the order of the files; `*` is the type of what every event has.
   ///
-  /// Each has `resource_type`, `field`, `subject` (`self`, or the field that names the user), `purpose`, `legal_basis`,
-  /// `category`, `retention` and `recipients`. What isn't stated shows as `MISSING`; a folder in which one lacks any
-  /// doesn't load.
+  /// Each has `resource_type`, `field`, `subject` (`self`, the field that names the user, or whom it may name, in
+  /// words), `purpose`, `legal_basis`, `category`, `retention` and `recipients`. What isn't stated shows as `MISSING`;
+  /// a folder in which one lacks any doesn't load.
   public var processingRecord: JSON {
     func stated(_ text: String) -> JSON { .string(text.isEmpty ? "MISSING" : text) }
     var entries: [JSON] = []
@@ -44,6 +45,15 @@ extension Catalog {
           "purpose": stated(personal.purpose), "legal_basis": stated(personal.legalBasis),
           "category": stated(personal.category), "retention": stated(personal.retention),
           "recipients": stated(Recipient.text(personal.recipients)),
+        ])
+      }
+      for mention in type.mentions {
+        let isOfAll = type.field(mention.place) == nil && !mention.place.utf8.contains(UInt8(ascii: "."))
+        entries.append([
+          "resource_type": .string(isOfAll ? "*" : type.name), "field": .string(mention.place),
+          "subject": stated(mention.subject), "purpose": stated(mention.purpose),
+          "legal_basis": stated(mention.legalBasis), "category": stated(mention.category),
+          "retention": stated(mention.retention), "recipients": stated(Recipient.text(mention.recipients)),
         ])
       }
     }

@@ -39,3 +39,22 @@ public struct PersonalData: Sendable {
     recipients.filter { [.person, .officers, .administrators].contains($0) }
   }
 }
+
+/// Values that no field of a person holds and that may name people all the same: the record of processing for them
+/// (GDPR Art. 30). They are kept as the type says, in the clear or sealed for an organization or a time.
+public struct PersonalMention: Sendable {
+  /// Where they stand: a field, a sealed fact as `reported.facets`, or `reason` or `origin` of every event.
+  public let place: String
+  /// Whom they may name, in words.
+  public let subject: String
+  /// Why they are processed, in the words of ``PersonalData/purpose``.
+  public let purpose: String
+  /// The legal basis (GDPR Art. 6).
+  public let legalBasis: String
+  /// The category of data.
+  public let category: String
+  /// How long they are kept.
+  public let retention: String
+  /// Who is shown them.
+  public let recipients: [Recipient]
+}

@@ -31,6 +31,8 @@ public struct ResourceType: Sendable {
   public var visibility: Visibility?
   /// Who of its organization sees its resources at all; nil where no list narrows that.
   public var recipients: [Recipient]?
+  /// Values that may name people, of which no field says so.
+  public var mentions: [PersonalMention] = []
   /// The read model of its versions; nil where it has none.
   package var versionTable: VersionTable?
 

@@ -269,28 +269,57 @@ extension TypeReader {
   }
 
   private mutating func readPersonal(_ member: SourceNode.Member, _ place: String) -> PersonalData? {
-    guard let keys = members(member.value, of: "'personal' of \(place)", known: Self.personalKeys) else { return nil }
+    guard let (words, recipients) = readRecord(member, "'personal' of \(place)"), let subject = words["subject"] else {
+      return nil
+    }
+    return PersonalData(
+      subject: subject == "self" ? .resource : .field(subject), purpose: words["purpose"] ?? "",
+      legalBasis: words["legal_basis"] ?? "", category: words["category"] ?? "", retention: words["retention"] ?? "",
+      recipients: recipients)
+  }
+
+  /// The members of a record of processing, texts by their key.
+  private mutating func readRecord(
+    _ member: SourceNode.Member, _ place: String
+  ) -> (words: [String: String], recipients: [Recipient])? {
+    guard let keys = members(member.value, of: place, known: Self.personalKeys) else { return nil }
     var words: [String: String] = [:]
     var recipients: [Recipient] = []
     for key in Self.personalKeys {
       guard let value = keys[key] else {
         let why = key == "subject" ? "whose data it is" : "the record of processing needs it (GDPR Art. 30)"
-        report(member.line, "missing key '\(key)' in 'personal' of \(place): \(why)")
+        report(member.line, "missing key '\(key)' in \(place): \(why)")
         continue
       }
       if key == "recipients" {
-        recipients = readRecipients(value, of: "'recipients' of 'personal' of \(place)")
+        recipients = readRecipients(value, of: "'recipients' of \(place)")
         continue
       }
-      guard let word = text(value.value, of: "'\(key)' of 'personal' of \(place)") else { continue }
-      if word.isEmpty { report(value.line, "'\(key)' of 'personal' of \(place) is empty") }
+      guard let word = text(value.value, of: "'\(key)' of \(place)") else { continue }
+      if word.isEmpty { report(value.line, "'\(key)' of \(place) is empty") }
       words[key] = word
     }
-    guard let subject = words["subject"] else { return nil }
-    return PersonalData(
-      subject: subject == "self" ? .resource : .field(subject), purpose: words["purpose"] ?? "",
-      legalBasis: words["legal_basis"] ?? "", category: words["category"] ?? "", retention: words["retention"] ?? "",
-      recipients: recipients)
+    return (words, recipients)
+  }
+
+  /// `mentions`: values that may name people and that no personal field holds. In the catalog's own file, `reason` and
+  /// `origin` stand for those of every event.
+  mutating func readMentions(_ node: SourceNode, of type: String, _ facts: [Fact]) -> [PersonalMention] {
+    guard let entries = mapping(node, of: "'mentions'") else { return [] }
+    let sealed = facts.flatMap { fact in fact.sealed.map { "\(fact.event).\($0)" } }
+    let known = sealed + (type == "catalog" ? ["reason", "origin"] : [])
+    return entries.compactMap { entry in
+      let place = "'\(entry.key)' of 'mentions'"
+      if !known.contains(entry.key) {
+        guard let field = knownField(entry.key, line: entry.line, "'mentions'") else { return nil }
+        if field.personal != nil { report(entry.line, "\(place): the field is personal, and its record says so") }
+      }
+      guard let (words, recipients) = readRecord(entry, place) else { return nil }
+      return PersonalMention(
+        place: entry.key, subject: words["subject"] ?? "", purpose: words["purpose"] ?? "",
+        legalBasis: words["legal_basis"] ?? "", category: words["category"] ?? "",
+        retention: words["retention"] ?? "", recipients: recipients)
+    }
   }
 
   /// A personal field's subject is the resource itself or a user whom another of its fields names.

@@ -32,6 +32,7 @@ struct TypeReader {
   static let typeKeys = [
     "resource", "plural", "summary", "organization", "natural_keys", "read_model", "processing", "fields", "unique",
     "lifecycle", "versioned", "versions", "public", "visible_to", "recipients", "commands", "facts",
+    "mentions",
   ]
 
   /// The longest name: PostgreSQL's identifiers have 63 bytes, and the read models put endings to names.
@@ -76,6 +77,7 @@ struct TypeReader {
       facts: facts, hasReadModel: hasReadModel, publicFields: publicFields)
     type.visibility = top["visible_to"].flatMap { readVisibility($0) }
     type.recipients = top["recipients"].map { readOffices($0) }
+    type.mentions = top["mentions"].map { readMentions($0.value, of: name, facts) } ?? []
     type.versionTable = top["versions"].flatMap { readVersions($0, type: name, of: versioned) }
     return type
   }

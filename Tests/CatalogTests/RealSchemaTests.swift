@@ -48,7 +48,17 @@ enum RealSchema {
     let email = try #require(user.field("email")?.personal)
     #expect(email.subject == .resource && email.legalBasis == "Contract")
     let record = try #require(catalog.processingRecord.arrayValue)
-    #expect(record.count == catalog.types.flatMap(\.fields).filter { $0.personal != nil }.count)
+    #expect(
+      record.count
+        == catalog.types.flatMap(\.fields).filter { $0.personal != nil }.count + catalog.types.flatMap(\.mentions).count
+    )
+    // What may name people though no person's key seals it.
+    let mentioned = Set(record.map { "\($0["resource_type"]?.stringValue ?? "").\($0["field"]?.stringValue ?? "")" })
+    #expect(
+      mentioned.isSuperset(of: [
+        "*.reason", "*.origin", "legal_hold.name", "legal_hold.matter", "sql_role.name", "run.reported.facets",
+        "pipeline.reported.facets", "dataset.reported.facets", "dataset.owners", "pipeline.metadata",
+      ]))
     for entry in record {
       for key in ["purpose", "legal_basis", "category", "retention", "recipients", "subject", "field"] {
         #expect(entry[key]?.stringValue?.isEmpty == false)

@@ -50,7 +50,7 @@ extension QueryEngine {
         "api_keys": .array(holdings.keys.map { .string($0.text) }),
         "processing": .array(
           (catalog.processingRecord.arrayValue ?? []).filter {
-            $0["resource_type"]?.stringValue.map(named.contains) ?? false
+            $0["resource_type"]?.stringValue.map { $0 == "*" || named.contains($0) } ?? false
           }),
         "position": JSON(position: snapshot.head.position),
       ]
