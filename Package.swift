@@ -83,7 +83,11 @@ let package = Package(
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("JSONSchema", ["BasicTypes", "Catalog", "CanonicalJSON"]),
     module("Access", ["BasicTypes", "Catalog", "CanonicalJSON"]),
-    module("Records", ["BasicTypes", "Catalog", "Refusals", "Access", "EventLog", "Vault", "CanonicalJSON"]),
+    module(
+      "Records",
+      [
+        "BasicTypes", "Catalog", "Refusals", "Access", "EventLog", "Evidence", "Vault", "MerkleTree", "CanonicalJSON",
+      ]),
     module("OpenLineage", ["BasicTypes", "Catalog", "EventLog", "CanonicalJSON", crypto]),
     module(
       "Domain",
@@ -100,8 +104,8 @@ let package = Package(
     module(
       "Queries",
       [
-        "BasicTypes", "Catalog", "Refusals", "Schedules", "Access", "Records", "EventLog", "Vault", "Projections",
-        "Postgres", "CanonicalJSON", "MerkleTree", crypto, nioLocks,
+        "BasicTypes", "Catalog", "Refusals", "Schedules", "Access", "Records", "EventLog", "Evidence", "Vault",
+        "Projections", "Postgres", "CanonicalJSON", "MerkleTree", crypto, nioLocks,
       ]),
     module("Protocol", ["CanonicalJSON", "Refusals", nioCore]),
     module(

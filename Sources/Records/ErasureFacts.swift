@@ -18,8 +18,9 @@ package enum ErasureFacts {
       let hidden = ids.count { !isVisible($0.stringValue) }
       if hidden > 0 { shown["other_organizations"] = .integer(Int64(hidden)) }
     }
-    if let entries = facts["expires"]?.arrayValue {
-      shown["expires"] = .array(entries.filter { isVisible($0["organization_id"]?.stringValue) })
+    for name in ["expires", "exports"] {
+      guard let entries = facts[name]?.arrayValue else { continue }
+      shown[name] = .array(entries.filter { isVisible($0["organization_id"]?.stringValue) })
     }
     return shown
   }

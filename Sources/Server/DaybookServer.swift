@@ -161,6 +161,7 @@ public final class DaybookServer: Sendable {
       let queries = QueryEngine(
         catalog: catalog, log: log, vault: vault, projections: projections, rules: engine.rules,
         additional: additional)
+      engine.listExports { [queries] in try await queries.exports(holding: $0) }
       let services = Services(
         configuration: configuration, catalog: catalog, log: log, vault: vault, engine: engine, queries: queries,
         projections: projections, tokens: tokens, places: places, logger: logger)

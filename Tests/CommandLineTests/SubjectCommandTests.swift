@@ -57,6 +57,12 @@ import Testing
         let ended = try await desk.daybook("subject", "unrestrict", ann, "--reason", "checked", environment: officer)
         #expect(ended.output == "Restricted no longer: \(ann).\n", "\(ended.errors)")
 
+        let nothing = try await desk.daybook("subject", "exports", ann, environment: officer)
+        #expect(nothing.output == "Nothing that holds records of this person was handed out.\n", "\(nothing.errors)")
+        let made = try await desk.call("export.create", ["whole_service": true, "reason": "case 12"])
+        let handed = try await desk.daybook("subject", "exports", "ann@example.org", environment: officer)
+        #expect(handed.lines.count == 2 && handed.output.contains(made["id"]?.stringValue ?? "-"), "\(handed)")
+
         // The local administrator is no officer.
         let refused = try await desk.daybook("subject", "erase", ann, "--reason", "r", "--yes")
         #expect(refused.status == .code(1) && refused.errors.contains("officer"), "\(refused.errors)")
@@ -70,6 +76,7 @@ import Testing
           "subject", "erase", "ann@example.org", "--reason", "Art. 17(1)(b)", "--yes", environment: officer)
         #expect(erased.output.hasPrefix("Erased: \(ann)"), "\(erased.errors)")
         let receipt = try await desk.daybook("subject", "receipt", ann, environment: officer)
+        #expect(receipt.output.contains("was handed out: export \(made["id"]?.stringValue ?? "-")"), "\(receipt)")
         #expect(receipt.lines.first == "\(ann): erased" && receipt.output.contains("Art. 17(1)(b)"), "\(receipt)")
         let gone = try await desk.daybook("subject", "find", "ann@example.org", environment: officer)
         #expect(gone.output == "There is nobody of this name whom you may know of.\n")

@@ -223,6 +223,32 @@ import Vault
     #expect(try record.parsedBody().data["organizations"] == [.string(acme), .string(other)], "the log says all")
   }
 
+  @Test func `every organization of the person has an event that tells it, by id and without the reason`() async throws
+  {
+    let book = try TestDomain()
+    let organizations = [try await book.organization("acme"), try await book.organization("other")]
+    _ = try await book.organization("third")
+    let officer = try await officer(book, of: organizations[0])
+    let ann = try await book.member("ann", of: organizations[0])
+    try await book.call(
+      "membership.create", ["organization_id": .string(organizations[1]), "user_id": .string(ann.id), "role": "member"])
+    _ = try await book.call(
+      "subject.erase", ["id": .string(ann.id), "reason": "r", "dry_run": true], as: officer)
+    let (before, _) = (book.log.head.position, try await erase(book, ann.id, as: officer))
+    let records = try book.log.read { try $0.records(from: before + 1, limit: 100, maximumBytes: 1 << 20) }
+    let decision = try #require(try records.first { try $0.parsedHeader().event == "subject.erasure_confirmed" })
+    let told = try records.filter { try $0.parsedHeader().event == "organization.member_erased" }
+    #expect(try told.map { try $0.parsedHeader().organization?.text } == organizations)
+    for record in told {
+      let header = try record.parsedHeader()
+      #expect(header.actor == officer.actor && header.resource == header.organization)
+      #expect(try header.causation == decision.parsedHeader().id)
+      let body = try record.parsedBody()
+      #expect(body.data == ["person_id": .string(ann.id)] && body.reason == nil && body.origin == nil)
+    }
+    try book.checkIndexes()
+  }
+
   @Test func `a log from before an erasure, opened with the keys of today, loses the person again`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme")

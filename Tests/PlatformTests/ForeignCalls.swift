@@ -46,7 +46,9 @@ struct ForeignCalls {
   /// What no key may do, whosever id is given: only a person has notifications of their own, and joins.
   private static let persons: Set<String> = ["notification.mark_all_read", "workspace.join"]
   /// What no key may ask, whosever id is given: only a person does, of themselves or by their office.
-  private static let offices: Set<String> = ["subject.find", "subject.report", "subject.receipt"]
+  private static let offices: Set<String> = [
+    "subject.find", "subject.report", "subject.receipt", "subject.list_exports",
+  ]
   /// Of what nothing is there: a month that is told in a minute has nothing old enough to be swept.
   private static let unmade: Set<String> = ["retention"]
   /// Values that no schema describes well enough to make one up.

@@ -24,6 +24,8 @@ final class ErasureKeeper: Sendable {
 
   /// Nil where there are no read models.
   let readModels = NIOLockedValueBox<ReadModels?>(nil)
+  /// Lists what was handed out that holds records of a person; nil where there are no read models.
+  let exports = NIOLockedValueBox<(@Sendable (Identifier) async throws -> [JSON])?>(nil)
   /// How read models are brought to what may be shown; nil where there are none.
   let restrictedReadModels = NIOLockedValueBox<(@Sendable ([Restriction], Duration) async throws -> Void)?>(nil)
   /// Held while the vault is told whose values may be shown, so that the log's last word stays.
@@ -37,6 +39,11 @@ extension CommandEngine {
     by erase: @escaping @Sendable (Identifier, _ patience: Duration) async throws -> JSONObject
   ) {
     erasures.readModels.withLockedValue { $0 = ErasureKeeper.ReadModels(failpoints: failpoints, erase: erase) }
+  }
+
+  /// Says how exports and the like that hold records of a person are found, for the receipts of erasures.
+  package func listExports(by list: @escaping @Sendable (Identifier) async throws -> [JSON]) {
+    erasures.exports.withLockedValue { $0 = list }
   }
 
   /// Destroys the keys of persons whose erasure is confirmed and that are still there: what a crash left undone, or an
@@ -109,10 +116,32 @@ extension CommandEngine {
     var facts: JSONObject = ["keys_destroyed": .integer(Int64(destroyed))]
     try readModels?.failpoints.reached(.erasureKeyDestroyed)
     if let readModels { facts["read_models"] = .object(try await readModels.erase(person, patience)) }
+    if try await !hasListedExports(person), let exports = try await exports(holding: person) {
+      facts["exports"] = .array(exports)
+    }
     try readModels?.failpoints.reached(.erasureReadModelsWritten)
     _ = try await apply(
       method: "subject.complete_erasure", params: ["id": .string(person.text), "facts": .object(facts)],
       principal: .server)
+  }
+
+  /// What was handed out that holds records of a person; nil where there are no read models, or they are away.
+  func exports(holding person: Identifier) async throws -> [JSON]? {
+    guard let list = erasures.exports.withLockedValue({ $0 }) else { return nil }
+    do {
+      return try await list(person)
+    } catch let refusal as Refusal where refusal.code == .unavailable || refusal.code == .stale {
+      return nil
+    }
+  }
+
+  /// Whether the event that confirmed a person's erasure has the exports; it lacks them where PostgreSQL was away.
+  private func hasListedExports(_ person: Identifier) async throws -> Bool {
+    try await log.background { snapshot in
+      guard let record = try snapshot.subjectRecord(of: person) else { return false }
+      let events = try snapshot.history(of: record.id, versions: 1...Int64.max)
+      return try events.last { try $0.parsedHeader().verb == "erasure_confirmed" }?.parsedBody().data["exports"] != nil
+    }
   }
 
   /// Completes erasures and restrictions behind the command that decided them, which is answered then.

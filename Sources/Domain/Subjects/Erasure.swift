@@ -45,6 +45,7 @@ struct Erasure {
         "is_active": false, "email_verified": false, "password_hash": .null, "preferences": .null,
         "last_login_at": .null,
       ], causation: causation)
+    try tellOrganizations(decision, causation: causation)
     try decision.carryOut(plan, causation: causation)
     // Of a person whose key is gone already (a backup brought the account back) no value tells its key in the index.
     if decision.engine.vault.isErased(.subject(person.id)) {
@@ -55,6 +56,22 @@ struct Erasure {
       }
     }
     decision.closings.append(SignInClosing(user: person.id, except: nil))
+  }
+
+  /// Records in each organization of the person that they were erased, by whom and by which decision: each answers for
+  /// the person's data, and an officer of one may decide for all. Why, only those are told who see the decision.
+  private func tellOrganizations(_ decision: Decision, causation: Identifier) throws {
+    let type = try decision.model.type("organization")
+    for organization in memberships.compactMap(\.organization) {
+      guard try decision.transaction.living(organization, type: type.name) != nil else { continue }
+      var draft = EventDraft(
+        event: "organization.member_erased", type: type.name, resource: organization,
+        actor: decision.principal.actor, schema: decision.model.catalog.revision, at: decision.now)
+      draft.organization = organization
+      draft.causation = causation
+      draft.data = ["person_id": .string(person.id.text)]
+      try decision.append(draft, type: type)
+    }
   }
 
   /// What goes, what stays on which ground, and what expires when; no value of the person's among it.
@@ -76,7 +93,7 @@ struct Erasure {
         "ground": .string(Erasure.accountability),
       ]
     }
-    return [
+    var facts: JSONObject = [
       "erased": inventory.json,
       "deleted": Erasure.counts(deleted),
       "cleared": Erasure.counts(cleared),
@@ -86,6 +103,8 @@ struct Erasure {
       "kept": .array(kept + Erasure.alwaysKept),
       "expires": .array(try expiring(organizations, decision)),
     ]
+    if let exports = inventory.exports { facts["exports"] = .array(exports) }
+    return facts
   }
 
   /// What no erasure takes, and why.

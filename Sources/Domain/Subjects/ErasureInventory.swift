@@ -14,6 +14,8 @@ struct ErasureInventory: Sendable {
   private(set) var values: [String: Int] = [:]
   private(set) var reasons = 0
   private(set) var origins = 0
+  /// What was handed out that holds records of the person; nil where the read models can't say now.
+  private(set) var exports: [JSON]?
 
   /// How many events one look at the log takes in.
   private static let stretch = 1000
@@ -24,6 +26,7 @@ struct ErasureInventory: Sendable {
     guard let person = command.id, SubjectRules.isOfficer(command.principal) || command.principal.kind == .server else {
       return inventory
     }
+    inventory.exports = try await engine.exports(holding: person)
     var next: UInt64? = 1
     while let from = next {
       try Task.checkCancellation()

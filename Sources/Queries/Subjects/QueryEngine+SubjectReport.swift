@@ -81,7 +81,7 @@ extension QueryEngine {
   }
 
   /// The positions of what some actors did and of what happened to some resources, the first ones from a position on.
-  private func positions(
+  func positions(
     of actors: [String], _ resources: [Identifier], from: UInt64, limit: Int, _ wait: ReadWait
   ) async throws -> [UInt64] {
     let need = ReadModelNeed(rows: ["audit_trail"])

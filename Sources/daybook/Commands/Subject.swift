@@ -17,7 +17,7 @@ struct Subject: AsyncParsableCommand {
         daybook subject erase ann@example.org --reason "Art. 17(1)(b)" --dry-run
         daybook subject receipt 0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b
       """,
-    subcommands: [Find.self, Report.self, Restrict.self, Unrestrict.self, Erase.self, Receipt.self])
+    subcommands: [Find.self, Report.self, Restrict.self, Unrestrict.self, Exports.self, Erase.self, Receipt.self])
 
   /// Who is meant.
   struct Person: ParsableArguments {
@@ -156,6 +156,9 @@ struct Subject: AsyncParsableCommand {
         ])
         if let data = event["data"]?.objectValue, data["erased"] != nil {
           for line in ErasurePlanText.lines(.object(data)) { table.note(line) }
+        }
+        if event["event"] == "subject.erased" {
+          for export in event["data"]?["exports"]?.arrayValue ?? [] { table.note(SubjectExportText.line(export)) }
         }
       }
       table.show(orElse: "Nothing was decided about this person.")

@@ -70,6 +70,7 @@ enum ErasurePlanText {
       let type = kept["resource_type"]?.stringValue.map { " of \(kept.cell("count")) × \($0)" } ?? ""
       lines.append("stays: \(kept.cell("what"))\(type); \(kept.cell("ground"))")
     }
+    for export in plan["exports"]?.arrayValue ?? [] { lines.append(SubjectExportText.line(export)) }
     for entry in plan["expires"]?.arrayValue ?? [] {
       lines.append(
         "expires by \(entry.time("gone_by")): \(entry.cell("class")) of organization \(entry.cell("organization_id"))")
