@@ -70,9 +70,12 @@ struct Isolation {
     }
   }
 
-  /// Of its own, what a role sees of a table: nothing that only offices see, nor records of it.
+  /// Of its own, what a role sees of a table: nothing that only offices see, nor records of it. A role stands where who
+  /// administers the organization stands.
   private func shown(of table: String?) -> String {
-    let veiled = harness.catalog.types.filter { $0.recipients != nil }
+    let veiled = harness.catalog.types.filter { type in
+      type.recipients.map { !$0.contains(.organizationAdministrators) } ?? false
+    }
     if veiled.contains(where: { $0.plural == table }) { return "false" }
     return table == "audit_trail"
       ? "resource_type <> ALL ('{\(veiled.map(\.name).joined(separator: ","))}')" : "true"
