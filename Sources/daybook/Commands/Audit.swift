@@ -11,6 +11,8 @@ struct Audit: AsyncParsableCommand {
         daybook audit --actor user:0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --action delete
         daybook audit --text "schedule" --changes
         daybook audit --resource-type legal_hold --include-archived
+        daybook audit --person 0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --changes
+        daybook audit --event access.refused --actor user:0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --changes
       """)
 
   @Option(name: .long, help: "Who, such as user:<uuid> or local:0.") var actor: String?
@@ -19,13 +21,15 @@ struct Audit: AsyncParsableCommand {
   @Option(name: .long, help: "A resource type, such as pipeline.") var resourceType: String?
   @Option(name: .long, help: "The id of a resource.") var resource: String?
   @Option(name: .long, help: "An organization, by id or slug.") var organization: String?
+  @Option(name: .long, help: "Whose data was read: a person's id.") var person: String?
   @Option(name: .long, help: "The first time (RFC 3339).") var since: String?
   @Option(name: .long, help: "The time before which to search (RFC 3339).") var until: String?
   @Option(name: .long, help: "Words in the reason, the event, or the names of changed fields.") var text: String?
   @Option(name: .long, help: "How many rows at most.") var limit = 50
   @Flag(name: .long, help: "Search also what a retention sweep has archived.") var includeArchived = false
   @Flag(name: .long, help: "The oldest first.") var oldestFirst = false
-  @Flag(name: .long, help: "Show each field before and after.") var changes = false
+  @Flag(name: .long, help: "Show each field before and after, and what is said of reads and refusals.") var changes =
+    false
 
   @OptionGroup var connection: ConnectionOptions
   @OptionGroup var output: OutputOptions
@@ -39,7 +43,7 @@ struct Audit: AsyncParsableCommand {
       var params: JSONObject = ["order": oldestFirst ? "position" : "-position"]
       let given = [
         "actor": actor, "action": action, "event": event, "resource_type": resourceType, "resource_id": resource,
-        "since": since, "until": until, "text": text,
+        "person_id": person, "since": since, "until": until, "text": text,
       ]
       for (name, value) in given { if let value { params[name] = .string(value) } }
       if includeArchived { params["include_archived"] = true }
@@ -62,7 +66,9 @@ struct Audit: AsyncParsableCommand {
         item.cell("position"), item.time("at"), item.cell("actor"), item.cell("event"), item.cell("resource_id"),
         names.joined(separator: ", "), item.cell("reason"),
       ])
-      if changes { for line in Changes.lines(item["changes"]) { table.note(line) } }
+      guard changes else { continue }
+      for line in Changes.lines(item["changes"]) { table.note(line) }
+      for line in AccessText.lines(item["data"] ?? .null, of: person) { table.note(line) }
     }
     table.show(orElse: "Nothing in the audit trail matches.")
   }
