@@ -67,6 +67,12 @@ import Testing
         let told = (report["events"]?.arrayValue ?? []).filter { $0["event"] == "access.read" }
         #expect(told.contains { $0["actor"] == .string("user:\(bob)") && $0["data"]?["purpose"] == "list" }, "\(told)")
         #expect(told.allSatisfy { $0["data"]?["persons"] == nil })
+        let page = desk.folder + "/ann.html"
+        let written = try await desk.daybook("subject", "report", ann, "--html", page, environment: signedIn("ann"))
+        #expect(written.status == .code(0), "\(written.errors)")
+        #expect(
+          TestFiles.text(page).contains("<caption>Who has read your data</caption>")
+            && TestFiles.text(page).contains("<td>user:\(bob)</td>") && TestFiles.text(page).contains("<td>list</td>"))
         let attempts = (report["events"]?.arrayValue ?? []).first { $0["event"] == "session.refused" }
         #expect(attempts?["data"]?["attempts"] == 1, "who tried to get into the account is told to its owner")
         let own = try await desk.daybook("subject", "report", bob, "--json", environment: signedIn("bob")).json()
