@@ -278,6 +278,30 @@ import Vault
     }
   }
 
+  @Test func `an organization with such records is deleted like any other, and what comes late is kept`() async throws {
+    let start = Timestamp(microseconds: Timestamp.now.microseconds / 3_600_000_000 * 3_600_000_000 + 1)
+    let clock = NIOLockedValueBox(start)
+    try await run(clock) { test in
+      let acme = try await test.organization("acme")
+      let ann = try await user("ann", "developer", of: acme, test)
+      _ = try await user("bob", "viewer", of: acme, test)
+      let bob = try await signedIn("bob", test)
+      _ = try await bob.call("user.get", ["id": .string(ann)])
+      _ = try await eventually(1, "access.read", test)
+      for _ in 0..<4 { _ = try await bob.call("user.get", ["id": .string(ann)]) }
+      let administrator = try await test.administrator()
+      _ = try await administrator.call("organization.delete", ["id": .string(acme), "reason": "gone"])
+      #expect(try await events(test, "access.deleted").count == 1)
+      clock.withLockedValue { $0 = start.adding(seconds: 3600) }
+      let late = try await eventually(2, "access.read", test)
+      #expect(late[1].reads == 4)
+      #expect(late[1].header.organization == nil)
+      #expect(late[1].data["organization_id"] == .string(acme))
+      try await bob.close()
+      try await administrator.close()
+    }
+  }
+
   @Test func `reading the whole log and taking a backup are events`() async throws {
     try await run { test in
       let acme = try await test.organization("acme")
