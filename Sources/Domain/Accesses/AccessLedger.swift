@@ -108,7 +108,7 @@ package final class AccessLedger: Sendable {
       defer { unnamed = 0 }
       return NotedAccess(
         principal: principal, origin: origin, hour: hour,
-        content: .reads(purpose, persons: persons.sorted { $0.id < $1.id }, unnamed: unnamed))
+        content: .reads(purpose, persons: persons, unnamed: unnamed))
     }
   }
 
@@ -150,6 +150,36 @@ package final class AccessLedger: Sendable {
     }
   }
 
+  /// What an hour has left, as it was counted: what becomes of it is worked out once nobody waits.
+  private enum Ended {
+    case reading(Reading)
+    case log(LogReading)
+    case refusing(RefusedCall?, Refusing)
+    case unknown(Identifier?, Unknown, hour: Timestamp)
+
+    /// How many persons it tells apart.
+    var persons: Int {
+      if case .reading(let reading) = self { reading.reads.count } else { 0 }
+    }
+
+    func noted() -> [NotedAccess] {
+      switch self {
+      case .reading(var reading): return [reading.takeRest()].compactMap { $0 }
+      case .log(var reading): return [reading.take()].compactMap { $0 }
+      case .refusing(let call, var refusing): return [refusing.take(call)].compactMap { $0 }
+      case .unknown(let organization, let unknown, let hour):
+        var noted: [NotedAccess] = []
+        func add(_ content: NotedAccess.Content) {
+          noted.append(
+            NotedAccess(principal: nil, organization: organization, origin: Origin(), hour: hour, content: content))
+        }
+        if unknown.reads > 0 { add(.reads(nil, persons: [], unnamed: unknown.reads)) }
+        if unknown.refusals > 0 { add(.refusals(nil, count: unknown.refusals)) }
+        return noted
+      }
+    }
+  }
+
   private struct State {
     var readings: [Reader: Reading] = [:]
     var logReadings: [String: LogReading] = [:]
@@ -160,7 +190,7 @@ package final class AccessLedger: Sendable {
     var usage = Usage()
     var usages: [Identifier: Usage] = [:]
     /// What is over and waits to be recorded.
-    var ended: [NotedAccess] = []
+    var ended: [Ended] = []
     /// Reads and refusals for whom there was no room, by organization.
     var unknown: [Identifier?: Unknown] = [:]
     var hour = Timestamp(microseconds: 0)
@@ -231,28 +261,33 @@ package final class AccessLedger: Sendable {
   /// - Parameter all: Everything, and the counts begin anew: for a stop.
   package func take(all: Bool = false) -> [NotedAccess] {
     let now = clock()
-    return state.withLockedValue { state in
+    let (ended, news) = state.withLockedValue { state -> ([Ended], [NotedAccess]) in
       begin(now, &state)
-      if all { end(&state) }
-      var due = state.ended
-      state.ended = []
-      guard state.hasNews else { return due }
+      if all {
+        end(&state)
+        // What was too much to be told apart.
+        if !state.unknown.isEmpty { end(&state) }
+      }
+      defer { state.ended = [] }
+      guard state.hasNews else { return (state.ended, []) }
       state.hasNews = false
-      for (key, reading) in state.readings where reading.isDue {
-        guard now >= reading.next else {
+      var news: [NotedAccess] = []
+      for key in Array(state.readings.lazy.filter({ $0.value.isDue }).map(\.key)) {
+        if let next = state.readings[key]?.next, now < next {
           state.hasNews = true
-          continue
+        } else if let noted = state.readings[key]?.takeFresh(now) {
+          news.append(noted)
         }
-        if let noted = state.readings[key]?.takeFresh(now) { due.append(noted) }
       }
-      for (key, reading) in state.logReadings where !reading.isRecorded {
-        if let noted = state.logReadings[key]?.take() { due.append(noted) }
+      for key in Array(state.logReadings.lazy.filter({ !$0.value.isRecorded }).map(\.key)) {
+        if let noted = state.logReadings[key]?.take() { news.append(noted) }
       }
-      for (key, refusing) in state.refusals where !refusing.isRecorded {
-        if let noted = state.refusals[key]?.take(key.call) { due.append(noted) }
+      for key in Array(state.refusals.lazy.filter({ !$0.value.isRecorded }).map(\.key)) {
+        if let noted = state.refusals[key]?.take(key.call) { news.append(noted) }
       }
-      return due
+      return (state.ended, news)
     }
+    return ended.flatMap { $0.noted() } + news
   }
 
   /// How many persons, readers and refused calls are told apart now.
@@ -315,30 +350,13 @@ package final class AccessLedger: Sendable {
     state.hour = hour
   }
 
+  /// Ends what is counted, without looking into it: a query may be waiting.
   private func end(_ state: inout State) {
-    for key in Array(state.readings.keys) {
-      if let rest = state.readings[key]?.takeRest() { state.ended.append(rest) }
-    }
-    for key in Array(state.logReadings.keys) {
-      if let rest = state.logReadings[key]?.take() { state.ended.append(rest) }
-    }
-    for key in Array(state.refusals.keys) {
-      if let rest = state.refusals[key]?.take(key.call) { state.ended.append(rest) }
-    }
-    for (organization, unknown) in state.unknown {
-      if unknown.reads > 0 {
-        state.ended.append(
-          NotedAccess(
-            principal: nil, organization: organization, origin: Origin(), hour: state.hour,
-            content: .reads(nil, persons: [], unnamed: unknown.reads)))
-      }
-      if unknown.refusals > 0 {
-        state.ended.append(
-          NotedAccess(
-            principal: nil, organization: organization, origin: Origin(), hour: state.hour,
-            content: .refusals(nil, count: unknown.refusals)))
-      }
-    }
+    let hour = state.hour
+    state.ended += state.readings.values.map { .reading($0) }
+    state.ended += state.logReadings.values.map { .log($0) }
+    state.ended += state.refusals.map { .refusing($0.key.call, $0.value) }
+    state.ended += state.unknown.map { .unknown($0.key, $0.value, hour: hour) }
     (state.readings, state.logReadings, state.refusals, state.refusalsOf) = ([:], [:], [:], [:])
     (state.usage, state.usages, state.unknown, state.hasNews) = (Usage(), [:], [:], false)
     bound(&state)
@@ -347,21 +365,26 @@ package final class AccessLedger: Sendable {
   /// Keeps what can't be recorded for hours, as where the disk is full, from growing: it is counted, but no longer told
   /// apart.
   private func bound(_ state: inout State) {
-    var room = (persons: limits.persons, entries: limits.readers + limits.refusals)
-    var kept: [NotedAccess] = []
-    for noted in state.ended {
-      room.entries -= 1
-      if case .reads(_, let persons, _) = noted.content { room.persons -= persons.count }
-      if room.entries >= 0, room.persons >= 0 {
-        kept.append(noted)
+    // Within an hour there is never more than this.
+    let most = (persons: limits.persons, entries: 2 * (limits.readers + limits.refusals))
+    guard state.ended.count > most.entries || state.ended.reduce(0, { $0 + $1.persons }) > most.persons else { return }
+    var (persons, entries) = (0, 0)
+    var kept: [Ended] = []
+    for ended in state.ended {
+      entries += 1
+      persons += ended.persons
+      if entries <= most.entries, persons <= most.persons {
+        kept.append(ended)
         continue
       }
-      let organization = noted.principal.flatMap(Self.organization(of:)) ?? noted.organization
-      switch noted.content {
-      case .reads(_, let persons, let unnamed):
-        state.unknown[organization, default: Unknown()].reads += persons.reduce(unnamed) { $0 + $1.reads }
-      case .refusals(_, let count): state.unknown[organization, default: Unknown()].refusals += count
-      case .log: kept.append(noted)
+      for noted in ended.noted() {
+        let organization = noted.principal.flatMap(Self.organization(of:)) ?? noted.organization
+        switch noted.content {
+        case .reads(_, let persons, let unnamed):
+          state.unknown[organization, default: Unknown()].reads += persons.reduce(unnamed) { $0 + $1.reads }
+        case .refusals(_, let count): state.unknown[organization, default: Unknown()].refusals += count
+        case .log: kept.append(ended)
+        }
       }
     }
     state.ended = kept

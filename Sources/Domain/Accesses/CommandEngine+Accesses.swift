@@ -43,8 +43,26 @@ extension CommandEngine {
   /// that the person belongs to. A refusal is recorded where the resource belongs, as far as the caller does.
   /// - Throws: ``Refusal`` where the log can't be read.
   package func drafts(of noted: [NotedAccess]) async throws -> [AccessDraft] {
-    guard !noted.isEmpty else { return [] }
-    return try await inBackground { snapshot in
+    var drafts: [AccessDraft] = []
+    var parts = noted.flatMap { $0.inParts(of: Self.personsAtOnce) }[...]
+    // In steps, so that no view of the log lasts long.
+    while !parts.isEmpty {
+      var persons = 0
+      let step = parts.prefix { part in
+        persons += 1 + part.personCount
+        return persons <= 2 * Self.personsAtOnce
+      }
+      parts = parts.dropFirst(step.count)
+      drafts += try await self.drafts(ofStep: Array(step))
+    }
+    return drafts
+  }
+
+  /// Of so many persons is looked up at once to which organizations they belong.
+  private static let personsAtOnce = 4 * AccessFacts.personsOfEvent
+
+  private func drafts(ofStep noted: [NotedAccess]) async throws -> [AccessDraft] {
+    try await inBackground { snapshot in
       var drafts: [AccessDraft] = []
       for access in noted {
         var draft = AccessDraft(

@@ -27,6 +27,25 @@ package struct NotedAccess: Sendable {
   let content: Content
 }
 
+extension NotedAccess {
+  /// How many persons it names.
+  var personCount: Int {
+    if case .reads(_, let persons, _) = content { persons.count } else { 0 }
+  }
+
+  /// The same in parts of at most so many persons each, in the order of their ids.
+  func inParts(of size: Int) -> [NotedAccess] {
+    guard case .reads(let purpose, let persons, let unnamed) = content, !persons.isEmpty else { return [self] }
+    let sorted = persons.sorted { $0.id < $1.id }
+    return stride(from: 0, to: sorted.count, by: size).map { start in
+      NotedAccess(
+        principal: principal, organization: organization, origin: origin, hour: hour,
+        content: .reads(
+          purpose, persons: Array(sorted[start..<min(sorted.count, start + size)]), unnamed: start == 0 ? unnamed : 0))
+    }
+  }
+}
+
 /// A call that was refused to somebody who had signed in.
 package struct RefusedCall: Sendable, Hashable {
   /// The method.
