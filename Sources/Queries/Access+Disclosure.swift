@@ -24,7 +24,6 @@ extension Access {
     memberships: () throws -> [ResourceState]
   ) rethrows -> Set<String> {
     if principal.isAdministrator { return [] }
-    let personal = type.fields.filter { $0.personal != nil }
     guard !personal.isEmpty else { return [] }
     let places = type.name == "user" ? try memberships() : []
     let own = organization.map { [$0] } ?? []
@@ -33,11 +32,7 @@ extension Access {
     var withheld: Set<String> = []
     for field in personal {
       guard let record = field.personal else { continue }
-      let subject: Identifier? =
-        switch record.subject {
-        case .resource: id
-        case .field(let name): fields[name]?.stringValue.flatMap { Identifier($0) }
-        }
+      let subject = Self.subject(of: record, id, fields)
       let disclosure = Disclosure(
         to: principal, of: type.plural, subject: subject, organizations: organizations, governing: governing)
       let recipients =
@@ -81,5 +76,56 @@ extension Access {
         guard let record = field.personal else { return false }
         return !Disclosure.reaches(record.recipients, everywhereFor: principal, on: type.plural)
       }.map(\.name))
+  }
+
+  /// Whose data a personal field of a resource is; nil where nobody is named.
+  private static func subject(of record: PersonalData, _ id: Identifier, _ fields: JSONObject) -> Identifier? {
+    switch record.subject {
+    case .resource: id
+    case .field(let name): fields[name]?.stringValue.flatMap { Identifier($0) }
+    }
+  }
+
+  // MARK: - Who was shown what
+
+  /// The persons, besides the caller, of whom an item shows a personal value.
+  /// - Parameters:
+  ///   - shown: What the caller is shown, by field: values, or what they were and became.
+  ///   - fields: The resource's fields, among them those that name data subjects.
+  func persons(shownBy shown: JSONObject, of id: Identifier, _ fields: JSONObject) -> [Identifier] {
+    var persons: [Identifier] = []
+    for field in personal {
+      guard let record = field.personal, let subject = Self.subject(of: record, id, fields),
+        !persons.contains(subject), subject != principal.subject, let value = shown[field.name], Self.tells(value)
+      else { continue }
+      persons.append(subject)
+    }
+    return persons
+  }
+
+  /// Notes that an item was shown.
+  func noteShown(_ shown: JSONObject, of id: Identifier, _ fields: JSONObject, for purpose: ReadNote.Purpose) {
+    guard !personal.isEmpty else { return }
+    let persons = persons(shownBy: shown, of: id, fields)
+    if !persons.isEmpty { note(.persons(persons, purpose)) }
+  }
+
+  /// Whether a value, or a change of one, tells anything: that there is none, or that it can't be read, doesn't.
+  private static func tells(_ value: JSON) -> Bool {
+    if value.isNull { return false }
+    guard let object = value.objectValue, !object.isEmpty else { return true }
+    if object.count == 1, value == Unreadable.erased || value == Unreadable.locked { return false }
+    guard object.allSatisfy({ $0.key == "from" || $0.key == "to" || $0.key == "differences" }) else { return true }
+    return [object["from"], object["to"]].contains { $0.map(tells) ?? false }
+  }
+}
+
+/// The persons of whom the items of a page show something, each once.
+struct ShownPersons {
+  private var seen: Set<Identifier> = []
+  private(set) var all: [Identifier] = []
+
+  mutating func add(_ persons: [Identifier]) {
+    for person in persons where seen.insert(person).inserted { all.append(person) }
   }
 }

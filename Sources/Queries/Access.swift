@@ -11,6 +11,10 @@ struct Access: Sendable {
   let principal: Principal
   let type: ResourceType
   let condition: AudienceCondition
+  /// The personal fields of the type.
+  let personal: [Field]
+  /// Gets of whom values were shown.
+  let note: @Sendable (ReadNote) -> Void
 
   var audience: Audience { condition.audience }
 

@@ -29,6 +29,8 @@ public final class QueryEngine: Sendable {
   private let byName: [String: QueryMethod]
   /// Who may see the resources of each type, by its name.
   private let conditions: [String: AudienceCondition]
+  /// The personal fields of each type, by its name.
+  private let personalFields: [String: [Field]]
 
   /// An engine over the parts that it asks.
   /// - Parameters:
@@ -50,14 +52,22 @@ public final class QueryEngine: Sendable {
     methods = QueryMethod.all(of: catalog) + additional
     byName = Dictionary(methods.map { ($0.signature.name, $0) }, uniquingKeysWith: { first, _ in first })
     conditions = Dictionary(catalog.types.map { ($0.name, AudienceCondition(Audience($0))) }) { first, _ in first }
+    personalFields = Dictionary(
+      catalog.types.map { ($0.name, $0.fields.filter { $0.personal != nil }) }
+    ) { first, _ in first }
   }
 
   /// States as a caller is shown them.
   func view(for principal: Principal) -> StateView { view.reading(as: principal) }
 
   /// What a caller may read of a type.
-  func access(to type: ResourceType, _ principal: Principal) -> Access {
-    Access(principal: principal, type: type, condition: conditions[type.name] ?? AudienceCondition(Audience(type)))
+  /// - Parameter note: Gets of whom values were shown.
+  func access(
+    to type: ResourceType, _ principal: Principal, note: @escaping @Sendable (ReadNote) -> Void = { _ in }
+  ) -> Access {
+    Access(
+      principal: principal, type: type, condition: conditions[type.name] ?? AudienceCondition(Audience(type)),
+      personal: personalFields[type.name] ?? [], note: note)
   }
 
   /// Whether a method of that name is a query of this engine.
@@ -69,15 +79,17 @@ public final class QueryEngine: Sendable {
   ///   - atLeast: The position that a read model must have reached before it is asked, unless the params say; the log
   ///     itself is never behind.
   ///   - timeoutMilliseconds: How long it may take to get there, unless the params say.
+  ///   - note: Gets what the answer shows that is itself to be recorded.
   /// - Throws: ``Refusal``; what it doesn't foresee (a damaged log, a lost connection) as the parts throw it.
   package func answer(
-    method: String, params: JSONObject, principal: Principal, atLeast: UInt64 = 0, timeoutMilliseconds: Int64 = 5000
+    method: String, params: JSONObject, principal: Principal, atLeast: UInt64 = 0, timeoutMilliseconds: Int64 = 5000,
+    note: @escaping @Sendable (ReadNote) -> Void = { _ in }
   ) async throws -> [UInt8] {
     guard let query = byName[method] else { throw Refusal.methodNotFound(method, among: byName.keys) }
     var params = params
     if params["timeout_ms"] == nil { params["timeout_ms"] = .integer(timeoutMilliseconds) }
     let prepared = try query.prepare(params)
     let wait = prepared.wait.with(position: prepared.wait.position ?? atLeast)
-    return try await prepared.answer(QueryCall(engine: self, principal: principal, wait: wait))
+    return try await prepared.answer(QueryCall(engine: self, principal: principal, wait: wait, note: note))
   }
 }

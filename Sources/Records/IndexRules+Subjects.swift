@@ -7,7 +7,7 @@ import Vault
 
 extension IndexRules {
   /// The persons whom an event is about: whose personal field it sets, who caused it or is named by its reason as far
-  /// as that was sealed, and whom it deletes.
+  /// as that was sealed, whom it deletes, whose data was read and at whose account somebody tried to sign in.
   ///
   /// A reason that speaks of several persons is sealed for one inside the other: those inside are found as long as no
   /// key around them was destroyed.
@@ -40,6 +40,7 @@ extension IndexRules {
       for owner in sealer.owners(sealing: value, resource: header.resource, field: name) { note(owner?.person) }
     }
     if let given = body.data[ReasonGivenIn.member] { note(sealer.vault.owner(of: given)?.person) }
+    for person in AccessFacts.subjects(of: header.event, body.data, vault: sealer.vault) { note(person) }
     return subjects
   }
 

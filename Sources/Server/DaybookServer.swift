@@ -57,6 +57,7 @@ public final class DaybookServer: Sendable {
       services: [
         .init(service: ReadModelRunner(services: services, embedded: embedded)),
         .init(service: SignInRecorder(services: services)),
+        .init(service: AccessRecording(services: services)),
         .init(
           service: TimedWork(
             jobs: TimedJob.all(of: services), interval: services.configuration.timedWorkInterval,
@@ -167,6 +168,14 @@ public final class DaybookServer: Sendable {
         projections: projections, tokens: tokens, places: places, logger: logger)
       let listeners = try await Listeners.open(services, group: eventLoops)
       services.addresses.withLockedValue { $0 = listeners.addresses }
+      // Whatever could keep it from starting is behind it, and nobody's command has come yet.
+      await services.recordStart()
+      do {
+        try await listeners.accept()
+      } catch {
+        await listeners.close()
+        throw error
+      }
       return DaybookServer(
         services: services, listeners: listeners, eventLoops: eventLoops, embedded: embedded, signals: signals)
     } catch {
@@ -262,6 +271,7 @@ public final class DaybookServer: Sendable {
     await listeners.close()
     services.connections.abort()
     for report in services.signInGuard.due(all: true) { services.record(report, method: "unknown") }
+    await services.recordStop(isIdle: services.connections.isIdle)
     await embedded?.stop(within: .seconds(2))
     if services.connections.isIdle {
       services.log.close()

@@ -41,6 +41,8 @@ package struct TestServer: Sendable {
     configuration.postgres = PostgresSettings(url: "postgresql://127.0.0.1:1/none?connect_timeout=1")
     configuration.logLevel = .critical
     configuration.announce = { _ in }
+    // Tests that count events switch it on for themselves.
+    configuration.recordsAccess = false
     change(&configuration)
     return configuration
   }

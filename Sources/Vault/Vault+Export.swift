@@ -24,7 +24,8 @@ extension Vault {
     bytes += try Vault.exportEnd(count: records.count, store: current)
     try FileSystem.create(path, bytes)
     try FileSystem.syncFolder(FileSystem.parent(of: path) ?? ".")
-    try record(LastExport(at: .now, epoch: current.epoch, keyCount: UInt64(records.count)))
+    let number = (lastExport()?.number ?? 0) + 1
+    try record(LastExport(at: .now, epoch: current.epoch, keyCount: UInt64(records.count), number: number))
   }
 
   /// Makes a vault from an export, with the root key that wrapped it; by default that beside the data folder.
@@ -82,7 +83,7 @@ extension Vault {
     try FileSystem.remove(folder.newLastExport)
     let object: JSONObject = [
       "at": .string(export.at.text), "epoch": .integer(Int64(export.epoch)),
-      "keys": .integer(Int64(export.keyCount)),
+      "keys": .integer(Int64(export.keyCount)), "number": .integer(export.number),
     ]
     try FileSystem.create(folder.newLastExport, object.canonicalBytes + [UInt8(ascii: "\n")])
     try FileSystem.rename(folder.newLastExport, to: folder.lastExport)
@@ -91,19 +92,24 @@ extension Vault {
 
   /// The last export that the vault knows of; nil where there is none, or where the note of it can't be read, which is
   /// only a reason to export again.
-  func lastExport() -> LastExport? {
+  public func lastExport() -> LastExport? {
     guard let bytes = (try? FileSystem.read(folder.lastExport)) ?? nil,
       case .object(let object)? = try? JSON.parse(bytes), let at = object["at"]?.stringValue.flatMap({ Timestamp($0) }),
       let epoch = object["epoch"]?.integerValue.flatMap({ UInt64(exactly: $0) }),
       let keyCount = object["keys"]?.integerValue.flatMap({ UInt64(exactly: $0) })
     else { return nil }
-    return LastExport(at: at, epoch: epoch, keyCount: keyCount)
+    return LastExport(at: at, epoch: epoch, keyCount: keyCount, number: object["number"]?.integerValue ?? 1)
   }
 }
 
 /// When keys were exported, and what of.
-struct LastExport: Sendable, Equatable {
-  let at: Timestamp
-  let epoch: UInt64
-  let keyCount: UInt64
+public struct LastExport: Sendable, Equatable {
+  /// When.
+  public let at: Timestamp
+  /// The epoch of the key that wraps them.
+  public let epoch: UInt64
+  /// How many keys there were, destroyed ones included.
+  public let keyCount: UInt64
+  /// How many exports this vault has made, as far as it knows, this one included.
+  public let number: Int64
 }

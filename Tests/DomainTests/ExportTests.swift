@@ -94,7 +94,7 @@ import Testing
       by: "legal_hold.place", ["held_id": .string(pipeline), "name": "case", "reason": "a court asked"])
     let holds = why.merging(["resource_types": ["legal_hold"]])
     let owners = try await book.call("export.create", holds, as: owner)
-    #expect(owners["terms"]?["withheld_types"] == ["legal_hold"])
+    #expect(owners["terms"]?["withheld_types"] == ["access", "legal_hold"])
     #expect(owners["terms"]?["events"] == 0)
     let auditors = try await book.call("export.create", holds, as: auditor)
     #expect(auditors["terms"]?["withheld_types"] == [])

@@ -90,6 +90,7 @@ struct RecipientWorld {
 
   /// What a query answers; null where it is refused.
   private func ask(_ method: String, _ params: JSONObject, _ principal: Principal) async throws -> JSON {
+    library.noted.withLockedValue { $0 = [] }
     do {
       return try await library.ask(method, params, as: principal)
     } catch let error as Refusal {
@@ -98,14 +99,35 @@ struct RecipientWorld {
     }
   }
 
+  /// Checks that it was noted for a purpose that the person's data was shown, if and only if it was, and not to the
+  /// person.
+  private func checkNoted(
+    _ purpose: ReadNote.Purpose, _ thing: Thing, _ principal: Principal, where isShown: (Field) -> Bool
+  ) throws {
+    let person = try #require(world.users["Both"].flatMap { Identifier($0) })
+    let noted = library.noted.withLockedValue { $0 }
+    let purposes = noted.compactMap { note -> ReadNote.Purpose? in
+      guard case .persons(let persons, let purpose) = note, persons.contains(person) else { return nil }
+      #expect(Set(persons).count == persons.count)
+      return purpose
+    }
+    let isShown = thing.type.fields.contains { $0.personal != nil && isShown($0) }
+    #expect(
+      purposes == (isShown && principal.subject != person ? [purpose] : []),
+      "\(purpose) of \(thing.type.name) for \(principal.actor)")
+  }
+
   func gets(_ thing: Thing, _ field: Field, _ principal: Principal) async throws -> Bool {
     let answer = try await ask("\(thing.type.name).get", ["id": .string(thing.id)], principal)
+    try checkNoted(.profile, thing, principal) { isGiven(answer["item"]?[$0.name]) }
     return isGiven(answer["item"]?[field.name])
   }
 
   func getsAsItWas(_ thing: Thing, _ field: Field, _ principal: Principal) async throws -> Bool {
     let params: JSONObject = ["id": .string(thing.id), "as_of": .integer(Int64(thing.former))]
-    return isGiven(try await ask("\(thing.type.name).get", params, principal)["item"]?[field.name])
+    let item = try await ask("\(thing.type.name).get", params, principal)["item"]
+    try checkNoted(.history, thing, principal) { isGiven(item?[$0.name]) }
+    return isGiven(item?[field.name])
   }
 
   func lists(_ thing: Thing, _ field: Field, _ principal: Principal) async throws -> Bool {
@@ -118,7 +140,9 @@ struct RecipientWorld {
 
   private func listed(_ thing: Thing, _ field: Field, _ more: JSONObject, _ principal: Principal) async throws -> Bool {
     let answer = try await ask("\(thing.type.name).list", more.merging(["limit": 1000]), principal)
-    return isGiven(answer.items.first { $0["id"]?.stringValue == thing.id }?[field.name])
+    let item = answer.items.first { $0["id"]?.stringValue == thing.id }
+    try checkNoted(more.isEmpty ? .list : .history, thing, principal) { isGiven(item?[$0.name]) }
+    return isGiven(item?[field.name])
   }
 
   /// Whether the resource is found by the field, and lists ordered by it: both, or neither.
@@ -134,16 +158,23 @@ struct RecipientWorld {
 
   func history(_ thing: Thing, _ field: Field, _ principal: Principal) async throws -> Bool {
     let answer = try await ask("\(thing.type.name).history", ["id": .string(thing.id), "limit": 1000], principal)
+    try checkNoted(.history, thing, principal) { field in
+      answer.items.contains { $0["changes"]?[field.name] != nil }
+    }
     return answer.items.contains { $0["changes"]?[field.name] != nil }
   }
 
   func diff(_ thing: Thing, _ field: Field, _ principal: Principal) async throws -> Bool {
     let answer = try await ask("\(thing.type.name).diff", ["id": .string(thing.id), "from_version": 1], principal)
+    try checkNoted(.history, thing, principal) { answer["changes"]?[$0.name] != nil }
     return answer["changes"]?[field.name] != nil
   }
 
   func audit(_ thing: Thing, _ field: Field, _ principal: Principal) async throws -> Bool {
     let answer = try await ask("audit.search", ["resource_id": .string(thing.id), "limit": 1000], principal)
+    try checkNoted(.audit, thing, principal) { field in
+      answer.items.contains { $0["changes"]?[field.name] != nil }
+    }
     return answer.items.contains { $0["changes"]?[field.name] != nil }
   }
 

@@ -18,6 +18,8 @@ final class TestQueries: Sendable {
   let queries: QueryEngine
   /// What the clock of queries says; nil for the system's time.
   let clock = NIOLockedValueBox<Timestamp?>(nil)
+  /// What the answer to the last question of ``ask(_:_:as:)`` has shown that is to be recorded.
+  let noted = NIOLockedValueBox<[ReadNote]>([])
 
   /// Opens everything, runs the body, and closes everything again.
   /// - Parameter url: A database; a new one of the throwaway PostgreSQL where nil.
@@ -58,8 +60,10 @@ final class TestQueries: Sendable {
   func ask(
     _ method: String, _ params: JSONObject = [:], as principal: Principal = TestDomain.administrator
   ) async throws -> JSON {
+    noted.withLockedValue { $0 = [] }
     let bytes = try await queries.answer(
-      method: method, params: params, principal: principal, atLeast: log.head.position, timeoutMilliseconds: 30_000)
+      method: method, params: params, principal: principal, atLeast: log.head.position, timeoutMilliseconds: 30_000
+    ) { [noted] note in noted.withLockedValue { $0.append(note) } }
     let json = try JSON.parse(bytes)
     #expect(json.canonicalBytes == bytes, "results are canonical JSON")
     return json

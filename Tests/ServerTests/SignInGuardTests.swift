@@ -84,15 +84,22 @@ struct SignInGuardTests {
   @Test func `a source is recorded once a minute, with a count of everything since`() {
     let guarding = SignInGuard()
     let first = guarding.failed(ann, from: here, address: "192.0.2.1", now: start)
-    #expect(first == SignInGuard.Report(source: here, address: "192.0.2.1", attempts: 1))
+    #expect(first == SignInGuard.Report(source: here, address: "192.0.2.1", attempts: 1, accounts: [ann: 1]))
     #expect(guarding.failed(ann, from: here, address: nil, now: start + .seconds(1)) == nil)
     #expect(guarding.failedElse(from: here, address: "192.0.2.1", now: start + .seconds(2)) == nil)
     #expect(guarding.failedElse(from: there, address: nil, now: start + .seconds(2))?.attempts == 1)
     #expect(guarding.due(now: start + .seconds(59)).isEmpty)
     let due = guarding.due(now: start + .seconds(61))
-    #expect(due == [SignInGuard.Report(source: here, address: "192.0.2.1", attempts: 2)])
+    #expect(due == [SignInGuard.Report(source: here, address: "192.0.2.1", attempts: 2, accounts: [ann: 1])])
     #expect(guarding.due(now: start + .seconds(200)).isEmpty)
     #expect(guarding.failed(ann, from: here, address: nil, now: start + .seconds(200))?.attempts == 1)
+    // Of so many accounts it is told apart how often they were tried.
+    for number: UInt8 in 0..<40 {
+      _ = guarding.failed([number, 9], from: here, address: nil, now: start + .seconds(210))
+    }
+    let many = guarding.due(now: start + .seconds(300))
+    #expect(many.map(\.attempts) == [40])
+    #expect(many.map(\.accounts.count) == [SignInGuard.maximumAccountsOfReport])
   }
 
   @Test func `however many strangers come, only so many are remembered, and who is known stays known`() {

@@ -28,6 +28,12 @@ extension CommandEngine {
     return keys.form ?? keys.exact
   }
 
+  /// Who has an account, by what ``signInAccount(email:)`` says; nil where nobody does.
+  func holder(ofAccount account: [UInt8], in transaction: LogTransaction) throws -> Identifier? {
+    guard let id = try transaction.holders(constraint: "user_email", beginningWith: account).first else { return nil }
+    return try transaction.living(id, type: "user")?.id
+  }
+
   /// By what a sign-in finds a user.
   private static let userEmail = UniqueConstraint(
     name: "user_email", fields: ["email"], ignoresCase: true, platforms: [])

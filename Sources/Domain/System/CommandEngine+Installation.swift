@@ -7,7 +7,7 @@ import Records
 import Refusals
 
 extension CommandEngine {
-  private static let installation = DerivedIdentifier(
+  static let installation = DerivedIdentifier(
     name: "daybook:installation", type: "installation", organization: nil,
     former: .version5(namespace: .urlNamespace, name: "daybook:installation"))
 

@@ -117,6 +117,8 @@ final class PostedType: Sendable {
     let verb = String(event.verb)
     if let deleted = event.setValue("deleted_at"), !event.body.isNull(deleted) { return "delete" }
     if event.version == 1, hasReadModel { return "create" }
+    // What is recorded of a read has facts, as what is executed has.
+    if !hasReadModel, verb == "read" || verb == "log_read" { return "read" }
     if executed.contains(verb) { return "execute" }
     if !event.set.isEmpty { return "update" }
     if internalVerbs.contains(verb) || event.data != nil { return "execute" }

@@ -20,6 +20,8 @@ struct AuditQuery: Sendable {
   let resourceType: String?
   let resource: Identifier?
   let organization: Identifier?
+  /// The person whose data was read.
+  let person: Identifier?
   let since: Timestamp?
   let until: Timestamp?
   let asOf: AsOf?
@@ -40,6 +42,7 @@ struct AuditQuery: Sendable {
       .parameter("event", .text, "An event's full name, such as pipeline.edited."),
       .choice("resource_type", "A resource type, such as pipeline.", of: catalog.types.map(\.name)),
       .parameter("resource_id", .uuid, "One resource."), .parameter("organization_id", .uuid, "One organization."),
+      .parameter("person_id", .uuid, "Whose personal data was read (access.read)."),
       .since, .until, .asOf,
       .parameter("text", .text, "Words in the reason, the event, the resource type or the names of changed fields."),
       .flag("include_archived", "Search also what a retention sweep has archived, as a search with as_of does."),
@@ -56,6 +59,7 @@ struct AuditQuery: Sendable {
     resourceType = arguments.text("resource_type")
     resource = arguments.identifier("resource_id")
     organization = arguments.identifier("organization_id")
+    person = arguments.identifier("person_id")
     since = arguments.time("since")
     until = arguments.time("until")
     asOf = AsOf(arguments)
@@ -69,7 +73,8 @@ struct AuditQuery: Sendable {
     identity = [
       "method": "audit.search", "actor": optional(actor), "action": optional(action), "event": optional(event),
       "resource_type": optional(resourceType), "resource_id": optional(resource?.text),
-      "organization_id": optional(organization?.text), "since": optional(since?.text), "until": optional(until?.text),
+      "organization_id": optional(organization?.text), "person_id": optional(person?.text),
+      "since": optional(since?.text), "until": optional(until?.text),
       "words": .array(words.map(JSON.string)), "ascending": .bool(isAscending),
       "include_archived": .bool(includesArchived), "as_of": arguments["as_of"] ?? .null,
     ]
@@ -79,7 +84,8 @@ struct AuditQuery: Sendable {
   /// - Parameters:
   ///   - reason: The condition that its reason is shown; nil where it always is.
   ///   - origin: The same of where it came from.
-  static func table(reason: String?, origin: String?) -> PagedTable {
+  ///   - besides: Other read models that are asked.
+  static func table(reason: String?, origin: String?, besides: [String] = []) -> PagedTable {
     func shown(_ column: String, if condition: String?) -> String {
       condition.map { "CASE WHEN \($0) THEN \(column) END" } ?? column
     }
@@ -88,8 +94,11 @@ struct AuditQuery: Sendable {
       selections: columns + [
         shown("p.reason", if: reason), shown("host(p.ip)", if: origin), shown("p.user_agent", if: origin),
         "(\(reason ?? "true"))::text", "(\(origin ?? "true"))::text",
-      ], hasPersonal: true, besides: ["memberships", "retentions"])
+      ], hasPersonal: true, besides: ["memberships", "retentions"] + besides)
   }
+
+  /// Read models that only this question asks.
+  var readBesides: [String] { person == nil ? [] : ["disclosures"] }
 
   private static let columns = [
     "t.id::text", "t.event_id::text", #"to_char(t.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#,
@@ -116,6 +125,10 @@ struct AuditQuery: Sendable {
     if let resourceType { conditions.add("t.resource_type = \(sql.bind(.text(resourceType), as: "text"))") }
     if let resource { conditions.add("t.resource_id = \(sql.bind(.uuid(resource.text), as: "uuid"))") }
     if let organization { conditions.add("t.organization_id = \(sql.bind(.uuid(organization.text), as: "uuid"))") }
+    if let person {
+      let person = sql.bind(.uuid(person.text), as: "uuid")
+      conditions.add("t.id IN (SELECT d.position FROM daybook.disclosures d WHERE d.person_id = \(person))")
+    }
     if let since { conditions.add("t.at >= \(sql.bind(.text(since.text), as: "timestamptz"))") }
     if let until { conditions.add("t.at < \(sql.bind(.text(until.text), as: "timestamptz"))") }
     let reason = Self.search.sql("p.reason", folded: "p.reason_folded")

@@ -22,7 +22,7 @@ extension QueryMethod {
             "resource_id": Schemas.identifier, "resource_type": Schemas.string,
             "user_agent": JSONSchema.orUnreadable(Schemas.optionalString),
             "user_id": Schemas.optionalIdentifier,
-          ])), besides: ["archived_left_out": Schemas.integer]),
+          ]), besides: ["data": Schemas.anyObject]), besides: ["archived_left_out": Schemas.integer]),
       errors: [.forbidden],
       read: { AuditQuery(&$0) }, answer: { try await $1.engine.searchAudit($0, $1) })
   }
@@ -42,17 +42,36 @@ extension QueryEngine {
     let archived = try await countArchived(query, scope, moment, call.principal, wait)
     var sql = SQLBuilder()
     let reason = scope.reason(for: call.principal, in: &sql)
-    let table = AuditQuery.table(reason: reason, origin: scope.origin(for: call.principal, in: &sql))
+    let table = AuditQuery.table(
+      reason: reason, origin: scope.origin(for: call.principal, in: &sql), besides: query.readBesides)
     var conditions = query.conditions(scope, reasonIf: reason, through: moment, in: &sql)
     if query.leavesOutArchived(at: moment) { conditions.add("NOT \(AuditQuery.isArchived)") }
     if let start { conditions.add(query.isAfter(start.position, in: &sql)) }
-    return try await page(
+    var persons = ShownPersons()
+    let answer = try await page(
       of: table, where: conditions, query.order, limit: query.limit, in: sql, wait, asOf: moment,
       identity: query.identity, besides: ["archived_left_out": .integer(archived)]
     ) { row in
       let item = try auditItem(row, call)
+      try persons.add(self.persons(shownBy: item, call))
       return (.object(item), AuditPlace(item, moment: moment)?.json)
     }
+    if !persons.all.isEmpty { call.note(.persons(persons.all, .audit)) }
+    return answer
+  }
+
+  /// The persons of whom a row shows what a personal value was or became.
+  private func persons(shownBy item: JSONObject, _ call: QueryCall) throws -> [Identifier] {
+    guard let changes = item["changes"]?.objectValue, !changes.isEmpty,
+      let type = item["resource_type"]?.stringValue.flatMap({ catalog.type($0) }),
+      let resource = item["resource_id"]?.stringValue.flatMap({ Identifier($0) })
+    else { return [] }
+    let access = call.access(to: type)
+    guard access.personal.contains(where: { changes.contains($0.name) }) else { return [] }
+    // Who is meant, the resource says, which the row may not.
+    let fields =
+      type.name == "user" ? [:] : try log.read { snapshot in try snapshot.state(resource)?.fields } ?? [:]
+    return access.persons(shownBy: changes, of: resource, fields)
   }
 
   /// How many rows of all pages fit the question and are left out, because a retention sweep has archived them.
@@ -66,7 +85,7 @@ extension QueryEngine {
     // Nothing behind the last sweep is looked at: mostly there is none.
     conditions.add("t.id <= (SELECT max(r.through) FROM daybook.retentions r WHERE r.class = 'audit')")
     conditions.add(AuditQuery.isArchived)
-    let need = AuditQuery.table(reason: nil, origin: nil).need
+    let need = AuditQuery.table(reason: nil, origin: nil, besides: query.readBesides).need
     let statement = sql.wrapped(
       before: "",
       after: """
@@ -109,7 +128,17 @@ extension QueryEngine {
     if let causation = row[13] { item["causation_id"] = .string(causation) }
     let changes = try row[11].map { try JSON.parse($0).objectValue ?? [:] } ?? [:]
     item["changes"] = .object(try opened(changes, item, call))
+    if let data = try facts(item, call) { item["data"] = .object(data) }
     return item
+  }
+
+  /// What an event says that changes nothing: of reads, refused calls and what was done with the log as a whole.
+  private func facts(_ item: JSONObject, _ call: QueryCall) throws -> JSONObject? {
+    guard let type = item["resource_type"]?.stringValue, type == "access" || type == "installation",
+      let position = item["position"]?.integerValue.flatMap({ UInt64(exactly: $0) })
+    else { return nil }
+    let data = try log.read { snapshot in try snapshot.record(at: position)?.parsedBody().data }
+    return data.flatMap { $0.isEmpty ? nil : $0 }
   }
 
   /// The changes of a row, whose personal values stand in it as sealed tokens, as a history shows them.

@@ -51,7 +51,8 @@ extension QueryEngine {
     for condition in query.filter.conditions { conditions.add(condition.sql(in: &sql)) }
     if let place { conditions.add(query.order.after(place, in: &sql)) }
     let view = view(for: call.principal)
-    return try await page(
+    var persons = ShownPersons()
+    let answer = try await page(
       of: query.table, where: conditions, query.order.clause, limit: query.limit, in: sql, call.wait,
       identity: query.identity
     ) { row in
@@ -60,14 +61,15 @@ extension QueryEngine {
         throw ProjectionColumnsMissing(table: query.type.plural)
       }
       let withheld = try withheld(ofRow: fields, id, access)
+      let item = try view.item(
+        fields: marked(fields, of: id, query.type, call.principal), id: id, type: query.type.name, withholding: withheld)
+      if !access.personal.isEmpty { persons.add(access.persons(shownBy: item, of: id, fields)) }
       return (
-        .object(
-          try view.item(
-            fields: marked(fields, of: id, query.type, call.principal), id: id, type: query.type.name,
-            withholding: withheld)),
-        ListPlace(key: fields[query.order.column.field.name] ?? .null, identifier: id.text).json
+        .object(item), ListPlace(key: fields[query.order.column.field.name] ?? .null, identifier: id.text).json
       )
     }
+    if !persons.all.isEmpty { call.note(.persons(persons.all, .list)) }
+    return answer
   }
 
   /// The personal fields of a row that are withheld from the caller; who is a member of what, the log says.

@@ -48,6 +48,14 @@ extension QueryEngine {
       }
     }
     let (items, last) = found.finished()
+    if !access.personal.isEmpty {
+      var persons = ShownPersons()
+      for case .object(let item) in items {
+        guard let id = item["id"]?.stringValue.flatMap({ Identifier($0) }) else { continue }
+        persons.add(access.persons(shownBy: item, of: id, item))
+      }
+      if !persons.all.isEmpty { access.note(.persons(persons.all, .history)) }
+    }
     return try page(items, next: last?.json, position: position, query: query.identity)
   }
 

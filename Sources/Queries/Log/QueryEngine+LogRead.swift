@@ -23,6 +23,9 @@ public struct LogFilter: Sendable {
     events == nil && resources == nil && organization == nil && actor == nil && scope.organizations == nil
   }
 
+  /// Whether it lets records through of whatever resource and organization: reading by it is recorded.
+  public var isOfWholeLog: Bool { resources == nil && organization == nil && scope.organizations == nil }
+
   /// The records that pass, of some in order.
   /// - Parameter snapshot: The log as it is now: it says of whom an account's record is.
   /// - Throws: `EventLogError` where a header or a state is damaged.
@@ -71,7 +74,7 @@ extension QueryMethod {
       "records": Schemas.array(of: Schemas.object(["body": Schemas.anyObject, "header": Schemas.anyObject])),
     ]),
     errors: [.forbidden],
-    answer: { try await $1.engine.readLog($0, $1.principal) })
+    answer: { try await $1.engine.readLog($0, $1) })
 }
 
 extension QueryEngine {
@@ -107,9 +110,10 @@ extension QueryEngine {
     output.append(UInt8(ascii: "}"))
   }
 
-  fileprivate func readLog(_ arguments: Arguments, _ principal: Principal) async throws -> [UInt8] {
+  fileprivate func readLog(_ arguments: Arguments, _ call: QueryCall) async throws -> [UInt8] {
     let limit = arguments.count("limit")
-    let filter = try logFilter(arguments, principal: principal)
+    let filter = try logFilter(arguments, principal: call.principal)
+    var given: (first: UInt64, last: UInt64)?
     var output: [UInt8] = []
     output.reserveCapacity(64 << 10)
     let head = log.head.position
@@ -134,8 +138,10 @@ extension QueryEngine {
         if count > 0 { records.append(UInt8(ascii: ",")) }
         Self.spliced(record, into: &records)
         count += 1
+        given = (given?.first ?? record.position, record.position)
       }
     }
+    if filter.isOfWholeLog, let given { call.note(.log(records: count, first: given.first, last: given.last)) }
     JSONText.writeInteger(Int64(position), into: &output)
     output.append(contentsOf: #","position":"#.utf8)
     JSONText.writeInteger(Int64(head), into: &output)

@@ -5,7 +5,7 @@ extension QueryMethod {
   static func all(of catalog: Catalog) -> [QueryMethod] {
     catalog.types.filter(\.hasReadModel).flatMap(queries) + [
       auditSearch(catalog), systemLogs, lineageGraph, logRead, logHeaders, logHead, logCheckpoint, logProof,
-      projectionStatus, recordsOfProcessing, subjectFind, subjectReport, subjectReceipt,
+      projectionStatus, recordsOfProcessing, breachReport, subjectFind, subjectReport, subjectReceipt,
       subjectListExports, permissionsAsOf,
     ]
   }

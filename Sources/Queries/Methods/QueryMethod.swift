@@ -77,14 +77,19 @@ package struct QueryCall: Sendable {
   package let principal: Principal
   /// The position that it must see, and how long that may take.
   package let wait: ReadWait
+  /// Gets what the answer shows that is itself to be recorded. It waits for nothing.
+  package let note: @Sendable (ReadNote) -> Void
 
   /// A call of these parts.
-  package init(engine: QueryEngine, principal: Principal, wait: ReadWait) {
+  package init(
+    engine: QueryEngine, principal: Principal, wait: ReadWait, note: @escaping @Sendable (ReadNote) -> Void = { _ in }
+  ) {
     self.engine = engine
     self.principal = principal
     self.wait = wait
+    self.note = note
   }
 
   /// What the caller may read of a type.
-  func access(to type: ResourceType) -> Access { engine.access(to: type, principal) }
+  func access(to type: ResourceType) -> Access { engine.access(to: type, principal, note: note) }
 }

@@ -76,8 +76,10 @@ extension QueryEngine {
       }
       let fields =
         asked.areNumbers ? access.type.versionedContent : access.type.fields.map(\.name) + ["deleted_at"]
-      result["changes"] = .object(
-        try changes(old, new, fields, access, withheld: access.withheld(of: current, .former, in: snapshot)))
+      let changes = try changes(
+        old, new, fields, access, withheld: access.withheld(of: current, .former, in: snapshot))
+      access.noteShown(changes, of: identifier, current.fields, for: .history)
+      result["changes"] = .object(changes)
       return JSON.object(result).canonicalBytes
     }
   }

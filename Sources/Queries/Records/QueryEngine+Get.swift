@@ -77,6 +77,7 @@ extension QueryEngine {
         throw Refusal.gone(type: type.name, id: current.id.text, since: current.deletedAt?.text ?? "")
       }
       let item = try access.item(state, current: current, view(for: access.principal), in: snapshot)
+      access.noteShown(item, of: found, current.fields, for: moment == nil ? .profile : .history)
       return JSON.object([
         "item": .object(item), "version": .integer(state.version), "position": JSON(position: position),
       ]).canonicalBytes

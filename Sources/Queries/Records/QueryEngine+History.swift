@@ -33,6 +33,7 @@ extension QueryEngine {
       let withheld = try access.withheld(of: state, .former, in: snapshot)
       let last = try snapshot.latestVersion(of: identifier)
       var items: [JSON] = []
+      var persons = ShownPersons()
       var bytes = 0
       // A cursor of the last page waits there for versions to come; the client is told so by a next_cursor of null.
       let first = try firstShown(of: state, to: access, in: snapshot)
@@ -43,12 +44,17 @@ extension QueryEngine {
         let versions = isDescending ? max(first, version - step)...version : version...min(last, version + step)
         let records = try snapshot.history(of: identifier, versions: versions)
         for record in isDescending ? records.reversed() : records where bytes < PagedTable.maximumBytes {
-          items.append(try historyItem(record, of: state, access, withheld: withheld, first: first))
+          let item = try historyItem(record, of: state, access, withheld: withheld, first: first)
+          if !access.personal.isEmpty, let changes = item["changes"]?.objectValue {
+            persons.add(access.persons(shownBy: changes, of: identifier, state.fields))
+          }
+          items.append(item)
           bytes += record.body.count
           version += isDescending ? -1 : 1
         }
         if records.isEmpty { version = isDescending ? versions.lowerBound - 1 : versions.upperBound + 1 }
       }
+      if !persons.all.isEmpty { access.note(.persons(persons.all, .history)) }
       let next: JSON? = (isDescending ? version >= first : version <= last) ? ["version": .integer(version)] : nil
       return try page(items, next: next, position: snapshot.head.position, query: query)
     }

@@ -20,7 +20,7 @@ extension QueryMethod {
     ]),
     errors: [.forbidden], example: ["email": "ann@example.org"],
     read: { SubjectQuestion(&$0) },
-    answer: { try await $1.engine.findSubject($0, SubjectScope(principal: $1.principal)) })
+    answer: { try await $1.engine.findSubject($0, SubjectScope(principal: $1.principal), $1.note) })
 }
 
 /// One `subject.find` as it was asked.
@@ -39,7 +39,9 @@ private struct SubjectQuestion: Sendable {
 }
 
 extension QueryEngine {
-  fileprivate func findSubject(_ question: SubjectQuestion, _ scope: SubjectScope) async throws -> [UInt8] {
+  fileprivate func findSubject(
+    _ question: SubjectQuestion, _ scope: SubjectScope, _ note: @escaping @Sendable (ReadNote) -> Void
+  ) async throws -> [UInt8] {
     try scope.requireOfficer()
     return try await log.whileWanted { [self] snapshot in
       let found =
@@ -51,6 +53,7 @@ extension QueryEngine {
           let person = try scope.person(found, in: snapshot)
           if try question.key.map({ try !isKept($0.field, of: person, scope.principal) }) ?? true {
             items.append(.object(try subject(person, scope, snapshot)))
+            if found != scope.principal.subject { note(.persons([found], .subjectFind)) }
           }
         }
       } catch let error as Refusal where error.code == .notFound {

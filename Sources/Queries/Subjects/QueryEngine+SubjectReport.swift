@@ -25,7 +25,7 @@ extension QueryMethod {
       "references": Schemas.array(of: Schemas.anyObject), "values": Schemas.array(of: Schemas.anyObject),
     ]),
     errors: [.forbidden, .notFound], example: ["id": .string(ExampleWorld.identifier(of: "user").text)],
-    answer: { try await $1.engine.subjectReport($0, SubjectScope(principal: $1.principal), $1.wait) })
+    answer: { try await $1.engine.subjectReport($0, SubjectScope(principal: $1.principal), $1) })
 }
 
 extension QueryEngine {
@@ -33,7 +33,7 @@ extension QueryEngine {
   private static let reportBytes = 4 << 20
 
   fileprivate func subjectReport(
-    _ arguments: Arguments, _ scope: SubjectScope, _ wait: ReadWait
+    _ arguments: Arguments, _ scope: SubjectScope, _ call: QueryCall
   ) async throws -> [UInt8] {
     let id = try arguments.required("id")
     let from = arguments.position("from") ?? 1
@@ -56,7 +56,7 @@ extension QueryEngine {
       ]
       return (answer, ["user:\(id.text)"] + holdings.keys.map { "api_key:\($0.text)" }, holdings.own)
     }
-    let acts = try await positions(of: actors, own, from: from, limit: limit + 1, wait)
+    let acts = try await positions(of: actors, own, from: from, limit: limit + 1, call.wait)
     let (events, next) = try await log.whileWanted { [self] snapshot -> ([JSON], UInt64?) in
       let about = try snapshot.positions(about: id, from: from, limit: limit + 1)
       let all = Set(about).union(acts).sorted()
@@ -74,6 +74,7 @@ extension QueryEngine {
       }
       return (events, horizon.map { $0 + 1 })
     }
+    if id != scope.principal.subject { call.note(.persons([id], .subjectReport)) }
     var answer = held
     answer["events"] = .array(events)
     answer["next"] = next.map { JSON(position: $0) } ?? .null
@@ -142,8 +143,14 @@ extension QueryEngine {
       "reason": isReasonTold ? try view.reason(body.reason, resource: header.resource) : .null,
     ]
     if isTheirs(body.origin, "origin") { event["origin"] = try view.origin(body.origin, resource: header.resource) }
-    let shown = ErasureFacts.shown(facts.filter { $0.key != ReasonGivenIn.member }, where: scope.knows)
-    if isActor, !shown.isEmpty { event["data"] = .object(shown) }
+    var shown = ErasureFacts.shown(facts.filter { $0.key != ReasonGivenIn.member }, where: scope.knows)
+    if isActor {
+      // Whom they read is not about them, but about those.
+      if header.event == AccessFacts.read { shown.removeValue(forKey: AccessFacts.persons) }
+    } else {
+      shown = AccessFacts.told(of: header.event, body.data, to: person, vault: vault)
+    }
+    if !shown.isEmpty { event["data"] = .object(shown) }
     return .object(event)
   }
 }

@@ -27,12 +27,37 @@ struct HeldQuery {
   /// The commands that were sent before it.
   let commandsBefore: UInt64
   let kind: ServerMetrics.Kind
-  /// On whose account it takes time.
-  let caller: Identifier?
+  /// Who asks, on whose account it takes time.
+  let caller: RecordedCaller
   /// Whether its params are large.
   let isLarge: Bool
   /// Reads its params.
   let prepare: @Sendable (JSONObject) throws -> PreparedRead
+}
+
+/// Who calls, as far as it is recorded what they read and what they are refused.
+struct RecordedCaller: Sendable {
+  /// Nil before they have signed in.
+  let principal: Principal?
+  let origin: Origin
+  /// Nil where nothing is recorded.
+  let accesses: AccessLedger?
+
+  /// Notes what an answer has shown.
+  func note(_ read: ReadNote) {
+    if let principal { accesses?.note(read, by: principal, from: origin) }
+  }
+
+  /// Notes that a call was refused, where such a refusal is recorded.
+  func note(_ refusal: Refusal, of request: Request) {
+    note(RefusedCall(method: request.method, params: request.params, refusal: refusal))
+  }
+
+  /// Notes a refused call.
+  func note(_ call: RefusedCall?) {
+    guard let call, let principal, let accesses else { return }
+    accesses.note(call, by: principal, from: origin)
+  }
 }
 
 /// A call that a task answers, whose params have been read.
@@ -72,18 +97,28 @@ extension Connection {
         guard let principal else { throw Refusal.unauthenticated() }
         services.metrics.asked(request.method)
         let queries = services.queries
-        enqueue(request, isLarge: isLarge, reply, kind: .query, for: principal.tenant) { params in
+        let caller = caller(principal)
+        enqueue(request, isLarge: isLarge, reply, kind: .query, for: caller) { params in
           let prepared = try query.prepare(params)
           return PreparedRead(wait: prepared.wait) { wait in
-            try await prepared.answer(QueryCall(engine: queries, principal: principal, wait: wait))
+            try await prepared.answer(
+              QueryCall(engine: queries, principal: principal, wait: wait) { caller.note($0) })
           }
         }
       case .server(let method):
         try run(method, request, isLarge: isLarge, principal, reply)
       }
     } catch {
-      fail(reply, services.describe(error, method: request.method), kind: .server)
+      let refusal = services.describe(error, method: request.method)
+      if refusal.code == .forbidden, let principal = (try? currentPrincipal()) ?? nil {
+        caller(principal).note(refusal, of: request)
+      }
+      fail(reply, refusal, kind: .server)
     }
+  }
+
+  private func caller(_ principal: Principal?) -> RecordedCaller {
+    RecordedCaller(principal: principal, origin: peer.origin(for: session), accesses: services.accesses)
   }
 
   // MARK: Commands
@@ -145,7 +180,9 @@ extension Connection {
 
   private func refuse(_ command: HeldCommand, _ error: any Error) {
     commands.complete(command.ticket, position: nil)
-    fail(command.reply, services.describe(error, method: command.request.method), kind: .command)
+    let refusal = services.describe(error, method: command.request.method)
+    caller(command.principal).note(refusal, of: command.request)
+    fail(command.reply, refusal, kind: .command)
   }
 
   private func submit(_ prepared: PreparedCommand, _ command: HeldCommand) {
@@ -153,6 +190,7 @@ extension Connection {
     let services = services
     let reply = command.reply
     let ticket = command.ticket
+    let caller = caller(command.principal)
     // While commands are under way the account stays, whoever signs in or joins an organization meanwhile: theirs is
     // one order.
     if commands.areAnswered(through: ticket - 1) { account = command.principal.tenant }
@@ -164,6 +202,7 @@ extension Connection {
       case .failure(let error):
         commands.complete(ticket, position: nil)
         services.metrics.refused(error.code)
+        caller.note(RefusedCall(prepared, refusal: error))
         reply.fail(services.describe(error, method: prepared.method), kind: .command)
       }
     }
@@ -173,7 +212,7 @@ extension Connection {
 
   /// Takes a query in; it waits where too many run.
   func enqueue(
-    _ request: Request, isLarge: Bool, _ reply: Reply, kind: ServerMetrics.Kind, for caller: Identifier?,
+    _ request: Request, isLarge: Bool, _ reply: Reply, kind: ServerMetrics.Kind, for caller: RecordedCaller,
     prepare: @escaping @Sendable (JSONObject) throws -> PreparedRead
   ) {
     let query = HeldQuery(
@@ -190,11 +229,12 @@ extension Connection {
     let eventLoop = eventLoop
     let large = large
     let caller = query.caller
-    tasks.queries[ticket] = services.connections.spawn(for: caller, on: services.queryWorkers) {
+    let tenant = caller.principal?.tenant
+    tasks.queries[ticket] = services.connections.spawn(for: tenant, on: services.queryWorkers) {
       do {
         let read =
           query.isLarge
-          ? try await services.lineWorkers.run(for: caller) { try query.prepare(query.request.params) }
+          ? try await services.lineWorkers.run(for: tenant) { try query.prepare(query.request.params) }
           : try query.prepare(query.request.params)
         let position = try await read.wait.resolve(after: query.commandsBefore, of: commands, log: services.log)
         let wait = read.wait.with(position: position)
@@ -206,6 +246,7 @@ extension Connection {
       } catch {
         let described = services.describe(error, method: query.request.method)
         services.metrics.refused(described.code)
+        caller.note(described, of: query.request)
         query.reply.fail(described, kind: query.kind)
       }
       eventLoop.execute {
@@ -228,11 +269,13 @@ extension Connection {
     let services = services
     let outbox = outbox
     let isLocal = peer.principal != nil
+    let caller = caller(principal)
     let read: @Sendable (JSONObject) throws -> ServerCall = { params in
       let arguments = Arguments(params, of: list)
       try arguments.check()
       return ServerCall(
-        services: services, principal: principal, isLocal: isLocal, outbox: outbox, arguments: arguments)
+        services: services, principal: principal, isLocal: isLocal, caller: caller, outbox: outbox, arguments: arguments
+      )
     }
     if isLarge, !method.work.isTask {
       let limit = LineWorkers.large
@@ -246,7 +289,7 @@ extension Connection {
     case .connection(let answer):
       try answer(try read(request.params), self, reply)
     case .task(let answer):
-      enqueue(request, isLarge: isLarge, reply, kind: .server, for: principal?.tenant) { params in
+      enqueue(request, isLarge: isLarge, reply, kind: .server, for: caller) { params in
         let call = try read(params)
         return PreparedRead(wait: ReadWait(call.arguments)) { _ in try await answer(call) }
       }

@@ -23,7 +23,8 @@ extension Connection {
     let result: JSONObject = ["position": JSON(position: services.log.head.position), "subscription": .integer(id)]
     reply.succeed(JSON.object(result).canonicalBytes, kind: .server)
     let subscription = Subscription(
-      id: id, wanted: arguments, principal: principal, services: services, outbox: outbox)
+      id: id, wanted: arguments, principal: principal, services: services, outbox: outbox,
+      caller: RecordedCaller(principal: principal, origin: peer.origin(for: session), accesses: services.accesses))
     services.metrics.subscriptionStarted()
     let eventLoop = eventLoop
     tasks.subscriptions[id] = services.connections.spawn {
@@ -56,6 +57,7 @@ struct Subscription: Sendable {
   let principal: Principal
   let services: Services
   let outbox: Outbox
+  let caller: RecordedCaller
 
   /// Runs until the task is cancelled, the connection ends, or the subscriber may read the log no longer.
   func run(from first: UInt64) async {
@@ -73,7 +75,10 @@ struct Subscription: Sendable {
         let filter = try services.queries.logFilter(wanted, principal: current)
         let accepted = try services.log.read { try filter.accepted(records, in: $0) }
         next = last.position + 1
-        guard !accepted.isEmpty, !Task.isCancelled else { continue }
+        guard let first = accepted.first, let end = accepted.last, !Task.isCancelled else { continue }
+        if filter.isOfWholeLog {
+          caller.note(.log(records: accepted.count, first: first.position, last: end.position))
+        }
         outbox.put(answering: 0) { output in
           for record in accepted { write(record, into: &output) }
         }

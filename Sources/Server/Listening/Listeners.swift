@@ -17,7 +17,7 @@ struct Listeners: Sendable {
   /// Where clients reach them, as `unix:…`, `tcp:…` or `tls:…`.
   let addresses: [String]
 
-  /// Opens all that the configuration names.
+  /// Opens all that the configuration names. Clients can connect, and are taken in by ``accept()``.
   /// - Throws: ``ServerStartError``.
   static func open(_ services: Services, group: any EventLoopGroup) async throws -> Listeners {
     let configuration = services.configuration
@@ -42,6 +42,11 @@ struct Listeners: Sendable {
     return Listeners(channels: channels, socket: socket, addresses: addresses)
   }
 
+  /// Begins to take clients in.
+  func accept() async throws {
+    for channel in channels { try await channel.setOption(.autoRead, value: true).get() }
+  }
+
   /// Accepts no more clients.
   func close() async {
     for channel in channels {
@@ -58,6 +63,7 @@ struct Listeners: Sendable {
     let sockets = services.connections.limit + Descriptors.turnedAway
     return ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 512)
+      .serverChannelOption(.autoRead, value: false)
       .serverChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try channel.pipeline.syncOperations.addHandler(AcceptGate(limit: sockets))

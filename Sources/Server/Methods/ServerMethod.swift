@@ -90,6 +90,8 @@ struct ServerCall: Sendable {
   let principal: Principal?
   /// Whether the call comes over the Unix socket, from somebody whom the machine itself lets in.
   let isLocal: Bool
+  /// The same with where the call comes from, for what is recorded of it.
+  let caller: RecordedCaller
   /// For what is told on the way, such as progress.
   let outbox: Outbox
   /// Its params, in which nothing is wrong.

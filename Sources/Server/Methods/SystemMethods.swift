@@ -75,8 +75,11 @@ extension ServerMethod {
         }
         try arguments.check()
         if !call.isLocal { try call.services.checkBackup(&arguments) }
-        let manifest = try await call.services.backUp(
-          into: arguments.text("folder") ?? "", keysFile: arguments.text("keys_file"))
+        let keysFile = arguments.text("keys_file")
+        let folder = arguments.text("folder") ?? ""
+        let manifest = try await call.services.recordingBackup(withKeys: keysFile != nil, by: call.caller) {
+          try await call.services.backUp(into: folder, keysFile: keysFile)
+        }
         return JSON.object(manifest).canonicalBytes
       }),
   ]

@@ -1,4 +1,5 @@
 import BasicTypes
+import Domain
 import EventLog
 import Failpoints
 import Logging
@@ -75,6 +76,12 @@ public struct ServerConfiguration: Sendable {
   public var acceptsMissingHead = false
   /// How often it is looked for what falls due by the clock: alerts to escalate, files to expire.
   public var timedWorkInterval = Duration.seconds(15)
+  /// Whether a start, a stop, reads of personal data and refused calls are recorded as events.
+  package var recordsAccess = true
+  /// How often it is looked for reads and refused calls that are to be recorded.
+  package var accessRecordInterval = Duration.seconds(1)
+  /// How much of them is told apart within an hour.
+  package var accessLimits = AccessLedger.Limits()
   /// Threads that serve sockets.
   public var eventLoopThreads = 2
   /// How the ready line and the log on standard error look.

@@ -30,6 +30,10 @@ final class Services: Sendable {
   let logger: Logger
   let metrics = ServerMetrics()
   let signInGuard = SignInGuard()
+  /// What was read and refused since the last record; nil where that isn't recorded.
+  let accesses: AccessLedger?
+  /// Who has it recorded.
+  let recorder: AccessRecorder
   let lineWorkers = LineWorkers()
   /// Where queries run, and what a command needs beforehand: by tenants' turns.
   let queryWorkers = FairWorkers(
@@ -57,6 +61,9 @@ final class Services: Sendable {
     self.projections = projections
     self.tokens = tokens
     self.logger = logger
+    let ledger = AccessLedger(limits: configuration.accessLimits, clock: configuration.clock)
+    accesses = configuration.recordsAccess ? ledger : nil
+    recorder = AccessRecorder(engine: engine, vault: vault, ledger: ledger, logger: logger)
     answers = AnswerMemory(limits: configuration.answerMemory)
     connections = ConnectionRegistry(limit: places ?? configuration.maximumConnections)
     methods = MethodTable(commands: engine.methods, queries: queries.methods, server: ServerMethod.all)

@@ -1,4 +1,5 @@
 import Access
+import BasicTypes
 import CanonicalJSON
 import Catalog
 import Domain
@@ -140,7 +141,11 @@ extension Services {
     do {
       let command = try engine.prepare(
         method: "session.refuse",
-        params: ["attempts": .integer(Int64(report.attempts)), "method": .string(method)], principal: .server,
+        params: [
+          "attempts": .integer(Int64(report.attempts)), "method": .string(method),
+          "accounts": .array(
+            report.accounts.map { ["key": .string(Base64.encode($0)), "attempts": .integer(Int64($1))] }),
+        ], principal: .server,
         origin: Origin(ip: report.address))
       let logger = logger
       engine.submit(command, on: nil) { result in

@@ -27,7 +27,12 @@ final class SignInGuard: Sendable {
     /// The address that the last of them came from; nil on the Unix socket.
     let address: String?
     let attempts: Int
+    /// How many of them were at which account, of those that were tried first.
+    var accounts: [Account: Int] = [:]
   }
+
+  /// Of so many accounts a report says how often they were tried.
+  static let maximumAccountsOfReport = 16
 
   /// From how many sources an account may be known.
   static let maximumSourcesOfAccount = 16
@@ -46,6 +51,7 @@ final class SignInGuard: Sendable {
   /// The failures of a source that aren't recorded yet.
   private struct Unrecorded: Quieting {
     var attempts = 0
+    var accounts: [Account: Int] = [:]
     var address: String?
     /// When a record may be written again.
     var next: NIODeadline
@@ -115,13 +121,13 @@ final class SignInGuard: Sendable {
         let pair = Pair(source: source, account: account)
         state.tries.remember(pair, atMost: maximum, now) { $0.fail(now, atMost: .zero) }
       }
-      return record(source, address, &state, now)
+      return record(source, address, account, &state, now)
     }
   }
 
   /// Notes something else that failed, which slows nobody.
   func failedElse(from source: Source, address: String?, now: NIODeadline = .now()) -> Report? {
-    state.withLockedValue { record(source, address, &$0, now) }
+    state.withLockedValue { record(source, address, nil, &$0, now) }
   }
 
   /// Notes that a password was right: what failed for the account from there is forgiven, and it is known there.
@@ -147,8 +153,10 @@ final class SignInGuard: Sendable {
     state.withLockedValue { state in
       var due: [Report] = []
       for (source, found) in state.unrecorded where found.attempts > 0 && (all || now >= found.next) {
-        due.append(Report(source: source, address: found.address, attempts: found.attempts))
+        due.append(
+          Report(source: source, address: found.address, attempts: found.attempts, accounts: found.accounts))
         state.unrecorded[source]?.attempts = 0
+        state.unrecorded[source]?.accounts = [:]
         state.unrecorded[source]?.next = now + .minutes(1)
       }
       return due
@@ -161,18 +169,22 @@ final class SignInGuard: Sendable {
   }
 
   private func record(
-    _ source: Source, _ address: String?, _ state: inout State, _ now: NIODeadline
+    _ source: Source, _ address: String?, _ account: Account?, _ state: inout State, _ now: NIODeadline
   ) -> Report? {
     state.unrecorded.remember(source, atMost: maximum, orElse: Unrecorded(next: now, lastUse: now)) { found in
       found.lastUse = now
       found.address = address
       found.attempts += 1
+      if let account, found.accounts[account] != nil || found.accounts.count < Self.maximumAccountsOfReport {
+        found.accounts[account, default: 0] += 1
+      }
       guard now >= found.next else { return nil }
       defer {
         found.attempts = 0
+        found.accounts = [:]
         found.next = now + .minutes(1)
       }
-      return Report(source: source, address: address, attempts: found.attempts)
+      return Report(source: source, address: address, attempts: found.attempts, accounts: found.accounts)
     }
   }
 }

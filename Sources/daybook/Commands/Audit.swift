@@ -13,6 +13,8 @@ struct Audit: AsyncParsableCommand {
         daybook audit --actor ann@acme.example --action delete
         daybook audit --event pipeline.rolled_back --changes
         daybook audit --resource-type legal_hold --include-archived
+        daybook audit --person 0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --changes
+        daybook audit --event access.refused --actor user:0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --changes
       """)
 
   @Option(name: .long, help: "Who: an e-mail address, or as the log has it, user:<uuid>, api_key:<uuid>, local:0.")
@@ -24,13 +26,15 @@ struct Audit: AsyncParsableCommand {
   @Option(name: .long, help: "A resource: its id, or its name where --resource-type is given.")
   var resource: String?
   @Option(name: .long, help: "An organization, by id or slug.") var organization: String?
+  @Option(name: .long, help: "Whose data was read: an e-mail address, or a person's id.") var person: String?
   @Option(name: .long, help: "The first time: a date, yesterday, 24h …") var since: String?
   @Option(name: .long, help: "The last time; a day is searched to its end.") var until: String?
   @Option(name: .long, help: "Words in the reason, the event, or the names of changed fields.") var text: String?
   @Option(name: .long, help: "How many rows at most.") var limit = 50
   @Flag(name: .long, help: "Search also what a retention sweep has archived.") var includeArchived = false
   @Flag(name: .long, help: "The oldest first.") var oldestFirst = false
-  @Flag(name: .long, help: "Show each field before and after.") var changes = false
+  @Flag(name: .long, help: "Show each field before and after, and what is said of reads and refusals.") var changes =
+    false
 
   @OptionGroup var connection: ConnectionOptions
   @OptionGroup var output: OutputOptions
@@ -43,11 +47,14 @@ struct Audit: AsyncParsableCommand {
     var params: JSONObject = ["order": oldestFirst ? "position" : "-position"]
     if let since { params["since"] = try Moment.parameter(since, .since) }
     if let until { params["until"] = try Moment.parameter(until, .until) }
-    let (items, leftOut, names) = try await connection.withClient { client in
+    let (items, leftOut, names, subject) = try await connection.withClient { client in
       var given = ["action": action, "event": event, "text": text]
       given["resource_type"] = resourceType
       for (name, value) in given { if let value { params[name] = .string(value) } }
       if let actor { params["actor"] = .string(try await Self.actor(actor, client)) }
+      var subject: String?
+      if let person { subject = try await Self.person(person, client) }
+      if let subject { params["person_id"] = .string(subject) }
       if let resource { params["resource_id"] = .string(try await id(of: resource, client)) }
       if includeArchived { params["include_archived"] = true }
       if let organization { params["organization_id"] = .string(try await Lookup.organization(organization, client)) }
@@ -56,9 +63,9 @@ struct Audit: AsyncParsableCommand {
         leftOut = $0["archived_left_out"]?.integerValue ?? leftOut
       }
       if items.isEmpty, let event { try await Self.hint(for: event, client) }
-      guard !output.json else { return (items, leftOut, Names()) }
+      guard !output.json else { return (items, leftOut, Names(), subject) }
       let mentions = items.map { Names.Mention(type: $0.cell("resource_type"), id: $0.cell("resource_id")) }
-      return (items, leftOut, await Names.of(actors: items.texts("actor"), mentions, client))
+      return (items, leftOut, await Names.of(actors: items.texts("actor"), mentions, client), subject)
     }
     if leftOut > 0 {
       let rows = leftOut == 1 ? "1 archived row that matches is" : "\(leftOut) archived rows that match are"
@@ -76,7 +83,9 @@ struct Audit: AsyncParsableCommand {
         changes && Terminal.isInteractive ? "" : changed.joined(separator: ", "),
         item.cell("reason"),
       ])
-      if changes { table.note(Changes.shown(item["changes"])) }
+      guard changes else { continue }
+      table.note(Changes.shown(item["changes"]))
+      for line in AccessText.lines(item["data"] ?? .null, of: subject) { table.note(line) }
     }
     table.show(orElse: "Nothing in the audit trail matches.")
   }
@@ -87,6 +96,11 @@ struct Audit: AsyncParsableCommand {
       return "user:\(try await Lookup.resource(word, type: "user", client))"
     }
     return Lookup.isIdentifier(word) ? "user:\(word.lowercased())" : word
+  }
+
+  /// A person's id.
+  private static func person(_ word: String, _ client: DaybookClient) async throws -> String {
+    Lookup.isIdentifier(word) ? word.lowercased() : try await Lookup.resource(word, type: "user", client)
   }
 
   private func id(of resource: String, _ client: DaybookClient) async throws -> String {

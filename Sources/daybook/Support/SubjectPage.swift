@@ -41,9 +41,11 @@ struct SubjectPage {
     \(Self.table("Where your id stands", ["Resource", "Field", "How often"], rows(report["references"]) { [
       $0.cell("resource_type"), $0.cell("field"), $0.cell("count"),
     ] }))
+    \(Self.table("Who has read your data", ["When", "Who", "How often", "By what"], reads))
     \(Self.table("What happened", ["When", "Event", "By you", "Values of yours", "Why", "From where"], rows(report["events"]) { [
       $0.time("at"), $0.cell("event"), $0["is_actor"] == true ? "yes" : "",
-      Changes.lines($0["changes"]).joined(separator: "; "), $0.cell("reason"),
+      (Changes.lines($0["changes"]) + AccessText.lines($0["data"] ?? .null, of: nil)).joined(separator: "; "),
+      $0.cell("reason"),
       [$0["origin"]?.cell("ip"), $0["origin"]?.cell("user_agent")].compactMap { $0 }.joined(separator: " "),
     ] }))
     </body>
@@ -56,6 +58,14 @@ struct SubjectPage {
   private var restriction: String {
     guard let person = report["person"], person["restricted_at"]?.isNull == false else { return "" }
     return " Since \(Markup.escaped(person.time("restricted_at"))) your data is only stored (GDPR Art. 18)."
+  }
+
+  /// Reads by others, each hour's as far as it was recorded together.
+  private var reads: [[String]] {
+    (report["events"]?.arrayValue ?? []).compactMap { event in
+      guard event["event"] == "access.read", event["is_actor"] != true, let data = event["data"] else { return nil }
+      return [event.time("at"), event.cell("actor"), data.cell("reads"), data.cell("purpose")]
+    }
   }
 
   private var values: [[String]] {

@@ -138,7 +138,10 @@ enum LoadCheck {
   static func acknowledgedIsThere(_ ledger: Ledger, _ client: DaybookClient) async throws -> [JSON] {
     let head = try await client.head()
     let records = try await client.records()
-    #expect(records.compactMap(\.position) == Array(1...head), "positions are 1, 2, 3 … without a gap")
+    // That all of the log is read is recorded meanwhile.
+    #expect(records.count >= head, "what the log had is there")
+    #expect(
+      records.compactMap(\.position) == Array(1...Int64(records.count)), "positions are 1, 2, 3 … without a gap")
     for (command, result) in await ledger.acknowledged {
       let events =
         result["events"]?.arrayValue ?? result["results"]?.arrayValue?.flatMap { $0["events"]?.arrayValue ?? [] } ?? []
@@ -183,9 +186,10 @@ enum LoadCheck {
   static func postgresAgrees(_ ledger: Ledger, _ server: DaybookProcess, _ client: DaybookClient) async throws {
     try await client.caughtUp()
     let head = try await client.head()
-    #expect(
-      try await server.psql("SELECT count(*), count(DISTINCT id), min(id), max(id) FROM daybook.audit_trail")
-        == "\(head)|\(head)|1|\(head)")
+    let ids = try await server.psql("SELECT count(*), count(DISTINCT id), min(id), max(id) FROM daybook.audit_trail")
+    // That all of the log was read is recorded meanwhile.
+    let count = ids.split(separator: "|").first.flatMap { Int64($0) } ?? 0
+    #expect(count >= head && ids == "\(count)|\(count)|1|\(count)")
     var expected: [String: (version: Int64, description: String)] = [:]
     for record in try await client.records()
     where record["header"]?["event"]?.stringValue?.hasPrefix("pipeline.") == true {

@@ -67,6 +67,14 @@ extension DaybookClient {
     try #require(try await call("log.head")["position"]?.integerValue)
   }
 
+  /// How many events commands have made: all but those that the server records of itself and of who reads it.
+  func acts() async throws -> Int {
+    try await records().count { record in
+      let type = record["header"]?["event"]?.stringValue?.prefix { $0 != "." }
+      return type != "installation" && type != "access"
+    }
+  }
+
   /// Waits until every projection has every event.
   func caughtUp(within limit: Duration = .seconds(60)) async throws {
     _ = try await eventually("every projection is at the head", within: limit, every: .milliseconds(100)) {
