@@ -149,6 +149,9 @@ public final class DaybookServer: Sendable {
       engine.eraseReadModels(failpoints: configuration.failpoints) { [projections, log] person, patience in
         try await projections.erase(person, through: log.head.position, patience: patience)
       }
+      engine.redactReadModels(failpoints: configuration.failpoints) { [projections] types, patience in
+        try await projections.redact(types, patience: patience)
+      }
       let queries = QueryEngine(
         catalog: catalog, log: log, vault: vault, projections: projections, rules: engine.rules,
         additional: additional)

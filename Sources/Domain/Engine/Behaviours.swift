@@ -110,6 +110,8 @@ enum Behaviours {
     "subject.reject_erasure": SubjectBehaviours.rejectErasure.erased,
     "subject.erase": SubjectBehaviours.erase.erased,
     "subject.complete_erasure": SubjectBehaviours.completeErasure.erased,
+    "redaction.create": RedactionBehaviours.create.erased,
+    "redaction.complete": RedactionBehaviours.complete.erased,
     "legal_hold.place": LegalHoldBehaviours.place.erased,
     "legal_hold.edit": LegalHoldBehaviours.edit.erased,
     "legal_hold.release": LegalHoldBehaviours.release.erased,

@@ -15,6 +15,8 @@ struct Decided: Sendable {
   var destroysKeys = false
   /// The persons whose erasure is to be completed before it is answered.
   var erases: [Identifier] = []
+  /// Whether redactions are to be completed before it is answered.
+  var redacts = false
 }
 
 extension CommandEngine {
@@ -54,7 +56,8 @@ extension CommandEngine {
     return Decided(
       result: CommandResult(position: answer.position, resultBytes: answer.shown.canonicalBytes),
       epoch: answer.changesPrincipals && !isDryRun ? principals.advance(closing: answer.closings, by: prepared) : nil,
-      destroysKeys: answer.destroysKeys && !isDryRun, erases: isDryRun ? [] : answer.erases)
+      destroysKeys: answer.destroysKeys && !isDryRun, erases: isDryRun ? [] : answer.erases,
+      redacts: answer.redacts && !isDryRun)
   }
 
   private func decideBatch(
@@ -137,6 +140,7 @@ private struct Answer {
   let changesPrincipals: Bool
   let destroysKeys: Bool
   let erases: [Identifier]
+  let redacts: Bool
   let closings: [SignInClosing]
   /// The first event that was recorded, and for whom and in which organization something was sealed.
   let firstEvent: Identifier?
@@ -172,6 +176,7 @@ private struct Answer {
     changesPrincipals = decision.changesPrincipals
     destroysKeys = decision.destroysKeys
     erases = decision.erases
+    redacts = decision.redacts
     closings = decision.closings
     firstEvent = decision.events.first?.id
     subjects = decision.subjects
@@ -193,6 +198,7 @@ private struct Answer {
     changesPrincipals = answers.contains { $0.changesPrincipals }
     destroysKeys = answers.contains { $0.destroysKeys }
     erases = answers.flatMap(\.erases)
+    redacts = answers.contains { $0.redacts }
     closings = answers.flatMap(\.closings)
     firstEvent = answers.lazy.compactMap(\.firstEvent).first
     var all: [Identifier] = []

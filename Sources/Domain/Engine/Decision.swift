@@ -38,6 +38,8 @@ final class Decision {
   var destroysKeys = false
   /// The persons whose erasure is to be completed once it is on the disk.
   var erases: [Identifier] = []
+  /// Whether redactions are to be completed once it is on the disk.
+  var redacts = false
   /// The sign-ins that end with this.
   var closings: [SignInClosing] = []
   /// How many events the whole command or batch has recorded before.

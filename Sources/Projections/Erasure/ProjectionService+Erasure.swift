@@ -94,7 +94,7 @@ extension ProjectionService {
   }
 
   /// Keeps rebuilds away, once none is under way.
-  private func claimRebuild(until deadline: ContinuousClock.Instant) async throws {
+  func claimRebuild(until deadline: ContinuousClock.Instant) async throws {
     while !beginExclusively(Set(definitions.map(\.name))) {
       guard ContinuousClock.now < deadline else {
         throw ProjectionError(.busy, "A rebuild is under way; the erasure goes on once it is over.")

@@ -12,6 +12,7 @@ extension QueryEngine {
   /// The values of one resource are sealed with one key, so the log is asked only where one is missing that every
   /// resource of the type has.
   func marked(_ fields: JSONObject, of id: Identifier, _ type: ResourceType) throws -> JSONObject {
+    let fields = try unmarked(fields, of: id)
     let personal = type.fields.filter { $0.personal != nil }
     guard personal.contains(where: { ($0.isRequired || $0.defaultValue != nil) && !fields.contains($0.name) }),
       let state = try log.read({ try $0.state(id) })
@@ -24,6 +25,19 @@ extension QueryEngine {
       if shown == Unreadable.erased || shown == Unreadable.locked { marked[field.name] = shown }
     }
     return marked
+  }
+
+  /// The fields of a row with a text as it is, where somebody wrote just what PostgreSQL has in the place of a value
+  /// that was taken out.
+  private func unmarked(_ fields: JSONObject, of id: Identifier) throws -> JSONObject {
+    guard fields.contains(where: { $0.value == Redactions.mark }), let state = try log.read({ try $0.state(id) }) else {
+      return fields
+    }
+    return JSONObject(
+      members: fields.map { name, value in
+        value == Redactions.mark && state.fields[name] == .string(Redactions.markText)
+          ? (key: name, value: .string(Redactions.markText)) : (key: name, value: value)
+      })
   }
 
   /// Why and from where an event was, as the log has it, for a row of the audit trail that has neither: null, or a mark
