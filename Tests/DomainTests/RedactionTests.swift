@@ -196,4 +196,36 @@ import Testing
     try await book.engine.finishRedactions()
     try book.checkIndexes()
   }
+
+  @Test func `an erasure takes out what stood in the clear before its field became personal`() async throws {
+    let (book, acme, officer, _) = try await world()
+    let ann = try await book.member("ann", of: acme)
+    let id = try #require(Identifier(ann.id))
+    // As a program from before recorded them.
+    for theme in ["dark as Ann likes it", "light as Ann likes it"] {
+      var draft = EventDraft(event: "user.edited", type: "user", resource: id, actor: "local:0")
+      draft.set = ["preferences": ["theme": .string(theme)]]
+      draft.was = ["preferences": try book.state(ann.id).fields["preferences"] ?? .null]
+      try await book.append([draft])
+    }
+    let params: JSONObject = ["id": .string(ann.id), "reason": "Art. 17(1)(b)"]
+    let plan = try await book.call("subject.erase", params.merging(["dry_run": true]), as: officer)["plan"]
+    #expect(plan?["dropped"] == ["events": 2, "values": ["user.preferences": 3]], "\(plan?.canonicalString ?? "")")
+    let answer = try await book.call("subject.erase", params, as: officer)
+    #expect(answer["receipt"] == plan)
+    #expect(try !bodies(book).contains("as Ann likes it"))
+    #expect(try book.log.read { try $0.pendingRedactions() }.isEmpty)
+    let history = try book.log.read { try $0.history(of: id, versions: 1...Int64.max) }
+    #expect(history.compactMap(\.droppedBy).count == 2, "bodies whose values are sealed stay as they are")
+    #expect(try book.item(ann.id)["email"] == ["erased": true])
+    try book.checkIndexes()
+    book.close()
+    #expect(try book.files.verify().problems.allSatisfy { $0.part == .head })
+    // Who has nothing in the clear is told of nothing.
+    let other = try await world()
+    let bob = try await other.book.member("bob", of: other.organization)
+    let without = try await other.book.call(
+      "subject.erase", ["id": .string(bob.id), "reason": "r", "dry_run": true], as: other.officer)
+    #expect(without["plan"]?["dropped"] == nil)
+  }
 }

@@ -19,6 +19,9 @@ final class RedactionKeeper: Sendable {
 
   /// Nil where there are no read models.
   let readModels = NIOLockedValueBox<ReadModels?>(nil)
+  /// The redactions after which this process has written the log's file anew: where PostgreSQL is away, that isn't done
+  /// again at each attempt.
+  let renewed = NIOLockedValueBox<Set<Identifier>>([])
   /// One completion at a time: whoever comes meanwhile finds nothing left to do, or does the rest.
   let turn = FairSemaphore(permits: 1)
 }
@@ -47,7 +50,11 @@ extension CommandEngine {
     if pending.isEmpty { return }
     let readModels = redactions.readModels.withLockedValue { $0 }
     try readModels?.failpoints.reached(.redactionRecorded)
-    try await renewLog(until: ContinuousClock.now + patience)
+    let ids = Set(pending.map(\.id))
+    if !redactions.renewed.withLockedValue({ ids.isSubset(of: $0) }) {
+      try await renewLog(until: ContinuousClock.now + patience)
+      redactions.renewed.withLockedValue { $0 = ids }
+    }
     try readModels?.failpoints.reached(.redactionLogWritten)
     var facts: JSONObject = ["log": "written anew"]
     if let readModels {

@@ -2,6 +2,7 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 import Records
+import Vault
 
 /// Which values are taken out of a resource's events, and how.
 struct Redaction {
@@ -11,13 +12,16 @@ struct Redaction {
   let facts: [JSONPointer]
   /// What the resource holds now and keeps; nil where that goes too.
   let kept: JSONObject?
+  /// Whether only values go that stand in the clear, and sealed ones stay.
+  let isOfPlain: Bool
 
   /// The bodies that are dropped, in the order of their positions.
   private(set) var drops: [DroppedBody] = []
   /// How many values are taken out, by the pointer that leads to them.
   private(set) var counts: [Int]
 
-  init(pointers: [JSONPointer], facts: [JSONPointer], kept: JSONObject?) {
+  init(pointers: [JSONPointer], facts: [JSONPointer], kept: JSONObject?, isOfPlain: Bool = false) {
+    self.isOfPlain = isOfPlain
     self.pointers = pointers
     self.facts = facts
     self.kept = kept
@@ -33,7 +37,7 @@ struct Redaction {
     var found = set.found + was.found
     for (index, pointer) in facts.enumerated() {
       var count = 0
-      data = Redaction.redacted(.object(data), pointer.tokens[...], keeping: nil, &count).objectValue ?? data
+      data = redacted(.object(data), pointer.tokens[...], keeping: nil, &count).objectValue ?? data
       counts[pointers.count + index] += count
       found += count
     }
@@ -46,7 +50,7 @@ struct Redaction {
     var found = 0
     for (index, pointer) in pointers.enumerated() {
       var count = 0
-      value = Redaction.redacted(value, pointer.tokens[...], keeping: kept.map(JSON.object), &count)
+      value = redacted(value, pointer.tokens[...], keeping: kept.map(JSON.object), &count)
       counts[index] += count
       found += count
     }
@@ -59,18 +63,20 @@ struct Redaction {
   /// A value with what a way leads to replaced by the mark. Null, that there is none, stays, and what was replaced
   /// before.
   /// - Parameter kept: What stands at the same place and may stay; nil where nothing may.
-  private static func redacted(
+  private func redacted(
     _ value: JSON, _ way: ArraySlice<String>, keeping kept: JSON?, _ count: inout Int
   ) -> JSON {
     guard let token = way.first else {
-      if value.isNull || value == Redactions.mark || value == kept { return value }
+      if value.isNull || value == Redactions.mark || value == kept || isOfPlain && Vault.isSealed(value) {
+        return value
+      }
       count += 1
       return Redactions.mark
     }
     let rest = way.dropFirst()
     switch value {
     case .object(var object):
-      let names = object.contains(token) ? [token] : token == everywhere ? Array(object.keys) : []
+      let names = object.contains(token) ? [token] : token == Redaction.everywhere ? Array(object.keys) : []
       for name in names {
         guard let member = object[name] else { continue }
         object[name] = redacted(member, rest, keeping: kept?[name], &count)
@@ -78,7 +84,7 @@ struct Redaction {
       return .object(object)
     case .array(var elements):
       let indexes =
-        token == everywhere
+        token == Redaction.everywhere
         ? Array(elements.indices) : Int(token).map { elements.indices.contains($0) ? [$0] : [] } ?? []
       let present = kept?.arrayValue ?? []
       for index in indexes {

@@ -160,29 +160,47 @@ enum RedactionBehaviours {
   // MARK: - Recording
 
   private static func record(_ redaction: Redaction, of state: ResourceState, _ decision: Decision) throws {
-    let drops = redaction.drops
     decision.members[decision.isDryRun ? "plan" : "redacted"] = plan(of: redaction, state)
-    guard !drops.isEmpty else { return }
+    decision.answered = try record(redaction, of: state, decision, causation: nil)
+  }
+
+  /// Records what a redaction drops, where it drops anything, as a redaction of its own; answers its id.
+  @discardableResult
+  static func record(
+    _ redaction: Redaction, of state: ResourceState, _ decision: Decision, causation: Identifier?
+  ) throws -> Identifier? {
+    let drops = redaction.drops
+    guard !drops.isEmpty else { return nil }
     let parts = stride(from: 0, to: drops.count, by: DroppedBody.mostOfOneEvent).map {
       Array(drops[$0..<min($0 + DroppedBody.mostOfOneEvent, drops.count)])
     }
+    let type = try decision.model.type(Redactions.type)
+    let isAsked = causation == nil
+    let given: JSONObject =
+      isAsked
+      ? decision.fields
+      : [
+        "resource_id": .string(state.id.text),
+        "pointers": .array(redaction.pointers.map { .string($0.description) }),
+      ]
     var creation = Decision.Creation(
-      type: decision.type, event: decision.command.event, id: decision.prepared.id, organization: state.organization,
-      values: decision.fields.merging([
+      type: type, event: "\(type.name).created", id: isAsked ? decision.prepared.id : nil,
+      organization: state.organization,
+      values: given.merging([
         "resource_type": .string(state.type), "dropped_count": .integer(Int64(drops.count)), "status": "recorded",
-      ]))
+      ]), causation: causation)
     creation.drops = parts[0]
     let event = try decision.create(creation)
     for part in parts.dropFirst() {
       var draft = try decision.draft(
-        "\(decision.type.name).continued", type: decision.type, resource: event.resource,
-        organization: state.organization, causation: event.id)
+        "\(type.name).continued", type: type, resource: event.resource, organization: state.organization,
+        causation: event.id)
       draft.drops = part
-      try decision.append(draft, type: decision.type)
+      try decision.append(draft, type: type)
     }
-    try decision.transaction.link(event.resource, type: decision.type.name, to: Redactions.pending)
-    decision.answered = event.resource
+    try decision.transaction.link(event.resource, type: type.name, to: Redactions.pending)
     decision.redacts = true
+    return event.resource
   }
 
   /// What is taken out, for whoever asks before and after.

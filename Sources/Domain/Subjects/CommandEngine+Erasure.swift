@@ -91,6 +91,8 @@ extension CommandEngine {
     }
     var facts: JSONObject = ["keys_destroyed": .integer(Int64(destroyed))]
     try readModels?.failpoints.reached(.erasureKeyDestroyed)
+    // Values from before their fields became personal, which no key seals.
+    try await completeRedactions(patience: patience)
     if let readModels { facts["read_models"] = .object(try await readModels.erase(person, patience)) }
     try readModels?.failpoints.reached(.erasureReadModelsWritten)
     _ = try await apply(

@@ -35,7 +35,9 @@ struct TimedJob: Sendable {
     // Whatever a crash, or PostgreSQL that was away, has left of an erasure; a backup may bring a person back.
     let erasures = TimedJob(name: "subject.erase") { _, _ in try await services.engine.finishErasures() }
     // The same of a redaction.
-    let redactions = TimedJob(name: "redaction.create") { _, _ in try await services.engine.finishRedactions() }
+    let redactions = TimedJob(name: "redaction.create", pause: .seconds(10), pausesAfterFailure: true) { _, _ in
+      try await services.engine.finishRedactions()
+    }
     return due + [retention, erasures, redactions]
   }
 
