@@ -9,8 +9,8 @@ extension Acceptance {
   /// A server under load that fails, or is killed, at each step of each change of what it stores.
   @Suite struct FailpointTests {
     /// What destroys keys can't be had within a test's time here: keys go by the month. `DestructionTests` of the vault
-    /// kills a process at each of those steps, and `ErasureTests` and `RedactionTests` a server. What makes indexes anew
-    /// is no server: see `ReindexTests` of the log.
+    /// kills a process at each of those steps, and `ErasureTests` and `RedactionTests` a server. What makes indexes
+    /// anew is no server: see `ReindexTests` of the log.
     private static let points = Failpoint.allCases.filter {
       ![.destruction, .erasure, .redaction, .reindexing].contains($0.change)
     }

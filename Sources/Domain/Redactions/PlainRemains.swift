@@ -4,8 +4,8 @@ import Catalog
 import EventLog
 import Records
 
-/// Values of a person in the clear, in events from before their fields became personal: no key seals them, so an erasure
-/// drops the bodies that hold them.
+/// Values of a person in the clear, in events from before their fields became personal: no key seals them, so an
+/// erasure drops the bodies that hold them.
 struct PlainRemains {
   private var redactions: [(state: ResourceState, redaction: Redaction)] = []
 
