@@ -20,7 +20,7 @@ enum RedactionBehaviours {
         context.refuse("/pointers", "must name a value, or facts must")
       }
     },
-    authorizesItself: true, findsOrganization: true, alsoRefuses: [.held, .conflict],
+    authorizesItself: true, findsOrganization: true, alsoRefuses: [.held, .conflict, .tooLarge],
     decide: { decision in
       let state = try target(of: decision)
       try decision.checkVersion(0)
@@ -35,14 +35,25 @@ enum RedactionBehaviours {
         throw Refusal.tooLarge(
           limit: mostVersions, "It has \(state.version) versions, and \(mostVersions) are gone through at once.")
       }
-      for record in try decision.transaction.history(of: state.id, versions: 1...state.version, isCounted: false) {
-        try redaction.take(record)
+      var bytes = 0
+      for first in stride(from: 1, through: state.version, by: 256) {
+        let versions = first...min(first + 255, state.version)
+        for record in try decision.transaction.history(of: state.id, versions: versions, isCounted: false) {
+          bytes += record.body.count
+          try redaction.take(record)
+        }
+        guard bytes <= mostBytes else {
+          throw Refusal.tooLarge(
+            limit: Int64(mostBytes), "Its events have more than \(mostBytes) bytes, which is gone through at once.")
+        }
       }
       try record(redaction, of: state, decision)
     })
 
   /// How many versions the writer goes through at once.
   private static let mostVersions: Int64 = 100_000
+  /// How many bytes of bodies.
+  private static let mostBytes = 256 << 20
 
   /// `redaction.complete`: the log's files and the read models are without the values.
   static let complete = Behaviour(

@@ -14,6 +14,8 @@ struct ErasureInventory: Sendable {
   private(set) var values: [String: Int] = [:]
   private(set) var reasons = 0
   private(set) var origins = 0
+  /// Values in the clear, from before they were sealed.
+  private(set) var plain: PlainRemains.Found = []
 
   /// How many events one look at the log takes in.
   private static let stretch = 1000
@@ -37,6 +39,7 @@ struct ErasureInventory: Sendable {
         return (counted, positions.count < stretch ? nil : positions.last.map { $0 + 1 })
       }
     }
+    inventory.plain = try await PlainRemains.find(of: person, engine)
     return inventory
   }
 

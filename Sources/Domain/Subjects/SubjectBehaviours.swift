@@ -41,7 +41,7 @@ enum SubjectBehaviours {
       let person = try SubjectRules.person(decision)
       try SubjectRules.requireOfficer(decision, over: person)
       let erasure = try Erasure(of: person, decision)
-      let remains = try PlainRemains(of: person, decision)
+      let remains = try PlainRemains(inventory.plain, decision)
       var facts = try erasure.facts(inventory, decision)
       facts["dropped"] = remains.facts
       decision.members[decision.isDryRun ? "plan" : "receipt"] = .object(
