@@ -93,7 +93,7 @@ let package = Package(
       "Domain",
       [
         "BasicTypes", "Catalog", "Refusals", "Access", "Records", "Schedules", "JSONSchema", "OpenLineage", "EventLog",
-        "Evidence", "Failpoints", "Vault", "MerkleTree", "CanonicalJSON", nioLocks,
+        "Evidence", "Failpoints", "Vault", "Waiting", "MerkleTree", "CanonicalJSON", nioLocks,
       ]),
     module(
       "Projections",

@@ -283,6 +283,24 @@ def whole_root(leaf, index, size, left, right):
     return leaf if not left and not right else None
 
 
+def inclusion_root(leaf, index, size, hashes):
+    """The root of so many leaves to which a leaf leads by an inclusion proof (RFC 9162 section 2.1.3.2)."""
+    position, last, result = index, size - 1, leaf
+    for sibling in hashes:
+        if last == 0:
+            return None
+        if position & 1 or position == last:
+            result = node_hash(sibling, result)
+            while not position & 1 and position != 0:
+                position >>= 1
+                last >>= 1
+        else:
+            result = node_hash(result, sibling)
+        position >>= 1
+        last >>= 1
+    return result if last == 0 else None
+
+
 def is_consistent(old_size, new_size, old_root, new_root, proof):
     """Whether the first tree is the beginning of the second (RFC 9162 section 2.1.4.2)."""
     if not 0 < old_size < new_size or not proof:
@@ -745,6 +763,7 @@ class Verifier:
                 "proofs.json" if self.fault_count == before else "headers.jsonl",
                 "doesn't lead to the root that the log signed: a header, or a hash of the proof, is another one",
             )
+        walk.check_drops()
         self.tell_range(walk, self.fault_count == before)
 
     def tell_range(self, walk, is_whole):
@@ -755,10 +774,27 @@ class Verifier:
         )
         if not is_whole:
             return
-        self.proved.append(
-            "Each of the %d records has the body that its header commits to, byte for byte, in canonical JSON."
-            % walk.records
-        )
+        if not walk.claims:
+            self.proved.append(
+                "Each of the %d records has the body that its header commits to, byte for byte, in canonical JSON."
+                % walk.records
+            )
+        else:
+            count = len(walk.claims)
+            events = sorted({event for _, _, event, _ in walk.claims})
+            self.proved.append(
+                "Of the %d records all but %d have the body that their header commits to, byte for byte, in canonical "
+                "JSON." % (walk.records, count)
+            )
+            self.proved.append(
+                "The bodies of these %d were dropped from the log by the events at the positions %s, which are in the "
+                "signed tree and name, by its hash, what stands in the place of each."
+                % (count, ", ".join(str(event) for event in events))
+            )
+            self.not_proved.append(
+                "What the %d dropped bodies said besides what stands in their place: it was taken out for good, and "
+                "their headers, which are proved, keep its hash alone." % count
+            )
         what = words_of(terms["filter"])
         if walk.withheld == 0:
             self.proved.append(
@@ -834,7 +870,7 @@ class Verifier:
             self.not_proved.append(
                 "That the log was never cut or forked: give a checkpoint that you kept from before with --checkpoint."
             )
-        views = [name for name in self.manifest["files"] if name not in NEEDED]
+        views = [name for name in self.manifest["files"] if name not in NEEDED + ["drops.jsonl"]]
         if views:
             self.not_proved.append(
                 "What %s say: these are made of the records, to be read; the records are the evidence."
@@ -862,6 +898,10 @@ class Walk:
         self.event_position = None
         self.event_line = 0
         self.records = self.shown = self.withheld = 0
+        # Bodies that stand for dropped ones, as (line, position, event, hash), and what events name: {event: {position:
+        # hash}}.
+        self.claims = []
+        self.names = {}
         # What whole_root needs of the last leaf: its hash, and the complete subtrees before it.
         self.last_leaf = None
         self.before_last = []
@@ -984,18 +1024,79 @@ class Walk:
             self.verifier.fault("events.jsonl", "is not the record of its header in headers.jsonl", number, position)
         else:
             body = self.event[len(b'{"body":') : -len(end)]
-            if sha256(body) != digest_of(header["body"]):
+            try:
+                parsed = parse_json(body)
+                is_canonical = canonical(parsed) == body
+            except NotJSON:
+                parsed = None
+                is_canonical = False
+            is_own = sha256(body) == digest_of(header["body"])
+            if is_own:
+                self.names_of(parsed, position)
+            if not is_own and not self.claim(parsed, body, number, position):
                 self.verifier.fault("events.jsonl", "has another body than its header commits to", number, position)
             else:
-                try:
-                    is_canonical = canonical(parse_json(body)) == body
-                except NotJSON:
-                    is_canonical = False
                 if not is_canonical:
                     self.verifier.fault(
                         "events.jsonl", "has a body that is not in canonical form (RFC 8785)", number, position
                     )
         self.next_event()
+
+    def claim(self, body, data, number, position):
+        """Whether a body that its header doesn't commit to says that a later event dropped that one."""
+        event = body.get("$dropped") if isinstance(body, dict) else None
+        if not isinstance(event, int) or isinstance(event, bool) or event <= position:
+            return False
+        self.claims.append((number, position, event, sha256(data)))
+        return True
+
+    def names_of(self, body, event):
+        """Takes what an event names as dropped, whose header commits to its body."""
+        drops = body.get("drops") if isinstance(body, dict) else None
+        for entry in drops if isinstance(drops, list) else []:
+            if isinstance(entry, dict) and isinstance(entry.get("position"), int):
+                self.names.setdefault(event, {})[entry["position"]] = digest_of(entry.get("body"))
+
+    def check_drops(self):
+        """Reads drops.jsonl, each line an event with its proof, and holds the bodies against what events name."""
+        terms = self.terms
+        if "drops.jsonl" in self.verifier.manifest["files"]:
+            try:
+                with open(self.verifier.path("drops.jsonl"), "rb") as lines:
+                    for number, line in enumerate(lines, 1):
+                        problem = self.check_drop(line.rstrip(b"\n"))
+                        if problem:
+                            self.verifier.fault("drops.jsonl", problem, number)
+            except OSError as error:
+                self.verifier.fault("drops.jsonl", "can't be read: %s" % error.strerror)
+        for number, position, event, digest in self.claims:
+            if self.names.get(event, {}).get(position) != digest:
+                self.verifier.fault(
+                    "events.jsonl",
+                    "has another body than its header commits to, and the event %d, which is said to have dropped that "
+                    "one, isn't proved to name it" % event,
+                    number,
+                    position,
+                )
+
+    def check_drop(self, line):
+        """What is wrong with a line of drops.jsonl; None where the event is proved, and then its names are taken."""
+        try:
+            record = parse_json(line)
+            header, body = record["header"], record["body"]
+            hashes = [digest_of(text) for text in record["hashes"]]
+            if canonical(record) != line or not is_header(header) or None in hashes:
+                raise ValueError
+        except (NotJSON, ValueError, KeyError, TypeError):
+            return "is no event with its proof, in canonical form (RFC 8785)"
+        position, size = header["position"], self.terms["tree_size"]
+        leaf = leaf_hash(canonical(header))
+        if position > size or inclusion_root(leaf, position - 1, size, hashes) != digest_of(self.terms["root"]):
+            return "is an event that its proof doesn't lead to the signed root"
+        if sha256(canonical(body)) != digest_of(header["body"]):
+            return "is an event with another body than its header commits to"
+        self.names_of(body, position)
+        return None
 
 
 # ---------------------------------------------------------------------------------------------------------------------

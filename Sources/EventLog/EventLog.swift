@@ -207,16 +207,45 @@ public final class EventLog: Sendable {
   /// Overwrites what the journal's file holds, once LMDB's pages have it: for what must not be kept in two places.
   /// Returns when that is on the disk. Waits for the writer, so not within a decision, a completion or ``read(_:)``.
   /// - Throws: ``EventLogError`` where it can't be written.
-  public func wipeJournal() throws {
+  public func wipeJournal() throws { try betweenBatches { try $0.wipe() } }
+
+  /// Writes the log's file anew and overwrites the journal's, so that neither holds what was replaced or removed
+  /// before: LMDB keeps that in pages that are free, and between the entries of others. Commands wait meanwhile.
+  /// Returns when the new file is on the disk and in use. Not within a decision, a completion or ``read(_:)``.
+  /// - Throws: ``EventLogError``: `locked` where another process reads the log, `diskFull`; the old file is in use
+  ///   then.
+  public func renewFile() throws {
+    if let free = FileSystem.freeSpace(in: configuration.folder) {
+      let size = try EventLog.bytes(ofPagesIn: environment)
+      guard free > UInt64(size) else {
+        throw EventLogError(
+          .diskFull,
+          "The log is written a second time before the old file goes, which takes about \(size) bytes, and the disk of "
+            + "\(configuration.folder) has \(free) left. Free space; the server tries again by itself.")
+      }
+    }
+    try EventLogReindexer.removeLeftovers(of: configuration.folder)
+    do {
+      try betweenBatches { try $0.renewPages() }
+    } catch let error as LMDBError where error.isOpenAlready {
+      throw EventLogError(
+        .locked, "Another process reads the log, maybe daybook verify; the server tries again by itself.",
+        underlying: error.code)
+    } catch let error as LMDBError {
+      throw EventLogError.storage(error)
+    }
+  }
+
+  /// Does something with the journal on the writer's thread, between two batches: nothing is recorded meanwhile.
+  private func betweenBatches(_ work: @escaping @Sendable (Journal) throws -> Void) throws {
     let outcome = NIOLockedValueBox<Result<Void, any Error>>(.success(()))
     let isDone = DispatchSemaphore(value: 0)
     let submission = Submission(
       source: nil, decide: { _ in },
       complete: { [journal] _, failure in
-        // The writer's thread, between two batches: nothing is recorded meanwhile.
         let result = Result {
           if let failure { throw failure }
-          try journal.wipe()
+          try work(journal)
         }
         outcome.withLockedValue { $0 = result }
         isDone.signal()

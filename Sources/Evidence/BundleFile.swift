@@ -17,6 +17,8 @@ package enum BundleFile {
   package static let headers = "headers.jsonl"
   /// The records that the filter asks for, as they are hashed.
   package static let events = "events.jsonl"
+  /// The events that dropped bodies of the records, each with its proof; only where there are such bodies.
+  package static let drops = "drops.jsonl"
   /// The hashes of the tree on both sides of the range.
   package static let proofs = "proofs.json"
   /// The records as a table, for spreadsheets.

@@ -70,6 +70,17 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
   /// The read models hold none any more; that the erasure is complete isn't recorded.
   case erasureReadModelsWritten = "erasure.read-models-written"
 
+  /// A redaction is durable in the log; old bytes are in free pages, and the read models hold the values.
+  case redactionRecorded = "redaction.recorded"
+  /// The log's entries are in a new file, which is durable and not in use.
+  case redactionFileWritten = "redaction.file-written"
+  /// The new file has the log's name.
+  case redactionFileRenamed = "redaction.file-renamed"
+  /// The log's files hold the values no more; the read models do.
+  case redactionLogWritten = "redaction.log-written"
+  /// The read models don't either; that the redaction is complete isn't recorded.
+  case redactionReadModelsWritten = "redaction.read-models-written"
+
   /// The records are in a new environment, and nothing else is.
   case reindexRecords = "reindex.records"
   /// The new environment is whole, verified and durable, under a name of its own.
@@ -93,6 +104,8 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
     case rotation
     /// A person is erased.
     case erasure
+    /// Values are taken out of bodies.
+    case redaction
     /// What is kept beside the records is made anew.
     case reindexing
   }
@@ -110,6 +123,9 @@ package enum Failpoint: String, CaseIterable, Sendable, Codable {
       .destruction
     case .rotationRootKeyMade, .rotationCommitted, .rotationRootKeyRenamed: .rotation
     case .erasureConfirmed, .erasureKeyDestroyed, .erasureReadModelsWritten: .erasure
+    case .redactionRecorded, .redactionFileWritten, .redactionFileRenamed, .redactionLogWritten,
+      .redactionReadModelsWritten:
+      .redaction
     case .reindexRecords, .reindexVerified, .reindexRenamed: .reindexing
     }
   }

@@ -38,7 +38,7 @@ package final class Environment: @unchecked Sendable {
 
   private(set) var environment: OpaquePointer
   let isReadOnly: Bool
-  private let path: String
+  let path: String
   private let options: Options
   private var resizing = pthread_rwlock_t()
   private var spareLock = pthread_mutex_t()
@@ -171,6 +171,33 @@ package final class Environment: @unchecked Sendable {
     let code = mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &pointer)
     if code == 0 { mdb_txn_abort(pointer) }
     return code == MDB_PANIC
+  }
+
+  /// Puts another folder's file in the place of this one's and opens it, once the reads under way have ended.
+  /// - Throws: ``LMDBError`` where the file stays as it was and is open again, or where it can't be opened.
+  func exchange(byThatIn other: String) throws(LMDBError) {
+    interruptCopies()
+    defer { letCopiesGoOn() }
+    pthread_rwlock_wrlock(&resizing)
+    defer { pthread_rwlock_unlock(&resizing) }
+    try requireOpen()
+    let size = mapSize
+    free()
+    var failure: LMDBError?
+    do throws(LMDBError) {
+      try Environment.exchangeFile(in: path, byThatIn: other)
+    } catch {
+      failure = error
+    }
+    try reopen(mapSize: size)
+    if let failure { throw failure }
+  }
+
+  /// The databases that were opened, in that order.
+  var databasesInUse: [Database] {
+    pthread_mutex_lock(&spareLock)
+    defer { pthread_mutex_unlock(&spareLock) }
+    return opened
   }
 
   /// Closes the environment and opens it with the same databases; the caller holds `resizing` alone.

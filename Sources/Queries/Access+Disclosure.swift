@@ -114,7 +114,7 @@ extension Access {
   private static func tells(_ value: JSON) -> Bool {
     if value.isNull { return false }
     guard let object = value.objectValue, !object.isEmpty else { return true }
-    if object.count == 1, value == Unreadable.erased || value == Unreadable.locked { return false }
+    if object.count == 1, Unreadable.isMark(value) || value == Redactions.mark { return false }
     guard object.allSatisfy({ $0.key == "from" || $0.key == "to" || $0.key == "differences" }) else { return true }
     return [object["from"], object["to"]].contains { $0.map(tells) ?? false }
   }

@@ -61,6 +61,7 @@ public struct IndexRules: Sendable {
     if let maker = protectedMaker(of: state, type), !targets.contains(maker) { targets.append(maker) }
     for target in [
       LegalHolds.target(of: state), RetentionPolicies.target(of: state), Subjects.target(of: state),
+      Redactions.target(of: state),
     ] {
       if let target, !targets.contains(target) { targets.append(target) }
     }

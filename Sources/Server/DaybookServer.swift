@@ -159,6 +159,9 @@ public final class DaybookServer: Sendable {
         }
       }
       engine.restrictReadModels { [projections] in try await projections.apply($0, patience: $1) }
+      engine.redactReadModels(failpoints: configuration.failpoints) { [projections] types, patience in
+        try await projections.redact(types, patience: patience)
+      }
       let queries = QueryEngine(
         catalog: catalog, log: log, vault: vault, projections: projections, rules: engine.rules,
         additional: additional)

@@ -55,7 +55,7 @@ struct Daybook: AsyncParsableCommand {
           Verify.self, VerifyLog.self, Reindex.self, Backup.self, Restore.self, LogCommand.self, Keys.self,
           ClockCommand.self, WitnessCommand.self,
         ]),
-      CommandGroup(name: "Data protection", subcommands: [Subject.self, Secrets.self]),
+      CommandGroup(name: "Data protection", subcommands: [Subject.self, Redact.self, Secrets.self]),
       CommandGroup(name: "Evidence", subcommands: [Export.self, VerifyBundle.self]),
       CommandGroup(name: "Catalog", subcommands: [CatalogCommand.self, GenerateCommand.self]),
     ])

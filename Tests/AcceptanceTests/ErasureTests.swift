@@ -66,25 +66,6 @@ extension Acceptance {
       return Person(name: name, id: id, texts: texts, address: address)
     }
 
-    /// Which markers are in any file of the server and of its PostgreSQL, each with the files.
-    private func found(_ server: DaybookProcess, _ markers: [Marker], besides folders: [String] = []) async throws
-      -> [String: Set<String>]
-    {
-      var result: [String: Set<String>] = [:]
-      for root in Set([server.folder.path, server.postgresHome] + folders) {
-        guard let names = FileManager.default.enumerator(atPath: root) else { continue }
-        for case let name as String in names {
-          let path = root + "/" + name
-          var information = stat()
-          guard lstat(path, &information) == 0, information.st_mode & S_IFMT == S_IFREG, information.st_size > 0,
-            let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
-          else { continue }
-          for marker in markers where !marker.found(in: data).isEmpty { result[marker.name, default: []].insert(path) }
-        }
-      }
-      return result
-    }
-
     private func report(_ client: DaybookClient, _ id: String) async throws -> (first: JSON, events: [JSON]) {
       var first: JSON = .null
       var events: [JSON] = []
@@ -136,7 +117,7 @@ extension Acceptance {
 
         // PostgreSQL writes unlogged tables to disk when it stops: the scan finds both there.
         #expect(try await server.terminate() == .code(0))
-        let before = try await self.found(server, ann.markers + bob.markers)
+        let before = try await server.files(with: ann.markers + bob.markers)
         for marker in ["ann's email", "ann's reason", "ann's settings", "ann's agent", "bob's email"] {
           #expect(before[marker] != nil, "the scan finds \(marker) before")
         }
@@ -189,9 +170,9 @@ extension Acceptance {
 
         // In no file, while PostgreSQL runs and after it has written everything to disk; the other one is.
         _ = try await server.psql("CHECKPOINT")
-        #expect(try await self.found(server, ann.markers, besides: [backup]) == [:])
+        #expect(try await server.files(with: ann.markers, besides: [backup]) == [:])
         #expect(try await server.terminate() == .code(0))
-        let after = try await self.found(server, ann.markers + bob.markers, besides: [backup])
+        let after = try await server.files(with: ann.markers + bob.markers, besides: [backup])
         #expect(after.filter { $0.key.hasPrefix("ann") } == [:])
         #expect(after["bob's email"] != nil && after["bob's settings"] != nil)
 
@@ -263,7 +244,7 @@ extension Acceptance {
             try await again.call("subject.receipt", ["id": .string(ann.id)])["status"] == "erased" ? true : nil
           }
           _ = try await server.psql("CHECKPOINT")
-          #expect(try await self.found(server, ann.markers) == [:], "\(point)")
+          #expect(try await server.files(with: ann.markers) == [:], "\(point)")
         }
         #expect(try await server.terminate() == .code(0))
         let verified = try await server.run(["verify", "--data", server.data, "--json"])

@@ -9,10 +9,10 @@ extension Acceptance {
   /// A server under load that fails, or is killed, at each step of each change of what it stores.
   @Suite struct FailpointTests {
     /// What destroys keys can't be had within a test's time here: keys go by the month. `DestructionTests` of the vault
-    /// kills a process at each of those steps, and `ErasureTests` a server. What makes indexes anew is no server: see
-    /// `ReindexTests` of the log.
+    /// kills a process at each of those steps, and `ErasureTests` and `RedactionTests` a server. What makes indexes
+    /// anew is no server: see `ReindexTests` of the log.
     private static let points = Failpoint.allCases.filter {
-      ![.destruction, .rotation, .erasure, .reindexing].contains($0.change)
+      ![.destruction, .rotation, .erasure, .redaction, .reindexing].contains($0.change)
     }
 
     /// Which time the point is reached that counts: one at which the load is well under way.
@@ -20,7 +20,7 @@ extension Acceptance {
       switch point.change {
       case .commit: point == .logDecided ? 40 : 8
       case .posting: point == .postingUnit ? 30 : 3
-      case .flushing, .newKeys, .destruction, .rotation, .erasure, .reindexing: 2
+      case .flushing, .newKeys, .destruction, .rotation, .erasure, .redaction, .reindexing: 2
       }
     }
 
@@ -56,7 +56,9 @@ extension Acceptance {
     }
 
     @Test func `every failpoint is tried by some test`() {
-      let elsewhere = [.destruction, .rotation, .erasure, .reindexing].flatMap(Failpoint.of)
+      let elsewhere = [Failpoint.Change.destruction, .rotation, .erasure, .redaction, .reindexing].flatMap {
+        Failpoint.of($0)
+      }
       #expect(Set(Self.points).union(elsewhere) == Set(Failpoint.allCases))
     }
 

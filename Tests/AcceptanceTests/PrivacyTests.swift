@@ -10,10 +10,13 @@ import Testing
 /// A value that must not be found in clear, in any of the forms in which a file may hold it.
 struct Marker: Sendable {
   let name: String
+  /// The value, where it is text.
+  let text: String
   let patterns: [(form: String, bytes: [UInt8])]
 
   init(_ name: String, _ text: String) {
     self.name = name
+    self.text = text
     let bytes = Array(text.utf8)
     var patterns: [(form: String, bytes: [UInt8])] = [
       ("UTF-8", bytes), ("UTF-16LE", bytes.flatMap { [$0, 0] }), ("UTF-16BE", bytes.flatMap { [0, $0] }),
@@ -32,11 +35,18 @@ struct Marker: Sendable {
       let encoded = Array(Base64.encode(Array(padded[..<whole])).utf8)
       patterns.append(("base64 at \(offset)", Array(encoded.dropFirst(offset == 0 ? 0 : 4))))
     }
+    if bytes.contains(where: { $0 >= 0x80 }) {
+      let escaped = text.utf16.map { unit in
+        unit < 0x80 ? String(UnicodeScalar(UInt8(unit))) : "\\u" + String(UInt32(unit) | 0x10000, radix: 16).dropFirst()
+      }
+      patterns.append(("JSON escapes", Array(escaped.joined().utf8)))
+    }
     self.patterns = patterns
   }
 
   init(_ name: String, binary: [UInt8]) {
     self.name = name
+    text = ""
     patterns = [("binary", binary)]
   }
 

@@ -114,6 +114,61 @@ import Testing
     }
   }
 
+  @Test func `a dropped body counts where the event that dropped it is proved, and nowhere else`() async throws {
+    try await withBundles { folder in
+      let log = try FakeLog(90, dropped: [4, 8, 17], by: 40)
+      // The event lies in the range, and behind it.
+      let filters: [JSONObject] = [[:], ["from": 2, "to": 20], Self.organization]
+      for (index, filter) in filters.enumerated() {
+        let path = "\(folder.path)/\(index)"
+        try await log.bundle(filter, into: path)
+        #expect(try lines(path + "/drops.jsonl").count == 1)
+        for verdict in try await Verifiers.both(path, key: log.signer.verifier, in: folder) {
+          #expect(verdict.isProved, "\(filter): \(verdict.faults)")
+          #expect(verdict.proved.contains { $0.contains("dropped from the log by the events at the positions 40") })
+          #expect(!verdict.proved.contains { $0.hasPrefix("Each of the") && $0.contains("records has the body") })
+          #expect(verdict.notProved.contains { $0.contains("3 dropped bodies") })
+        }
+      }
+      let path = folder.path + "/1"
+      let records = try lines(path + "/events.jsonl")
+      func changed(_ position: Int, _ old: String, _ new: String) -> [String] {
+        records.map { line in
+          line.contains("\"position\":\(position),") ? line.replacingOccurrences(of: old, with: new) : line
+        }
+      }
+      let body = String(decoding: log.records[4].body, as: UTF8.self)
+      let cases: [(name: String, lines: [String], drops: [String]?, position: Int64)] = [
+        ("another replacement", changed(8, "1.5e-7", "1.6e-7"), nil, 8),
+        (
+          "a body that no event dropped",
+          changed(5, body, String(decoding: FakeLog.replacement(by: 40), as: UTF8.self)), nil, 5
+        ),
+        ("by an event before it", changed(8, "\"$dropped\":40", "\"$dropped\":3"), nil, 8),
+        ("without the event", records, [], 4),
+        (
+          "another event in its place", records,
+          try lines(path + "/drops.jsonl").map {
+            $0.replacingOccurrences(of: "\"position\":17}", with: "\"position\":18}")
+          }, 17
+        ),
+      ]
+      for one in cases {
+        let forged = folder.path + "/forged"
+        try copy(path, to: forged)
+        try write(lines: one.lines, to: forged + "/events.jsonl")
+        try listAnew("events.jsonl", in: forged)
+        if let drops = one.drops {
+          try write(lines: drops, to: forged + "/drops.jsonl")
+          try listAnew("drops.jsonl", in: forged)
+        }
+        for verdict in try await Verifiers.both(forged, key: log.signer.verifier, in: folder) {
+          #expect(verdict.positions(in: "events.jsonl").contains(one.position), "\(one.name): \(verdict.faults)")
+        }
+      }
+    }
+  }
+
   @Test func `an edited manifest, another key and foreign files are found`() async throws {
     try await withBundles { folder in
       let log = try FakeLog(60)

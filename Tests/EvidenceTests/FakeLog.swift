@@ -23,15 +23,25 @@ final class FakeLog: Sendable {
   /// - Parameters:
   ///   - fork: From which position on the events are other ones; nil for none.
   ///   - secret: A text that every body of the other organization has.
-  init(_ size: Int, fork: Int? = nil, secret: String = "not for Acme") throws {
+  ///   - dropped: The positions whose bodies a later event has dropped.
+  ///   - dropping: That event.
+  init(
+    _ size: Int, fork: Int? = nil, secret: String = "not for Acme", dropped: [Int] = [], by dropping: Int = 0
+  ) throws {
     let key = try Curve25519.Signing.PrivateKey(rawRepresentation: SHA256.hash(data: Array("evidence".utf8)))
     signer = try NoteSigner(name: "daybook/evidence", key: key)
     var records: [Record] = []
     var frontier = TreeFrontier()
     var nodes: [[MerkleTree.Digest]] = []
     for position in 1...size {
-      let record = try Self.record(position, isOther: fork.map { position >= $0 } ?? false, secret)
-      records.append(record)
+      let names: [JSON] = (position == dropping ? dropped : []).map { position in
+        let hash = Self.replacement(by: dropping).withUnsafeBytes { RFC6962.sha256($0) }
+        return ["body": .string(hash.base64), "position": .integer(Int64(position))]
+      }
+      let record = try Self.record(position, isOther: fork.map { position >= $0 } ?? false, secret, drops: names)
+      records.append(
+        dropped.contains(position)
+          ? Record(header: record.header, body: Self.replacement(by: dropping), parsed: record.parsed) : record)
       frontier.append(leaf: RFC6962.leafHash(record.header)) { level, _, hash in
         if nodes.count <= Int(level) { nodes.append([]) }
         nodes[Int(level)].append(hash)
@@ -48,7 +58,13 @@ final class FakeLog: Sendable {
     return id
   }
 
-  private static func record(_ position: Int, isOther: Bool, _ secret: String) throws -> Record {
+  /// What stands in the place of a dropped body.
+  static func replacement(by event: Int) -> [UInt8] {
+    JSON.object(["$dropped": .integer(Int64(event)), "set": ["name": ["redacted": true], "ratio": 1.5e-7]])
+      .canonicalBytes
+  }
+
+  private static func record(_ position: Int, isOther: Bool, _ secret: String, drops: [JSON]) throws -> Record {
     // Every third event is of another organization, and every seventh of none.
     let organization = position % 7 == 0 ? nil : position % 3 == 0 ? other : acme
     let type = position % 2 == 0 ? "pipeline" : "run"
@@ -60,6 +76,7 @@ final class FakeLog: Sendable {
     if isOther { set["fork"] = true }
     var body: JSONObject = ["salt": "HjiuAUzWeTVQwYh6RBl3nQ==", "set": .object(set), "was": ["name": "+1"]]
     if position % 4 == 0 { body["reason"] = ["$sealed": "AbnSNFsikUiErWZFLyadrVEAAAABAaIjwJYD"] }
+    if !drops.isEmpty { body["drops"] = .array(drops) }
     let bytes = body.canonicalBytes
     let time = Timestamp(microseconds: 1_790_000_000_000_000 + Int64(position) * 3_600_000_000)
     var header: JSONObject = [

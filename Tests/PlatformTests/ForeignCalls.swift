@@ -47,7 +47,7 @@ struct ForeignCalls {
   private static let persons: Set<String> = ["notification.mark_all_read", "workspace.join"]
   /// What no key may ask, whosever id is given: only a person does, of themselves or by their office.
   private static let offices: Set<String> = [
-    "subject.find", "subject.report", "subject.receipt", "subject.list_exports",
+    "subject.find", "subject.report", "subject.receipt", "subject.list_exports", "redaction.create",
   ]
   /// Of what nothing is there: a month that is told in a minute has nothing old enough to be swept.
   private static let unmade: Set<String> = ["retention"]
@@ -196,7 +196,8 @@ struct ForeignCalls {
           params["id"] = .string(other.id)
           refused = try await refusal(client, method.name, params)
         }
-        let expected: Refusal.Code = Self.persons.contains(method.name) ? .forbidden : .notFound
+        let isPersonal = Self.persons.contains(method.name) || Self.offices.contains(method.name)
+        let expected: Refusal.Code = isPersonal ? .forbidden : .notFound
         #expect(refused?.code == expected, "\(what): \(refused.map { "\($0)" } ?? "taken")")
       }
     }

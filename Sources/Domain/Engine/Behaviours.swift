@@ -114,6 +114,8 @@ enum Behaviours {
     "subject.reject_restriction": SubjectBehaviours.rejectRestriction.erased,
     "subject.restrict": SubjectBehaviours.restrict.erased,
     "subject.unrestrict": SubjectBehaviours.unrestrict.erased,
+    "redaction.create": RedactionBehaviours.create.erased,
+    "redaction.complete": RedactionBehaviours.complete.erased,
     "legal_hold.place": LegalHoldBehaviours.place.erased,
     "legal_hold.edit": LegalHoldBehaviours.edit.erased,
     "legal_hold.release": LegalHoldBehaviours.release.erased,

@@ -17,6 +17,8 @@ struct Decided: Sendable {
   var erases: [Identifier] = []
   /// The persons whose values are to be hidden, or shown again, before it is answered.
   var restricts: [Identifier] = []
+  /// Whether redactions are to be completed before it is answered.
+  var redacts = false
 }
 
 extension CommandEngine {
@@ -57,7 +59,7 @@ extension CommandEngine {
       result: CommandResult(position: answer.position, resultBytes: answer.shown.canonicalBytes),
       epoch: answer.changesPrincipals && !isDryRun ? principals.advance(closing: answer.closings, by: prepared) : nil,
       destroysKeys: answer.destroysKeys && !isDryRun, erases: isDryRun ? [] : answer.erases,
-      restricts: isDryRun ? [] : answer.restricts)
+      restricts: isDryRun ? [] : answer.restricts, redacts: answer.redacts && !isDryRun)
   }
 
   private func decideBatch(
@@ -141,6 +143,7 @@ private struct Answer {
   let destroysKeys: Bool
   let erases: [Identifier]
   let restricts: [Identifier]
+  let redacts: Bool
   let closings: [SignInClosing]
   /// The first event that was recorded, and for whom and in which organization something was sealed.
   let firstEvent: Identifier?
@@ -177,6 +180,7 @@ private struct Answer {
     destroysKeys = decision.destroysKeys
     erases = decision.erases
     restricts = decision.restricts
+    redacts = decision.redacts
     closings = decision.closings
     firstEvent = decision.events.first?.id
     subjects = decision.subjects
@@ -199,6 +203,7 @@ private struct Answer {
     destroysKeys = answers.contains { $0.destroysKeys }
     erases = answers.flatMap(\.erases)
     restricts = answers.flatMap(\.restricts)
+    redacts = answers.contains { $0.redacts }
     closings = answers.flatMap(\.closings)
     firstEvent = answers.lazy.compactMap(\.firstEvent).first
     var all: [Identifier] = []

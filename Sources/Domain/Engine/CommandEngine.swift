@@ -44,6 +44,7 @@ public final class CommandEngine: Sendable {
   let collisions = Attempts(limit: 10, interval: 60 * 60, what: "A value was asked for that is taken")
   let retention = RetentionKeeper()
   let erasures = ErasureKeeper()
+  let redactions = RedactionKeeper()
   let keyUses = KeyUses()
   /// Every command that the socket may give.
   package let methods: [CommandMethod]
@@ -169,6 +170,7 @@ public final class CommandEngine: Sendable {
         if !committed.value.erases.isEmpty || !committed.value.restricts.isEmpty {
           return self.completeSubjects(of: committed.value, then: completion)
         }
+        if committed.value.redacts { return self.completeRedactions(result, then: completion) }
         guard committed.value.destroysKeys else { return completion(.success(result)) }
         self.destroySweptKeys { failure in completion(failure.map { .failure($0) } ?? .success(result)) }
       case .failure(let error):

@@ -45,6 +45,7 @@ enum CommandExamples {
     "run.set_task_states": ["task_states": ["extract": ["state": "success"]]],
     "user.set_password": ["password": "correct horse battery"],
     "module_template.create": ["config_schema": ["type": "object"]],
+    "redaction.create": ["resource_id": world("pipeline"), "pointers": ["/description"]],
     "legal_hold.place": ["held_id": world("dataset")],
     "user_preferences.create": ["user_id": world("user")],
     "system.log": ["message": "The import has started."],

@@ -17,6 +17,8 @@ extension Decision {
     /// Declared fields in the clear, defaults applied; nulls count as nothing.
     var values: JSONObject
     var data: JSONObject = [:]
+    /// The bodies that the event drops.
+    var drops: [DroppedBody] = []
     var causation: Identifier?
     /// False where the references lead to what this command has just made.
     var checksReferences = true
@@ -66,6 +68,7 @@ extension Decision {
     if type.organization != .none, let organization { set["organization_id"] = .string(organization.text) }
     draft.set = set
     draft.data = try sealedFacts(creation.data, draft, type)
+    draft.drops = creation.drops
     let event = try append(draft, type: type)
     if let organization, organization != id { try transaction.link(id, type: type.name, to: organization) }
     for field in type.references {

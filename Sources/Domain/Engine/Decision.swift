@@ -42,6 +42,8 @@ final class Decision {
   var passesHolds = false
   /// The persons whose data is restricted, or no longer, once it is on the disk.
   var restricts: [Identifier] = []
+  /// Whether redactions are to be completed once it is on the disk.
+  var redacts = false
   /// The sign-ins that end with this.
   var closings: [SignInClosing] = []
   /// How many events the whole command or batch has recorded before.

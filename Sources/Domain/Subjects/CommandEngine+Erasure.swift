@@ -115,6 +115,8 @@ extension CommandEngine {
     vault.unrestrict(person)
     var facts: JSONObject = ["keys_destroyed": .integer(Int64(destroyed))]
     try readModels?.failpoints.reached(.erasureKeyDestroyed)
+    // Values from before their fields became personal, which no key seals.
+    try await completeRedactions(patience: patience)
     if let readModels { facts["read_models"] = .object(try await readModels.erase(person, patience)) }
     if try await !hasListedExports(person), let exports = try await exports(holding: person) {
       facts["exports"] = .array(exports)

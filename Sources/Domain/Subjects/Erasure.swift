@@ -40,7 +40,7 @@ struct Erasure {
     let type = try decision.model.type("user")
     try KeyBehaviours.revoke(keys, decision, causation: causation)
     try decision.edit(
-      person, type, event: type.updatedEvent,
+      try decision.transaction.state(person.id) ?? person, type, event: type.updatedEvent,
       values: [
         "is_active": false, "email_verified": false, "password_hash": .null, "preferences": .null,
         "last_login_at": .null,

@@ -16,6 +16,8 @@ struct ErasureInventory: Sendable {
   private(set) var origins = 0
   /// What was handed out that holds records of the person; nil where the read models can't say now.
   private(set) var exports: [JSON]?
+  /// Values in the clear, from before they were sealed.
+  private(set) var plain: PlainRemains.Found = []
 
   /// How many events one look at the log takes in.
   private static let stretch = 1000
@@ -40,6 +42,7 @@ struct ErasureInventory: Sendable {
         return (counted, positions.count < stretch ? nil : positions.last.map { $0 + 1 })
       }
     }
+    inventory.plain = try await PlainRemains.find(of: person, engine)
     return inventory
   }
 

@@ -41,12 +41,16 @@ enum SubjectBehaviours {
       let person = try SubjectRules.person(decision)
       try SubjectRules.requireOfficer(decision, over: person)
       let erasure = try Erasure(of: person, decision)
-      let facts = try erasure.facts(inventory, decision)
+      let remains = try PlainRemains(inventory.plain, decision)
+      var facts = try erasure.facts(inventory, decision)
+      facts["dropped"] = remains.facts
       decision.members[decision.isDryRun ? "plan" : "receipt"] = .object(
         ErasureFacts.shown(facts) { SubjectRules.isTold(decision.principal, of: $0) })
       let confirmed = try record(
         decision, on: person.id,
         ["status": "confirmed", "confirmed_at": .string(decision.now.text), "restricted_at": .null], data: facts)
+      // First, so that no event of the account repeats them as what was before.
+      try remains.drop(decision, causation: confirmed.id)
       try erasure.carryOut(decision, causation: confirmed.id)
       // What the server orders itself, at start, is completed once the read models are there.
       if decision.principal.kind != .server { decision.erases.append(person.id) }

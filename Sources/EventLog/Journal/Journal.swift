@@ -119,7 +119,7 @@ final class Journal: @unchecked Sendable {
   func record(_ batch: EncodedBatch, root: Digest) throws {
     let bytes = batch.byteCount
     let ring = try begun()
-    guard bytes <= ring.largest else { return try recordInPages(batch, ring) }
+    guard bytes <= ring.largest, !batch.replacesBodies else { return try recordInPages(batch, ring) }
     try waitForRoom(bytes, in: ring)
     try configuration.failpoints.reached(.journalReady)
     let end = try ring.write(batch, bytes: bytes, root: root)
@@ -163,7 +163,8 @@ final class Journal: @unchecked Sendable {
     while !ring.hasRoom(for: bytes) { try awaitFlush(all: false) }
   }
 
-  /// Commits a batch to LMDB's pages that is too large for the ring, behind all that the ring has.
+  /// Commits a batch to LMDB's pages that is too large for the ring, or replaces what the pages have, behind all that
+  /// the ring has.
   private func recordInPages(_ batch: EncodedBatch, _ ring: JournalRing) throws {
     try flush()
     var generation = Generation()
@@ -369,12 +370,13 @@ final class Journal: @unchecked Sendable {
     let inPages = try Journal.storedHead(store, databases).frontier.size
     let isNew = inPages < generation.firstPosition
     for (place, database) in databases.all.enumerated() {
-      // Records come behind all others.
+      // Records come behind all others, but for bodies that are replaced.
       let appends = isNew && place < 2
+      let first = Key.position(generation.firstPosition)
       var cursor = generation.tree(place).cursor()
       while cursor.isOnEntry {
         if let value = cursor.value {
-          if appends {
+          if appends, !Key.precedes(cursor.key, first) {
             try store.append(database, cursor.key, value)
           } else {
             try store.put(database, cursor.key, value)
@@ -443,6 +445,16 @@ final class Journal: @unchecked Sendable {
     if let head = last?.generation.head { pagesHead.withLockedValue { $0 = head } }
     unflushed.drop()
     onFlush()
+  }
+
+  /// Writes LMDB's pages into a new file, which takes the place of the old one, and overwrites the journal's: nothing
+  /// that was replaced or removed before is in either then. On the writer's thread, which must not hold a view.
+  func renewPages() throws {
+    try flush()
+    try environment.renew(by: EventLogReindexer.workFolder(configuration.folder)) {
+      try configuration.failpoints.reached($0 ? .redactionFileRenamed : .redactionFileWritten)
+    }
+    try ring?.wipe()
   }
 
   /// Overwrites in the journal's file whatever LMDB's pages have by now, which they get first: for what must not be

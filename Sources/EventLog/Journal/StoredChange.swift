@@ -15,6 +15,9 @@ struct EncodedBatch: Sendable {
   var firstPosition: UInt64 = 0
   /// How many events it has.
   var events = 0
+  /// Whether it replaces bodies of events before it. Such a batch goes to LMDB's pages at once and never through the
+  /// journal, so that whoever reads records in order finds no older body in the pages than the log has.
+  var replacesBodies = false
 
   /// How many bytes the changes take in a record of the journal.
   var byteCount: Int {

@@ -102,7 +102,7 @@ public struct LogSnapshot: ~Copyable {
           return LogRecord(position: expected, header: header.copy, body: body.copy)
         }
         guard let record else { throw missing(expected) }
-        if let record { result.append(record) }
+        if let record { result.append(try Records.checked(record, databases) { try store.value($0, $1) }) }
         isCut = record == nil || result.count == limit
         if isCut { return false }
         expected += 1

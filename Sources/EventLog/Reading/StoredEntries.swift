@@ -46,6 +46,17 @@ enum Records {
     guard let body = try value(databases.bodies, key) else {
       throw EventLogError.damaged("position \(position) has no body")
     }
-    return LogRecord(position: position, header: header, body: body)
+    return try checked(LogRecord(position: position, header: header, body: body), databases, value)
+  }
+
+  /// A record of which it is known whether its body was dropped as an event says.
+  static func checked(
+    _ record: LogRecord, _ databases: Databases, _ value: (Database, [UInt8]) throws -> [UInt8]?
+  ) throws -> LogRecord {
+    guard let event = record.body.withUnsafeBytes({ DroppedBody.event(claimedBy: $0) }), event > record.position,
+      let naming = try value(databases.bodies, Key.position(event)),
+      DroppedBody.isNamed(record, in: naming)
+    else { return record }
+    return record.dropped(by: event)
   }
 }

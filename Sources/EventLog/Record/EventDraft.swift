@@ -33,6 +33,8 @@ public struct EventDraft: Sendable {
   public var schema: String
   /// The persons it is about, for the index by data subject.
   public var subjects: [Identifier] = []
+  /// The bodies that it drops, at most ``DroppedBody/mostOfOneEvent``, in the order of their positions.
+  public var drops: [DroppedBody] = []
 
   /// A draft of a named event on a resource.
   public init(

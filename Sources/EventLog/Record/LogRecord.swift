@@ -8,8 +8,11 @@ public struct LogRecord: Sendable, Equatable {
   public let position: UInt64
   /// The header line.
   public let header: [UInt8]
-  /// The body line.
+  /// The body line, or the one in its place where it was dropped.
   public let body: [UInt8]
+  /// The event that dropped the body, once its own body was seen to name this position and this replacement; nil for a
+  /// body that the header commits to.
+  public private(set) var droppedBy: UInt64?
 
   /// A record from its stored lines.
   public init(position: UInt64, header: [UInt8], body: [UInt8]) {
@@ -22,7 +25,16 @@ public struct LogRecord: Sendable, Equatable {
   public func parsedHeader() throws -> EventHeader { try EventHeader(line: header, position: position) }
 
   /// The body's members. Throws ``EventLogError`` where the line is no body.
-  public func parsedBody() throws -> EventBody { try EventBody(line: body, position: position) }
+  public func parsedBody() throws -> EventBody {
+    try EventBody(line: body, position: position, droppedBy: droppedBy)
+  }
+
+  /// The same record, known to have been dropped by an event.
+  func dropped(by event: UInt64) -> LogRecord {
+    var record = self
+    record.droppedBy = event
+    return record
+  }
 
   /// What the caller correlated the event with.
   /// - Throws: ``EventLogError`` `damaged`.
@@ -105,7 +117,7 @@ public struct EventBody: Sendable, Equatable {
   /// What the caller correlated it with; see ``LogRecord/correlation()`` for events of any age.
   public let correlation: String?
 
-  init(line: [UInt8], position: UInt64) throws {
+  init(line: [UInt8], position: UInt64, droppedBy: UInt64? = nil) throws {
     let json: JSON
     do { json = try JSON.parse(line) } catch {
       throw EventLogError.damaged("the body at position \(position) is not JSON")
@@ -113,7 +125,7 @@ public struct EventBody: Sendable, Equatable {
     guard let object = json.objectValue else {
       throw EventLogError.damaged("the body at position \(position) is no object")
     }
-    guard object["\(StoredBody.droppedMember)"] == nil else {
+    guard object["\(DroppedBody.member)"] == droppedBy.map({ JSON(position: $0) }) else {
       throw EventLogError.damaged("the body at position \(position) was taken away, and no event says so")
     }
     set = object["set"]?.objectValue ?? [:]

@@ -14,8 +14,10 @@ enum RecordEncoding {
   }
 
   /// The body.
-  /// - Parameter clock: What the clock said, where the event's time is another one.
-  static func body(of draft: EventDraft, salt: [UInt8], clock: String?) -> Body {
+  /// - Parameters:
+  ///   - drops: The bodies that it drops, with what stands in their place.
+  ///   - clock: What the clock said, where the event's time is another one.
+  static func body(of draft: EventDraft, drops: [BodyDrop] = [], salt: [UInt8], clock: String?) -> Body {
     var out: [UInt8] = []
     out.reserveCapacity(384)
     out.append(UInt8(ascii: "{"))
@@ -30,6 +32,14 @@ enum RecordEncoding {
       out.append(contentsOf: #""data":"#.utf8)
       draft.data.writeCanonical(into: &out)
       out.append(UInt8(ascii: ","))
+    }
+    if !drops.isEmpty {
+      out.append(contentsOf: #""drops":["#.utf8)
+      for (index, drop) in drops.enumerated() {
+        if index > 0 { out.append(UInt8(ascii: ",")) }
+        out.append(contentsOf: drop.entry)
+      }
+      out.append(contentsOf: "],".utf8)
     }
     if let origin = draft.origin {
       out.append(contentsOf: #""origin":"#.utf8)

@@ -208,11 +208,7 @@ final class LogBuilder {
   }
 
   private func record(_ store: borrowing ReadTransaction, _ position: UInt64) throws -> LogRecord {
-    let key = Key.position(position)
-    guard let header = try store.value(databases.headers, key), let body = try store.value(databases.bodies, key) else {
-      throw EventLogError.damaged("position \(position) is missing")
-    }
-    return LogRecord(position: position, header: header, body: body)
+    try Records.read(position, databases) { try store.value($0, $1) }
   }
 
   // MARK: - Indexes

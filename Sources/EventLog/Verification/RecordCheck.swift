@@ -52,6 +52,7 @@ struct RecordCheck {
     try headers.first()
     try bodies.first()
     var expected: UInt64 = 1
+    var drops = DropLedger()
     // Up to where a signed head proves the headers, and the one that comes next.
     var proven: UInt64 = 0
     var next = 0
@@ -72,7 +73,7 @@ struct RecordCheck {
         try bodies.next()
       }
       if bodies.isOnEntry, bodies.unsafeKey.elementsEqual(key) {
-        RecordCheck.check(headerBytes, bodies.unsafeValue, position, &lastTime, &report)
+        RecordCheck.check(headerBytes, bodies.unsafeValue, position, &lastTime, &drops, &report)
         try bodies.next()
       } else {
         report.note(.records, "the body is missing", at: position)
@@ -101,6 +102,7 @@ struct RecordCheck {
       }
       try headers.next()
     }
+    drops.settle(&report)
     report.areRecordsRead = report.events == total
     if report.events != total {
       report.note(.records, "\(total) headers are counted, but \(report.events) can be read")
@@ -157,7 +159,7 @@ struct RecordCheck {
   /// Checks a header and a body by themselves.
   static func check(
     _ header: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer, _ position: UInt64,
-    _ lastTime: inout [UInt8], _ report: inout VerificationReport
+    _ lastTime: inout [UInt8], _ drops: inout DropLedger, _ report: inout VerificationReport
   ) {
     var scanner = CanonicalScanner(header)
     var bodyHash: UnsafeRawBufferPointer?
@@ -179,27 +181,13 @@ struct RecordCheck {
       report.note(.records, "the header is damaged", at: position)
       return
     }
-    let computed = RFC6962.sha256(body).base64
-    if bodyHash.count == 44, bodyHash.elementsEqual(computed.utf8) { return }
-    let what =
-      StoredBody.claimsToBeDropped(body)
-      ? "the body was taken away, and no event says so" : "the body differs from the hash in its header"
-    report.note(.records, what, at: position)
-  }
-}
-
-/// What a stored body says of itself.
-enum StoredBody {
-  /// The member that stands for a body that was dropped. Nothing writes it yet, and no event can name a body as
-  /// dropped: wherever it is met, somebody took the body away.
-  static let droppedMember: StaticString = "$dropped"
-
-  /// Whether something stands for the body as if it had been dropped.
-  static func claimsToBeDropped(_ body: UnsafeRawBufferPointer) -> Bool {
-    var scanner = CanonicalScanner(body)
-    while let member = scanner.next() {
-      if CanonicalScanner.equal(member.key, droppedMember) { return true }
+    let computed = RFC6962.sha256(body)
+    if bodyHash.count == 44, bodyHash.elementsEqual(computed.base64.utf8) {
+      return drops.take(namesIn: body, at: position, &report)
     }
-    return false
+    guard DroppedBody.claims(body) else {
+      return report.note(.records, "the body differs from the hash in its header", at: position)
+    }
+    drops.take(claimOf: body, computed, at: position)
   }
 }

@@ -70,6 +70,11 @@ public struct VerificationReport: Sendable {
   public internal(set) var damagedParts: Set<VerifiedPart> = []
   /// Whether every record was read.
   public internal(set) var areRecordsRead = false
+  /// The bodies that were dropped as an event of the log says, in the order of their positions, with that event; at
+  /// most ``maximumProblems`` are listed.
+  public internal(set) var drops: [(position: UInt64, by: UInt64)] = []
+  /// How many there are, listed or not.
+  public internal(set) var dropCount: UInt64 = 0
 
   /// How many problems are listed at most.
   public static let maximumProblems = 1000
@@ -123,6 +128,8 @@ public struct VerificationReport: Sendable {
     problemCount += other.problemCount
     damagedParts.formUnion(other.damagedParts)
     areRecordsRead = areRecordsRead || other.areRecordsRead
+    dropCount += other.dropCount
+    drops.append(contentsOf: other.drops.prefix(VerificationReport.maximumProblems - drops.count))
     problems.append(contentsOf: other.problems.prefix(VerificationReport.maximumProblems - problems.count))
   }
 }

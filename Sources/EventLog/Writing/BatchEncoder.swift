@@ -53,7 +53,15 @@ struct BatchEncoder {
       tree.append(leaf: record.header.withUnsafeBytes { RFC6962.leafHash($0) }, to: &batch.head.frontier)
     }
     tiles = tree.edge
-    for staged in staging.records { put(.bodies, Key.position(staged.record.position), staged.record.body) }
+    let first = batch.firstPosition
+    for (position, replaced) in staging.bodies.sorted(by: { $0.key < $1.key }) where position < first {
+      put(.bodies, Key.position(position), replaced.body)
+      batch.replacesBodies = true
+    }
+    for staged in staging.records {
+      let position = staged.record.position
+      put(.bodies, Key.position(position), staging.bodies[position]?.body ?? staged.record.body)
+    }
     for staged in staging.records.sorted(by: { ($0.resource, $0.version) < ($1.resource, $1.version) }) {
       let key = Key.history(staged.resource, staged.version)
       put(.history, key, Checksummed.wrap(key, Key.position(staged.record.position)))

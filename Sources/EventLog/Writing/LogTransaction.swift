@@ -287,7 +287,8 @@ public final class LogTransaction {
         updatedAt: at, position: position, fields: [:])
     }
     next.merge(draft.set)
-    let encoded = RecordEncoding.body(of: draft, salt: salts.next(), clock: clockText)
+    let drops = try draft.drops.isEmpty ? [] : stage(draft.drops, by: position)
+    let encoded = RecordEncoding.body(of: draft, drops: drops, salt: salts.next(), clock: clockText)
     let body = encoded.bytes
     let grownTo = grow(draft.resource, by: encoded.growth, isNew: before == nil)
     work.recordedBytes += body.count
@@ -302,9 +303,42 @@ public final class LogTransaction {
     // What a first event sets, without nulls, are the fields that its resource has: they aren't written twice.
     let isWhole = before == nil && !encoded.set.isEmpty && next.fields.count == draft.set.count
     own.fieldBytes[draft.resource] = isWhole ? body[encoded.set] : nil
+    for resource in Set(draft.drops.map(\.resource)) { try refold(resource) }
     return AppendedEvent(
       id: draft.id, event: draft.event, resource: draft.resource, position: position, version: next.version, at: at,
       bodySize: body.count, grownTo: grownTo)
+  }
+
+  /// Stages what stands in the place of bodies that an event drops.
+  private func stage(_ drops: [DroppedBody], by event: UInt64) throws -> [BodyDrop] {
+    guard drops.count <= DroppedBody.mostOfOneEvent else {
+      throw EventLogError(.unusable, "An event drops at most \(DroppedBody.mostOfOneEvent) bodies.")
+    }
+    return try drops.map { drop in
+      guard drop.position < event, drop.body["drops"] == nil else {
+        throw EventLogError(.unusable, "The body at position \(drop.position) can't be dropped by \(event).")
+      }
+      let made = BodyDrop(drop, by: event)
+      own.bodies[drop.position] = BodyReplacement(body: made.body, event: event)
+      return made
+    }
+  }
+
+  /// Makes the state of a resource anew of its events, once bodies of them were replaced.
+  private func refold(_ resource: Identifier) throws {
+    var state: ResourceState?
+    for (index, record) in try history(of: resource, versions: 1...Int64.max, isCounted: false).enumerated() {
+      state = try ResourceState(state, of: resource, version: Int64(index + 1), record)
+    }
+    guard let state else { throw EventLogError.damaged("the resource \(resource) has no events") }
+    own.states[resource] = state
+    own.fieldBytes[resource] = nil
+  }
+
+  /// A record with the body that stands in it by what is staged.
+  private func current(_ record: LogRecord) -> LogRecord {
+    guard let replaced = own.bodies[record.position] ?? batch.bodies[record.position] else { return record }
+    return LogRecord(position: record.position, header: record.header, body: replaced.body).dropped(by: replaced.event)
   }
 
   /// What was answered for an actor's command id.
@@ -352,7 +386,10 @@ public final class LogTransaction {
   }
 
   /// A resource's records of some versions, staged ones too.
-  public func history(of resource: Identifier, versions: ClosedRange<Int64>) throws -> [LogRecord] {
+  /// - Parameter isCounted: Whether they count as work of the decision.
+  public func history(
+    of resource: Identifier, versions: ClosedRange<Int64>, isCounted: Bool = true
+  ) throws -> [LogRecord] {
     var result: [LogRecord] = []
     try store.scan(databases.history, from: Key.history(resource, versions.lowerBound)) { key, stored in
       guard key.byteCount == 24, key.starts(with: resource.bytes),
@@ -361,17 +398,17 @@ public final class LogTransaction {
       guard let position = Checksummed.position(key, stored) else {
         throw EventLogError.damaged("the history of \(resource) has a damaged entry")
       }
-      result.append(try Records.read(position, databases) { try store.value($0, $1) })
+      result.append(current(try Records.read(position, databases) { try store.value($0, $1) }))
       return true
     }
     if batch.states[resource] != nil || own.states[resource] != nil {
       for records in [batch.records, own.records] {
         for staged in records where staged.resource == resource && versions.contains(staged.version) {
-          result.append(staged.record)
+          result.append(current(staged.record))
         }
       }
     }
-    work.add(history: result)
+    if isCounted { work.add(history: result) }
     return result
   }
 
@@ -438,6 +475,8 @@ struct StagedRecord {
 /// What decisions want changed, in memory.
 struct Staging {
   var records: [StagedRecord] = []
+  /// What stands in the place of bodies, by their positions.
+  var bodies: [UInt64: BodyReplacement] = [:]
   var states: [Identifier: ResourceState] = [:]
   /// How the fields of a state are written, where that is known.
   var fieldBytes: [Identifier: ArraySlice<UInt8>] = [:]
@@ -462,6 +501,7 @@ struct Staging {
 
   mutating func take(_ other: Staging) {
     records.append(contentsOf: other.records)
+    for (position, body) in other.bodies { bodies[position] = body }
     for (id, state) in other.states {
       states[id] = state
       fieldBytes[id] = other.fieldBytes[id]

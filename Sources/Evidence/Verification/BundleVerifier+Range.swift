@@ -32,22 +32,65 @@ extension BundleVerifier {
             before == report.faults.count + report.furtherFaults ? BundleFile.proofs : BundleFile.headers,
             "doesn't lead to the root that the log signed: a header, or a hash of the proof, is another one"))
       }
-      tellRange(terms, walk, isWhole: before == report.faults.count + report.furtherFaults)
+      let drops = checkDrops(walk.drops, manifest)
+      tellRange(terms, walk, drops, isWhole: before == report.faults.count + report.furtherFaults)
     } catch {
       report.add(EvidenceFault(BundleFile.headers, "or the records can't be read: \(error)"))
     }
   }
 
+  /// Holds bodies that stand for dropped ones against the events that name them.
+  private mutating func checkDrops(_ found: BundleDrops, _ manifest: BundleManifest) -> BundleDrops {
+    var drops = found
+    if FileSystem<FileError>.exists(path(BundleFile.drops)) {
+      do throws(FileError) {
+        var lines = try BundleLines(path(BundleFile.drops))
+        while let line = try lines.next() {
+          guard let problem = drops.take(line: line, manifest.terms) else { continue }
+          report.add(EvidenceFault(BundleFile.drops, line: lines.number, position: nil, problem))
+        }
+      } catch {
+        report.add(EvidenceFault(BundleFile.drops, "can't be read: \(error)"))
+      }
+    }
+    for claim in drops.unproven {
+      report.add(
+        EvidenceFault(
+          BundleFile.events, line: claim.line, position: claim.position,
+          "has another body than its header commits to, and the event \(claim.event), which is said to have dropped "
+            + "that one, isn't proved to name it"))
+    }
+    return drops
+  }
+
   /// Says what the headers and the records prove together.
-  private mutating func tellRange(_ terms: ExportTerms, _ walk: borrowing RangeWalk, isWhole: Bool) {
+  private mutating func tellRange(
+    _ terms: ExportTerms, _ walk: borrowing RangeWalk, _ drops: BundleDrops, isWhole: Bool
+  ) {
     report.prove(
       .range,
       "The headers of the positions \(terms.first) to \(terms.last) are all there, in order, and lead to the signed "
         + "root: none was left out, added, changed or moved.")
     guard isWhole else { return }
-    report.prove(
-      .records,
-      "Each of the \(walk.records) records has the body that its header commits to, byte for byte, in canonical JSON.")
+    if drops.count == 0 {
+      report.prove(
+        .records,
+        "Each of the \(walk.records) records has the body that its header commits to, byte for byte, in canonical JSON."
+      )
+    } else {
+      report.prove(
+        .records,
+        "Of the \(walk.records) records all but \(drops.count) have the body that their header commits to, byte for "
+          + "byte, in canonical JSON.")
+      report.prove(
+        .records,
+        "The bodies of these \(drops.count) were dropped from the log by the events at the positions "
+          + "\(drops.events.map(String.init).joined(separator: ", ")), which are in the signed tree and name, by its hash, "
+          + "what stands in the place of each.")
+      report.notProved.append(
+        "What the \(drops.count) dropped bodies said besides what stands in their place: it was taken out for good, and "
+          + "their headers, which are proved, keep its hash alone.")
+    }
     let what = terms.filter.words
     if walk.withheld == 0 {
       report.prove(
@@ -76,7 +119,7 @@ extension BundleVerifier {
       report.notProved.append(
         "That the log was never cut or forked: give a checkpoint that you kept from before with --checkpoint.")
     }
-    let views = manifest.files.map(\.name).filter { !BundleFile.needed.contains($0) }
+    let views = manifest.files.map(\.name).filter { !(BundleFile.needed + [BundleFile.drops]).contains($0) }
     if !views.isEmpty {
       report.notProved.append(
         "What \(views.joined(separator: ", ")) say: these are made of the records, to be read; the records are the "

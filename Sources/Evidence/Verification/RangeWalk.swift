@@ -22,6 +22,8 @@ struct RangeWalk: ~Copyable {
   private(set) var isContiguous = true
   /// How many records there are that the filter asks for.
   private(set) var records: UInt64 = 0
+  /// The bodies among these that were dropped.
+  private(set) var drops = BundleDrops()
   /// How many headers are shown, and how many only by their hash.
   private(set) var shown: UInt64 = 0
   private(set) var withheld: UInt64 = 0
@@ -139,11 +141,15 @@ struct RangeWalk: ~Copyable {
     let number = events.number
     let position = header.position
     if let body = EvidenceRecord.body(of: record, header: line) {
-      if body.withUnsafeBytes({ RFC6962.sha256($0) }) != header.bodyHash {
+      let digest = body.withUnsafeBytes { RFC6962.sha256($0) }
+      let json = try? JSON.parse(body)
+      let isOwn = digest == header.bodyHash
+      if !isOwn, !(json.map { drops.take($0, digest, at: position, line: number) } ?? false) {
         add(BundleFile.events, number, position, "has another body than its header commits to")
-      } else if (try? JSON.parse(body))?.canonicalBytes != Array(body) {
+      } else if json?.canonicalBytes != Array(body) {
         add(BundleFile.events, number, position, "has a body that is not in canonical form (RFC 8785)")
       }
+      if isOwn, let json { drops.take(namesIn: json, of: position) }
     } else {
       add(BundleFile.events, number, position, "is not the record of its header in headers.jsonl")
     }

@@ -9,6 +9,7 @@ enum BundleViews {
     var catalog: String?
     var period: (first: String, last: String)?
     var sealedRecords: UInt64 = 0
+    var droppedRecords: UInt64 = 0
     /// Whether each record that is shown is later than the one before it.
     var isOrderedByTime = true
   }
@@ -34,6 +35,7 @@ enum BundleViews {
       summary.catalog = record.header.schema
       summary.period = (summary.period?.first ?? record.header.at, record.header.at)
       if record.hasSealed { summary.sealedRecords += 1 }
+      if record.droppedBy != nil { summary.droppedRecords += 1 }
       done += 1
       if done & 0x3FF == 0 { progress(done) }
     }
@@ -71,6 +73,7 @@ enum BundleViews {
       request.isDecrypted
         ? "made of the records, to be read; decrypted: has reasons in the clear"
         : "made of the records, to be read"
+    case BundleFile.drops: "the events that dropped bodies of the records, each with its proof"
     case BundleFile.ocsf: "OCSF \(OCSFView.version)"
     case BundleFile.prov: "W3C PROV-JSON (2013-04-24)"
     case BundleFile.oscal: "OSCAL \(OSCALView.version) assessment results"

@@ -31,6 +31,9 @@ struct ViewRecord {
     }
   }
 
+  /// The event that dropped its body; nil where it has the one that was recorded.
+  var droppedBy: UInt64? { BundleDrops.event(claimedBy: body) }
+
   /// Whether a value is sealed anywhere in it.
   var hasSealed: Bool { ViewRecord.isSealed(body) }
 
@@ -54,6 +57,7 @@ struct ViewRecord {
     case .null: "–"
     case .string(let text): text
     case .object(let object) where object.contains("$sealed"): "(sealed)"
+    case .object(["redacted": true]): "(redacted)"
     default: value.canonicalString
     }
   }

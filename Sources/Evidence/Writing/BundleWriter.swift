@@ -98,6 +98,7 @@ package struct BundleWriter: Sendable {
     try write(Array("\(key.vkey)\n".utf8), to: BundleFile.verifierKey)
     try await writeProofs(terms)
     try await download(terms)
+    try await writeDrops(terms)
     if request.isDecrypted { try await DecryptedView.write(folder, terms, ask) }
     let views = try BundleViews.write(folder, terms, request, key: key, program: program) { [progress] done in
       progress("views", done, terms.events)
@@ -167,6 +168,36 @@ package struct BundleWriter: Sendable {
     progress("records", total, total)
   }
 
+  /// The events that dropped bodies of the records, with their proofs; no file where there are none.
+  private func writeDrops(_ terms: ExportTerms) async throws {
+    var events: Set<UInt64> = []
+    let opening = Array(#"{"body":{"$dropped":"#.utf8)
+    var lines = try BundleLines(folder.file(BundleFile.events))
+    while let line = try lines.next() {
+      guard line.starts(with: opening), let body = (try? JSON.parse(line))?["body"],
+        let event = BundleDrops.event(claimedBy: body)
+      else { continue }
+      events.insert(event)
+    }
+    var text: [UInt8] = []
+    for event in events.sorted() {
+      guard event <= terms.treeSize else {
+        throw EvidenceError(
+          .source, "Values were taken out of the log, by the event \(event), while this export was under way.",
+          next: "Remove the folder, and make the export again.")
+      }
+      let read = try await ask("log.read", ["from": JSON(position: event), "limit": 1])
+      guard let record = read["records"]?.arrayValue?.first, let header = record["header"], let body = record["body"],
+        header["position"] == JSON(position: event)
+      else { throw Self.impossible("log.read doesn't show the event \(event), which dropped bodies that it shows") }
+      let proof = try await ask(
+        "log.proof", ["position": JSON(position: event), "tree_size": JSON(position: terms.treeSize)])
+      let line: JSON = ["body": body, "hashes": proof["hashes"] ?? [], "header": header]
+      text += line.canonicalBytes + [0x0A]
+    }
+    if !text.isEmpty { try write(text, to: BundleFile.drops) }
+  }
+
   /// What the bundle doesn't show, and why.
   private func redactions(_ terms: ExportTerms, _ views: BundleViews.Summary) -> [BundleManifest.Redaction] {
     var redactions: [BundleManifest.Redaction] = []
@@ -181,6 +212,12 @@ package struct BundleWriter: Sendable {
         BundleManifest.Redaction(
           what: "records with sealed values", count: views.sealedRecords,
           why: "personal values, secrets and reasons are encrypted in the log and stay so in events.jsonl"))
+    }
+    if views.droppedRecords > 0 {
+      redactions.append(
+        BundleManifest.Redaction(
+          what: "records whose bodies were dropped", count: views.droppedRecords,
+          why: "values were taken out of the log for good; drops.jsonl has the events that say so"))
     }
     return redactions
   }

@@ -73,7 +73,7 @@ struct StoredEvent {
       } else if body.matches(member.key, "correlation") {
         // Events before 2026-11-30 have it in the header.
         correlation = body.string(member.value)
-      } else if body.matches(member.key, "$dropped") {
+      } else if body.matches(member.key, "$dropped"), record.droppedBy == nil {
         throw StoredEvent.damaged(record.position)
       }
     }

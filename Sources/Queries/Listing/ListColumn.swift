@@ -1,6 +1,7 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Records
 
 /// One column of a read model, as a filter, an order or a row's value: which field it is, where it stands, how it is
 /// read and written.
@@ -65,7 +66,8 @@ struct ListColumn: Sendable {
   /// The value that the text of ``selection`` stands for, as JSON shows it.
   func value(of text: String) throws -> JSON {
     switch field.type {
-    case .string, .text, .slug, .email, .enum, .timestamp, .reference, .uuid, .ip: return .string(text)
+    case .string, .text: return text == Redactions.markText ? Redactions.mark : .string(text)
+    case .slug, .email, .enum, .timestamp, .reference, .uuid, .ip: return .string(text)
     case .integer, .bigint:
       guard let number = JSON(integerText: text) else { throw ListColumnError(column: field.name) }
       return number
@@ -73,7 +75,12 @@ struct ListColumn: Sendable {
       guard let number = Double(text).flatMap({ JSON(finite: $0) }) else { throw ListColumnError(column: field.name) }
       return number
     case .boolean: return .bool(text == "true" || text == "t")
-    case .json, .object, .list, .tags: return Self.canonical(try JSON.parse(text))
+    case .json, .object, .list: return Self.canonical(try JSON.parse(text))
+    case .tags:
+      guard text.contains(Redactions.markName), let tags = try JSON.parse(text).arrayValue else {
+        return try JSON.parse(text)
+      }
+      return .array(tags.map { $0.stringValue == Redactions.markText ? Redactions.mark : $0 })
     }
   }
 

@@ -16,6 +16,7 @@ extension QueryEngine {
   func marked(_ fields: JSONObject, of id: Identifier, _ type: ResourceType, _ principal: Principal) throws
     -> JSONObject
   {
+    let fields = try unmarked(fields, of: id)
     let personal = type.fields.filter { $0.personal != nil }
     let hasRestrictions = vault.hasRestrictions
     guard
@@ -42,6 +43,19 @@ extension QueryEngine {
       return false
     }
     return try view(for: principal).personal(stored, field: field, resource: state.id) == Unreadable.restricted
+  }
+
+  /// The fields of a row with a text as it is, where somebody wrote just what PostgreSQL has in the place of a value
+  /// that was taken out.
+  private func unmarked(_ fields: JSONObject, of id: Identifier) throws -> JSONObject {
+    guard fields.contains(where: { $0.value == Redactions.mark }), let state = try log.read({ try $0.state(id) }) else {
+      return fields
+    }
+    return JSONObject(
+      members: fields.map { name, value in
+        value == Redactions.mark && state.fields[name] == .string(Redactions.markText)
+          ? (key: name, value: .string(Redactions.markText)) : (key: name, value: value)
+      })
   }
 
   /// Why something was, of what may only be stored, for an officer: the row, which lacks it, doesn't say for whom it

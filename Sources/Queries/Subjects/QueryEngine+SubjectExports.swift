@@ -33,7 +33,7 @@ extension QueryEngine {
   fileprivate func subjectExports(_ arguments: Arguments, _ call: QueryCall) async throws -> [UInt8] {
     let id = try arguments.required("id")
     let scope = SubjectScope(principal: call.principal)
-    _ = try await log.whileWanted { try scope.person(id, in: $0, alsoFor: ["auditor"]) }
+    _ = try await log.whileWanted { try scope.person(id, in: $0, alsoFor: [.auditors]) }
     let found = try await exports(holding: id, call.wait)
     let told = found.filter { scope.isTold(of: $0.organization, about: id) }
     let others = Set(found.compactMap(\.organization)).subtracting(told.compactMap(\.organization))

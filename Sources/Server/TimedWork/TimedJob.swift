@@ -35,7 +35,11 @@ struct TimedJob: Sendable {
     // Whatever a crash, or PostgreSQL that was away, has left of an erasure; a backup may bring a person back.
     let erasures = TimedJob(name: "subject.erase") { _, _ in try await services.engine.finishErasures() }
     let restrictions = TimedJob(name: "subject.restrict") { _, _ in try await services.engine.applyRestrictions() }
-    return due + [retention, erasures, restrictions]
+    // The same of a redaction.
+    let redactions = TimedJob(name: "redaction.create", pause: .seconds(10), pausesAfterFailure: true) { _, _ in
+      try await services.engine.finishRedactions()
+    }
+    return due + [retention, erasures, restrictions, redactions]
   }
 
   /// How many resources are looked for at once.

@@ -58,6 +58,12 @@ enum ErasurePlanText {
       "goes: "
         + (counts(erased["values"]) + ["\(erased.cell("reasons")) reasons", "\(erased.cell("origins")) addresses"])
         .joined(separator: ", "))
+    let dropped = counts(plan["dropped"]?["values"])
+    if !dropped.isEmpty {
+      lines.append(
+        "is taken out of \(plan["dropped"]?.cell("events") ?? "") events, from before it was sealed: "
+          + dropped.joined(separator: ", "))
+    }
     let deleted = counts(plan["deleted"])
     if !deleted.isEmpty { lines.append("goes with the account: " + deleted.joined(separator: ", ")) }
     let cleared = counts(plan["cleared"])

@@ -62,6 +62,7 @@ struct Verify: AsyncParsableCommand {
         "The log is whole: \(report.cell("events")) events, \(report.cell("states")) states, \(report.cell("index_entries")) index entries\(signed)."
       )
       Terminal.say("Root: \(report.cell("root"))")
+      for line in Self.drops(report) { Terminal.say(line) }
       return
     }
     let problems = report["problems"]?.arrayValue ?? []
@@ -96,6 +97,23 @@ struct Verify: AsyncParsableCommand {
         ? "Next: make another backup, after daybook verify of the data folder that this one was made of."
         : "Next: stop the server, then daybook reindex --data \(place.dataFolder), which makes that anew from the records."
     )
+  }
+}
+
+extension Verify {
+  /// The bodies that were dropped, by the event that did, for people.
+  static func drops(_ report: JSON) -> [String] {
+    guard let count = report["dropped_count"]?.integerValue, count > 0 else { return [] }
+    var byEvent: [Int64: [Int64]] = [:]
+    for drop in report["dropped"]?.arrayValue ?? [] {
+      guard let event = drop["by"]?.integerValue, let position = drop["position"]?.integerValue else { continue }
+      byEvent[event, default: []].append(position)
+    }
+    let listed = byEvent.sorted { $0.key < $1.key }.map { event, positions in
+      let shown = positions.sorted().prefix(20).map(String.init).joined(separator: ", ")
+      return "  by event \(event): \(shown)\(positions.count > 20 ? ", … (\(positions.count))" : "")"
+    }
+    return ["\(count) bodies were dropped, each as an event of the log says:"] + listed
   }
 }
 

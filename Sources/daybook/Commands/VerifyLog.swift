@@ -53,6 +53,11 @@ struct VerifyLog: ParsableCommand {
       "states": .integer(Int64(clamping: report.states)),
       "index_entries": .integer(Int64(clamping: report.indexEntries)), "root": .string(report.root),
       "signed_position": report.signedPosition.map { .integer(Int64(clamping: $0)) } ?? .null,
+      "dropped": .array(
+        report.drops.map {
+          ["by": .integer(Int64(clamping: $0.by)), "position": .integer(Int64(clamping: $0.position))]
+        }),
+      "dropped_count": .integer(Int64(clamping: report.dropCount)),
       "problem_count": .integer(Int64(report.problemCount)), "notes": .array(notes.map(JSON.string)),
       "problems": .array(
         report.problems.map { problem in
