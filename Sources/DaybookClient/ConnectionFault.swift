@@ -58,7 +58,7 @@ enum ConnectionFault {
     if text.contains("failedToValidateHostname") || text.contains("unableToValidateCertificate") {
       return "the server's certificate is for another name than \(host)"
     }
-    if text.contains("failedToLoadCertificate") || text.contains("noSuchFilesystemObject") {
+    if ["failedToLoadCertificate", "noSuchFilesystemObject", "NO_CERTIFICATE"].contains(where: text.contains) {
       return "\(authorities ?? "the file of authorities") holds no certificate in PEM"
     }
     if text.contains("WRONG_VERSION_NUMBER") || text.contains("eof") || text.contains("EOF")

@@ -2,6 +2,7 @@ import CanonicalJSON
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Protocol
 
 /// A connection to a Daybook server, for any number of tasks at once.
@@ -107,6 +108,13 @@ public final class DaybookClient: Sendable {
       results[Int(id - first)] = response.outcome.mapError(ClientError.remote)
     }
     return results
+  }
+
+  /// When the certificate ends that the server showed, in seconds since 1970; nil without TLS.
+  public func certificateEnd() async -> Int64? {
+    // There is no TLS handler in a channel without TLS, which is an error there.
+    guard let certificate = try? await channel.nioSSL_peerCertificate().get() else { return nil }
+    return Int64(certificate.notValidAfter)
   }
 
   /// Closes the connection; calls that wait fail.

@@ -22,6 +22,13 @@ import Testing
           "call", "server.ping", "--connect", "tls:localhost:\(port)",
           environment: ["DAYBOOK_TLS_CA": "\(desk.folder)/server.pem"])
         #expect(byVariable.status == .code(0), "\(byVariable.errors)")
+        let owner = try await desk.call(
+          "user.create", ["email": "ann@x.example", "role": "admin", "password": "ann of x"])
+        #expect(owner["version"] == 1)
+        let ends = try await desk.daybook(
+          "expiring", "--within", "3d", "--json", "--email", "ann@x.example", "--connect", "tls:localhost:\(port)",
+          "--tls-ca", "\(desk.folder)/server.pem", environment: ["DAYBOOK_PASSWORD": "ann of x"])
+        #expect(try ends.json().arrayValue?.map { $0["resource_type"] } == ["certificate"], "\(ends.errors)")
         let selfMade = try await ping("tls:localhost:\(port)")
         #expect(selfMade.status == .code(69))
         #expect(selfMade.errors.contains("isn't signed by an authority that this machine trusts."))

@@ -65,9 +65,13 @@ import Testing
 
   /// What depends on this table?
   private func whatDepends(_ desk: Desk) async throws {
-    let edges = try await desk.call("lineage_edge.list", ["limit": 1])["items"]?.arrayValue?.first ?? .null
-    let source = try await desk.call("dataset.get", ["id": edges["source_id"] ?? .null])["item"] ?? .null
-    let target = try await desk.call("dataset.get", ["id": edges["target_id"] ?? .null])["item"] ?? .null
+    let datasets = try await desk.call("dataset.list", ["limit": 1000])["items"]?.arrayValue ?? []
+    let edges = try await desk.call("lineage_edge.list", ["limit": 1000])["items"]?.arrayValue ?? []
+    func dataset(_ id: JSON?) -> JSON? { datasets.first { $0["id"] == id } }
+    // Some edges are between the tasks of a run.
+    let edge = try #require(edges.first { dataset($0["source_id"]) != nil && dataset($0["target_id"]) != nil })
+    let source = try #require(dataset(edge["source_id"]))
+    let target = try #require(dataset(edge["target_id"]))
     let shown = try await ask(desk, "lineage", source.cell("name").uppercased(), "--direction", "down")
     #expect(shown.lines.contains { $0.contains("─ \(target.cell("name"))") }, "\(shown.output)")
   }
@@ -130,6 +134,8 @@ import Testing
 
   /// What is there?
   private func whatThereIs(_ desk: Desk) async throws {
+    let types = try await ask(desk, "list")
+    #expect(types.lines.contains { $0.hasPrefix("pipeline ") } && types.lines.contains { $0.hasPrefix("run ") })
     let all = try await desk.call("pipeline.list", ["limit": 1000])["items"]?.arrayValue ?? []
     let shown = try await ask(desk, "list", "pipelines", "--limit", "1000")
     for pipeline in all { #expect(shown.output.contains("…\(pipeline.cell("id").suffix(6))")) }

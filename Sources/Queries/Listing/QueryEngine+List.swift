@@ -62,7 +62,8 @@ extension QueryEngine {
       }
       let withheld = try withheld(ofRow: fields, id, access)
       let item = try view.item(
-        fields: marked(fields, of: id, query.type, call.principal), id: id, type: query.type.name, withholding: withheld)
+        fields: marked(fields, of: id, query.type, call.principal), id: id, type: query.type.name, withholding: withheld
+      )
       if !access.personal.isEmpty { persons.add(access.persons(shownBy: item, of: id, fields)) }
       return (
         .object(item), ListPlace(key: fields[query.order.column.field.name] ?? .null, identifier: id.text).json

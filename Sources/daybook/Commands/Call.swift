@@ -54,17 +54,23 @@ struct Call: AsyncParsableCommand {
       do {
         return try await client.callAfterWrites(method, params.object)
       } catch let error as ClientError {
+        guard let advice = advice(on: error, hint: params.hint, bytes.count) else { throw error }
         var failure = Failure(error)
-        if error.code == .invalidParams, let hint = params.hint { failure.next = hint }
-        if case .closed = error, bytes.count > Self.usualLine {
-          failure.next =
-            "The parameters have \(bytes.count) bytes: a server takes lines of \(Self.usualLine) bytes unless it was "
-            + "started with a larger --max-line."
-        }
+        failure.next = advice
         throw failure
       }
     }
     Terminal.say(json || !Terminal.isInteractive ? result.canonicalString : result.indented())
+  }
+}
+
+extension Call {
+  /// What helps where a name was given that nothing has, or more than a server takes in a line; nil elsewhere.
+  private func advice(on error: ClientError, hint: String?, _ bytes: Int) -> String? {
+    if error.code == .invalidParams { return hint }
+    guard case .closed = error, bytes > Self.usualLine else { return nil }
+    return "The parameters have \(bytes) bytes: a server takes lines of \(Self.usualLine) bytes unless it was started "
+      + "with a larger --max-line."
   }
 }
 

@@ -7,9 +7,10 @@ import Refusals
 /// `daybook expiring`: what soon can't be used any more.
 struct Expiring: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show which credentials, API keys and share links expire soon, or have.",
+    abstract: "Show which credentials, keys, share links and certificates expire soon.",
     discussion: """
-      The soonest first; what was revoked is left out. With --check the exit
+      The soonest first; what was revoked is left out. Where the server is reached
+      by TLS, its certificate is looked at, too. With --check the exit
       code is 1 where anything is shown, for monitors.
 
       EXAMPLES
@@ -50,6 +51,12 @@ struct Expiring: AsyncParsableCommand {
         } catch ClientError.remote(let refusal) where refusal.code == .forbidden {
           Terminal.complain("Not looked at: \(type). \(refusal.message)")
         }
+      }
+      if let end = await client.certificateEnd(), Timestamp(microseconds: end * 1_000_000) <= until {
+        found.append([
+          "expires_at": .string(Timestamp(microseconds: end * 1_000_000).text), "name": "of the server",
+          "resource_type": "certificate",
+        ])
       }
       found.sort { $0.cell("expires_at") < $1.cell("expires_at") }
       var mentions = found.texts("organization_id").map { Names.Mention(type: "organization", id: $0) }

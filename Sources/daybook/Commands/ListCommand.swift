@@ -17,14 +17,17 @@ struct ListCommand: AsyncParsableCommand {
         (started_at>yesterday).
 
       EXAMPLES
+        daybook list
         daybook list pipelines
         daybook list runs --where status=failed --where started_at>=yesterday
         daybook list users --columns email,role,last_login_at
         daybook list pipelines --as-of "last tuesday"
       """)
 
-  @Argument(help: "The resource type, such as pipeline or pipelines.", completion: Completions.types)
-  var type: String
+  @Argument(
+    help: "The resource type, such as pipeline or pipelines; without one, which there are.",
+    completion: Completions.types)
+  var type: String?
 
   @Option(name: .customLong("where"), help: "A condition, such as status=failed; may be repeated.")
   var conditions: [String] = []
@@ -55,7 +58,8 @@ struct ListCommand: AsyncParsableCommand {
   func run() async throws {
     try await connection.withClient { client in
       let types = try await ServerTypes(client)
-      let type = try types.type(type)
+      guard let word = type else { return listTypes(types) }
+      let type = try types.type(word)
       var filter = Filter(type, types, client)
       for condition in conditions { try await filter.add(condition) }
       if let organization { try await filter.add("organization_id=\(organization)") }
@@ -75,6 +79,16 @@ struct ListCommand: AsyncParsableCommand {
       try await listing.table(of: items, client).show(orElse: "There is none.")
       if !isWhole { Terminal.complain("There are more than \(items.count); --limit shows more of them.") }
     }
+  }
+}
+
+extension ListCommand {
+  /// Which types there are, and what each is.
+  private func listTypes(_ types: ServerTypes) {
+    if output.json { return Terminal.say(json: .array(types.names.map(JSON.string))) }
+    var table = Table([.whole("TYPE"), "WHAT"])
+    for name in types.names { table.add([name, types.summary(of: name)]) }
+    table.show(orElse: "There are no types.")
   }
 }
 

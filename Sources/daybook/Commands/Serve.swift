@@ -98,10 +98,12 @@ struct Serve: AsyncParsableCommand {
     help: "Start a log with events of which no signed head is left to say where it ends. Recorded.")
   var acceptMissingHead = false
 
-  @Option(name: .long, help: "text or json.")
+  @Option(name: .long, help: "text or json.", completion: .list(["text", "json"]))
   var logFormat = "text"
 
-  @Option(name: .long, help: "trace, debug, info, notice, warning, error or critical.")
+  @Option(
+    name: .long, help: "trace, debug, info, notice, warning, error or critical.",
+    completion: .list(Logger.Level.allCases.map(\.rawValue)))
   var logLevel = "info"
 
   @Option(name: .long, help: "A user id that is a local administrator on the Unix socket; may be repeated.")

@@ -153,14 +153,19 @@ struct Health {
     let addresses = (status["addresses"]?.arrayValue ?? []).map(\.cell).joined(separator: ", ")
     let uptime = status["uptime_seconds"]?.doubleValue.map { ", up \(Durations.text($0))" } ?? ""
     let verdict = problems.isEmpty ? Paint.green.on("well") : Paint.red.on("not well")
-    var lines = ["Daybook \(status.cell("version")) is \(verdict)\(uptime), on \(Terminal.plain(addresses))"]
-    for problem in problems { lines.append(Paint.red.on("  ! \(Terminal.plain(problem))")) }
+    var lines = ["Daybook \(status.cell("version")) is \(verdict)\(uptime)"]
+    for problem in problems {
+      let width = Terminal.width ?? .max
+      lines += Terminal.broken("  ! \(Terminal.plain(problem))", to: width, indent: 4).map(Paint.red.on)
+    }
     func add(_ name: String, _ text: String) {
       guard !text.isEmpty else { return }
       let line = name + String(repeating: " ", count: max(0, 13 - name.utf8.count)) + Terminal.plain(text)
-      guard let width = Terminal.width else { return lines.append(line) }
+      // What has to be copied stays in one piece; the terminal goes on in its next line.
+      guard let width = Terminal.width, text.contains(" ") else { return lines.append(line) }
       lines += Terminal.broken(line, to: width, indent: 13)
     }
+    add("listens on", addresses)
     let last = status.when("last_event_at")
     add("log", "position \(status.cell("position"))" + (last.isEmpty ? "" : ", last event \(last)"))
     let items = projections["items"]?.arrayValue ?? []

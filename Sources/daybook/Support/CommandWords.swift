@@ -45,7 +45,8 @@ enum CommandWords {
   }
 
   private static func subcommands(of command: any ParsableCommand.Type) -> [any ParsableCommand.Type] {
-    command.configuration.subcommands + command.configuration.groupedSubcommands.flatMap(\.subcommands)
+    // Those of groups are among them.
+    command.configuration.subcommands
   }
 
   private static func name(of command: any ParsableCommand.Type) -> String {

@@ -142,11 +142,17 @@ struct Failure: Error, Sendable {
       if let next = failure.next { object["next"] = .string(next) }
       Terminal.complain(JSON.object(["error": .object(object)]).canonicalString)
     } else {
-      Terminal.complain("daybook: \(failure.what)")
-      if let place = failure.place { Terminal.complain("      \(place)") }
-      if let next = failure.next { Terminal.complain("Next: \(next)") }
+      Terminal.complain("daybook: \(plain(failure.what))")
+      if let place = failure.place { Terminal.complain("      \(plain(place))") }
+      if let next = failure.next { Terminal.complain("Next: \(plain(next))") }
     }
     exit(failure.status.rawValue)
+  }
+
+  /// A text of one or more lines, in which nothing acts on a terminal: names that others gave stand in refusals.
+  private static func plain(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false).map { Terminal.plain(String($0)) }
+      .joined(separator: "\n")
   }
 
   /// Ends with what ArgumentParser says; a wrong command line is told as JSON where `--json` is given, and an unknown

@@ -7,8 +7,8 @@ import DaybookClient
 
 /// What ids stand for, as the caller may know it: people by their e-mail addresses, everything else by its name.
 ///
-/// At a terminal a name comes with the end of its id, as long as it takes to tell the ids that are shown apart; the end,
-/// since ids begin with their time. Elsewhere ids are whole.
+/// At a terminal a name comes with the end of its id, as long as it takes to tell the ids that are shown apart: their
+/// beginnings are alike, since they hold the time. Elsewhere ids are whole.
 struct Names {
   /// A resource that is shown: its type, where it is known, and its id.
   struct Mention: Hashable {
@@ -50,8 +50,18 @@ struct Names {
     return Mention(type: parts[0], id: parts[1])
   }
 
-  private mutating func ask(for asked: Set<Mention>, _ client: DaybookClient) async {
-    // All at once: an answer to one isn't waited for before the next is asked for.
+  /// How many are asked for at once: their answers are kept until all of them are there.
+  private static let atOnce = 200
+
+  private mutating func ask(for all: Set<Mention>, _ client: DaybookClient) async {
+    let all = Array(all)
+    for start in stride(from: 0, to: all.count, by: Self.atOnce) {
+      await ask(forSome: all[start..<min(all.count, start + Self.atOnce)], client)
+    }
+  }
+
+  private mutating func ask(forSome asked: ArraySlice<Mention>, _ client: DaybookClient) async {
+    // An answer to one isn't waited for before the next is asked for.
     let replies = asked.map { mention in
       (
         mention,

@@ -13,6 +13,13 @@ struct ServerTypes {
     methodList = document["methods"]?.arrayValue ?? []
   }
 
+  /// What a type is: the first sentence that the catalog says of it.
+  func summary(of type: String) -> String {
+    let text = schemas[type]?["description"]?.stringValue ?? ""
+    guard let end = text.firstRange(of: ". ") else { return text }
+    return text[..<end.lowerBound] + "."
+  }
+
   /// The names of the types.
   var names: [String] { schemas.keys }
 

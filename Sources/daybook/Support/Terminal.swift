@@ -135,36 +135,30 @@ enum Terminal {
   /// The lines of a text that has to fit a width: broken at blanks, and within words that are too long for a line.
   /// - Parameter indent: How far lines after the first one are set in.
   static func broken(_ text: String, to width: Int, indent: Int = 0) -> [String] {
-    guard columns(text) > width else { return [text] }
     var lines: [String] = []
-    var line = ""
-    var used = 0
-    /// Where the line may be broken: behind its last blank.
-    var blank: (line: String, rest: String)?
-    let inset = String(repeating: " ", count: indent)
-    for character in text {
-      let next = columns(String(character))
-      if used + next > width {
-        if let place = blank, !place.line.allSatisfy({ $0 == " " }) {
-          lines.append(place.line)
-          line = inset + place.rest
-        } else {
-          lines.append(line)
-          line = inset
-        }
-        used = columns(line)
-        blank = nil
+    var rest = Substring(text)
+    var inset = ""
+    while columns(inset) + columns(String(rest)) > width {
+      let room = max(1, width - columns(inset))
+      var end = rest.startIndex
+      var used = 0
+      /// Behind the last blank that the line has room for.
+      var blank: Substring.Index?
+      while end < rest.endIndex {
+        used += columns(String(rest[end]))
+        // A blank may stand where the line ends.
+        if rest[end] == " ", used <= room + 1, end > rest.startIndex { blank = end }
+        guard used <= room else { break }
+        end = rest.index(after: end)
       }
-      if character == " " {
-        blank = (line, "")
-        if line == inset, !lines.isEmpty { continue }
-      } else {
-        blank?.rest.append(character)
-      }
-      line.append(character)
-      used += next
+      if let blank, rest[..<blank].contains(where: { $0 != " " }) { end = blank }
+      if end == rest.startIndex { end = rest.index(after: end) }
+      lines.append(inset + rest[..<end])
+      rest = rest[end...]
+      while rest.first == " " { rest.removeFirst() }
+      inset = String(repeating: " ", count: min(indent, width / 2))
     }
-    if line != inset { lines.append(line) }
+    if !rest.isEmpty || lines.isEmpty { lines.append(inset + rest) }
     return lines
   }
 
