@@ -285,4 +285,103 @@ import Vault
     #expect(again.vault.isErased(owner))
     again.close()
   }
+
+  @Test func `a guest is nobody's whose officer they visit, and an officer who visits is none there`() async throws {
+    let book = try TestDomain()
+    let (acme, home) = (try await book.organization("acme"), try await book.organization("home"))
+    let officer = try await officer(book, of: acme)
+    let native = try await self.officer(book, of: home, "native")
+    let workspace = try await book.make("workspace", ["name": "w", "organization_id": .string(acme)])
+    let link = try await book.call("share_link.create", ["workspace_id": .string(workspace)])
+    let visitor = try await book.member("visitor", of: home)
+    let ann = try await book.member("ann", of: acme)
+    for guest in [visitor.id, try #require(native.subject).text] {
+      _ = try await book.call(
+        "workspace.join", ["token": try #require(link["token"])], as: try book.principal(guest))
+    }
+    let decisions: [(method: String, params: JSONObject)] = [
+      ("subject.erase", ["reason": "r"]), ("subject.erase", ["reason": "r", "dry_run": true]),
+      ("subject.restrict", ["reason": "r"]),
+      ("legal_hold.place", ["name": "case", "reason": "r", "organization_id": .string(acme)]),
+    ]
+    for (method, params) in decisions {
+      let field = method == "legal_hold.place" ? "held_id" : "id"
+      #expect(
+        try await book.refusal(method, params.merging([field: .string(visitor.id)]), as: officer).code == .forbidden,
+        "\(method) of a guest")
+      let away = try book.principal(try #require(native.subject).text)
+      #expect(
+        [.notFound, .forbidden, .invalidParams].contains(
+          try await book.refusal(method, params.merging([field: .string(ann.id)]), as: away).code),
+        "\(method) by a guest")
+    }
+    #expect(try !book.state(visitor.id).isDeleted)
+    // Who is asked for it at home gets it done.
+    _ = try await erase(book, visitor.id, as: try book.principal(try #require(native.subject).text))
+    #expect(try book.state(visitor.id).isDeleted)
+  }
+
+  @Test func `what others gave as a reason about a person goes with them, and the ground of the erasure stays`()
+    async throws
+  {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let officer = try await officer(book, of: acme)
+    let owner = try await book.member("owner", of: acme, role: "owner")
+    let ann = try await book.member("ann", of: acme)
+    let membership = try book.log.read {
+      try $0.memberships(of: try #require(Identifier(ann.id))).first?.id.text ?? ""
+    }
+    let first = book.log.head.position + 1
+    for principal in [owner.principal, TestDomain.administrator] {
+      for (method, id, params) in [
+        ("user.edit", ann.id, ["full_name": .string("A \(principal.actor)")]),
+        ("membership.edit", membership, ["role": principal.isAdministrator ? "member" : "admin"]),
+        ("subject.request_erasure", ann.id, [:]),
+      ] as [(String, String, JSONObject)] {
+        try await book.call(
+          method, params.merging(["id": .string(id), "reason": "after the hearing for theft"]), as: principal)
+      }
+      if !principal.isAdministrator {
+        try await book.call(
+          "subject.reject_erasure", ["id": .string(ann.id), "reason": "a claim is open"], as: officer)
+      }
+    }
+    let rules = book.engine.rules
+    func reasons() throws -> [(event: String, opened: Opened)] {
+      try book.log.read { snapshot in
+        try (first...snapshot.head.position).compactMap { position in
+          guard let record = try snapshot.record(at: position) else { return nil }
+          let header = try record.parsedHeader()
+          guard let reason = try record.parsedBody().reason else { return nil }
+          return (header.event, try rules.sealer.open(reason, resource: header.resource, field: "reason"))
+        }
+      }
+    }
+    #expect(try reasons().count == 7)
+    for (event, opened) in try reasons() {
+      guard case .value = opened else {
+        Issue.record("\(event) has no reason")
+        continue
+      }
+    }
+    _ = try await erase(book, ann.id, as: officer)
+    for (event, opened) in try reasons().prefix(7) { #expect(opened == .erased, "\(event)") }
+    #expect(
+      try reasons().contains { $0.event == "subject.erasure_confirmed" && $0.opened == .value("Art. 17(1)(b)") })
+  }
+
+  @Test func `a hold of an older log holds nobody who was erased, and keeps no other erasure from its end`()
+    async throws
+  {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let (ann, bob) = (try await book.member("ann", of: acme), try await book.member("bob", of: acme))
+    try await book.make(
+      by: "legal_hold.place", ["held_id": .string(ann.id), "name": "case", "reason": "a court asked"])
+    try book.vault.destroy([ann, bob].map { .subject(try #require(Identifier($0.id))) })
+    try await book.engine.finishErasures()
+    #expect(try book.state(ann.id).isDeleted && book.state(bob.id).isDeleted)
+    try book.checkIndexes()
+  }
 }

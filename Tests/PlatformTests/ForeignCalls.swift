@@ -251,6 +251,7 @@ struct ForeignCalls {
       params["code"] = "print(1)"
     }
     if method.name == "system.log" { params["message"] = "said" }
+    if method.name == "redaction.create" { params["pointers"] = ["/description"] }
     if method.name == "user_preferences.create" {
       let mine = (resources["user"] ?? []).first { $0.organizations.contains(company) }
       params["user_id"] = mine.map { .string($0.id) } ?? .null

@@ -74,12 +74,15 @@ struct Isolation {
   /// Of its own, what a role sees of a table: nothing that only offices see, nor records of it. A role stands where who
   /// administers the organization stands.
   private func shown(of table: String?) -> String {
-    let veiled = harness.catalog.types.filter { type in
-      type.recipients.map { !$0.contains(.organizationAdministrators) } ?? false
-    }
+    let veiled = self.veiled
     if veiled.contains(where: { $0.plural == table }) { return "false" }
     return table == "audit_trail"
       ? "resource_type <> ALL ('{\(veiled.map(\.name).joined(separator: ","))}')" : "true"
+  }
+
+  /// The types that no SQL role is shown: offices alone see them, and who administers an organization holds none.
+  private var veiled: [ResourceType] {
+    harness.catalog.types.filter { type in type.recipients.map { !$0.contains(.organizationAdministrators) } ?? false }
   }
 
   private func checkViews(_ role: String, company: String, other: String, _ platform: Platform) async throws {
@@ -108,7 +111,7 @@ struct Isolation {
   /// Rows of the audit trail that no organization's role sees: about people, who belong to none, and what only offices
   /// see, such as who read whose data.
   private func ofNoOrganization(_ schema: String) async throws -> Int {
-    let veiled = harness.catalog.types.filter { $0.recipients != nil }.map(\.name).joined(separator: ",")
+    let veiled = veiled.map(\.name).joined(separator: ",")
     let rows = try await harness.settledRows(
       """
       SELECT count(*) FROM \(schema).audit_trail WHERE organization_id IS NULL OR resource_type = ANY ('{\(veiled)}')

@@ -70,9 +70,13 @@ struct LogFacts {
     let header = try record.parsedHeader()
     let body = try record.parsedBody()
     func opened(_ stored: JSON, _ field: String) throws -> JSON? {
-      guard Vault.isSealed(stored) else { return stored }
-      guard case .value(let value) = try vault.open(stored, resourceID: header.resource, field: field) else {
-        return nil
+      // A reason is sealed for everybody whom it is about, one around the other.
+      var value = stored
+      while Vault.isSealed(value) {
+        guard case .value(let inner) = try vault.open(value, resourceID: header.resource, field: field) else {
+          return nil
+        }
+        value = inner
       }
       return value
     }

@@ -3,6 +3,8 @@ import BasicTypes
 import CanonicalJSON
 import DaybookTestKit
 import Domain
+import EventLog
+import Projections
 import Refusals
 import Testing
 
@@ -109,6 +111,65 @@ import Testing
         #expect(try await library.refusal("user.list", params, as: owner.principal).code == .forbidden)
         _ = try await library.ask("user.list", params)
       }
+    }
+  }
+
+  @Test(.timeLimit(.minutes(3)))
+  func `an officer or auditor who is a guest learns nothing of the people there, nor officers there of a guest`()
+    async throws
+  {
+    try await TestQueries.with { library in
+      let acme = try await library.organization("acme")
+      let home = try await library.organization("home")
+      let ann = try await library.person("ann@example.org", of: acme, membership: "member")
+      let workspace = try await library.make("workspace", ["name": "w", "organization_id": .string(acme)])
+      let link = try await library.call("share_link.create", ["workspace_id": .string(workspace)])
+      var askers: [String: (id: String, principal: Principal)] = [:]
+      for (name, organization) in [("officer", acme), ("auditor", acme), ("officer", home), ("auditor", home)] {
+        let place = organization == acme ? "here" : "away"
+        let id = try await library.make(
+          "user",
+          [
+            "email": .string("\(name)-\(place)@example.org"), "role": .string(name),
+            "organization_id": .string(organization), "membership_role": "member",
+          ])
+        if organization == home {
+          _ = try await library.call(
+            "workspace.join", ["token": try #require(link["token"])], as: try library.models.domain.principal(id))
+        }
+        askers["\(name) \(place)"] = (id, try library.models.domain.principal(id))
+      }
+      func asker(_ name: String) throws -> (id: String, principal: Principal) { try #require(askers[name]) }
+      try await library.projections.wait(
+        for: library.log.head.position, projections: [], timeoutMilliseconds: 60_000)
+      // The office is there for its own people.
+      let own = try await library.ask("subject.report", ["id": .string(ann.id)], as: asker("officer here").principal)
+      #expect(own["person"]?["account"]?["email"] == "ann@example.org")
+      let visitor = try asker("officer away")
+      let strangers = [(ann.id, visitor.principal), (visitor.id, try asker("officer here").principal)]
+      for (person, principal) in strangers {
+        for method in ["subject.report", "subject.receipt", "subject.list_exports"] {
+          #expect(
+            try await library.refusal(method, ["id": .string(person)], as: principal).code == .notFound,
+            "\(method) of \(person)")
+        }
+        #expect(try await library.ask("subject.find", ["id": .string(person)], as: principal).items.isEmpty)
+      }
+      // Nor does the audit of accounts reach there, in either direction.
+      let people = [
+        ("officer away", ann.id), ("auditor away", ann.id), ("officer here", visitor.id), ("auditor here", visitor.id),
+      ]
+      for (name, person) in people {
+        for method in ["audit.search", "log.read"] {
+          let answer = try await library.ask(
+            method, ["resource_id": .string(person)], as: asker(name).principal)
+          let found = (answer["items"] ?? answer["records"])?.arrayValue ?? []
+          #expect(found.isEmpty, "\(name) reads \(method) of \(person)")
+        }
+      }
+      let shown = try await library.ask(
+        "user.get", ["id": .string(visitor.id)], as: asker("officer here").principal)["item"]
+      #expect(shown?["last_login_ip"] == nil || shown?["last_login_ip"]?.isNull == true)
     }
   }
 }

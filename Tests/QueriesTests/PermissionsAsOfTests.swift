@@ -66,4 +66,26 @@ import Testing
       }
     }
   }
+
+  @Test func `what is public is everybody's to read, and a hold is no SQL role's`() async throws {
+    try await TestQueries.with { library in
+      let domain = library.models.domain
+      let acme = try await domain.organization("acme")
+      let officer = try await domain.member("officer", of: acme, platformRole: "officer")
+      try await domain.call("sql_role.create", ["name": "reports", "organization_id": .string(acme)])
+      let template = try await domain.make(
+        "pipeline_template",
+        [
+          "name": "t", "organization_id": .string(acme), "is_public": true, "category": "etl", "template_config": [:],
+        ])
+      let hold = try await domain.make(
+        by: "legal_hold.place", ["held_id": .string(template), "name": "case", "reason": "r"])
+      func principals(_ id: String) async throws -> Set<String> {
+        let answer = try await library.ask("permissions.as_of", ["id": .string(id)], as: officer.principal)
+        return Set((answer["items"]?.arrayValue ?? []).map { $0.text("principal") })
+      }
+      #expect(try await principals(template).isSuperset(of: ["everybody", "sql_role:reports", "local"]))
+      #expect(try await principals(hold) == ["user:\(officer.id)", "local"])
+    }
+  }
 }

@@ -74,7 +74,9 @@ extension QueryEngine {
         guard !allowed.isEmpty else { continue }
         items.append(.object(entry.facts.merging(Self.item(entry.principal.actor, allowed))))
       }
-      for role in roles {
+      // SQL roles hold no office, and of some types no row is for them.
+      let isForRoles = audience.policy.map { $0 != "false" } ?? false
+      for role in roles where isForRoles {
         guard let state = try Self.past(role, position, snapshot), let name = state.fields["name"]?.stringValue else {
           continue
         }
@@ -83,6 +85,13 @@ extension QueryEngine {
             Self.item("sql_role:\(name)", [.read]).merging([
               "by": "SQL role", "personal_columns": state.fields["personal"] ?? false,
               "since": .string(state.createdAt.text),
+            ])))
+      }
+      if audience.publicFields.contains(where: { resource.fields[$0] == true }) {
+        items.append(
+          .object(
+            Self.item("everybody", [.read]).merging([
+              "by": "the resource is public: whoever belongs to some organization reads and uses it"
             ])))
       }
       items.append(
