@@ -143,6 +143,27 @@ import Testing
     #expect(sealed.code == .invalidParams && "\(sealed.data)".contains("erase"))
   }
 
+  @Test func `an officer who is a guest redacts nothing there, nor do officers there a guest's account`() async throws {
+    let (book, acme, officer, _) = try await world()
+    let home = try await book.organization("home")
+    let visitor = try await book.member("visitor", of: home, platformRole: "officer")
+    let workspace = try await book.make("workspace", ["name": "w", "organization_id": .string(acme)])
+    let link = try await book.call("share_link.create", ["workspace_id": .string(workspace)])
+    _ = try await book.call("workspace.join", ["token": try #require(link["token"])], as: visitor.principal)
+    let page = try await book.make(
+      "pipeline",
+      ["name": "p", "organization_id": .string(acme), "kind": "page", "workspace_id": .string(workspace)])
+    func code(_ id: String, _ principal: Principal) async throws -> Refusal.Code? {
+      try await book.refusal(
+        "redaction.create", ["resource_id": .string(id), "pointers": ["/description"], "reason": "r"], as: principal
+      ).code
+    }
+    let guest = try book.principal(visitor.id)
+    #expect(try await book.refusal("pipeline.edit", ["id": .string(page), "name": "q"], as: guest).code != .notFound)
+    #expect(try await code(page, guest) == .notFound)
+    #expect(try await code(visitor.id, officer) == .notFound)
+  }
+
   @Test func `facts of events go, and a text of an alert that must be there`() async throws {
     let (book, acme, officer, pipeline) = try await world()
     try await book.call(

@@ -64,7 +64,7 @@ enum SubjectRules {
 
   /// Whether the caller is an officer where the person belongs as more than a guest, or of the whole service. Who is
   /// a guest somewhere became one by the act of that organization alone, and isn't governed from there.
-  private static func governs(_ decision: Decision, _ person: ResourceState) throws -> Bool {
+  static func governs(_ decision: Decision, _ person: ResourceState) throws -> Bool {
     try decision.principal.protectsService
       || decision.transaction.memberships(of: person.id).contains {
         $0.isGoverning && decision.principal.holds([.officers], in: $0.organization)
