@@ -45,14 +45,16 @@ final class Desk: Sendable {
       within: .seconds(180))
   }
 
-  /// Runs `daybook` to its end at a terminal of so many columns, and returns what it shows, colours included.
+  /// Runs `daybook` to its end at a terminal of so many columns, and returns what it shows at the end, colours included:
+  /// what a line of progress said is gone by then.
   func atTerminal(
     columns: Int = 80, _ arguments: [String], environment: [String: String] = [:]
   ) async throws -> ProgramResult {
     func quoted(_ word: String) -> String { "'\(word.replacingOccurrences(of: "'", with: "'\\''"))'" }
     let command = ([try Programs.built("daybook")] + arguments).map(quoted).joined(separator: " ")
     // script(1) gives the command a terminal of its own, and ends as the command ends.
-    let script = "script -qec \(quoted("stty cols \(columns) rows 50; exec \(command)")) /dev/null | tr -d '\\r'"
+    let shown = #"sed 's/.*\r\x1b\[K//' | tr -d '\r'"#
+    let script = "script -qec \(quoted("stty cols \(columns) rows 50; exec \(command)")) /dev/null | \(shown)"
     return try await runProgram(
       ["bash", "-o", "pipefail", "-c", script], in: directory, directory: folder,
       environment: ["DAYBOOK_DATA": data, "DAYBOOK_HOME": home, "TERM": "xterm"].merging(environment) { _, own in own },
