@@ -45,8 +45,8 @@ final class Desk: Sendable {
       within: .seconds(180))
   }
 
-  /// Runs `daybook` to its end at a terminal of so many columns, and returns what it shows at the end, colours included:
-  /// what a line of progress said is gone by then.
+  /// Runs `daybook` to its end at a terminal of so many columns, and returns what it shows at the end, colours
+  /// included: what a line of progress said is gone by then.
   func atTerminal(
     columns: Int = 80, _ arguments: [String], environment: [String: String] = [:]
   ) async throws -> ProgramResult {

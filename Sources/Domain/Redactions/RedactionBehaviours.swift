@@ -114,8 +114,8 @@ enum RedactionBehaviours {
   /// The types whose values are terms that the log signed.
   private static let fixed: Set<String> = ["export"]
 
-  /// Whether a resource is for the caller to decide about: of an organization in which they are an officer and more than
-  /// a guest, an account of somebody who is more than a guest there, and for an officer of the whole service any.
+  /// Whether a resource is for the caller to decide about: of an organization in which they are an officer and more
+  /// than a guest, an account of somebody who is more than a guest there, and for an officer of the whole service any.
   private static func reaches(_ decision: Decision, _ state: ResourceState) throws -> Bool {
     let principal = decision.principal
     if principal.kind == .server || principal.protectsService { return true }
