@@ -7,7 +7,8 @@ import Files
 /// Memory is bounded by a page. Records are handed to the system before the headers of their page, so whatever ends the
 /// process, every header in its file that the filter asks for has its record, and the next run goes on there.
 struct RangeDownload: ~Copyable {
-  private static let pageSize: Int64 = 5000
+  /// Small, so that no page keeps the server's processors from others' commands for long.
+  private static let pageSize: Int64 = 500
 
   private let terms: ExportTerms
   private let ask: BundleWriter.Ask
