@@ -5,7 +5,7 @@ extension Catalog {
   /// The permission matrix: for each resource type by plural, what each of its
   /// commands needs, as `rpc.discover` and the guide show it.
   ///
-  /// `{"pipelines":{"commands":{"pipeline.delete":{"administrative":false,"permission":"admin"},…},"queries":"read"}}`
+  /// `{"pipelines":{"commands":{"pipeline.delete":{"administrative":false,"permission":"admin"}},"queries":"read"}}`
   /// and so on; commands that only the server gives are left out.
   public var permissionMatrix: JSON {
     var matrix: JSONObject = [:]

@@ -68,7 +68,7 @@ extension Vault {
         keys = try vault.replaceStore(store, store.bytes, root: new)
       } catch {
         // Nothing is committed: the vault is as it was, but for leftovers, which the next opening removes.
-        // That is no reason to hide what went wrong.
+        // What this leaves, the next opening removes; what went wrong first is what is to be told.
         try? vault.folder.shredLeftovers(epoch: vault.snapshot.epoch)
         throw error
       }

@@ -41,11 +41,9 @@ import Vault
     await #expect(throws: PostgresError.self) { while true { try await bystander.query("SELECT 1") } }
     await bystander.close()
     // The refill is over once every table holds again what it held; until then it refuses.
-    var after: [TableDigest] = []
-    while after != before {
-      try Task.checkCancellation()
-      do { after = try await models.projections.digests() } catch is ProjectionError {
-        try await Task.sleep(for: .milliseconds(10))
+    _ = try await eventually("every table holds again what it held", within: .seconds(120)) { () -> Bool? in
+      do { return try await models.projections.digests() == before ? true : nil } catch is ProjectionError {
+        return nil
       }
     }
     #expect(try await models.rows("SELECT bool_or(refilling_to > 0) FROM projector.checkpoints") == [["t"]])
@@ -65,8 +63,8 @@ import Vault
     try await models.append(try source.events(200))
     try await models.settle()
     await server.stop()
-    while await models.projections.status().contains(where: { $0.state != .unavailable }) {
-      try await Task.sleep(for: .milliseconds(10))
+    _ = try await eventually("all read models are unavailable", within: .seconds(120)) { () -> Bool? in
+      await models.projections.status().allSatisfy { $0.state == .unavailable } ? true : nil
     }
     let error = await #expect(throws: ProjectionError.self) { try await models.projections.digests() }
     #expect(error?.code == .unavailable)

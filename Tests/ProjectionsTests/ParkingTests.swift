@@ -3,6 +3,7 @@ import CanonicalJSON
 import DaybookTestKit
 import EventLog
 import Projections
+import TestBasics
 import Testing
 
 /// Nothing is skipped silently, and one read model's trouble is not the others'.
@@ -26,10 +27,8 @@ import Testing
   private func waitFor(
     _ service: ProjectionService, _ name: String, _ isReached: (ProjectionStatus) -> Bool
   ) async throws -> ProjectionStatus {
-    while true {
-      if let status = await service.status().first(where: { $0.name == name }), isReached(status) { return status }
-      // Asking without a pause would take a processor from what is waited for.
-      try await Task.sleep(for: .milliseconds(10))
+    try await eventually("\(name) is where it is waited for", within: .seconds(120)) {
+      await service.status().first { $0.name == name && isReached($0) }
     }
   }
 

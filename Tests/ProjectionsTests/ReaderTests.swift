@@ -4,6 +4,7 @@ import EventLog
 import NIOConcurrencyHelpers
 import Postgres
 import Projections
+import TestBasics
 import Testing
 
 /// Whoever reads a table for long keeps nobody else waiting.
@@ -24,7 +25,9 @@ import Testing
         if progress.phase == .indexing { reached.withLockedValue { $0 = true } }
       }
     }
-    while !reached.withLockedValue({ $0 }) { try await Task.sleep(for: .milliseconds(10)) }
+    _ = try await eventually("the rebuild makes indexes", within: .seconds(120)) {
+      reached.withLockedValue { $0 } ? true : nil
+    }
     let clock = ContinuousClock()
     let began = clock.now
     var rounds = 0
@@ -59,8 +62,8 @@ import Testing
     let service = try models.anotherService()
     let task = Task { try await service.run() }
     // It says what it waits for, and other readers don't wait behind it.
-    while await !(service.status().first?.error?.message.contains("lock") ?? false) {
-      try await Task.sleep(for: .milliseconds(10))
+    _ = try await eventually("it says that it waits for a lock", within: .seconds(120)) { () -> Bool? in
+      await service.status().first?.error?.message.contains("lock") == true ? true : nil
     }
     #expect(try await models.rows("SELECT count(*) FROM daybook.pipelines").count == 1)
     await holder.close()

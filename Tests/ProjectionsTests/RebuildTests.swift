@@ -148,8 +148,8 @@ import Vault
     try await models.execute("ALTER TABLE daybook.tools ADD CONSTRAINT none CHECK (name <> 'refused')")
     var source = try EventSource(seed: 9, catalog: models.catalog, vault: models.vault)
     let position = try await models.append([try source.create("tool", setting: ["name": "refused"])]) - 1
-    while await models.projections.status().first(where: { $0.name == "tools" })?.state != .parked {
-      try await Task.sleep(for: .milliseconds(10))
+    _ = try await eventually("tools is parked", within: .seconds(120)) { () -> Bool? in
+      await models.projections.status().first { $0.name == "tools" }?.state == .parked ? true : nil
     }
     let report = try await models.projections.rebuild(["tools", "users"], check: true)
     #expect(!report.isComplete)
@@ -177,8 +177,8 @@ import Vault
     try await models.settle()
     // As after a crash: the personal tables are filled from the first event on, in chunks of 5,000.
     try await models.execute("SELECT pg_stat_reset(); DROP SCHEMA personal CASCADE")
-    while await models.projections.status().allSatisfy({ $0.state == .running }) {
-      try await Task.sleep(for: .milliseconds(10))
+    _ = try await eventually("the loss is noticed", within: .seconds(120), every: .milliseconds(10)) { () -> Bool? in
+      await models.projections.status().allSatisfy { $0.state == .running } ? nil : true
     }
     try await models.settle()
     #expect(try await models.rows("SELECT count(*) FROM personal.users") == [[String(count)]])
@@ -228,8 +228,8 @@ import Vault
     try text.write(toFile: file, atomically: true, encoding: .utf8)
     let service = try models.anotherService(projections: folder)
     let task = Task { try await service.run() }
-    while await service.status().contains(where: { $0.state != .running }) {
-      try await Task.sleep(for: .milliseconds(10))
+    _ = try await eventually("all read models run", within: .seconds(120)) { () -> Bool? in
+      await service.status().allSatisfy { $0.state == .running } ? true : nil
     }
     let counts = try await models.rows("SELECT count(*) > 0, bool_and(rows_all = 7) FROM daybook.run_metrics")
     #expect(counts == [["t", "t"]])

@@ -1,4 +1,5 @@
 import CanonicalJSON
+import Logging
 import Postgres
 
 extension ProjectionService {
@@ -21,7 +22,7 @@ extension ProjectionService {
         try await Task.sleep(for: .milliseconds(200))
       }
     }
-    let isClean = try await withOwnConnection { try await Self.renewFiles($0) }
+    let isClean = try await withOwnConnection { try await renewFiles($0) }
     return ["tables": .array(names.map(JSON.string)), "statistics_and_wal": .bool(isClean)]
   }
 
@@ -38,7 +39,7 @@ extension ProjectionService {
 
   /// Writes the table of column statistics anew, and the write-ahead log forward until none of the segments is left
   /// that there are now, recycled ones too. False where the role may not: it is somebody else's PostgreSQL.
-  private static func renewFiles(_ connection: PostgresConnection) async throws -> Bool {
+  private func renewFiles(_ connection: PostgresConnection) async throws -> Bool {
     try await connection.withSession { session in
       guard try session.query("SELECT current_setting('is_superuser')")[0, 0] == "on" else { return false }
       try session.execute("SET statement_timeout = 0")
@@ -47,14 +48,20 @@ extension ProjectionService {
       try session.execute("ALTER SYSTEM SET wal_recycle = off")
       try session.execute("SELECT pg_reload_conf()")
       defer {
-        // Where that fails, segments go on being given back: nothing is wrong but a little slower.
-        _ = try? session.execute("ALTER SYSTEM RESET wal_recycle")
-        _ = try? session.execute("SELECT pg_reload_conf()")
+        do {
+          try session.execute("ALTER SYSTEM RESET wal_recycle")
+          try session.execute("SELECT pg_reload_conf()")
+        } catch {
+          // Segments go on being given back until the next redaction: nothing is wrong but a little slower.
+          logger.warning(
+            "wal_recycle stays off in PostgreSQL; ALTER SYSTEM RESET wal_recycle turns it on again",
+            metadata: ["cause": "\(error)"])
+        }
       }
       let last =
         try session.query("SELECT max(name COLLATE \"C\") FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'")[0, 0]
         ?? ""
-      for _ in 0..<mostSegments {
+      for _ in 0..<Self.mostSegments {
         // A checkpoint writes a record, so that there is something to switch away from.
         try session.execute("CHECKPOINT")
         try session.execute("SELECT pg_switch_wal()")
