@@ -105,10 +105,10 @@ struct Bench: AsyncParsableCommand {
 
 /// What can be measured by itself.
 enum Part: String, CaseIterable, ExpressibleByArgument {
-  case fdatasync, pgbench, commands, growth, demo, projection, rebuild, export, verify, start
+  case fdatasync, pgbench, commands, growth, demo, projection, rebuild, export, verify, beside, start
 
   /// Those that need a log with many events.
-  static let ofLargeLog: Set<Part> = [.projection, .rebuild, .export, .verify, .start]
+  static let ofLargeLog: Set<Part> = [.projection, .rebuild, .export, .verify, .beside, .start]
 }
 
 /// Which read-model work goes on in the server that commands are measured on.
@@ -137,7 +137,9 @@ struct BenchOptions: ParsableArguments {
   @Option(name: .long, help: "How often pgbench and Daybook take turns.")
   var rounds = 3
 
-  @Option(name: .long, help: "Events in the log that projection, rebuild, export, verify and start are measured with.")
+  @Option(
+    name: .long, help: "Events in the log that projection, rebuild, export, verify, beside and start are measured with."
+  )
   var events = 200_000
 
   @Option(

@@ -2,25 +2,34 @@ import MerkleTree
 
 /// A value that carries eight bytes of SHA-256 over its key and itself.
 enum Checksummed {
-  static func checksum(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> ArraySlice<UInt8> {
-    var joined: [UInt8] = []
-    joined.reserveCapacity(key.count + value.count + 1)
-    joined.append(contentsOf: key)
-    joined.append(0)
-    joined.append(contentsOf: value)
-    return joined.withUnsafeBytes { RFC6962.sha256($0) }.bytes.prefix(8)
+  /// How many bytes a checksum has.
+  private static let length = 8
+
+  /// The first bytes of SHA-256 of key ‖ 0x00 ‖ value, in memory's order. Every entry of an index has one, so it
+  /// allocates nothing where key and value are short.
+  private static func checksum(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> UInt64 {
+    withUnsafeTemporaryAllocation(byteCount: key.count + 1 + value.count, alignment: 1) { joined in
+      joined.copyMemory(from: key)
+      joined[key.count] = 0
+      UnsafeMutableRawBufferPointer(rebasing: joined[(key.count + 1)...]).copyMemory(from: value)
+      return RFC6962.sha256(UnsafeRawBufferPointer(joined)).withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+    }
   }
 
   static func wrap(_ key: [UInt8], _ value: [UInt8]) -> [UInt8] {
-    value + key.withUnsafeBytes { keyBytes in value.withUnsafeBytes { checksum(keyBytes, $0) } }
+    var sum: UInt64 = key.withUnsafeBytes { keyBytes in value.withUnsafeBytes { checksum(keyBytes, $0) } }
+    return [UInt8](unsafeUninitializedCapacity: value.count + length) { stored, count in
+      count = stored.update(fromContentsOf: value)
+      withUnsafeBytes(of: &sum) { count = stored[count...].update(fromContentsOf: $0) }
+    }
   }
 
   /// The value without its checksum; nil where the checksum is not its own.
   static func unwrap(_ key: UnsafeRawBufferPointer, _ stored: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-    guard stored.count >= 8 else { return nil }
-    let value = UnsafeRawBufferPointer(rebasing: stored[0..<(stored.count - 8)])
-    let expected = checksum(key, value)
-    return stored.suffix(8).elementsEqual(expected) ? value : nil
+    guard stored.count >= length else { return nil }
+    let value = UnsafeRawBufferPointer(rebasing: stored[0..<(stored.count - length)])
+    let found = stored.loadUnaligned(fromByteOffset: value.count, as: UInt64.self)
+    return found == checksum(key, value) ? value : nil
   }
 
   /// Whether a stored value ends in its own checksum.

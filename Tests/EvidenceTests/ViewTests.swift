@@ -141,7 +141,7 @@ import Testing
         document = ProvDocument.deserialize(sys.argv[1] + "/prov.json")
         assert ProvDocument.deserialize(content=document.serialize()) == document
         assert len(document.get_records()) > 500, len(document.get_records())
-        """, path, folder)
+        """, path, in: folder)
     }
   }
 
@@ -160,7 +160,7 @@ import Testing
         # Later versions of the library know their own version of OSCAL alone; the form is the same.
         if not re.match(OSCAL_VERSION_REGEX, "1.1.3"): metadata["oscal-version"] = "1.2.1"
         Model.model_validate(document) if hasattr(Model, "model_validate") else Model.parse_obj(document)
-        """, path, folder)
+        """, path, in: folder)
     }
   }
 
@@ -177,30 +177,8 @@ import Testing
             event = json.loads(line)
             Metadata.model_validate(event["metadata"])
             BaseEvent.model_validate({k: v for k, v in event.items() if k in BaseEvent.model_fields})
-        """, path, folder)
+        """, path, in: folder)
     }
-  }
-}
-
-/// Foreign programs that read what a bundle has for them: a Python with them, or the system's.
-enum Validators {
-  private static var python: String { ProcessInfo.processInfo.environment["DAYBOOK_VALIDATORS"] ?? "python3" }
-
-  /// Whether that Python has a module.
-  static func have(_ module: String) -> Bool {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = [python, "-c", "import \(module)"]
-    process.standardError = FileHandle.nullDevice
-    // Without a Python there is no module.
-    guard (try? process.run()) != nil else { return false }
-    process.waitUntilExit()
-    return process.terminationStatus == 0
-  }
-
-  static func run(_ program: String, _ argument: String, _ folder: TemporaryFolder) async throws {
-    let result = try await runProgram([python, "-c", program, argument], in: folder)
-    #expect(result.status == .code(0), "\(result.errors)")
   }
 }
 

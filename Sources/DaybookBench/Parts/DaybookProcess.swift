@@ -43,6 +43,9 @@ struct DaybookProcess {
   /// Where the whole log can be read: on the Unix socket, whose peer sees the events of every organization and of none.
   var ownAddress: SocketAddress { .unix(socket) }
 
+  /// The path of its Unix socket.
+  var socketPath: String { socket }
+
   /// Starts one on the data folder of that name, which may be there already.
   static func start(
     _ name: String, _ database: Database, ground: Ground, options: BenchOptions

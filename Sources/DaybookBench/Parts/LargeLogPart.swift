@@ -5,7 +5,8 @@ import DaybookClient
   import Glibc
 #endif
 
-/// What is measured with a large log: projection, rebuild, export, verify, and the start after kill -9.
+/// What is measured with a large log: projection, rebuild, export, verify, commands beside these, and the start after
+/// kill -9.
 struct LargeLogPart {
   let ground: Ground
   let options: BenchOptions
@@ -20,7 +21,7 @@ struct LargeLogPart {
     var copied = 0.0
     var server = try await start(.away)
     let subjects = try await fill(server)
-    if !parts.isDisjoint(with: [.projection, .rebuild, .start]) {
+    if !parts.isDisjoint(with: [.projection, .rebuild, .beside, .start]) {
       // The first start on PostgreSQL posts the whole log.
       try await server.kill()
       server = try await start(.embedded)
@@ -42,6 +43,9 @@ struct LargeLogPart {
     }
     if parts.contains(.export) { report.add(try export(server, head)) }
     if parts.contains(.verify) { report.add(try verify(server.dataFolder, beside: true)) }
+    if parts.contains(.beside) {
+      try await BesideWork(ground: ground, options: options, server: server, subjects: subjects).run(into: &report)
+    }
     if !parts.isDisjoint(with: [.projection, .rebuild, .export]) { report.add(try peak(server)) }
     if parts.contains(.start) { server = try await restarts(server, subjects, head, into: &report) }
     try await server.stop()

@@ -29,6 +29,8 @@ enum Floor {
   case below(Double)
   /// The ratio to the baseline, at least.
   case ratio(Double)
+  /// The ratio to the baseline, below.
+  case ratioBelow(Double)
 }
 
 /// One thing that was measured.
@@ -66,6 +68,7 @@ struct Figure {
     case .atLeast(let bound): value >= bound
     case .below(let bound): value < bound
     case .ratio(let bound): (ratio ?? 0) >= bound
+    case .ratioBelow(let bound): (ratio ?? .infinity) < bound
     }
   }
 
@@ -95,6 +98,7 @@ struct Figure {
     case .atLeast(let bound): object["floor"] = ["at_least": Self.number(bound)]
     case .below(let bound): object["floor"] = ["below": Self.number(bound)]
     case .ratio(let bound): object["floor"] = ["ratio_at_least": Self.number(bound)]
+    case .ratioBelow(let bound): object["floor"] = ["ratio_below": Self.number(bound)]
     }
     if let goal { object["goal"] = Self.number(goal) }
     if let isMet { object["met"] = .bool(isMet) }

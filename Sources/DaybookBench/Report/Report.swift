@@ -106,6 +106,7 @@ struct Report {
     case .atLeast(let bound): ">= \(Number.text(bound, decimals: 0)) \(figure.unit)"
     case .below(let bound): "< \(Number.text(bound, decimals: 0)) \(figure.unit)"
     case .ratio(let bound): ">= \(Number.text(bound, decimals: 2)) x"
+    case .ratioBelow(let bound): "< \(Number.text(bound, decimals: 2)) x"
     }
   }
 
