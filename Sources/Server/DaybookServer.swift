@@ -219,10 +219,12 @@ public final class DaybookServer: Sendable {
     let limit = Descriptors.raiseLimit()
     let queries = configuration.postgres.map { $0.poolSize + $0.maximumOverflow } ?? 8
     let wanted = configuration.maximumConnections
-    let places = Descriptors.connections(wanted: wanted, limit: limit, queries: queries)
+    let listeners = configuration.http == nil ? 2 : 3
+    let places = Descriptors.connections(wanted: wanted, limit: limit, queries: queries, listeners: listeners)
     guard places < wanted else { return wanted }
     guard places >= Descriptors.fewestConnections else {
-      let fewest = Descriptors.needed(connections: Descriptors.fewestConnections, queries: queries)
+      let fewest = Descriptors.needed(
+        connections: Descriptors.fewestConnections, queries: queries, listeners: listeners)
       throw ServerStartError(
         "This process may have \(limit) files open, and a server needs \(fewest): raise the hard limit "
           + "(LimitNOFILE= of a systemd unit, ulimit -Hn of a shell).")
@@ -231,7 +233,7 @@ public final class DaybookServer: Sendable {
       "fewer connections are taken than configured, for want of file descriptors; raise the hard limit",
       metadata: [
         "connections": "\(places)", "limit": "\(limit)",
-        "needed": "\(Descriptors.needed(connections: wanted, queries: queries))",
+        "needed": "\(Descriptors.needed(connections: wanted, queries: queries, listeners: listeners))",
       ])
     return places
   }

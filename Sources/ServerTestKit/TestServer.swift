@@ -63,6 +63,17 @@ package struct TestServer: Sendable {
     try await DaybookClient.connect(to: endpoint("unix"))
   }
 
+  /// The port for HTTP, where the server has one.
+  package var httpPort: Int {
+    get throws {
+      let address = try #require(server.addresses.first { $0.hasPrefix("http") })
+      return try #require(address.split(separator: ":").last.flatMap { Int($0) })
+    }
+  }
+
+  /// A raw connection to the port for HTTP.
+  package func http() async throws -> HTTPSocket { try await HTTPSocket.connect(port: httpPort) }
+
   /// A raw connection, over which a test says exactly which bytes go out.
   package func raw(_ kind: String = "unix") async throws -> RawClient {
     try await RawClient.connect(to: endpoint(kind))

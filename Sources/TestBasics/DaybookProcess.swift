@@ -23,14 +23,15 @@ package actor DaybookProcess {
   /// A server that doesn't run yet.
   /// - Parameters:
   ///   - listen: the TCP address that it listens on, or `none`.
+  ///   - http: the address for HTTP, or `none`.
   ///   - home: the folder with `schema` and `projections`.
   package init(
-    folder: TemporaryFolder, listen: String = "127.0.0.1:0", arguments: [String] = [], dataFolder: String? = nil,
-    home: String = Repository.root
+    folder: TemporaryFolder, listen: String = "127.0.0.1:0", http: String = "none", arguments: [String] = [],
+    dataFolder: String? = nil, home: String = Repository.root
   ) {
     self.home = home
     self.folder = folder
-    self.arguments = ["--listen", listen] + arguments
+    self.arguments = ["--listen", listen, "--http", http] + arguments
     data = dataFolder ?? folder.path + "/data"
     errorFile = data + "-stderr.log"
     // Run as root, the user of PostgreSQL must be able to pass through, or its files would lie elsewhere.

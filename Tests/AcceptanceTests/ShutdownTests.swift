@@ -69,7 +69,10 @@ extension Acceptance {
     func `listening beyond loopback without TLS is refused unless --insecure says so`() async throws {
       let folder = try TemporaryFolder()
       let result = try await runProgram(
-        [try Programs.built("daybook"), "serve", "--data", folder.path + "/data", "--listen", "0.0.0.0:0"], in: folder,
+        [
+          try Programs.built("daybook"), "serve", "--data", folder.path + "/data", "--listen", "0.0.0.0:0", "--http",
+          "none",
+        ], in: folder,
         within: .seconds(30))
       #expect(result.status != .code(0) && result.output.isEmpty)
       #expect(result.errors.contains("--insecure") || result.errors.contains("TLS"), "\(result.errors)")

@@ -4,7 +4,7 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 # The Debian and Ubuntu packages that the build and the embedded PostgreSQL need.
-DAYBOOK_PACKAGES=(liblmdb-dev libpq-dev libcrypt-dev postgresql)
+DAYBOOK_PACKAGES=(liblmdb-dev libpq-dev libcrypt-dev zlib1g-dev postgresql)
 
 daybook_fail() {
   echo "error: $*" >&2

@@ -55,7 +55,7 @@ struct DaybookProcess {
     let log = "\(ground.folder)/\(name).log"
     var arguments = [
       options.program, "serve", "--data", folder, "--socket", socket, "--log-format", "json", "--log-level", "warning",
-      "--listen", options.transport == .tcp ? "127.0.0.1:0" : "none",
+      "--listen", options.transport == .tcp ? "127.0.0.1:0" : "none", "--http", "none",
     ]
     if database == .away {
       arguments += ["--postgres", "postgresql://nobody@/nothing?host=\(ground.socketFolder)/away"]

@@ -30,7 +30,9 @@ extension Connection {
 
   private func carryOut(_ control: Machine.Control) {
     switch control {
-    case .discardInput: framer.discard()
+    case .discardInput:
+      framer.discard()
+      http?.input.end()
     case .cancelSignIn: tasks.signIn?.cancel()
     case .cancelSubscriptions: tasks.cancelSubscriptions()
     case .startDeadline:
@@ -67,6 +69,9 @@ extension Connection {
     deadline?.cancel()
     deadline = nil
     framer.discard()
+    http?.input.end()
+    http?.timer?.cancel()
+    http?.timer = nil
     if services.connections.remove(self) { services.metrics.connectionClosed() }
   }
 

@@ -267,7 +267,7 @@ extension Connection {
     }
     let list = method.signature.parameters
     let services = services
-    let outbox = outbox
+    let outbox = http == nil ? outbox : nil
     let isLocal = peer.principal != nil
     let caller = caller(principal)
     let read: @Sendable (JSONObject) throws -> ServerCall = { params in

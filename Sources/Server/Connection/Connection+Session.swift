@@ -22,8 +22,20 @@ extension Connection {
     }
   }
 
-  /// `session.open`. The calls behind it wait for its outcome.
+  /// `session.open`.
   func openSession(_ credentials: Credentials, _ reply: Reply) {
+    openSession(credentials) { outcome in
+      switch outcome {
+      case .success(let principal):
+        let answer = Session.description(of: principal, self.services.catalog)
+        reply.succeed(JSON.object(answer).canonicalBytes, kind: .server)
+      case .failure(let refusal): self.fail(reply, refusal, kind: .server)
+      }
+    }
+  }
+
+  /// Signs in. The calls behind it wait for its outcome, which is told on the event loop.
+  func openSession(_ credentials: Credentials, _ told: @escaping @Sendable (Result<Principal, Refusal>) -> Void) {
     machine.signInBegan()
     services.connections.signingIn(self, true)
     let services = services
@@ -41,13 +53,11 @@ extension Connection {
         switch outcome {
         case .success(let principal) where !services.connections.mayJoin(self, principal.tenant):
           let limit = ConnectionPlaces<ObjectIdentifier>.Limits(all: services.connections.limit).signedInOfTenant
-          self.fail(reply, .overloaded(connections: limit), kind: .server)
+          told(.failure(.overloaded(connections: limit)))
         case .success(let principal):
           self.session = .opened(principal, userAgent: credentials.userAgent)
-          let answer = Session.description(of: principal, services.catalog)
-          reply.succeed(JSON.object(answer).canonicalBytes, kind: .server)
-        case .failure(let error):
-          self.fail(reply, services.describe(error, method: "session.open"), kind: .server)
+          told(.success(principal))
+        case .failure(let error): told(.failure(services.describe(error, method: "session.open")))
         }
         services.connections.signingIn(self, false)
         self.machine.signInEnded()

@@ -22,8 +22,9 @@ extension Connection {
     let id = tasks.nextSubscription()
     let result: JSONObject = ["position": JSON(position: services.log.head.position), "subscription": .integer(id)]
     reply.succeed(JSON.object(result).canonicalBytes, kind: .server)
+    if http != nil { beginStreaming() }
     let subscription = Subscription(
-      id: id, wanted: arguments, principal: principal, services: services, outbox: outbox,
+      id: id, isOverHTTP: http != nil, wanted: arguments, principal: principal, services: services, outbox: outbox,
       caller: RecordedCaller(principal: principal, origin: peer.origin(for: session), accesses: services.accesses))
     services.metrics.subscriptionStarted()
     let eventLoop = eventLoop
@@ -33,6 +34,8 @@ extension Connection {
         self.tasks.subscriptions[id] = nil
         self.services.metrics.subscriptionEnded()
         self.machine.subscriptionEnded()
+        // Over HTTP nothing else comes on this connection.
+        if self.http != nil { self.machine.stop() }
         self.proceed()
       }
     }
@@ -52,6 +55,8 @@ struct Subscription: Sendable {
   private static let chunk = (records: 512, bytes: 256 << 10)
 
   let id: Int64
+  /// Whether it tells server-sent events instead of notifications.
+  let isOverHTTP: Bool
   /// The params of `log.subscribe`: what the subscriber wants to hear of.
   let wanted: Arguments
   let principal: Principal
@@ -80,7 +85,11 @@ struct Subscription: Sendable {
           caller.note(.log(records: accepted.count, first: first.position, last: end.position))
         }
         outbox.put(answering: 0) { output in
-          for record in accepted { write(record, into: &output) }
+          if isOverHTTP {
+            EventStream.write(accepted, into: &output)
+          } else {
+            for record in accepted { write(record, into: &output) }
+          }
         }
       }
     } catch is CancellationError {
@@ -89,6 +98,7 @@ struct Subscription: Sendable {
       let described = services.describe(error, method: "log.subscribe")
       let params: JSONObject = ["error": described.json, "subscription": .integer(id)]
       outbox.put(answering: 0) { output in
+        if isOverHTTP { return EventStream.end(described, into: &output) }
         MessageWriter.writeNotification(
           method: "log.ended", params: JSON.object(params).canonicalBytes, into: &output)
         output.append(UInt8(ascii: "\n"))

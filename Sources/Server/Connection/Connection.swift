@@ -59,6 +59,10 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   var context: ChannelHandlerContext?
   var framer: LineFramer
+  /// What is read, where the client speaks HTTP; nil where it sends lines.
+  var http: HTTPState?
+  /// Whether no line came yet.
+  private var isFirstLine = true
   /// The time by which the client must have signed in.
   var deadline: Scheduled<Void>?
   /// Batches taken in so far.
@@ -76,7 +80,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   /// An empty store for the outbox, kept for its capacity.
   private var spare: [UInt8] = []
 
-  init(services: Services, peer: Peer, eventLoop: any EventLoop) {
+  init(services: Services, peer: Peer, eventLoop: any EventLoop, speaksHTTP: Bool = false) {
     self.services = services
     self.peer = peer
     self.eventLoop = eventLoop
@@ -84,6 +88,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     let limits = ConnectionLimits(services.configuration, isLocal: peer.principal != nil)
     machine = Machine(limits: limits, isKnown: peer.principal != nil)
     framer = LineFramer(maximumLength: machine.share.line)
+    http = speaksHTTP ? HTTPState() : nil
     outbox = Outbox(eventLoop: eventLoop) {}
     outbox = Outbox(eventLoop: eventLoop) { [weak self] in self?.flush() }
   }
@@ -205,8 +210,12 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       return cut()
     }
     var line: [UInt8] = []
-    MessageWriter.writeError(refusal, id: .null, into: &line)
-    line.append(UInt8(ascii: "\n"))
+    if http != nil {
+      HTTPResponse(refusal).write(closes: true, into: &line)
+    } else {
+      MessageWriter.writeError(refusal, id: .null, into: &line)
+      line.append(UInt8(ascii: "\n"))
+    }
     context?.write(wrapOutboundOut(ByteBuffer(bytes: line)), promise: nil)
     machine.refused()
   }
@@ -215,6 +224,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   /// Tells the machine what the next line holds.
   func parseLine() {
+    guard http == nil else { return parseRequest() }
     // What may be sent changes when somebody signs in, from the line behind on.
     framer.maximumLength = machine.share.line
     if let frame = framer.next() { parse(frame) } else { machine.linesEnded() }
@@ -222,10 +232,15 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   /// Tells the machine what is left behind the last line.
   func parseRest() {
+    guard http == nil else { return requestsEnded() }
     if let frame = framer.finish() { parse(frame) }
   }
 
   private func parse(_ frame: LineFramer.Frame) {
+    if isFirstLine {
+      isFirstLine = false
+      if case .line(let line) = frame, line.isRequestLine { return readHTTPInstead() }
+    }
     switch frame {
     case .tooLong:
       let limit = framer.maximumLength
@@ -279,9 +294,14 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     machine.parsed(Entry(call: call, reply: target, isLarge: isLarge), ofBatch: nil)
   }
 
-  private func take(_ calls: some Sequence<LargeLine.Part>, count: Int) {
+  /// A number for a batch of calls.
+  func nextBatch() -> Int {
     batches += 1
-    let batch = BatchReply(number: batches, count: count)
+    return batches
+  }
+
+  private func take(_ calls: some Sequence<LargeLine.Part>, count: Int) {
+    let batch = BatchReply(number: nextBatch(), count: count)
     var index = 0
     for (call, isLarge) in calls {
       guard let id = call.id else {
@@ -367,6 +387,15 @@ extension Connection {
         metadata: ["peer": "\(self.peer.source)", "bytes": "\(self.unsent)"])
       self.cut()
     }
+  }
+}
+
+extension ByteBuffer {
+  /// Whether a line is the first of a request of HTTP/1.
+  fileprivate var isRequestLine: Bool {
+    let bytes = readableBytesView
+    guard let first = bytes.first, UInt8(ascii: "A")...UInt8(ascii: "Z") ~= first else { return false }
+    return bytes.suffix(9).starts(with: " HTTP/1.".utf8)
   }
 }
 

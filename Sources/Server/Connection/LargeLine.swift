@@ -37,7 +37,7 @@ struct LargeLine: Sendable {
 
 extension Call {
   /// Whether its parameters are large, looked at no longer than it takes to know.
-  fileprivate var isLarge: Bool {
+  var isLarge: Bool {
     guard case .request(let request) = self else { return false }
     var room = LineWorkers.large
     return !JSON.object(request.params).fits(&room)

@@ -15,10 +15,17 @@ struct Reply: Sendable {
     case line(RequestID)
     /// A place in the answer to a batch.
     case part(BatchReply, index: Int, RequestID)
+    /// A place in the answer to a request over HTTP.
+    case http(HTTPAnswer, index: Int, RequestID)
 
     /// The number of the batch.
     var batch: Int? {
-      if case .part(let batch, _, _) = self { batch.number } else { nil }
+      switch self {
+      case .nothing, .line: nil
+      case .part(let batch, _, _): batch.number
+      case .http(let answer, _, _):
+        if case .rpcBatch = answer.form { answer.number } else { nil }
+      }
     }
   }
 
@@ -30,18 +37,24 @@ struct Reply: Sendable {
   /// Answers with a result that is canonical JSON already.
   func succeed(_ result: [UInt8], kind: ServerMetrics.Kind) {
     metrics.answered(kind, since: started, isRefused: false)
+    if case .http(let answer, let index, let id) = target {
+      return answer.put(.success(result), at: index, id, in: outbox)
+    }
     send { id, output in MessageWriter.writeResult(result, id: id, into: &output) }
   }
 
   /// Answers with an error.
   func fail(_ error: Refusal, kind: ServerMetrics.Kind) {
     metrics.answered(kind, since: started, isRefused: true)
+    if case .http(let answer, let index, let id) = target {
+      return answer.put(.failure(error), at: index, id, in: outbox)
+    }
     send { id, output in MessageWriter.writeError(error, id: id, into: &output) }
   }
 
   private func send(_ write: (RequestID, inout [UInt8]) -> Void) {
     switch target {
-    case .nothing:
+    case .nothing, .http:
       outbox.put(answering: 1) { _ in }
     case .line(let id):
       outbox.put(answering: 1) { output in

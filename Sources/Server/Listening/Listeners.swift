@@ -1,6 +1,7 @@
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import NIOSSL
 
@@ -14,7 +15,7 @@ struct Listeners: Sendable {
   private let socket: UnixSocket?
   /// The name of the handler that speaks TLS.
   static let tlsHandler = "tls"
-  /// Where clients reach them, as `unix:…`, `tcp:…` or `tls:…`.
+  /// Where clients reach them, as `unix:…`, `tcp:…` or `tls:…`, and `http://…` or `https://…`.
   let addresses: [String]
 
   /// Opens all that the configuration names. Clients can connect, and are taken in by ``accept()``.
@@ -32,6 +33,17 @@ struct Listeners: Sendable {
         let (channel, address) = try await bindTCP(listen.host, listen.port, services, group)
         channels.append(channel)
         addresses.append(address)
+      }
+      if let http = configuration.http {
+        do {
+          let (channel, address) = try await bindTCP(http.host, http.port, services, group, speaksHTTP: true)
+          channels.append(channel)
+          addresses.append(address)
+        } catch  where configuration.isHTTPOptional {
+          services.logger.warning(
+            "there is no HTTP: its default address is taken; give another with --http, or none",
+            metadata: ["address": "\(http.host):\(http.port)", "cause": "\(error)"])
+        }
       }
     } catch {
       for channel in channels { channel.close(promise: nil) }
@@ -112,7 +124,7 @@ struct Listeners: Sendable {
   }
 
   private static func bindTCP(
-    _ host: String, _ port: Int, _ services: Services, _ group: any EventLoopGroup
+    _ host: String, _ port: Int, _ services: Services, _ group: any EventLoopGroup, speaksHTTP: Bool = false
   ) async throws -> (any Channel, String) {
     let configuration = services.configuration
     let context = try configuration.tls.map(tlsContext)
@@ -140,7 +152,9 @@ struct Listeners: Sendable {
             try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context), name: tlsHandler)
           }
           let peer = Peer.remote(address: channel.remoteAddress?.ipAddress ?? "unknown")
-          let connection = Connection(services: services, peer: peer, eventLoop: channel.eventLoop)
+          let connection = Connection(
+            services: services, peer: peer, eventLoop: channel.eventLoop, speaksHTTP: speaksHTTP)
+          if speaksHTTP { try addDecoder(channel, connection) }
           try channel.pipeline.syncOperations.addHandler(connection)
         }
       }
@@ -148,10 +162,21 @@ struct Listeners: Sendable {
       let channel = try await bootstrap.bind(to: address).get()
       let bound = channel.localAddress?.port ?? port
       let shown = host.contains(":") ? "[\(host)]" : host
-      return (channel, "\(context == nil ? "tcp" : "tls"):\(shown):\(bound)")
+      let scheme = speaksHTTP ? (context == nil ? "http://" : "https://") : (context == nil ? "tcp:" : "tls:")
+      return (channel, "\(scheme)\(shown):\(bound)")
     } catch {
-      throw ServerStartError("Can't listen on \(host):\(port): \(error).")
+      let option = speaksHTTP ? "--http" : "--listen"
+      throw ServerStartError("Can't listen on \(host):\(port) (\(option)): \(error).")
     }
+  }
+
+  /// Puts what reads HTTP before a connection.
+  private static func addDecoder(_ channel: any Channel, _ connection: Connection) throws {
+    let pipeline = channel.pipeline.syncOperations
+    try pipeline.addHandler(HTTPBytes(connection))
+    try pipeline.addHandler(
+      ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: HTTPParts.limits)))
+    try pipeline.addHandler(HTTPParts(connection))
   }
 
   private static func tlsContext(_ files: ServerConfiguration.TLSFiles) throws -> NIOSSLContext {

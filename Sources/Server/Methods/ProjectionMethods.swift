@@ -102,7 +102,7 @@ extension ServerCall {
     let report = try await services.projections.rebuild(names, check: isCheck) { progress in
       guard tells else { return }
       let params: JSONObject = progress.json
-      outbox.putIfRoom { output in
+      outbox?.putIfRoom { output in
         MessageWriter.writeNotification(
           method: "projection.progress", params: JSON.object(params).canonicalBytes, into: &output)
         output.append(UInt8(ascii: "\n"))

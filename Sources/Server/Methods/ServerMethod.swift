@@ -80,7 +80,7 @@ struct ServerMethod: Sendable {
   }
 
   /// All of them.
-  static let all = system + session + projections
+  static let all = system + health + session + projections
 }
 
 /// One call of such a method.
@@ -92,8 +92,8 @@ struct ServerCall: Sendable {
   let isLocal: Bool
   /// The same with where the call comes from, for what is recorded of it.
   let caller: RecordedCaller
-  /// For what is told on the way, such as progress.
-  let outbox: Outbox
+  /// For what is told on the way, such as progress; nil where nothing but the answer can be told.
+  let outbox: Outbox?
   /// Its params, in which nothing is wrong.
   let arguments: Arguments
 

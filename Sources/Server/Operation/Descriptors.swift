@@ -25,15 +25,17 @@ enum Descriptors {
     return Int(clamping: limit.rlim_cur)
   }
 
-  /// How many connections fit under a limit of descriptors, up to those that are wanted. Either listener may have that
-  /// many, so that neither can take the other's.
-  /// - Parameter queries: How many connections to PostgreSQL there may be.
-  static func connections(wanted: Int, limit: Int, queries: Int) -> Int {
-    min(wanted, (limit - kept - 2 * queries) / 2 - turnedAway)
+  /// How many connections fit under a limit of descriptors, up to those that are wanted. Each listener may have that
+  /// many, so that none can take another's.
+  /// - Parameters:
+  ///   - queries: How many connections to PostgreSQL there may be.
+  ///   - listeners: How many listeners there are.
+  static func connections(wanted: Int, limit: Int, queries: Int, listeners: Int = 2) -> Int {
+    min(wanted, (limit - kept - 2 * queries) / listeners - turnedAway)
   }
 
   /// The limit under which so many connections fit.
-  static func needed(connections: Int, queries: Int) -> Int {
-    2 * (connections + turnedAway) + kept + 2 * queries
+  static func needed(connections: Int, queries: Int, listeners: Int = 2) -> Int {
+    listeners * (connections + turnedAway) + kept + 2 * queries
   }
 }

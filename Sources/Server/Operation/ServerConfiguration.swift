@@ -33,6 +33,12 @@ public struct ServerConfiguration: Sendable {
   public var dataFolder: String
   /// The TCP address, host and port; nil for none. Port 0 takes a free one.
   public var listen: (host: String, port: Int)? = ("127.0.0.1", 7717)
+  /// The address for HTTP, host and port; nil for none. Port 0 takes a free one.
+  public var http: (host: String, port: Int)?
+  /// Whether the server starts without HTTP where another program has that address, and says so in its log.
+  public var isHTTPOptional = false
+  /// Where events of OpenLineage are posted over HTTP; batches of them at `/batch` below it.
+  public var openLineagePath = "/api/v1/lineage"
   /// The Unix socket's path; nil for `daybook.sock` in the data folder.
   public var socketPath: String?
   /// The certificate for TCP; nil for none.
@@ -67,6 +73,10 @@ public struct ServerConfiguration: Sendable {
   public var maximumConnections = 4096
   /// How long a TCP client may take to sign in, whatever it asks meanwhile.
   public var signInTimeout = TimeAmount.seconds(60)
+  /// How long a request over HTTP may take to come, from its first byte to its last.
+  public var requestTimeout = TimeAmount.seconds(60)
+  /// How long a connection over HTTP is kept on which no request comes.
+  public var idleTimeout = TimeAmount.minutes(5)
   /// How long a stop waits for calls in flight.
   public var stopTimeout = TimeAmount.seconds(4)
   /// Why the machine's clock is right as it stands, to be recorded at the start before anything else: for a clock that

@@ -35,6 +35,12 @@ struct Credentials: Sendable {
     .text("user_agent", "What the client calls itself; kept, sealed, in the events it makes.", atMost: 500),
   ]
 
+  /// What a request over HTTP brings in `Authorization: Bearer`: a key, or a token where tokens are taken.
+  init(bearer: String, takesTokens: Bool, userAgent: String?) {
+    kind = takesTokens && !bearer.hasPrefix("dbk_") ? .token(bearer) : .apiKey(bearer)
+    self.userAgent = userAgent
+  }
+
   /// What a call of `session.open` names.
   /// - Throws: ``Refusal`` `invalid_params`.
   init(_ given: Arguments) throws {

@@ -16,6 +16,10 @@ struct Serve: AsyncParsableCommand {
       it runs a private PostgreSQL of its own in the data folder. DATABASE_URL,
       DB_POOL_SIZE, DB_MAX_OVERFLOW and DB_POOL_TIMEOUT are understood too.
 
+      HTTP (OpenLineage events, JSON-RPC, events of the log, health) is
+      served on 127.0.0.1:7718 too, unless --http or DAYBOOK_HTTP says something
+      else, or --listen none. The certificate for TCP is also that for HTTP.
+
       With the three --oidc options, session.open also takes {"token": …}, an
       OpenID Connect token; its sub is the keycloak_id of the user who signs in,
       and the session ends when the token expires.
@@ -36,6 +40,14 @@ struct Serve: AsyncParsableCommand {
 
   @Option(name: .long, help: "The TCP address HOST:PORT, or none; port 0 takes a free one.")
   var listen = "127.0.0.1:7717"
+
+  @Option(
+    name: .long,
+    help: "The HTTP address HOST:PORT, or none (default: $DAYBOOK_HTTP, else 127.0.0.1:7718 unless --listen is none).")
+  var http: String?
+
+  @Option(name: .long, help: "Where OpenLineage events are posted over HTTP; batches at /batch below it.")
+  var openlineagePath = "/api/v1/lineage"
 
   @Option(name: .long, help: "The Unix socket's path (default: daybook.sock in the data folder).", completion: .file())
   var socket: String?
@@ -128,7 +140,15 @@ struct Serve: AsyncParsableCommand {
       throw ValidationError("--max-line must be from 1024 to 1073741824.")
     }
     guard (1...65_536).contains(maxInFlight) else { throw ValidationError("--max-in-flight must be from 1 to 65536.") }
-    _ = try address()
+    _ = try address(listen, option: "--listen")
+    _ = try httpAddress()
+    guard openlineagePath.hasPrefix("/"), openlineagePath.count > 1, !openlineagePath.hasSuffix("/"),
+      openlineagePath.utf8.allSatisfy({ 0x21...0x7E ~= $0 && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }),
+      !["/rpc", "/events", "/openrpc.json", "/health"].contains(where: { openlineagePath.hasPrefix($0) })
+    else {
+      throw ValidationError(
+        "--openlineage-path must be a path such as /api/v1/lineage, without a slash at its end, that is not taken.")
+    }
   }
 
   func run() async throws {
@@ -136,7 +156,9 @@ struct Serve: AsyncParsableCommand {
       dataFolder: Program.absolute(data.folder),
       catalogFolder: try schema ?? Program.folder("schema", containing: ".yaml", option: "--schema"),
       projectionsFolder: try projections ?? Program.folder("projections", containing: ".sql", option: "--projections"))
-    configuration.listen = try address()
+    configuration.listen = try address(listen, option: "--listen")
+    (configuration.http, configuration.isHTTPOptional) = try httpAddress()
+    configuration.openLineagePath = openlineagePath
     configuration.socketPath = socket
     if let tlsCertificate, let tlsKey {
       configuration.tls = ServerConfiguration.TLSFiles(certificate: tlsCertificate, key: tlsKey)
@@ -162,14 +184,23 @@ struct Serve: AsyncParsableCommand {
     try await DaybookServer.start(configuration, signals: DaybookServer.stopSignals).run()
   }
 
-  private func address() throws -> (host: String, port: Int)? {
-    guard listen != "none" else { return nil }
-    guard let colon = listen.lastIndex(of: ":"), let port = Int(listen[listen.index(after: colon)...]),
+  /// The address for HTTP, and whether it is the one that nobody asked for.
+  private func httpAddress() throws -> (address: (host: String, port: Int)?, isDefault: Bool) {
+    if let http { return (try address(http, option: "--http"), false) }
+    if let named = Terminal.environment("DAYBOOK_HTTP"), !named.isEmpty {
+      return (try address(named, option: "DAYBOOK_HTTP"), false)
+    }
+    return listen == "none" ? (nil, false) : (("127.0.0.1", 7718), true)
+  }
+
+  private func address(_ text: String, option: String) throws -> (host: String, port: Int)? {
+    guard text != "none" else { return nil }
+    guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
       (0...65_535).contains(port)
-    else { throw ValidationError("--listen must be HOST:PORT, such as 127.0.0.1:7717, or none.") }
-    var host = listen[..<colon]
+    else { throw ValidationError("\(option) must be HOST:PORT, such as 127.0.0.1:7717, or none.") }
+    var host = text[..<colon]
     if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-    guard !host.isEmpty else { throw ValidationError("--listen must name a host; 0.0.0.0 stands for every address.") }
+    guard !host.isEmpty else { throw ValidationError("\(option) must name a host; 0.0.0.0 stands for every address.") }
     return (String(host), port)
   }
 

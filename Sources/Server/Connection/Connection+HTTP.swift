@@ -1,0 +1,314 @@
+import Access
+import CanonicalJSON
+import Domain
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOHTTP1
+import Protocol
+import Refusals
+
+/// What a connection has besides where its bytes are HTTP instead of lines.
+struct HTTPState {
+  var input = HTTPInput()
+  /// The request whose body is read.
+  var request: HTTPRequest?
+  /// The key or token with which the session was opened.
+  var bearer: String?
+  /// Whether events are told on it, and no requests are taken any more.
+  var isStreaming = false
+  /// Whether bytes came of a request that isn't there whole yet.
+  var isReceiving = false
+  /// The time by which a request must be there, or the next one begin, or when a sign of life is due.
+  var timer: Scheduled<Void>?
+}
+
+// Requests are taken one at a time: while one is being answered, nothing more is parsed. So the machine sees each as
+// one long line that is parsed elsewhere, whose calls it begins as those of the socket.
+extension Connection {
+  /// How often a client that is told of events hears something, so that both see whether the other is there.
+  private static let heartbeat = TimeAmount.seconds(15)
+
+  // MARK: What the handlers before it report
+
+  /// So many bytes were read from the client.
+  func requestBytesRead(_ count: Int) {
+    services.metrics.read(bytes: count)
+    guard let http, !http.isReceiving, !http.isStreaming, !machine.isParsing else { return }
+    self.http?.isReceiving = true
+    setTimer(services.configuration.requestTimeout)
+  }
+
+  /// A part of a request was read.
+  func read(_ part: HTTPServerRequestPart) {
+    guard machine.bytesRead() else { return }
+    http?.input.append(part)
+    proceed()
+  }
+
+  /// What was read is no HTTP.
+  func readNoHTTP(_ sentence: String) {
+    guard machine.bytesRead() else { return }
+    http?.input.fail(sentence)
+    proceed()
+  }
+
+  /// Lines of JSON-RPC came instead of requests: one line says where they belong, and it closes.
+  func readLines() {
+    guard machine.phase == .serving else { return }
+    let places = services.addresses.withLockedValue { $0.filter { $0.hasPrefix("tcp:") || $0.hasPrefix("tls:") } }
+    let place = places.isEmpty ? "the Unix socket" : places.joined(separator: ", ")
+    endWith { output in
+      MessageWriter.writeError(
+        .invalidRequest("This port speaks HTTP (POST /rpc takes JSON-RPC); lines of JSON-RPC go to \(place)."),
+        id: .null, into: &output)
+      output.append(UInt8(ascii: "\n"))
+    }
+  }
+
+  /// A request of HTTP came instead of lines: the answer says where it belongs, and it closes.
+  func readHTTPInstead() {
+    let places = services.addresses.withLockedValue { $0.filter { $0.hasPrefix("http") } }
+    let place = places.isEmpty ? "this server has no HTTP port: see daybook serve --http" : places[0]
+    let problem = HTTPProblem(400, "This port speaks lines of JSON-RPC. HTTP is elsewhere: \(place)")
+    endWith { problem.response.write(closes: true, into: &$0) }
+  }
+
+  /// Answers once more, and closes.
+  private func endWith(_ write: (inout [UInt8]) -> Void) {
+    machine.parsingBegan()
+    outbox.put(answering: 0, write)
+    eventLoop.execute {
+      self.machine.parsingEnded()
+      self.machine.stop()
+      self.proceed()
+    }
+  }
+
+  // MARK: A request
+
+  /// Tells the machine what the next request holds, as far as it is there.
+  func parseRequest() {
+    http?.input.maximumBody = machine.share.line
+    guard let event = http?.input.next() else { return machine.linesEnded() }
+    switch event {
+    case .head(let head):
+      do throws(HTTPProblem) {
+        signIn(for: try HTTPRequest(head, lineagePath: services.configuration.openLineagePath))
+      } catch {
+        let isChunked = head.headers.contains(name: "transfer-encoding")
+        refuse(
+          error, length: isChunked ? nil : Int(head.headers["content-length"].first ?? "0"),
+          closes: !head.isKeepAlive || error.isOfFraming,
+          isHead: head.method == .HEAD)
+      }
+    case .body(let body): readBody(body)
+    case .tooLong:
+      let limit = machine.share.line
+      answer(HTTPProblem(.tooLarge(limit: Int64(limit), "A body may have at most \(limit) bytes.")), closes: true)
+    case .malformed(let sentence): answer(HTTPProblem(400, sentence), closes: true)
+    }
+  }
+
+  /// The client sends nothing more: a request that isn't there whole is answered so.
+  func requestsEnded() {
+    guard http?.isReceiving == true else { return }
+    http?.request = nil
+    answer(HTTPProblem(400, "The request ends before it is whole."), closes: true)
+  }
+
+  /// Has the connection speak for whom the request says, then lets it go on. What comes behind waits.
+  private func signIn(for request: HTTPRequest) {
+    http?.request = request
+    guard let bearer = request.bearer else {
+      forget()
+      return admit(request)
+    }
+    if http?.bearer == bearer, session.principal != nil { return admit(request) }
+    forget()
+    let takesTokens = services.tokens != nil
+    openSession(Credentials(bearer: bearer, takesTokens: takesTokens, userAgent: request.userAgent)) { outcome in
+      switch outcome {
+      case .success:
+        self.http?.bearer = bearer
+        self.admit(request)
+      case .failure(let refusal): self.refuse(HTTPProblem(refusal), request)
+      }
+    }
+  }
+
+  /// The connection speaks for nobody any more.
+  private func forget() {
+    http?.bearer = nil
+    if case .opened = session { closeSession() }
+  }
+
+  /// Takes a request in whose caller is known, so that its body is read; or refuses it without.
+  private func admit(_ request: HTTPRequest) {
+    do {
+      if let refusal = refusal(of: request.route, for: try currentPrincipal()) { throw refusal }
+      let limit = machine.share.line
+      if let length = request.length, length > limit {
+        throw Refusal.tooLarge(limit: Int64(limit), "A body may have at most \(limit) bytes.")
+      }
+    } catch {
+      return refuse(HTTPProblem(services.describe(error, method: "http")), request)
+    }
+    if request.expectsContinue, request.length != 0 {
+      outbox.put(answering: 0) { $0.append(contentsOf: "HTTP/1.1 100 Continue\r\n\r\n".utf8) }
+    }
+  }
+
+  /// Why a caller may not ask for this whatever the body says.
+  private func refusal(of route: HTTPRoute, for principal: Principal?) -> Refusal? {
+    switch route {
+    case .live, .ready, .document, .rpc: return nil
+    case .events: return principal == nil ? .unauthenticated() : nil
+    case .lineage, .lineageBatch:
+      guard let principal else { return .unauthenticated() }
+      guard case .command(let record)? = services.methods["openlineage.record"] else { return nil }
+      return record.refusal(for: principal)
+    }
+  }
+
+  private func refuse(_ problem: HTTPProblem, _ request: HTTPRequest) {
+    refuse(problem, length: request.length, closes: request.closes, isHead: request.isHead)
+  }
+
+  /// Answers a request whose body isn't wanted: a short one is read past, else the connection ends.
+  private func refuse(_ problem: HTTPProblem, length: Int?, closes: Bool, isHead: Bool) {
+    http?.request = nil
+    let isShort = length.map { $0 <= services.configuration.maximumUnsignedLine } ?? false
+    if isShort, !closes { http?.input.skipBody() }
+    answer(problem, closes: closes || !isShort, isHead: isHead)
+  }
+
+  /// Answers a request that comes to no call.
+  private func answer(_ problem: HTTPProblem, closes: Bool, isHead: Bool = false) {
+    services.metrics.refused(problem.refusal.code)
+    answer(problem.response, closes: closes, isHead: isHead)
+  }
+
+  private func answer(_ response: HTTPResponse, closes: Bool, isHead: Bool = false) {
+    answeringBegan()
+    if closes { http?.input.end() }
+    outbox.put(answering: 0) { response.write(closes: closes, isHead: isHead, into: &$0) }
+    eventLoop.execute { self.answeringEnded(closes: closes) }
+  }
+
+  /// The whole of a request is there: hands its calls to the machine.
+  private func readBody(_ body: ByteBuffer) {
+    guard let request = http?.request else { return }
+    http?.request = nil
+    answeringBegan()
+    let message = HTTPMessage(
+      request: request, body: body, principal: session.principal, methods: services.methods,
+      limit: machine.share.line)
+    guard message.isLarge else { return take(message.calls(), request) }
+    let services = services
+    let eventLoop = eventLoop
+    let caller = session.principal?.tenant
+    _ = services.connections.spawn {
+      let outcome: Result<HTTPMessage.Calls, HTTPProblem>
+      do {
+        outcome = try await services.lineWorkers.run(for: caller) { message.calls() }
+      } catch {
+        outcome = .failure(HTTPProblem(services.describe(error, method: "http")))
+      }
+      eventLoop.execute {
+        self.take(outcome, request)
+        self.proceed()
+      }
+    }
+  }
+
+  private func take(_ outcome: Result<HTTPMessage.Calls, HTTPProblem>, _ request: HTTPRequest) {
+    let calls: HTTPMessage.Calls
+    switch outcome {
+    case .failure(let problem): return answer(problem, closes: request.closes)
+    case .success(let read): calls = read
+    }
+    let count = calls.parts.count { $0.call.id != nil }
+    let number = nextBatch()
+    let answer = HTTPAnswer(
+      calls.form, number: number, count: count, closes: request.closes, isHead: request.isHead
+    ) {
+      self.eventLoop.execute { self.answeringEnded(closes: request.closes) }
+    }
+    let isBatch = if case .rpcBatch = calls.form { true } else { false }
+    var index = 0
+    for (call, isLarge) in calls.parts {
+      guard let id = call.id else {
+        machine.parsed(Entry(call: call, reply: .nothing, isLarge: isLarge), ofBatch: nil)
+        continue
+      }
+      machine.parsed(
+        Entry(call: call, reply: .http(answer, index: index, id), isLarge: isLarge), ofBatch: isBatch ? number : nil)
+      index += 1
+    }
+    // Notifications only: there is no answer to wait for.
+    if count == 0 { self.answer(HTTPResponse(204), closes: request.closes) }
+  }
+
+  // MARK: While it is answered
+
+  private func answeringBegan() {
+    machine.parsingBegan()
+    http?.isReceiving = false
+    http?.timer?.cancel()
+    http?.timer = nil
+  }
+
+  /// The last bytes of an answer are on their way.
+  private func answeringEnded(closes: Bool) {
+    machine.parsingEnded()
+    if http?.isStreaming == true {
+      beat()
+    } else if closes {
+      machine.stop()
+    } else if http?.input.hasMore == true {
+      http?.isReceiving = true
+      setTimer(services.configuration.requestTimeout)
+    } else {
+      setTimer(services.configuration.idleTimeout)
+    }
+    proceed()
+  }
+
+  private func setTimer(_ time: TimeAmount) {
+    http?.timer?.cancel()
+    guard machine.phase == .serving || machine.phase == .draining else { return }
+    http?.timer = eventLoop.assumeIsolated().scheduleTask(in: time) { [weak self] in self?.timeIsOver() }
+  }
+
+  private func timeIsOver() {
+    http?.timer = nil
+    guard machine.phase == .serving, !machine.isParsing else { return }
+    if http?.isReceiving == true {
+      // Whose sign-in is under way isn't slow; it ends by itself.
+      guard !machine.isSigningIn else { return setTimer(.seconds(1)) }
+      http?.request = nil
+      let seconds = services.configuration.requestTimeout.nanoseconds / 1_000_000_000
+      answer(HTTPProblem(408, "A request must be there whole within \(seconds) seconds."), closes: true)
+    } else {
+      machine.stop()
+    }
+    proceed()
+  }
+
+  // MARK: Events
+
+  /// From now on events are told, and no requests are taken.
+  func beginStreaming() {
+    http?.isStreaming = true
+    http?.input.end()
+  }
+
+  private func beat() {
+    outbox.putIfRoom { HTTPResponse.writeChunk(Array(":\n\n".utf8), into: &$0) }
+    http?.timer?.cancel()
+    http?.timer = eventLoop.assumeIsolated().scheduleTask(in: Self.heartbeat) { [weak self] in
+      guard let self, machine.phase == .serving || machine.phase == .draining else { return }
+      beat()
+    }
+  }
+}

@@ -1,0 +1,231 @@
+import CanonicalJSON
+import DaybookClient
+import EventLog
+import Foundation
+import NIOCore
+import ServerTestKit
+import TestBasics
+import Testing
+
+@testable import Server
+
+@Suite(.timeLimit(.minutes(2))) struct HTTPHostileTests {
+  private func withServer(
+    _ change: (inout ServerConfiguration) -> Void = { _ in },
+    _ body: (TestServer, _ key: String) async throws -> Void
+  ) async throws {
+    try await TestServer.run { configuration in
+      configuration.http = ("127.0.0.1", 0)
+      change(&configuration)
+    } _: { test in
+      let organization = try await test.organization("acme")
+      try await body(test, try await test.apiKey(organization, ["*": ["read", "write"]]).key)
+    }
+  }
+
+  /// The address of the server that begins so.
+  private func address(_ test: TestServer, _ start: String) -> String {
+    test.server.addresses.first { $0.hasPrefix(start) } ?? "no address"
+  }
+
+  private func lives(_ test: TestServer) async throws {
+    let http = try await test.http()
+    #expect(try await http.ask(HTTPSocket.request("GET", "/health/live")).status == 200)
+    await http.close()
+  }
+
+  @Test func `what can be read in two ways is answered once, and nothing behind it is taken`() async throws {
+    try await withServer { test, key in
+      let smuggled = String(decoding: HTTPTests.post(HTTPTests.event("smuggled"), key: key), as: UTF8.self)
+      let start = "POST /api/v1/lineage HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(key)\r\n"
+      let type = "Content-Type: application/json\r\n"
+      let cases: [(name: String, text: String)] = [
+        ("both lengths", start + type + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled),
+        (
+          "both, the other way",
+          start + type + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + smuggled
+        ),
+        ("two lengths", start + type + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}" + smuggled),
+        ("the same length twice", start + type + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}" + smuggled),
+        ("a list of lengths", start + type + "Content-Length: 2, 2\r\n\r\n{}" + smuggled),
+        ("a length with a sign", start + type + "Content-Length: +2\r\n\r\n{}" + smuggled),
+        ("a huge length", start + type + "Content-Length: 99999999999999999999999\r\n\r\n{}" + smuggled),
+        ("a coding that is not known", start + type + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" + smuggled),
+        ("chunked twice", start + type + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n" + smuggled),
+        ("a coding in disguise", start + type + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + smuggled),
+        ("xchunked", start + type + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + smuggled),
+        ("a folded header", start + type + "X-A: b\r\n c: d\r\nContent-Length: 2\r\n\r\n{}" + smuggled),
+        ("bare line feeds", start.replacing("\r\n", with: "\n") + "Content-Length: 2\n\n{}" + smuggled),
+        ("a chunk without a size", start + type + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n" + smuggled),
+        (
+          "a chunk longer than it says",
+          start + type + "Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n" + smuggled
+        ),
+        ("a null in a header", start + type + "X-A: a\0b\r\nContent-Length: 2\r\n\r\n{}" + smuggled),
+        ("two hosts", start + "Host: b\r\n" + type + "Content-Length: 2\r\n\r\n{}" + smuggled),
+        ("another version", "GET / HTTP/2.0\r\nHost: a\r\n\r\n" + smuggled),
+        ("no HTTP", "\u{16}\u{3}\u{1}\u{0}\u{5}hello\r\n\r\n" + smuggled),
+      ]
+      for (name, text) in cases {
+        let http = try await test.http()
+        await http.send(text)
+        let reply = try await http.reply()
+        #expect([400, 501, 505].contains(reply?.status) && reply?["Connection"] == "close", "\(name): \(reply as Any)")
+        #expect(await http.rest().isEmpty, "\(name)")
+        await http.close()
+      }
+      let records = try await test.server.services.log.records(from: 1, limit: 10_000, maximumBytes: 64 << 20)
+      let events = try records.map { try $0.parsedHeader().event }
+      #expect(events.contains("api_key.created") && !events.contains { $0.hasPrefix("run.") }, "\(events)")
+      try await lives(test)
+    }
+  }
+
+  @Test func `who is slow with a head or a body is told, and others don't wait`() async throws {
+    try await withServer {
+      $0.requestTimeout = .seconds(1)
+    } _: { test, key in
+      let event = HTTPTests.post(HTTPTests.event("slow"), key: key)
+      for end in [1, 20, event.count - 1] {
+        let http = try await test.http()
+        await http.send(Array(event[..<end]))
+        try await lives(test)
+        let reply = try await http.reply()
+        #expect(reply?.status == 408 && reply?["Connection"] == "close", "\(end): \(reply as Any)")
+        #expect(await http.rest().isEmpty)
+      }
+    }
+  }
+
+  @Test func `a body that ends before its length is told so`() async throws {
+    try await withServer { test, key in
+      let event = HTTPTests.post(HTTPTests.event("short"), key: key)
+      let short = try await test.http()
+      await short.send(Array(event.dropLast(3)))
+      try await short.finish()
+      #expect(try await short.reply()?.status == 400)
+    }
+  }
+
+  @Test func `a connection without requests is closed after a while, without a word`() async throws {
+    try await withServer {
+      $0.idleTimeout = .milliseconds(200)
+    } _: { test, key in
+      let http = try await test.http()
+      #expect(try await http.ask(HTTPTests.post(HTTPTests.event("a"), key: key)).status == 201)
+      #expect(await http.rest().isEmpty)
+    }
+  }
+
+  @Test func `strangers send little, and are gone after their time`() async throws {
+    try await withServer {
+      $0.signInTimeout = .seconds(3)
+      $0.maximumUnsignedLine = 2000
+    } _: { test, key in
+      let http = try await test.http()
+      let long = #"{"jsonrpc":"2.0","id":1,"method":"server.ping","x":""# + String(repeating: "x", count: 3000) + #""}"#
+      let reply = try await http.ask(HTTPTests.post(long, key: nil, path: "/rpc"))
+      #expect(reply.status == 413 && reply["Connection"] == "close")
+      let known = try await test.http()
+      #expect(try await known.ask(HTTPTests.post(long, key: key, path: "/rpc")).status == 200)
+      let idle = try await test.http()
+      #expect(await idle.rest().isEmpty)
+      // Who has signed in stays.
+      #expect(try await known.ask(HTTPTests.post(HTTPTests.event("a"), key: key)).status == 201)
+    }
+  }
+
+  @Test func `a long head is refused, and so many requests at once`() async throws {
+    try await withServer { test, key in
+      let http = try await test.http()
+      await http.send("GET /health/live HTTP/1.1\r\nHost: a\r\nX-A: \(String(repeating: "a", count: 40_000))\r\n\r\n")
+      #expect(try await http.reply()?.status == 400)
+      let many = try await test.http()
+      await many.send("GET /health/live HTTP/1.1\r\nHost: a\r\n")
+      await many.send(String(repeating: "X: y\r\n", count: 200) + "\r\n")
+      #expect(try await many.reply()?.status == 400)
+      let flood = try await test.http()
+      let request = HTTPSocket.request("GET", "/health/live", key: key)
+      await flood.send(Array(repeating: request, count: 2000).flatMap { $0 })
+      var answered = 0
+      while let reply = try await flood.reply() {
+        #expect(reply.status == 200 || reply.status == 400)
+        answered += 1
+      }
+      #expect(answered > 0)
+      try await lives(test)
+    }
+  }
+
+  @Test func `what is sent to the wrong port is told the right one`() async throws {
+    try await withServer { test, _ in
+      let lines = try await test.http()
+      await lines.send(#"{"jsonrpc":"2.0","id":1,"method":"server.ping"}"# + "\n")
+      let told = await lines.rest()
+      let tcp = address(test, "tcp:")
+      #expect(told.contains(tcp) && told.hasSuffix("}\n"), "\(told)")
+      #expect(try JSON.parse(String(told.dropLast()))["error"]?["data"]?["type"] == "invalid_request")
+      guard case .tcp(_, let port) = try test.endpoint("tcp") else { throw HarnessError("no TCP") }
+      let http = try await HTTPSocket.connect(port: port)
+      let reply = try await http.ask(HTTPSocket.request("GET", "/health/live"))
+      #expect(reply.status == 400 && reply.text.contains(address(test, "http://")), "\(reply.text)")
+      #expect(await http.rest().isEmpty)
+      let raw = try await test.raw("tcp")
+      #expect(try await raw.ask(#"{"jsonrpc":"2.0","id":1,"method":"server.ping"}"#)["result"] != nil)
+      try await raw.close()
+    }
+  }
+
+  @Test func `where there are too many connections a request is told to come again`() async throws {
+    try await withServer {
+      $0.maximumConnections = 16
+    } _: { test, key in
+      var open: [HTTPSocket] = []
+      for number in 0..<12 {
+        let http = try await test.http()
+        #expect(try await http.ask(HTTPTests.post(HTTPTests.event("m\(number)"), key: key)).status != 400)
+        open.append(http)
+      }
+      var refused = 0
+      for _ in 0..<12 {
+        let http = try await test.http()
+        await http.send(HTTPTests.post(HTTPTests.event("n"), key: key))
+        if let reply = try await http.reply(), reply.status == 503 {
+          #expect(reply["Retry-After"] == "1")
+          refused += 1
+        }
+        open.append(http)
+      }
+      #expect(refused > 0)
+      for http in open { await http.close() }
+      _ = try await eventually("there is room again") {
+        let http = try await test.http()
+        let reply = try await http.ask(HTTPTests.post(HTTPTests.event("n"), key: key))
+        await http.close()
+        return reply.status == 201 ? true : nil
+      }
+    }
+  }
+
+  @Test func `a port that is taken keeps the server from starting only where it was asked for`() async throws {
+    try await withServer { first, _ in
+      let port = try first.httpPort
+      try await TemporaryFolder.with { folder in
+        await #expect(throws: ServerStartError.self) {
+          _ = try await TestServer.start(folder: folder.path) { $0.http = ("127.0.0.1", port) }
+        }
+        let second = try await TestServer.start(folder: folder.path) {
+          $0.http = ("127.0.0.1", port)
+          $0.isHTTPOptional = true
+        }
+        #expect(!second.server.addresses.contains { $0.hasPrefix("http") })
+        try await second.stop()
+      }
+      await #expect(throws: ServerStartError.self) {
+        try await TemporaryFolder.with { folder in
+          _ = try await TestServer.start(folder: folder.path) { $0.http = ("0.0.0.0", 0) }
+        }
+      }
+    }
+  }
+}
