@@ -8,8 +8,8 @@ import EventLog
 /// The result depends on the set of events alone: any order, each any number of times, ends in the same fields, ids
 /// included (ids of what reports make are version 5, of the organization and the name, unless something else holds that
 /// id). Only versions count how often something changed on the way. A run made by reports is not pinned to a
-/// `version_number`, since no report says which version ran. Three exceptions: where two organizations report one run
-/// id, the first one has it as id; what a report tells of a time to come counts as of its receipt; and where two jobs
+/// `version_number`, since no report says which version ran. Three exceptions: where two organizations, or two job
+/// namespaces of one, report one run id, the first one has it as id; what a report tells of a time to come counts as of its receipt; and where two jobs
 /// report one run, its edges name either of them.
 public struct OpenLineageReport<Target: ReportTarget> {
   /// What came of an event.
@@ -51,7 +51,6 @@ public struct OpenLineageReport<Target: ReportTarget> {
   }
 
   private static func organization(of event: OpenLineageEvent, in target: Target) throws -> Identifier {
-    let namespace = event.job?.namespace ?? event.dataset?.namespace ?? ""
     if target.ownOrganization == nil, let run = event.run, let job = event.job,
       let known = try chosenIdentifier(run.runID).flatMap(target.state), known.type == "run",
       let owner = known.organization,
@@ -61,7 +60,8 @@ public struct OpenLineageReport<Target: ReportTarget> {
       // For the administrator a run stays where its own job's reports have put it.
       return owner
     }
-    return try ReportOrganization.resolve(namespace: namespace, in: target)
+    return try ReportOrganization.resolve(
+      namespace: event.job?.namespace ?? event.dataset?.namespace ?? "", event.job == nil ? .dataset : .job, in: target)
   }
 
   /// The id of a run of that organization: the producer's own where it is a UUID that clients may choose, else version
@@ -83,7 +83,7 @@ public struct OpenLineageReport<Target: ReportTarget> {
   private func runIdentifier(_ runID: String, namespace: String, in owner: Identifier) throws -> Identifier {
     if let chosen = Self.chosenIdentifier(runID) {
       guard let known = try target.state(chosen) else { return chosen }
-      if known.type == "run", known.organization == owner { return chosen }
+      if known.type == "run", known.organization == owner, try isOf(namespace, known) { return chosen }
     }
     let former = Self.derivedIdentifier(runID, namespace: namespace, organization: owner)
     guard let known = try target.state(former) else { return former }
@@ -92,6 +92,15 @@ public struct OpenLineageReport<Target: ReportTarget> {
     return DerivedIdentifier(
       name: "openlineage:run:\(namespace)\n\(runID)", type: "run", organization: owner, former: former
     ).id
+  }
+
+  /// Whether a run may be the one of that id of a job namespace: two deployments of one scheduler, which make ids from
+  /// names, have a run each. A run that only a child has named so far is of any.
+  private func isOf(_ namespace: String, _ run: ResourceState) throws -> Bool {
+    guard let pipeline = run.fields["pipeline_id"]?.stringValue.flatMap({ Identifier($0) }),
+      let known = try target.state(pipeline)?.fields["namespace"]?.stringValue
+    else { return true }
+    return known.utf8.elementsEqual(namespace.utf8)
   }
 
   private func knownResource() throws -> Identifier? {
@@ -327,7 +336,9 @@ public struct OpenLineageReport<Target: ReportTarget> {
 
   /// The parent, made pending where it is not known yet; nil where it was deleted, or is no run.
   private func parentRun(runID: String, namespace: String) throws -> ResourceState? {
-    let owner = try ReportOrganization.resolve(namespace: namespace, in: target)
+    let owner =
+      namespace == event.job?.namespace
+      ? organization : try ReportOrganization.resolve(namespace: namespace, .job, in: target)
     let identifier = try runIdentifier(runID, namespace: namespace, in: owner)
     guard let known = try target.state(identifier) else {
       return try createRun(identifier, runID: runID, organization: owner)

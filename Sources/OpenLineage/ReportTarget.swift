@@ -7,9 +7,15 @@ import EventLog
 /// Everything is read from committed state plus what this decision staged so far,
 /// and staged with it; a decision that throws leaves nothing.
 public protocol ReportTarget {
-  /// The organization that everything goes to, where the caller has one; nil for the local administrator, whose reports
-  /// go to an organization for each job namespace.
+  /// The organization that everything goes to, where the caller has or names one; nil for an administrator who names
+  /// none, whose reports go where the rules say.
   var ownOrganization: Identifier? { get }
+
+  /// What administrators have said of namespaces.
+  var namespaceRules: NamespaceRules { get throws }
+
+  /// The slug of the organization for reports that no rule speaks of; nil for one that is made for them.
+  var defaultOrganization: String? { get }
 
   /// When the report is taken in, by the log's clock: what it tells counts as of then at the latest.
   var receivedAt: Timestamp { get }

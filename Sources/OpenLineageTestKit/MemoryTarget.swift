@@ -29,6 +29,8 @@ package final class MemoryTarget: ReportTarget {
   }
 
   package var ownOrganization: Identifier?
+  package var namespaceRules = NamespaceRules()
+  package var defaultOrganization: String?
   /// Every report has come by then.
   package var receivedAt = Timestamp.maximum
   /// What there is, by id.
