@@ -52,7 +52,7 @@ public struct OpenLineageReport<Target: ReportTarget> {
 
   private static func organization(of event: OpenLineageEvent, in target: Target) throws -> Identifier {
     if target.ownOrganization == nil, let run = event.run, let job = event.job,
-      let known = try chosenIdentifier(run.runID).flatMap(target.state), known.type == "run",
+      let known = try chosenIdentifier(run.runID).flatMap(target.state), known.type == "run", !known.isDeleted,
       let owner = known.organization,
       let pipeline = try known.fields["pipeline_id"]?.stringValue.flatMap({ Identifier($0) }).flatMap(target.state),
       pipeline.fields["namespace"] == .string(job.namespace), pipeline.fields["name"] == .string(job.name)

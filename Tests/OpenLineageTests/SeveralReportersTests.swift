@@ -59,6 +59,37 @@ import Testing
     for namespace in order { #expect(try target.record(try #require(events[namespace])).isDuplicate) }
   }
 
+  @Test func `what went to the wrong organization can be told again to the right one, and goes on there`() throws {
+    let target = try Self.target(former: ["prod"])
+    let events = [
+      Self.report("START", at: 1, by: "prod", writing: "t"), Self.report("RUNNING", at: 2, by: "prod", writing: "t"),
+    ]
+    let wrong = try events.map { try target.record($0).organization }[0]
+    let right = try target.create(
+      type: "organization", id: nil, organization: nil, fields: ["name": "acme", "slug": "acme"], event: "created",
+      data: [:]
+    ).id
+    target.ownOrganization = right
+    for event in events { #expect(try !target.record(event).isDuplicate) }
+    for type in ["run", "pipeline", "dataset"] {
+      #expect(target.all(type).count { $0.organization == right } == 1, "\(type)")
+    }
+    target.ownOrganization = nil
+    target.namespaceRules = NamespaceRules([
+      .init(kind: .job, match: .exact, namespace: "prod", organization: right)
+    ])
+    // While the run lives where its job has put it, it goes on there.
+    #expect(try target.record(Self.report("RUNNING", at: 3, by: "prod", writing: "t")).organization == wrong)
+    for state in target.all("run") + target.all("pipeline") + target.all("dataset") where state.organization == wrong {
+      try target.delete(state.id)
+    }
+    try target.delete(wrong)
+    let outcome = try target.record(Self.report("COMPLETE", at: 4, by: "prod", writing: "t"))
+    #expect(outcome.organization == right)
+    #expect(try target.existing(outcome.resource).fields["status"] == "success")
+    #expect(try target.existing(outcome.resource).fields["started_at"] == "2024-01-01T00:00:01.000000Z")
+  }
+
   @Test func `rules send namespaces to organizations, the exact one first and then the longest beginning`() throws {
     let target = try Self.target(former: ["old"])
     func organization(_ slug: String) throws -> Identifier {

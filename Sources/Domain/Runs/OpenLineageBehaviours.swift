@@ -50,22 +50,19 @@ enum OpenLineageBehaviours {
       checkNamespace(&context)
     },
     decide: { decision in
-      try decision.authorize(in: nil)
       guard let organization = try decision.newOrganization() else {
         throw Refusal.invalidParam("/organization_id", "is required")
       }
+      try decision.authorize(in: nil)
       try change(decision, to: rule(decision, organization))
     })
 
   /// `openlineage.unmap`: what was said of a namespace is said no more.
   static let unmap = Behaviour(
-    check: { context in
-      if context.organization != nil {
-        context.refuse("/organization_id", "is not asked for: a namespace has one rule of a kind, or none")
-      }
-      checkNamespace(&context)
-    },
+    check: { context in checkNamespace(&context) },
     decide: { decision in
+      // A namespace has one rule of a kind, or none: where it leads needn't be said.
+      _ = try decision.newOrganization()
       try decision.authorize(in: nil)
       try change(decision, to: nil)
     })

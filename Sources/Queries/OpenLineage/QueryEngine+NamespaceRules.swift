@@ -1,7 +1,7 @@
-import EventLog
 import Access
 import BasicTypes
 import CanonicalJSON
+import EventLog
 import OpenLineage
 import Refusals
 
