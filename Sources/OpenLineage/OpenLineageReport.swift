@@ -295,10 +295,14 @@ public struct OpenLineageReport<Target: ReportTarget> {
     for (field, value) in RunStateMerge.merge(known(run.fields), report: event.report, at: time) {
       fields.set(field, value)
     }
+    fields.decideTry(event.report, at: time)
     fields.decide("pipeline_id", .string(pipeline.text), at: time)
     if let producer = event.producer { fields.decide("producer", .string(producer), at: time) }
     if let message = KnownFacets.errorMessage(facets) {
       fields.decide("error_message", .string(message), at: time)
+    } else if event.report == .success {
+      // What an earlier try said is nothing that a success has.
+      fields.decide("error_message", .null, at: time)
     }
     taken.run = fields.apply(KnownFacets.run(facets), at: time)
     if let parent = KnownFacets.parent(facets) { try record(parent, of: run, in: &fields) }
