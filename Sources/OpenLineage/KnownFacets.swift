@@ -59,6 +59,15 @@ enum KnownFacets {
     facets["errorMessage"]?["message"]?.stringValue
   }
 
+  /// What a dataset was called before it was renamed, where its `lifecycleStateChange` says so and names nothing else.
+  static func formerName(_ facets: JSONObject) -> JSON? {
+    guard let facet = facets["lifecycleStateChange"], facet["lifecycleStateChange"] == "RENAME",
+      let former = facet["previousIdentifier"], let namespace = former["namespace"], namespace.stringValue != nil,
+      let name = former["name"], name.stringValue != nil
+    else { return nil }
+    return ["namespace": namespace, "name": name]
+  }
+
   /// The run and job that a parent facet names.
   struct Parent {
     /// The facet's name: `parent`, or `parentRun` as some producers have it.
@@ -134,7 +143,13 @@ enum KnownFacets {
         guard let state = facet["lifecycleStateChange"]?.stringValue, state.unicodeScalars.count <= 50 else {
           return nil
         }
-        return ([Assignment("lifecycle_state", .string(state))], ["lifecycleStateChange"])
+        let changed = Assignment("lifecycle_state", .string(state))
+        guard let former = formerName(facets) else { return ([changed], ["lifecycleStateChange"]) }
+        let isWhole = facet["previousIdentifier"] == former
+        return (
+          [changed, Assignment("renamed_from", former)],
+          isWhole ? ["lifecycleStateChange", "previousIdentifier"] : ["lifecycleStateChange"]
+        )
       case "outputStatistics": return ([Assignment("statistics", content(facet), member: "output")], nil)
       case "inputStatistics": return ([Assignment("statistics", content(facet), member: "input")], nil)
       case "dataQualityMetrics": return ([Assignment("statistics", content(facet), member: "quality")], nil)

@@ -40,9 +40,10 @@ public struct OpenLineageEvent: Sendable {
     /// What tells it from others: its names, by their bytes.
     var key: ColumnLineage.Source { ColumnLineage.Source(namespace: namespace, name: name) }
 
-    /// The other names that it is known by, as its symlinks facet tells them.
+    /// The other names that it is known by, or was before it was renamed, as its facets tell them.
     var aliases: [(namespace: String, name: String)] {
-      (facets["symlinks"]?["identifiers"]?.arrayValue ?? []).compactMap { identifier in
+      let symlinks = facets["symlinks"]?["identifiers"]?.arrayValue ?? []
+      return (symlinks + [KnownFacets.formerName(facets)].compactMap(\.self)).compactMap { identifier in
         guard let namespace = identifier["namespace"]?.stringValue, let name = identifier["name"]?.stringValue,
           namespace.utf8.count <= OpenLineageEvent.maximumNameBytes,
           name.utf8.count <= OpenLineageEvent.maximumNameBytes
