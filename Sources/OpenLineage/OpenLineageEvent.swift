@@ -76,6 +76,8 @@ public struct OpenLineageEvent: Sendable {
   public let outputs: [Dataset]
   /// The dataset of an event that is about one alone.
   public let dataset: Dataset?
+  /// What the event itself says was made from what; nil where it leaves that to its lists.
+  let lineage: ExplicitLineage?
   /// How many pairs of a dataset and one that was made from it the event shows: each input with each output, and what
   /// its column lineage names besides. Each is an edge.
   public let pairCount: Int
@@ -133,21 +135,27 @@ public struct OpenLineageEvent: Sendable {
       reader.fault(path, "names \(aliases) symlinks of datasets, and may name at most \(maximumDatasets)")
     }
     guard let time, reader.problems.isEmpty else { throw Malformed(problems: reader.problems) }
+    let lineage = ExplicitLineage(
+      job: job?.facets ?? [:], datasets: inputs + outputs + [dataset].compactMap(\.self))
     return OpenLineageEvent(
       time: time, report: report, producer: producer, run: run, job: job, inputs: inputs, outputs: outputs,
-      dataset: dataset, pairCount: pairCount(inputs, outputs, dataset), json: json)
+      dataset: dataset, lineage: lineage, pairCount: pairCount(inputs, outputs, dataset, lineage), json: json)
   }
 
-  private static func pairCount(_ inputs: [Dataset], _ outputs: [Dataset], _ dataset: Dataset?) -> Int {
+  private static func pairCount(
+    _ inputs: [Dataset], _ outputs: [Dataset], _ dataset: Dataset?, _ lineage: ExplicitLineage?
+  ) -> Int {
     let sources = Set(inputs.map(\.key))
-    let targets = Set(outputs.map(\.key))
+    let targets = Set(outputs.filter { lineage?.decides($0) != true }.map(\.key))
     // Both are bounded by ``maximumDatasets``, so the product is no overflow.
     var count = sources.count * targets.count
     var seen: [ColumnLineage.Source: Set<ColumnLineage.Source>] = [:]
-    for target in inputs + outputs + [dataset].compactMap(\.self) {
-      for source in target.columns?.sources ?? ColumnLineage().sources
-      where !(sources.contains(source) && targets.contains(target.key)) {
-        if seen[target.key, default: []].insert(source).inserted { count += 1 }
+    let told = (inputs + outputs + [dataset].compactMap(\.self)).compactMap { dataset in
+      dataset.columns.map { (target: dataset.key, lineage: $0) }
+    }
+    for (target, columns) in told + (lineage?.targets ?? []) {
+      for source in columns.sources where !(sources.contains(source) && targets.contains(target)) {
+        if seen[target, default: []].insert(source).inserted { count += 1 }
       }
     }
     return count

@@ -137,18 +137,27 @@ public struct OpenLineageReport<Target: ReportTarget> {
       return id
     }
     var lineage = LineagePairs()
+    let listed = listed(inputs, outputs)
     if let run, let pipeline {
-      let fields = try recordRun(run, pipeline: pipeline.id, inputs: inputs, outputs: outputs)
-      try lineage.addPairs(of: fields, touching: inputs, outputs)
+      let fields = try recordRun(run, pipeline: pipeline.id, inputs: inputs, outputs: outputs, listed: listed)
+      try lineage.addPairs(of: fields, touching: listed.inputs, listed.outputs)
     } else {
-      try lineage.addPairs(inputs, outputs, at: time)
+      try lineage.addPairs(listed.inputs, listed.outputs, at: time)
       if let pipeline { _ = try target.change(pipeline, set: [:], event: "reported", data: data) }
     }
-    try recordEdges(
-      lineage, columns: try columns(outputs: outputs, inputs: inputs, alone: alone), run: run?.id,
-      pipeline: pipeline?.id)
+    let columns = try columns(outputs: outputs, inputs: inputs, alone: alone, in: &lineage)
+    try recordEdges(lineage, columns: columns, run: run?.id, pipeline: pipeline?.id)
     if event.run == nil { try recordFacts(inputs: inputs, outputs: outputs, alone: alone) }
     return run?.id ?? pipeline?.id ?? alone
+  }
+
+  /// The inputs and outputs of which each with each is a pair: none that a lineage facet speaks of.
+  private func listed(
+    _ inputs: [Identifier], _ outputs: [Identifier]
+  ) -> (inputs: [Identifier], outputs: [Identifier]) {
+    guard let lineage = event.lineage else { return (inputs, outputs) }
+    let left = zip(outputs, event.outputs).filter { !lineage.decides($0.1) }.map(\.0)
+    return (lineage.isOfJob ? [] : inputs, left)
   }
 
   /// What an event without a run says of datasets is recorded at them: there is no run at which it would be found.
@@ -288,7 +297,8 @@ public struct OpenLineageReport<Target: ReportTarget> {
 
   /// Returns the run's fields as this report leaves them.
   private mutating func recordRun(
-    _ run: ResourceState, pipeline: Identifier, inputs: [Identifier], outputs: [Identifier]
+    _ run: ResourceState, pipeline: Identifier, inputs: [Identifier], outputs: [Identifier],
+    listed: (inputs: [Identifier], outputs: [Identifier])
   ) throws -> ReportedFields {
     let facets = event.run?.facets ?? [:]
     var fields = reportedFields(run.fields)
@@ -306,13 +316,24 @@ public struct OpenLineageReport<Target: ReportTarget> {
     }
     taken.run = fields.apply(KnownFacets.run(facets), at: time)
     if let parent = KnownFacets.parent(facets) { try record(parent, of: run, in: &fields) }
-    for (group, identifiers) in [("input_dataset_ids", inputs), ("output_dataset_ids", outputs)] {
-      for identifier in identifiers { fields.note(identifier.text, in: group, at: time) }
-      let all = fields.noted(group).map(\.key)
-      if !all.isEmpty { fields.set(group, .array(all.sorted().map(JSON.string))) }
-    }
+    note(inputs, in: "input_dataset_ids", listed: listed.inputs, &fields)
+    note(outputs, in: "output_dataset_ids", listed: listed.outputs, &fields)
     _ = try target.change(run, set: fields.changes, event: "reported", data: data)
     return fields
+  }
+
+  /// The datasets of a run. Those that no list of pairs is made of, since a lineage facet spoke of them, are noted in a
+  /// group of their own.
+  private func note(
+    _ identifiers: [Identifier], in group: String, listed: [Identifier], _ fields: inout ReportedFields
+  ) {
+    let listed = Set(listed)
+    let explicit = "explicit_\(group)"
+    for identifier in identifiers {
+      fields.note(identifier.text, in: listed.contains(identifier) ? group : explicit, at: time)
+    }
+    let all = Set((fields.noted(group) + fields.noted(explicit)).compactMap { Identifier($0.key) })
+    if !all.isEmpty { fields.set(group, .array(all.sorted().map { .string($0.text) })) }
   }
 
   /// A run's fields without an end that hasn't come yet: a clock that was ahead has told it.
@@ -355,7 +376,7 @@ public struct OpenLineageReport<Target: ReportTarget> {
   /// Of an input that the event's column lineage of an output passes over, nothing is: what the job said of it before
   /// no longer holds.
   private func columns(
-    outputs: [Identifier], inputs: [Identifier], alone: Identifier?
+    outputs: [Identifier], inputs: [Identifier], alone: Identifier?, in pairs: inout LineagePairs
   ) throws -> [LineagePairs.Pair: JSON] {
     var datasets = Array(zip(outputs, event.outputs)) + Array(zip(inputs, event.inputs))
     if let alone, let dataset = event.dataset { datasets.append((alone, dataset)) }
@@ -364,9 +385,18 @@ public struct OpenLineageReport<Target: ReportTarget> {
       guard let columns = dataset.columns, !columns.isEmpty else { continue }
       byTarget[identifier, default: ColumnLineage()].add(columns)
     }
+    for (named, lineage) in event.lineage?.targets ?? [] {
+      let (state, _) = try recordDataset(named) { _ in [] }
+      if lineage.hasColumns { byTarget[state.id, default: ColumnLineage()].add(lineage) }
+      for source in lineage.sources {
+        let (origin, _) = try recordDataset(source) { _ in [] }
+        pairs.add(LineagePairs.Pair(source: origin.id, target: state.id), at: time)
+      }
+    }
     var columns: [LineagePairs.Pair: JSON] = [:]
-    for target in Set(outputs) where byTarget[target] != nil {
-      for input in inputs { columns[LineagePairs.Pair(source: input, target: target)] = [] }
+    let listed = listed(inputs, outputs)
+    for target in Set(listed.outputs) where byTarget[target] != nil {
+      for input in listed.inputs { columns[LineagePairs.Pair(source: input, target: target)] = [] }
     }
     for (target, lineage) in byTarget {
       for (source, entries) in lineage.sorted {
