@@ -119,20 +119,22 @@ public struct OpenLineageReport<Target: ReportTarget> {
     guard event.pairCount <= LineagePairs.limit else { throw ReportFailure.tooManyPairs(limit: LineagePairs.limit) }
     let run = try event.run.flatMap { run in try event.job.map { try prepareRun(run, job: $0) } }
     let pipeline = try event.job.map { try recordPipeline($0) }
+    let tests = self.tests
     var inputs: [Identifier] = []
     for dataset in event.inputs {
-      let (id, readings) = try recordDataset(dataset)
+      let (id, readings) = try recordDataset(dataset, tests: event.inputs.count == 1 ? tests : [])
       inputs.append(id)
       taken.inputs.append(readings)
     }
     var outputs: [Identifier] = []
     for dataset in event.outputs {
-      let (id, readings) = try recordDataset(dataset)
+      let isTested = event.inputs.isEmpty && event.outputs.count == 1
+      let (id, readings) = try recordDataset(dataset, tests: isTested ? tests : [])
       outputs.append(id)
       taken.outputs.append(readings)
     }
     let alone = try event.dataset.map { dataset in
-      let (id, readings) = try recordDataset(dataset)
+      let (id, readings) = try recordDataset(dataset, tests: [])
       taken.dataset = readings
       return id
     }
@@ -147,6 +149,7 @@ public struct OpenLineageReport<Target: ReportTarget> {
     }
     let columns = try columns(outputs: outputs, inputs: inputs, alone: alone, in: &lineage)
     try recordEdges(lineage, columns: columns, run: run?.id, pipeline: pipeline?.id)
+    try raiseAlerts(run: run?.id, pipeline: pipeline?.id, inputs: inputs, outputs: outputs, alone: alone)
     if event.run == nil { try recordFacts(inputs: inputs, outputs: outputs, alone: alone) }
     return run?.id ?? pipeline?.id ?? alone
   }
@@ -158,6 +161,48 @@ public struct OpenLineageReport<Target: ReportTarget> {
     guard let lineage = event.lineage else { return (inputs, outputs) }
     let left = zip(outputs, event.outputs).filter { !lineage.decides($0.1) }.map(\.0)
     return (lineage.isOfJob ? [] : inputs, left)
+  }
+
+  /// The tests that the run's own facet tells, which are of the one dataset that it tested.
+  private var tests: [ReportedAssertion] { event.run.map { ReportedAssertion.tests($0.facets) } ?? [] }
+
+  /// How many checks of one dataset one report raises alerts for.
+  private static var maximumAlerts: Int { 20 }
+
+  /// Each check that failed is an alert, one for each run (or job, or time, where there is none): which one it is
+  /// follows from them, so that no second report raises a second one.
+  private func raiseAlerts(
+    run: Identifier?, pipeline: Identifier?, inputs: [Identifier], outputs: [Identifier], alone: Identifier?
+  ) throws {
+    var checked = Array(zip(inputs, event.inputs)) + Array(zip(outputs, event.outputs))
+    if let alone, let dataset = event.dataset { checked.append((alone, dataset)) }
+    let isTested = event.inputs.count == 1 || (event.inputs.isEmpty && event.outputs.count == 1)
+    for (index, (id, dataset)) in checked.enumerated() {
+      var told = ReportedAssertion.all(dataset.facets)
+      if index == 0, isTested { told += tests }
+      let failed = told.filter(\.isFailed).map { (bytes: $0.key.canonicalBytes, assertion: $0) }
+        .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+      for (_, assertion) in failed.prefix(Self.maximumAlerts) {
+        let told = run ?? pipeline
+        let occasion: JSON = [
+          "alert", .string(id.text), told.map { .string($0.text) } ?? .null, assertion.key,
+          run == nil ? .string(event.time.text) : .null,
+        ]
+        let identifier = Identifier.version5(namespace: organization, name: occasion.canonicalString)
+        guard try target.state(identifier) == nil else { continue }
+        var context: JSONObject = ["dataset_id": .string(id.text), "assertion": .string(assertion.title)]
+        if let column = assertion.json["column"] { context["column"] = column }
+        if let pipeline { context["pipeline_id"] = .string(pipeline.text) }
+        var fields: JSONObject = [
+          "alert_type": "data_quality", "status": "active", "level": assertion.isWarning ? "warning" : "error",
+          "severity": assertion.isWarning ? "medium" : "high", "context": .object(context),
+          "message": .string("The check \(assertion.title) fails on \(dataset.name) (\(dataset.namespace))."),
+        ]
+        if let run { fields["run_id"] = .string(run.text) }
+        _ = try target.create(
+          type: "alert", id: identifier, organization: organization, fields: fields, event: "raised", data: [:])
+      }
+    }
   }
 
   /// What an event without a run says of datasets is recorded at them: there is no run at which it would be found.
@@ -208,19 +253,20 @@ public struct OpenLineageReport<Target: ReportTarget> {
   private mutating func recordPipeline(_ job: OpenLineageEvent.Job) throws -> ResourceState {
     let (state, readings) = try recordNamed(
       type: "pipeline", constraint: "pipeline_job", namespace: job.namespace, name: job.name,
-      fields: ["kind": "flow", "status": "active"]
+      fields: ["status": "active"]
     ) { fields in
-      fields.apply(KnownFacets.job(job.facets), at: time)
+      fields.apply(KnownFacets.job(job.facets, run: event.run?.facets ?? [:]), at: time)
     }
     taken.job = readings
     return state
   }
 
   private func recordDataset(
-    _ dataset: OpenLineageEvent.Dataset
+    _ dataset: OpenLineageEvent.Dataset, tests: [ReportedAssertion]
   ) throws -> (id: Identifier, readings: [KnownFacets.Reading]) {
     let (state, readings) = try recordDataset(dataset.key) { fields in
       let readings = fields.apply(KnownFacets.dataset(dataset.facets), at: time)
+      fields.decide(assertions: ReportedAssertion.all(dataset.facets) + tests, at: time)
       if let latest = fields.latest { fields.set("reported_at", .string(latest.text)) }
       return readings
     }
@@ -314,11 +360,24 @@ public struct OpenLineageReport<Target: ReportTarget> {
       // What an earlier try said is nothing that a success has.
       fields.decide("error_message", .null, at: time)
     }
+    if let parameters = KnownFacets.parameters(facets) {
+      fields.decide("params", target.withoutSecrets(.object(parameters)), at: time)
+    }
+    for (identifier, dataset) in zip(outputs, event.outputs) {
+      if let statistics = dataset.facets["outputStatistics"]?.objectValue {
+        fields.decide(output: identifier, statistics, at: time)
+      }
+    }
     taken.run = fields.apply(KnownFacets.run(facets), at: time)
     if let parent = KnownFacets.parent(facets) { try record(parent, of: run, in: &fields) }
     note(inputs, in: "input_dataset_ids", listed: listed.inputs, &fields)
     note(outputs, in: "output_dataset_ids", listed: listed.outputs, &fields)
-    _ = try target.change(run, set: fields.changes, event: "reported", data: data)
+    let after = try target.change(run, set: fields.changes, event: "reported", data: data)
+    if let trace = KnownFacets.stackTrace(facets) {
+      let line: JSON = ["at": .string(time.text), "level": "ERROR", "message": .string(trace)]
+      _ = try target.change(
+        after, set: [:], event: "logged", data: ["lines": [line], "count": 1, "levels": ["ERROR": 1]])
+    }
     return fields
   }
 

@@ -94,6 +94,24 @@ import Testing
     }
   }
 
+  @Test func `what failed is told with its try, its part, its log and its stack trace`() async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        let facets =
+          #"{"airflow":{"taskInstance":{"try_number":2,"rendered_map_index":"c.csv","log_url":"http://a/log"}},"#
+          + #""errorMessage":{"message":"boom","stackTrace":"at load.py:7"}}"#
+        let line =
+          #"{"eventTime":"2026-01-01T00:00:00Z","eventType":"FAIL","job":{"namespace":"n","name":"load"},"#
+          + #""run":{"runId":"0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4c","facets":\#(facets)}}"#
+        let outcome = try await desk.daybook("import", "openlineage", "-", input: line + "\n")
+        #expect(outcome.status == .code(0), "\(outcome.errors)")
+        let failed = try await desk.daybook("failed", "--since", "2025-12-31")
+        #expect(failed.output.contains("which: try 2, of c.csv, http://a/log"), "\(failed.output)\(failed.errors)")
+        #expect(failed.output.contains("why: boom") && failed.output.contains("at load.py:7"), "\(failed.output)")
+      }
+    }
+  }
+
   @Test func `import reads a document over many lines, an array and standard input`() async throws {
     try await withDesk { desk in
       try await desk.withServer {

@@ -154,6 +154,8 @@ struct ReportTransaction: ReportTarget {
 
   func state(_ id: Identifier) throws -> ResourceState? { try decision.transaction.state(id) }
 
+  func withoutSecrets(_ value: JSON) -> JSON { SecretMembers.withheld(value, names: []) }
+
   func isFirstReport(digest: [UInt8], organization: Identifier) throws -> Bool {
     let fingerprint = decision.engine.vault.lookupHash("report", digest)
     let actor = "report:\(organization.text)"
@@ -171,7 +173,7 @@ struct ReportTransaction: ReportTarget {
   ) throws -> ResourceState {
     let model = try decision.model.type(type)
     var values = try checked(fields, model)
-    for field in model.fields where !values.contains(field.name) {
+    for field in model.fields where !values.contains(field.name) && !UnsaidFields.contains(field.name, of: type) {
       if let value = field.field.defaultValue { values[field.name] = value }
     }
     if !model.versioned.isEmpty, model.field("version_number") != nil, values["version_number"] == nil {
