@@ -107,7 +107,7 @@ let package = Package(
       "Queries",
       [
         "BasicTypes", "Catalog", "Refusals", "Schedules", "Access", "Records", "EventLog", "Evidence", "Vault",
-        "Projections", "Postgres", "CanonicalJSON", "MerkleTree", crypto, nioLocks,
+        "OpenLineage", "Projections", "Postgres", "CanonicalJSON", "MerkleTree", crypto, nioLocks,
       ]),
     module("Protocol", ["CanonicalJSON", "Refusals", nioCore]),
     module(

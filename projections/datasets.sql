@@ -17,6 +17,7 @@ CREATE TABLE daybook.datasets (
   data_source     jsonb,
   symlinks        jsonb,
   alias_ids       text[],
+  renamed_from    jsonb,
   tags            text[],
   column_tags     jsonb,
   owners          jsonb,
@@ -40,10 +41,15 @@ COMMENT ON COLUMN daybook.datasets.column_lineage IS
   'The columnLineage facet of the last report that had one; lineage edges keep every job''s.';
 COMMENT ON COLUMN daybook.datasets.data_source IS 'The dataSource facet; name and uri.';
 COMMENT ON COLUMN daybook.datasets.alias_ids IS
-  'The datasets that have named this one among their symlinks, at most 1,000; lineage takes them for one while they '
-  'do.';
+  'The datasets that have named this one among their symlinks, or as their former name, at most 1,000; lineage takes '
+  'them for one while they do.';
+COMMENT ON COLUMN daybook.datasets.renamed_from IS
+  'The namespace and name that it had before, of the last report of a renaming.';
 COMMENT ON COLUMN daybook.datasets.tags IS 'The tags facet as key or key:value, and what people added.';
 COMMENT ON COLUMN daybook.datasets.column_tags IS 'Tags of columns by their names.';
+COMMENT ON COLUMN daybook.datasets.statistics IS
+  'What the last reports counted (input, output, quality), and assertions: each check with how it went and when that '
+  'was reported.';
 COMMENT ON COLUMN daybook.datasets.reported_at IS 'The latest event time of the reports that decided these fields.';
 COMMENT ON COLUMN daybook.datasets.reported_fields IS
   'For each field that reports decide, the event time of the report that decided it.';

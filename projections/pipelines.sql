@@ -52,7 +52,9 @@ COMMENT ON TABLE daybook.pipelines IS
   'What moves data. pipelines (ETL Builder, Django ETL, Data Aggregator), pages and dag_definitions (ETLab), jobs of '
   'OpenLineage. The documents'' own version string is version_label; their version numbers are version_number.';
 COMMENT ON COLUMN daybook.pipelines.number IS '1, 2, 3 … of its type, in the order of creation.';
-COMMENT ON COLUMN daybook.pipelines.kind IS 'One of flow, page, dag.';
+COMMENT ON COLUMN daybook.pipelines.kind IS
+  'Of a reported job null until a report says that it is a DAG; the platforms'' views take it for a flow until then. '
+  'One of flow, page, dag.';
 COMMENT ON COLUMN daybook.pipelines.name IS
   'At most 255 characters on the platforms; an OpenLineage job may have a longer one.';
 COMMENT ON COLUMN daybook.pipelines.namespace IS 'The OpenLineage job namespace.';

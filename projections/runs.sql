@@ -37,6 +37,7 @@ CREATE TABLE daybook.runs (
   parent_run_id      uuid,
   external_id        text,
   producer           text,
+  tags               text[],
   input_dataset_ids  text[],
   output_dataset_ids text[],
   reported_fields    jsonb,
@@ -56,12 +57,24 @@ COMMENT ON COLUMN daybook.runs.pipeline_version IS 'The version_number that it r
 COMMENT ON COLUMN daybook.runs.connection_id IS 'Refers to connection.';
 COMMENT ON COLUMN daybook.runs.triggered_by IS
   'The acting person where nobody is named and the trigger is manual or api. Refers to user.';
-COMMENT ON COLUMN daybook.runs.trigger_type IS 'One of manual, scheduled, api, webhook.';
+COMMENT ON COLUMN daybook.runs.trigger_type IS
+  'Of a reported run null until a report says it; where the platforms want one, they show manual. One of manual, '
+  'scheduled, api, webhook.';
 COMMENT ON COLUMN daybook.runs.status IS 'One of pending, running, success, failed, cancelled, timeout.';
+COMMENT ON COLUMN daybook.runs.params IS
+  'What it was given. Of a reported run null until a report says it, with a mark for each secret.';
+COMMENT ON COLUMN daybook.runs.context IS
+  'Reports put here: processing_engine, parent_job, parent_run_id, run_type, try_number, map_index, '
+  'rendered_map_index, log_url.';
+COMMENT ON COLUMN daybook.runs.rows_processed IS
+  'Of a reported run what its reports count of its outputs, null until one does.';
+COMMENT ON COLUMN daybook.runs.data_size_bytes IS
+  'Of a reported run what its reports count of its outputs, null until one does.';
 COMMENT ON COLUMN daybook.runs.code IS 'What an ad hoc execution runs. A run has a pipeline_id or code.';
 COMMENT ON COLUMN daybook.runs.task_states IS
   'By task of a DAG: {"state": "success", "duration": 45.2, "started_at": …}.';
 COMMENT ON COLUMN daybook.runs.parent_run_id IS 'Refers to run.';
+COMMENT ON COLUMN daybook.runs.tags IS 'The tags facet of OpenLineage as key or key:value, and what people added.';
 COMMENT ON COLUMN daybook.runs.reported_fields IS
   'For each field that reports decide, the event time of the report that decided it.';
 COMMENT ON COLUMN daybook.runs.created_by IS 'The user who made it; the system user for what no person made.';

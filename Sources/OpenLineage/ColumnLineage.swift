@@ -8,6 +8,20 @@ struct ColumnLineage: Sendable {
     let namespace: String
     let name: String
 
+    init(namespace: String, name: String) {
+      self.namespace = namespace
+      self.name = name
+    }
+
+    /// A dataset that a lineage facet names; nil for a job, and for what is no name.
+    init?(dataset json: JSON) {
+      guard (json["type"]?.stringValue ?? "DATASET") == "DATASET", let namespace = json["namespace"]?.stringValue,
+        let name = json["name"]?.stringValue, namespace.utf8.count <= OpenLineageEvent.maximumNameBytes,
+        name.utf8.count <= OpenLineageEvent.maximumNameBytes
+      else { return nil }
+      self.init(namespace: namespace, name: name)
+    }
+
     static func == (left: Source, right: Source) -> Bool {
       left.namespace.utf8.elementsEqual(right.namespace.utf8) && left.name.utf8.elementsEqual(right.name.utf8)
     }
@@ -39,6 +53,27 @@ struct ColumnLineage: Sendable {
     }
     add(facet?["dataset"], target: nil, older: [])
   }
+
+  /// Reads what a lineage facet says of one dataset: sources as a whole, and columns.
+  init(explicit facet: JSON) {
+    for input in facet["inputs"]?.arrayValue ?? [] { add(explicit: input, target: nil) }
+    for (target, field) in facet["fields"]?.objectValue ?? [:] {
+      for input in field["inputs"]?.arrayValue ?? [] { add(explicit: input, target: target) }
+    }
+  }
+
+  private mutating func add(explicit input: JSON, target: String?) {
+    guard let source = Source(dataset: input) else { return }
+    entries[source, default: []].formUnion([])
+    guard let field = input["field"]?.stringValue else { return }
+    let own = input["transformations"] ?? .null
+    var entry: JSONObject = ["source": .string(field), "transformations": own.isNull ? [] : own]
+    if let target { entry["target"] = .string(target) }
+    entries[source, default: []].insert(.object(entry))
+  }
+
+  /// Whether it says anything of columns.
+  var hasColumns: Bool { entries.values.contains { !$0.isEmpty } }
 
   /// Adds what another facet of the same dataset says.
   mutating func add(_ other: ColumnLineage) {

@@ -38,7 +38,7 @@ enum KnownFacets {
 
   /// What the facets of a run say; `parent` is read by ``parent(_:)``.
   static func run(_ facets: JSONObject) -> [Reading] {
-    read(facets) { name, facet in
+    let read = read(facets) { name, facet in
       switch name {
       case "nominalTime":
         guard let start = time(facet["nominalStartTime"]) else { return nil }
@@ -48,15 +48,49 @@ enum KnownFacets {
         return ([began, Assignment("nominal_end_at", end)], ["nominalStartTime", "nominalEndTime"])
       case "processing_engine", "processingEngine":
         return ([Assignment("context", content(facet), member: "processing_engine")], nil)
+      case "tags":
+        guard let tags = FacetTags(facet) else { return nil }
+        return ([Assignment("tags", .array(tags.own), isShared: true)], [])
       default: return nil
       }
     }
+    return read + besides(AirflowFacets.run(facets))
+  }
+
+  /// The parameters that a run was given, of Airflow's `conf` and the `executionParameters` facet together; nil where
+  /// the facets don't say.
+  static func parameters(_ facets: JSONObject) -> JSONObject? {
+    var all = AirflowFacets.parameters(facets)
+    for parameter in facets["executionParameters"]?["parameters"]?.arrayValue ?? [] {
+      guard let key = parameter["key"]?.stringValue, !key.isEmpty else { continue }
+      all = (all ?? [:]).merging([key: parameter["value"] ?? .null])
+    }
+    return all
+  }
+
+  /// What facets say besides what is read of them: they are kept whole all the same.
+  static func besides(_ assignments: [Assignment]) -> [Reading] {
+    assignments.map { Reading(facet: "", content: [:], assignments: [$0], members: []) }
   }
 
   /// The message of an `errorMessage` facet. The facet itself is kept with the
   /// unknown ones too: its stack trace may name anyone.
   static func errorMessage(_ facets: JSONObject) -> String? {
     facets["errorMessage"]?["message"]?.stringValue
+  }
+
+  /// The stack trace of an `errorMessage` facet.
+  static func stackTrace(_ facets: JSONObject) -> String? {
+    facets["errorMessage"]?["stackTrace"]?.stringValue.flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  /// What a dataset was called before it was renamed, where its `lifecycleStateChange` says so and names nothing else.
+  static func formerName(_ facets: JSONObject) -> JSON? {
+    guard let facet = facets["lifecycleStateChange"], facet["lifecycleStateChange"] == "RENAME",
+      let former = facet["previousIdentifier"], let namespace = former["namespace"], namespace.stringValue != nil,
+      let name = former["name"], name.stringValue != nil
+    else { return nil }
+    return ["namespace": namespace, "name": name]
   }
 
   /// The run and job that a parent facet names.
@@ -86,9 +120,9 @@ enum KnownFacets {
     return nil
   }
 
-  /// What the facets of a job say of its pipeline.
-  static func job(_ facets: JSONObject) -> [Reading] {
-    read(facets) { name, facet in
+  /// What the facets of a job say of its pipeline, and those of its run.
+  static func job(_ facets: JSONObject, run: JSONObject = [:]) -> [Reading] {
+    let read = read(facets) { name, facet in
       switch name {
       case "documentation": return description(facet)
       case "sourceCode":
@@ -106,7 +140,10 @@ enum KnownFacets {
       case "ownership":
         guard let owners = facet["owners"], owners.arrayValue != nil else { return nil }
         return ([Assignment("metadata", owners, member: "owners")], ["owners"])
-      case "jobType": return ([Assignment("metadata", content(facet), member: "job_type")], nil)
+      case "jobType":
+        let type = Assignment("metadata", content(facet), member: "job_type")
+        return (facet["jobType"] == "DAG" ? [type, Assignment("kind", "dag")] : [type], nil)
+      case "airflow": return AirflowFacets.graph(facet).map { (assignments: $0, members: []) }
       case "sourceCodeLocation":
         return ([Assignment("metadata", content(facet), member: "source_code_location")], nil)
       case "tags":
@@ -116,6 +153,7 @@ enum KnownFacets {
       default: return nil
       }
     }
+    return read + besides(AirflowFacets.schedule(run: run, job: facets))
   }
 
   /// What the facets of a dataset say of it.
@@ -134,7 +172,13 @@ enum KnownFacets {
         guard let state = facet["lifecycleStateChange"]?.stringValue, state.unicodeScalars.count <= 50 else {
           return nil
         }
-        return ([Assignment("lifecycle_state", .string(state))], ["lifecycleStateChange"])
+        let changed = Assignment("lifecycle_state", .string(state))
+        guard let former = formerName(facets) else { return ([changed], ["lifecycleStateChange"]) }
+        let isWhole = facet["previousIdentifier"] == former
+        return (
+          [changed, Assignment("renamed_from", former)],
+          isWhole ? ["lifecycleStateChange", "previousIdentifier"] : ["lifecycleStateChange"]
+        )
       case "outputStatistics": return ([Assignment("statistics", content(facet), member: "output")], nil)
       case "inputStatistics": return ([Assignment("statistics", content(facet), member: "input")], nil)
       case "dataQualityMetrics": return ([Assignment("statistics", content(facet), member: "quality")], nil)

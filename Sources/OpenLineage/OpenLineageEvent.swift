@@ -40,9 +40,10 @@ public struct OpenLineageEvent: Sendable {
     /// What tells it from others: its names, by their bytes.
     var key: ColumnLineage.Source { ColumnLineage.Source(namespace: namespace, name: name) }
 
-    /// The other names that it is known by, as its symlinks facet tells them.
+    /// The other names that it is known by, or was before it was renamed, as its facets tell them.
     var aliases: [(namespace: String, name: String)] {
-      (facets["symlinks"]?["identifiers"]?.arrayValue ?? []).compactMap { identifier in
+      let symlinks = facets["symlinks"]?["identifiers"]?.arrayValue ?? []
+      return (symlinks + [KnownFacets.formerName(facets)].compactMap(\.self)).compactMap { identifier in
         guard let namespace = identifier["namespace"]?.stringValue, let name = identifier["name"]?.stringValue,
           namespace.utf8.count <= OpenLineageEvent.maximumNameBytes,
           name.utf8.count <= OpenLineageEvent.maximumNameBytes
@@ -75,6 +76,8 @@ public struct OpenLineageEvent: Sendable {
   public let outputs: [Dataset]
   /// The dataset of an event that is about one alone.
   public let dataset: Dataset?
+  /// What the event itself says was made from what; nil where it leaves that to its lists.
+  let lineage: ExplicitLineage?
   /// How many pairs of a dataset and one that was made from it the event shows: each input with each output, and what
   /// its column lineage names besides. Each is an edge.
   public let pairCount: Int
@@ -132,21 +135,27 @@ public struct OpenLineageEvent: Sendable {
       reader.fault(path, "names \(aliases) symlinks of datasets, and may name at most \(maximumDatasets)")
     }
     guard let time, reader.problems.isEmpty else { throw Malformed(problems: reader.problems) }
+    let lineage = ExplicitLineage(
+      job: job?.facets ?? [:], datasets: inputs + outputs + [dataset].compactMap(\.self))
     return OpenLineageEvent(
       time: time, report: report, producer: producer, run: run, job: job, inputs: inputs, outputs: outputs,
-      dataset: dataset, pairCount: pairCount(inputs, outputs, dataset), json: json)
+      dataset: dataset, lineage: lineage, pairCount: pairCount(inputs, outputs, dataset, lineage), json: json)
   }
 
-  private static func pairCount(_ inputs: [Dataset], _ outputs: [Dataset], _ dataset: Dataset?) -> Int {
+  private static func pairCount(
+    _ inputs: [Dataset], _ outputs: [Dataset], _ dataset: Dataset?, _ lineage: ExplicitLineage?
+  ) -> Int {
     let sources = Set(inputs.map(\.key))
-    let targets = Set(outputs.map(\.key))
+    let targets = Set(outputs.filter { lineage?.decides($0) != true }.map(\.key))
     // Both are bounded by ``maximumDatasets``, so the product is no overflow.
     var count = sources.count * targets.count
     var seen: [ColumnLineage.Source: Set<ColumnLineage.Source>] = [:]
-    for target in inputs + outputs + [dataset].compactMap(\.self) {
-      for source in target.columns?.sources ?? ColumnLineage().sources
-      where !(sources.contains(source) && targets.contains(target.key)) {
-        if seen[target.key, default: []].insert(source).inserted { count += 1 }
+    let told = (inputs + outputs + [dataset].compactMap(\.self)).compactMap { dataset in
+      dataset.columns.map { (target: dataset.key, lineage: $0) }
+    }
+    for (target, columns) in told + (lineage?.targets ?? []) {
+      for source in columns.sources where !(sources.contains(source) && targets.contains(target)) {
+        if seen[target, default: []].insert(source).inserted { count += 1 }
       }
     }
     return count

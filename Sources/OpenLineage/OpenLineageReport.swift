@@ -8,8 +8,8 @@ import EventLog
 /// The result depends on the set of events alone: any order, each any number of times, ends in the same fields, ids
 /// included (ids of what reports make are version 5, of the organization and the name, unless something else holds that
 /// id). Only versions count how often something changed on the way. A run made by reports is not pinned to a
-/// `version_number`, since no report says which version ran. Three exceptions: where two organizations report one run
-/// id, the first one has it as id; what a report tells of a time to come counts as of its receipt; and where two jobs
+/// `version_number`, since no report says which version ran. Three exceptions: where two organizations, or two job
+/// namespaces of one, report one run id, the first one has it as id; what a report tells of a time to come counts as of its receipt; and where two jobs
 /// report one run, its edges name either of them.
 public struct OpenLineageReport<Target: ReportTarget> {
   /// What came of an event.
@@ -51,9 +51,8 @@ public struct OpenLineageReport<Target: ReportTarget> {
   }
 
   private static func organization(of event: OpenLineageEvent, in target: Target) throws -> Identifier {
-    let namespace = event.job?.namespace ?? event.dataset?.namespace ?? ""
     if target.ownOrganization == nil, let run = event.run, let job = event.job,
-      let known = try chosenIdentifier(run.runID).flatMap(target.state), known.type == "run",
+      let known = try chosenIdentifier(run.runID).flatMap(target.state), known.type == "run", !known.isDeleted,
       let owner = known.organization,
       let pipeline = try known.fields["pipeline_id"]?.stringValue.flatMap({ Identifier($0) }).flatMap(target.state),
       pipeline.fields["namespace"] == .string(job.namespace), pipeline.fields["name"] == .string(job.name)
@@ -61,7 +60,8 @@ public struct OpenLineageReport<Target: ReportTarget> {
       // For the administrator a run stays where its own job's reports have put it.
       return owner
     }
-    return try ReportOrganization.resolve(namespace: namespace, in: target)
+    return try ReportOrganization.resolve(
+      namespace: event.job?.namespace ?? event.dataset?.namespace ?? "", event.job == nil ? .dataset : .job, in: target)
   }
 
   /// The id of a run of that organization: the producer's own where it is a UUID that clients may choose, else version
@@ -83,7 +83,7 @@ public struct OpenLineageReport<Target: ReportTarget> {
   private func runIdentifier(_ runID: String, namespace: String, in owner: Identifier) throws -> Identifier {
     if let chosen = Self.chosenIdentifier(runID) {
       guard let known = try target.state(chosen) else { return chosen }
-      if known.type == "run", known.organization == owner { return chosen }
+      if known.type == "run", known.organization == owner, try isOf(namespace, known) { return chosen }
     }
     let former = Self.derivedIdentifier(runID, namespace: namespace, organization: owner)
     guard let known = try target.state(former) else { return former }
@@ -92,6 +92,15 @@ public struct OpenLineageReport<Target: ReportTarget> {
     return DerivedIdentifier(
       name: "openlineage:run:\(namespace)\n\(runID)", type: "run", organization: owner, former: former
     ).id
+  }
+
+  /// Whether a run may be the one of that id of a job namespace: two deployments of one scheduler, which make ids from
+  /// names, have a run each. A run that only a child has named so far is of any.
+  private func isOf(_ namespace: String, _ run: ResourceState) throws -> Bool {
+    guard let pipeline = run.fields["pipeline_id"]?.stringValue.flatMap({ Identifier($0) }),
+      let known = try target.state(pipeline)?.fields["namespace"]?.stringValue
+    else { return true }
+    return known.utf8.elementsEqual(namespace.utf8)
   }
 
   private func knownResource() throws -> Identifier? {
@@ -110,36 +119,90 @@ public struct OpenLineageReport<Target: ReportTarget> {
     guard event.pairCount <= LineagePairs.limit else { throw ReportFailure.tooManyPairs(limit: LineagePairs.limit) }
     let run = try event.run.flatMap { run in try event.job.map { try prepareRun(run, job: $0) } }
     let pipeline = try event.job.map { try recordPipeline($0) }
+    let tests = self.tests
     var inputs: [Identifier] = []
     for dataset in event.inputs {
-      let (id, readings) = try recordDataset(dataset)
+      let (id, readings) = try recordDataset(dataset, tests: event.inputs.count == 1 ? tests : [])
       inputs.append(id)
       taken.inputs.append(readings)
     }
     var outputs: [Identifier] = []
     for dataset in event.outputs {
-      let (id, readings) = try recordDataset(dataset)
+      let isTested = event.inputs.isEmpty && event.outputs.count == 1
+      let (id, readings) = try recordDataset(dataset, tests: isTested ? tests : [])
       outputs.append(id)
       taken.outputs.append(readings)
     }
     let alone = try event.dataset.map { dataset in
-      let (id, readings) = try recordDataset(dataset)
+      let (id, readings) = try recordDataset(dataset, tests: [])
       taken.dataset = readings
       return id
     }
     var lineage = LineagePairs()
+    let listed = listed(inputs, outputs)
     if let run, let pipeline {
-      let fields = try recordRun(run, pipeline: pipeline.id, inputs: inputs, outputs: outputs)
-      try lineage.addPairs(of: fields, touching: inputs, outputs)
+      let fields = try recordRun(run, pipeline: pipeline.id, inputs: inputs, outputs: outputs, listed: listed)
+      try lineage.addPairs(of: fields, touching: listed.inputs, listed.outputs)
     } else {
-      try lineage.addPairs(inputs, outputs, at: time)
+      try lineage.addPairs(listed.inputs, listed.outputs, at: time)
       if let pipeline { _ = try target.change(pipeline, set: [:], event: "reported", data: data) }
     }
-    try recordEdges(
-      lineage, columns: try columns(outputs: outputs, inputs: inputs, alone: alone), run: run?.id,
-      pipeline: pipeline?.id)
+    let columns = try columns(outputs: outputs, inputs: inputs, alone: alone, in: &lineage)
+    try recordEdges(lineage, columns: columns, run: run?.id, pipeline: pipeline?.id)
+    try raiseAlerts(run: run?.id, pipeline: pipeline?.id, inputs: inputs, outputs: outputs, alone: alone)
     if event.run == nil { try recordFacts(inputs: inputs, outputs: outputs, alone: alone) }
     return run?.id ?? pipeline?.id ?? alone
+  }
+
+  /// The inputs and outputs of which each with each is a pair: none that a lineage facet speaks of.
+  private func listed(
+    _ inputs: [Identifier], _ outputs: [Identifier]
+  ) -> (inputs: [Identifier], outputs: [Identifier]) {
+    guard let lineage = event.lineage else { return (inputs, outputs) }
+    let left = zip(outputs, event.outputs).filter { !lineage.decides($0.1) }.map(\.0)
+    return (lineage.isOfJob ? [] : inputs, left)
+  }
+
+  /// The tests that the run's own facet tells, which are of the one dataset that it tested.
+  private var tests: [ReportedAssertion] { event.run.map { ReportedAssertion.tests($0.facets) } ?? [] }
+
+  /// How many checks of one dataset one report raises alerts for.
+  private static var maximumAlerts: Int { 20 }
+
+  /// Each check that failed is an alert, one for each run (or job, or time, where there is none): which one it is
+  /// follows from them, so that no second report raises a second one.
+  private func raiseAlerts(
+    run: Identifier?, pipeline: Identifier?, inputs: [Identifier], outputs: [Identifier], alone: Identifier?
+  ) throws {
+    var checked = Array(zip(inputs, event.inputs)) + Array(zip(outputs, event.outputs))
+    if let alone, let dataset = event.dataset { checked.append((alone, dataset)) }
+    let isTested = event.inputs.count == 1 || (event.inputs.isEmpty && event.outputs.count == 1)
+    for (index, (id, dataset)) in checked.enumerated() {
+      var told = ReportedAssertion.all(dataset.facets)
+      if index == 0, isTested { told += tests }
+      let failed = told.filter(\.isFailed).map { (bytes: $0.key.canonicalBytes, assertion: $0) }
+        .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+      for (_, assertion) in failed.prefix(Self.maximumAlerts) {
+        let told = run ?? pipeline
+        let occasion: JSON = [
+          "alert", .string(id.text), told.map { .string($0.text) } ?? .null, assertion.key,
+          run == nil ? .string(event.time.text) : .null,
+        ]
+        let identifier = Identifier.version5(namespace: organization, name: occasion.canonicalString)
+        guard try target.state(identifier) == nil else { continue }
+        var context: JSONObject = ["dataset_id": .string(id.text), "assertion": .string(assertion.title)]
+        if let column = assertion.json["column"] { context["column"] = column }
+        if let pipeline { context["pipeline_id"] = .string(pipeline.text) }
+        var fields: JSONObject = [
+          "alert_type": "data_quality", "status": "active", "level": assertion.isWarning ? "warning" : "error",
+          "severity": assertion.isWarning ? "medium" : "high", "context": .object(context),
+          "message": .string("The check \(assertion.title) fails on \(dataset.name) (\(dataset.namespace))."),
+        ]
+        if let run { fields["run_id"] = .string(run.text) }
+        _ = try target.create(
+          type: "alert", id: identifier, organization: organization, fields: fields, event: "raised", data: [:])
+      }
+    }
   }
 
   /// What an event without a run says of datasets is recorded at them: there is no run at which it would be found.
@@ -190,19 +253,20 @@ public struct OpenLineageReport<Target: ReportTarget> {
   private mutating func recordPipeline(_ job: OpenLineageEvent.Job) throws -> ResourceState {
     let (state, readings) = try recordNamed(
       type: "pipeline", constraint: "pipeline_job", namespace: job.namespace, name: job.name,
-      fields: ["kind": "flow", "status": "active"]
+      fields: ["status": "active"]
     ) { fields in
-      fields.apply(KnownFacets.job(job.facets), at: time)
+      fields.apply(KnownFacets.job(job.facets, run: event.run?.facets ?? [:]), at: time)
     }
     taken.job = readings
     return state
   }
 
   private func recordDataset(
-    _ dataset: OpenLineageEvent.Dataset
+    _ dataset: OpenLineageEvent.Dataset, tests: [ReportedAssertion]
   ) throws -> (id: Identifier, readings: [KnownFacets.Reading]) {
     let (state, readings) = try recordDataset(dataset.key) { fields in
       let readings = fields.apply(KnownFacets.dataset(dataset.facets), at: time)
+      fields.decide(assertions: ReportedAssertion.all(dataset.facets) + tests, at: time)
       if let latest = fields.latest { fields.set("reported_at", .string(latest.text)) }
       return readings
     }
@@ -279,27 +343,56 @@ public struct OpenLineageReport<Target: ReportTarget> {
 
   /// Returns the run's fields as this report leaves them.
   private mutating func recordRun(
-    _ run: ResourceState, pipeline: Identifier, inputs: [Identifier], outputs: [Identifier]
+    _ run: ResourceState, pipeline: Identifier, inputs: [Identifier], outputs: [Identifier],
+    listed: (inputs: [Identifier], outputs: [Identifier])
   ) throws -> ReportedFields {
     let facets = event.run?.facets ?? [:]
     var fields = reportedFields(run.fields)
     for (field, value) in RunStateMerge.merge(known(run.fields), report: event.report, at: time) {
       fields.set(field, value)
     }
+    fields.decideTry(event.report, at: time)
     fields.decide("pipeline_id", .string(pipeline.text), at: time)
     if let producer = event.producer { fields.decide("producer", .string(producer), at: time) }
     if let message = KnownFacets.errorMessage(facets) {
       fields.decide("error_message", .string(message), at: time)
+    } else if event.report == .success {
+      // What an earlier try said is nothing that a success has.
+      fields.decide("error_message", .null, at: time)
+    }
+    if let parameters = KnownFacets.parameters(facets) {
+      fields.decide("params", target.withoutSecrets(.object(parameters)), at: time)
+    }
+    for (identifier, dataset) in zip(outputs, event.outputs) {
+      if let statistics = dataset.facets["outputStatistics"]?.objectValue {
+        fields.decide(output: identifier, statistics, at: time)
+      }
     }
     taken.run = fields.apply(KnownFacets.run(facets), at: time)
     if let parent = KnownFacets.parent(facets) { try record(parent, of: run, in: &fields) }
-    for (group, identifiers) in [("input_dataset_ids", inputs), ("output_dataset_ids", outputs)] {
-      for identifier in identifiers { fields.note(identifier.text, in: group, at: time) }
-      let all = fields.noted(group).map(\.key)
-      if !all.isEmpty { fields.set(group, .array(all.sorted().map(JSON.string))) }
+    note(inputs, in: "input_dataset_ids", listed: listed.inputs, &fields)
+    note(outputs, in: "output_dataset_ids", listed: listed.outputs, &fields)
+    let after = try target.change(run, set: fields.changes, event: "reported", data: data)
+    if let trace = KnownFacets.stackTrace(facets) {
+      let line: JSON = ["at": .string(time.text), "level": "ERROR", "message": .string(trace)]
+      _ = try target.change(
+        after, set: [:], event: "logged", data: ["lines": [line], "count": 1, "levels": ["ERROR": 1]])
     }
-    _ = try target.change(run, set: fields.changes, event: "reported", data: data)
     return fields
+  }
+
+  /// The datasets of a run. Those that no list of pairs is made of, since a lineage facet spoke of them, are noted in a
+  /// group of their own.
+  private func note(
+    _ identifiers: [Identifier], in group: String, listed: [Identifier], _ fields: inout ReportedFields
+  ) {
+    let listed = Set(listed)
+    let explicit = "explicit_\(group)"
+    for identifier in identifiers {
+      fields.note(identifier.text, in: listed.contains(identifier) ? group : explicit, at: time)
+    }
+    let all = Set((fields.noted(group) + fields.noted(explicit)).compactMap { Identifier($0.key) })
+    if !all.isEmpty { fields.set(group, .array(all.sorted().map { .string($0.text) })) }
   }
 
   /// A run's fields without an end that hasn't come yet: a clock that was ahead has told it.
@@ -327,7 +420,9 @@ public struct OpenLineageReport<Target: ReportTarget> {
 
   /// The parent, made pending where it is not known yet; nil where it was deleted, or is no run.
   private func parentRun(runID: String, namespace: String) throws -> ResourceState? {
-    let owner = try ReportOrganization.resolve(namespace: namespace, in: target)
+    let owner =
+      namespace == event.job?.namespace
+      ? organization : try ReportOrganization.resolve(namespace: namespace, .job, in: target)
     let identifier = try runIdentifier(runID, namespace: namespace, in: owner)
     guard let known = try target.state(identifier) else {
       return try createRun(identifier, runID: runID, organization: owner)
@@ -340,7 +435,7 @@ public struct OpenLineageReport<Target: ReportTarget> {
   /// Of an input that the event's column lineage of an output passes over, nothing is: what the job said of it before
   /// no longer holds.
   private func columns(
-    outputs: [Identifier], inputs: [Identifier], alone: Identifier?
+    outputs: [Identifier], inputs: [Identifier], alone: Identifier?, in pairs: inout LineagePairs
   ) throws -> [LineagePairs.Pair: JSON] {
     var datasets = Array(zip(outputs, event.outputs)) + Array(zip(inputs, event.inputs))
     if let alone, let dataset = event.dataset { datasets.append((alone, dataset)) }
@@ -349,9 +444,18 @@ public struct OpenLineageReport<Target: ReportTarget> {
       guard let columns = dataset.columns, !columns.isEmpty else { continue }
       byTarget[identifier, default: ColumnLineage()].add(columns)
     }
+    for (named, lineage) in event.lineage?.targets ?? [] {
+      let (state, _) = try recordDataset(named) { _ in [] }
+      if lineage.hasColumns { byTarget[state.id, default: ColumnLineage()].add(lineage) }
+      for source in lineage.sources {
+        let (origin, _) = try recordDataset(source) { _ in [] }
+        pairs.add(LineagePairs.Pair(source: origin.id, target: state.id), at: time)
+      }
+    }
     var columns: [LineagePairs.Pair: JSON] = [:]
-    for target in Set(outputs) where byTarget[target] != nil {
-      for input in inputs { columns[LineagePairs.Pair(source: input, target: target)] = [] }
+    let listed = listed(inputs, outputs)
+    for target in Set(listed.outputs) where byTarget[target] != nil {
+      for input in listed.inputs { columns[LineagePairs.Pair(source: input, target: target)] = [] }
     }
     for (target, lineage) in byTarget {
       for (source, entries) in lineage.sorted {

@@ -13,7 +13,7 @@ import CanonicalJSON
 /// that lies beyond it, from a log of before this was so, counts as none.
 struct ReportedFields {
   let current: JSONObject
-  private let receivedAt: Timestamp
+  let receivedAt: Timestamp
   private var merged: JSONObject
   var times: JSONObject
 

@@ -29,6 +29,8 @@ package final class MemoryTarget: ReportTarget {
   }
 
   package var ownOrganization: Identifier?
+  package var namespaceRules = NamespaceRules()
+  package var defaultOrganization: String?
   /// Every report has come by then.
   package var receivedAt = Timestamp.maximum
   /// What there is, by id.
@@ -55,6 +57,8 @@ package final class MemoryTarget: ReportTarget {
 
   package func state(_ id: Identifier) throws -> ResourceState? { states[id] }
 
+  package func withoutSecrets(_ value: JSON) -> JSON { value }
+
   package func isFirstReport(digest: [UInt8], organization: Identifier) throws -> Bool {
     seen.insert(digest + organization.bytes).inserted
   }
@@ -64,7 +68,9 @@ package final class MemoryTarget: ReportTarget {
   ) throws -> ResourceState {
     let declared = try required(catalog.type(type), "there is no type \(type)")
     var given = fields
-    for field in declared.fields where !given.contains(field.name) { given[field.name] = field.defaultValue }
+    for field in declared.fields where !given.contains(field.name) && !UnsaidFields.contains(field.name, of: type) {
+      given[field.name] = field.defaultValue
+    }
     for field in declared.fields where field.isRequired {
       try hold(given.contains(field.name), "\(type) is made without \(field.name)")
     }

@@ -22,6 +22,24 @@ public struct LineScan: Sendable, Equatable {
     self.method = method
     id = found?.id
   }
+
+  /// The id of a request of which only the beginning is known; nil where it doesn't stand there.
+  static func identifier(atBeginningOf bytes: UnsafeBufferPointer<UInt8>) -> RequestID? {
+    var scanner = Scanner(bytes: bytes)
+    return scanner.leadingIdentifier()
+  }
+
+  /// The id of a request of which only the end is known: its last member; nil where that is another one.
+  static func identifier(atEndOf bytes: UnsafeBufferPointer<UInt8>) -> RequestID? {
+    let key = Array(#""id""#.utf8)
+    guard bytes.count >= key.count else { return nil }
+    for start in stride(from: bytes.count - key.count, through: 0, by: -1)
+    where UnsafeBufferPointer(rebasing: bytes[start..<(start + key.count)]).elementsEqual(key) {
+      var scanner = Scanner(bytes: UnsafeBufferPointer(rebasing: bytes[(start + key.count)...]))
+      return scanner.lastValue()
+    }
+    return nil
+  }
 }
 
 private struct Scanner {
@@ -63,6 +81,40 @@ private struct Scanner {
       if take(UInt8(ascii: ",")) { continue }
       return take(UInt8(ascii: "}")) ? (method, id) : nil
     }
+  }
+
+  /// The id among the members that are there as a whole.
+  mutating func leadingIdentifier() -> RequestID? {
+    skipSpace()
+    guard take(UInt8(ascii: "{")) else { return nil }
+    while true {
+      skipSpace()
+      let key = index
+      guard skipString() else { return nil }
+      let isIdentifier = bytes[key..<index].elementsEqual(#""id""#.utf8)
+      skipSpace()
+      guard take(UInt8(ascii: ":")) else { return nil }
+      skipSpace()
+      let start = index
+      guard skipValue() else { return nil }
+      if isIdentifier { return value(start..<index).flatMap(RequestID.init) }
+      skipSpace()
+      guard take(UInt8(ascii: ",")) else { return nil }
+    }
+  }
+
+  /// The id that stands behind a colon as the last value of an object.
+  mutating func lastValue() -> RequestID? {
+    skipSpace()
+    guard take(UInt8(ascii: ":")) else { return nil }
+    skipSpace()
+    let start = index
+    guard skipValue() else { return nil }
+    let given = value(start..<index).flatMap(RequestID.init)
+    skipSpace()
+    guard take(UInt8(ascii: "}")) else { return nil }
+    skipSpace()
+    return index == bytes.count ? given : nil
   }
 
   private func value(_ range: Range<Int>) -> JSON? {

@@ -114,7 +114,9 @@ public final class DaybookServer: Sendable {
     }
     let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopThreads)
     do {
-      let engine = try CommandEngine(catalog: catalog, log: log, vault: vault, clock: configuration.clock)
+      let engine = try CommandEngine(
+        catalog: catalog, log: log, vault: vault, reportOrganization: configuration.reportOrganization,
+        clock: configuration.clock)
       if let reason = configuration.confirmedClock {
         _ = try await engine.apply(
           method: "clock.confirm", params: ["reason": .string(reason)],

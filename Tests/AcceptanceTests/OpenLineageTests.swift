@@ -158,7 +158,8 @@ extension Acceptance {
         #expect(
           item["completed_at"]?.stringValue.flatMap { Timestamp($0) } == last?.at,
           "run \(run) ended at \(item["completed_at"] ?? nil)")
-        if let start = all.filter({ $0.kind == "START" }).map(\.at).min() {
+        let isOneTry = all.count { final[$0.kind] != nil } <= 1 && all.count { $0.kind == "START" } <= 1
+        if isOneTry, let start = all.filter({ $0.kind == "START" }).map(\.at).min() {
           #expect(
             item["started_at"]?.stringValue.flatMap { Timestamp($0) } == begins.min() ?? start, "run \(run) began")
         }
@@ -174,8 +175,8 @@ extension Acceptance {
             let job = event["job"]?["namespace"]?.stringValue, let namespace = output["namespace"]?.stringValue,
             let name = output["name"]?.stringValue, seen.insert("\(job) \(namespace) \(name)").inserted
           else { continue }
-          let organizations = try await client.all("organization.list", ["where": ["namespace": .string(job)]])
-          let organization = try #require(organizations.first?["id"], "an organization for the job namespace \(job)")
+          let organizations = try await client.all("organization.list", ["where": ["slug": "openlineage"]])
+          let organization = try #require(organizations.first?["id"], "the organization for all namespaces, \(job) too")
           func dataset(_ namespace: String, _ name: String) async throws -> String {
             let found = try await client.all(
               "dataset.list",

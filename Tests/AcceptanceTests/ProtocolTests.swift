@@ -57,7 +57,7 @@ extension Acceptance {
           + #""}}"#
       }
       try await socket.send(line("pipeline.create", 5 << 20))
-      let refusal = try expect(try await socket.answer(), -32013, "too_large", id: nil)
+      let refusal = try expect(try await socket.answer(), -32013, "too_large", id: 1)
       #expect(refusal.data["limit"] == 4_194_304)
       try await lives(socket)
       try await socket.send(line("pipeline.create", (4 << 20) - 200))

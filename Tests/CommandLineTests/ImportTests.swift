@@ -65,6 +65,53 @@ import Testing
     }
   }
 
+  @Test func `jobs and datasets alone are counted as what they are, and go where the rules say`() async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        _ = try await desk.call("organization.create", ["name": "Acme", "slug": "acme"])
+        let mapped = try await desk.daybook("openlineage", "map", "sho", "--prefix", "--organization", "acme")
+        #expect(mapped.status == .code(0), "\(mapped.errors)")
+        let rules = try await desk.daybook("openlineage", "rules")
+        #expect(rules.output.contains("prefix") && rules.output.contains("sho"), "\(rules.output)")
+        let lines = [
+          run.split(separator: "\n").joined(),
+          #"{"eventTime":"2026-01-01T00:00:00Z","job":{"namespace":"shop","name":"other"}}"#,
+          #"{"eventTime":"2026-01-01T00:00:00Z","dataset":{"namespace":"db","name":"b"}}"#,
+        ]
+        let outcome = try await desk.daybook(
+          "import", "openlineage", "-", input: lines.joined(separator: "\n") + "\n")
+        #expect(
+          outcome.output
+            == "3 events read: 3 recorded, 0 known already, 0 failed; 1 runs, 1 jobs alone, 1 datasets alone.\n",
+          "\(outcome.errors)")
+        // The dataset's own event goes by the rules for datasets, of which there are none.
+        let several = try await desk.daybook("lineage", "b")
+        #expect(several.status == .code(1))
+        #expect(several.errors.contains("in acme") && several.errors.contains("in openlineage"), "\(several.errors)")
+        let unmapped = try await desk.daybook("openlineage", "unmap", "sho", "--prefix")
+        #expect(unmapped.status == .code(0), "\(unmapped.errors)")
+      }
+    }
+  }
+
+  @Test func `what failed is told with its try, its part, its log and its stack trace`() async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        let facets =
+          #"{"airflow":{"taskInstance":{"try_number":2,"rendered_map_index":"c.csv","log_url":"http://a/log"}},"#
+          + #""errorMessage":{"message":"boom","stackTrace":"at load.py:7"}}"#
+        let line =
+          #"{"eventTime":"2026-01-01T00:00:00Z","eventType":"FAIL","job":{"namespace":"n","name":"load"},"#
+          + #""run":{"runId":"0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4c","facets":\#(facets)}}"#
+        let outcome = try await desk.daybook("import", "openlineage", "-", input: line + "\n")
+        #expect(outcome.status == .code(0), "\(outcome.errors)")
+        let failed = try await desk.daybook("failed", "--since", "2025-12-31")
+        #expect(failed.output.contains("which: try 2, of c.csv, http://a/log"), "\(failed.output)\(failed.errors)")
+        #expect(failed.output.contains("why: boom") && failed.output.contains("at load.py:7"), "\(failed.output)")
+      }
+    }
+  }
+
   @Test func `import reads a document over many lines, an array and standard input`() async throws {
     try await withDesk { desk in
       try await desk.withServer {

@@ -221,7 +221,7 @@ import Vault
     #expect(try book.item("0196a1b2-0000-7000-8000-000000000001")["status"] == "success")
     #expect(try await book.call("openlineage.record", ["event": event])["events"] == [])
     let organization = try #require(result["organization_id"]?.stringValue)
-    #expect(try book.item(organization)["slug"] == "my-place")
+    #expect(try book.item(organization)["slug"] == "openlineage")
     try book.checkIndexes()
     let other = try await book.organization("other")
     let key = try await book.key(["openlineage": ["write"]], in: other).principal
@@ -234,6 +234,41 @@ import Vault
     #expect(try await book.refusal("openlineage.record", ["event": [:]], as: key).code == .invalidParams)
     let viewer = try await book.member("v", of: other, platformRole: "viewer").principal
     #expect(try await book.refusal("openlineage.record", ["event": event], as: viewer).code == .forbidden)
+  }
+
+  @Test func `administrators send namespaces to organizations, and take that back`() async throws {
+    let book = try TestDomain()
+    let (acme, beta) = (try await book.organization("acme"), try await book.organization("beta"))
+    func place(_ namespace: String, _ run: Int) async throws -> JSON? {
+      let event: JSON = [
+        "eventType": "START", "eventTime": "2026-01-01T00:00:00Z",
+        "run": ["runId": .string("0196a1b2-0000-7000-8000-00000000010\(run)")],
+        "job": ["namespace": .string(namespace), "name": "job"],
+      ]
+      return try await book.call("openlineage.record", ["event": event])["organization_id"]
+    }
+    let mapped = try await book.call(
+      "openlineage.map", ["namespace": "airflow", "match": "prefix", "organization_id": .string(acme)])
+    #expect(mapped.eventNames == ["openlineage.mapped"])
+    #expect(try await place("airflow_prod", 1) == .string(acme))
+    let again = try await book.call(
+      "openlineage.map", ["namespace": "airflow", "match": "prefix", "organization_id": .string(beta)])
+    #expect(again.eventNames == ["openlineage.mapped"])
+    // A job that has been reported stays with its run; what is new goes by the rule.
+    #expect(try await place("airflow_prod", 2) == .string(beta))
+    #expect(try await place("dbt", 3) != .string(beta))
+    let id = try #require(mapped["id"]?.stringValue)
+    #expect(try book.item(id)["rules"]?.arrayValue?.count == 1)
+    try await book.call("openlineage.unmap", ["namespace": "airflow", "match": "prefix"])
+    #expect(try await place("airflow_prod", 4) == (try await place("dbt", 5)))
+    #expect(
+      try await book.refusal("openlineage.unmap", ["namespace": "airflow", "match": "prefix"]).code == .invalidParams)
+    #expect(try await book.refusal("openlineage.map", ["namespace": "x"]).code == .invalidParams)
+    let owner = try await book.member("o", of: acme, role: "owner").principal
+    let theirs = try await book.refusal(
+      "openlineage.map", ["namespace": "x", "organization_id": .string(acme)], as: owner)
+    #expect(theirs.code == .forbidden)
+    try book.checkIndexes()
   }
 
   @Test func `the catalog's revision is recorded once, and a contradiction is refused with its count`() async throws {

@@ -38,9 +38,10 @@ import Testing
     let output = try #require(kept["outputs"]?.arrayValue?.first)
     #expect(
       output["facets"] == [
-        "lifecycleStateChange": ["previousIdentifier": ["namespace": "wh", "name": "old"]],
-        "schema": ["vendorKey": "x", "empty": nil],
+        "schema": ["vendorKey": "x", "empty": nil]
       ])
+    let renamed = try #require(target.all("dataset").first { $0.fields["name"] == "new" })
+    #expect(renamed.fields["renamed_from"] == ["namespace": "wh", "name": "old"])
     #expect(output["name"] == "new")
     #expect(kept["run"]?["facets"]?["parent"]?["run"]?["facets"] == ["deep": 1])
     #expect(kept["run"]?["facets"]?["nominalTime"] == ["nominalEndTime": "None"])

@@ -203,16 +203,23 @@ import Testing
     #expect(target.all("pipeline").first?.fields["name"] == .string(name))
   }
 
-  @Test func `namespaces become slugs, and the same slug twice gets a distinction`() throws {
+  @Test func `the one organization for all is found by its id, and another takes its place when it is deleted`() throws
+  {
     let target = try MemoryTarget(organization: nil)
-    for namespace in ["My Scheduler/Prod", "my-scheduler-prod", "🕷", ""] {
-      try target.record(
-        Self.event("START", at: 1, run: "run of \(namespace)", job: ["namespace": .string(namespace), "name": "j"]))
+    _ = try target.create(
+      type: "organization", id: nil, organization: nil, fields: ["name": "Theirs", "slug": "openlineage"],
+      event: "created", data: [:])
+    func place(_ run: String) throws -> ResourceState {
+      try target.existing(try target.record(Self.event("START", at: 1, run: run)).organization)
     }
-    let slugs = target.all("organization").compactMap { $0.fields["slug"]?.stringValue }
-    #expect(Set(slugs).count == 4)
-    #expect(slugs.contains("my-scheduler-prod"))
-    #expect(Set(target.all("organization").compactMap { $0.fields["namespace"] }).count == 4)
+    let first = try place("one")
+    #expect(first.fields["slug"]?.stringValue?.hasPrefix("openlineage-") == true && first.fields["namespace"] == nil)
+    _ = try target.change(first, set: ["slug": "ours"], event: "edited", data: [:])
+    #expect(try place("two").id == first.id)
+    try target.delete(first.id)
+    let second = try place("three")
+    #expect(second.id != first.id && second.deletedAt == nil)
+    #expect(try place("four").id == second.id)
   }
 
   @Test func `every fault of an event is told with its pointer`() {

@@ -86,16 +86,11 @@ struct RealEventsTests {
     #expect(try Self.loaded(doubled).summary == expected, "seed \(seed), doubled")
   }
 
-  @Test(arguments: 1...5) func `the administrator's import sorts by job namespace, in any order`(_ seed: Int) throws {
+  @Test(arguments: 1...5) func `the administrator's import goes to one organization, in any order`(_ seed: Int) throws {
     let events = try Self.allEvents()
     let target = try Self.loaded(events, organization: nil)
-    let namespaces = Set(events.compactMap { $0["job"]?["namespace"]?.stringValue })
-    let made = Set(target.all("organization").compactMap { $0.fields["namespace"]?.stringValue })
-    #expect(namespaces.isSubset(of: made))
-    for pipeline in target.all("pipeline") {
-      let owner = try target.existing(pipeline.organization)
-      #expect(owner.fields["namespace"] == pipeline.fields["namespace"])
-    }
+    #expect(target.all("organization").map { $0.fields["slug"] } == ["openlineage"])
+    #expect(Set(target.all("pipeline").compactMap { $0.fields["namespace"] }).count > 3)
     var generator = Seeded(seed: UInt64(seed))
     let other = try Self.loaded((events + events).shuffled(using: &generator), organization: nil)
     #expect(other.summary == target.summary)

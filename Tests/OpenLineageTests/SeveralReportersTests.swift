@@ -28,9 +28,109 @@ import Testing
     return try #require(found.first, sourceLocation: sourceLocation).fields
   }
 
+  /// A log of before there was one organization for all, which has one for each of these job namespaces.
+  private static func target(former namespaces: [String]) throws -> MemoryTarget {
+    let target = try MemoryTarget(organization: nil)
+    for namespace in namespaces {
+      _ = try target.create(
+        type: "organization", id: nil, organization: nil,
+        fields: ["name": .string(namespace), "slug": .string(namespace), "namespace": .string(namespace)],
+        event: "created", data: [:])
+    }
+    return target
+  }
+
+  @Test(arguments: [["prod", "dev"], ["dev", "prod"]])
+  func `one run id of two namespaces is a run each in the one organization for all`(_ order: [String]) throws {
+    let target = try MemoryTarget(organization: nil)
+    let events = [
+      "prod": Self.report("COMPLETE", at: 1, by: "prod", writing: "t"),
+      "dev": Self.report("FAIL", at: 2, by: "dev", writing: "t"),
+    ]
+    for namespace in order { try target.record(try #require(events[namespace])) }
+    #expect(target.all("organization").map { $0.fields["slug"] } == ["openlineage"])
+    #expect(target.all("dataset").count == 1)
+    #expect(target.all("run").count == 2)
+    for (namespace, status) in [("prod", "success"), ("dev", "failed")] {
+      let pipeline = try #require(target.all("pipeline").first { $0.fields["namespace"] == .string(namespace) })
+      let run = try only("run", target, ["pipeline_id": .string(pipeline.id.text)])
+      #expect(run["status"] == .string(status))
+    }
+    for namespace in order { #expect(try target.record(try #require(events[namespace])).isDuplicate) }
+  }
+
+  @Test func `what went to the wrong organization can be told again to the right one, and goes on there`() throws {
+    let target = try Self.target(former: ["prod"])
+    let events = [
+      Self.report("START", at: 1, by: "prod", writing: "t"), Self.report("RUNNING", at: 2, by: "prod", writing: "t"),
+    ]
+    let wrong = try events.map { try target.record($0).organization }[0]
+    let right = try target.create(
+      type: "organization", id: nil, organization: nil, fields: ["name": "acme", "slug": "acme"], event: "created",
+      data: [:]
+    ).id
+    target.ownOrganization = right
+    for event in events { #expect(try !target.record(event).isDuplicate) }
+    for type in ["run", "pipeline", "dataset"] {
+      #expect(target.all(type).count { $0.organization == right } == 1, "\(type)")
+    }
+    target.ownOrganization = nil
+    target.namespaceRules = NamespaceRules([
+      .init(kind: .job, match: .exact, namespace: "prod", organization: right)
+    ])
+    // While the run lives where its job has put it, it goes on there.
+    #expect(try target.record(Self.report("RUNNING", at: 3, by: "prod", writing: "t")).organization == wrong)
+    for state in target.all("run") + target.all("pipeline") + target.all("dataset") where state.organization == wrong {
+      try target.delete(state.id)
+    }
+    try target.delete(wrong)
+    let outcome = try target.record(Self.report("COMPLETE", at: 4, by: "prod", writing: "t"))
+    #expect(outcome.organization == right)
+    #expect(try target.existing(outcome.resource).fields["status"] == "success")
+    #expect(try target.existing(outcome.resource).fields["started_at"] == "2024-01-01T00:00:01.000000Z")
+  }
+
+  @Test func `rules send namespaces to organizations, the exact one first and then the longest beginning`() throws {
+    let target = try Self.target(former: ["old"])
+    func organization(_ slug: String) throws -> Identifier {
+      try target.create(
+        type: "organization", id: nil, organization: nil, fields: ["name": .string(slug), "slug": .string(slug)],
+        event: "created", data: [:]
+      ).id
+    }
+    let (acme, beta, gone) = (try organization("acme"), try organization("beta"), try organization("gone"))
+    target.namespaceRules = NamespaceRules([
+      .init(kind: .job, match: .prefix, namespace: "air", organization: beta),
+      .init(kind: .job, match: .prefix, namespace: "airflow_", organization: acme),
+      .init(kind: .job, match: .exact, namespace: "airflow_dev", organization: beta),
+      .init(kind: .job, match: .exact, namespace: "left", organization: gone),
+      .init(kind: .dataset, match: .exact, namespace: "pg", organization: acme),
+    ])
+    try target.delete(gone)
+    var runs = 0
+    func place(_ namespace: String) throws -> Identifier {
+      runs += 1
+      return try target.record(Self.report("START", at: 1, by: namespace, run: "run \(runs)", writing: "t"))
+        .organization
+    }
+    #expect(try place("airflow_prod") == acme)
+    #expect(try place("airflow_dev") == beta)
+    #expect(try place("airtable") == beta)
+    let common = try place("dbt")
+    #expect(try target.existing(common).fields["slug"] == "openlineage")
+    // What a rule's organization was deleted for goes where no rule would send it.
+    #expect(try place("left") == common)
+    #expect(try target.existing(try place("old")).fields["namespace"] == "old")
+    let dataset: JSONObject = ["eventTime": "2024-01-01T00:00:00Z", "dataset": ["namespace": "pg", "name": "t"]]
+    #expect(try target.record(dataset).organization == acme)
+    target.defaultOrganization = "warehouse"
+    #expect(try target.existing(try place("new")).fields["slug"] == "warehouse")
+    #expect(try place("newer") == place("newest"))
+  }
+
   @Test(arguments: [["prod", "dev"], ["dev", "prod"]])
   func `one run id of two namespaces is a run in each organization`(_ order: [String]) throws {
-    let target = try MemoryTarget(organization: nil)
+    let target = try Self.target(former: ["prod", "dev"])
     let events = [
       "prod": Self.report("COMPLETE", at: 1, by: "prod", writing: "p"),
       "dev": Self.report("FAIL", at: 2, by: "dev", writing: "d"),
@@ -81,7 +181,7 @@ import Testing
 
   @Test(arguments: [false, true])
   func `a child whose parent is another namespace's is recorded, and names it`(_ isParentFirst: Bool) throws {
-    let target = try MemoryTarget(organization: nil)
+    let target = try Self.target(former: ["airflow", "spark"])
     let parent = "0192bbbb-0000-4000-8000-00000000000a"
     let own = Self.report("COMPLETE", at: 3, by: "airflow", run: parent, writing: "a")
     let facet: JSON = [
@@ -110,7 +210,7 @@ import Testing
     }
     let events = [child("airflow", at: 1), child("spark", at: 2)]
     for order in [events, events.reversed()] {
-      let target = try MemoryTarget(organization: nil)
+      let target = try Self.target(former: ["airflow", "spark"])
       for event in order { try target.record(event) }
       let run = try target.existing(Identifier(Self.run))
       let parent = try #require(run.fields["parent_run_id"]?.stringValue.flatMap { Identifier($0) })

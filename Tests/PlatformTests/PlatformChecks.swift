@@ -166,11 +166,15 @@ struct PlatformChecks {
       guard platform(of: state.organization) == self.platform.name else { return false }
     }
     for condition in table.when {
-      var fields: JSONObject? = state.fields
+      var meant: ResourceState? = state
       if let reference = condition.reference {
-        fields = state.fields[reference]?.stringValue.flatMap { Identifier($0) }.flatMap { byID[$0] }?.fields
+        meant = state.fields[reference]?.stringValue.flatMap { Identifier($0) }.flatMap { byID[$0] }
       }
-      guard let word = fields?[condition.field]?.stringValue else {
+      // What a report didn't say counts as the default.
+      let told = meant.flatMap {
+        $0.fields[condition.field] ?? harness.catalog.type($0.type)?.field(condition.field)?.defaultValue
+      }
+      guard let word = told?.stringValue else {
         if condition.includesAbsent { continue }
         return false
       }

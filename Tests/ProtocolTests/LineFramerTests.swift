@@ -1,3 +1,4 @@
+import CanonicalJSON
 import NIOCore
 import Protocol
 import Testing
@@ -58,10 +59,41 @@ import Testing
     #expect(frames(text, limit: 8) == ["{\"a\":1}", "TOO LONG", "short", "12345678", "TOO LONG", "last"])
   }
 
-  @Test func `a long line is told as soon as it is certain, and holds no memory`() {
+  @Test func `the id of a long line is told from its beginning or its end, whatever stands between`() {
+    func identifiers(_ text: String, pieces: Int) -> [RequestID?] {
+      var framer = LineFramer(maximumLength: 40)
+      var told: [RequestID?] = []
+      var rest = Array(text.utf8)[...]
+      while !rest.isEmpty {
+        framer.append(ByteBuffer(bytes: rest.prefix(pieces)))
+        rest = rest.dropFirst(pieces)
+        while let frame = framer.next() { if case .tooLong(let id) = frame { told.append(id) } }
+      }
+      if case .tooLong(let id) = framer.finish() { told.append(id) }
+      return told
+    }
+    let filler = String(repeating: "x", count: 9000)
+    let lines: [(line: String, id: RequestID?)] = [
+      (#"{"jsonrpc":"2.0","id":7,"params":"\#(filler)"}"#, RequestID(7)),
+      (#"{"params":"\#(filler)","id":"last"}"#, RequestID(.string("last"))),
+      (#"{"params":"\#(filler)", "id" : 8 } "#, RequestID(8)),
+      (#"{"params":{"x":"\#(filler)","id":9}}"#, nil),
+      (#"[{"params":"\#(filler)","id":9}]"#, nil),
+      (#"{"params":"\#(filler) \"id\":9}"}"#, nil),
+      (filler, nil),
+    ]
+    for (line, id) in lines {
+      for pieces in [1, 7, 4096, 20_000] {
+        #expect(identifiers(line + "\n", pieces: pieces) == [id], "\(line.prefix(20)), \(pieces)")
+        #expect(identifiers(line, pieces: pieces) == [id], "\(line.prefix(20)), \(pieces), at the end")
+      }
+    }
+  }
+
+  @Test func `a long line is told as soon as its id is certain, and holds no memory`() {
     var framer = LineFramer(maximumLength: 10)
-    framer.append(ByteBuffer(repeating: UInt8(ascii: "x"), count: 11))
-    #expect(framer.next() == .tooLong)
+    framer.append(ByteBuffer(string: #"{"id":5,"params":"#))
+    #expect(framer.next() == .tooLong(id: RequestID(5)))
     for _ in 0..<100 {
       framer.append(ByteBuffer(repeating: UInt8(ascii: "x"), count: 1000))
       #expect(framer.next() == nil)

@@ -211,6 +211,31 @@ import Testing
     }
   }
 
+  @Test func `a renamed dataset is one with what it was, round a circle of names too`() async throws {
+    try await TestQueries.with { library in
+      let acme = try await library.organization("acme")
+      func renamed(_ from: String) -> JSONObject {
+        [
+          "lifecycleStateChange": [
+            "lifecycleStateChange": "RENAME", "previousIdentifier": ["namespace": "db", "name": .string(from)],
+          ]
+        ]
+      }
+      try await record(
+        Self.event("load", at: "2026-01-01T00:00:00Z", inputs: [Self.named("source")], outputs: [Self.named("old")]),
+        acme, library)
+      for (time, from, to) in [("2026-01-02", "old", "new"), ("2026-01-03", "new", "old")] {
+        try await record(
+          ["eventTime": .string("\(time)T00:00:00Z"), "dataset": Self.named(to, renamed(from))], acme, library)
+        let id: JSON = .string(try await dataset(named: "new", acme, library))
+        let graph = try await library.ask("lineage.graph", ["id": id, "direction": "up"])
+        let nodes = graph["nodes"]?.arrayValue ?? []
+        #expect(nodes.compactMap { $0["name"]?.stringValue } == ["new", "source"])
+        #expect(nodes.first?["aliases"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == ["old"])
+      }
+    }
+  }
+
   @Test func `datasets that name one another among their symlinks are one in the graph, as long as they do`()
     async throws
   {

@@ -34,7 +34,7 @@ SELECT
 FROM daybook.pipelines AS p
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = p.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(p.owner_id, p.created_by)
-WHERE p.deleted_at IS NULL AND p.kind = 'flow';
+WHERE p.deleted_at IS NULL AND coalesce(p.kind, 'flow') = 'flow';
 
 -- Words are looked up in a table rather than by CASE, so that a condition on the documented word finds the index on the
 -- stored one.
@@ -66,7 +66,7 @@ JOIN (
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = r.organization_id
 LEFT JOIN daybook.pipelines AS p ON p.id = r.pipeline_id
 WHERE r.deleted_at IS NULL
-  AND (r.pipeline_id IS NULL OR p.kind = 'flow');
+  AND coalesce(p.kind, 'flow') = 'flow';
 
 CREATE VIEW data_aggregator.connectors WITH (security_invoker = true) AS
 SELECT
@@ -135,7 +135,7 @@ JOIN daybook.pipelines AS p ON p.id = v.pipeline_id
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = p.organization_id
 LEFT JOIN personal.pipeline_versions AS said ON said.id = v.id
 LEFT JOIN daybook.users AS maker ON maker.id = v.created_by
-WHERE p.deleted_at IS NULL AND p.kind = 'flow';
+WHERE p.deleted_at IS NULL AND coalesce(p.kind, 'flow') = 'flow';
 
 CREATE VIEW data_aggregator.transformation_functions WITH (security_invoker = true) AS
 SELECT

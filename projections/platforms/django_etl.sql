@@ -92,7 +92,7 @@ SELECT
   p.updated_at
 FROM daybook.pipelines AS p
 JOIN django_etl.organizations AS o ON o.id = p.organization_id
-WHERE p.kind = 'flow' AND p.deleted_at IS NULL;
+WHERE coalesce(p.kind, 'flow') = 'flow' AND p.deleted_at IS NULL;
 
 -- Steps live inside their pipeline, and are versioned with it.
 CREATE VIEW django_etl.pipeline_steps WITH (security_invoker = true) AS
@@ -109,7 +109,7 @@ SELECT
 FROM daybook.pipelines AS p
 JOIN django_etl.organizations AS o ON o.id = p.organization_id
 CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(p.steps) WHEN 'array' THEN p.steps ELSE '[]' END) AS s (step)
-WHERE p.kind = 'flow' AND p.deleted_at IS NULL;
+WHERE coalesce(p.kind, 'flow') = 'flow' AND p.deleted_at IS NULL;
 
 CREATE VIEW django_etl.pipeline_runs WITH (security_invoker = true) AS
 SELECT
@@ -122,9 +122,9 @@ SELECT
   r.completed_at,
   r.context,
   r.metrics,
-  r.trigger_type::varchar(20) AS trigger_type
+  coalesce(r.trigger_type, 'manual')::varchar(20) AS trigger_type
 FROM daybook.runs AS r
-JOIN daybook.pipelines AS p ON p.id = r.pipeline_id AND p.kind = 'flow'
+JOIN daybook.pipelines AS p ON p.id = r.pipeline_id AND coalesce(p.kind, 'flow') = 'flow'
 JOIN django_etl.organizations AS o ON o.id = r.organization_id
 WHERE r.deleted_at IS NULL;
 

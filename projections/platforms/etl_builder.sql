@@ -90,7 +90,7 @@ SELECT
   p.published_at
 FROM daybook.pipelines AS p
 JOIN etl_builder.organizations AS o ON o.id = p.organization_id
-WHERE p.kind = 'flow' AND p.deleted_at IS NULL;
+WHERE coalesce(p.kind, 'flow') = 'flow' AND p.deleted_at IS NULL;
 
 CREATE VIEW etl_builder.pipeline_executions WITH (security_invoker = true) AS
 SELECT
@@ -99,7 +99,7 @@ SELECT
   r.dag_id::varchar(255) AS dag_id,
   r.dag_run_id::varchar(255) AS dag_run_id,
   r.triggered_by,
-  r.trigger_type::varchar(50) AS trigger_type,
+  coalesce(r.trigger_type, 'manual')::varchar(50) AS trigger_type,
   r.status::varchar(50) AS status,
   r.started_at,
   r.completed_at,
@@ -111,7 +111,7 @@ SELECT
   r.data_size_bytes,
   r.created_at
 FROM daybook.runs AS r
-JOIN daybook.pipelines AS p ON p.id = r.pipeline_id AND p.kind = 'flow'
+JOIN daybook.pipelines AS p ON p.id = r.pipeline_id AND coalesce(p.kind, 'flow') = 'flow'
 JOIN etl_builder.organizations AS o ON o.id = r.organization_id
 WHERE r.deleted_at IS NULL;
 

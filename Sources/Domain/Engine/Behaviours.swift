@@ -123,5 +123,7 @@ enum Behaviours {
     "retention_policy.edit": RetentionBehaviours.editPolicy.erased,
     "retention.sweep": RetentionBehaviours.sweep.erased,
     "openlineage.record": OpenLineageBehaviours.record.erased,
+    "openlineage.map": OpenLineageBehaviours.map.erased,
+    "openlineage.unmap": OpenLineageBehaviours.unmap.erased,
   ]
 }

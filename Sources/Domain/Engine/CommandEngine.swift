@@ -52,21 +52,32 @@ public final class CommandEngine: Sendable {
     batch: CommandEngine.batchMethod, limit: CommandEngine.batchLimit)
   let clock: @Sendable () -> Timestamp
   let budget: WriterBudget
+  /// The slug of the organization for an administrator's OpenLineage events that no rule speaks of; nil for one that is
+  /// made for them.
+  let reportOrganization: String?
 
   /// An engine over an open log and vault.
-  /// - Parameter clock: the time by which an API key's expiry is judged outside of commands.
+  /// - Parameters:
+  ///   - reportOrganization: the slug of the organization for OpenLineage events of administrators who name none, where
+  ///     no rule speaks of their namespace; it is made with the first one. Nil for one that is made for them.
+  ///   - clock: the time by which an API key's expiry is judged outside of commands.
   /// - Throws: ``Refusal`` where the catalog names a behaviour that this version doesn't have.
   public convenience init(
-    catalog: Catalog, log: EventLog, vault: Vault, clock: @escaping @Sendable () -> Timestamp = { .now }
+    catalog: Catalog, log: EventLog, vault: Vault, reportOrganization: String? = nil,
+    clock: @escaping @Sendable () -> Timestamp = { .now }
   ) throws {
-    try self.init(catalog: catalog, log: log, vault: vault, clock: clock, budget: WriterBudget())
+    try self.init(
+      catalog: catalog, log: log, vault: vault, reportOrganization: reportOrganization, clock: clock,
+      budget: WriterBudget())
   }
 
   /// The same, with another budget.
   package init(
-    catalog: Catalog, log: EventLog, vault: Vault, clock: @escaping @Sendable () -> Timestamp, budget: WriterBudget
+    catalog: Catalog, log: EventLog, vault: Vault, reportOrganization: String? = nil,
+    clock: @escaping @Sendable () -> Timestamp, budget: WriterBudget
   ) throws {
     self.budget = budget
+    self.reportOrganization = reportOrganization
     model = CatalogModel(catalog: catalog)
     commands = try CommandModel.table(model)
     self.log = log

@@ -49,6 +49,7 @@ enum CommandExamples {
     "legal_hold.place": ["held_id": world("dataset")],
     "user_preferences.create": ["user_id": world("user")],
     "system.log": ["message": "The import has started."],
+    "openlineage.map": ["organization_id": world("organization"), "namespace": "example"],
     "openlineage.record": [
       "event": [
         "eventTime": "2026-01-01T00:00:00Z", "eventType": "START", "producer": "https://example.org/producer",
@@ -59,6 +60,6 @@ enum CommandExamples {
   ]
 
   /// Commands that need more than the world has: a secret that was shown once, a person who has signed in, another
-  /// resource in a state of its own; the digest of a bundle.
-  private static let none: Set<String> = ["invitation.accept", "export.complete"]
+  /// resource in a state of its own; the digest of a bundle; a rule that was made.
+  private static let none: Set<String> = ["invitation.accept", "export.complete", "openlineage.unmap"]
 }

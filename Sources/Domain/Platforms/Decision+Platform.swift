@@ -22,7 +22,7 @@ extension Decision {
     guard !tables.isEmpty else { return values }
     var completed = values
     var problems: [ValueProblem] = []
-    for table in tables where try holds(table, values) {
+    for table in tables where try holds(table, values, of: type) {
       for column in table.columns {
         if column.isRequired, completed[column.field] == nil, !isReported {
           if Decision.actorFields.contains(column.field), let actor {
@@ -56,7 +56,7 @@ extension Decision {
     for platform in platforms.sorted() {
       for table in engine.platformRules.tables(platform, type.name) {
         let touched = table.columns.filter { values.contains($0.field) }
-        guard !touched.isEmpty, try holds(table, state.fields.merging(values)) else { continue }
+        guard !touched.isEmpty, try holds(table, state.fields.merging(values), of: type) else { continue }
         for column in touched {
           let value = values[column.field] ?? .null
           if !value.isNull {
@@ -104,14 +104,15 @@ extension Decision {
   /// Reports from outside say what they know; what a document demands besides can't be asked of them.
   private var isReported: Bool { command.type.name == "openlineage" }
 
-  /// Whether a row with these fields is one of the table's.
-  private func holds(_ table: PlatformRules.Table, _ fields: JSONObject) throws -> Bool {
+  /// Whether a row with these fields is one of the table's. A field that nobody has told, as a report's, counts as its
+  /// default.
+  private func holds(_ table: PlatformRules.Table, _ fields: JSONObject, of type: ResourceModel) throws -> Bool {
     for condition in table.conditions {
-      var value = fields[condition.field]
+      var value = fields[condition.field] ?? type.field(condition.field)?.field.defaultValue
       if let reference = condition.reference {
         value = .none
-        if let id = fields[reference]?.stringValue.flatMap({ Identifier($0) }) {
-          value = try transaction.state(id)?.fields[condition.field]
+        if let id = fields[reference]?.stringValue.flatMap({ Identifier($0) }), let state = try transaction.state(id) {
+          value = try state.fields[condition.field] ?? model.type(state.type).field(condition.field)?.field.defaultValue
         }
       }
       guard let word = value?.stringValue else {

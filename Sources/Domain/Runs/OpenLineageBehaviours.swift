@@ -41,6 +41,79 @@ enum OpenLineageBehaviours {
       }
     })
 
+  /// `openlineage.map`: one rule more, in the place of what was said of that namespace before.
+  static let map = Behaviour(
+    check: { context in
+      if context.organization == nil {
+        context.refuse("/organization_id", "is required: say where the reports of this namespace go")
+      }
+      checkNamespace(&context)
+    },
+    decide: { decision in
+      guard let organization = try decision.newOrganization() else {
+        throw Refusal.invalidParam("/organization_id", "is required")
+      }
+      try decision.authorize(in: nil)
+      try change(decision, to: rule(decision, organization))
+    })
+
+  /// `openlineage.unmap`: what was said of a namespace is said no more.
+  static let unmap = Behaviour(
+    check: { context in checkNamespace(&context) },
+    decide: { decision in
+      // A namespace has one rule of a kind, or none: where it leads needn't be said.
+      _ = try decision.newOrganization()
+      try decision.authorize(in: nil)
+      try change(decision, to: nil)
+    })
+
+  @Sendable private static func checkNamespace(_ context: inout CheckContext) {
+    let limit = OpenLineageEvent.maximumNameBytes
+    if let namespace = context.parameters["namespace"]?.stringValue, namespace.utf8.count > limit {
+      context.refuse("/namespace", "must be at most \(limit) bytes, as in events")
+    }
+  }
+
+  private static func rule(_ decision: Decision, _ organization: Identifier) throws -> NamespaceRules.Rule {
+    guard let namespace = decision.parameters["namespace"]?.stringValue,
+      let kind = decision.parameters["kind"]?.stringValue.flatMap(NamespaceRules.Kind.init),
+      let match = decision.parameters["match"]?.stringValue.flatMap(NamespaceRules.Match.init)
+    else { throw Refusal.invalidParam("/namespace", "is required") }
+    return NamespaceRules.Rule(kind: kind, match: match, namespace: namespace, organization: organization)
+  }
+
+  /// Puts a rule in the place of what the parameters name, or takes that away.
+  private static func change(_ decision: Decision, to new: NamespaceRules.Rule?) throws {
+    let (id, known) = try NamespaceRules.place.resolve(decision.transaction.state)
+    decision.answered = id
+    let present = NamespaceRules(known?.fields["rules"]).rules
+    let named = try new ?? rule(decision, id)
+    let place = present.firstIndex { named.replaces($0) }
+    var changed = present
+    switch (place, new) {
+    case (let place?, let new?): changed[place] = new
+    case (let place?, nil): changed.remove(at: place)
+    case (nil, let new?): changed.append(new)
+    case (nil, nil):
+      throw Refusal.invalidParam(
+        "/namespace", "has no such rule; openlineage.rules shows those that there are")
+    }
+    guard changed.count <= NamespaceRules.limit else {
+      throw Refusal.tooLarge(
+        limit: Int64(NamespaceRules.limit),
+        "There are \(NamespaceRules.limit) rules, and each report is compared with all of them: join some to a prefix.")
+    }
+    try decision.checkVersion(known?.version ?? 0)
+    let values: JSONObject = ["rules": NamespaceRules(changed).json]
+    guard let known else {
+      try decision.create(
+        Decision.Creation(
+          type: decision.type, event: decision.command.event, id: id, organization: nil, values: values, data: [:]))
+      return
+    }
+    try decision.edit(known, decision.type, event: decision.command.event, values: values)
+  }
+
   private static func refusal(_ failure: ReportFailure) -> Refusal {
     switch failure {
     case .identifierTaken:
@@ -61,6 +134,12 @@ struct ReportTransaction: ReportTarget {
   let decision: Decision
   let ownOrganization: Identifier?
   var receivedAt: Timestamp { decision.now }
+  var defaultOrganization: String? { decision.engine.reportOrganization }
+  var namespaceRules: NamespaceRules {
+    get throws {
+      NamespaceRules(try NamespaceRules.place.resolve(decision.transaction.state).state?.fields["rules"])
+    }
+  }
 
   func find(type: String, constraint: String, values: [JSON]) throws -> ResourceState? {
     let model = try decision.model.type(type)
@@ -74,6 +153,8 @@ struct ReportTransaction: ReportTarget {
   }
 
   func state(_ id: Identifier) throws -> ResourceState? { try decision.transaction.state(id) }
+
+  func withoutSecrets(_ value: JSON) -> JSON { SecretMembers.withheld(value, names: []) }
 
   func isFirstReport(digest: [UInt8], organization: Identifier) throws -> Bool {
     let fingerprint = decision.engine.vault.lookupHash("report", digest)
@@ -92,7 +173,7 @@ struct ReportTransaction: ReportTarget {
   ) throws -> ResourceState {
     let model = try decision.model.type(type)
     var values = try checked(fields, model)
-    for field in model.fields where !values.contains(field.name) {
+    for field in model.fields where !values.contains(field.name) && !UnsaidFields.contains(field.name, of: type) {
       if let value = field.field.defaultValue { values[field.name] = value }
     }
     if !model.versioned.isEmpty, model.field("version_number") != nil, values["version_number"] == nil {

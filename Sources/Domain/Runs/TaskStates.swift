@@ -1,16 +1,14 @@
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import OpenLineage
 import Refusals
 
 /// The states of a scheduler's tasks in one execution of a DAG: `{"task-1":
 /// {"state": "success", "duration": 45.2}, …}`.
 enum TaskStates {
   /// The words of schedulers, Airflow's among them.
-  static let words = [
-    "none", "scheduled", "queued", "pending", "running", "success", "completed", "failed", "skipped", "up_for_retry",
-    "up_for_reschedule", "upstream_failed", "deferred", "restarting", "removed", "cancelled",
-  ]
+  static let words = SchedulerStates.words
   /// How many bytes of JSON the states of one run may come to: every event about them holds them all.
   static let maximumBytes = 1 << 20
   private static let times = ["started_at", "completed_at"]

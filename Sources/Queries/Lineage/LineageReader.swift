@@ -137,8 +137,10 @@ struct LineageReader: Sendable {
     return found
   }
 
+  /// What a dataset names as itself: its symlinks, and its name before it was renamed.
   private func symlinks(of dataset: ResourceState) -> [(namespace: JSON, name: JSON)] {
-    (dataset.fields["symlinks"]?.arrayValue ?? []).compactMap { link in
+    let former = [dataset.fields["renamed_from"]].compactMap(\.self)
+    return (former + (dataset.fields["symlinks"]?.arrayValue ?? [])).compactMap { link in
       guard let namespace = link["namespace"], let name = link["name"], namespace.stringValue != nil,
         name.stringValue != nil
       else { return nil }

@@ -6,7 +6,7 @@ extension QueryMethod {
     catalog.types.filter(\.hasReadModel).flatMap(queries) + [
       auditSearch(catalog), systemLogs, lineageGraph, logRead, logHeaders, logHead, logCheckpoint, logProof,
       projectionStatus, recordsOfProcessing, breachReport, subjectFind, subjectReport, subjectReceipt,
-      subjectListExports, permissionsAsOf,
+      subjectListExports, permissionsAsOf, namespaceRules,
     ]
   }
 

@@ -242,10 +242,10 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       if case .line(let line) = frame, line.isRequestLine { return readHTTPInstead() }
     }
     switch frame {
-    case .tooLong:
+    case .tooLong(let id):
       let limit = framer.maximumLength
       let error = Refusal.tooLarge(limit: Int64(limit), "A line may have at most \(limit) bytes.")
-      machine.parsed(Entry(call: .refused(id: .null, error), reply: .line(.null)), ofBatch: nil)
+      machine.parsed(Entry(call: .refused(id: id ?? .null, error), reply: .line(id ?? .null)), ofBatch: nil)
     case .line(let line) where line.readableBytes > LineWorkers.large: parseElsewhere(line)
     case .line(let line):
       switch ClientMessage(line: line) {

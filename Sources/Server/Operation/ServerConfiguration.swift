@@ -59,6 +59,9 @@ public struct ServerConfiguration: Sendable {
   public var catalogFolder: String
   /// The folder of the read models.
   public var projectionsFolder: String
+  /// The slug of the organization for OpenLineage events of administrators who name none; nil for one that is made for
+  /// them.
+  public var reportOrganization: String?
   /// The longest line that is taken, in bytes.
   public var maximumLine = 4 << 20
   /// The longest line that is taken from a TCP client that hasn't signed in, in bytes.

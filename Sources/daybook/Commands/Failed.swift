@@ -120,6 +120,8 @@ struct Failed: AsyncParsableCommand {
         [type == "run" ? name : "\(type.map { $0 == "_" ? " " : String($0) }.joined()) \(name)", item.cell("status")]
           + [item.when("completed_at"), Self.duration(item)] + (whole ? [organization] : [])
           + [ids.shown(item.cell("id"))])
+      let which = Self.which(item["context"] ?? .null)
+      if !which.isEmpty { table.note("which: \(which)", .faint) }
       let error = item.cell("error_message")
       table.note("why: \(error.isEmpty ? "no error was told" : error)", error.isEmpty ? .faint : .red)
       for step in failure["steps"]?.arrayValue ?? [] {
@@ -135,6 +137,16 @@ struct Failed: AsyncParsableCommand {
       }
     }
     table.show(orElse: "Nothing failed since \(since)\(until.map { " until \($0)" } ?? "").")
+  }
+
+  /// Which try of which of several like it, and where its log is, as a scheduler told it.
+  private static func which(_ context: JSON) -> String {
+    let number = context.cell("try_number")
+    let index = context.cell("rendered_map_index")
+    let place = index.isEmpty ? context.cell("map_index") : index
+    return [
+      number.isEmpty ? "" : "try \(number)", place.isEmpty ? "" : "of \(place)", context.cell("log_url"),
+    ].filter { !$0.isEmpty }.joined(separator: ", ")
   }
 
   private static func duration(_ item: JSON) -> String {

@@ -13,7 +13,7 @@ struct Import: AsyncParsableCommand {
 struct ImportOpenLineage: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "openlineage",
-    abstract: "Record OpenLineage run events from files.",
+    abstract: "Record OpenLineage events of runs, jobs and datasets from files.",
     discussion: """
       A file holds one event a line (NDJSON), an array of events, or a single
       event; - is standard input. An event that can't be recorded is told with its
@@ -32,7 +32,7 @@ struct ImportOpenLineage: AsyncParsableCommand {
     name: .long,
     help: ArgumentHelp(
       "The organization, by id or slug, that all of it belongs to.",
-      discussion: "Default: a key's own; for the local administrator the one that each job namespace stands for."))
+      discussion: "Default: a key's own; for the local administrator what daybook openlineage rules says."))
   var organization: String?
 
   @Option(name: .long, help: "How many events may be on their way at once.")
@@ -69,17 +69,35 @@ struct ImportCounts: Sendable {
   /// Those that were known already, so that nothing was recorded.
   var unchanged = 0
   var failed = 0
+  /// The ids of what the events were about.
   var runs: Set<String> = []
+  var jobs: Set<String> = []
+  var datasets: Set<String> = []
 
   var json: JSONObject {
     [
       "read": .integer(Int64(read)), "recorded": .integer(Int64(recorded)), "unchanged": .integer(Int64(unchanged)),
       "failed": .integer(Int64(failed)), "runs": .integer(Int64(runs.count)),
+      "jobs": .integer(Int64(jobs.count)), "datasets": .integer(Int64(datasets.count)),
     ]
   }
 
   var sentence: String {
-    "\(read) events read: \(recorded) recorded, \(unchanged) known already, \(failed) failed; \(runs.count) runs."
+    let about = [(runs.count, "runs"), (jobs.count, "jobs alone"), (datasets.count, "datasets alone")]
+      .filter { $0.0 > 0 || $0.1 == "runs" }.map { "\($0.0) \($0.1)" }
+    return "\(read) events read: \(recorded) recorded, \(unchanged) known already, \(failed) failed; "
+      + about.joined(separator: ", ") + "."
+  }
+
+  /// Counts what an event was about.
+  mutating func note(_ id: String, of event: JSON?) {
+    if event?["run"]?.isNull == false {
+      runs.insert(id)
+    } else if event?["job"]?.isNull == false {
+      jobs.insert(id)
+    } else {
+      datasets.insert(id)
+    }
   }
 }
 
@@ -134,7 +152,7 @@ struct Importer {
 
   private mutating func settle(_ sent: Sent, _ file: String, _ bar: inout ProgressBar) async throws {
     do {
-      count(try await answer(to: sent))
+      count(try await answer(to: sent), of: sent.params["event"])
     } catch let error as ClientError {
       guard case .remote = error else { throw error }
       let failure = Failure(error)
@@ -158,9 +176,9 @@ struct Importer {
     }
   }
 
-  private mutating func count(_ result: JSON) {
+  private mutating func count(_ result: JSON, of event: JSON?) {
     if result["events"]?.arrayValue?.isEmpty == true { counts.unchanged += 1 } else { counts.recorded += 1 }
-    if let run = result["id"]?.stringValue { counts.runs.insert(run) }
+    if let id = result["id"]?.stringValue { counts.note(id, of: event) }
   }
 
   private mutating func fail(_ file: String, _ place: String, _ problem: String, _ bar: inout ProgressBar) {

@@ -118,6 +118,13 @@ struct Serve: AsyncParsableCommand {
     completion: .list(Logger.Level.allCases.map(\.rawValue)))
   var logLevel = "info"
 
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "The slug of the organization for OpenLineage events of administrators who name none.",
+      discussion: "It is made with the first event. Rules by namespace come first: daybook openlineage map."))
+  var openlineageOrganization: String?
+
   @Option(name: .long, help: "A user id that is a local administrator on the Unix socket; may be repeated.")
   var allowUid: [UInt32] = []
 
@@ -128,6 +135,10 @@ struct Serve: AsyncParsableCommand {
     guard Logger.Level(rawValue: logLevel) != nil else {
       throw ValidationError(
         "--log-level must be one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
+    }
+    if let slug = openlineageOrganization, !Self.isSlug(slug) {
+      throw ValidationError(
+        "--openlineage-organization must be a slug: 1 to 100 lower-case letters, digits, - and _.")
     }
     guard (tlsCertificate == nil) == (tlsKey == nil) else {
       throw ValidationError("--tls-certificate and --tls-key belong together.")
@@ -174,6 +185,7 @@ struct Serve: AsyncParsableCommand {
     configuration.allowedUserIDs = Set(allowUid)
     configuration.rootKeyFile = rootKeyFile
     configuration.postgres = try PostgresSettings.from(environment: Self.environment, url: postgres)
+    configuration.reportOrganization = openlineageOrganization
     configuration.maximumLine = maxLine
     configuration.maximumInFlight = maxInFlight
     configuration.logFormat = ServerConfiguration.LogFormat(rawValue: logFormat) ?? .text
@@ -202,6 +214,18 @@ struct Serve: AsyncParsableCommand {
     if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
     guard !host.isEmpty else { throw ValidationError("\(option) must name a host; 0.0.0.0 stands for every address.") }
     return (String(host), port)
+  }
+
+  private static func isSlug(_ text: String) -> Bool {
+    (1...100).contains(text.utf8.count)
+      && text.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"),
+          UInt8(ascii: "_"):
+          true
+        default: false
+        }
+      }
   }
 
   /// The variables that a server reads, as a dictionary.

@@ -35,7 +35,7 @@ enum Lookup {
     if isIdentifier(name) { return name.lowercased() }
     if let id = try await byNaturalKey(name, type: type, client) { return id }
     let found = try await exact(name, type: type, client)
-    if let id = try only(found, named: name, type: type) { return id }
+    if let id = try await only(found, named: name, type: type, client) { return id }
     return try await inAnotherForm(name, type: type, client)
   }
 
@@ -85,15 +85,34 @@ enum Lookup {
     }
   }
 
-  private static func only(_ items: [JSON], named name: String, type: String) throws -> String? {
+  private static func only(
+    _ items: [JSON], named name: String, type: String, _ client: DaybookClient
+  ) async throws -> String? {
     guard items.count > 1 else { return items.first?["id"]?.stringValue }
+    var slugs: [(id: String, slug: String)] = []
+    for id in items.prefix(20).texts("organization_id") where !slugs.contains(where: { $0.id == id }) {
+      slugs.append((id, try await slug(of: id, client)))
+    }
     let choices = items.prefix(20).map { item in
-      [item.cell("id"), Names.label(of: item, type: type) ?? "", item.cell("namespace"), item.cell("status")]
-        .filter { !$0.isEmpty }.map(Terminal.plain).joined(separator: "  ")
+      let organization = slugs.first { $0.id == item.cell("organization_id") }?.slug ?? ""
+      return [
+        item.cell("id"), Names.label(of: item, type: type) ?? "", item.cell("namespace"), item.cell("status"),
+        organization.isEmpty ? "" : "in \(organization)",
+      ]
+      .filter { !$0.isEmpty }.map(Terminal.plain).joined(separator: "  ")
     }
     throw Failure(
       .refused, "More than one \(type) is called “\(Terminal.plain(name))”.",
       place: choices.joined(separator: "\n      "), next: "Name the one that you mean by its id.")
+  }
+
+  /// The slug of an organization; nothing where it can't be seen.
+  private static func slug(of organization: String, _ client: DaybookClient) async throws -> String {
+    do {
+      return try await client.call("organization.get", ["id": .string(organization)])["item"]?.cell("slug") ?? ""
+    } catch ClientError.remote {
+      return ""
+    }
   }
 
   /// The one whose name differs in case alone, or whose id ends so.
@@ -118,7 +137,7 @@ enum Lookup {
       guard let next = page["next_cursor"]?.stringValue else { break }
       params["cursor"] = .string(next)
     }
-    if let id = try only(same, named: name, type: type) { return id }
+    if let id = try await only(same, named: name, type: type, client) { return id }
     let near = suggestions(for: wanted, among: names)
     throw Failure(
       .refused, "There is no \(type) called “\(Terminal.plain(name))”.",
