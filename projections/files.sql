@@ -51,6 +51,8 @@ COMMENT ON COLUMN daybook.files.file_hash IS 'SHA-256 of the content, in hexadec
 COMMENT ON COLUMN daybook.files.status IS 'One of uploading, uploaded, processing, completed, failed.';
 COMMENT ON COLUMN daybook.files.received_chunks IS
   'Which chunks are there, as ranges of indexes from 0: [[0, 7], [9, 9]].';
+COMMENT ON COLUMN daybook.files.s3_url IS
+  'Without a password or a signature: a link that carries one is made anew where it is used.';
 COMMENT ON COLUMN daybook.files.duplicate_of IS
   'An earlier file of the organization with the same content. Refers to file.';
 COMMENT ON COLUMN daybook.files.owner_id IS 'Refers to user.';

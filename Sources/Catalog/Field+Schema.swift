@@ -53,7 +53,10 @@ extension Field {
     if let maximum { schema["maximum"] = JSON(finite: maximum) }
     if let defaultValue { schema["default"] = defaultValue }
     if !summary.isEmpty { schema["description"] = .string(summary) }
-    if secret != nil { schema["writeOnly"] = true }
+    switch secret {
+    case .whole, .hash, .password, .members: schema["writeOnly"] = true
+    case .configuration, .texts, .refused, nil: break
+    }
     return .object(schema)
   }
 

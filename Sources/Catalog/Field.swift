@@ -42,14 +42,11 @@ public struct Field: Sendable {
   public var synonyms: [String: String] = [:]
   /// Where it holds personal data: whose, and why it may be held.
   public var personal: PersonalData?
-  /// Whether the value is a secret that is sealed and never shown, wholly or in its named members.
+  /// How much of the value is a secret.
   public var secret: SecretRule?
   /// Whether nobody is ever shown it.
   public var isHidden: Bool {
-    switch secret {
-    case .whole, .hash, .password: true
-    case .members, nil: false
-    }
+    secret?.hidesAll ?? false
   }
 
   /// What it refers to, for a `reference`.

@@ -18,7 +18,7 @@ extension TypeReader {
       return switch self {
       case .field: common + ["on_delete", "personal", "immutable", "assignable"]
       case .parameter: common
-      case .item: common.filter { $0 != "to" && $0 != "secret" }
+      case .item: common.filter { $0 != "to" }
       }
     }
 
@@ -84,7 +84,7 @@ extension TypeReader {
     readValues(keys, entry, place, &field)
     readItems(keys, entry, place, &field)
     readReference(keys, entry, place, position, &field)
-    readSecret(keys, place, &field)
+    readSecret(keys, place, position, &field)
     if let member = keys["personal"] {
       field.personal = readPersonal(member, place)
       if field.secret != nil { report(member.line, "\(place) can't be both personal and secret") }
@@ -248,13 +248,14 @@ extension TypeReader {
   }
 
   private mutating func readSecret(
-    _ keys: [String: SourceNode.Member], _ place: String, _ field: inout Field
+    _ keys: [String: SourceNode.Member], _ place: String, _ position: FieldPlace, _ field: inout Field
   ) {
     guard let member = keys["secret"] else { return }
     if case .scalar(.string(let word)) = member.value.content {
-      let rules: [String: SecretRule] = ["whole": .whole, "hash": .hash, "password": .password]
       field.secret = choice(
-        word, { rules[$0] }, ["whole", "hash", "password", "members"], member, "'secret' of \(place)")
+        word, Self.secretRule, ["whole", "hash", "password", "configuration", "texts", "refused", "members"], member,
+        "'secret' of \(place)")
+      checkSecret(field, place, position, line: member.line)
       return
     }
     guard let inner = members(member.value, of: "'secret' of \(place)", known: ["members"]) else { return }
@@ -266,6 +267,38 @@ extension TypeReader {
       report(member.line, "'secret' of \(place): only a field of type object or json has members")
     }
     field.secret = .members(texts(names.value, of: "'members' of 'secret' of \(place)").map(\.name))
+    checkSecret(field, place, position, line: member.line)
+  }
+
+  private static func secretRule(_ word: String) -> SecretRule? {
+    switch word {
+    case "whole": .whole
+    case "hash": .hash
+    case "password": .password
+    case "configuration": .configuration
+    case "texts": .texts
+    case "refused": .refused
+    default: nil
+    }
+  }
+
+  /// Says where a rule can't be kept: a text has no members, and no JSON can be refused for a text in it.
+  private mutating func checkSecret(_ field: Field, _ place: String, _ position: FieldPlace, line: Int) {
+    let holdsJSON = field.type == .object || field.type == .json
+    switch field.secret {
+    case .configuration, .texts:
+      if !holdsJSON { report(line, "'secret' of \(place): only a field of type object or json is a configuration") }
+    case .refused:
+      if field.type != .string && field.type != .text {
+        report(line, "'secret' of \(place): only a field of type string or text can refuse what it carries")
+      }
+      if case .item = position { report(line, "'secret' of \(place): a list's member can't be refused alone") }
+    case .whole, .hash, .password, .members:
+      if case .item = position {
+        report(line, "'secret' of \(place): a list's member is kept as a configuration or for its texts")
+      }
+    case nil: break
+    }
   }
 
   private mutating func readPersonal(_ member: SourceNode.Member, _ place: String) -> PersonalData? {

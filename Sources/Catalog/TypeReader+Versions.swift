@@ -25,7 +25,7 @@ extension TypeReader {
     for field in fields where versioned.contains(field.name) {
       let isTaken = VersionTable.fixedColumns.contains(field.name) || field.name == "\(name)_id"
       if isTaken { report(member.line, "\(place): the column of '\(field.name)' has a meaning of its own already") }
-      if field.personal != nil || field.secret != nil {
+      if field.personal != nil || field.isHidden {
         report(member.line, "\(place): '\(field.name)' is sealed or a hash, so it can't have a column of its own")
       }
     }

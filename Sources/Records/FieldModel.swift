@@ -12,8 +12,8 @@ package final class FieldModel: Sendable {
     case personal(PersonalData.Subject)
     /// Sealed with the organization's key.
     case secret
-    /// Its members of these names sealed with the organization's key, each at its place.
-    case secretMembers(Set<String>)
+    /// What is secret in it sealed with the organization's key, each at its place.
+    case secretMembers(SecretScope)
     /// A one-way hash, as it is; never shown.
     case hash
     /// A one-way hash of a password, sealed with the key of the person that the resource is; never shown. In events
@@ -38,14 +38,20 @@ package final class FieldModel: Sendable {
       keeping = .personal(personal.subject)
     } else {
       switch field.secret {
-      case nil: keeping = .plain
       case .whole: keeping = .secret
       case .hash: keeping = .hash
       case .password: keeping = .passwordHash
-      case .members(let names): keeping = .secretMembers(Set(names.map { $0.lowercased() }))
+      case .members, .configuration, .texts, .refused, nil:
+        keeping = SecretScope(field).map { .secretMembers($0) } ?? .plain
       }
     }
     setBy = FieldModel.setters(of: field, in: type)
+  }
+
+  /// Where in its value secrets may stand; nil where none is sealed by itself.
+  package var secretScope: SecretScope? {
+    if case .secretMembers(let scope) = keeping { return scope }
+    return nil
   }
 
   /// Whether the key of a person seals its values: of whom, if so.

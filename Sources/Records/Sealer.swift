@@ -59,17 +59,29 @@ package struct Sealer: Sendable {
     case .secret:
       if let before, try open(before, resource: place.resource, field: field.name) == .value(value) { return nil }
       return try vault.seal(value, for: place.fallback, context: place.context(field.name))
-    case .secretMembers(let names):
-      var members = SecretMembers(sealer: self, names: names, place: place)
-      let sealed = try members.seal(value, before: before, path: field.name)
-      if before == sealed { return nil }
-      return sealed
+    case .secretMembers(let scope):
+      let members = SecretMembers(sealer: self, field: field.name, scope: scope, resource: place.resource)
+      if let before, try members.open(before) == value { return nil }
+      return try members.seal(value, before: before, place: place)
     }
   }
 
   /// Opens a stored value that may be sealed, however often.
   package func open(_ stored: JSON, resource: Identifier, field: String) throws -> Opened {
     try vault.openFully(stored, resourceID: resource, field: field)
+  }
+
+  /// The fields of a resource with the secrets inside of them in the clear; what can't be opened is its token.
+  package func plain(_ fields: JSONObject, of type: ResourceModel, resource: Identifier) throws -> JSONObject {
+    var plain = fields
+    for field in type.fields {
+      guard let scope = field.secretScope, let stored = fields[field.name], SecretMembers.holdsSealed(stored) else {
+        continue
+      }
+      plain[field.name] = try SecretMembers(sealer: self, field: field.name, scope: scope, resource: resource)
+        .open(stored)
+    }
+    return plain
   }
 
   /// A text sealed for each of some persons in turn, one inside the other: whoever of them is erased takes it along.

@@ -5,8 +5,8 @@ import Vault
 /// What counts as a secret by its name or by its form, wherever no list of names can be complete.
 ///
 /// A name counts in any case, with or without `-`, `_`, `.` and spaces: `db_password`, `dbPassword` and `DB.PASSWORD`
-/// are one. A text counts that carries a password or a signature: a URL with one before its host, a connection string,
-/// a signed link.
+/// are one. A text counts that carries a password or a signature (``SecretText``): a URL with one before its host, a
+/// connection string, a signed link, a private key.
 package enum SecretPattern {
   /// Whether a member of that name holds a secret.
   package static func matches(name: String) -> Bool {
@@ -22,8 +22,8 @@ package enum SecretPattern {
 
   /// Whether a value carries a secret, whatever its name: as a text of the forms above.
   package static func matches(value: JSON) -> Bool {
-    guard let text = value.stringValue, text.utf8.count >= 8 else { return false }
-    return hasUserInfo(text) || hasSecretParameter(text)
+    guard case .string(let text) = value else { return false }
+    return SecretText.carriesSecret(text)
   }
 
   /// Names that end in these words.
@@ -43,15 +43,9 @@ package enum SecretPattern {
     "s3", "range", "merge", "composite", "candidate", "idempotency", "dedup", "order", "record", "map", "field",
     "column", "host", "known",
   ]
-  /// What stands before `=` in a connection string or behind `?` in a link.
-  private static let parameters: Set<String> = [
-    "password", "passwd", "pwd", "pass", "secret", "token", "sig", "signature", "accountkey", "sharedaccesskey",
-    "sharedaccesssignature", "apikey", "accesskey", "secretkey", "accesstoken", "clientsecret", "xamzsignature",
-    "xgoogsignature", "xamzcredential", "xamzsecuritytoken",
-  ]
 
   /// The words of a name in lower case: parted by marks, and where a capital follows a small letter.
-  private static func words(of name: String) -> [String] {
+  static func words(of name: String) -> [String] {
     var words: [[UInt8]] = [[]]
     var last: UInt8 = 0
     for byte in name.utf8 {
@@ -66,42 +60,6 @@ package enum SecretPattern {
       last = byte
     }
     return words.filter { !$0.isEmpty }.map { String(decoding: $0, as: UTF8.self) }
-  }
-
-  /// Whether a URL, perhaps behind `jdbc:`, has a password before its host (RFC 3986 §3.2.1).
-  private static func hasUserInfo(_ text: String) -> Bool {
-    var rest = text.utf8[...]
-    while let mark = rest.firstRange(of: Array("://".utf8)) {
-      let authority = rest[mark.upperBound...].prefix {
-        $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") && $0 > 0x20
-      }
-      if let at = authority.lastIndex(of: UInt8(ascii: "@")),
-        let colon = authority[..<at].firstIndex(of: UInt8(ascii: ":")), authority.index(after: colon) < at
-      {
-        return true
-      }
-      rest = rest[mark.upperBound...]
-    }
-    return false
-  }
-
-  /// Whether `name=value` with a secret's name stands in a connection string or link.
-  private static func hasSecretParameter(_ text: String) -> Bool {
-    let isPart: (UInt8) -> Bool = { byte in
-      switch byte {
-      case UInt8(ascii: "?"), UInt8(ascii: "&"), UInt8(ascii: ";"), UInt8(ascii: ","), 0x00...0x20: true
-      default: false
-      }
-    }
-    return text.utf8.split(whereSeparator: isPart).contains { part in
-      guard let equals = part.firstIndex(of: UInt8(ascii: "=")), part.index(after: equals) < part.endIndex else {
-        return false
-      }
-      // A JDBC URL's first parameter may stand behind the host: `…/db:password=`.
-      let name = part[..<equals].split(separator: UInt8(ascii: ":")).last ?? part[..<equals]
-      let plain = name.filter { ![UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ".")].contains($0) }
-      return parameters.contains(String(decoding: plain, as: UTF8.self).lowercased())
-    }
   }
 }
 

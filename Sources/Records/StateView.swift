@@ -114,24 +114,69 @@ public struct StateView: Sendable {
     var differences = JSONDifference.compare(
       .object(try visibleFields(from, type: type, resource: resource)),
       .object(try visibleFields(to, type: type, resource: resource)))
-    for field in model.types[type]?.fields ?? [] where field.keeping != .plain {
-      guard from[field.name] != to[field.name], try hidesDifference(field, from, to, resource) else { continue }
-      differences.append(
-        JSONDifference(
-          pointer: "/" + field.name, from: from[field.name].map { _ in .string(Sealer.mask) },
-          to: to[field.name].map { _ in .string(Sealer.mask) }))
+    for field in model.types[type]?.fields ?? [] where from[field.name] != to[field.name] {
+      switch field.keeping {
+      case .plain, .personal: continue
+      case .hash, .passwordHash, .secret:
+        differences.append(
+          JSONDifference(
+            pointer: "/" + field.name, from: from[field.name].map { _ in .string(Sealer.mask) },
+            to: to[field.name].map { _ in .string(Sealer.mask) }))
+      case .secretMembers:
+        let pointers = try secretDifferences(
+          in: field.name, type: type, resource: resource, from: from[field.name], to: to[field.name])
+        differences += pointers.map {
+          JSONDifference(
+            pointer: "/" + field.name + $0, from: .string(Sealer.mask), to: .string(Sealer.mask))
+        }
+      }
     }
     return differences
   }
 
-  /// Whether a field differs in what the view hides, and in nothing that it shows.
-  private func hidesDifference(
-    _ field: FieldModel, _ from: JSONObject, _ to: JSONObject, _ resource: Identifier
-  ) throws -> Bool {
-    switch field.keeping {
-    case .plain, .personal: false
-    case .hash, .passwordHash, .secret: true
-    case .secretMembers: StateView.masked(from[field.name] ?? .null) == StateView.masked(to[field.name] ?? .null)
+  /// Whether a field's values may hold secrets that are sealed each at its place.
+  public func hasSecrets(_ field: String, type: String) -> Bool {
+    model.types[type]?.field(field)?.secretScope != nil
+  }
+
+  /// Where, by JSON Pointer from the field on, two values of a field have another secret at one place: what both sides
+  /// show as the mask and is not the same in the clear. Secrets that can't be opened differ where their tokens do.
+  public func secretDifferences(
+    in field: String, type: String, resource: Identifier, from: JSON?, to: JSON?
+  ) throws -> [String] {
+    guard let scope = model.types[type]?.field(field)?.secretScope, let from, let to, from != to else { return [] }
+    let members = SecretMembers(sealer: sealer, field: field, scope: scope, resource: resource)
+    func sides(_ value: JSON) throws -> (shown: JSON, plain: JSON) {
+      do {
+        return (SecretMembers.masked(value, field: field, scope: scope), try members.open(value))
+      } catch let error as VaultError {
+        throw Refusal(causedBy: error)
+      }
+    }
+    let (old, new) = (try sides(from), try sides(to))
+    var pointers: [String] = []
+    StateView.compareSecrets(old, new, "", &pointers)
+    return pointers
+  }
+
+  private static func compareSecrets(
+    _ from: (shown: JSON, plain: JSON), _ to: (shown: JSON, plain: JSON), _ pointer: String, _ pointers: inout [String]
+  ) {
+    switch (from.shown, to.shown) {
+    case (.object(let old), .object(let new)):
+      for (key, shown) in new {
+        guard let shownBefore = old[key], let before = from.plain[key], let after = to.plain[key] else { continue }
+        compareSecrets((shownBefore, before), (shown, after), "\(pointer)/\(JSONPointer.escape(key))", &pointers)
+      }
+    case (.array(let old), .array(let new)):
+      let (before, after) = (from.plain.arrayValue ?? [], to.plain.arrayValue ?? [])
+      for index in new.indices where index < old.count && index < before.count && index < after.count {
+        compareSecrets((old[index], before[index]), (new[index], after[index]), "\(pointer)/\(index)", &pointers)
+      }
+    default:
+      if SecretMembers.isMask(from.shown), SecretMembers.isMask(to.shown), from.plain != to.plain {
+        pointers.append(pointer)
+      }
     }
   }
 
@@ -191,7 +236,7 @@ public struct StateView: Sendable {
     switch field.keeping {
     case .plain: value
     case .personal: try personal(value, field: field.name, resource: resource)
-    case .secretMembers: StateView.masked(value)
+    case .secretMembers(let scope): SecretMembers.masked(value, field: field.name, scope: scope)
     case .hash, .passwordHash, .secret: .string(Sealer.mask)
     }
   }

@@ -81,7 +81,7 @@ extension Acceptance {
           "password": "pass-\(unique)-phrase word", "reason": "because of her illness \(unique)",
           "log line": "customer \(unique) called twice",
           "credential": "credential-\(unique)-data", "connection": "connection-\(unique)-password",
-          "rotated": "rotated-\(unique)-data",
+          "rotated": "rotated-\(unique)-data", "pipeline": "pipeline-\(unique)-password",
         ]
         let address = "127.83.41.29"
         let pipeline = try await plant(server, texts, from: address)
@@ -112,6 +112,8 @@ extension Acceptance {
         let revealed = try await admin.call(
           "credential.reveal", ["id": .string(pipeline.credential), "reason": "the test"])
         #expect(revealed["data"]?["token"]?.stringValue == texts["rotated"]!)
+        let shown = try await admin.call("pipeline.reveal", ["id": .string(pipeline.id), "reason": "the test"])
+        #expect(shown["data"]?["config"]?["password"]?.stringValue == texts["pipeline"]!)
         let connection = try await admin.call("connection.get", ["id": .string(pipeline.connection)])
         #expect(
           !connection.canonicalString.contains(texts["connection"]!)
@@ -182,7 +184,15 @@ extension Acceptance {
       }
       _ = try await tell("session.open", ["email": try text("email"), "password": try text("password")])
       let pipeline = try await tell(
-        "pipeline.create", ["organization_id": organization, "name": "p", "reason": try text("reason")])
+        "pipeline.create",
+        [
+          "organization_id": organization, "name": "p", "reason": try text("reason"),
+          "config": ["host": "db.internal", "password": try text("pipeline")],
+          "nodes": [["id": "a", "env": [["name": "DB_PASSWORD", "value": try text("pipeline")]]]],
+          "steps": [
+            ["name": "s", "order_index": 0, "step_type": "load", "config": ["api_key": try text("pipeline")]]
+          ],
+        ])
       _ = try await tell("pipeline.edit", ["id": .string(pipeline), "description": "d", "reason": try text("reason")])
       let run = try await tell("run.start", ["pipeline_id": .string(pipeline)])
       _ = try await tell("run.log", ["id": .string(run), "lines": [["message": try text("log line")]]])

@@ -299,6 +299,7 @@ extension Acceptance {
         ("pipeline.diff", ["id": id, "from_version": 1, "to_version": 1]),
         ("pipeline.rollback", ["id": id, "to_version": 1, "reason": "r"]), ("run.start", ["pipeline_id": id]),
         ("credential.reveal", ["id": .string(credential), "reason": "r"]),
+        ("pipeline.reveal", ["id": id, "reason": "r"]),
         ("organization.get", ["id": .string(theirs.organization)]),
         ("organization.get", ["slug": .string(theirs.slug)]),
         ("user.get", ["id": .string(theirs.user)]),

@@ -202,6 +202,7 @@ extension Acceptance {
         "user.set_password", "user.verify_email", "user.deactivate", "user.reactivate", "session.open", "session.close",
         "session.whoami",
         "api_key.revoke", "connection.test", "connection.set_default", "credential.rotate", "credential.reveal",
+        "connection.reveal", "pipeline.reveal", "run.reveal",
         "pipeline.publish",
         "pipeline.pause", "pipeline.resume", "pipeline.archive", "pipeline.deprecate", "pipeline.versions",
         "pipeline.name_version",

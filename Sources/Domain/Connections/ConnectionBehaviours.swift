@@ -28,8 +28,9 @@ enum ConnectionBehaviours {
   /// has none, or it is asked for.
   static let edit = Behaviour(decide: { decision in
     let state = try decision.target()
-    var values = decision.fields.merging(decision.constants())
-    try checkConfig(of: state, changedBy: values)
+    var values = try decision.unmasked(
+      decision.fields.merging(decision.constants()), of: state, decision.type)
+    try checkConfig(of: decision.plain(state), changedBy: values)
     if values.contains("owner_id"), values["is_default"] == nil, state.fields["is_default"] == true {
       let owner = values["owner_id"]?.stringValue.flatMap { Identifier($0) }
       if owner != state.reference("owner_id"), try !defaults(of: owner, beside: state, decision).isEmpty {

@@ -35,6 +35,7 @@ enum Behaviours {
     "credential.create": CredentialBehaviours.create.erased,
     "credential.rotate": CredentialBehaviours.rotate.erased,
     "credential.reveal": CredentialBehaviours.reveal.erased,
+    "configuration.reveal": RevealBehaviours.reveal.erased,
     "credential.warn_expiry": CredentialBehaviours.warnExpiry.erased,
     "pipeline.create": PipelineBehaviours.create.erased,
     "pipeline.edit": PipelineBehaviours.edit.erased,

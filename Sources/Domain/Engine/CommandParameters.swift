@@ -90,14 +90,11 @@ struct CommandParameters: Sendable {
       case .plain: return .open
       case .personal: return .personal
       case .secret, .hash, .passwordHash: return .secret
-      case .secretMembers(let names): return .secretMembers(names)
+      case .secretMembers(let scope): return .secretMembers(scope)
       }
     }
-    switch field.secret {
-    case nil: return .open
-    case .whole, .hash, .password: return .secret
-    case .members(let names): return .secretMembers(Set(names.map { $0.lowercased() }))
-    }
+    if field.isHidden { return .secret }
+    return SecretScope(field).map { .secretMembers($0) } ?? .open
   }
 
   /// Fields of the resource that this command doesn't take, and why.

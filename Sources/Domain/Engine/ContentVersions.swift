@@ -15,28 +15,30 @@ enum ContentVersions {
     state.fields["version_number"]?.integerValue ?? 1
   }
 
-  /// Whether values differ from what a resource holds in a versioned field.
+  /// Whether values differ from what a resource holds in a versioned field; both in the clear.
   static func differ(_ values: JSONObject, from state: ResourceState, _ type: ResourceModel) -> Bool {
     values.contains { name, value in type.versioned.contains(name) && value.unlessNull != state.fields[name] }
   }
 
-  /// The values that bring the content of an earlier version back; empty where it is there already.
+  /// The values that bring the content of an earlier version back, in the clear; empty where it is there already.
   /// - Throws: ``Refusal``: `invalid_params` where there is no such version, `conflict` where it lacks what is required
   ///   by now, or the history no longer holds it.
   static func rollback(
     of state: ResourceState, _ type: ResourceModel, to wanted: Int64, found: Found?, in decision: Decision
   ) throws -> JSONObject {
-    let present = number(of: state)
-    guard wanted <= present else { throw missing("/to_version", wanted, latest: present) }
+    let latest = number(of: state)
+    guard wanted <= latest else { throw missing("/to_version", wanted, latest: latest) }
     let content =
-      if let found, found.resource == state.id, found.number == wanted, wanted < present {
+      if let found, found.resource == state.id, found.number == wanted, wanted < latest {
         decision.transaction.defaults.values(of: state.type).merging(found.fields)
       } else {
         try content(of: state, version: wanted, in: decision)
       }
+    let former = try decision.engine.sealer.plain(content, of: type, resource: state.id)
+    let present = try decision.plain(state).fields
     var values = JSONObject()
-    for name in type.versioned { values[name] = content[name] ?? .null }
-    values = values.filter { $0.value.unlessNull != state.fields[$0.key] }
+    for name in type.versioned { values[name] = former[name] ?? .null }
+    values = values.filter { $0.value.unlessNull != present[$0.key] }
     for (name, value) in values where value.isNull && type.field(name)?.field.isRequired == true {
       throw Refusal.conflict(
         reason: "state", "That version has no \(name), which the catalog requires by now.", ["allowed": []])

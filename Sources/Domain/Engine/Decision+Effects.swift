@@ -90,12 +90,14 @@ extension Decision {
   /// - Parameters:
   ///   - values: new values in the clear; null clears one.
   ///   - isForced: records the event even where no field differs (a state entered again, facts in `data`).
+  ///   - takesMasks: whether a mask in a value stands for the secret that is there; else it is a text like any other.
   /// - Returns: The event, or nil where nothing was to be recorded.
   @discardableResult
   func edit(
     _ state: ResourceState, _ type: ResourceModel, event: String, values: JSONObject, data: JSONObject = [:],
-    isForced: Bool = false, causation: Identifier? = nil, checksReferences: Bool = true
+    isForced: Bool = false, causation: Identifier? = nil, checksReferences: Bool = true, takesMasks: Bool = true
   ) throws -> AppendedEvent? {
+    let values = takesMasks ? try unmasked(values, of: state, type) : values
     // Most edits that change nothing are seen before anything is sealed.
     if !isForced, values.allSatisfy({ isPlainlyUnchanged($0.key, $0.value, state, type) }) { return nil }
     var draft = try draft(
@@ -131,6 +133,36 @@ extension Decision {
     let appended = try append(draft, type: type)
     if !set.isEmpty { try moveIndexes(from: state, type, changed: set) }
     return appended
+  }
+
+  /// The resource with the secrets inside of its fields in the clear; what can't be opened is its token.
+  func plain(_ state: ResourceState) throws -> ResourceState {
+    guard let type = model.types[state.type] else { return state }
+    var plain = state
+    plain.fields = try engine.sealer.plain(state.fields, of: type, resource: state.id)
+    return plain
+  }
+
+  /// New values with what the masks in them stand for, in the clear.
+  /// - Throws: ``Refusal`` `invalid_params` for a mask that stands for nothing.
+  func unmasked(_ values: JSONObject, of state: ResourceState, _ type: ResourceModel) throws -> JSONObject {
+    var open = values
+    for (name, value) in values {
+      guard let scope = type.field(name)?.secretScope else { continue }
+      open[name] = try SecretMembers(sealer: engine.sealer, field: name, scope: scope, resource: state.id)
+        .unmasked(value, before: state.fields[name])
+    }
+    return open
+  }
+
+  /// Values with the mask in place of each secret, for checks whose outcome would tell something of it.
+  func masked(_ values: JSONObject, _ type: ResourceModel) -> JSONObject {
+    var masked = values
+    for (name, value) in values {
+      guard let scope = type.field(name)?.secretScope else { continue }
+      masked[name] = SecretMembers.masked(value, field: name, scope: scope)
+    }
+    return masked
   }
 
   /// Whether a value in the clear is another one than that of a personal field; so it counts where that was erased.

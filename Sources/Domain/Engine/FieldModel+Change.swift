@@ -31,7 +31,13 @@ extension FieldModel {
   func misfit(_ value: JSON) -> CatalogChange.Contradiction? {
     let isSealed = Vault.isSealed(value)
     switch keeping {
-    case .hash, .passwordHash, .secretMembers: return nil
+    case .hash, .passwordHash: return nil
+    case .secretMembers:
+      // What stands in the clear is shown as sealed, and is sealed with the next change.
+      if isSealed || holdsKind(value) { return nil }
+      return CatalogChange.Contradiction(
+        problem: "is of type \(field.type.rawValue), but values of another type are held",
+        remedy: FieldModel.anotherName)
     case .personal, .secret:
       if isSealed { return nil }
       return CatalogChange.Contradiction(
@@ -39,7 +45,7 @@ extension FieldModel {
         remedy: "What is recorded stays readable. \(FieldModel.anotherName)")
     case .plain: break
     }
-    if isSealed {
+    if SecretMembers.holdsSealed(value) {
       return CatalogChange.Contradiction(
         problem: "is not to be sealed, but sealed values of it are held", remedy: FieldModel.anotherName)
     }

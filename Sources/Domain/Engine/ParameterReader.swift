@@ -57,9 +57,8 @@ struct ParameterReader {
   /// A mask stands for a secret that is kept already: nothing new has one.
   private mutating func refuseMasks(_ params: JSONObject) {
     for case .field(let field) in command.parameters.roles {
-      guard case .secretMembers(let names) = field.keeping, let value = params[field.name] else { continue }
-      SecretMembers.refuseMasks(
-        in: value, names: names, path: "/" + JSONPointer.escape(field.name), problems: &problems)
+      guard field.secretScope != nil, let value = params[field.name] else { continue }
+      SecretMembers.refuseMasks(in: value, path: "/" + JSONPointer.escape(field.name), problems: &problems)
     }
   }
 
@@ -95,8 +94,17 @@ struct ParameterReader {
       if !isCreation || command.behaviour?.traits.fillsDefaults == true { fields.append(key: field.name, value: .null) }
       return
     }
+    if field.field.secret == .refused, SecretPattern.matches(value: value) {
+      refuse("/" + field.name, ParameterReader.carriesSecret)
+      return
+    }
     fields.append(key: field.name, value: value)
   }
+
+  private static let carriesSecret = """
+    carries a password or a signature, and is kept as it is; send it without, and keep the secret in a credential or \
+    make the link anew where it is used
+    """
 
   private mutating func defaultOrganization() {
     if command.behaviour?.traits.findsOrganization == true { return }

@@ -41,7 +41,8 @@ struct RequestParts {
       switch exposure(name) {
       case .open: shown.append(key: name, value: value)
       case .secret: shown.append(key: name, value: Self.withheld)
-      case .secretMembers(let names): shown.append(key: name, value: SecretMembers.withheld(value, names: names))
+      case .secretMembers(let scope):
+        shown.append(key: name, value: SecretMembers.withheld(value, field: name, scope: scope))
       case .personal:
         shown.append(key: name, value: Self.withheld)
         hidden.append(key: name, value: value)
@@ -70,8 +71,8 @@ enum ParameterExposure: Sendable {
   case open
   /// Only that it was given.
   case secret
-  /// All but its members of these names.
-  case secretMembers(Set<String>)
+  /// All but the secrets in it.
+  case secretMembers(SecretScope)
   /// All of it, as long as the person is there.
   case personal
 }

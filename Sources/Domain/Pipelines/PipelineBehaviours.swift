@@ -31,12 +31,14 @@ enum PipelineBehaviours {
       if let steps = values["steps"] {
         values["steps"] = PipelineContent.withIdentifiers(steps, before: state.fields["steps"], at: decision.now)
       }
-      try checkGraph(of: state, changedBy: values)
       try PipelineReferences.check(
         values, kind: state.fields["kind"], organization: state.organization, in: decision)
+      values = try decision.unmasked(values, of: state, decision.type)
+      let plain = try decision.plain(state)
+      try checkGraph(of: plain, changedBy: values)
       try decision.edit(
         state, decision.type, event: decision.command.event,
-        values: withVersion(values, of: state, decision.type))
+        values: withVersion(values, of: plain, decision.type))
     })
 
   /// `pipeline.rollback`: the content of an earlier version again, as a new version; nothing where it is there already.
@@ -50,7 +52,8 @@ enum PipelineBehaviours {
     guard !values.isEmpty else { return }
     try decision.edit(
       state, decision.type, event: decision.command.event,
-      values: withVersion(values, of: state, decision.type), data: ["rolled_back_to": .integer(wanted)])
+      values: withVersion(values, of: decision.plain(state), decision.type),
+      data: ["rolled_back_to": .integer(wanted)])
   }
 
   /// `pipeline.name_version`: a name for a version, kept with the event.
@@ -106,7 +109,7 @@ enum PipelineBehaviours {
   }
 
   /// The values of an edit, with the next version number where they change versioned content; what was synced, or
-  /// failed to be, then is modified.
+  /// failed to be, then is modified. Values and state are in the clear.
   static func withVersion(_ values: JSONObject, of state: ResourceState, _ type: ResourceModel) -> JSONObject {
     guard ContentVersions.differ(values, from: state, type) else { return values }
     var numbered = values

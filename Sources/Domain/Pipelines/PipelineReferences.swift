@@ -15,7 +15,8 @@ import Refusals
 enum PipelineReferences {
   /// Refuses values that refer to what isn't there for the pipeline's organization, and nodes whose configuration their
   /// template's schema refuses.
-  /// - Parameter values: the fields that are given; those that are absent stay unchecked.
+  /// - Parameter values: the fields that are given; those that are absent stay unchecked. Secrets that aren't given anew
+  ///   are masks.
   static func check(
     _ values: JSONObject, kind: JSON?, organization: Identifier?, in decision: Decision
   ) throws {
@@ -108,10 +109,11 @@ enum PipelineReferences {
         continue
       }
       var config = node["config"]?.unlessNull ?? [:]
-      if let given = config.objectValue, let defaults = template.fields["default_config"]?.objectValue {
+      let shown = try decision.masked(template.fields, decision.model.type(template.type))
+      if let given = config.objectValue, let defaults = shown["default_config"]?.objectValue {
         config = .object(defaults.merging(given))
       }
-      problems += check.problems(of: config, schema: schema, path: "\(path)/config")
+      problems += TemplateRules.problems(of: config, schema: schema, path: "\(path)/config", &check)
     }
     return problems
   }

@@ -20,7 +20,9 @@ enum OpenLineageBehaviours {
       }
       guard let event = context.parameters["event"]?.objectValue else { return .refused }
       do {
-        return .ready(try OpenLineageEvent.parse(event, path: "/event"))
+        // Nothing of a report is refused for what a producer writes into a URL, and nothing of it is to be kept.
+        let stripped = SecretText.stripped(.object(event))?.objectValue
+        return .ready(try OpenLineageEvent.parse(stripped ?? event, path: "/event"))
       } catch let error as OpenLineageEvent.Malformed {
         context.problems += error.problems
       } catch {
@@ -149,10 +151,22 @@ struct ReportTransaction: ReportTarget {
     let rules = decision.engine.rules
     guard let holder = try rules.holders(of: rules.keys(constraint, values), constraint, in: decision.transaction).first
     else { return nil }
-    return try decision.transaction.living(holder, type: type)
+    return try decision.transaction.living(holder, type: type).map(plain)
   }
 
-  func state(_ id: Identifier) throws -> ResourceState? { try decision.transaction.state(id) }
+  func state(_ id: Identifier) throws -> ResourceState? { try decision.transaction.state(id).map(plain) }
+
+  /// The resource with its secrets in the clear, for what is merged into it. What can't be opened says so: nothing of a
+  /// report may be refused for it.
+  private func plain(_ state: ResourceState) throws -> ResourceState {
+    var plain = try decision.plain(state)
+    guard let type = decision.model.types[state.type] else { return plain }
+    for field in type.fields where field.secretScope != nil {
+      guard let value = plain.fields[field.name], SecretMembers.holdsSealed(value) else { continue }
+      plain.fields[field.name] = SecretMembers.withoutSealed(value)
+    }
+    return plain
+  }
 
   func withoutSecrets(_ value: JSON) -> JSON { SecretMembers.withheld(value, names: []) }
 
@@ -182,7 +196,7 @@ struct ReportTransaction: ReportTarget {
     let created = try decision.create(
       Decision.Creation(
         type: model, event: "\(type).\(event)", id: id, organization: organization, values: values, data: data))
-    guard let state = try decision.transaction.state(created.resource) else {
+    guard let state = try state(created.resource) else {
       throw Refusal.internalError("A resource that was just made is not there.")
     }
     return state
@@ -190,10 +204,14 @@ struct ReportTransaction: ReportTarget {
 
   func change(_ state: ResourceState, set: JSONObject, event: String, data: JSONObject) throws -> ResourceState {
     let model = try decision.model.type(state.type)
+    guard let stored = try decision.transaction.state(state.id) else {
+      throw Refusal.internalError("A resource that a report changes is not there.")
+    }
     let values = PipelineBehaviours.withVersion(try checked(set, model), of: state, model)
     try decision.edit(
-      state, model, event: "\(state.type).\(event)", values: values, data: data, isForced: !data.isEmpty)
-    return try decision.transaction.state(state.id) ?? state
+      stored, model, event: "\(state.type).\(event)", values: values, data: data, isForced: !data.isEmpty,
+      takesMasks: false)
+    return try self.state(state.id) ?? state
   }
 
   /// The values in their normal form; refuses what the fields can't hold, as every command does.

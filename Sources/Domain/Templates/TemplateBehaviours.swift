@@ -58,7 +58,8 @@ enum TemplateBehaviours {
       let state = try decision.target()
       let names = ["config_schema", "default_config"]
       if names.contains(where: { decision.fields.contains($0) }) {
-        let merged = names.map { decision.fields[$0] ?? state.fields[$0] }
+        let shown = decision.masked(state.fields, decision.type)
+        let merged = names.map { decision.fields[$0] ?? shown[$0] }
         let problems = TemplateRules.problems(ofSchema: merged[0], defaultConfig: merged[1])
         guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
       }
@@ -74,10 +75,8 @@ extension PipelineBehaviours {
     decide: { decision in
       let type = try decision.model.type("pipeline_template")
       let template = try template(decision, type)
-      guard let config = template.fields["template_config"]?.objectValue else {
-        throw Refusal.internalError("A pipeline template has no configuration.")
-      }
       let given = decision.fields
+      let config = try content(of: template, type, besides: given, decision)
       var problems: [ValueProblem] = []
       var values = TemplateRules.pipelineFields(config, decision.type, path: "", problems: &problems)
       values = values.merging(given)
@@ -115,6 +114,44 @@ extension PipelineBehaviours {
     return state
   }
 
+  /// What a template makes a pipeline of, its secrets in the clear. Those of another organization's template, and of
+  /// what is built in, are that one's own: a pipeline could show them to whoever made it.
+  private static func content(
+    of template: ResourceState, _ type: ResourceModel, besides given: JSONObject, _ decision: Decision
+  ) throws -> JSONObject {
+    let isOwn = try template.organization != nil && template.organization == decision.newOrganization()
+    let stored = template.fields["template_config"] ?? .null
+    var content = isOwn ? try decision.plain(template).fields["template_config"] ?? .null : stored
+    if !isOwn, let shown = decision.masked(["template_config": stored], type)["template_config"] {
+      // Those that stand in the clear, in an older log, are as little to be passed on.
+      content = shown
+    }
+    guard let config = content.objectValue else {
+      throw Refusal.internalError("A pipeline template has no configuration.")
+    }
+    var kept = JSONObject()
+    for (name, value) in config {
+      let field = decision.type.field(name) == nil ? "config" : name
+      // What is given instead needs none of the template's.
+      if given.contains(name) || field == "config" && name != "config" && given.contains("config") { continue }
+      let places = isOwn ? SecretMembers.tokens(in: value).map(\.pointer) : SecretMembers.maskPlaces(in: value)
+      if let place = places.first {
+        throw Refusal.invalidParam(
+          "/template_id",
+          isOwn
+            ? """
+            has a secret at \(name)\(place) whose key was destroyed or is missing; edit the template, or give \(field) \
+            besides
+            """
+            : """
+            has a secret at \(name)\(place), which is not passed on to other organizations; give \(field) besides
+            """)
+      }
+      kept.append(key: name, value: value)
+    }
+    return kept
+  }
+
   private static func create(
     _ decision: Decision, _ values: JSONObject
   ) throws -> (id: Identifier, organization: Identifier?, event: Identifier) {
@@ -122,7 +159,8 @@ extension PipelineBehaviours {
       throw Refusal.invalidParam("/organization_id", "is required: say which organization it belongs to")
     }
     try decision.authorize(in: organization)
-    try PipelineReferences.check(values, kind: values["kind"], organization: organization, in: decision)
+    try PipelineReferences.check(
+      decision.masked(values, decision.type), kind: values["kind"], organization: organization, in: decision)
     let event = try decision.applyCreation(values)
     return (event.resource, organization, event.id)
   }

@@ -101,6 +101,19 @@ enum TemplateRules {
     let problems = JSONSchemaCheck.schemaProblems(schema, path: "/config_schema")
     guard problems.isEmpty, let defaultConfig, !defaultConfig.isNull else { return problems }
     var check = JSONSchemaCheck()
-    return check.problems(of: defaultConfig, schema: schema, path: "/default_config")
+    return Self.problems(of: defaultConfig, schema: schema, path: "/default_config", &check)
+  }
+
+  /// What is wrong with a configuration under a schema. A mask stands for a secret that is kept and was judged when it
+  /// was given: it is not judged again, since a schema that somebody else writes could ask for it piece by piece.
+  static func problems(
+    of config: JSON, schema: JSON, path: String, _ check: inout JSONSchemaCheck
+  ) -> [ValueProblem] {
+    check.problems(of: config, schema: schema, path: path).filter { problem in
+      guard problem.path.hasPrefix(path), let pointer = JSONPointer(String(problem.path.dropFirst(path.count))) else {
+        return true
+      }
+      return pointer.resolve(in: config).map { !SecretMembers.isMask($0) } ?? true
+    }
   }
 }

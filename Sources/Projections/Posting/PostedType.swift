@@ -86,7 +86,7 @@ final class PostedType: Sendable {
     switch field.secret {
     case .hash, .password: return .hidden
     case .whole: return .token
-    case .members, nil: return .row
+    case .members, .configuration, .texts, .refused, nil: return .row
     }
   }
 
@@ -119,6 +119,8 @@ final class PostedType: Sendable {
     if event.version == 1, hasReadModel { return "create" }
     // What is recorded of a read has facts, as what is executed has.
     if !hasReadModel, verb == "read" || verb == "log_read" { return "read" }
+    // Whoever executes something is who is shown its secrets: that is a read.
+    if verb == "revealed" { return "read" }
     if executed.contains(verb) { return "execute" }
     if !event.set.isEmpty { return "update" }
     if internalVerbs.contains(verb) || event.data != nil { return "execute" }

@@ -16,7 +16,7 @@ struct ListOrder: Sendable {
 
   /// Every word that a list by those columns can be ordered by.
   static func words(_ columns: ListColumns) -> [String] {
-    let names = columns.all.filter { $0.isOrdered && $0.field.secret == nil }.map(\.field.name)
+    let names = columns.all.filter { $0.isOrdered && !$0.field.isHidden }.map(\.field.name)
     return names.flatMap { [$0, "-\($0)"] }
   }
 

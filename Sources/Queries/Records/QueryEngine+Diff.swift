@@ -103,6 +103,10 @@ extension QueryEngine {
       }
       let shownBefore = before[name] ?? .null
       let shownAfter = after[name] ?? .null
+      let secrets = try view.secretDifferences(
+        in: name, type: access.type.name, resource: new.id, from: from, to: to)
+      // A secret that was sealed again is the same.
+      if shownBefore == shownAfter, secrets.isEmpty, view.hasSecrets(name, type: access.type.name) { continue }
       var change: JSONObject = ["from": shownBefore, "to": shownAfter]
       if isComposite(shownBefore), isComposite(shownAfter) {
         change["differences"] = .array(
@@ -112,7 +116,7 @@ extension QueryEngine {
             if let from = difference.from { place["from"] = from }
             if let to = difference.to { place["to"] = to }
             return .object(place)
-          })
+          } + secrets.map { ["pointer": .string($0), "from": StateView.hidden, "to": StateView.hidden] })
       }
       changes[name] = .object(change)
     }

@@ -35,8 +35,8 @@ extension QueryMethod {
 private struct BreachQuestion: Sendable {
   /// By which more than single persons' data is taken, or secrets that lead to more.
   static let takings = [
-    "credential.revealed", "export.created", "installation.backed_up", "installation.keys_exported",
-    "installation.log_read", "installation.restored",
+    "credential.revealed", "connection.revealed", "pipeline.revealed", "run.revealed", "export.created",
+    "installation.backed_up", "installation.keys_exported", "installation.log_read", "installation.restored",
   ]
   /// How many of them one answer has.
   static let mostTakings = 100
