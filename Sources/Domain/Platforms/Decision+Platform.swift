@@ -8,7 +8,7 @@ import Vault
 
 extension Decision {
   /// References that name the acting user where a platform needs one and nobody was named.
-  private static let actorFields: Set<String> = ["owner_id", "user_id", "author_id", "triggered_by"]
+  static let actorFields: Set<String> = ["owner_id", "user_id", "author_id", "triggered_by"]
 
   /// A new resource's values as its organization's platform wants them: the acting
   /// user where the document wants somebody.
@@ -107,18 +107,7 @@ extension Decision {
   /// Whether a row with these fields is one of the table's.
   private func holds(_ table: PlatformRules.Table, _ fields: JSONObject) throws -> Bool {
     for condition in table.conditions {
-      var value = fields[condition.field]
-      if let reference = condition.reference {
-        value = .none
-        if let id = fields[reference]?.stringValue.flatMap({ Identifier($0) }) {
-          value = try transaction.state(id)?.fields[condition.field]
-        }
-      }
-      guard let word = value?.stringValue else {
-        guard condition.includesAbsent else { return false }
-        continue
-      }
-      guard condition.words.contains(word) else { return false }
+      guard try condition.holds(fields, in: transaction) else { return false }
     }
     return true
   }
