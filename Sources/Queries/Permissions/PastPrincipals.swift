@@ -16,12 +16,17 @@ struct PastPrincipals {
   }
 
   private let organization: Identifier
+  private let platform: String?
   private(set) var entries: [Entry] = []
   private var users: [Identifier: ResourceState?] = [:]
   private var workspaces: [Identifier: Set<Identifier>] = [:]
   private var roles: [Identifier: String] = [:]
 
-  init(of organization: Identifier) { self.organization = organization }
+  /// - Parameter platform: the organization's, then.
+  init(of organization: Identifier, platform: String?) {
+    self.organization = organization
+    self.platform = platform
+  }
 
   /// Takes in the places that people had in workspaces; to be done before ``add(membership:_:)``.
   mutating func add(place: ResourceState) {
@@ -38,7 +43,8 @@ struct PastPrincipals {
     roles[id] = given
     let principal = Principal(
       kind: .user(id), platformRole: user.fields["role"]?.stringValue, isStaff: user.fields["is_staff"] == true,
-      organizations: [organization: given], workspaces: workspaces[id] ?? [], subject: id)
+      organizations: [organization: given], workspaces: workspaces[id] ?? [],
+      narrowings: narrowings(given, user.fields["role"]?.stringValue), subject: id)
     entries.append(
       Entry(
         principal: principal,
@@ -80,6 +86,7 @@ struct PastPrincipals {
     let principal = Principal(
       kind: .apiKey(key.id, creator: maker), organizations: [organization: "key"],
       workspaces: maker.flatMap { workspaces[$0] } ?? [],
+      narrowings: bound.map { narrowings($0.role, $0.platformRole) } ?? [:],
       keyPermissions: KeyPermissions.read(key.fields["permissions"] ?? .null), bound: bound, subject: maker)
     entries.append(
       Entry(
@@ -88,6 +95,10 @@ struct PastPrincipals {
           "by": "API key", "name": key.fields["name"] ?? .null,
           "made_by": maker.map { .string("user:\($0.text)") } ?? .null, "since": .string(key.createdAt.text),
         ]))
+  }
+
+  private func narrowings(_ role: String, _ platformRole: String?) -> [Identifier: Narrowing] {
+    Narrowing(role: role, platformRole: platformRole, platform: platform).map { [organization: $0] } ?? [:]
   }
 
   /// A person's account as it was, where they could act.

@@ -49,7 +49,9 @@ extension QueryEngine {
         throw Refusal.notFound(type: type.name, id: id.text)
       }
       let moment = try snapshot.record(at: position)?.parsedHeader().at ?? clock()
-      var principals = PastPrincipals(of: organization)
+      var principals = PastPrincipals(
+        of: organization,
+        platform: try Self.past(organization, position, snapshot)?.fields["platform"]?.stringValue)
       for place in places { if let state = try Self.past(place, position, snapshot) { principals.add(place: state) } }
       for membership in memberships {
         if let state = try Self.past(membership, position, snapshot) {
