@@ -197,6 +197,13 @@ public struct Principal: Sendable {
     return keyPermissions == nil || isMapped(permission, on: plural)
   }
 
+  /// Whether the caller is an API key that may execute pipelines of an organization, and so their runs, which its maker
+  /// may.
+  package func runsPipelines(of organization: Identifier?) -> Bool {
+    guard let organization, organizations[organization] != nil, keyPermissions != nil else { return false }
+    return isMapped(.execute, on: "pipelines") && isWithinBound(.execute, on: "runs")
+  }
+
   /// Whether an API key's map has that permission.
   private func isMapped(_ permission: Permission, on plural: String) -> Bool {
     guard let keyPermissions else { return false }

@@ -170,10 +170,18 @@ final class Decision {
     try require(command.command.permission, on: type.plural, in: organization)
   }
 
-  /// Whether the command is the caller's to give without the permission on its type: for what is their own, as members
-  /// of organizations whose platform knows no roles.
+  /// Whether the command is the caller's to give without the permission on its type: a run of a pipeline, for an API
+  /// key that may execute pipelines; and what is their own, for members of organizations whose platform knows no roles.
   private func isGrantedBesides(in organization: Identifier?, on state: ResourceState?) throws -> Bool {
     let permission = command.command.permission
+    if permission == .execute, principal.runsPipelines(of: organization) {
+      var run = state?.fields ?? fields
+      if type.name == "task_run" {
+        guard let id = run["run_id"]?.stringValue.flatMap({ Identifier($0) }) else { return false }
+        run = try transaction.living(id, type: "run")?.fields ?? [:]
+      }
+      if type.name == "run" || type.name == "task_run", run["pipeline_id"]?.stringValue != nil { return true }
+    }
     guard principal.allowsOnOwn(permission, on: type.plural, organization: organization) else { return false }
     guard let subject = principal.subject else { return false }
     // Nobody makes, or gives away, what is then another's.
