@@ -33,7 +33,7 @@ COMMENT ON COLUMN daybook.data_previews.id IS 'The position of the event × 2^20
 COMMENT ON COLUMN daybook.data_previews.row_count IS 'How many rows the node had, as the run told it.';
 COMMENT ON COLUMN daybook.data_previews.created_at IS 'When the event was recorded.';
 COMMENT ON COLUMN daybook.data_previews.expires_at IS
-  'Until when it is kept: 24 hours where nobody said. The next sweep takes it away; views leave it out at once.';
+  'Until when it is kept; NULL where nobody and no rule says. The next sweep takes it away; views leave it out at once.';
 -- What goes with a run is found by it, also while a rebuild fills the table.
 CREATE INDEX data_previews_run_id_node_id ON daybook.data_previews (run_id, node_id);
 
@@ -64,14 +64,14 @@ SELECT
   e #> '{data,schema_info}',
   (e ->> 'organization_id')::uuid,
   (e ->> 'resource_id')::uuid,
-  greatest((e #>> '{data,expires_at}')::timestamptz, (e ->> 'at')::timestamptz)
+  greatest(coalesce((e #>> '{data,expires_at}')::timestamptz, 'infinity'), (e ->> 'at')::timestamptz)
 FROM jsonb_array_elements($1::jsonb) AS e;
 
 -- section: remove
 DELETE FROM daybook.data_previews AS t USING jsonb_array_elements($1::jsonb) AS e
 WHERE e ->> 'event' = 'retention.swept' AND e #>> '{data,class}' = 'previews'
   AND t.organization_id = (e ->> 'organization_id')::uuid
-  AND greatest(t.expires_at, t.created_at) < (e #>> '{data,before}')::timestamptz
+  AND greatest(coalesce(t.expires_at, 'infinity'), t.created_at) < (e #>> '{data,before}')::timestamptz
   AND t.id < (e ->> 'position')::bigint << 20;
 
 DELETE FROM daybook.data_previews AS t USING jsonb_array_elements($1::jsonb) AS e

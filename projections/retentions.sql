@@ -12,6 +12,7 @@ CREATE TABLE daybook.retentions (
   class           text,
   before          timestamptz,
   through         bigint,
+  settled_before  timestamptz,
   keys_through    varchar(7),
   kept_months     text[],
   created_by      uuid,
@@ -28,6 +29,9 @@ COMMENT ON COLUMN daybook.retentions.number IS '1, 2, 3 … of its type, in the 
 COMMENT ON COLUMN daybook.retentions.class IS 'One of previews, logs, system_logs, facets, sessions, runs, audit.';
 COMMENT ON COLUMN daybook.retentions.before IS 'What is older was removed.';
 COMMENT ON COLUMN daybook.retentions.through IS 'The last position before that time.';
+COMMENT ON COLUMN daybook.retentions.settled_before IS
+  'Before which time all had gone after the last sweep. What turns up later and is more than a week older waits for a '
+  'person.';
 COMMENT ON COLUMN daybook.retentions.keys_through IS 'The last month whose key was destroyed.';
 COMMENT ON COLUMN daybook.retentions.kept_months IS 'Months up to that one whose key was kept.';
 COMMENT ON COLUMN daybook.retentions.created_by IS 'The user who made it; the system user for what no person made.';

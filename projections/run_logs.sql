@@ -24,7 +24,8 @@ CREATE UNLOGGED TABLE personal.run_logs (
   message         text,
   metadata        jsonb,
   of_organization uuid,
-  of_run          uuid
+  of_run          uuid,
+  of_time         timestamptz
 );
 CREATE INDEX run_logs_of_run ON personal.run_logs (of_run);
 
@@ -58,13 +59,14 @@ CROSS JOIN LATERAL jsonb_array_elements(
   CASE jsonb_typeof(e #> '{data,lines}') WHEN 'array' THEN e #> '{data,lines}' ELSE '[]' END
 ) WITH ORDINALITY AS line (value, place);
 
-INSERT INTO personal.run_logs (id, message, metadata, of_organization, of_run)
+INSERT INTO personal.run_logs (id, message, metadata, of_organization, of_run, of_time)
 SELECT
   ((e ->> 'position')::bigint << 20) + line.place - 1,
   line.value ->> 'message',
   nullif(line.value -> 'metadata', 'null'),
   (e ->> 'organization_id')::uuid,
-  (CASE e ->> 'resource_type' WHEN 'run' THEN e ->> 'resource_id' ELSE e #>> '{fields,run_id}' END)::uuid
+  (CASE e ->> 'resource_type' WHEN 'run' THEN e ->> 'resource_id' ELSE e #>> '{fields,run_id}' END)::uuid,
+  coalesce(line.value ->> 'at', e #>> '{data,at}', e ->> 'at')::timestamptz
 FROM jsonb_array_elements($1::jsonb) AS e
 CROSS JOIN LATERAL jsonb_array_elements(
   CASE jsonb_typeof(e #> '{data,lines}') WHEN 'array' THEN e #> '{data,lines}' ELSE '[]' END
@@ -73,14 +75,28 @@ CROSS JOIN LATERAL jsonb_array_elements(
 -- section: remove
 DELETE FROM daybook.run_logs AS t USING jsonb_array_elements($1::jsonb) AS e
 WHERE e ->> 'event' = 'retention.swept' AND e #>> '{data,class}' = 'logs'
-  AND t.organization_id = (e ->> 'organization_id')::uuid AND t.id < ((e #>> '{data,through}')::bigint + 1) << 20;
+  AND t.organization_id = (e ->> 'organization_id')::uuid AND t.id < ((e #>> '{data,through}')::bigint + 1) << 20
+  AND e #>> '{data,age}' IS NULL;
+
+-- By the time that each line has of its own.
+DELETE FROM daybook.run_logs AS t USING jsonb_array_elements($1::jsonb) AS e
+WHERE e ->> 'event' = 'retention.swept' AND e #>> '{data,class}' = 'logs' AND e #>> '{data,age}' = 'line'
+  AND t.organization_id = (e ->> 'organization_id')::uuid AND t.at < (e #>> '{data,before}')::timestamptz
+  AND t.id < (e ->> 'position')::bigint << 20;
 
 DELETE FROM daybook.run_logs AS t USING jsonb_array_elements($1::jsonb) AS e
 WHERE e ->> 'event' = 'run.deleted' AND t.run_id = (e ->> 'resource_id')::uuid;
 
 DELETE FROM personal.run_logs AS t USING jsonb_array_elements($1::jsonb) AS e
 WHERE e ->> 'event' = 'retention.swept' AND e #>> '{data,class}' = 'logs'
-  AND t.of_organization = (e ->> 'organization_id')::uuid AND t.id < ((e #>> '{data,through}')::bigint + 1) << 20;
+  AND t.of_organization = (e ->> 'organization_id')::uuid AND t.id < ((e #>> '{data,through}')::bigint + 1) << 20
+  AND e #>> '{data,age}' IS NULL;
+
+-- By the time that each line has of its own.
+DELETE FROM personal.run_logs AS t USING jsonb_array_elements($1::jsonb) AS e
+WHERE e ->> 'event' = 'retention.swept' AND e #>> '{data,class}' = 'logs' AND e #>> '{data,age}' = 'line'
+  AND t.of_organization = (e ->> 'organization_id')::uuid AND t.of_time < (e #>> '{data,before}')::timestamptz
+  AND t.id < (e ->> 'position')::bigint << 20;
 
 DELETE FROM personal.run_logs AS t USING jsonb_array_elements($1::jsonb) AS e
 WHERE e ->> 'event' = 'run.deleted' AND t.of_run = (e ->> 'resource_id')::uuid;

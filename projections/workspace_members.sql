@@ -3,8 +3,8 @@
 -- from: workspace_member
 -- summary: A person's place in a workspace. workspace_members (ETLab). In it the role decides instead of the platform
 --   role: a viewer reads; an editor makes, changes and runs pages, DAGs and schemas; an owner also deletes, shares and
---   says who is in it. Other members of the organization see what is in it and change nothing; the organization's
---   owners and admins may do everything.
+--   says who is in it. Other members of the organization see what is in it and change nothing; in an organization of
+--   ETLab they don't see it. The organization's owners and admins may do everything.
 
 -- section: tables
 CREATE TABLE daybook.workspace_members (
@@ -24,8 +24,8 @@ CREATE TABLE daybook.workspace_members (
 COMMENT ON TABLE daybook.workspace_members IS
   'A person''s place in a workspace. workspace_members (ETLab). In it the role decides instead of the platform role: a '
   'viewer reads; an editor makes, changes and runs pages, DAGs and schemas; an owner also deletes, shares and says who '
-  'is in it. Other members of the organization see what is in it and change nothing; the organization''s owners and '
-  'admins may do everything.';
+  'is in it. Other members of the organization see what is in it and change nothing; in an organization of ETLab they '
+  'don''t see it. The organization''s owners and admins may do everything.';
 COMMENT ON COLUMN daybook.workspace_members.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.workspace_members.workspace_id IS 'Refers to workspace.';
 COMMENT ON COLUMN daybook.workspace_members.user_id IS 'Refers to user.';

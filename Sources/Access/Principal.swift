@@ -46,8 +46,10 @@ public struct Principal: Sendable {
   /// The organizations that the caller belongs to, with the role there: `owner`, `admin`, `member`, `guest` for a
   /// member who came by a share link, or `key` for an API key.
   public let organizations: [Identifier: String]
-  /// The workspaces in which the caller has a place, of the organizations where they are a guest: what they came for.
+  /// The workspaces in which the caller has a place, of the organizations where they are a guest or narrowed.
   package let workspaces: Set<Identifier>
+  /// How the caller is narrowed where they are an ordinary member, by organization; an API key is as its maker is.
+  package let narrowings: [Identifier: Narrowing]
   /// An API key's permission map: verbs by plural resource, `*` for every resource; nil for all but keys.
   public let keyPermissions: [String: Set<Permission>]?
   /// What bounds an API key besides its map: the rights that its maker has now. Nil for all but keys, and where the
@@ -65,7 +67,8 @@ public struct Principal: Sendable {
   /// A caller as it was resolved.
   package init(
     kind: Kind, platformRole: String? = nil, isStaff: Bool = false, organizations: [Identifier: String] = [:],
-    workspaces: Set<Identifier> = [], keyPermissions: [String: Set<Permission>]? = nil, bound: Bound? = nil,
+    workspaces: Set<Identifier> = [], narrowings: [Identifier: Narrowing] = [:],
+    keyPermissions: [String: Set<Permission>]? = nil, bound: Bound? = nil,
     subject: Identifier? = nil, expiresAt: Timestamp? = nil, signIn: SignIn? = nil, epoch: UInt64 = 0
   ) {
     self.kind = kind
@@ -74,6 +77,7 @@ public struct Principal: Sendable {
     protectsService = platformRole == "officer" && isStaff
     self.organizations = organizations
     self.workspaces = workspaces
+    self.narrowings = narrowings
     self.keyPermissions = keyPermissions
     self.bound = bound
     self.subject = subject
@@ -182,6 +186,22 @@ public struct Principal: Sendable {
     guard let organization, let role = organizations[organization] else { return false }
     if keyPermissions != nil { return isMapped(permission, on: plural) && isWithinBound(permission, on: plural) }
     return Principal.permissions(role: role, platformRole: platformRole, plural: plural).contains(permission)
+  }
+
+  /// Whether the caller has that permission on what is their own of that plural, as a member of an organization whose
+  /// platform knows no roles.
+  package func allowsOnOwn(_ permission: Permission, on plural: String, organization: Identifier?) -> Bool {
+    guard let organization, let narrowing = narrowings[organization],
+      narrowing.permissionsOnOwn(plural).contains(permission)
+    else { return false }
+    return keyPermissions == nil || isMapped(permission, on: plural)
+  }
+
+  /// Whether the caller is an API key that may execute pipelines of an organization, and so their runs, which its maker
+  /// may.
+  package func runsPipelines(of organization: Identifier?) -> Bool {
+    guard let organization, organizations[organization] != nil, keyPermissions != nil else { return false }
+    return isMapped(.execute, on: "pipelines") && isWithinBound(.execute, on: "runs")
   }
 
   /// Whether an API key's map has that permission.

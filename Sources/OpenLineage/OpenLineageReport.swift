@@ -361,7 +361,7 @@ public struct OpenLineageReport<Target: ReportTarget> {
       fields.decide("error_message", .null, at: time)
     }
     if let parameters = KnownFacets.parameters(facets) {
-      fields.decide("params", target.withoutSecrets(.object(parameters)), at: time)
+      fields.decide("params", .object(parameters), at: time)
     }
     for (identifier, dataset) in zip(outputs, event.outputs) {
       if let statistics = dataset.facets["outputStatistics"]?.objectValue {

@@ -32,9 +32,6 @@ public protocol ReportTarget {
   /// report, so no state grows with the number of reports and their order can't matter.
   func isFirstReport(digest: [UInt8], organization: Identifier) throws -> Bool
 
-  /// A value from outside that becomes a field, with a mark in the place of each secret in it.
-  func withoutSecrets(_ value: JSON) -> JSON
-
   /// Makes a resource, with the catalog's defaults for fields that are not given but for those of
   /// ``UnsaidFields``, and records one event of that verb (`created`).
   ///

@@ -14,6 +14,10 @@ package struct AudienceCondition: Sendable {
   /// One rule in SQL, around the parameters that a call binds.
   private enum Clause: Sendable {
     case tenant
+    case tenantExcept
+    case colleague(Audience.Placement)
+    case unplaced(Audience.Placement)
+    case ownOrShared(owner: String, flag: String)
     case placed(Audience.Placement)
     case addressee(owner: String, unless: String?)
     case ownOrganization
@@ -32,6 +36,10 @@ package struct AudienceCondition: Sendable {
     clauses = audience.rules.map { rule in
       switch rule {
       case .tenant: .tenant
+      case .tenantExcept: .tenantExcept
+      case .colleague(let placement): .colleague(placement)
+      case .unplaced(let placement): .unplaced(placement)
+      case .ownOrShared(let field, let flag): .ownOrShared(owner: Self.column(field), flag: Self.column(flag))
       case .placed(let placement): .placed(placement)
       case .addressee(let field, let unless):
         .addressee(owner: Self.column(field), unless: unless.map { Self.column($0) })
@@ -63,8 +71,28 @@ package struct AudienceCondition: Sendable {
     for clause in clauses {
       switch clause {
       case .tenant: choices.append("t.\"organization_id\" = ANY(\(readable(&sql)))")
+      case .tenantExcept:
+        let full = bounds.readable.subtracting(bounds.narrowed)
+        if !full.isEmpty || bounds.narrowed.isEmpty {
+          choices.append("t.\"organization_id\" = ANY(\(sql.bind(full.sorted())))")
+        }
+      case .colleague(let placement):
+        guard !bounds.workspaces.isEmpty, !bounds.narrowed.isEmpty else { continue }
+        let narrowed = sql.bind(bounds.narrowed.sorted())
+        let workspaces = sql.bind(bounds.workspaces.sorted())
+        choices.append(
+          "(t.\"organization_id\" = ANY(\(narrowed)) AND \(Self.lies("t", placement, in: "ANY(\(workspaces))")))")
+      case .unplaced(let placement):
+        guard let subject = bounds.subject, !bounds.narrowed.isEmpty else { continue }
+        let own = "t.\"created_by\" = \(sql.bind(.uuid(subject.text), as: "uuid"))"
+        let narrowed = sql.bind(bounds.narrowed.sorted())
+        choices.append("(t.\"organization_id\" = ANY(\(narrowed)) AND \(own) AND \(Self.liesNowhere("t", placement)))")
+      case .ownOrShared(let owner, let flag):
+        guard !bounds.narrowed.isEmpty else { continue }
+        let own = bounds.subject.map { "\(owner) = \(sql.bind(.uuid($0.text), as: "uuid")) OR " } ?? ""
+        choices.append("(t.\"organization_id\" = ANY(\(sql.bind(bounds.narrowed.sorted()))) AND (\(own)\(flag)))")
       case .placed(let placement):
-        guard !bounds.workspaces.isEmpty else { continue }
+        guard !bounds.workspaces.isEmpty, !bounds.visited.isEmpty else { continue }
         let visited = sql.bind(bounds.visited.sorted())
         let workspaces = sql.bind(bounds.workspaces.sorted())
         choices.append(
@@ -124,6 +152,19 @@ package struct AudienceCondition: Sendable {
     case .byPipeline:
       "\(field) IN (SELECT p.id FROM daybook.pipelines p WHERE \(lies("p", .direct, in: workspaces)))"
     case .byRun: "\(field) IN (SELECT r.id FROM daybook.runs r WHERE \(lies("r", .byPipeline, in: workspaces)))"
+    }
+  }
+
+  /// Whether a row lies in no workspace.
+  private static func liesNowhere(_ row: String, _ placement: Audience.Placement) -> String {
+    let field = "\(row).\(PostgresIdentifier.quote(placement.field))"
+    return switch placement {
+    case .itself: "false"
+    case .direct: "\(field) IS NULL"
+    case .byPipeline:
+      "(\(field) IS NULL OR \(field) IN (SELECT p.id FROM daybook.pipelines p WHERE \(liesNowhere("p", .direct))))"
+    case .byRun:
+      "(\(field) IS NULL OR \(field) IN (SELECT r.id FROM daybook.runs r WHERE \(liesNowhere("r", .byPipeline))))"
     }
   }
 

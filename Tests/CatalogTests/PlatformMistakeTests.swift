@@ -38,4 +38,27 @@ import Testing
         "schema/platforms/etlab.yaml:9: 'max' of column 'name' of table 'users' must be a whole number from 1 to 10485760"
       ])
   }
+
+  private static let retention = """
+
+    retention:
+      runs: {table: users, column: name, age: recorded, keep_hours: 24}
+    """
+
+  @Test(arguments: [
+    ("runs:", "rums:", "retention of 'rums': retention_policy.class has no such word; it has"),
+    ("table: users", "table: usres", "retention of 'runs': there is no table 'usres'"),
+    ("column: name", "column: nom", "retention of 'runs': 'users' has no column 'nom'"),
+    ("age: recorded", "age: old", "'age' of retention of 'runs' must be one of recorded, line, expiry"),
+    ("keep_hours: 24", "keep_hours: 0", "'keep_hours' of retention of 'runs' must be a whole number, at least 1"),
+    (", keep_hours: 24", "", "missing key 'keep_hours' in retention of 'runs'"),
+    ("keep_hours: 24", "keep_hours: 24, only: {nothing: [x]}", "retention of 'runs': user has no field 'nothing'"),
+    ("keep_hours: 24", "keep_hours: 24, only: {role: [x]}", "retention of 'runs': 'x' is no value of role"),
+  ])
+  func `what retention doesn't say right is a mistake`(_ right: String, _ wrong: String, _ problem: String) throws {
+    let text = Self.sound + "\n" + Self.retention
+    #expect(try problems(text) == [])
+    let found = try problems(text.replacing(right, with: wrong))
+    #expect(found.contains { $0.hasPrefix("schema/platforms/etlab.yaml:12: \(problem)") }, "\(found)")
+  }
 }

@@ -137,6 +137,42 @@ import Testing
       ["workspace_id": .string(workspace), "user_id": .string(place.ann.id), "role": "owner"])
     try await book.call("workspace.join", ["token": token], as: book.principal(guests[1]))
   }
+
+  @Test func `a key that may execute pipelines runs them, as the document's example says, and does nothing else`()
+    async throws
+  {
+    let place = try await Place(platformRole: "viewer")
+    let book = place.book
+    let example: JSON = ["pipelines": ["read", "execute"], "connections": ["read"]]
+    let key = try await book.key(example, in: place.acme, as: place.ann.principal).principal
+    let pipeline = try await book.make("pipeline", ["name": "p"], as: place.ann.principal)
+    func start(_ key: Principal) async throws -> String {
+      try await book.make(by: "run.start", ["pipeline_id": .string(pipeline), "trigger_type": "api"], as: key)
+    }
+    let run = try await start(key)
+    try await book.call("run.log", ["id": .string(run), "lines": [["message": "m"]]], as: key)
+    let task = try await book.make("task_run", ["run_id": .string(run)], as: key)
+    try await book.call("task_run.begin", ["id": .string(task)], as: key)
+    try await book.call("run.finish", ["id": .string(run), "status": "success"], as: key)
+    try await book.call("run.cancel", ["id": .string(try await start(key))], as: key)
+    let code = try await book.make(by: "run.start", ["code": "1"], as: place.ann.principal)
+    let refused: [(String, JSONObject, String)] = [
+      ("run.start", ["code": "1"], "runs:execute"), ("run.cancel", ["id": .string(code)], "runs:execute"),
+      ("run.delete", ["id": .string(run)], "runs:admin"),
+      ("pipeline.edit", ["id": .string(pipeline), "name": "n"], "pipelines:write"),
+      ("calculation.start", ["name": "c", "code": "1"], "calculations:execute"),
+      ("connection.create", ["name": "c", "type": "s3", "config": [:]], "connections:write"),
+    ]
+    for (method, params, permission) in refused {
+      #expect(try await book.refusal(method, params, as: key).data["permission"] == .string(permission), "\(method)")
+    }
+    let reader = try await book.key(["pipelines": ["read"]], in: place.acme, as: place.ann.principal).principal
+    let started: JSONObject = ["pipeline_id": .string(pipeline), "trigger_type": "api"]
+    #expect(try await book.refusal("run.start", started, as: reader).code == .forbidden)
+    // And no more than its maker may.
+    try await book.call("membership.edit", ["id": .string(place.membership), "role": "member"])
+    #expect(try await book.refusal("run.start", started, as: key).code == .forbidden)
+  }
 }
 
 extension TestDomain {

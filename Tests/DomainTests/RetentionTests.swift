@@ -19,6 +19,15 @@ import Vault
     book.clock.withLockedValue { $0 = time }
   }
 
+  /// Policies for all organizations, of the periods that ETL Builder's document has.
+  private func keep(_ book: TestDomain, _ classes: String...) async throws {
+    let hours: [String: Int64] = ["previews": 24, "logs": 720, "facets": 2160, "runs": 2160]
+    for name in classes {
+      try await book.make(
+        "retention_policy", ["class": .string(name), "keep_hours": .integer(try #require(hours[name]))])
+    }
+  }
+
   /// A run of ad hoc code with log lines.
   private func loggedRun(_ book: TestDomain, _ organization: String, lines: Int = 1) async throws -> String {
     let run = try await book.make(
@@ -45,6 +54,7 @@ import Vault
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
+    try await keep(book, "logs")
     let other = try await book.organization("other")
     let run = try await loggedRun(book, acme, lines: 3)
     try at(book, "2026-02-14T23:59:59Z")
@@ -74,6 +84,7 @@ import Vault
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
+    try await keep(book, "logs")
     let run = try await loggedRun(book, acme)
     try at(book, "2026-06-01T00:00:00Z")
     let head = book.log.head.position
@@ -86,8 +97,9 @@ import Vault
       uniqueKeysWithValues: classes.map { ($0["class"]?.stringValue ?? "", $0["keep_hours"]?.integerValue ?? 0) })
     #expect(
       hours == [
-        "previews": 24, "logs": 720, "system_logs": 720, "facets": 2160, "sessions": 2160, "runs": 2160, "audit": 4320,
-      ])
+        "previews": 0, "logs": 720, "system_logs": 0, "facets": 0, "sessions": 2160, "runs": 0, "audit": 0,
+      ], "what neither a policy nor a document says is kept")
+    #expect(Set(classes.compactMap { $0["source"]?.stringValue }) == ["global", "default", "kept"])
     let swept = try await book.call("retention.sweep", [:])
     #expect(swept["swept"] == dry["swept"], "it does what the dry run said")
     #expect(try isErased(lines(book, of: run)))
@@ -149,6 +161,7 @@ import Vault
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
+    try await keep(book, "runs")
     let pipeline = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
     func run(_ end: String?) async throws -> String {
       let run = try await book.make(by: "run.start", ["pipeline_id": .string(pipeline)])
@@ -186,6 +199,7 @@ import Vault
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
+    try await keep(book, "logs")
     let run = try await loggedRun(book, acme)
     let hold = try await book.make(by: "legal_hold.place", ["held_id": .string(run), "name": "h", "reason": "r"])
     try at(book, "2026-06-01T00:00:00Z")
@@ -202,6 +216,7 @@ import Vault
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
+    try await keep(book, "previews")
     let run = try await loggedRun(book, acme)
     let preview: JSONObject = ["id": .string(run), "node_id": "n", "sample_data": [["a": 1]]]
     try await book.call("run.preview", preview)
@@ -245,6 +260,7 @@ import Vault
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
+    try await keep(book, "logs")
     let other = try await book.organization("other")
     let member = try await book.member("member", of: acme)
     let owner = try await book.member("owner", of: acme, role: "owner")
@@ -257,7 +273,7 @@ import Vault
     #expect(foreign.paths == ["/organization_id"])
     let swept = try await book.call("retention.sweep", ["class": "logs"], as: owner.principal)
     #expect(swept["swept"]?.arrayValue?.map { $0["organization_id"] } == [.string(acme)])
-    try await book.engine.sweepRetention()
+    try await book.call("retention.sweep", [:])
     #expect(book.vault.expiringKeys().filter { $0.retentionClass == "logs" } == [])
   }
 
@@ -265,6 +281,7 @@ import Vault
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
+    try await keep(book, "facets")
     let report: JSONObject = [
       "eventType": "START", "eventTime": "2026-01-15T09:00:00Z", "producer": "https://example.org/producer",
       "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent",
@@ -288,6 +305,7 @@ import Vault
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
+    try await keep(book, "logs")
     let run = try await loggedRun(book, acme)
     try at(book, "2026-02-16T00:00:00Z")
     #expect(told(try await book.call("retention.sweep", ["class": "logs"]), "logs")?["rows"] == 1)
@@ -304,6 +322,7 @@ import Vault
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
+    try await keep(book, "logs", "runs")
     let ann = try await book.member("ann", of: acme)
     let runs = [try await loggedRun(book, acme), try await loggedRun(book, acme)]
     try await book.call("run.edit", ["id": .string(runs[0]), "triggered_by": .string(ann.id)])
@@ -329,6 +348,7 @@ import Vault
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
+    try await keep(book, "logs", "runs")
     let ann = try await book.member("ann", of: acme)
     let runs = [try await loggedRun(book, acme), try await loggedRun(book, acme)]
     try await book.call("run.edit", ["id": .string(runs[0]), "triggered_by": .string(ann.id)])
@@ -394,6 +414,7 @@ import Vault
     let book = try TestDomain()
     try at(book, start)
     let acme = try await book.organization("acme")
+    try await keep(book, "runs")
     let run = try await loggedRun(book, acme)
     try await book.call("run.cancel", ["id": .string(run)])
     let kept = try await book.make("pipeline", ["name": "p", "organization_id": .string(acme)])
@@ -403,12 +424,147 @@ import Vault
     _ = try await book.make(by: "legal_hold.place", ["held_id": .string(user), "name": "h", "reason": "r"])
     _ = try await book.make("retention_policy", ["class": "logs", "keep_hours": 100])
     try at(book, "2026-08-01T00:00:00Z")
-    try await book.engine.sweepRetention()
+    try await book.call("retention.sweep", [:])
     #expect(try book.state(run).isDeleted)
     #expect(try isErased(lines(book, of: run)))
     try book.checkIndexes()
     book.log.close()
     let report = try EventLogVerifier.verify(folder: book.folder.path + "/data/log")
     #expect(report.isHealthy, "\(report)")
+  }
+
+  /// An organization of a platform with a pipeline of its kind.
+  private func tenant(_ book: TestDomain, _ platform: String?) async throws -> (id: String, pipeline: String) {
+    let id = try await book.organization("t-\(platform ?? "none")".replacing("_", with: "-"), platform: platform)
+    var pipeline: JSONObject = ["name": "p", "organization_id": .string(id)]
+    if platform == "data_aggregator" {
+      let owner = try await book.make(
+        "user", ["email": "o@example.org", "username": "o", "organization_id": .string(id), "role": "admin"])
+      try await book.call("user.set_password", ["id": .string(owner), "password": "correct horse battery"])
+      pipeline["owner_id"] = .string(owner)
+      pipeline["source_config"] = [:]
+      pipeline["destination_config"] = [:]
+    }
+    return (id, try await book.make("pipeline", pipeline))
+  }
+
+  @Test(arguments: ["etl_builder", "django_etl", "data_aggregator", "mecapy", "etlab", nil])
+  func `only what a platform's document says is due goes`(platform: String?) async throws {
+    let book = try TestDomain()
+    try at(book, start)
+    let tenant = try await tenant(book, platform)
+    let actor = try await book.make("user", ["email": "a@example.org"])
+    func run(_ end: String?) async throws -> String {
+      let run = try await book.make(
+        by: "run.start", ["pipeline_id": .string(tenant.pipeline), "triggered_by": .string(actor)])
+      try await book.call("run.log", ["id": .string(run), "lines": [["message": "m"]]])
+      if let end { try await book.call("run.finish", ["id": .string(run), "status": .string(end)]) }
+      return run
+    }
+    let going = [try await run("success"), try await run("failed")]
+    var staying = [try await run(nil)]
+    if platform != "data_aggregator" { staying.append(try await run("cancelled")) }
+    try await book.call("system.log", ["organization_id": .string(tenant.id), "message": "m"])
+    try at(book, "2027-02-01T00:00:00Z")
+    let swept = try await book.call("retention.sweep", [:])
+    let isDocumented = platform == "etl_builder"
+    #expect(
+      Set(swept["swept"]?.arrayValue?.compactMap { $0["class"]?.stringValue } ?? [])
+        == (isDocumented ? ["logs", "runs", "audit"] : []))
+    for id in going { #expect(try book.state(id).isDeleted == isDocumented) }
+    for id in staying { #expect(try !book.state(id).isDeleted) }
+    #expect(book.vault.expiringKeys().contains { $0.retentionClass == "system_logs" })
+    #expect(book.vault.expiringKeys().contains { $0.retentionClass == "logs" } == !isDocumented)
+    try book.checkIndexes()
+  }
+
+  @Test func `lines go by their own time where the document says so`() async throws {
+    let book = try TestDomain()
+    try at(book, start)
+    let tenant = try await tenant(book, "etl_builder")
+    let run = try await book.make(
+      by: "run.start", ["pipeline_id": .string(tenant.pipeline), "trigger_type": "scheduled"])
+    let lines: JSON = [
+      ["message": "old", "at": "2025-12-10T00:00:00Z"], ["message": "middle", "at": "2026-01-10T00:00:00Z"],
+      ["message": "new"],
+    ]
+    try await book.call("run.log", ["id": .string(run), "lines": lines])
+    let record = try #require(try book.records(of: run).first { $0.header.event == "run.logged" })
+    #expect(record.body.data["first_at"] == "2025-12-10T00:00:00.000000Z")
+    #expect(record.body.data["last_at"] == .string(start))
+    let first = try await book.call("retention.sweep", ["class": "logs"])
+    #expect(told(first, "logs")?["rows"] == 1 && told(first, "logs")?["age"] == "line")
+    #expect(try await book.call("retention.sweep", ["class": "logs"]).eventNames == [])
+    try at(book, "2026-02-10T00:00:00Z")
+    let second = try await book.call("retention.sweep", ["class": "logs", "dry_run": true])
+    #expect(told(second, "logs")?["rows"] == 1)
+    let coming = second["coming"]?.arrayValue?.first { $0["class"] == "logs" }
+    #expect(coming?["due_at"] == "2026-02-15T00:00:00.000000Z", "\(second)")
+    #expect(told(try await book.call("retention.sweep", ["class": "logs"]), "logs")?["rows"] == 1)
+    // A line that says it is of tomorrow keeps the key of its month.
+    try await book.call(
+      "run.log", ["id": .string(run), "lines": [["message": "late", "at": "2026-06-01T00:00:00Z"]]])
+    try at(book, "2026-04-15T00:00:00Z")
+    #expect(told(try await book.call("retention.sweep", ["class": "logs"]), "logs")?["months"] == ["2026-01"])
+    #expect(book.vault.expiringKeys().contains { $0.retentionClass == "logs" && $0.month == "2026-02" })
+  }
+
+  @Test func `what was due long before the server looked waits for a person`() async throws {
+    let book = try TestDomain()
+    try at(book, start)
+    let tenant = try await tenant(book, "etl_builder")
+    func line(_ time: String) async throws {
+      let run = try await book.make(
+        by: "run.start", ["pipeline_id": .string(tenant.pipeline), "trigger_type": "scheduled"])
+      try await book.call("run.log", ["id": .string(run), "lines": [["message": "m", "at": .string(time)]]])
+    }
+    func timed() async throws -> [String] {
+      try await book.engine.sweepRetention().filter { $0.retentionClass == "logs" }.map { "\($0.count) \($0.oldest)" }
+    }
+    // As an import: two months old.
+    try await line("2025-11-10T00:00:00Z")
+    let head = book.log.head.position
+    #expect(try await timed() == ["1 2025-11-10T00:00:00.000000Z"])
+    #expect(book.log.head.position == head)
+    let dry = try await book.call("retention.sweep", ["dry_run": true])
+    #expect(dry["waiting"]?.arrayValue?.map { $0["class"] } == ["logs"])
+    // The yes.
+    #expect(told(try await book.call("retention.sweep", [:]), "logs")?["rows"] == 1)
+    #expect(try await timed() == [])
+    // What falls due from then on goes by itself, a little late or not, however long the server was away.
+    try await line("2025-12-12T00:00:00Z")
+    #expect(try await timed() == [])
+    try await line("2026-01-15T00:00:00Z")
+    try at(book, "2026-03-20T00:00:00Z")
+    let late = book.log.head.position
+    #expect(try await timed() == [])
+    #expect(book.log.head.position > late)
+    // And again an import.
+    try await line("2025-11-10T00:00:00Z")
+    #expect(try await timed().count == 1)
+  }
+
+  @Test func `what an earlier version had not removed waits, too`() async throws {
+    let book = try TestDomain()
+    try at(book, start)
+    let tenant = try await tenant(book, "etl_builder")
+    let run = try await book.make(
+      by: "run.start", ["pipeline_id": .string(tenant.pipeline), "trigger_type": "scheduled"])
+    let line: JSON = ["message": "m", "at": "2025-12-14T00:00:00Z"]
+    try await book.call("run.log", ["id": .string(run), "lines": [line]])
+    // A sweep as earlier versions recorded it: by the time of recording, so that the line stayed.
+    _ = try await book.log.commit { transaction in
+      var draft = EventDraft(
+        event: "retention.swept", type: "retention",
+        resource: Identifier.version5(namespace: .urlNamespace, name: "daybook:retention:logs:\(tenant.id)"),
+        actor: "server")
+      draft.organization = Identifier(tenant.id)
+      draft.set = ["class": "logs", "before": "2025-12-16T00:00:00.000000Z", "through": 0, "number": 1]
+      draft.data = ["class": "logs", "before": "2025-12-16T00:00:00.000000Z", "through": 0]
+      try transaction.append(draft)
+    }
+    #expect(try await book.engine.sweepRetention().map(\.retentionClass) == ["logs"])
+    #expect(told(try await book.call("retention.sweep", [:]), "logs")?["rows"] == 1)
+    #expect(try await book.engine.sweepRetention().isEmpty)
   }
 }

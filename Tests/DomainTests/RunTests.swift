@@ -62,7 +62,7 @@ import Vault
 
   @Test func `a preview is kept sealed, with the time when it expires`() async throws {
     let book = try TestDomain()
-    let acme = try await book.organization("acme")
+    let acme = try await book.organization("acme", platform: "etl_builder")
     let run = try await book.make(by: "run.start", ["code": "1", "organization_id": .string(acme)])
     let rows: JSON = [["name": "plain-name", "n": 1]]
     let result = try await book.call(
@@ -98,6 +98,11 @@ import Vault
       "run.preview",
       ["id": .string(run), "node_id": "n1", "sample_data": [], "expires_at": "2030-01-01T01:00:00+01:00"])
     #expect(try book.records(of: run).last?.body.data["expires_at"] == "2030-01-01T00:00:00.000000Z")
+    // Where neither a policy nor the platform's document says until when, it is kept.
+    let other = try await book.organization("other")
+    let kept = try await book.make(by: "run.start", ["code": "1", "organization_id": .string(other)])
+    try await book.call("run.preview", ["id": .string(kept), "node_id": "n1", "sample_data": []])
+    #expect(try book.records(of: kept).last?.body.data["expires_at"] == nil)
     let error = try await book.refusal("run.preview", ["id": .string(run), "row_count": -1])
     #expect(Set(error.paths) == ["/node_id", "/sample_data", "/row_count"])
   }

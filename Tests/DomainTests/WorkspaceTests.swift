@@ -394,4 +394,131 @@ import Testing
       #expect(error.code == .forbidden)
     }
   }
+
+  @Test func `on ETLab what lies in a workspace is for its members, whatever their platform role`() async throws {
+    let book = try TestDomain()
+    let lab = try await book.organization("lab", platform: "etlab")
+    let ann = try await book.member("ann", of: lab, platformRole: "viewer")
+    let bob = try await book.member("bob", of: lab, platformRole: "viewer")
+    let eve = try await book.member("eve", of: lab)
+    let boss = try await book.member("boss", of: lab, role: "owner", platformRole: "viewer")
+    // The platform has no roles: everybody makes workspaces.
+    let workspace = try await book.make("workspace", ["name": "w"], as: ann.principal)
+    let own = try await book.make("workspace", ["name": "eve's"], as: eve.principal)
+    // What a batch has made, its next command sees.
+    let batch = try await book.call(
+      "batch.apply",
+      [
+        "commands": [
+          ["method": "workspace.create", "params": ["id": "01990000-0000-7000-8000-00000000aaaa", "name": "b"]],
+          [
+            "method": "pipeline.create",
+            "params": [
+              "name": "p", "kind": "page", "workspace_id": "01990000-0000-7000-8000-00000000aaaa",
+            ],
+          ],
+        ]
+      ], as: ann.principal)
+    #expect(batch["results"]?.arrayValue?.count == 2)
+    try await book.call(
+      "workspace_member.create", ["workspace_id": .string(workspace), "user_id": .string(bob.id), "role": "viewer"],
+      as: ann.principal)
+    let page = try await book.make(
+      "pipeline", ["name": "page", "kind": "page", "workspace_id": .string(workspace)], as: ann.principal)
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(page)], as: ann.principal)
+    let schema = try await book.make(
+      "schema_definition",
+      ["name": "s", "workspace_id": .string(workspace), "columns": [["name": "a", "type": "string"]]], as: ann.principal
+    )
+    let hers = try await book.make(
+      "pipeline", ["name": "hers", "kind": "page", "workspace_id": .string(own)], as: eve.principal)
+    let attempts: [(String, JSONObject)] = [
+      ("workspace.edit", ["id": .string(workspace), "name": "n"]), ("workspace.delete", ["id": .string(workspace)]),
+      ("pipeline.edit", ["id": .string(page), "name": "n"]), ("pipeline.delete", ["id": .string(page)]),
+      ("schema_definition.edit", ["id": .string(schema), "name": "n"]), ("run.cancel", ["id": .string(run)]),
+      ("run.log", ["id": .string(run), "lines": [["message": "m"]]]),
+    ]
+    for (method, params) in attempts {
+      #expect(try await book.refusal(method, params, as: eve.principal).code == .notFound, "\(method)")
+      #expect(try await book.refusal(method, params, as: bob.principal).code == .forbidden, "\(method)")
+    }
+    // Nor does anybody learn by a reference that it is there.
+    let nowhere = JSON.string("01990000-0000-7000-8000-00000000bbbb")
+    func told(_ method: String, _ params: JSONObject, _ name: String, _ id: JSON) async throws -> [String] {
+      let error = try await book.refusal(method, params.merging([name: id]), as: eve.principal)
+      return [error.code.rawValue, error.message.replacing(id.stringValue ?? "", with: "")]
+    }
+    let references: [(String, JSONObject, String, String)] = [
+      ("run.create", [:], "pipeline_id", page), ("pipeline.create", ["name": "x"], "workspace_id", workspace),
+      ("workspace_member.create", ["user_id": .string(eve.id)], "workspace_id", workspace),
+      ("share_link.create", ["role": "owner"], "workspace_id", workspace),
+      ("pipeline.edit", ["id": .string(hers)], "workspace_id", workspace),
+      ("run.create", ["code": "1"], "parent_run_id", run),
+    ]
+    for (method, params, name, id) in references {
+      #expect(
+        try await told(method, params, name, .string(id)) == told(method, params, name, nowhere), "\(method) \(name)")
+    }
+    // Owners of the organization do everything; whoever is let in, does what the role says from then on.
+    try await book.call("pipeline.edit", ["id": .string(page), "name": "n"], as: boss.principal)
+    let link = try await book.call(
+      "share_link.create", ["workspace_id": .string(workspace), "role": "editor"], as: ann.principal)
+    try await book.call("workspace.join", ["token": try #require(link["token"])], as: eve.principal)
+    try await book.call("pipeline.edit", ["id": .string(page), "name": "m"], as: eve.principal)
+    // A key is as its maker is by now.
+    let kay = try await book.member("kay", of: lab, role: "admin")
+    let key = try await book.key(["*": ["read", "write", "execute"]], in: lab, as: kay.principal).principal
+    try await book.call("pipeline.edit", ["id": .string(hers), "name": "k"], as: key)
+    try await book.call("membership.edit", ["id": .string(try book.membership(of: kay.id)), "role": "member"])
+    #expect(
+      try await book.refusal("pipeline.edit", ["id": .string(hers), "name": "n"], as: key).code == .notFound)
+  }
+
+  @Test func `on ETLab and MecaPy every member connects and runs, and changes only what is their own`() async throws {
+    let book = try TestDomain()
+    let lab = try await book.organization("lab", platform: "etlab")
+    let meca = try await book.organization("meca", platform: "mecapy")
+    let ann = try await book.member("ann", of: lab, platformRole: "viewer")
+    let bob = try await book.member("bob", of: lab, platformRole: "viewer")
+    func mecapy(_ name: String) async throws -> Principal {
+      try book.principal(
+        try await book.make(
+          "user",
+          [
+            "email": .string("\(name)@example.org"), "username": .string(name), "keycloak_id": .string(name),
+            "organization_id": .string(meca),
+          ]))
+    }
+    let connection: JSONObject = ["name": "c", "type": "local", "config": [:]]
+    let hers = try await book.make("connection", connection, as: ann.principal)
+    try await book.call("connection.test", ["id": .string(hers), "status": "success"], as: ann.principal)
+    let run = try await book.make("run", ["code": "1", "connection_id": .string(hers)], as: ann.principal)
+    try await book.call("run.begin", ["id": .string(run)], as: ann.principal)
+    #expect(
+      try await book.refusal("connection.edit", ["id": .string(hers), "name": "n"], as: bob.principal).code
+        == .forbidden)
+    let foreign = connection.merging(["owner_id": .string(ann.id), "is_default": true])
+    #expect(try await book.refusal("connection.create", foreign, as: bob.principal).code == .forbidden)
+    #expect(try await book.refusal("run.cancel", ["id": .string(run)], as: bob.principal).code == .notFound)
+    let (mia, max) = (try await mecapy("mia"), try await mecapy("max"))
+    let calculation = try await book.make(by: "calculation.start", ["name": "c", "code": "1"], as: mia)
+    let cancel: JSONObject = ["id": .string(calculation)]
+    #expect(try await book.refusal("calculation.cancel", cancel, as: max).code == .forbidden)
+    let upload: JSONObject = [
+      "filename": "f", "original_filename": "f", "file_size": 1, "mime_type": "text/csv", "s3_key": "k",
+      "s3_bucket": "b", "s3_url": "u", "file_hash": .string(String(repeating: "a", count: 64)),
+    ]
+    let file = try await book.make("file", upload, as: mia)
+    try await book.call(
+      "calculation.attach_file", ["id": .string(calculation), "file_id": .string(file)], as: mia)
+    let other = try await book.make(by: "calculation.start", ["name": "d", "code": "1"], as: max)
+    let attach: JSONObject = ["id": .string(other), "file_id": .string(file)]
+    let refused = try await book.refusal("calculation.attach_file", attach, as: max)
+    #expect(refused.code == .notFound || refused.code == .invalidParams, "a private file is nobody else's: \(refused)")
+    #expect(try await book.refusal("file.edit", ["id": .string(file), "is_public": true], as: max).code == .notFound)
+    try await book.call("file.edit", ["id": .string(file), "is_public": true], as: mia)
+    try await book.call("calculation.attach_file", attach, as: max)
+    #expect(try await book.refusal("file.edit", ["id": .string(file), "filename": "x"], as: max).code == .forbidden)
+    try await book.call("calculation.cancel", cancel, as: mia)
+  }
 }

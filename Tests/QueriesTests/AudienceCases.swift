@@ -24,6 +24,9 @@ struct AudienceCases {
   /// What lies in the guest's workspace; types come in the order of the catalog, what is referred to first.
   private var pipeline = Identifier.version7(at: .now)
   private var run = Identifier.version7(at: .now)
+  /// Of the lab: in Lea's workspace, in another one, and in none.
+  private var pages = (seen: Identifier.systemUser, hidden: Identifier.systemUser, free: Identifier.systemUser)
+  private var executions = (seen: Identifier.systemUser, hidden: Identifier.systemUser, free: Identifier.systemUser)
 
   init(_ catalog: Catalog, _ world: AudienceWorld) {
     self.world = world
@@ -88,6 +91,7 @@ struct AudienceCases {
     resource(type, "the other one's", world.other, [:], others)
     if type.organization == .optional { resource(type, "nobody's", nil, [:], administrators) }
     addPlaced(type)
+    addNarrowed(type)
     if ["invitation", "membership", "workspace_member"].contains(type.name) {
       // Whom it is about sees it without belonging there: an invitation, or a place that they had.
       let loner: JSONObject = ["user_id": .string(world.users["Loner"] ?? "")]
@@ -133,6 +137,54 @@ struct AudienceCases {
       resource(type, "of a run elsewhere", world.acme, ["run_id": elsewhere], acmes)
       let placed: JSONObject = ["run_id": .string(run.text)]
       resource(type, "of a run in the guest's workspace", world.acme, placed, acmes.union(guests))
+    }
+  }
+
+  /// What members of ETLab and of MecaPy don't share with each other.
+  private mutating func addNarrowed(_ type: ResourceType) {
+    let lab = administrators.union(AudienceWorld.ofLab)
+    let (lea, leo): (Set<String>, Set<String>) = (
+      ["Lea", "a session naming Lea"], ["Leo", "a session naming Leo"]
+    )
+    func by(_ name: String, _ more: JSONObject = [:]) -> JSONObject {
+      more.merging(["created_by": .string(world.users[name] ?? "")])
+    }
+    switch type.name {
+    case "workspace":
+      made("workspace", "Lea's", world.bench, lab.union(lea))
+      made("workspace", "nobody's of the lab", world.cellar, lab)
+      resource(type, "one that Leo made and left", world.lab, by("Leo"), lab)
+    case "workspace_member", "share_link":
+      resource(type, "in Lea's workspace", world.lab, by("Leo", ["workspace_id": .string(world.bench)]), lab.union(lea))
+      resource(type, "in the cellar", world.lab, by("Leo", ["workspace_id": .string(world.cellar)]), lab)
+    case "pipeline", "schema_definition":
+      let id = resource(
+        type, "in Lea's workspace", world.lab, by("Leo", ["workspace_id": .string(world.bench)]), lab.union(lea))
+      let cellar = resource(type, "in the cellar", world.lab, by("Leo", ["workspace_id": .string(world.cellar)]), lab)
+      let free = resource(type, "Leo's in no workspace", world.lab, by("Leo"), lab.union(leo))
+      if type.name == "pipeline" { pages = (id, cellar, free) }
+    case "run":
+      func of(_ page: Identifier) -> JSONObject { ["pipeline_id": .string(page.text)] }
+      let seen = resource(type, "of a page of Lea's workspace", world.lab, by("Leo", of(pages.seen)), lab.union(lea))
+      let hidden = resource(type, "of a page of the cellar", world.lab, by("Leo", of(pages.hidden)), lab)
+      resource(type, "of a page of no workspace", world.lab, by("Lea", of(pages.free)), lab.union(lea))
+      let free = resource(type, "Leo's of code", world.lab, by("Leo"), lab.union(leo))
+      executions = (seen, hidden, free)
+    case "task_run":
+      func of(_ run: Identifier) -> JSONObject { ["run_id": .string(run.text)] }
+      resource(type, "in Lea's workspace", world.lab, by("Leo", of(executions.seen)), lab.union(lea))
+      resource(type, "in the cellar", world.lab, by("Leo", of(executions.hidden)), lab)
+      resource(type, "Leo's of code", world.lab, by("Leo", of(executions.free)), lab.union(leo))
+    case "file":
+      let meca = administrators.union(AudienceWorld.ofMeca)
+      let mia: JSONObject = ["owner_id": .string(world.users["Mia"] ?? "")]
+      let (one, all): (Set<String>, Set<String>) = (
+        ["Mia", "a session naming Mia"], ["Mia", "a session naming Mia", "Max", "a session naming Max"]
+      )
+      resource(type, "Mia's", world.meca, mia.merging(["is_public": false]), meca.union(one))
+      resource(type, "Mia's, public", world.meca, mia.merging(["is_public": true]), meca.union(all))
+      resource(type, "of no owner", world.meca, by("Mia"), meca)
+    default: break
     }
   }
 

@@ -117,7 +117,9 @@ import Testing
       ]
       for asker in world.askers {
         let organizations: Set<String>? =
-          ofAcme.contains(asker.name) ? [world.acme] : asker.name == "a foreign key" ? [world.other] : nil
+          ofAcme.contains(asker.name)
+          ? [world.acme]
+          : ["a foreign key": [world.other], "Lars": [world.lab], "Mo": [world.meca]][asker.name]
         if let principal = asker.principal {
           let isAdministrator = AudienceWorld.administrators.contains(asker.name)
           for method in ["audit.search", "log.read"] {
@@ -142,7 +144,15 @@ import Testing
         if let user = session.user { try await connection.execute("SET app.current_user_id = '\(user)'") }
         let rows = try await connection.query("SELECT DISTINCT organization_id::text FROM daybook.audit_trail").rows
         await connection.close()
-        let own = AudienceWorld.ofOther.contains(asker.name) ? world.other : world.acme
+        // What happened tells of what members of these platforms don't share.
+        if AudienceWorld.narrowed.contains(asker.name) {
+          #expect(rows == [], "SQL for \(asker.name)")
+          continue
+        }
+        let own =
+          AudienceWorld.ofOther.contains(asker.name)
+          ? world.other
+          : ["a session of the lab": world.lab, "a session of meca": world.meca][asker.name] ?? world.acme
         #expect(rows.allSatisfy { $0 == [own] }, "SQL for \(asker.name)")
       }
       // Without its rule the condition of the audit trail would show nothing, and the table above would notice.
@@ -255,7 +265,13 @@ import Testing
       let dropped = with(index, nil)
       switch rule {
       case .stewards, .maker: return [dropped, with(index, .tenant)]
-      case .tenant, .ownOrganization, .sharedOrganization, .oneself, .named: return [dropped]
+      case .tenant, .ownOrganization, .sharedOrganization, .oneself, .named, .ownOrShared: return [dropped]
+      case .tenantExcept: return [dropped, with(index, .tenant)]
+      case .unplaced: return [dropped, with(index, .maker)]
+      case .colleague(let placement):
+        return [dropped]
+          + Audience.Placement.allCases.filter { $0 != placement && (type.field($0.field) != nil || $0 == .itself) }
+          .map { with(index, .colleague($0)) }
       case .offices:
         return [dropped, with(index, .tenant), with(index, .offices([.officers])), with(index, .offices([.auditors]))]
       case .placed(let placement):

@@ -7,7 +7,8 @@ import EventLog
 import Postgres
 import Testing
 
-/// Two organizations, everybody who may ask, and the same persons as sessions of SQL roles.
+/// Two organizations, one of ETLab and one of MecaPy, everybody who may ask, and the same persons as sessions of SQL
+/// roles.
 struct AudienceWorld {
   /// Somebody who asks, by one or both of the two ways in.
   struct Asker: Sendable {
@@ -33,13 +34,28 @@ struct AudienceWorld {
   /// Who reads only what lies in the workspace where they have a place, and what is theirs.
   static let guests: Set<String> = ["the guest", "a session naming the guest"]
   static let ofOther: Set<String> = ["Stranger", "Both", "a foreign key"]
+  /// Of the two platforms whose members don't share everything: who reads all of the organization.
+  static let ofLab: Set<String> = ["Lars", "a session of the lab"]
+  static let ofMeca: Set<String> = ["Mo", "a session of meca"]
+  static let narrowed: Set<String> = [
+    "Lea", "a session naming Lea", "Leo", "a session naming Leo", "Mia", "a session naming Mia", "Max",
+    "a session naming Max",
+  ]
   /// Everybody who has signed in, and the keys that read something.
-  static let readers: Set<String> = administrators.union(ofAcme).union(ofOther).union(["Loner"])
+  static let readers: Set<String> = administrators.union(ofAcme).union(ofOther).union(["Loner"]).union(
+    ofLab
+  ).union(ofMeca).union(narrowed)
 
   let acme: String
   let other: String
   /// A workspace of acme, in which the guest has a place.
   let studio: String
+  /// An organization of ETLab, a workspace of it in which Lea has a place, and one in which nobody has.
+  let lab: String
+  let bench: String
+  let cellar: String
+  /// An organization of MecaPy.
+  let meca: String
   /// The users of both organizations and of none, by name.
   let users: [String: String]
   let askers: [Asker]
@@ -82,10 +98,30 @@ struct AudienceWorld {
     try await user("Root", "admin")
     try await user("Inspector", "auditor")
     try await library.call("user.edit", ["id": .string(users["Inspector"] ?? ""), "is_staff": true])
+    lab = try await library.models.domain.organization("lab", platform: "etlab")
+    meca = try await library.models.domain.organization("meca", platform: "mecapy")
+    for (name, organization, membership) in [
+      ("Lars", lab, "owner"), ("Lea", lab, "member"), ("Leo", lab, "member"), ("Mo", meca, "owner"),
+      ("Mia", meca, "member"), ("Max", meca, "member"),
+    ] {
+      users[name] = try await library.make(
+        "user",
+        [
+          "email": .string("\(name.lowercased())@example.org"), "role": "viewer", "display_name": .string(name),
+          "username": .string(name.lowercased()), "keycloak_id": .string("kc-\(name)"),
+        ])
+      try await join(name, organization, membership)
+    }
+    bench = try await library.make("workspace", ["name": "bench", "organization_id": .string(lab)])
+    cellar = try await library.make("workspace", ["name": "cellar", "organization_id": .string(lab)])
+    _ = try await library.make(
+      "workspace_member",
+      ["workspace_id": .string(bench), "user_id": .string(users["Lea"] ?? ""), "role": "viewer"])
     self.users = users
     let suffix = String(UInt32.random(in: 0...UInt32.max))
     let (ours, theirs) = ("audience_acme_\(suffix)", "audience_other_\(suffix)")
-    for (name, organization) in [(ours, acme), (theirs, other)] {
+    let (labs, mecas) = ("audience_lab_\(suffix)", "audience_meca_\(suffix)")
+    for (name, organization) in [(ours, acme), (theirs, other), (labs, lab), (mecas, meca)] {
       _ = try await library.make(
         "sql_role", ["name": .string(name), "organization_id": .string(organization), "personal": false])
     }
@@ -125,6 +161,13 @@ struct AudienceWorld {
     askers.append(Asker(name: "a key that reads", principal: try await key(acme, ["read"])))
     askers.append(Asker(name: "a key that only writes", principal: try await key(acme, ["write"])))
     askers.append(Asker(name: "Olga's key", principal: try await key(acme, ["read"], by: try person("Olga"))))
+    for (name, role) in [("Lea", labs), ("Leo", labs), ("Mia", mecas), ("Max", mecas)] {
+      askers.append(Asker(name: name, principal: try person(name)))
+      askers.append(Asker(name: "a session naming \(name)", session: Session(role: role, user: users[name])))
+    }
+    for name in ["Lars", "Mo"] { askers.append(Asker(name: name, principal: try person(name))) }
+    askers.append(Asker(name: "a session of the lab", session: Session(role: labs, user: nil)))
+    askers.append(Asker(name: "a session of meca", session: Session(role: mecas, user: nil)))
     // A session that names somebody reads as that member, without what they administer.
     askers.append(Asker(name: "a session naming Olga", session: Session(role: ours, user: users["Olga"])))
     askers.append(Asker(name: "a session naming Stranger", session: Session(role: ours, user: users["Stranger"])))

@@ -22,6 +22,12 @@ import Vault
     let models = try await TestReadModels()
     let engine = models.engine
     try models.set("2026-01-15T10:00:00Z")
+    let periods: [(String, JSON)] = [
+      ("previews", 24), ("logs", 720), ("system_logs", 720), ("runs", 2160),
+    ]
+    for (name, hours) in periods {
+      try await models.call("retention_policy.create", ["class": .string(name), "keep_hours": hours])
+    }
     let acme = try #require(try await models.call("organization.create", ["name": "a", "slug": "a"])["id"])
     let other = try #require(try await models.call("organization.create", ["name": "b", "slug": "b"])["id"])
     try await models.call("retention_policy.create", ["organization_id": other, "class": "logs", "keep_hours": 87_600])
@@ -69,7 +75,7 @@ import Vault
     try models.set("2026-03-04T00:00:00Z")
     try await sweep()
     #expect(try await counts() == [["2", "2", "0", "0", "2", "2", "1", "0", "0"]], "a destroyed key changes no row")
-    try models.set("2026-05-10T00:00:00Z")
+    try models.set("2026-04-17T00:00:00Z")
     try await sweep()
     #expect(
       try await counts() == [["0", "0", "0", "0", "0", "0", "0", "0", "0"]],
@@ -81,11 +87,37 @@ import Vault
   }
 
   @Test(.timeLimit(.minutes(2)))
+  func `lines go by their own time in ETL Builder`() async throws {
+    let models = try await TestReadModels()
+    try models.set("2026-01-15T10:00:00Z")
+    let acme = try await models.domain.organization("a", platform: "etl_builder")
+    let pipeline = try #require(
+      try await models.call("pipeline.create", ["organization_id": .string(acme), "name": "p"])["id"])
+    let run = try #require(
+      try await models.call("run.start", ["pipeline_id": pipeline, "trigger_type": "scheduled"])["id"])
+    let lines: JSON = [["message": "old", "at": "2025-12-15T23:00:00Z"], ["message": "new"]]
+    try await models.call("run.log", ["id": run, "lines": lines])
+    try await models.settle()
+    func messages() async throws -> [[String?]] {
+      try await models.rows(
+        "SELECT p.message FROM daybook.run_logs AS l FULL JOIN personal.run_logs AS p USING (id) ORDER BY 1")
+    }
+    #expect(try await messages() == [["new"], ["old"]])
+    try await models.engine.sweepRetention()
+    try await models.settle()
+    #expect(try await messages() == [["new"]])
+    let before = try await models.projections.digests()
+    #expect(try await models.projections.rebuild(nil, check: true).differences == [])
+    #expect(try await models.projections.digests() == before)
+    try await models.close()
+  }
+
+  @Test(.timeLimit(.minutes(2)))
   func `what is archived is searched only where it is asked for`() async throws {
     try await TestQueries.with { library in
       let models = library.models
       try models.set("2026-01-15T10:00:00Z")
-      _ = try await library.organization("a")
+      _ = try await models.domain.organization("a", platform: "etl_builder")
       func events(_ params: JSONObject) async throws -> [JSON?] {
         try await library.ask("audit.search", params).items.map { $0["event"] }
       }

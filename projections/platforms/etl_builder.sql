@@ -250,7 +250,7 @@ FROM daybook.data_previews AS d
 LEFT JOIN personal.data_previews AS p USING (id)
 CROSS JOIN LATERAL (SELECT lpad(to_hex(d.id), 18, '0') AS digits) AS h
 JOIN etl_builder.pipeline_executions AS e ON e.id = d.run_id
-WHERE d.expires_at > now();
+WHERE d.expires_at IS NULL OR d.expires_at > now();
 
 CREATE VIEW etl_builder.pipelines_with_last_execution WITH (security_invoker = true) AS
 SELECT
@@ -303,28 +303,63 @@ LEFT JOIN (
   GROUP BY x.created_by
 ) AS e ON e.created_by = u.id;
 
--- Deletes nothing: the log decides, so the command retention.sweep does, and the timer of the server. It says what is due by the
--- document's periods, as a notice each.
+-- Deletes nothing: the log decides, so the command retention.sweep does, and the timer of the server. It says how much the next
+-- sweep takes, as a notice each: by the document's periods or, where an organization or the service has a policy, by that.
 CREATE FUNCTION etl_builder.cleanup_expired_data() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   due record;
 BEGIN
   FOR due IN
-    SELECT 'data_previews' AS what, count(*) AS rows FROM daybook.data_previews AS d
+    WITH period AS (
+      SELECT
+        o.id AS organization_id,
+        c.class,
+        CASE
+          WHEN own.id IS NULL THEN coalesce(everywhere.keep_hours, c.hours)
+          WHEN own.by_administrator THEN own.keep_hours
+          WHEN c.class = 'audit' THEN greatest(own.keep_hours, coalesce(everywhere.keep_hours, c.floor))
+          ELSE greatest(own.keep_hours, least(everywhere.keep_hours, c.floor))
+        END AS hours
+      FROM etl_builder.organizations AS o
+      CROSS JOIN (VALUES ('runs', 2160, 1), ('logs', 720, 168), ('audit', 4320, 4320)) AS c (class, hours, floor)
+      LEFT JOIN daybook.retention_policies AS own
+        ON own.organization_id = o.id AND own.class = c.class AND own.is_active IS NOT FALSE AND own.deleted_at IS NULL
+      LEFT JOIN daybook.retention_policies AS everywhere
+        ON everywhere.organization_id IS NULL AND everywhere.class = c.class AND everywhere.is_active IS NOT FALSE
+        AND everywhere.deleted_at IS NULL
+    ), cut AS (
+      -- A sweep takes what is older than a whole day, or hour.
+      SELECT
+        p.organization_id,
+        p.class,
+        date_trunc(
+          CASE WHEN p.hours < 48 THEN 'hour' ELSE 'day' END, now() - make_interval(hours => p.hours), 'UTC') AS before,
+        coalesce((
+          SELECT max(r.through) FROM daybook.retentions AS r
+          WHERE r.organization_id = p.organization_id AND r.class = p.class), 0) AS through
+      FROM period AS p
+    )
+    SELECT 'data_previews' AS what, count(*) AS rows, 'lets them go' AS does FROM daybook.data_previews AS d
     JOIN etl_builder.pipeline_executions AS e ON e.id = d.run_id
-    WHERE d.expires_at < now()
+    WHERE greatest(d.expires_at, d.created_at) < date_trunc('hour', now()) AND d.expires_at IS NOT NULL
     UNION ALL
-    SELECT 'pipeline_executions', count(*) FROM etl_builder.pipeline_executions AS e
-    WHERE e.created_at < now() - interval '90 days' AND e.status IN ('success', 'failed')
+    SELECT 'pipeline_executions', count(*), 'lets them go' FROM etl_builder.pipeline_executions AS e
+    JOIN daybook.runs AS r ON r.id = e.id
+    JOIN cut AS c ON c.organization_id = r.organization_id AND c.class = 'runs'
+    WHERE e.created_at < c.before AND e.status IN ('success', 'failed')
     UNION ALL
-    SELECT 'execution_logs', count(*) FROM etl_builder.execution_logs AS l
-    WHERE l.timestamp < now() - interval '30 days'
+    SELECT 'execution_logs', count(*), 'lets them go' FROM etl_builder.execution_logs AS l
+    JOIN daybook.runs AS r ON r.id = l.execution_id
+    JOIN cut AS c ON c.organization_id = r.organization_id AND c.class = 'logs'
+    WHERE l.timestamp < c.before
     UNION ALL
-    SELECT 'audit_trail', count(*) FROM etl_builder.audit_trail AS a
-    WHERE a.timestamp < now() - interval '180 days'
+    SELECT 'audit_trail', count(*), 'archives them' FROM etl_builder.audit_trail AS a
+    JOIN cut AS c ON c.organization_id = a.organization_id AND c.class = 'audit'
+    WHERE a.timestamp < c.before AND a.id > c.through
   LOOP
-    RAISE NOTICE '%: % rows are due; the command retention.sweep lets them go.', due.what, due.rows;
+    RAISE NOTICE '%: % rows are due; the command retention.sweep %, but for what a legal hold keeps.',
+      due.what, due.rows, due.does;
   END LOOP;
 END $$;
 
@@ -335,4 +370,4 @@ COMMENT ON VIEW etl_builder.audit_trail IS
   'Every event of the platform''s organizations and of their members; metadata has its name, its reason and what it belongs to.';
 COMMENT ON VIEW etl_builder.data_previews IS 'Previews that have not expired.';
 COMMENT ON FUNCTION etl_builder.cleanup_expired_data() IS
-  'Says what is due by the documented periods; the command retention.sweep does it.';
+  'Says what the next retention.sweep takes; deletes nothing itself.';

@@ -154,6 +154,60 @@ BEGIN
     SELECT r.id FROM daybook.runs AS r WHERE r.pipeline_id IN (SELECT projector.visited_pipelines());
 END $$;
 
+-- Of the organizations whose rows the asking role may read, those of a platform whose members share only what they say, where
+-- the user whom app.current_user_id names is an ordinary member. None where nobody is named: a role reads for its organization.
+CREATE OR REPLACE FUNCTION projector.narrowed_organizations(platform text) RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY
+    SELECT a FROM projector.asked_organizations(false) AS a
+    JOIN daybook.organizations AS o ON o.id = a AND o.platform = $1
+    JOIN daybook.memberships AS m ON m.organization_id = a AND m.deleted_at IS NULL AND m.role = 'member'
+    LEFT JOIN daybook.users AS u ON u.id = m.user_id
+    WHERE m.user_id::text = lower(nullif(current_setting('app.current_user_id', true), ''))
+      AND coalesce(u.role, '') NOT IN ('officer', 'auditor', 'admin');
+END $$;
+
+-- The workspaces where such a member has a place.
+CREATE OR REPLACE FUNCTION projector.own_workspaces() RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY
+    SELECT w.workspace_id FROM daybook.workspace_members AS w
+    WHERE w.deleted_at IS NULL AND w.organization_id IN (SELECT projector.narrowed_organizations('etlab'))
+      AND w.user_id::text = lower(nullif(current_setting('app.current_user_id', true), ''));
+END $$;
+
+-- The pipelines in those workspaces.
+CREATE OR REPLACE FUNCTION projector.own_pipelines() RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY
+    SELECT p.id FROM daybook.pipelines AS p WHERE p.workspace_id IN (SELECT projector.own_workspaces());
+END $$;
+
+-- The runs of those pipelines.
+CREATE OR REPLACE FUNCTION projector.own_runs() RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN QUERY
+    SELECT r.id FROM daybook.runs AS r WHERE r.pipeline_id IN (SELECT projector.own_pipelines());
+END $$;
+
+-- Whether a pipeline, or the pipeline of a run, lies in no workspace.
+CREATE OR REPLACE FUNCTION projector.is_unplaced_pipeline(pipeline uuid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN EXISTS (SELECT FROM daybook.pipelines AS p WHERE p.id = $1 AND p.workspace_id IS NULL);
+END $$;
+CREATE OR REPLACE FUNCTION projector.is_unplaced_run(run uuid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM daybook.runs AS r
+    WHERE r.id = $1 AND (r.pipeline_id IS NULL OR projector.is_unplaced_pipeline(r.pipeline_id)));
+END $$;
+
 -- The users that the asking role may see: the members of its organizations.
 CREATE OR REPLACE FUNCTION projector.visible_users() RETURNS SETOF uuid
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

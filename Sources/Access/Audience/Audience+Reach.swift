@@ -24,6 +24,8 @@ extension Audience {
     package let readable: Set<Identifier>
     /// Those where they may read it as a guest.
     package let visited: Set<Identifier>
+    /// Those of ``readable`` where they are narrowed in what they read of the type.
+    package let narrowed: Set<Identifier>
     /// The workspaces there in which they have a place.
     package let workspaces: Set<Identifier>
     /// Those where they administer it; empty where that changes nothing.
@@ -45,9 +47,11 @@ extension Audience {
     if case .user(let identifier) = principal.kind { user = identifier }
     let allowed = visible.filter { principal.allows(.read, on: plural, organization: $0) }
     let visited = allowed.filter { principal.isGuest(in: $0) }
+    let narrowed: Set<Identifier> =
+      narrowing.map { narrowing in allowed.filter { principal.narrowings[$0] == narrowing } } ?? []
     let bounds = Bounds(
-      readable: allowed.subtracting(visited), visited: visited,
-      workspaces: isPlaced && !visited.isEmpty ? principal.workspaces : [],
+      readable: allowed.subtracting(visited), visited: visited, narrowed: narrowed,
+      workspaces: isPlaced && !(visited.isEmpty && narrowed.isEmpty) ? principal.workspaces : [],
       administered: asksForStewards ? visible.filter { principal.allows(.admin, on: plural, organization: $0) } : [],
       subject: principal.subject, user: user,
       officed: offices.isEmpty ? [] : allowed.filter { principal.holds(offices, in: $0) },
@@ -55,6 +59,8 @@ extension Audience {
     let canReach = rules.contains { rule in
       switch rule {
       case .tenant, .sharedOrganization: !bounds.readable.isEmpty
+      case .tenantExcept: !bounds.readable.subtracting(bounds.narrowed).isEmpty
+      case .colleague, .unplaced, .ownOrShared: !bounds.narrowed.isEmpty
       case .addressee, .ownOrganization: !bounds.readable.isEmpty || !bounds.visited.isEmpty
       case .placed: !bounds.visited.isEmpty
       case .oneself, .named: bounds.user != nil
@@ -69,7 +75,18 @@ extension Audience {
 
   /// Whether what lies in a workspace is for its guests.
   private var isPlaced: Bool {
-    rules.contains { if case .placed = $0 { true } else { false } }
+    rules.contains {
+      switch $0 {
+      case .placed, .colleague: true
+      default: false
+      }
+    }
+  }
+
+  /// How members are narrowed in what they read of the type; nil for most types.
+  private var narrowing: Narrowing? {
+    for case .tenantExcept(let narrowing) in rules { return narrowing }
+    return nil
   }
 
   /// Whether who administers the type sees more than others.

@@ -20,9 +20,22 @@ extension Audience {
       let isPermitted =
         switch rule {
         case .tenant: isMember(principal, of: organization) && stands(standing, principal, in: organization)
+        case .tenantExcept(let narrowing):
+          isMember(principal, of: organization) && !isNarrowed(principal, narrowing, in: organization)
+            && stands(standing, principal, in: organization)
+        case .colleague(let placement):
+          try isNarrowed(principal, .workspaces, in: organization) && stands(standing, principal, in: organization)
+            && workspace(of: id, fields, placement, referred).map { principal.workspaces.contains($0) } ?? false
+        case .unplaced(let placement):
+          try isNarrowed(principal, .workspaces, in: organization) && isOwn(fields["created_by"], principal)
+            && stands(standing, principal, in: organization) && liesNowhere(fields, placement, referred)
+        case .ownOrShared(let field, let flag):
+          isNarrowed(principal, .files, in: organization) && stands(standing, principal, in: organization)
+            && (fields[flag] == true || isOwn(fields[field], principal))
         case .placed(let placement):
           // Whoever is a guest nowhere has no such place.
-          try !principal.workspaces.isEmpty && stands(standing, principal, in: organization)
+          try !principal.workspaces.isEmpty && organization.map { principal.isGuest(in: $0) } ?? false
+            && stands(standing, principal, in: organization)
             && workspace(of: id, fields, placement, referred).map { principal.workspaces.contains($0) } ?? false
         case .addressee(let field, let unless):
           stands(standing, principal, in: organization)
@@ -70,6 +83,22 @@ extension Audience {
     guard let next = placement.next else { return target }
     guard let found = try referred(target) else { return nil }
     return try workspace(of: target, found, next, referred)
+  }
+
+  private func isNarrowed(_ principal: Principal, _ narrowing: Narrowing, in organization: Identifier?) -> Bool {
+    organization.map { principal.narrowings[$0] == narrowing } ?? false
+  }
+
+  /// Whether a resource lies in no workspace; false where that can't be told any more.
+  private func liesNowhere(
+    _ fields: JSONObject, _ placement: Placement, _ referred: (Identifier) throws -> JSONObject?
+  ) rethrows -> Bool {
+    if placement == .itself { return false }
+    guard let value = fields[placement.field], !value.isNull else { return true }
+    guard let next = placement.next, let target = value.stringValue.flatMap({ Identifier($0) }),
+      let found = try referred(target)
+    else { return false }
+    return try liesNowhere(found, next, referred)
   }
 
   private func stands(_ standing: Standing, _ principal: Principal, in organization: Identifier?) -> Bool {

@@ -18,6 +18,14 @@ package struct Audience: Sendable, Equatable {
     /// Those who belong to the organization that `organization_id` names, guests not among them. What belongs to none
     /// is for administrators.
     case tenant
+    /// As ``tenant``, but for members who are narrowed so: for them it is what the two or three rules after this say.
+    case tenantExcept(Narrowing)
+    /// Members who are narrowed to workspaces: what lies in one where they have a place.
+    case colleague(Placement)
+    /// The same: what lies in no workspace, of it what they made, or a key of theirs that asks.
+    case unplaced(Placement)
+    /// Members who are narrowed to files: those whose field names them, and those whose boolean field is true.
+    case ownOrShared(field: String, flag: String)
     /// Guests of that organization: what lies in a workspace where they have a place.
     case placed(Placement)
     /// As ``tenant``, but of them only the user whom the field refers to, and who administers the type there. All of
@@ -41,6 +49,9 @@ package struct Audience: Sendable, Equatable {
     /// fields is true. It gives the right to read, too.
     case published(anyOf: [String])
   }
+
+  /// The types that are about a workspace itself, which only its owners change.
+  package static let workspaceTypes: Set<String> = ["workspace", "workspace_member", "share_link"]
 
   /// How a resource lies in a workspace.
   package enum Placement: Sendable, Hashable, CaseIterable {
@@ -114,7 +125,10 @@ package struct Audience: Sendable, Equatable {
       switch (type.name, type.organization) {
       case ("organization", _): [.ownOrganization]
       case ("user", _): [.oneself, .sharedOrganization]
-      case ("membership", _), ("invitation", _), ("workspace_member", _): [.tenant, .named(field: "user_id")]
+      case ("membership", _), ("invitation", _): [.tenant, .named(field: "user_id")]
+      case ("workspace_member", _): [.tenantExcept(.workspaces), .colleague(.direct), .named(field: "user_id")]
+      case ("share_link", _): [.tenantExcept(.workspaces), .colleague(.direct)]
+      case ("file", _): [.tenantExcept(.files), .ownOrShared(field: "owner_id", flag: "is_public")]
       case (_, .none): []
       case (_, .required), (_, .optional):
         if let recipients = type.recipients {
@@ -123,7 +137,11 @@ package struct Audience: Sendable, Equatable {
           [type.visibility.map { .addressee(field: $0.field, unless: $0.unless) } ?? .tenant]
         }
       }
-    if let placement = Placement(of: type.name) { rules.append(.placed(placement)) }
+    if let placement = Placement(of: type.name) {
+      rules = rules.map { $0 == .tenant ? .tenantExcept(.workspaces) : $0 }
+      rules += [.placed(placement), .colleague(placement)]
+      if placement != .itself { rules.append(.unplaced(placement)) }
+    }
     if !type.publicFields.isEmpty { rules.append(.published(anyOf: type.publicFields)) }
     self.init(plural: type.plural, rules: rules)
   }

@@ -14,6 +14,8 @@ public struct Platform: Sendable {
   public let views: [PlatformView]
   /// The document's monitoring and maintenance queries and functions, each with SQL that does it here.
   public let queries: [PlatformQuery]
+  /// What the document says is to go after a time, one entry a class of data; nothing else goes by itself.
+  public let retention: [PlatformRetention]
   /// What sections of the document became that are no tables: partitions, backup, encryption, migrations.
   public let notes: [String]
 

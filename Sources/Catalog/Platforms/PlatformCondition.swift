@@ -1,5 +1,5 @@
 /// A condition on rows: a field of theirs, or of what one of their references leads to, has one of some words.
-public struct PlatformCondition: Sendable {
+public struct PlatformCondition: Sendable, Equatable {
   /// The reference that leads to the resource with the field; nil for a field of the row itself.
   public let reference: String?
   /// The field.

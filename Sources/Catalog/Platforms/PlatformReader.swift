@@ -15,7 +15,7 @@ struct PlatformReader {
 
   /// The platform that the file describes, or nil where its name is missing.
   mutating func read(_ root: SourceNode, fileName: String) -> Platform? {
-    let known = ["platform", "title", "tables", "views", "queries", "notes"]
+    let known = ["platform", "title", "tables", "views", "queries", "retention", "notes"]
     guard let top = reader.members(root, of: "the file", known: known) else { return nil }
     for key in ["platform", "title", "tables"] where top[key] == nil { reader.report(1, "missing key '\(key)'") }
     guard let member = top["platform"], let name = reader.nameText(member.value, of: "'platform'") else { return nil }
@@ -35,12 +35,71 @@ struct PlatformReader {
     let views = (top["views"].flatMap { reader.mapping($0.value, of: "'views'") } ?? []).compactMap { readView($0) }
     return Platform(
       name: name, title: title, tables: tables, views: views, queries: readQueries(top["queries"]),
-      notes: readNotes(top["notes"]))
+      retention: readRetention(top["retention"], tables), notes: readNotes(top["notes"]))
   }
 
   private mutating func readNotes(_ member: SourceNode.Member?) -> [String] {
     guard let member else { return [] }
     return reader.texts(member.value, of: "'notes'").map(\.name)
+  }
+
+  // MARK: - Retention
+
+  private mutating func readRetention(_ member: SourceNode.Member?, _ tables: [PlatformTable]) -> [PlatformRetention] {
+    let classes = types["retention_policy"]?.field("class")?.values ?? []
+    var read: [PlatformRetention] = []
+    for entry in member.flatMap({ reader.mapping($0.value, of: "'retention'") }) ?? [] {
+      let place = "retention of '\(entry.key)'"
+      if !classes.contains(entry.key) {
+        reader.report(
+          entry.line, "\(place): retention_policy.class has no such word; it has \(classes.joined(separator: ", "))")
+      }
+      let known = ["table", "keep_hours", "column", "age", "archive", "only"]
+      guard let keys = reader.members(entry.value, of: place, known: known) else { continue }
+      for key in ["table", "keep_hours", "column", "age"] where keys[key] == nil {
+        reader.report(entry.line, "missing key '\(key)' in \(place)")
+      }
+      guard let tableKey = keys["table"], let tableName = reader.text(tableKey.value, of: "'table' of \(place)"),
+        let columnKey = keys["column"], let column = reader.text(columnKey.value, of: "'column' of \(place)"),
+        let hoursKey = keys["keep_hours"], let number = reader.number(hoursKey.value, of: "'keep_hours' of \(place)"),
+        let ageKey = keys["age"], let word = reader.text(ageKey.value, of: "'age' of \(place)")
+      else { continue }
+      guard let hours = Int64(exactly: number), hours >= 1 else {
+        reader.report(hoursKey.line, "'keep_hours' of \(place) must be a whole number, at least 1")
+        continue
+      }
+      guard let age = PlatformRetention.Age(rawValue: word) else {
+        let words = PlatformRetention.Age.allCases.map(\.rawValue).joined(separator: ", ")
+        reader.report(ageKey.line, "'age' of \(place) must be one of \(words)")
+        continue
+      }
+      guard let table = tables.first(where: { $0.name == tableName }) else {
+        reader.report(tableKey.line, "\(place): there is no table '\(tableName)'")
+        continue
+      }
+      if table.column(column) == nil {
+        reader.report(columnKey.line, "\(place): '\(tableName)' has no column '\(column)'")
+      }
+      let type = table.resource.flatMap { types[$0] }
+      var only: [PlatformCondition] = []
+      for condition in keys["only"].flatMap({ reader.mapping($0.value, of: "'only' of \(place)") }) ?? [] {
+        if type == nil { reader.report(condition.line, "\(place): 'only' needs a table of a resource type") }
+        checkField(condition.key, line: condition.line, of: type, place)
+        let read = readCondition(condition, reference: nil, place)
+        if let field = type?.field(condition.key), field.type == .enum {
+          for word in read.words where !field.values.contains(word) {
+            reader.report(condition.line, "\(place): '\(word)' is no value of \(condition.key)")
+          }
+        }
+        only.append(read)
+      }
+      read.append(
+        PlatformRetention(
+          retentionClass: entry.key, table: tableName, keepHours: hours, column: column, age: age,
+          isArchived: keys["archive"].flatMap { reader.flag($0.value, of: "'archive' of \(place)") } ?? false,
+          only: only))
+    }
+    return read
   }
 
   // MARK: - Tables

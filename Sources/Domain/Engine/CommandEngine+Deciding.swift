@@ -65,6 +65,7 @@ extension CommandEngine {
   private func decideBatch(
     _ commands: [PreparedCommand], principal: Principal, in transaction: LogTransaction, isDryRun: Bool
   ) throws -> Answer {
+    var principal = principal
     var answers: [Answer] = []
     answers.reserveCapacity(commands.count)
     var events = 0
@@ -78,6 +79,13 @@ extension CommandEngine {
           eventsBefore: events)
         events += decision.events.count
         answers.append(try Answer(decision, isDryRun: isDryRun))
+        // What a narrowed member has just made a workspace for is theirs to see.
+        if decision.changesPrincipals, !principal.narrowings.isEmpty {
+          principal =
+            try PrincipalRegister.resolve(
+              principal.kind, signIn: principal.signIn, from: transaction, now: transaction.now, epoch: principal.epoch)
+            ?? principal
+        }
       } catch let error as EventLogError where error.code == .overloaded || error.code == .clockSetBack {
         throw error
       } catch let error as Refusal {

@@ -36,6 +36,8 @@ public final class CommandEngine: Sendable {
   /// What the log's indexes must hold, by this engine's catalog and vault.
   public let rules: IndexRules
   let platformRules: PlatformRules
+  /// What the platforms' documents say is to go after a time.
+  let retentionDocuments: RetentionDocuments
   let principals: PrincipalRegister
   let passwords = PasswordWorkers()
   /// Wrong present passwords, of those who want another one.
@@ -88,6 +90,7 @@ public final class CommandEngine: Sendable {
     sealer = Sealer(vault: vault)
     rules = IndexRules(model: model, sealer: sealer)
     platformRules = PlatformRules(catalog: catalog)
+    retentionDocuments = RetentionDocuments(catalog: catalog)
     principals = PrincipalRegister()
     let callable = commands.values.filter { !$0.command.isInternal }.sorted { $0.method < $1.method }
     methods = callable.map { CommandMethod($0) } + [CommandMethod(batch: batchParameters)]

@@ -318,6 +318,9 @@ extension Decision {
       guard try mayRefer(toUser: id, from: type, organization: organization) else { return missing }
     } else if let organization, state.organization != organization, !isPublic(state) {
       return missing
+    } else if !principal.narrowings.isEmpty, try !isVisible(state) {
+      // Not every member knows of everything of the organization.
+      return missing
     }
     guard state.isDeleted else { return nil }
     return Refusal.ReferenceProblem(path: path, problem: "this \(Refusal.spoken(state.type)) was deleted")

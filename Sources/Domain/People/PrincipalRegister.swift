@@ -167,28 +167,35 @@ final class PrincipalRegister: Sendable {
   ) throws -> Principal? {
     guard let user = try activeUser(id, from: source) else { return nil }
     var organizations: [Identifier: String] = [:]
+    var narrowings: [Identifier: Narrowing] = [:]
+    let platformRole = user.fields["role"]?.stringValue
     for membership in try source.memberships(of: id) {
       guard let organization = membership.organization, let role = membership.fields["role"]?.stringValue,
-        try isActiveOrganization(organization, from: source)
+        let tenant = try activeOrganization(organization, from: source)
       else { continue }
-      organizations[organization] = PrincipalRegister.role(role, of: membership)
+      let given = PrincipalRegister.role(role, of: membership)
+      organizations[organization] = given
+      narrowings[organization] = Narrowing(
+        role: given, platformRole: platformRole, platform: tenant.fields["platform"]?.stringValue)
     }
-    let visited = Set(organizations.lazy.filter { $0.value == Principal.guest }.map(\.key))
+    let placed = Set(
+      organizations.lazy.filter { $0.value == Principal.guest || narrowings[$0.key] == .workspaces }.map(\.key))
     return Principal(
-      kind: .user(id), platformRole: user.fields["role"]?.stringValue,
-      isStaff: user.fields["is_staff"] == true, organizations: organizations,
-      workspaces: try workspaces(of: id, in: visited, from: source), subject: id, signIn: signIn, epoch: epoch)
+      kind: .user(id), platformRole: platformRole, isStaff: user.fields["is_staff"] == true,
+      organizations: organizations,
+      workspaces: try workspaces(of: id, in: placed, from: source), narrowings: narrowings, subject: id, signIn: signIn,
+      epoch: epoch)
   }
 
   /// The workspaces of these organizations in which a person has a place.
   private static func workspaces(
-    of user: Identifier, in visited: Set<Identifier>, from source: borrowing some StateSource & ~Copyable
+    of user: Identifier, in organizations: Set<Identifier>, from source: borrowing some StateSource & ~Copyable
   ) throws -> Set<Identifier> {
-    guard !visited.isEmpty else { return [] }
+    guard !organizations.isEmpty else { return [] }
     var found: Set<Identifier> = []
     for link in try source.referrers(of: user, type: "workspace_member", limit: .max) {
       guard let place = try source.living(link.id, type: "workspace_member"), place.reference("user_id") == user,
-        let organization = place.organization, visited.contains(organization),
+        let organization = place.organization, organizations.contains(organization),
         let workspace = place.reference("workspace_id")
       else { continue }
       found.insert(workspace)
@@ -200,7 +207,7 @@ final class PrincipalRegister: Sendable {
     _ id: Identifier, from source: borrowing some StateSource & ~Copyable, now: Timestamp, epoch: UInt64
   ) throws -> Principal? {
     guard let key = try source.living(id, type: "api_key"), key.fields["is_active"]?.boolValue == true,
-      let organization = key.organization, try isActiveOrganization(organization, from: source)
+      let organization = key.organization, let tenant = try activeOrganization(organization, from: source)
     else { return nil }
     let expiry = key.fields["expires_at"]?.stringValue.flatMap { Timestamp($0) }
     if let expiry, expiry <= now { return nil }
@@ -216,10 +223,15 @@ final class PrincipalRegister: Sendable {
         bound = Principal.Bound(role: PrincipalRegister.role(role, of: membership), platformRole: platformRole)
       }
     }
-    let visited: Set<Identifier> = bound?.role == Principal.guest ? [organization] : []
+    let narrowing = bound.flatMap {
+      Narrowing(
+        role: $0.role, platformRole: $0.platformRole, platform: tenant.fields["platform"]?.stringValue)
+    }
+    let placed: Set<Identifier> = bound?.role == Principal.guest || narrowing == .workspaces ? [organization] : []
     return Principal(
       kind: .apiKey(id, creator: creator), organizations: [organization: "key"],
-      workspaces: try creator.map { try workspaces(of: $0, in: visited, from: source) } ?? [],
+      workspaces: try creator.map { try workspaces(of: $0, in: placed, from: source) } ?? [],
+      narrowings: narrowing.map { [organization: $0] } ?? [:],
       keyPermissions: KeyPermissions.read(key.fields["permissions"] ?? .null), bound: bound, subject: creator,
       expiresAt: expiry, epoch: epoch)
   }
@@ -238,10 +250,12 @@ final class PrincipalRegister: Sendable {
     return user
   }
 
-  private static func isActiveOrganization(_ id: Identifier, from source: borrowing some StateSource & ~Copyable) throws
-    -> Bool
+  private static func activeOrganization(_ id: Identifier, from source: borrowing some StateSource & ~Copyable) throws
+    -> ResourceState?
   {
-    guard let organization = try source.living(id, type: "organization") else { return false }
-    return organization.fields["is_active"]?.boolValue != false
+    guard let organization = try source.living(id, type: "organization"),
+      organization.fields["is_active"]?.boolValue != false
+    else { return nil }
+    return organization
   }
 }

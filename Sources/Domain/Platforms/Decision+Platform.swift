@@ -8,7 +8,7 @@ import Vault
 
 extension Decision {
   /// References that name the acting user where a platform needs one and nobody was named.
-  private static let actorFields: Set<String> = ["owner_id", "user_id", "author_id", "triggered_by"]
+  static let actorFields: Set<String> = ["owner_id", "user_id", "author_id", "triggered_by"]
 
   /// A new resource's values as its organization's platform wants them: the acting
   /// user where the document wants somebody.

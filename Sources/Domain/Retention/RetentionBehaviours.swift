@@ -94,7 +94,7 @@ enum RetentionBehaviours {
     let planner = RetentionPlanner(
       engine: engine, organization: prepared.organization,
       retentionClass: prepared.parameters["class"]?.stringValue.flatMap { RetentionClass(rawValue: $0) },
-      now: engine.clock(), isTimed: prepared.principal.kind == .server)
+      now: engine.clock(), isTimed: prepared.principal.kind == .server, looksAhead: prepared.common.isDryRun)
     do {
       return try await planner.plan()
     } catch {
@@ -110,17 +110,31 @@ enum RetentionBehaviours {
       try decision.authorize(in: organization)
       if !decision.prepared.common.isDryRun { try CommandEngine.requireTrusted(decision.transaction.clock) }
       var isPartial = plan.isPartial
+      // What a person orders, they have looked at; by itself nothing goes that should have gone long ago.
+      let isTimed = decision.prepared.principal.kind == .server
       var swept: [JSON] = []
+      var waiting: [JSON] = []
       for entry in plan.entries {
         guard try stillHolds(entry, decision) else {
           isPartial = true
           continue
         }
-        let deletions = try deletions(entry, decision, &isPartial)
+        let deletions = try deletions(entry, decision)
+        isPartial = isPartial || !deletions.isComplete
         guard entry.retentionClass != .runs || deletions.count > 0 else { continue }
+        if let oldest = deletions.oldest ?? entry.oldest, oldest < entry.backlogBefore {
+          waiting.append([
+            "class": .string(entry.retentionClass.rawValue),
+            "organization_id": entry.organization.map { .string($0.text) } ?? .null,
+            "oldest": .string(oldest.text),
+            "count": .integer(Int64(entry.retentionClass == .runs ? deletions.count : entry.rows)),
+          ])
+          if isTimed { continue }
+        }
         swept.append(try record(entry, deletions, decision))
       }
       decision.members["swept"] = .array(swept)
+      if isTimed || decision.prepared.common.isDryRun { decision.members["waiting"] = .array(waiting) }
       decision.members["held"] = .array(
         plan.held.map { held in
           [
@@ -134,31 +148,48 @@ enum RetentionBehaviours {
         plan.policies.map { policy in
           ["organization_id": policy.organization.map { .string($0.text) } ?? .null, "classes": policy.rules]
         })
+      decision.members["coming"] = .array(
+        plan.coming.map { coming in
+          [
+            "class": .string(coming.retentionClass.rawValue),
+            "organization_id": coming.organization.map { .string($0.text) } ?? .null,
+            "due_at": .string(coming.at.text),
+          ]
+        })
     })
 
   /// Whether nothing has changed since the plan was made that would keep any of it.
   private static func stillHolds(_ entry: RetentionPlan.Entry, _ decision: Decision) throws -> Bool {
     let transaction = decision.transaction
-    let rule = try RetentionPolicies.rule(entry.retentionClass, organization: entry.organization, in: transaction)
+    let rule = try RetentionPolicies.rule(
+      entry.retentionClass, organization: entry.organization, in: transaction, decision.engine.retentionDocuments)
     let last = try RetentionPlan.identifier(entry.retentionClass, entry.organization).resolve(transaction.state).state
     guard rule == entry.rule, last?.version == entry.last?.version,
-      entry.before <= entry.retentionClass.due(at: decision.now, hours: rule.hours)
+      let before = rule.before(entry.retentionClass, at: decision.now), entry.before <= before
     else { return false }
     guard let organization = entry.organization else { return true }
     return try transaction.hold(on: entry.retentionClass, of: organization) == nil
   }
 
-  /// The runs of an entry that may go, with all that goes with them, as far as one command takes it.
-  private static func deletions(
-    _ entry: RetentionPlan.Entry, _ decision: Decision, _ isPartial: inout Bool
-  ) throws -> (plan: DeletionPlan, count: Int) {
-    var total = DeletionPlan()
+  /// What goes of the runs of an entry.
+  private struct Deletions {
+    var plan = DeletionPlan()
     var count = 0
+    /// The age of the oldest.
+    var oldest: Timestamp?
+    /// Whether that is all, and not only as much as one command takes.
+    var isComplete = true
+  }
+
+  /// The runs of an entry that may go, with all that goes with them, as far as one command takes it.
+  private static func deletions(_ entry: RetentionPlan.Entry, _ decision: Decision) throws -> Deletions {
+    var found = Deletions()
+    found.isComplete = entry.runs.count < RetentionPlanner.runLimit
     let type = try entry.runs.isEmpty ? nil : decision.model.type("run")
     for id in entry.runs {
       guard let type, let run = try decision.transaction.living(id, type: "run"),
-        RetentionPlanner.isDue(run, before: entry.before),
-        try !RetentionPlanner.isHeld(run, type, in: decision.transaction)
+        let age = try RetentionPlanner.age(of: run, entry.rule.document, in: decision.transaction),
+        age < entry.before, try !RetentionPlanner.isHeld(run, type, in: decision.transaction)
       else { continue }
       let plan: DeletionPlan
       do {
@@ -167,23 +198,25 @@ enum RetentionBehaviours {
         // Something of it is held, or still needed: it stays.
         continue
       }
-      guard count == 0 || total.eventCount + plan.eventCount <= deletionLimit else {
-        isPartial = true
+      guard found.count == 0 || found.plan.eventCount + plan.eventCount <= deletionLimit else {
+        found.isComplete = false
         break
       }
-      total.merge(plan)
-      count += 1
+      found.plan.merge(plan)
+      found.count += 1
+      found.oldest = min(found.oldest ?? age, age)
     }
-    return (total, count)
+    return found
   }
 
   private static func record(
-    _ entry: RetentionPlan.Entry, _ deletions: (plan: DeletionPlan, count: Int), _ decision: Decision
+    _ entry: RetentionPlan.Entry, _ deletions: Deletions, _ decision: Decision
   ) throws -> JSON {
     // A policy that keeps longer than the one before takes nothing back.
     var set: JSONObject = [
       "before": .string(max(entry.before, entry.last?.sweptBefore ?? .minimum).text),
       "through": .integer(Int64(max(entry.through, entry.last?.sweptThrough ?? 0))),
+      "settled_before": .string(entry.settledBefore(isComplete: deletions.isComplete).text),
     ]
     if !entry.months.isEmpty {
       set["keys_through"] = .string(entry.keysThrough)
@@ -191,9 +224,11 @@ enum RetentionBehaviours {
     }
     var data: JSONObject = [
       "class": .string(entry.retentionClass.rawValue), "before": .string(entry.before.text),
-      "through": .integer(Int64(entry.through)), "keep_hours": .integer(entry.rule.hours),
+      "through": .integer(Int64(entry.through)),
       "action": entry.retentionClass == .audit ? "archive" : "delete",
     ]
+    if let hours = entry.rule.hours { data["keep_hours"] = .integer(hours) }
+    if entry.isByLine { data["age"] = "line" }
     if let policy = entry.rule.policy { data["policy_id"] = .string(policy.text) }
     if entry.retentionClass == .runs {
       data["runs"] = .integer(Int64(deletions.count))

@@ -18,15 +18,35 @@ final class RetentionKeeper: Sendable {
   let queue = DispatchQueue(label: "daybook.retention.keys")
 }
 
+/// What a sweep by the timer leaves to a person: it was due long before the server looked, as after an import.
+public struct WaitingRetention: Sendable {
+  /// The class of data.
+  public let retentionClass: String
+  /// The id of the organization; nil for what belongs to none.
+  public let organization: String?
+  /// How many rows or runs.
+  public let count: Int64
+  /// The age of the oldest.
+  public let oldest: String
+}
+
 extension CommandEngine {
   /// Sweeps every class of every organization as the server itself, again while there is more: for a timer.
+  /// - Returns: What waits for somebody to order `retention.sweep`, since it was due long before the server looked.
   /// - Throws: ``Refusal``; what was recorded until then stays recorded, and the next sweep goes on.
-  public func sweepRetention() async throws {
+  @discardableResult
+  public func sweepRetention() async throws -> [WaitingRetention] {
     while true {
       let result = try await apply(method: "retention.sweep", params: [:], principal: .server)
       let answer = try JSON.parse(result.resultBytes)
       // What can't be removed now would not be removed the next time either.
-      guard answer["more"] == true, answer["swept"] != [] else { return }
+      guard answer["more"] == true, answer["swept"] != [] else {
+        return (answer["waiting"]?.arrayValue ?? []).map { entry in
+          WaitingRetention(
+            retentionClass: entry["class"]?.stringValue ?? "", organization: entry["organization_id"]?.stringValue,
+            count: entry["count"]?.integerValue ?? 0, oldest: entry["oldest"]?.stringValue ?? "")
+        }
+      }
     }
   }
 

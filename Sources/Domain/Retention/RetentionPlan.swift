@@ -18,10 +18,34 @@ struct RetentionPlan: Sendable {
     let last: ResourceState?
     /// Payloads, or rows of the audit trail.
     var rows = 0
+    /// The age of the oldest of them, where they are payloads, to the hour.
+    var oldest: Timestamp?
     /// Months whose key goes, in order.
     var months: [String] = []
     /// Earlier months whose key stays.
     var keptMonths: [String] = []
+    /// Whether lines go by their own time.
+    var isByLine: Bool { retentionClass == .logs && rule.isByLine }
+    /// Whether what was recorded in a month may be kept for longer than others of the month.
+    var keepsMonths: Bool { retentionClass == .previews || isByLine }
+    /// What is older than this was due long before the server looked: the rest of an import, or what an earlier version
+    /// kept. It is a week before the last sweep left nothing, or before now where there was none; and the last sweep
+    /// itself where that was an earlier version's.
+    var backlogBefore: Timestamp {
+      if let settled = last?.settledBefore { return Entry.grace(settled) }
+      return last?.sweptBefore ?? Entry.grace(before)
+    }
+    /// What to record as settled after a sweep.
+    func settledBefore(isComplete: Bool) -> Timestamp {
+      let former = last?.settledBefore
+      if isComplete { return max(before, former ?? .minimum) }
+      if let former { return former }
+      return last?.sweptBefore.map { min(.maximum, $0.adding(seconds: Entry.graceSeconds)) } ?? before
+    }
+
+    private static let graceSeconds: Int64 = 7 * 86_400
+    private static func grace(_ time: Timestamp) -> Timestamp { max(.minimum, time.adding(seconds: -graceSeconds)) }
+
     /// The last month whose key has gone, or goes; empty where none has.
     var keysThrough: String {
       let former = last?.fields["keys_through"]?.stringValue ?? ""
@@ -41,7 +65,16 @@ struct RetentionPlan: Sendable {
     let hold: Identifier
   }
 
+  /// What falls due next, of a class of an organization's data.
+  struct Coming: Sendable {
+    let retentionClass: RetentionClass
+    let organization: Identifier?
+    let at: Timestamp
+  }
+
   var entries: [Entry] = []
+  /// For a dry run.
+  var coming: [Coming] = []
   var held: [Held] = []
   var policies: [(organization: Identifier?, rules: JSON)] = []
   /// Whether there is more to do than one sweep takes.
@@ -68,6 +101,8 @@ extension StateSource where Self: ~Copyable {
 extension ResourceState {
   /// Before which time a sweep has removed everything, in the state of one.
   var sweptBefore: Timestamp? { fields["before"]?.stringValue.flatMap { Timestamp($0) } }
+  /// Before which time all was gone after the last sweep, or is known to stay; nil where an earlier version swept.
+  var settledBefore: Timestamp? { fields["settled_before"]?.stringValue.flatMap { Timestamp($0) } }
   /// The last position that a sweep covered.
   var sweptThrough: UInt64 { fields["through"]?.integerValue.flatMap { UInt64(exactly: $0) } ?? 0 }
 

@@ -21,6 +21,8 @@ struct RetentionPlanner: Sendable {
   let now: Timestamp
   /// Whether the server's timer asks, which needn't look again for what it didn't find today.
   let isTimed: Bool
+  /// Whether to find out, too, what falls due next.
+  var looksAhead = false
 
   private var log: EventLog { engine.log }
 
@@ -50,7 +52,7 @@ struct RetentionPlanner: Sendable {
       try Task.checkCancellation()
       isMore = try await log.background { snapshot in
         try engine.retention.tally.withLockedValue { box in
-          var tally = box ?? RetentionTally(engine.model)
+          var tally = box ?? RetentionTally(engine.model, engine.vault)
           // The old one must be gone, or every stretch would copy it.
           box = nil
           defer { box = tally }
@@ -78,9 +80,10 @@ struct RetentionPlanner: Sendable {
     _ candidate: RetentionClass, _ owner: Identifier?, _ keys: [ExpiringKey], to plan: inout RetentionPlan
   ) async throws {
     let now = now
-    let read = try await log.background { snapshot -> (entry: RetentionPlan.Entry, hold: Identifier?) in
-      let rule = try RetentionPolicies.rule(candidate, organization: owner, in: snapshot)
-      let before = candidate.due(at: now, hours: rule.hours)
+    let documents = engine.retentionDocuments
+    let read = try await log.background { snapshot -> (entry: RetentionPlan.Entry?, hold: Identifier?) in
+      let rule = try RetentionPolicies.rule(candidate, organization: owner, in: snapshot, documents)
+      guard let before = rule.before(candidate, at: now) else { return (nil, nil) }
       let through = try snapshot.position(at: Timestamp(microseconds: before.microseconds - 1))
       let last = try RetentionPlan.identifier(candidate, owner).resolve({ try snapshot.state($0) }).state
       let hold = try owner.flatMap { try snapshot.hold(on: candidate, of: $0) }
@@ -90,13 +93,15 @@ struct RetentionPlanner: Sendable {
         hold
       )
     }
-    var entry = read.entry
+    // What no rule lets go.
+    guard var entry = read.entry else { return }
+    if looksAhead { try await lookAhead(entry, into: &plan) }
     if candidate.isSealed {
       addPayloads(keys, to: &entry)
       guard entry.rows > 0 || !entry.months.isEmpty else { return }
     } else if candidate == .runs {
       guard let owner else { return }
-      let found = try await finishedRuns(of: owner, before: entry.before)
+      let found = try await finishedRuns(of: owner, entry)
       entry.runs = found.runs
       plan.isPartial = plan.isPartial || found.isPartial
       guard !entry.runs.isEmpty else { return }
@@ -119,10 +124,17 @@ struct RetentionPlanner: Sendable {
     engine.retention.tally.withLockedValue { tally in
       let key = RetentionTally.Key(organization: entry.organization, retentionClass: entry.retentionClass)
       if let swept = entry.last?.sweptBefore { tally?.forget(key, before: swept) }
-      entry.rows = tally?.rows(key, since: entry.last?.sweptBefore, before: entry.before) ?? 0
+      if entry.isByLine {
+        let due = tally?.lines(key, before: entry.before)
+        entry.rows = due?.rows ?? 0
+        entry.oldest = due?.oldest
+      } else {
+        entry.rows = tally?.rows(key, since: entry.last?.sweptBefore, before: entry.before) ?? 0
+        entry.oldest = tally?.oldest(key, since: entry.last?.sweptBefore, before: entry.before)
+      }
       for month in own {
         guard let end = CalendarMonth.end(of: month), end <= entry.before else { continue }
-        if let kept = tally?.keptUntil(key, month: month), kept >= entry.before {
+        if entry.keepsMonths, let kept = tally?.keptUntil(key, month: month), kept >= entry.before {
           entry.keptMonths.append(month)
         } else {
           entry.months.append(month)
@@ -136,8 +148,10 @@ struct RetentionPlanner: Sendable {
   // MARK: - Runs
 
   private func finishedRuns(
-    of owner: Identifier, before: Timestamp
+    of owner: Identifier, _ entry: RetentionPlan.Entry
   ) async throws -> (runs: [Identifier], isPartial: Bool) {
+    let before = entry.before
+    let document = entry.rule.document
     let cleared = engine.retention.runsCleared.withLockedValue { $0[owner] }
     if isTimed, let cleared, cleared >= before { return ([], false) }
     let links = try await log.background { snapshot in
@@ -151,7 +165,8 @@ struct RetentionPlanner: Sendable {
       found += try await log.background { snapshot in
         try part.filter { id in
           guard let run = try snapshot.living(id, type: "run") else { return false }
-          return try RetentionPlanner.isDue(run, before: before) && !RetentionPlanner.isHeld(run, type, in: snapshot)
+          return try RetentionPlanner.isDue(run, document, before: before, in: snapshot)
+            && !RetentionPlanner.isHeld(run, type, in: snapshot)
         }
       }
       if found.count >= Self.runLimit { return (Array(found.prefix(Self.runLimit)), true) }
@@ -160,13 +175,23 @@ struct RetentionPlanner: Sendable {
     return (found, false)
   }
 
-  /// Whether a run had ended before a time, and had been recorded before it.
-  static func isDue(_ run: ResourceState, before: Timestamp) -> Bool {
-    guard ["success", "failed", "cancelled", "timeout"].contains(run.fields["status"]?.stringValue),
-      run.createdAt < before
-    else { return false }
-    guard let end = run.fields["completed_at"]?.stringValue.flatMap({ Timestamp($0) }) else { return true }
-    return end < before
+  /// Whether a run is one that goes, and is older than a time.
+  static func isDue(
+    _ run: ResourceState, _ document: RetentionDocuments.Rule?, before: Timestamp,
+    in source: borrowing some StateSource & ~Copyable
+  ) throws -> Bool {
+    try age(of: run, document, in: source).map { $0 < before } ?? false
+  }
+
+  /// The time by which a run's age is told: as the document says, or when it had ended and was recorded; nil where it
+  /// doesn't go.
+  static func age(
+    of run: ResourceState, _ document: RetentionDocuments.Rule?, in source: borrowing some StateSource & ~Copyable
+  ) throws -> Timestamp? {
+    guard ["success", "failed", "cancelled", "timeout"].contains(run.fields["status"]?.stringValue) else { return nil }
+    if let document { return try document.takes(run.fields, in: source) ? run.createdAt : nil }
+    guard let end = run.fields["completed_at"]?.stringValue.flatMap({ Timestamp($0) }) else { return run.createdAt }
+    return max(end, run.createdAt)
   }
 
   /// Whether a hold on a run, on its pipeline or on a person whom it is about keeps it, or a restriction of the data of
@@ -208,18 +233,64 @@ struct RetentionPlanner: Sendable {
     plan.entries.removeAll { $0.retentionClass == .audit && $0.rows == 0 }
   }
 
-  /// The policies in force, for an answer: of everything first, then those of organizations that have their own.
+  /// When the next of a class of an organization's data falls due.
+  private func lookAhead(_ entry: RetentionPlan.Entry, into plan: inout RetentionPlan) async throws {
+    let candidate = entry.retentionClass
+    // A preview's age is until when it is kept.
+    let hours = candidate == .previews ? 0 : entry.rule.hours ?? 0
+    var next: Timestamp?
+    if candidate.isSealed {
+      let key = RetentionTally.Key(organization: entry.organization, retentionClass: candidate)
+      next = engine.retention.tally.withLockedValue {
+        $0?.next(key, from: entry.before, isByLine: entry.isByLine)
+      }
+    } else if candidate == .runs, let owner = entry.organization {
+      next = try await nextRun(of: owner, entry)
+    }
+    guard let next else { return }
+    plan.coming.append(
+      RetentionPlan.Coming(
+        retentionClass: candidate, organization: entry.organization, at: candidate.dueTime(of: next, hours: hours)))
+  }
+
+  /// The age of the oldest run that goes, and isn't due yet.
+  private func nextRun(of owner: Identifier, _ entry: RetentionPlan.Entry) async throws -> Timestamp? {
+    let document = entry.rule.document
+    let links = try await log.background { snapshot in
+      try snapshot.referrers(of: owner, type: "run", limit: .max).map(\.id)
+    }
+    var oldest: Timestamp?
+    for start in stride(from: 0, to: links.count, by: Self.chunk) {
+      try Task.checkCancellation()
+      let part = links[start..<min(start + Self.chunk, links.count)]
+      let ages = try await log.background { snapshot in
+        try part.compactMap { id -> Timestamp? in
+          guard let run = try snapshot.living(id, type: "run") else { return nil }
+          return try RetentionPlanner.age(of: run, document, in: snapshot)
+        }
+      }
+      oldest = ([oldest].compactMap { $0 } + ages.filter { $0 >= entry.before }).min()
+    }
+    return oldest
+  }
+
+  /// The policies in force, for an answer: of everything first, then those of organizations that have their own, or a
+  /// platform.
   private func describe(_ organizations: [Identifier], _ plan: inout RetentionPlan) async throws {
     let owners = organization.map { [$0] } ?? organizations
     let isEverywhere = organization == nil
+    let documents = engine.retentionDocuments
     plan.policies = try await log.background { snapshot in
       var policies: [(organization: Identifier?, rules: JSON)] = []
-      if isEverywhere { policies.append((nil, try RetentionPolicies.description(organization: nil, in: snapshot))) }
+      if isEverywhere {
+        policies.append((nil, try RetentionPolicies.description(organization: nil, in: snapshot, documents)))
+      }
       for owner in owners {
-        guard try !isEverywhere || !snapshot.referrers(of: owner, type: RetentionPolicies.type, limit: 1).isEmpty else {
-          continue
-        }
-        policies.append((owner, try RetentionPolicies.description(organization: owner, in: snapshot)))
+        guard
+          try !isEverywhere || snapshot.state(owner)?.fields["platform"] != nil
+            || !snapshot.referrers(of: owner, type: RetentionPolicies.type, limit: 1).isEmpty
+        else { continue }
+        policies.append((owner, try RetentionPolicies.description(organization: owner, in: snapshot, documents)))
       }
       return policies
     }

@@ -168,8 +168,6 @@ struct ReportTransaction: ReportTarget {
     return plain
   }
 
-  func withoutSecrets(_ value: JSON) -> JSON { SecretMembers.withheld(value, names: []) }
-
   func isFirstReport(digest: [UInt8], organization: Identifier) throws -> Bool {
     let fingerprint = decision.engine.vault.lookupHash("report", digest)
     let actor = "report:\(organization.text)"

@@ -104,7 +104,8 @@ enum RunBehaviours {
     try decision.edit(state, decision.type, event: decision.command.event, values: merged)
   })
 
-  /// `run.log`, `task_run.log`: lines, which are sealed as a whole; how many there are, and of what level, is not.
+  /// `run.log`, `task_run.log`: lines, which are sealed as a whole; how many there are, of what level, and from when to
+  /// when, is not.
   static let log = Behaviour(
     check: { context in
       if context.parameters["lines"]?.arrayValue?.isEmpty ?? false { context.refuse("/lines", "must not be empty") }
@@ -116,8 +117,16 @@ enum RunBehaviours {
       }
       let now = JSON.string(decision.now.text)
       var levels: [String: Int64] = [:]
+      var first: JSON?
+      var last: JSON?
       let timed = lines.map { line -> JSON in
         levels[line["level"]?.stringValue ?? "INFO", default: 0] += 1
+        let at = line["at"]?.unlessNull ?? now
+        // Written in one way, so that they are in the order of their bytes.
+        if let text = at.stringValue {
+          if first.map({ text.utf8.lexicographicallyPrecedes(($0.stringValue ?? "").utf8) }) ?? true { first = at }
+          if last.map({ ($0.stringValue ?? "").utf8.lexicographicallyPrecedes(text.utf8) }) ?? true { last = at }
+        }
         guard var object = line.objectValue, object["at"] == nil else { return line }
         object["at"] = now
         return .object(object)
@@ -127,6 +136,7 @@ enum RunBehaviours {
         data: [
           "lines": .array(timed), "count": .integer(Int64(lines.count)),
           "levels": .object(JSONObject(members: levels.map { (key: $0.key, value: .integer($0.value)) })),
+          "first_at": first ?? now, "last_at": last ?? now,
         ])
     })
 
@@ -146,8 +156,12 @@ enum RunBehaviours {
     let state = try decision.target()
     var data = decision.parameters
     if data["expires_at"] == nil {
-      let rule = try RetentionPolicies.rule(.previews, organization: state.organization, in: decision.transaction)
-      data["expires_at"] = .string(min(.maximum, decision.now.adding(seconds: rule.hours * 3600)).text)
+      let rule = try RetentionPolicies.rule(
+        .previews, organization: state.organization, in: decision.transaction, decision.engine.retentionDocuments)
+      // Where nobody says until when, it is kept.
+      if let hours = rule.hours {
+        data["expires_at"] = .string(min(.maximum, decision.now.adding(seconds: hours * 3600)).text)
+      }
     }
     try decision.record(decision.command.event, on: state, decision.type, data: data)
   })

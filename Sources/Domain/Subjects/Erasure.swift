@@ -164,10 +164,14 @@ struct Erasure {
         guard let last = months.max(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }),
           let end = CalendarMonth.end(of: last)
         else { continue }
-        let rule = try RetentionPolicies.rule(retentionClass, organization: organization, in: decision.transaction)
+        let rule = try RetentionPolicies.rule(
+          retentionClass, organization: organization, in: decision.transaction,
+          decision.engine.retentionDocuments)
         result.append([
           "organization_id": .string(organization.text), "class": .string(retentionClass.rawValue),
-          "months": .integer(Int64(months.count)), "gone_by": .string(end.adding(seconds: rule.hours * 3600).text),
+          "months": .integer(Int64(months.count)),
+          // Null for what nothing lets go by itself.
+          "gone_by": rule.hours.map { .string(min(.maximum, end.adding(seconds: $0 * 3600)).text) } ?? .null,
         ])
       }
     }

@@ -11,9 +11,9 @@ import Refusals
 /// There a person's role in the workspace decides, in the place of their platform role: a `viewer` reads; an `editor`
 /// makes and changes pages, DAGs and schemas, and runs them; an `owner` may do everything, deleting, sharing and
 /// members included. A member of the organization who has no place in the workspace sees what is in it, as all members
-/// see what is their organization's, and changes nothing. Owners and admins of the organization and administrators may
-/// do everything, and an API key of theirs what its permission map says. The key of somebody who is only a member by
-/// now needs both: its map, and that person's role in the workspace.
+/// see what is their organization's, and changes nothing; on ETLab they don't see it (``Narrowing``). Owners and admins
+/// of the organization and administrators may do everything, and an API key of theirs what its permission map says. The
+/// key of somebody who is only a member by now needs both: its map, and that person's role in the workspace.
 enum WorkspaceRules {
   /// A role in a workspace.
   enum Role: String, Comparable {
@@ -29,9 +29,6 @@ enum WorkspaceRules {
 
     static func < (left: Role, right: Role) -> Bool { left.rank < right.rank }
   }
-
-  /// Types that are about the workspace itself, which only its owners change.
-  private static let ownTypes: Set<String> = ["workspace", "workspace_member", "share_link"]
 
   /// Whether the workspace of a resource decides about a command on it, and has allowed it; false where the
   /// organization's roles decide.
@@ -59,7 +56,9 @@ enum WorkspaceRules {
       let user = try subject(of: decision, in: organization),
       let place = try workspace(of: decision.type.name, decision.fields, in: decision.transaction),
       // One of elsewhere is told of by the check of references.
-      try decision.transaction.living(place, type: "workspace")?.organization == organization
+      let workspace = try decision.transaction.living(place, type: "workspace"),
+      // Nor may one be told of that the caller doesn't see.
+      workspace.organization == organization, try decision.isVisible(workspace)
     else { return false }
     try require(neededRole(for: decision), of: user, in: place, decision)
     return decision.principal.keyPermissions == nil
@@ -81,7 +80,8 @@ enum WorkspaceRules {
 
   private static func neededRole(for decision: Decision) -> Role {
     let command = decision.command.command
-    if ownTypes.contains(decision.type.name) || command.permission == .admin || command.effect == .delete {
+    if Audience.workspaceTypes.contains(decision.type.name) || command.permission == .admin || command.effect == .delete
+    {
       return .owner
     }
     return .editor

@@ -35,8 +35,11 @@ struct ProjectionModel: Sendable {
     if case .state(let type) = definition.source, let audience = types[type]?.audience { return audience }
     let columns = Set(definition.columns.map(\.name))
     guard columns.contains("organization_id") else { return Audience(plural: definition.name, rules: []) }
+    // What a run has recorded is for those whose run it is; what else tells of everything, for nobody who is narrowed.
+    let isOfRuns = columns.contains("run_id")
     return Audience(
-      plural: definition.name, rules: [.tenant],
+      plural: definition.name,
+      rules: isOfRuns ? [.tenantExcept(.workspaces), .colleague(.byRun)] : [.tenantExcept(.workspaces)],
       veiled: columns.contains("resource_type") ? types.values.filter(\.isVeiled).map(\.name).sorted() : [])
   }
 

@@ -13,6 +13,24 @@ extension Audience {
     let choices = rules.compactMap { rule -> String? in
       switch rule {
       case .tenant: Self.isOfOrganization
+      // Records of everything tell of what is not for narrowed members, whichever way they are.
+      case .tenantExcept where rules.count == 1:
+        """
+        \(Self.isOfOrganization) AND NOT (\(Self.isNarrowed(.workspaces))) AND NOT (\(Self.isNarrowed(.files)))
+        """
+      case .tenantExcept(let narrowing): "\(Self.isOfOrganization) AND NOT (\(Self.isNarrowed(narrowing)))"
+      case .colleague(let placement):
+        """
+        \(Self.isNarrowed(.workspaces)) AND \(placement.field) = ANY (ARRAY(SELECT \
+        projector.\(Self.own(placement))()))
+        """
+      case .unplaced(let placement):
+        """
+        \(Self.isNarrowed(.workspaces)) AND \(Self.isOwn("created_by")) AND (\(placement.field) IS NULL\
+        \(Self.unplaced(placement)))
+        """
+      case .ownOrShared(let field, let flag):
+        "\(Self.isNarrowed(.files)) AND (\(Self.isOwn(field)) OR \(PostgresIdentifier.quote(flag)))"
       case .placed(let placement):
         "\(Self.isVisited) AND \(placement.field) = ANY (ARRAY(SELECT projector.\(Self.visited(placement))()))"
       case .addressee(let field, let unless):
@@ -55,6 +73,29 @@ extension Audience {
     case .itself, .direct: "visited_workspaces"
     case .byPipeline: "visited_pipelines"
     case .byRun: "visited_runs"
+    }
+  }
+
+  /// Where the user whom a session names is a member who is narrowed so.
+  private static func isNarrowed(_ narrowing: Narrowing) -> String {
+    "organization_id = ANY (ARRAY(SELECT projector.narrowed_organizations('\(narrowing.platform)')))"
+  }
+
+  /// The function that answers what of such a member's workspaces a placement's field may name.
+  private static func own(_ placement: Placement) -> String {
+    switch placement {
+    case .itself, .direct: "own_workspaces"
+    case .byPipeline: "own_pipelines"
+    case .byRun: "own_runs"
+    }
+  }
+
+  /// Whether what a placement's field refers to lies in no workspace, after an `IS NULL` of it.
+  private static func unplaced(_ placement: Placement) -> String {
+    switch placement {
+    case .itself, .direct: ""
+    case .byPipeline: " OR projector.is_unplaced_pipeline(\(placement.field))"
+    case .byRun: " OR projector.is_unplaced_run(\(placement.field))"
     }
   }
 

@@ -2,7 +2,8 @@ import BasicTypes
 import CanonicalJSON
 import EventLog
 
-/// Which policy is in force: the organization's own, else one without organization, else the default.
+/// Which policy is in force: the organization's own, else one without organization, else what its platform's document
+/// says.
 package enum RetentionPolicies {
   /// The type of policies.
   package static let type = "retention_policy"

@@ -18,8 +18,8 @@ struct TimedJob: Sendable {
 
   /// All that a server does.
   static func all(of services: Services) -> [TimedJob] {
-    let retention = TimedJob(name: "retention.sweep", pause: .seconds(3600), pausesAfterFailure: true) { _, _ in
-      try await services.engine.sweepRetention()
+    let retention = TimedJob(name: "retention.sweep", pause: .seconds(3600), pausesAfterFailure: true) { _, reports in
+      for waiting in try await services.engine.sweepRetention() { reports.waits(waiting) }
     }
     let due = DueWork.all(of: services.catalog).map { due in
       TimedJob.commands(

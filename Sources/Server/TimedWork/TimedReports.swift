@@ -46,6 +46,19 @@ final class TimedReports: Sendable {
     }
   }
 
+  /// A sweep leaves something to a person: told once a class and organization.
+  func waits(_ waiting: WaitingRetention) {
+    let organization = waiting.organization ?? "none"
+    tell("retention.sweep resource \(waiting.retentionClass) \(organization)") {
+      logger.warning(
+        "data that was due long before now, as after an import, waits for retention.sweep; its dry_run shows it",
+        metadata: [
+          "class": "\(waiting.retentionClass)", "organization_id": "\(organization)", "count": "\(waiting.count)",
+          "oldest": "\(waiting.oldest)",
+        ])
+    }
+  }
+
   /// A job's turn succeeded: whatever comes next is news again.
   func succeeded(_ job: String) {
     _ = waiting.withLockedValue { $0.remove(job) }

@@ -26,6 +26,16 @@ struct PlatformListing {
         lines.append("")
       }
     }
+    lines += title("What goes when", "", isMarkdown)
+    if platform.retention.isEmpty {
+      lines += [
+        "\(isMarkdown ? "" : "  ")The document asks for nothing to go: it is kept until a policy says otherwise.",
+        "",
+      ]
+    } else {
+      lines += CatalogListing.table(
+        ["CLASS", "TABLE", "KEPT", "BY", "WHICH", "THEN"], platform.retention.map(retention), isMarkdown)
+    }
     if !platform.notes.isEmpty {
       lines += title("The rest of the document", "", isMarkdown)
       lines += platform.notes.map { "\(isMarkdown ? "" : "  ")- \($0)" } + [""]
@@ -43,6 +53,14 @@ struct PlatformListing {
             value: .object(JSONObject(members: table.columns.map { (key: $0.name, value: json(of: $0, in: table)) }))
           )
         }))
+  }
+
+  private func retention(_ entry: PlatformRetention) -> [String] {
+    let which = entry.only.map { "\($0.field) is \($0.words.joined(separator: " or "))" }
+    return [
+      entry.retentionClass, entry.table, "\(entry.keepHours) h", entry.column,
+      which.isEmpty ? "all" : which.joined(separator: " and "), entry.isArchived ? "archived" : "deleted",
+    ]
   }
 
   private func json(of column: PlatformColumn, in table: PlatformTable) -> JSON {

@@ -78,8 +78,11 @@ enum ErasurePlanText {
     }
     for export in plan["exports"]?.arrayValue ?? [] { lines.append(SubjectExportText.line(export)) }
     for entry in plan["expires"]?.arrayValue ?? [] {
+      let what = "\(entry.cell("class")) of organization \(entry.cell("organization_id"))"
       lines.append(
-        "expires by \(entry.time("gone_by")): \(entry.cell("class")) of organization \(entry.cell("organization_id"))")
+        entry["gone_by"]?.stringValue == nil
+          ? "expires by no rule: \(what); a retention_policy or redactions take it"
+          : "expires by \(entry.time("gone_by")): \(what)")
     }
     return lines
   }
