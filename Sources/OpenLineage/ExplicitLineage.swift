@@ -1,7 +1,7 @@
 import CanonicalJSON
 
-/// What the `lineage` facets of an event say was made from what (LineageFacet 1-0-0). Where there is one, it decides the
-/// edges instead of each input with each output.
+/// What the `lineage` facets of an event say was made from what (LineageFacet 1-0-0). Where there is one, it decides
+/// the edges instead of each input with each output.
 struct ExplicitLineage: Sendable {
   /// What each dataset was made from, in the order of the event.
   let targets: [(target: ColumnLineage.Source, lineage: ColumnLineage)]

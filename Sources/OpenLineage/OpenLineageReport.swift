@@ -9,8 +9,8 @@ import EventLog
 /// included (ids of what reports make are version 5, of the organization and the name, unless something else holds that
 /// id). Only versions count how often something changed on the way. A run made by reports is not pinned to a
 /// `version_number`, since no report says which version ran. Three exceptions: where two organizations, or two job
-/// namespaces of one, report one run id, the first one has it as id; what a report tells of a time to come counts as of its receipt; and where two jobs
-/// report one run, its edges name either of them.
+/// namespaces of one, report one run id, the first one has it as id; what a report tells of a time to come counts as of
+/// its receipt; and where two jobs report one run, its edges name either of them.
 public struct OpenLineageReport<Target: ReportTarget> {
   /// What came of an event.
   public struct Outcome: Sendable, Equatable {
