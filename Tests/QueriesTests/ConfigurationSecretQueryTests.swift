@@ -1,6 +1,6 @@
-import EventLog
 import CanonicalJSON
 import Domain
+import EventLog
 import Refusals
 import TestBasics
 import Testing
@@ -35,6 +35,8 @@ import Testing
       for (method, params) in questions {
         let answer = try await library.ask(method, params).canonicalString
         #expect(!answer.contains("m4rk"), "\(method)")
+        // A list of versions names the fields alone.
+        if method == "pipeline.versions" { continue }
         #expect(answer.contains(method == "log.read" ? "$sealed" : "********"), "\(method)")
       }
       let secret = try await library.ask("pipeline.diff", ["id": id, "from_version": 1, "to_version": 2])
