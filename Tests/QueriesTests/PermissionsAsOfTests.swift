@@ -88,4 +88,41 @@ import Testing
       #expect(try await principals(hold) == ["user:\(officer.id)", "local"])
     }
   }
+
+  @Test func `in a workspace the role there decides, and one person can be asked about`() async throws {
+    try await TestQueries.with { library in
+      let domain = library.models.domain
+      let lab = try await domain.organization("lab", platform: "etlab")
+      let boss = try await domain.member("boss", of: lab, role: "owner").principal
+      let ann = try await domain.member("ann", of: lab, platformRole: "viewer")
+      let bob = try await domain.member("bob", of: lab)
+      let eve = try await domain.member("eve", of: lab)
+      let workspace = try await domain.make("workspace", ["name": "w"], as: ann.principal)
+      let place: JSONObject = ["workspace_id": .string(workspace), "user_id": .string(bob.id), "role": "editor"]
+      try await domain.call("workspace_member.create", place, as: ann.principal)
+      let page = try await domain.make(
+        "pipeline", ["name": "p", "kind": "page", "workspace_id": .string(workspace)], as: ann.principal)
+      let connection = try await domain.make(
+        "connection", ["name": "c", "type": "local", "config": [:]], as: ann.principal)
+      func may(_ id: String, _ person: String) async throws -> JSON? {
+        let params: JSONObject = ["id": .string(id), "user_id": .string(person)]
+        let items = try await library.ask("permissions.as_of", params, as: boss)["items"]?.arrayValue ?? []
+        #expect(items.map { $0["principal"] } == [.string("user:\(person)")])
+        return items.first
+      }
+      let all: JSON = ["read", "write", "execute", "admin"]
+      let owner = try await may(page, ann.id)
+      #expect(owner?["permissions"] == all && owner?["workspace_role"] == "owner")
+      let editor = try await may(page, bob.id)
+      #expect(editor?["permissions"] == ["read", "write", "execute"] && editor?["workspace_role"] == "editor")
+      #expect(try await may(workspace, bob.id)?["permissions"] == ["read"], "only its owners change it")
+      let stranger = try await may(page, eve.id)
+      #expect(stranger?["permissions"] == [] && stranger?["why_not"] != nil)
+      let own = try await may(connection, ann.id)
+      #expect(own?["permissions"] == ["read", "write", "execute"] && own?["is_own"] == true)
+      let other = try await domain.organization("other")
+      let outsider = try await domain.member("out", of: other)
+      #expect(try await may(page, outsider.id)?["permissions"] == [])
+    }
+  }
 }

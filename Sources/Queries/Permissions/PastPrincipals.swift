@@ -19,7 +19,8 @@ struct PastPrincipals {
   private let platform: String?
   private(set) var entries: [Entry] = []
   private var users: [Identifier: ResourceState?] = [:]
-  private var workspaces: [Identifier: Set<Identifier>] = [:]
+  /// The roles that people had in workspaces, by person and workspace.
+  private var places: [Identifier: [Identifier: String]] = [:]
   private var roles: [Identifier: String] = [:]
 
   /// - Parameter platform: the organization's, then.
@@ -31,8 +32,13 @@ struct PastPrincipals {
   /// Takes in the places that people had in workspaces; to be done before ``add(membership:_:)``.
   mutating func add(place: ResourceState) {
     guard let user = place.reference("user_id"), let workspace = place.reference("workspace_id") else { return }
-    workspaces[user, default: []].insert(workspace)
+    places[user, default: [:]][workspace] = place.fields["role"]?.stringValue ?? "viewer"
   }
+
+  /// The role that somebody had in a workspace; nil where they had no place in it.
+  func role(of user: Identifier?, in workspace: Identifier) -> String? { user.flatMap { places[$0]?[workspace] } }
+
+  private func workspaces(of user: Identifier) -> Set<Identifier> { Set((places[user] ?? [:]).keys) }
 
   /// Takes in a membership of then.
   mutating func add(membership: ResourceState, _ fold: (Identifier) throws -> ResourceState?) rethrows {
@@ -43,7 +49,7 @@ struct PastPrincipals {
     roles[id] = given
     let principal = Principal(
       kind: .user(id), platformRole: user.fields["role"]?.stringValue, isStaff: user.fields["is_staff"] == true,
-      organizations: [organization: given], workspaces: workspaces[id] ?? [],
+      organizations: [organization: given], workspaces: workspaces(of: id),
       narrowings: narrowings(given, user.fields["role"]?.stringValue), subject: id)
     entries.append(
       Entry(
@@ -85,7 +91,7 @@ struct PastPrincipals {
     }
     let principal = Principal(
       kind: .apiKey(key.id, creator: maker), organizations: [organization: "key"],
-      workspaces: maker.flatMap { workspaces[$0] } ?? [],
+      workspaces: maker.map { workspaces(of: $0) } ?? [],
       narrowings: bound.map { narrowings($0.role, $0.platformRole) } ?? [:],
       keyPermissions: KeyPermissions.read(key.fields["permissions"] ?? .null), bound: bound, subject: maker)
     entries.append(

@@ -13,7 +13,11 @@ extension QueryMethod {
   static let permissionsAsOf = QueryMethod(
     "permissions.as_of",
     "Who could read, write, execute and administer a resource at a moment: people, API keys and SQL roles.",
-    [.parameter("id", .uuid, "The resource, one that belongs to an organization.", isRequired: true), .asOf],
+    [
+      .parameter("id", .uuid, "The resource, one that belongs to an organization.", isRequired: true),
+      .parameter("user_id", .uuid, "Only what this person may do, and why; answered where that is nothing, too."),
+      .asOf,
+    ],
     result: Schemas.object([
       "items": Schemas.array(
         of: Schemas.object(
@@ -21,14 +25,16 @@ extension QueryMethod {
       "position": Schemas.integer, "resource_type": Schemas.string,
     ]),
     errors: [.forbidden, .notFound, .tooLarge], example: ["id": .string(ExampleWorld.identifier(of: "pipeline").text)],
-    answer: { try await $1.engine.permissions(of: try $0.required("id"), AsOf($0), $1) })
+    answer: { try await $1.engine.permissions(of: try $0.required("id"), for: $0.identifier("user_id"), AsOf($0), $1) })
 }
 
 extension QueryEngine {
   /// The most memberships, keys and the like of one organization that are looked through.
   private static let mostPlaces = 50_000
 
-  fileprivate func permissions(of id: Identifier, _ asOf: AsOf?, _ call: QueryCall) async throws -> [UInt8] {
+  fileprivate func permissions(
+    of id: Identifier, for person: Identifier?, _ asOf: AsOf?, _ call: QueryCall
+  ) async throws -> [UInt8] {
     let position: UInt64 = if let asOf { try await resolve(asOf) } else { log.head.position }
     let (type, organization) = try await log.whileWanted { [self] snapshot in
       guard let state = try snapshot.state(id), let type = catalog.type(state.type), type.hasReadModel,
@@ -65,16 +71,30 @@ extension QueryEngine {
       }
       for official in officials { try principals.add(official: official) { try Self.past($0, position, snapshot) } }
       let audience = Audience(type)
+      let workspace = try Self.workspace(of: resource, position, snapshot)
+      let asked = person.map { "user:\($0.text)" }
       var items: [JSON] = []
       for entry in principals.entries {
         let sees = try audience.permits(
           .sees, to: entry.principal, id: id, organization: resource.organization, fields: resource.fields,
           sharing: { [organization] }, referred: { try Self.past($0, position, snapshot)?.fields })
-        let allowed = Permission.allCases.filter {
-          sees && entry.principal.allows($0, on: type.plural, organization: organization)
+        if let asked, asked != entry.principal.actor { continue }
+        var facts = entry.facts
+        let allowed =
+          sees ? Self.permissions(of: entry.principal, on: resource, type, workspace, principals, &facts) : []
+        if !sees, asked != nil { facts["why_not"] = "it is not among what they see" }
+        guard !allowed.isEmpty || asked != nil else { continue }
+        items.append(.object(facts.merging(Self.item(entry.principal.actor, allowed))))
+      }
+      if let asked {
+        if items.isEmpty {
+          items.append(
+            .object(
+              Self.item(asked, []).merging(["by": "no place in the organization, or an account that may not act"])))
         }
-        guard !allowed.isEmpty else { continue }
-        items.append(.object(entry.facts.merging(Self.item(entry.principal.actor, allowed))))
+        return JSON.object([
+          "items": .array(items), "position": JSON(position: position), "resource_type": .string(type.name),
+        ]).canonicalBytes
       }
       // SQL roles hold no office, and of some types no row is for them.
       let isForRoles = audience.policy.map { $0 != "false" } ?? false
@@ -105,6 +125,51 @@ extension QueryEngine {
         "items": .array(items), "position": JSON(position: position), "resource_type": .string(type.name),
       ]).canonicalBytes
     }
+  }
+
+  /// What somebody who sees a resource may do with it, and why besides their place in the organization: in a workspace
+  /// by the role there, and with what is their own where the platform knows no roles.
+  private static func permissions(
+    of principal: Principal, on resource: ResourceState, _ type: ResourceType, _ workspace: Identifier?,
+    _ principals: PastPrincipals, _ facts: inout JSONObject
+  ) -> [Permission] {
+    let organization = type.name == "organization" ? resource.id : resource.organization
+    let given = Permission.allCases.filter { principal.allows($0, on: type.plural, organization: organization) }
+    guard let organization, !principal.seesEverything, principal.rank(in: organization) == Principal.rank(of: "member"),
+      principal.keyPermissions == nil || principal.bound != nil
+    else { return given }
+    if let workspace {
+      let role = principals.role(of: principal.subject, in: workspace)
+      facts["workspace_role"] = role.map(JSON.string) ?? .null
+      let granted: Set<Permission> =
+        switch role {
+        case "owner": [.write, .execute, .admin]
+        case "editor": Audience.workspaceTypes.contains(type.name) ? [] : [.write, .execute]
+        default: []
+        }
+      return Permission.allCases.filter {
+        // A key needs both: its map, and its maker's role.
+        $0 == .read
+          ? given.contains(.read) : granted.contains($0) && (principal.keyPermissions == nil || given.contains($0))
+      }
+    }
+    guard let subject = principal.subject, resource.creator == subject || resource.reference("owner_id") == subject
+    else { return given }
+    let own = Permission.allCases.filter { principal.allowsOnOwn($0, on: type.plural, organization: organization) }
+    if !own.allSatisfy(given.contains) { facts["is_own"] = true }
+    return Permission.allCases.filter { given.contains($0) || own.contains($0) }
+  }
+
+  /// The workspace in which a resource lay; nil where in none.
+  private static func workspace(
+    of resource: ResourceState, _ position: UInt64, _ snapshot: borrowing LogSnapshot
+  ) throws -> Identifier? {
+    if resource.type == "workspace" { return resource.id }
+    if let place = resource.reference("workspace_id") { return place }
+    guard let placement = Audience.Placement(of: resource.type), placement.next != nil,
+      let target = resource.reference(placement.field), let next = try past(target, position, snapshot)
+    else { return nil }
+    return try workspace(of: next, position, snapshot)
   }
 
   /// A resource as it was, where it was there.

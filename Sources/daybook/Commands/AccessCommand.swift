@@ -15,6 +15,7 @@ struct AccessCommand: AsyncParsableCommand {
 
       EXAMPLES
         daybook access pipeline "daily load"
+        daybook access pipeline "daily load" --person bob@acme.example
         daybook access organization acme --as-of "last tuesday"
         daybook access user ann@acme.example
       """)
@@ -27,6 +28,8 @@ struct AccessCommand: AsyncParsableCommand {
 
   @Option(name: .long, help: "As it was then: a date, last tuesday, 2 days ago, a position …") var asOf: String?
 
+  @Option(name: .long, help: "Only what this person may do, and why: an e-mail, a name or an id.") var person: String?
+
   @OptionGroup var connection: ConnectionOptions
   @OptionGroup var output: OutputOptions
 
@@ -36,7 +39,7 @@ struct AccessCommand: AsyncParsableCommand {
       let type = try await ServerTypes(client).type(type)
       let id = try await Lookup.resource(name, type: type, client)
       guard type == "user" else {
-        guard let items = try await Access.of(id, as: moment, client) else {
+        guard let items = try await Access.of(id, as: moment, for: try await whom(client), client) else {
           throw Failure(.refused, Access.isNotForYou)
         }
         if output.json { return Terminal.say(json: .array(items)) }
@@ -45,6 +48,12 @@ struct AccessCommand: AsyncParsableCommand {
       }
       try await showPlaces(of: id, moment, client)
     }
+  }
+
+  /// The id of the person who is asked about.
+  private func whom(_ client: DaybookClient) async throws -> String? {
+    guard let person else { return nil }
+    return try await Lookup.resource(person, type: try await ServerTypes(client).type("user"), client)
   }
 
   /// What a person may do in each organization that they have a place in.
@@ -81,8 +90,11 @@ enum Access {
     "Who may do what with it is told to officers, auditors and those who administer the organization's members."
 
   /// Everybody who may do something; nil where that isn't for the caller to know.
-  static func of(_ id: String, as moment: JSON?, _ client: DaybookClient) async throws -> [JSON]? {
+  static func of(
+    _ id: String, as moment: JSON?, for person: String? = nil, _ client: DaybookClient
+  ) async throws -> [JSON]? {
     var params: JSONObject = ["id": .string(id)]
+    if let person { params["user_id"] = .string(person) }
     if let moment { params["as_of"] = moment }
     do {
       return try await client.call("permissions.as_of", params)["items"]?.arrayValue ?? []
@@ -106,11 +118,23 @@ enum Access {
   /// What may be done; the four permissions together as one word at a terminal.
   static func permissions(_ item: JSON) -> String {
     let all = (item["permissions"]?.arrayValue ?? []).compactMap(\.stringValue)
+    if all.isEmpty { return "nothing" }
     return Terminal.isInteractive && all.count == 4 ? "everything" : all.joined(separator: ", ")
   }
 
-  /// Why: a role, an office, a key and who made it.
+  /// Why: a role, an office, a key and who made it; in a workspace the role there, and what is their own.
   static func reason(_ item: JSON) -> String {
+    var reason = place(item)
+    if let member = item.objectValue, member.contains("workspace_role") {
+      reason += "; \(item["workspace_role"]?.stringValue ?? "no place") in the workspace"
+    }
+    if item["is_own"] == true { reason += "; it is their own" }
+    if let not = item["why_not"]?.stringValue { reason += "; \(not)" }
+    return reason
+  }
+
+  /// The place in the organization, or what stands for it.
+  private static func place(_ item: JSON) -> String {
     let by = item.cell("by")
     if item.cell("principal") == "local" { return "runs as the server's user or as root, through the Unix socket" }
     if let name = item["name"]?.stringValue, by == "API key" { return "API key \(name)" }
