@@ -42,6 +42,8 @@ struct ForeignCalls {
     "notification.create resource_id", "notification.edit resource_id", "notification.notify resource_id",
     "task_run.create step_id", "task_run.start step_id", "system.log user_id", "log.subscribe resource_id",
     "log.subscribe organization_id",
+    // Whoever it names, there or not, has no place in the organization.
+    "permissions.as_of user_id",
   ]
   /// What no key may do, whosever id is given: only a person has notifications of their own, and joins.
   private static let persons: Set<String> = ["notification.mark_all_read", "workspace.join"]
@@ -209,7 +211,8 @@ struct ForeignCalls {
     var params = parameters(of: method, own: company)
     guard params.allSatisfy({ !$0.value.isNull || $0.key == parameter }) else { return nil }
     guard method.hasTarget else { return params }
-    let mine = (resources[method.type] ?? []).filter { $0.organizations.contains(company) }
+    let type = method.type == "permissions" ? "pipeline" : method.type
+    let mine = (resources[type] ?? []).filter { $0.organizations.contains(company) }
     guard let id = mine.first?.id else { return nil }
     params["id"] = .string(id)
     return params
