@@ -28,6 +28,7 @@ public final class ProjectionService: Sendable {
   let gate = FairSemaphore(permits: 1)
   let roles: SqlRoleKeeper
   private let url = NIOLockedValueBox("")
+  private let peopleURLs = NIOLockedValueBox<DatabaseURLs?>(nil)
   private let isReloadDue = NIOLockedValueBox(false)
   private let rebuilds = NIOLockedValueBox<Set<String>>([])
   private let pool: PostgresPool
@@ -88,6 +89,9 @@ public final class ProjectionService: Sendable {
 
   /// A URL of the database that psql and libpq take as it stands; empty before the private PostgreSQL has started once.
   public var connectionURL: String { url.withLockedValue { $0 } }
+
+  /// By which URLs people come to the private PostgreSQL; nil before it has started once, and for another PostgreSQL.
+  public var urls: DatabaseURLs? { peopleURLs.withLockedValue { $0 } }
 
   /// Keeps the read models with the log until the task is cancelled or the log closes.
   public func run() async throws {
@@ -368,7 +372,10 @@ public final class ProjectionService: Sendable {
     }
   }
 
-  func setURL(_ new: String) { url.withLockedValue { $0 = new } }
+  func setURL(_ new: String, _ people: DatabaseURLs?) {
+    url.withLockedValue { $0 = new }
+    peopleURLs.withLockedValue { $0 = people }
+  }
 
   /// The epoch under which the projector works; waits for it to connect, where it is about to.
   func currentEpoch() async throws -> Int64 {

@@ -86,6 +86,13 @@ public final class DaybookServer: Sendable {
     // A mistake in schema/, or in the keys for tokens, is told before anything is touched.
     let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: configuration.clock) }
     let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
+    if let listen = configuration.postgresListen {
+      guard configuration.postgres == nil else {
+        throw ServerStartError(
+          "--postgres-listen is for the private PostgreSQL; one of your own listens where its settings say.")
+      }
+      _ = try Listeners.checkedAddress(listen.host, listen.port, configuration)
+    }
     if configuration.failpoints.isArmed { logger.warning("a failpoint is armed: this server is for a test only") }
     let places = try places(configuration, logger)
     let folder = DataFolder(configuration.dataFolder)
@@ -145,7 +152,12 @@ public final class DaybookServer: Sendable {
       let embedded =
         configuration.postgres == nil
         ? EmbeddedPostgres(
-          dataFolder: folder.postgres, owner: DataFolder.origin(verifierKey: vault.verifierKey), logger: logger)
+          dataFolder: folder.postgres, owner: DataFolder.origin(verifierKey: vault.verifierKey), logger: logger,
+          listener: configuration.postgresListen.map { address in
+            PostgresListener(
+              host: address.host, port: address.port,
+              tls: configuration.tls.map { .init(certificate: $0.certificate, key: $0.key) })
+          })
         : nil
       let projections = try ReadModelRunner.service(
         configuration, embedded: embedded, log: log, vault: vault, catalog: catalog, logger: logger)

@@ -116,17 +116,7 @@ struct Listeners: Sendable {
   ) async throws -> (any Channel, String) {
     let configuration = services.configuration
     let context = try configuration.tls.map(tlsContext)
-    let address: SocketAddress
-    do {
-      address = try SocketAddress.makeAddressResolvingHost(host, port: port)
-    } catch {
-      throw ServerStartError("Can't find the address \(host): \(error).")
-    }
-    guard context != nil || configuration.isInsecure || address.isLoopback else {
-      throw ServerStartError(
-        "\(host) can be reached from other machines: give --tls-certificate and --tls-key, or --insecure to go without."
-      )
-    }
+    let address = try checkedAddress(host, port, configuration)
     let bootstrap = bootstrap(group, services)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -152,6 +142,24 @@ struct Listeners: Sendable {
     } catch {
       throw ServerStartError("Can't listen on \(host):\(port): \(error).")
     }
+  }
+
+  /// An address on which may be listened: beyond loopback only with TLS, or where it was said to go without.
+  static func checkedAddress(
+    _ host: String, _ port: Int, _ configuration: ServerConfiguration
+  ) throws(ServerStartError) -> SocketAddress {
+    let address: SocketAddress
+    do {
+      address = try SocketAddress.makeAddressResolvingHost(host, port: port)
+    } catch {
+      throw ServerStartError("Can't find the address \(host): \(error).")
+    }
+    guard configuration.tls != nil || configuration.isInsecure || address.isLoopback else {
+      throw ServerStartError(
+        "\(host) can be reached from other machines: give --tls-certificate and --tls-key, or --insecure to go without."
+      )
+    }
+    return address
   }
 
   private static func tlsContext(_ files: ServerConfiguration.TLSFiles) throws -> NIOSSLContext {

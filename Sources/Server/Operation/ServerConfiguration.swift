@@ -49,6 +49,9 @@ public struct ServerConfiguration: Sendable {
   public var oidc: OIDCSettings?
   /// The PostgreSQL to use; nil for a private one in the data folder.
   public var postgres: PostgresSettings?
+  /// The address, host and port, at which SQL roles reach the private PostgreSQL by TCP; nil for none. With ``tls``
+  /// nothing goes unencrypted there.
+  public var postgresListen: (host: String, port: Int)?
   /// The folder of the resource types.
   public var catalogFolder: String
   /// The folder of the read models.
@@ -160,6 +163,21 @@ public struct PostgresSettings: Sendable, Equatable {
       parts[1] = shown.joined(separator: "&")[...]
     }
     return url[..<scheme.upperBound] + parts.joined(separator: "?")
+  }
+
+  /// A connection URL that names nobody, for whoever has a name and a password.
+  package static func withoutUser(_ url: String) -> String {
+    guard let scheme = url.firstRange(of: "://") else { return "" }
+    let rest = url[scheme.upperBound...]
+    let host = rest.firstIndex { "/?".contains($0) } ?? rest.endIndex
+    guard let at = rest[..<host].lastIndex(of: "@") else { return url }
+    return String(url[..<scheme.upperBound] + rest[rest.index(after: at)...])
+  }
+
+  /// A URL that ``withoutUser(_:)`` has left, with a name in it.
+  package static func url(_ url: String, for user: String) -> String {
+    guard let scheme = url.firstRange(of: "://") else { return url }
+    return String(url[..<scheme.upperBound] + user + "@" + url[scheme.upperBound...])
   }
 
   private static func number(

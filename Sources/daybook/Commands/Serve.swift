@@ -45,6 +45,11 @@ struct Serve: AsyncParsableCommand {
     help: "The URL of a PostgreSQL to use instead of a private one (better: $DATABASE_URL, which ps doesn't show).")
   var postgres: String?
 
+  @Option(
+    name: .long,
+    help: "HOST:PORT at which SQL roles (daybook sql-role) reach the private PostgreSQL by TCP (default: nowhere).")
+  var postgresListen: String?
+
   @Option(name: .long, help: "The file with the root key (default: beside the data folder).", completion: .file())
   var rootKeyFile: String?
 
@@ -129,6 +134,13 @@ struct Serve: AsyncParsableCommand {
     }
     guard (1...65_536).contains(maxInFlight) else { throw ValidationError("--max-in-flight must be from 1 to 65536.") }
     _ = try address()
+    if postgresListen != nil, postgres != nil {
+      throw ValidationError(
+        "--postgres-listen is for the private PostgreSQL; one of your own listens where its settings say.")
+    }
+    if let listening = try postgresAddress(), listening.port == 0 {
+      throw ValidationError("--postgres-listen wants a port from 1 to 65535.")
+    }
   }
 
   func run() async throws {
@@ -138,6 +150,7 @@ struct Serve: AsyncParsableCommand {
       projectionsFolder: try projections ?? Program.folder("projections", containing: ".sql", option: "--projections"))
     configuration.listen = try address()
     configuration.socketPath = socket
+    configuration.postgresListen = try postgresAddress()
     if let tlsCertificate, let tlsKey {
       configuration.tls = ServerConfiguration.TLSFiles(certificate: tlsCertificate, key: tlsKey)
     }
@@ -163,13 +176,24 @@ struct Serve: AsyncParsableCommand {
   }
 
   private func address() throws -> (host: String, port: Int)? {
-    guard listen != "none" else { return nil }
-    guard let colon = listen.lastIndex(of: ":"), let port = Int(listen[listen.index(after: colon)...]),
+    listen == "none" ? nil : try Self.address(listen, of: "--listen", example: "127.0.0.1:7717, or none")
+  }
+
+  private func postgresAddress() throws -> (host: String, port: Int)? {
+    try postgresListen.map { try Self.address($0, of: "--postgres-listen", example: "127.0.0.1:7718") }
+  }
+
+  private static func address(
+    _ text: String, of option: String, example: String
+  ) throws -> (host: String, port: Int) {
+    guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
       (0...65_535).contains(port)
-    else { throw ValidationError("--listen must be HOST:PORT, such as 127.0.0.1:7717, or none.") }
-    var host = listen[..<colon]
+    else { throw ValidationError("\(option) must be HOST:PORT, such as \(example).") }
+    var host = text[..<colon]
     if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-    guard !host.isEmpty else { throw ValidationError("--listen must name a host; 0.0.0.0 stands for every address.") }
+    guard !host.isEmpty else {
+      throw ValidationError("\(option) must name a host; 0.0.0.0 stands for every address.")
+    }
     return (String(host), port)
   }
 

@@ -143,7 +143,9 @@ struct Health {
       ]
     }
     if let url = status["postgres"]?["url"]?.stringValue {
-      object["postgres"] = ["url": .string(PostgresSettings.withoutPassword(url))]
+      var postgres = status["postgres"]?.objectValue ?? [:]
+      postgres["url"] = .string(PostgresSettings.withoutPassword(url))
+      object["postgres"] = .object(postgres)
     }
     return object
   }
