@@ -45,29 +45,41 @@ public final class DaybookServer: Sendable {
 
   private init(
     services: Services, listeners: Listeners, eventLoops: MultiThreadedEventLoopGroup, embedded: EmbeddedPostgres?,
-    signals: [UnixSignal]
+    signals: [UnixSignal], reloads: UnixSignalsSequence?
   ) {
     self.services = services
     self.listeners = listeners
     self.eventLoops = eventLoops
     self.embedded = embedded
     addresses = listeners.addresses
+    // A server within another process, such as a test's, is nobody's service.
+    let manager = signals.isEmpty ? nil : ServiceManager()
+    let housekeeping = reloads.map { reloads in
+      Housekeeping(
+        services: services, identity: listeners.identity, embedded: embedded, eventLoops: eventLoops, signals: reloads,
+        manager: manager)
+    }
     // Stopped from the last to the first: clients first, the read models after them.
+    var members: [ServiceGroupConfiguration.ServiceConfiguration] = [
+      .init(service: ReadModelRunner(services: services, embedded: embedded)),
+      .init(service: SignInRecorder(services: services)),
+      .init(service: AccessRecording(services: services)),
+      .init(
+        service: TimedWork(
+          jobs: TimedJob.all(of: services), interval: services.configuration.timedWorkInterval,
+          clock: ContinuousClock(), logger: services.logger, now: services.configuration.clock,
+          checkClock: { try await services.engine.checkClock() })),
+    ]
+    if let housekeeping { members.append(.init(service: housekeeping)) }
+    members += [
+      .init(service: SocketService(services: services, listeners: listeners)),
+      // Last, when signals are listened to: whoever reads the line may stop the server at once.
+      .init(
+        service: Announcement(
+          services: services, addresses: listeners.addresses, endsProcess: !signals.isEmpty, manager: manager)),
+    ]
     var configuration = ServiceGroupConfiguration(
-      services: [
-        .init(service: ReadModelRunner(services: services, embedded: embedded)),
-        .init(service: SignInRecorder(services: services)),
-        .init(service: AccessRecording(services: services)),
-        .init(
-          service: TimedWork(
-            jobs: TimedJob.all(of: services), interval: services.configuration.timedWorkInterval,
-            clock: ContinuousClock(), logger: services.logger, now: services.configuration.clock,
-            checkClock: { try await services.engine.checkClock() })),
-        .init(service: SocketService(services: services, listeners: listeners)),
-        // Last, when signals are listened to: whoever reads the line may stop the server at once.
-        .init(
-          service: Announcement(services: services, addresses: listeners.addresses, endsProcess: !signals.isEmpty)),
-      ], gracefulShutdownSignals: signals, logger: services.logger)
+      services: members, gracefulShutdownSignals: signals, logger: services.logger)
     configuration.maximumGracefulShutdownDuration = nil
     group = ServiceGroup(configuration: configuration)
   }
@@ -80,9 +92,14 @@ public final class DaybookServer: Sendable {
   package static func start(
     _ configuration: ServerConfiguration, signals: [UnixSignal] = [], additional: [QueryMethod] = []
   ) async throws -> DaybookServer {
+    let output = try LogOutput(path: configuration.logFile)
     let logger = Logger(label: "daybook") { label in
-      LineLogHandler(label: label, format: configuration.logFormat, level: configuration.logLevel)
+      LineLogHandler(
+        label: label, format: configuration.logFormat, level: configuration.logLevel, isJournal: output.isJournal
+      ) { output.write($0) }
     }
+    // From here on, SIGHUP ends nothing.
+    let reloads = signals.isEmpty ? nil : await UnixSignalsSequence(trapping: .sighup)
     // A mistake in schema/, or in the keys for tokens, is told before anything is touched.
     let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: configuration.clock) }
     let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
@@ -180,7 +197,7 @@ public final class DaybookServer: Sendable {
       engine.listExports { [queries] in try await queries.exports(holding: $0) }
       let services = Services(
         configuration: configuration, catalog: catalog, log: log, vault: vault, engine: engine, queries: queries,
-        projections: projections, tokens: tokens, places: places, logger: logger)
+        projections: projections, tokens: tokens, places: places, logger: logger, logOutput: output)
       let listeners = try await Listeners.open(services, group: eventLoops)
       services.addresses.withLockedValue { $0 = listeners.addresses }
       // Whatever could keep it from starting is behind it, and nobody's command has come yet.
@@ -192,7 +209,8 @@ public final class DaybookServer: Sendable {
         throw error
       }
       return DaybookServer(
-        services: services, listeners: listeners, eventLoops: eventLoops, embedded: embedded, signals: signals)
+        services: services, listeners: listeners, eventLoops: eventLoops, embedded: embedded, signals: signals,
+        reloads: reloads)
     } catch {
       log.close()
       vault.close()
@@ -344,11 +362,14 @@ private struct Announcement: Service {
   let addresses: [String]
   /// Whether the process is the server's own, to be ended where the stop takes too long.
   let endsProcess: Bool
+  let manager: ServiceManager?
 
   func run() async throws {
     services.configuration.announce(line)
+    manager?.tell("READY=1\nSTATUS=Takes commands on \(addresses.joined(separator: " and "))")
     // A service that ends would end the others.
     do { try await gracefulShutdown() } catch is CancellationError {}
+    manager?.tell("STOPPING=1\nSTATUS=Stopping")
     // It is the first to hear of a stop.
     if endsProcess { try StopDeadline.begin(services.logger) }
   }

@@ -12,6 +12,8 @@ import NIOSSL
 struct Listeners: Sendable {
   private let channels: [any Channel]
   private let socket: UnixSocket?
+  /// What TLS clients are shown; nil where there is no TLS.
+  let identity: TLSIdentity?
   /// The name of the handler that speaks TLS.
   static let tlsHandler = "tls"
   /// Where clients reach them, as `unix:…`, `tcp:…` or `tls:…`.
@@ -24,12 +26,13 @@ struct Listeners: Sendable {
     var channels: [any Channel] = []
     var addresses: [String] = []
     let path = configuration.socketPath ?? DataFolder(configuration.dataFolder).socket
+    let identity = try configuration.tls.map { try TLSIdentity($0) }
     let socket = try UnixSocket(path: path, isShared: !configuration.allowedUserIDs.isEmpty)
     do {
       channels.append(try await bindUnix(socket, services, group))
       addresses.append("unix:\(path)")
       if let listen = configuration.listen {
-        let (channel, address) = try await bindTCP(listen.host, listen.port, services, group)
+        let (channel, address) = try await bindTCP(listen.host, listen.port, identity, services, group)
         channels.append(channel)
         addresses.append(address)
       }
@@ -39,7 +42,7 @@ struct Listeners: Sendable {
       socket.removeFile()
       throw error
     }
-    return Listeners(channels: channels, socket: socket, addresses: addresses)
+    return Listeners(channels: channels, socket: socket, identity: identity, addresses: addresses)
   }
 
   /// Begins to take clients in.
@@ -112,11 +115,9 @@ struct Listeners: Sendable {
   }
 
   private static func bindTCP(
-    _ host: String, _ port: Int, _ services: Services, _ group: any EventLoopGroup
+    _ host: String, _ port: Int, _ identity: TLSIdentity?, _ services: Services, _ group: any EventLoopGroup
   ) async throws -> (any Channel, String) {
-    let configuration = services.configuration
-    let context = try configuration.tls.map(tlsContext)
-    let address = try checkedAddress(host, port, configuration)
+    let address = try checkedAddress(host, port, services.configuration)
     let bootstrap = bootstrap(group, services)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -126,8 +127,9 @@ struct Listeners: Sendable {
       .childChannelOption(.tcpOption(NIOBSDSocket.Option(rawValue: TCP_KEEPCNT)), value: 4)
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          if let context {
-            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context), name: tlsHandler)
+          if let identity {
+            let handler = NIOSSLServerHandler(context: identity.context)
+            try channel.pipeline.syncOperations.addHandler(handler, name: tlsHandler)
           }
           let peer = Peer.remote(address: channel.remoteAddress?.ipAddress ?? "unknown")
           let connection = Connection(services: services, peer: peer, eventLoop: channel.eventLoop)
@@ -138,7 +140,7 @@ struct Listeners: Sendable {
       let channel = try await bootstrap.bind(to: address).get()
       let bound = channel.localAddress?.port ?? port
       let shown = host.contains(":") ? "[\(host)]" : host
-      return (channel, "\(context == nil ? "tcp" : "tls"):\(shown):\(bound)")
+      return (channel, "\(identity == nil ? "tcp" : "tls"):\(shown):\(bound)")
     } catch {
       throw ServerStartError("Can't listen on \(host):\(port): \(error).")
     }
@@ -160,20 +162,6 @@ struct Listeners: Sendable {
       )
     }
     return address
-  }
-
-  private static func tlsContext(_ files: ServerConfiguration.TLSFiles) throws -> NIOSSLContext {
-    do {
-      let chain = try NIOSSLCertificate.fromPEMFile(files.certificate)
-      let key = try NIOSSLPrivateKey(file: files.key, format: .pem)
-      var configuration = TLSConfiguration.makeServerConfiguration(
-        certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
-      configuration.minimumTLSVersion = .tlsv12
-      return try NIOSSLContext(configuration: configuration)
-    } catch {
-      throw ServerStartError(
-        "The certificate \(files.certificate) and key \(files.key) can't be used (PEM files are wanted): \(error).")
-    }
   }
 }
 

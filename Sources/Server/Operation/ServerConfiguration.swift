@@ -89,6 +89,8 @@ public struct ServerConfiguration: Sendable {
   public var eventLoopThreads = 2
   /// How the ready line and the log on standard error look.
   public var logFormat = LogFormat.text
+  /// The file that the server's log is appended to; nil for standard error.
+  public var logFile: String?
   /// What is logged at least.
   public var logLevel = Logger.Level.info
   /// Bytes of address space that the log begins with; doubled whenever it is full.

@@ -28,6 +28,8 @@ final class Services: Sendable {
   let tokens: TokenVerifier?
   let methods: MethodTable
   let logger: Logger
+  /// Where the log goes; nil in tests that have their own.
+  let logOutput: LogOutput?
   let metrics = ServerMetrics()
   let signInGuard = SignInGuard()
   /// What was read and refused since the last record; nil where that isn't recorded.
@@ -50,8 +52,9 @@ final class Services: Sendable {
   init(
     configuration: ServerConfiguration, catalog: Catalog, log: EventLog, vault: Vault, engine: CommandEngine,
     queries: QueryEngine, projections: ProjectionService, tokens: TokenVerifier? = nil, places: Int? = nil,
-    logger: Logger
+    logger: Logger, logOutput: LogOutput? = nil
   ) {
+    self.logOutput = logOutput
     self.configuration = configuration
     self.catalog = catalog
     self.log = log

@@ -103,6 +103,10 @@ struct Serve: AsyncParsableCommand {
     help: "Start a log with events of which no signed head is left to say where it ends. Recorded.")
   var acceptMissingHead = false
 
+  @Option(
+    name: .long, help: "A file for the log, opened anew on SIGHUP (default: standard error).", completion: .file())
+  var logFile: String?
+
   @Option(name: .long, help: "text or json.", completion: .list(["text", "json"]))
   var logFormat = "text"
 
@@ -167,6 +171,7 @@ struct Serve: AsyncParsableCommand {
     configuration.postgres = try PostgresSettings.from(environment: Self.environment, url: postgres)
     configuration.maximumLine = maxLine
     configuration.maximumInFlight = maxInFlight
+    configuration.logFile = logFile.map { Program.absolute($0) }
     configuration.logFormat = ServerConfiguration.LogFormat(rawValue: logFormat) ?? .text
     configuration.logLevel = Logger.Level(rawValue: logLevel) ?? .info
     if let order = Terminal.environment("DAYBOOK_FAILPOINT") {
