@@ -71,6 +71,7 @@ extension ProjectionService {
       contents.link = .up(epoch: opened.epoch)
       contents.units = progress
     }
+    tellReturn()
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [wake, idle] in
         var head = log.head.position

@@ -29,6 +29,8 @@ public final class ProjectionService: Sendable {
   let roles: SqlRoleKeeper
   private let url = NIOLockedValueBox("")
   private let peopleURLs = NIOLockedValueBox<DatabaseURLs?>(nil)
+  /// What was last told of PostgreSQL; nil since it can be used.
+  private let lastProblem = NIOLockedValueBox<String?>(nil)
   private let isReloadDue = NIOLockedValueBox(false)
   private let rebuilds = NIOLockedValueBox<Set<String>>([])
   private let pool: PostgresPool
@@ -114,7 +116,8 @@ public final class ProjectionService: Sendable {
         logger.notice("the read models in PostgreSQL have to be looked at again: \(interruption)")
         board.update { $0.link = .starting }
       } catch {
-        logger.warning("the read models stand still: \(error)")
+        if Task.isCancelled { break }
+        if isTold(problem: Self.sentence(error)) { logger.warning("the read models stand still: \(error)") }
         board.update { $0.link = .down("PostgreSQL can't be used now: \(Self.sentence(error))") }
       }
       // What held for a while starts again at once; what fails at once is given time.
@@ -370,6 +373,23 @@ public final class ProjectionService: Sendable {
       defer { isDue = false }
       return isDue
     }
+  }
+
+  /// Whether a problem is news: each is told once until the read models go on.
+  private func isTold(problem: String) -> Bool {
+    lastProblem.withLockedValue { last in
+      defer { last = problem }
+      return last != problem
+    }
+  }
+
+  /// The read models go on, which is news after a problem.
+  func tellReturn() {
+    let had = lastProblem.withLockedValue { last in
+      defer { last = nil }
+      return last != nil
+    }
+    if had { logger.notice("PostgreSQL can be used again, and the read models go on") }
   }
 
   func setURL(_ new: String, _ people: DatabaseURLs?) {

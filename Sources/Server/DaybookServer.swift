@@ -350,6 +350,7 @@ private struct SignInRecorder: Service {
     await cancelWhenGracefulShutdown {
       while !Task.isCancelled {
         do { try await Task.sleep(for: .seconds(10)) } catch { return }
+        services.notices.flush()
         for report in services.signInGuard.due() { services.record(report, method: "several") }
       }
     }

@@ -47,6 +47,13 @@ import Testing
             let refused = try await psql(url.replacing("acme_reports", with: owner), "SELECT 1")
             #expect(refused.errors.contains("pg_hba.conf rejects connection"), "\(refused.errors)")
           }
+          // Idle, the server has nothing written.
+          func written() async throws -> String { try await server.psql("SELECT pg_current_wal_insert_lsn()") }
+          try await eventually("five seconds without a write", within: .seconds(60)) {
+            let before = try await written()
+            try await Task.sleep(for: .seconds(5))
+            return try await written() == before ? true : nil
+          }
           // What the status hands out reads everything, and writes nothing.
           let status = try await desk.call("server.status")["postgres"]
           let reader = try #require(status?["url"]?.stringValue)

@@ -229,6 +229,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     switch frame {
     case .tooLong:
       let limit = framer.maximumLength
+      services.notices.tell(.line, ["peer": "\(peer.source)", "limit_bytes": "\(limit)"])
       let error = Refusal.tooLarge(limit: Int64(limit), "A line may have at most \(limit) bytes.")
       machine.parsed(Entry(call: .refused(id: .null, error), reply: .line(.null)), ofBatch: nil)
     case .line(let line) where line.readableBytes > LineWorkers.large: parseElsewhere(line)

@@ -60,6 +60,8 @@ public struct ServerConfiguration: Sendable {
   public var maximumLine = 4 << 20
   /// The longest line that is taken from a TCP client that hasn't signed in, in bytes.
   public var maximumUnsignedLine = 64 << 10
+  /// A query that takes longer is told in the server's log.
+  public var slowQuery = Duration.seconds(2)
   /// How many calls of one connection may be unanswered.
   public var maximumInFlight = 256
   /// How many bytes of answers one connection may hold for batches that aren't answered whole yet.

@@ -31,6 +31,8 @@ final class Services: Sendable {
   /// Where the log goes; nil in tests that have their own.
   let logOutput: LogOutput?
   let metrics = ServerMetrics()
+  /// What an operator is told of clients.
+  let notices: ClientNotices
   let signInGuard = SignInGuard()
   /// What was read and refused since the last record; nil where that isn't recorded.
   let accesses: AccessLedger?
@@ -55,6 +57,7 @@ final class Services: Sendable {
     logger: Logger, logOutput: LogOutput? = nil
   ) {
     self.logOutput = logOutput
+    notices = ClientNotices(logger: logger)
     self.configuration = configuration
     self.catalog = catalog
     self.log = log
