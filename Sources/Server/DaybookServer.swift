@@ -70,6 +70,9 @@ public final class DaybookServer: Sendable {
           clock: ContinuousClock(), logger: services.logger, now: services.configuration.clock,
           checkClock: { try await services.engine.checkClock() })),
     ]
+    if let backups = services.backups {
+      members.append(.init(service: BackupService(backups: backups, clock: services.configuration.clock)))
+    }
     if let housekeeping { members.append(.init(service: housekeeping)) }
     members += [
       .init(service: SocketService(services: services, listeners: listeners)),

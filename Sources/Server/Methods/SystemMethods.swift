@@ -35,7 +35,8 @@ extension ServerMethod {
           "uptime_seconds": ["type": ["number", "null"]], "version": ["type": "string"],
         ],
         besides: [
-          "data_folder": ["type": "string"], "last_event_at": ["type": "string", "format": "date-time"],
+          "backups": ["type": "object"], "data_folder": ["type": "string"],
+          "last_event_at": ["type": "string", "format": "date-time"],
           "postgres": ["type": "object"],
         ]),
       .task {
@@ -107,6 +108,9 @@ extension Services {
     status["projections"] = .object(await projectionSummary())
     if isAdministrator {
       status["data_folder"] = .string(configuration.dataFolder)
+      if let backups {
+        status["backups"] = .object(await backups.status(isLocal: isLocal, at: configuration.clock()))
+      }
       status["postgres"] = .object(postgresStatus(isLocal: isLocal))
     }
     return status

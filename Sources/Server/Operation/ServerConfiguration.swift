@@ -45,6 +45,8 @@ public struct ServerConfiguration: Sendable {
   public var rootKeyFile: String?
   /// The folder below which administrators on TCP may have backups and exports of keys written; nil for none.
   public var backupFolder: String?
+  /// How backups are made by the clock; nil for not at all.
+  public var backups: BackupSchedule?
   /// Whose tokens sign in; nil for nobody's.
   public var oidc: OIDCSettings?
   /// The PostgreSQL to use; nil for a private one in the data folder.

@@ -44,6 +44,9 @@ final class Services: Sendable {
     label: "daybook.queries", processors: ProcessInfo.processInfo.activeProcessorCount)
   let connections: ConnectionRegistry
   let answers: AnswerMemory
+  /// Who makes backups by the clock; nil where nobody does.
+  var backups: ScheduledBackups? { scheduledBackups.withLockedValue { $0 } }
+  private let scheduledBackups = NIOLockedValueBox<ScheduledBackups?>(nil)
   /// Where clients reach the server, once it listens.
   let addresses = NIOLockedValueBox<[String]>([])
   let startedAt = Timestamp.now
@@ -72,6 +75,12 @@ final class Services: Sendable {
     recorder = AccessRecorder(engine: engine, vault: vault, ledger: ledger, logger: logger)
     answers = AnswerMemory(limits: configuration.answerMemory)
     connections = ConnectionRegistry(limit: places ?? configuration.maximumConnections)
+    defer {
+      if let schedule = configuration.backups {
+        let backups = ScheduledBackups(schedule, services: self)
+        scheduledBackups.withLockedValue { $0 = backups }
+      }
+    }
     methods = MethodTable(commands: engine.methods, queries: queries.methods, server: ServerMethod.all)
   }
 

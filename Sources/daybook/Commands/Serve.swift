@@ -1,4 +1,5 @@
 import ArgumentParser
+import CanonicalJSON
 import Failpoints
 import Logging
 import Server
@@ -54,9 +55,16 @@ struct Serve: AsyncParsableCommand {
   var rootKeyFile: String?
 
   @Option(
-    name: .long, help: "The folder below which administrators on TCP may have backups written (default: nowhere).",
+    name: .long, help: "The folder for backups by --backup-every, and by administrators on TCP (default: nowhere).",
     completion: .directory)
   var backupFolder: String?
+
+  @Option(
+    name: .long, help: "Back up into the backup folder so often: 24h, 1d, 30 min … Each is verified and recorded.")
+  var backupEvery: String?
+
+  @Option(name: .long, help: "How many of these backups are kept.")
+  var backupKeep = 7
 
   @Option(
     name: .long, help: "The certificate chain for TCP, a PEM file.", completion: .file(extensions: ["pem", "crt"]))
@@ -137,6 +145,13 @@ struct Serve: AsyncParsableCommand {
       throw ValidationError("--max-line must be from 1024 to 1073741824.")
     }
     guard (1...65_536).contains(maxInFlight) else { throw ValidationError("--max-in-flight must be from 1 to 65536.") }
+    if let backupEvery {
+      guard backupFolder != nil else { throw ValidationError("--backup-every needs a --backup-folder.") }
+      guard let seconds = Moment.seconds(backupEvery), seconds >= 1 else {
+        throw ValidationError("--backup-every doesn't understand “\(backupEvery)”: give 24h, 1d, 30 min or the like.")
+      }
+    }
+    guard backupKeep >= 1 else { throw ValidationError("--backup-keep must be at least 1.") }
     _ = try address()
     if postgresListen != nil, postgres != nil {
       throw ValidationError(
@@ -163,6 +178,7 @@ struct Serve: AsyncParsableCommand {
         keysFile: Program.absolute(oidcJwks), issuer: oidcIssuer, audience: oidcAudience)
     }
     configuration.backupFolder = backupFolder.map { Program.absolute($0) }
+    configuration.backups = schedule(dataFolder: configuration.dataFolder)
     configuration.isInsecure = insecure
     configuration.confirmedClock = confirmClock
     configuration.acceptsMissingHead = acceptMissingHead
@@ -178,6 +194,20 @@ struct Serve: AsyncParsableCommand {
       configuration.failpoints = try Failpoints(parsing: order)
     }
     try await DaybookServer.start(configuration, signals: DaybookServer.stopSignals).run()
+  }
+
+  /// How backups are made by the clock, and verified by a process of their own.
+  private func schedule(dataFolder: String) -> BackupSchedule? {
+    guard let folder = backupFolder, let seconds = backupEvery.flatMap(Moment.seconds) else { return nil }
+    let rootKeyFile = rootKeyFile
+    return BackupSchedule(folder: Program.absolute(folder), seconds: seconds, keep: backupKeep) { backup in
+      let place = LogPlace(dataFolder: dataFolder, backup: backup, rootKeyFile: rootKeyFile)
+      let outcome = try await VerificationChild(place: place, patience: 300, isSilent: true).run()
+      guard outcome.isHealthy else {
+        let first = outcome.json["problems"]?.arrayValue?.first?.cell("description") ?? "it is damaged"
+        throw BackupProblem("The backup \(backup) isn't whole: \(first)")
+      }
+    }
   }
 
   private func address() throws -> (host: String, port: Int)? {
