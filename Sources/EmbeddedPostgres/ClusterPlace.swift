@@ -136,7 +136,7 @@ struct ClusterPlace: Hashable, Sendable {
   }
 
   /// FNV-1a, 64 bits, as 16 hexadecimal digits: a short name for a path, the same in every process.
-  private static func shortName(of path: String) -> String {
+  static func shortName(of path: String) -> String {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in path.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     return withUnsafeBytes(of: hash.bigEndian) { Hex.encode($0) }

@@ -8,8 +8,9 @@ import Waiting
 ///
 /// On the socket, the operating system users that Daybook and PostgreSQL run as, and root, are the role `daybook`
 /// (superuser of this server, owner of the database `daybook`) or `daybook_reader` (reads all rows, writes nothing);
-/// members of the role `daybook_sql` come in by password, by TCP too where there is a listener; nobody else does. The server outlives this process unless it is stopped, and the next ``start()`` on the same folder
-/// adopts it. Two processes must not use one data folder at a time: the event log's lock sees to that.
+/// members of the role `daybook_sql` come in by password, by TCP too where there is a listener; nobody else does.
+/// The server outlives this process unless it is stopped, and the next ``start()`` on the same folder adopts it. Two
+/// processes must not use one data folder at a time: the event log's lock sees to that.
 public actor EmbeddedPostgres {
   private let dataFolder: String
   private let wantedSocketFolder: String?
@@ -59,6 +60,21 @@ public actor EmbeddedPostgres {
     self.elsewhere = elsewhere
     self.isDurable = isDurable
     self.logger = logger
+  }
+
+  /// What is there of the private server whose files belong to a data folder, whether that is there still or not: the
+  /// folder that holds its cluster where that lies elsewhere, and its process where it runs.
+  /// - Parameter dataFolder: As for the initializer, without links.
+  public static func remains(of dataFolder: String) -> (elsewhere: String?, processID: Int32?) {
+    remains(of: dataFolder, elsewhere: elsewhere)
+  }
+
+  /// The same, with another folder where such clusters lie.
+  package static func remains(of dataFolder: String, elsewhere: String) -> (elsewhere: String?, processID: Int32?) {
+    let away = elsewhere + "/" + ClusterPlace.shortName(of: dataFolder)
+    let isAway = FileSystem.exists(away)
+    let process = [dataFolder, away].lazy.compactMap { PostmasterProcess.running(in: $0 + "/cluster") }.first
+    return (isAway ? away : nil, process?.pid)
   }
 
   /// Whether the server process lives.
