@@ -236,6 +236,14 @@ public final class ProjectionService: Sendable {
     }
   }
 
+  /// The positions at which the parts of a read model have stopped; nil for one that there isn't, and while PostgreSQL
+  /// is away.
+  public func stops(of name: String) -> [UInt64]? {
+    let contents = board.contents
+    guard case .up = contents.link, let definition = schema.model.definition(name) else { return nil }
+    return Set(definition.units.compactMap { contents.units[$0]?.parked?.position }).sorted()
+  }
+
   /// Takes a parked read model up again, at the event that it stopped at; also takes
   /// a database back from another projector.
   /// - Throws: ``ProjectionError`` `unknown`, `unavailable`; `PostgresError`.

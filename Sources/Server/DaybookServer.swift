@@ -194,6 +194,8 @@ public final class DaybookServer: Sendable {
       engine.redactReadModels(failpoints: configuration.failpoints) { [projections] types, patience in
         try await projections.redact(types, patience: patience)
       }
+      // While nobody knows where one stands, none has stopped.
+      engine.findStops { [projections] in projections.stops(of: $0) ?? [] }
       let queries = QueryEngine(
         catalog: catalog, log: log, vault: vault, projections: projections, rules: engine.rules,
         additional: additional)
