@@ -21,10 +21,9 @@ import Testing
         {
           let ready = try await desk.daybook("status", "--wait")
           #expect(ready.status == .code(0), "\(ready.output)")
-          for (slug, platform) in [("acme", "etlab"), ("other", "etlab")] {
-            let made = try await desk.call(
-              "organization.create", ["name": .string(slug), "slug": .string(slug), "platform": .string(platform)])
-            try await desk.call("pipeline.create", ["organization_id": made["id"] ?? .null, "name": .string(slug)])
+          for slug in ["acme", "other"] {
+            let name = JSON.string(slug)
+            try await desk.call("organization.create", ["name": name, "slug": name, "platform": "etl_builder"])
           }
           let added = try await desk.daybook("sql-role", "add", "acme_reports", "--organization", "acme")
           #expect(added.status == .code(0), "\(added.errors)")
@@ -37,9 +36,9 @@ import Testing
               environment: ["PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10"])
           }
           let path = try await psql(url, "SHOW search_path")
-          #expect(path.output == "etlab, daybook\n", "\(path.errors)")
+          #expect(path.output == "etl_builder, daybook\n", "\(path.errors)")
           // The platform's own view comes first, and has this organization's rows alone.
-          let seen = try await psql(url, "SELECT name FROM pipelines")
+          let seen = try await psql(url, "SELECT name FROM organizations")
           #expect(seen.output == "acme\n", "\(seen.errors)")
           let plain = try await psql(url.replacing("sslmode=require", with: "sslmode=disable"), "SELECT 1")
           #expect(plain.status != .code(0) && plain.errors.contains("no encryption"), "\(plain.errors)")
@@ -49,7 +48,7 @@ import Testing
           }
           // Idle, the server has nothing written.
           func written() async throws -> String { try await server.psql("SELECT pg_current_wal_insert_lsn()") }
-          try await eventually("five seconds without a write", within: .seconds(60)) {
+          _ = try await eventually("five seconds without a write", within: .seconds(60)) {
             let before = try await written()
             try await Task.sleep(for: .seconds(5))
             return try await written() == before ? true : nil
@@ -58,15 +57,25 @@ import Testing
           let status = try await desk.call("server.status")["postgres"]
           let reader = try #require(status?["url"]?.stringValue)
           #expect(status?["owner_url"]?.stringValue?.hasPrefix("postgresql://daybook@/") == true)
-          #expect(try await psql(reader, "SELECT name FROM etlab.pipelines ORDER BY 1").output == "acme\nother\n")
+          #expect(
+            try await psql(reader, "SELECT name FROM etl_builder.organizations ORDER BY 1").output == "acme\nother\n")
           for sql in [
             "SET default_transaction_read_only = off; DELETE FROM daybook.pipelines", "CREATE TABLE x (i int)",
           ] {
             let write = try await psql(reader, sql)
             #expect(write.status != .code(0), "\(sql): \(write.output)")
           }
+          // That PostgreSQL goes away, and comes back, is in the server's log, each once.
+          server.signalPostgres(SIGKILL)
+          _ = try await eventually("the log tells that it is back", within: .seconds(90)) {
+            TestFiles.text(server.errorFile).contains("the read models go on") ? true : nil
+          }
+          #expect(TestFiles.text(server.errorFile).contains("the read models stand still"))
         },
-        { #expect(try await server.terminate() == .code(0)) })
+        {
+          let status = try await server.terminate()
+          #expect(status == .code(0))
+        })
     }
   }
 
