@@ -57,7 +57,7 @@ struct Daybook: AsyncParsableCommand {
         ]),
       CommandGroup(name: "Data protection", subcommands: [Subject.self, Redact.self, Secrets.self]),
       CommandGroup(name: "Evidence", subcommands: [Export.self, VerifyBundle.self]),
-      CommandGroup(name: "Catalog", subcommands: [CatalogCommand.self, GenerateCommand.self]),
+      CommandGroup(name: "Catalog", subcommands: [CatalogCommand.self, GenerateCommand.self, Version.self]),
     ])
 
   static func main() async {
