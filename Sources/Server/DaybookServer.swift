@@ -172,7 +172,8 @@ public final class DaybookServer: Sendable {
       let embedded =
         configuration.postgres == nil
         ? EmbeddedPostgres(
-          dataFolder: folder.postgres, owner: DataFolder.origin(verifierKey: vault.verifierKey), logger: logger,
+          dataFolder: folder.postgres, socketFolder: configuration.postgresSocketFolder,
+          owner: DataFolder.origin(verifierKey: vault.verifierKey), logger: logger,
           listener: configuration.postgresListen.map { address in
             PostgresListener(
               host: address.host, port: address.port,

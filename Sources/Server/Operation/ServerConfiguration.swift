@@ -54,6 +54,8 @@ public struct ServerConfiguration: Sendable {
   /// The address, host and port, at which SQL roles reach the private PostgreSQL by TCP; nil for none. With ``tls``
   /// nothing goes unencrypted there.
   public var postgresListen: (host: String, port: Int)?
+  /// The folder of the private PostgreSQL's socket; nil for one under /tmp.
+  public var postgresSocketFolder: String?
   /// The folder of the resource types.
   public var catalogFolder: String
   /// The folder of the read models.

@@ -51,6 +51,11 @@ struct Serve: AsyncParsableCommand {
     help: "HOST:PORT at which SQL roles (daybook sql-role) reach the private PostgreSQL by TCP (default: nowhere).")
   var postgresListen: String?
 
+  @Option(
+    name: .long, help: "The folder for the private PostgreSQL's socket (default: one under /tmp).",
+    completion: .directory)
+  var postgresSocketFolder: String?
+
   @Option(name: .long, help: "The file with the root key (default: beside the data folder).", completion: .file())
   var rootKeyFile: String?
 
@@ -170,6 +175,7 @@ struct Serve: AsyncParsableCommand {
     configuration.listen = try address()
     configuration.socketPath = socket
     configuration.postgresListen = try postgresAddress()
+    configuration.postgresSocketFolder = postgresSocketFolder.map { Program.absolute($0) }
     if let tlsCertificate, let tlsKey {
       configuration.tls = ServerConfiguration.TLSFiles(certificate: tlsCertificate, key: tlsKey)
     }
