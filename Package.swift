@@ -36,6 +36,10 @@ let subprocess = product("Subprocess", "swift-subprocess")
 let yams = product("Yams", "Yams")
 let jwt = product("JWTKit", "jwt-kit")
 
+/// What tools/package says of the commit and the day that it builds.
+let build: [CSetting] =
+  Context.environment["DAYBOOK_BUILD"].map { [.define("DAYBOOK_BUILD", to: "\"\($0)\"")] } ?? []
+
 let package = Package(
   name: "daybook",
   products: [
@@ -60,6 +64,7 @@ let package = Package(
     .systemLibrary(name: "CPostgres", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(name: "CBcrypt", providers: [.apt(["libcrypt-dev"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CBuild", cSettings: build),
     module("BasicTypes", [crypto]),
     module("CanonicalJSON", []),
     module("Refusals", ["CanonicalJSON"]),
@@ -123,7 +128,8 @@ let package = Package(
     .executableTarget(
       name: "daybook",
       dependencies: [
-        "Server", "DaybookClient", "Witness", "Projections", "Queries", "Access", "Records", "Files", "Domain",
+        "CBuild", "Server", "DaybookClient", "Witness", "Projections", "Queries", "Access", "Records", "Files",
+        "Domain",
         "Catalog", "EventLog", "Evidence", "Vault", "Protocol", "BasicTypes", "CanonicalJSON", "Failpoints",
         "MerkleTree", "Refusals",
         arguments, signals, log, subprocess,

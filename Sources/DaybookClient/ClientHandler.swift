@@ -55,6 +55,7 @@ final class ClientHandler: ChannelDuplexHandler {
 
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
     let outgoing = unwrapOutboundIn(data)
+    if let fault { return promise?.fail(fault) ?? () }
     switch outgoing.expectation {
     case .nothing: break
     case .response(let id, let waiting): responses[id] = waiting
@@ -131,6 +132,8 @@ final class ClientHandler: ChannelDuplexHandler {
 
   private func fail(_ error: ClientError, _ context: ChannelHandlerContext) {
     if fault == nil { fault = error }
+    // Before the close, which fails what is still being written with its own, poorer reason.
+    end()
     context.close(promise: nil)
   }
 

@@ -142,7 +142,7 @@ public final class DaybookClient: Sendable {
     bytes.writeInteger(UInt8(ascii: "\n"))
     let outgoing = ClientHandler.Outgoing(bytes: bytes, expectation: expectation)
     channel.writeAndFlush(outgoing).whenFailure { error in
-      onFailure(ClientError.closed(String(describing: error)))
+      onFailure(error as? ClientError ?? ClientError.closed(String(describing: error)))
     }
   }
 }

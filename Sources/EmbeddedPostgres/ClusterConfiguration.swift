@@ -1,3 +1,5 @@
+import Files
+
 /// What the private server runs with. All of it is written anew at every start, so
 /// edits are lost; `ALTER SYSTEM` is kept.
 struct ClusterConfiguration: Hashable, Sendable {
@@ -8,11 +10,33 @@ struct ClusterConfiguration: Hashable, Sendable {
   /// False for tests: nothing is synced, a crash of the machine may leave the
   /// cluster unusable, and many tests can connect at a time.
   let isDurable: Bool
+  /// Where SQL roles come in by TCP; nil for nowhere.
+  let listener: PostgresListener?
+  /// What the listener's files hold, in PEM.
+  let certificate: String?
+  let key: String?
 
   static let role = "daybook"
+  /// Reads the rows of all organizations and writes nothing.
+  static let reader = "daybook_reader"
   static let database = "daybook"
   static let sqlRoles = "daybook_sql"
-  static let port = 5432
+  /// The port where there is no listener: then only a part of the socket's name.
+  static let socketPort = 5432
+
+  var port: Int { listener?.port ?? Self.socketPort }
+
+  /// What a listener's files hold now.
+  static func identity(
+    of listener: PostgresListener?
+  ) throws(EmbeddedPostgresError) -> (certificate: String, key: String)? {
+    guard let files = listener?.tls else { return nil }
+    guard let certificate = FileSystem.text(files.certificate), let key = FileSystem.text(files.key) else {
+      throw EmbeddedPostgresError(
+        .folderUnusable, "the certificate \(files.certificate) or its key \(files.key) can't be read")
+    }
+    return (certificate, key)
+  }
 
   /// Keeps values out of the server's log, whatever `ALTER SYSTEM` says, since the command line
   /// comes first: an error's detail, statement, parameters and context are never written; and
@@ -34,8 +58,9 @@ struct ClusterConfiguration: Hashable, Sendable {
   var settings: String {
     """
     # Written by Daybook at every start. Use ALTER SYSTEM for settings of your own.
-    listen_addresses = ''
-    port = \(Self.port)
+    listen_addresses = \(Self.quote(listener?.host ?? ""))
+    port = \(port)
+    ssl = \(certificate == nil ? "off" : "on")
     unix_socket_directories = \(Self.quote(Self.quoteElement(socketFolder)))
     cluster_name = \(Self.quote(clusterName))
     max_connections = \(isDurable ? 40 : 200)
@@ -77,32 +102,60 @@ struct ClusterConfiguration: Hashable, Sendable {
     """
   }
 
-  /// pg_hba.conf: the server's own users as `daybook`, and members of `daybook_sql` by password; nobody else.
+  /// pg_hba.conf: the server's own users as `daybook` and `daybook_reader` on the socket, members of `daybook_sql` by
+  /// password; nobody else. By TCP only the latter come in, with TLS where there is a certificate.
   var hostBasedAuthentication: String {
-    """
-    # Written by Daybook at every start.
-    local all \(Self.role) peer map=\(Self.role)
-    local all +\(Self.sqlRoles) scram-sha-256
+    let host = certificate == nil ? "host" : "hostssl"
+    let remote =
+      listener == nil
+      ? ""
+      : """
+      host all \(Self.role),\(Self.reader) all reject
+      \(host) \(Self.database) +\(Self.sqlRoles) all scram-sha-256
 
-    """
+      """
+    return """
+      # Written by Daybook at every start.
+      local all \(Self.role) peer map=\(Self.role)
+      local all \(Self.reader) peer map=\(Self.role)
+      local all +\(Self.sqlRoles) scram-sha-256
+      \(remote)
+      """
   }
 
   /// pg_ident.conf: which operating system users are `daybook`.
   var identities: String {
     "# Written by Daybook at every start.\n"
-      + account.peers.map { "\(Self.role) \"\($0)\" \(Self.role)\n" }.joined()
+      + account.peers.map { peer in
+        [Self.role, Self.reader].map { "\(Self.role) \"\(peer)\" \($0)\n" }.joined()
+      }.joined()
   }
 
   /// Each file's name and text.
   var files: [(name: String, text: String)] {
     [
       ("postgresql.conf", settings), ("pg_hba.conf", hostBasedAuthentication), ("pg_ident.conf", identities),
-    ]
+    ] + identityFiles
+  }
+
+  /// The files that PostgreSQL reads again when it is told to, without ending a session.
+  var identityFiles: [(name: String, text: String)] {
+    guard let certificate, let key else { return [] }
+    return [("server.crt", certificate), ("server.key", key)]
   }
 
   /// A URL that libpq and psql take as it stands.
-  func conninfo(database: String) -> String {
-    "postgresql://\(Self.role)@/\(Self.percentEncode(database))?host=\(Self.percentEncode(socketFolder))&port=\(Self.port)"
+  func conninfo(database: String, role: String = Self.role) -> String {
+    "postgresql://\(role)@/\(Self.percentEncode(database))?host=\(Self.percentEncode(socketFolder))&port=\(port)"
+  }
+
+  /// A URL for SQL roles, which lacks their name and password: by TCP where they may come in there.
+  var sqlRolesURL: String {
+    guard let listener else {
+      return "postgresql:///\(Self.database)?host=\(Self.percentEncode(socketFolder))&port=\(port)"
+    }
+    let host = listener.host.contains(":") ? "[\(listener.host)]" : listener.host
+    return "postgresql://\(host):\(port)/\(Self.database)" + (certificate == nil ? "" : "?sslmode=require")
   }
 
   private static func quote(_ text: String) -> String {

@@ -106,7 +106,7 @@ struct ClusterPlace: Hashable, Sendable {
     // Whoever else may write to /tmp could have taken the names that can be told beforehand; then one that can't be.
     let random = (0..<4).map { _ in "\(name)-\(UInt32.random(in: 0...UInt32.max))" }
     for candidate in wanted.map({ [$0] }) ?? [name, name + "-1", name + "-2"] + random {
-      if candidate.utf8.count + "/.s.PGSQL.\(ClusterConfiguration.port)".utf8.count > 107 {
+      if candidate.utf8.count + "/.s.PGSQL.65535".utf8.count > 107 {
         throw EmbeddedPostgresError(
           .folderUnusable, "\(candidate) is too long a path for a socket; choose a shorter one")
       }
@@ -136,7 +136,7 @@ struct ClusterPlace: Hashable, Sendable {
   }
 
   /// FNV-1a, 64 bits, as 16 hexadecimal digits: a short name for a path, the same in every process.
-  private static func shortName(of path: String) -> String {
+  static func shortName(of path: String) -> String {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in path.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     return withUnsafeBytes(of: hash.bigEndian) { Hex.encode($0) }

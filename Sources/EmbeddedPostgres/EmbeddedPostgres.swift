@@ -4,19 +4,20 @@ import Logging
 import Postgres
 import Waiting
 
-/// A private PostgreSQL, run from the installed programs, on a Unix socket only:
-/// what Daybook uses when no other is given.
+/// A private PostgreSQL, run from the installed programs, on a Unix socket: what Daybook uses when no other is given.
 ///
 /// On the socket, the operating system users that Daybook and PostgreSQL run as, and root, are the role `daybook`
-/// (superuser of this server, owner of the database `daybook`); members of the role `daybook_sql` come in by password;
-/// nobody else does. The server outlives this process unless it is stopped, and the next ``start()`` on the same folder
-/// adopts it. Two processes must not use one data folder at a time: the event log's lock sees to that.
+/// (superuser of this server, owner of the database `daybook`) or `daybook_reader` (reads all rows, writes nothing);
+/// members of the role `daybook_sql` come in by password, by TCP too where there is a listener; nobody else does.
+/// The server outlives this process unless it is stopped, and the next ``start()`` on the same folder adopts it. Two
+/// processes must not use one data folder at a time: the event log's lock sees to that.
 public actor EmbeddedPostgres {
   private let dataFolder: String
   private let wantedSocketFolder: String?
   private let elsewhere: String
   private let owner: String?
   private let isDurable: Bool
+  private let listener: PostgresListener?
   private let logger: Logger
   /// Starting and stopping take turns.
   private let turn = FairSemaphore(permits: 1)
@@ -32,24 +33,48 @@ public actor EmbeddedPostgres {
   ///   - owner: Whose cluster it is: one that was made for another owner is removed, and made anew. Nil doesn't ask.
   ///   - logger: Where starts, stops and what is found are told.
   ///   - isDurable: False for tests only: nothing is synced to disk, and 200 instead of 40 connections are allowed.
+  ///   - listener: Where SQL roles come in by TCP; nil for nowhere.
   public init(
-    dataFolder: String, socketFolder: String? = nil, owner: String? = nil, logger: Logger, isDurable: Bool = true
+    dataFolder: String, socketFolder: String? = nil, owner: String? = nil, logger: Logger, isDurable: Bool = true,
+    listener: PostgresListener? = nil
   ) {
     self.init(
-      dataFolder: dataFolder, socketFolder: socketFolder, elsewhere: "/var/lib/daybook", owner: owner, logger: logger,
-      isDurable: isDurable)
+      dataFolder: dataFolder, socketFolder: socketFolder, elsewhere: Self.elsewhere, owner: owner, logger: logger,
+      isDurable: isDurable, listener: listener)
   }
+
+  /// The role that reads the rows of all organizations and writes nothing.
+  public static let readerRole = ClusterConfiguration.reader
+  /// Where the clusters of data folders lie that PostgreSQL's user can't enter.
+  package static let elsewhere = "/var/lib/daybook"
 
   /// As the public initializer, with another folder to keep clusters in that can't lie in their data folder.
   package init(
-    dataFolder: String, socketFolder: String?, elsewhere: String, owner: String? = nil, logger: Logger, isDurable: Bool
+    dataFolder: String, socketFolder: String?, elsewhere: String, owner: String? = nil, logger: Logger, isDurable: Bool,
+    listener: PostgresListener? = nil
   ) {
+    self.listener = listener
     self.dataFolder = dataFolder
     self.owner = owner
     wantedSocketFolder = socketFolder
     self.elsewhere = elsewhere
     self.isDurable = isDurable
     self.logger = logger
+  }
+
+  /// What is there of the private server whose files belong to a data folder, whether that is there still or not: the
+  /// folder that holds its cluster where that lies elsewhere, and its process where it runs.
+  /// - Parameter dataFolder: As for the initializer, without links.
+  public static func remains(of dataFolder: String) -> (elsewhere: String?, processID: Int32?) {
+    remains(of: dataFolder, elsewhere: elsewhere)
+  }
+
+  /// The same, with another folder where such clusters lie.
+  package static func remains(of dataFolder: String, elsewhere: String) -> (elsewhere: String?, processID: Int32?) {
+    let away = elsewhere + "/" + ClusterPlace.shortName(of: dataFolder)
+    let isAway = FileSystem.exists(away)
+    let process = [dataFolder, away].lazy.compactMap { PostmasterProcess.running(in: $0 + "/cluster") }.first
+    return (isAway ? away : nil, process?.pid)
   }
 
   /// Whether the server process lives.
@@ -103,6 +128,34 @@ public actor EmbeddedPostgres {
   /// The URL for another database of this server, known after a start.
   public func conninfo(database: String) -> String? { configuration?.conninfo(database: database) }
 
+  /// The URL by which the server's own users read the rows of all organizations and write nothing, known after a start.
+  public var readerURL: String? {
+    configuration?.conninfo(database: Self.database, role: ClusterConfiguration.reader)
+  }
+
+  /// The URL for SQL roles, without their name and password, known after a start.
+  public var sqlRolesURL: String? { configuration?.sqlRolesURL }
+
+  /// Reads the listener's certificate and key anew, for connections that come from now on; those that are there stay.
+  /// - Throws: ``EmbeddedPostgresError``; then the server goes on with what it had.
+  public func reloadCertificate() async throws {
+    try await turn.acquire()
+    defer { turn.release() }
+    guard let place, let old = configuration, let process,
+      let identity = try ClusterConfiguration.identity(of: listener)
+    else { return }
+    let new = ClusterConfiguration(
+      socketFolder: old.socketFolder, clusterName: old.clusterName, account: old.account, isDurable: old.isDurable,
+      listener: listener, certificate: identity.certificate, key: identity.key)
+    guard new != old else { return }
+    try write(new.identityFiles, in: place, new.account)
+    guard kill(process.pid, SIGHUP) == 0 else {
+      throw EmbeddedPostgresError(
+        .startFailed, "PostgreSQL, process \(process.pid), can't be told: \(String(cString: strerror(errno)))")
+    }
+    configuration = new
+  }
+
   private var process: PostmasterProcess? { place.flatMap { PostmasterProcess.running(in: $0.cluster) } }
 
   private func startNow() async throws -> String {
@@ -110,9 +163,11 @@ public actor EmbeddedPostgres {
     let place = try await ClusterPlace.prepare(dataFolder: dataFolder, account: account, elsewhere: elsewhere)
     self.place = place
     if let owner, place.isOf(other: owner) { try await remove(place, account) }
+    let identity = try ClusterConfiguration.identity(of: listener)
     let configuration = ClusterConfiguration(
       socketFolder: try place.prepareSocketFolder(wantedSocketFolder, account: account), clusterName: place.clusterName,
-      account: account, isDurable: isDurable)
+      account: account, isDurable: isDurable, listener: listener, certificate: identity?.certificate,
+      key: identity?.key)
     self.configuration = configuration
     if let process = PostmasterProcess.running(in: place.cluster) {
       if try await adopt(process, in: place, configuration) {
@@ -124,11 +179,7 @@ public actor EmbeddedPostgres {
     let binaries = try await PostgresBinaries.find(needed: try clusterVersion(place), account: account)
     if try clusterVersion(place) == nil { try await initialize(place, binaries, account) }
     try claim(place, account)
-    for (name, text) in configuration.files where FileSystem.text("\(place.cluster)/\(name)") != text {
-      try FileSystem.replace(
-        "\(place.cluster)/\(name)", with: Array(text.utf8), syncing: true,
-        owner: account.isOther ? (uid: account.uid, gid: account.gid) : nil)
-    }
+    try write(configuration.files, in: place, account)
     try await clearRemains(in: place, socketFolder: configuration.socketFolder)
     let pid = try await launch(place, configuration, binaries)
     try await awaitDatabase(pid, configuration)
@@ -156,6 +207,16 @@ public actor EmbeddedPostgres {
     if try await ChildProcess.run(["/bin/rm", "-rf", "--", place.cluster, place.ownerFile], as: account) != 0 {
       throw EmbeddedPostgresError(
         .folderUnusable, "can't remove \(place.cluster), which belongs to another log; delete it and start again")
+    }
+  }
+
+  private func write(
+    _ files: [(name: String, text: String)], in place: ClusterPlace, _ account: ServerAccount
+  ) throws {
+    for (name, text) in files where FileSystem.text("\(place.cluster)/\(name)") != text {
+      try FileSystem.replace(
+        "\(place.cluster)/\(name)", with: Array(text.utf8), syncing: true,
+        owner: account.isOther ? (uid: account.uid, gid: account.gid) : nil)
     }
   }
 
@@ -233,7 +294,9 @@ public actor EmbeddedPostgres {
       }
       try await Task.sleep(for: .milliseconds(20))
     }
-    for file in [place.cluster + "/postmaster.pid", "\(socketFolder)/.s.PGSQL.\(ClusterConfiguration.port).lock"]
+    // The port is part of the lock's name, and may have been another one.
+    let locks = FileSystem.presentNames(in: socketFolder).filter { $0.hasPrefix(".s.PGSQL.") && $0.hasSuffix(".lock") }
+    for file in [place.cluster + "/postmaster.pid"] + locks.map({ "\(socketFolder)/\($0)" })
     where FileSystem.exists(file) && unlink(file) != 0 {
       throw FileSystem.failure("remove", file)
     }
@@ -282,7 +345,7 @@ public actor EmbeddedPostgres {
   /// How often a server may take connections and then not keep them.
   private static let lostConnections = 20
 
-  /// Makes the database and the group role where they are missing, once the server takes connections. One that starts,
+  /// Makes the database and the roles where they are missing, once the server takes connections. One that starts,
   /// recovers from a crash of a backend, or ends, takes none for a while: that is waited for.
   private func awaitDatabase(_ pid: pid_t, _ configuration: ClusterConfiguration) async throws {
     let clock = ContinuousClock()
@@ -310,7 +373,7 @@ public actor EmbeddedPostgres {
     }
   }
 
-  /// Makes the database and the group role where they are missing.
+  /// Makes the database, the group role and the reader where they are missing.
   private func prepareDatabase(_ configuration: ClusterConfiguration) async throws {
     let connection = try await PostgresConnection.connect(configuration.conninfo(database: "postgres"))
     do {
@@ -322,6 +385,20 @@ public actor EmbeddedPostgres {
       let group = ClusterConfiguration.sqlRoles
       if try await connection.query("SELECT FROM pg_roles WHERE rolname = $1", [.text(group)]).rowCount == 0 {
         try await connection.execute("CREATE ROLE \(PostgresIdentifier.quote(group)) NOLOGIN")
+      }
+      let reader = PostgresIdentifier.quote(ClusterConfiguration.reader)
+      if try await connection.query(
+        "SELECT FROM pg_roles WHERE rolname = $1", [.text(ClusterConfiguration.reader)]
+      ).rowCount == 0 {
+        // One statement, so that a crash leaves all of it or nothing.
+        try await connection.execute(
+          """
+          DO $$ BEGIN
+            CREATE ROLE \(reader) LOGIN BYPASSRLS CONNECTION LIMIT 10 IN ROLE pg_read_all_data;
+            ALTER ROLE \(reader) SET default_transaction_read_only = on;
+            GRANT CONNECT ON DATABASE \(database) TO \(reader);
+          END $$
+          """)
       }
     } catch {
       await connection.close()

@@ -17,6 +17,13 @@ public enum DatabaseLocation: Sendable {
     }
   }
 
+  /// By which URLs people come to the private PostgreSQL; nil for another one.
+  func peopleURLs() async -> DatabaseURLs? {
+    guard case .embedded(let server) = self, let reader = await server.readerURL, let roles = await server.sqlRolesURL
+    else { return nil }
+    return DatabaseURLs(reader: reader, sqlRoles: roles)
+  }
+
   /// Makes the database that a connection string names, where that is what is missing.
   /// - Throws: The error given, where something else is missing.
   func makeDatabase(after error: PostgresError, url: String) async throws {
@@ -51,4 +58,12 @@ public enum DatabaseLocation: Sendable {
     let path = rest[..<query].firstIndex(of: "/") ?? query
     return String(url[..<path]) + "/" + name + String(rest[query...])
   }
+}
+
+/// By which URLs people come to the private PostgreSQL.
+public struct DatabaseURLs: Sendable, Equatable {
+  /// For the server's own users of the operating system: reads the rows of all organizations, and writes nothing.
+  public let reader: String
+  /// For SQL roles: without a name and a password.
+  public let sqlRoles: String
 }

@@ -40,7 +40,7 @@ extension ProjectionService {
       try await location.makeDatabase(after: error, url: target)
       connection = try await PostgresConnection.connect(target, applicationName: "daybook projector", logger: logger)
     }
-    setURL(target)
+    setURL(target, await location.peopleURLs())
     do {
       for problem in try await PostgresSafety.checkSettings(connection) { logger.warning("PostgreSQL: \(problem)") }
     } catch {
@@ -71,6 +71,7 @@ extension ProjectionService {
       contents.link = .up(epoch: opened.epoch)
       contents.units = progress
     }
+    tellReturn()
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [wake, idle] in
         var head = log.head.position
@@ -126,7 +127,7 @@ extension ProjectionService {
       }
       areRolesDue = areRolesDue || step.touchesRoles
       // A table that is being filled again doesn't have all roles yet, and those that it lacks would be dropped.
-      if areRolesDue, await runner.isFilled("sql_roles") {
+      if areRolesDue, await runner.isFilled("sql_roles"), await runner.isFilled("organizations") {
         areRolesDue = false
         try await connection.withSession { [roles] session in
           try session.transaction { try roles.synchronize($0) }

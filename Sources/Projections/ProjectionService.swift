@@ -28,6 +28,9 @@ public final class ProjectionService: Sendable {
   let gate = FairSemaphore(permits: 1)
   let roles: SqlRoleKeeper
   private let url = NIOLockedValueBox("")
+  private let peopleURLs = NIOLockedValueBox<DatabaseURLs?>(nil)
+  /// What was last told of PostgreSQL; nil since it can be used.
+  private let lastProblem = NIOLockedValueBox<String?>(nil)
   private let isReloadDue = NIOLockedValueBox(false)
   private let rebuilds = NIOLockedValueBox<Set<String>>([])
   private let pool: PostgresPool
@@ -89,6 +92,9 @@ public final class ProjectionService: Sendable {
   /// A URL of the database that psql and libpq take as it stands; empty before the private PostgreSQL has started once.
   public var connectionURL: String { url.withLockedValue { $0 } }
 
+  /// By which URLs people come to the private PostgreSQL; nil before it has started once, and for another PostgreSQL.
+  public var urls: DatabaseURLs? { peopleURLs.withLockedValue { $0 } }
+
   /// Keeps the read models with the log until the task is cancelled or the log closes.
   public func run() async throws {
     let clock = ContinuousClock()
@@ -110,7 +116,8 @@ public final class ProjectionService: Sendable {
         logger.notice("the read models in PostgreSQL have to be looked at again: \(interruption)")
         board.update { $0.link = .starting }
       } catch {
-        logger.warning("the read models stand still: \(error)")
+        if Task.isCancelled { break }
+        if isTold(problem: Self.sentence(error)) { logger.warning("the read models stand still: \(error)") }
         board.update { $0.link = .down("PostgreSQL can't be used now: \(Self.sentence(error))") }
       }
       // What held for a while starts again at once; what fails at once is given time.
@@ -227,6 +234,14 @@ public final class ProjectionService: Sendable {
         name: definition.name, position: position, head: head.position, lagEvents: lag,
         lagSeconds: lag == 0 ? 0 : secondsBehind(position, head), state: state, error: problem)
     }
+  }
+
+  /// The positions at which the parts of a read model have stopped; nil for one that there isn't, and while PostgreSQL
+  /// is away.
+  public func stops(of name: String) -> [UInt64]? {
+    let contents = board.contents
+    guard case .up = contents.link, let definition = schema.model.definition(name) else { return nil }
+    return Set(definition.units.compactMap { contents.units[$0]?.parked?.position }).sorted()
   }
 
   /// Takes a parked read model up again, at the event that it stopped at; also takes
@@ -368,7 +383,27 @@ public final class ProjectionService: Sendable {
     }
   }
 
-  func setURL(_ new: String) { url.withLockedValue { $0 = new } }
+  /// Whether a problem is news: each is told once until the read models go on.
+  private func isTold(problem: String) -> Bool {
+    lastProblem.withLockedValue { last in
+      defer { last = problem }
+      return last != problem
+    }
+  }
+
+  /// The read models go on, which is news after a problem.
+  func tellReturn() {
+    let had = lastProblem.withLockedValue { last in
+      defer { last = nil }
+      return last != nil
+    }
+    if had { logger.notice("PostgreSQL can be used again, and the read models go on") }
+  }
+
+  func setURL(_ new: String, _ people: DatabaseURLs?) {
+    url.withLockedValue { $0 = new }
+    peopleURLs.withLockedValue { $0 = people }
+  }
 
   /// The epoch under which the projector works; waits for it to connect, where it is about to.
   func currentEpoch() async throws -> Int64 {

@@ -45,29 +45,44 @@ public final class DaybookServer: Sendable {
 
   private init(
     services: Services, listeners: Listeners, eventLoops: MultiThreadedEventLoopGroup, embedded: EmbeddedPostgres?,
-    signals: [UnixSignal]
+    signals: [UnixSignal], reloads: UnixSignalsSequence?
   ) {
     self.services = services
     self.listeners = listeners
     self.eventLoops = eventLoops
     self.embedded = embedded
     addresses = listeners.addresses
+    // A server within another process, such as a test's, is nobody's service.
+    let manager = signals.isEmpty ? nil : ServiceManager()
+    let housekeeping = reloads.map { reloads in
+      Housekeeping(
+        services: services, identity: listeners.identity, embedded: embedded, eventLoops: eventLoops, signals: reloads,
+        manager: manager)
+    }
     // Stopped from the last to the first: clients first, the read models after them.
+    var members: [ServiceGroupConfiguration.ServiceConfiguration] = [
+      .init(service: ReadModelRunner(services: services, embedded: embedded)),
+      .init(service: SignInRecorder(services: services)),
+      .init(service: AccessRecording(services: services)),
+      .init(
+        service: TimedWork(
+          jobs: TimedJob.all(of: services), interval: services.configuration.timedWorkInterval,
+          clock: ContinuousClock(), logger: services.logger, now: services.configuration.clock,
+          checkClock: { try await services.engine.checkClock() })),
+    ]
+    if let backups = services.backups {
+      members.append(.init(service: BackupService(backups: backups, clock: services.configuration.clock)))
+    }
+    if let housekeeping { members.append(.init(service: housekeeping)) }
+    members += [
+      .init(service: SocketService(services: services, listeners: listeners)),
+      // Last, when signals are listened to: whoever reads the line may stop the server at once.
+      .init(
+        service: Announcement(
+          services: services, addresses: listeners.addresses, endsProcess: !signals.isEmpty, manager: manager)),
+    ]
     var configuration = ServiceGroupConfiguration(
-      services: [
-        .init(service: ReadModelRunner(services: services, embedded: embedded)),
-        .init(service: SignInRecorder(services: services)),
-        .init(service: AccessRecording(services: services)),
-        .init(
-          service: TimedWork(
-            jobs: TimedJob.all(of: services), interval: services.configuration.timedWorkInterval,
-            clock: ContinuousClock(), logger: services.logger, now: services.configuration.clock,
-            checkClock: { try await services.engine.checkClock() })),
-        .init(service: SocketService(services: services, listeners: listeners)),
-        // Last, when signals are listened to: whoever reads the line may stop the server at once.
-        .init(
-          service: Announcement(services: services, addresses: listeners.addresses, endsProcess: !signals.isEmpty)),
-      ], gracefulShutdownSignals: signals, logger: services.logger)
+      services: members, gracefulShutdownSignals: signals, logger: services.logger)
     configuration.maximumGracefulShutdownDuration = nil
     group = ServiceGroup(configuration: configuration)
   }
@@ -80,12 +95,24 @@ public final class DaybookServer: Sendable {
   package static func start(
     _ configuration: ServerConfiguration, signals: [UnixSignal] = [], additional: [QueryMethod] = []
   ) async throws -> DaybookServer {
+    let output = try LogOutput(path: configuration.logFile)
     let logger = Logger(label: "daybook") { label in
-      LineLogHandler(label: label, format: configuration.logFormat, level: configuration.logLevel)
+      LineLogHandler(
+        label: label, format: configuration.logFormat, level: configuration.logLevel, isJournal: output.isJournal
+      ) { output.write($0) }
     }
+    // From here on, SIGHUP ends nothing.
+    let reloads = signals.isEmpty ? nil : await UnixSignalsSequence(trapping: .sighup)
     // A mistake in schema/, or in the keys for tokens, is told before anything is touched.
     let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: configuration.clock) }
     let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
+    if let listen = configuration.postgresListen {
+      guard configuration.postgres == nil else {
+        throw ServerStartError(
+          "--postgres-listen is for the private PostgreSQL; one of your own listens where its settings say.")
+      }
+      _ = try Listeners.checkedAddress(listen.host, listen.port, configuration)
+    }
     if configuration.failpoints.isArmed { logger.warning("a failpoint is armed: this server is for a test only") }
     let places = try places(configuration, logger)
     let folder = DataFolder(configuration.dataFolder)
@@ -147,7 +174,13 @@ public final class DaybookServer: Sendable {
       let embedded =
         configuration.postgres == nil
         ? EmbeddedPostgres(
-          dataFolder: folder.postgres, owner: DataFolder.origin(verifierKey: vault.verifierKey), logger: logger)
+          dataFolder: folder.postgres, socketFolder: configuration.postgresSocketFolder,
+          owner: DataFolder.origin(verifierKey: vault.verifierKey), logger: logger,
+          listener: configuration.postgresListen.map { address in
+            PostgresListener(
+              host: address.host, port: address.port,
+              tls: configuration.tls.map { .init(certificate: $0.certificate, key: $0.key) })
+          })
         : nil
       let projections = try ReadModelRunner.service(
         configuration, embedded: embedded, log: log, vault: vault, catalog: catalog, logger: logger)
@@ -164,13 +197,15 @@ public final class DaybookServer: Sendable {
       engine.redactReadModels(failpoints: configuration.failpoints) { [projections] types, patience in
         try await projections.redact(types, patience: patience)
       }
+      // While nobody knows where one stands, none has stopped.
+      engine.findStops { [projections] in projections.stops(of: $0) ?? [] }
       let queries = QueryEngine(
         catalog: catalog, log: log, vault: vault, projections: projections, rules: engine.rules,
         additional: additional)
       engine.listExports { [queries] in try await queries.exports(holding: $0) }
       let services = Services(
         configuration: configuration, catalog: catalog, log: log, vault: vault, engine: engine, queries: queries,
-        projections: projections, tokens: tokens, places: places, logger: logger)
+        projections: projections, tokens: tokens, places: places, logger: logger, logOutput: output)
       let listeners = try await Listeners.open(services, group: eventLoops)
       services.addresses.withLockedValue { $0 = listeners.addresses }
       // Whatever could keep it from starting is behind it, and nobody's command has come yet.
@@ -182,7 +217,8 @@ public final class DaybookServer: Sendable {
         throw error
       }
       return DaybookServer(
-        services: services, listeners: listeners, eventLoops: eventLoops, embedded: embedded, signals: signals)
+        services: services, listeners: listeners, eventLoops: eventLoops, embedded: embedded, signals: signals,
+        reloads: reloads)
     } catch {
       log.close()
       vault.close()
@@ -324,6 +360,7 @@ private struct SignInRecorder: Service {
     await cancelWhenGracefulShutdown {
       while !Task.isCancelled {
         do { try await Task.sleep(for: .seconds(10)) } catch { return }
+        services.notices.flush()
         for report in services.signInGuard.due() { services.record(report, method: "several") }
       }
     }
@@ -336,11 +373,14 @@ private struct Announcement: Service {
   let addresses: [String]
   /// Whether the process is the server's own, to be ended where the stop takes too long.
   let endsProcess: Bool
+  let manager: ServiceManager?
 
   func run() async throws {
     services.configuration.announce(line)
+    manager?.tell("READY=1\nSTATUS=Takes commands on \(addresses.joined(separator: " and "))")
     // A service that ends would end the others.
     do { try await gracefulShutdown() } catch is CancellationError {}
+    manager?.tell("STOPPING=1\nSTATUS=Stopping")
     // It is the first to hear of a stop.
     if endsProcess { try StopDeadline.begin(services.logger) }
   }

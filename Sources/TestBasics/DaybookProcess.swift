@@ -105,12 +105,14 @@ package actor DaybookProcess {
       environment: ["DAYBOOK_CONNECT": unixAddress, "DAYBOOK_DATA": data, "DAYBOOK_HOME": home], within: limit)
   }
 
-  /// What PostgreSQL answers, rows as lines and columns parted by `|`, through the URL of `server.status`.
+  /// What PostgreSQL answers, rows as lines and columns parted by `|`, as the owner, whose URL
+  /// `server.status` tells on the socket.
   package func psql(_ sql: String, database: String? = nil, within limit: Duration = .seconds(60)) async throws
     -> String
   {
     if postgresURL == nil {
-      postgresURL = try await run(["call", "server.status", "{}"]).json()["postgres"]?["url"]?.stringValue
+      let postgres = try await run(["call", "server.status", "{}"]).json()["postgres"]
+      postgresURL = (postgres?["owner_url"] ?? postgres?["url"])?.stringValue
     }
     let url = try #require(postgresURL, "server.status tells an administrator postgres.url")
     let result = try await runProgram(

@@ -53,11 +53,11 @@ struct Daybook: AsyncParsableCommand {
         name: "Safekeeping",
         subcommands: [
           Verify.self, VerifyLog.self, Reindex.self, Backup.self, Restore.self, LogCommand.self, Keys.self,
-          ClockCommand.self, WitnessCommand.self,
+          ClockCommand.self, WitnessCommand.self, Destroy.self,
         ]),
       CommandGroup(name: "Data protection", subcommands: [Subject.self, Redact.self, Secrets.self]),
       CommandGroup(name: "Evidence", subcommands: [Export.self, VerifyBundle.self]),
-      CommandGroup(name: "Catalog", subcommands: [CatalogCommand.self, GenerateCommand.self]),
+      CommandGroup(name: "Catalog", subcommands: [CatalogCommand.self, GenerateCommand.self, Version.self]),
     ])
 
   static func main() async {

@@ -214,7 +214,8 @@ extension Acceptance {
         "lineage.graph", "log.read",
         "log.subscribe", "log.unsubscribe", "log.head", "log.checkpoint", "log.proof", "projection.status",
         "projection.rebuild",
-        "projection.retry", "projection.verify", "projection.skip", "server.ping", "server.status", "server.metrics",
+        "projection.retry", "projection.verify", "projection.skip", "projection.unskip", "server.ping", "server.status",
+        "server.metrics",
         "rpc.discover",
       ]
       let missing = wanted.filter { !names.contains($0) }

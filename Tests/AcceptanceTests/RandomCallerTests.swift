@@ -74,6 +74,7 @@ private struct RandomCaller {
   /// What takes the whole server away, or long by right, or ends the session that asks.
   private static let leftOut = [
     "log.backup", "log.subscribe", "projection.rebuild", "projection.retry", "projection.skip", "projection.verify",
+    "projection.unskip",
     "retention.sweep", "rpc.discover", "session.open", "session.close", "organization.delete",
   ]
 

@@ -1,4 +1,5 @@
 import CanonicalJSON
+import DaybookTestKit
 import Foundation
 import TestBasics
 import Testing
@@ -126,5 +127,116 @@ import Testing
         #expect(missing.status == .code(64))
       }
     }
+  }
+
+  @Test func `lines that are no events are passed over and counted, packed files are unpacked, and lists have it`()
+    async throws
+  {
+    try await withDesk { desk in
+      try await desk.withServer {
+        let line = run.split(separator: "\n").joined()
+        let file = desk.folder + "/mixed.log"
+        let mixed = "2026-01-01 INFO started\n\(line)\n{\"level\":\"info\",\"message\":\"done\"}\n42\n"
+        try TestFiles.write(mixed.utf8, to: file)
+        let packed = try await runProgram(["gzip", "-k", file], in: desk.directory)
+        #expect(packed.status == .code(0), "\(packed.errors)")
+        let first = try await desk.daybook("import", "openlineage", file + ".gz", "--wait", "--json")
+        #expect(first.status == .code(0), "\(first.errors)")
+        #expect(try first.json()["read"] == 1 && first.json()["passed_over"] == 3)
+        // Right after --wait a list without any waiting of its own has it.
+        #expect(try await desk.call("run.list", ["at_least": 0])["items"]?.arrayValue?.count == 1)
+        let strict = try await desk.daybook("import", "openlineage", file, "--strict")
+        #expect(strict.status == .code(1) && strict.output.contains("3 passed over"), "\(strict.output)")
+        let whole = try TestFiles.bytes(file + ".gz")
+        try TestFiles.write(whole.dropLast(8), to: desk.folder + "/cut.gz")
+        let cut = try await desk.daybook("import", "openlineage", desk.folder + "/cut.gz")
+        #expect(cut.status == .code(1) && cut.errors.contains("damaged or cut off"), "\(cut.errors)")
+      }
+    }
+  }
+
+  @Test(.timeLimit(.minutes(3)))
+  func `a file is followed through rotation, restarts and a server that goes away, without loss or repetition`()
+    async throws
+  {
+    try await withDesk { desk in
+      let url = try await ThrowawayPostgres.database()
+      let server = DaybookProcess(
+        folder: desk.directory, listen: "none", arguments: ["--postgres", url, "--log-level", "error"])
+      try await server.start()
+      let file = desk.folder + "/lineage.ndjson"
+      var written = 0
+      func event() -> String {
+        written += 1
+        return run.split(separator: "\n").joined().replacing(
+          "0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b", with: Self.id(written))
+      }
+      func append(_ text: String) throws {
+        let handle = open(file, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        defer { close(handle) }
+        let bytes = Array(text.utf8)
+        try #require(write(handle, bytes, bytes.count) == bytes.count)
+      }
+      func follow() throws -> SpawnedProcess {
+        let process = try SpawnedProcess(
+          [try Programs.built("daybook"), "import", "openlineage", "--follow", file],
+          outputFile: desk.folder + "/follow-output", errorFile: desk.folder + "/follow-errors",
+          environment: ["DAYBOOK_DATA": desk.data])
+        try desk.directory.note(process.pid)
+        return process
+      }
+      func reached(_ what: String) async throws {
+        _ = try await eventually("\(what): \(written) runs", within: .seconds(60), every: .milliseconds(200)) {
+          let runs = try await desk.daybook("call", "run.list", "{\"limit\":1000,\"timeout_ms\":20000}")
+          return try runs.json()["items"]?.arrayValue?.count == written ? true : nil
+        }
+      }
+      try append("\(event())\n\(event())\n")
+      var follower = try follow()
+      try await reached("what is there")
+      // A line that isn't whole yet waits for its end.
+      let late = event()
+      try append(String(late.prefix(40)))
+      try await Task.sleep(for: .milliseconds(500))
+      try append(String(late.dropFirst(40)) + "\n")
+      try await reached("a line in two pieces")
+      // Renamed and made anew, with a last line that has no end.
+      try append("\(event())\n\(event())")
+      try FileManager.default.moveItem(atPath: file, toPath: file + ".1")
+      try append("\(event())\n")
+      try await reached("rotated")
+      // The server goes away and comes back.
+      try await server.kill()
+      try append("\(event())\n")
+      try await server.start()
+      try await reached("after the server")
+      // Rotated while nobody follows.
+      follower.send(SIGKILL)
+      _ = try await follower.wait(within: .seconds(20))
+      try append("\(event())\n")
+      try FileManager.default.moveItem(atPath: file, toPath: file + ".2")
+      try append("\(event())\n")
+      follower = try follow()
+      try await reached("after a restart")
+      // Emptied in place, as copytruncate does.
+      truncate(file, 0)
+      try await Task.sleep(for: .milliseconds(500))
+      try append("\(event())\n")
+      try await reached("emptied")
+      follower.send(SIGTERM)
+      _ = try await follower.wait(within: .seconds(20))
+      // Each line was recorded once: another import of all files records nothing.
+      let head = try await desk.call("log.head")["position"]
+      let again = try await desk.daybook("import", "openlineage", file + ".1", file + ".2", file, "--json")
+      #expect(try again.json()["recorded"] == 0, "\(again.errors)")
+      #expect(try await desk.call("log.head")["position"] == head)
+      #expect(try await server.terminate() == .code(0))
+    }
+  }
+
+  /// The id of a run by its number.
+  private static func id(_ number: Int) -> String {
+    let digits = String(number)
+    return "0193f0e2-5f3e-7c1a-9b39-" + String(repeating: "0", count: 12 - digits.count) + digits
   }
 }

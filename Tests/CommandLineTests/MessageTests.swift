@@ -9,7 +9,7 @@ import Testing
     try await withDesk { desk in
       for (words, next) in [
         (["statu"], "Did you mean status?"), (["hstory", "pipeline", "x"], "Did you mean history?"),
-        (["version"], "Did you mean daybook --version?"), (["projections", "rety", "runs"], "Did you mean retry?"),
+        (["projections", "rety", "runs"], "Did you mean retry?"),
         (["xyzzy"], "daybook --help lists the commands."), (["help", "statu"], "Did you mean status?"),
       ] {
         let told = try await desk.run(words)
@@ -25,6 +25,9 @@ import Testing
         #expect(error?["type"] == "usage" && error?["message"]?.stringValue?.isEmpty == false, "\(told.errors)")
       }
       #expect(try await desk.daybook("help", "status").status == .code(0))
+      let version = try await desk.daybook("version")
+      #expect(version.output.hasPrefix("Daybook ") && version.output.hasSuffix(", a development build\n"))
+      #expect(try await desk.daybook("version", "--json").json()["commit"] == .null)
     }
   }
 
@@ -57,7 +60,12 @@ import Testing
         let large = "{\"where\":{\"name\":\"\(String(repeating: "x", count: 5_000_000))\"}}"
         let line = try await desk.daybook("call", "pipeline.list", "-", input: large)
         #expect(line.status != .code(0))
-        #expect(line.errors.contains("--max-line") || line.errors.contains("4194304"), "\(line.errors.prefix(500))")
+        #expect(
+          line.errors == """
+            daybook: A line may have at most 4194304 bytes.
+            Next: Send less at once, or start the server with a larger --max-line.
+
+            """, "\(line.errors.prefix(500))")
       }
     }
   }

@@ -1,6 +1,7 @@
 import CanonicalJSON
 import DaybookTestKit
 import Foundation
+import Postgres
 import TestBasics
 import Testing
 
@@ -33,6 +34,43 @@ import Testing
         let json = try await desk.daybook("status", "--json").json()
         #expect(json["healthy"] == true && json["problems"] == [])
         #expect(json["disk"]?["total_bytes"]?.integerValue ?? 0 > 0)
+      }
+    }
+  }
+
+  @Test(.timeLimit(.minutes(3)))
+  func `a read model that stopped is in the status until the event is passed over, and that can be taken back`()
+    async throws
+  {
+    try await withDesk { desk in
+      let url = try await ThrowawayPostgres.database()
+      try await desk.withServer(url: url) {
+        let pipeline = try await desk.makePipeline()
+        #expect(try await desk.daybook("status", "--wait").status == .code(0))
+        let refused = try await desk.daybook("projections", "skip", "pipelines", "3", "--reason", "typo")
+        #expect(refused.status == .code(1) && refused.errors.contains("has stopped nowhere"), "\(refused.errors)")
+        try await PostgresConnection.with(url) {
+          try await $0.execute("ALTER TABLE daybook.pipelines ADD CONSTRAINT none CHECK (name <> 'refused')")
+        }
+        try await desk.call("pipeline.edit", ["id": .string(pipeline), "name": "refused"])
+        let position = try await desk.call("log.head")["position"]?.canonicalString ?? ""
+        let told = try await eventually("the status tells of it", within: .seconds(60)) { () -> ProgramResult? in
+          let status = try await desk.daybook("status")
+          return status.output.contains("pipelines: parked at position \(position)") ? status : nil
+        }
+        #expect(told.status == .code(69), "\(told.output)")
+        let skipped = try await desk.daybook("projections", "skip", "pipelines", position, "--reason", "no such name")
+        #expect(skipped.status == .code(0), "\(skipped.errors)")
+        #expect(try await desk.daybook("status", "--wait").status == .code(0))
+        #expect(try await desk.call("pipeline.list", [:])["items"]?.arrayValue?.first?["name"] == "daily load")
+        try await PostgresConnection.with(url) {
+          try await $0.execute("ALTER TABLE daybook.pipelines DROP CONSTRAINT none")
+        }
+        let back = try await desk.daybook("projections", "unskip", "pipelines", position, "--reason", "it may be")
+        #expect(back.status == .code(0) && back.output.contains("daybook rebuild pipelines"), "\(back.errors)")
+        let rebuilt = try await desk.daybook("rebuild", "pipelines")
+        #expect(rebuilt.status == .code(0), "\(rebuilt.errors)")
+        #expect(try await desk.call("pipeline.list", [:])["items"]?.arrayValue?.first?["name"] == "refused")
       }
     }
   }

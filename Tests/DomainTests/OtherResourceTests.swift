@@ -133,6 +133,24 @@ import Vault
       try await book.refusal("projection.skip", ["name": "runs", "position": 99, "reason": "r"]).paths == ["/position"])
     let owner = try await book.member("o", of: acme, role: "owner").principal
     #expect(try await book.refusal("projection.skip", params, as: owner).code == .forbidden)
+    // Taken back it is there no more, and only once.
+    #expect(try await book.refusal("projection.unskip", params, as: owner).code == .forbidden)
+    #expect(try await book.call("projection.unskip", params).eventNames == ["projection.unskipped"])
+    #expect(try book.state(id).fields["skipped"] == [2])
+    #expect(try await book.refusal("projection.unskip", params).reason == "state")
+    // Where it is known at which position a read model has stopped, that one alone is passed over.
+    book.engine.findStops { $0 == "runs" ? [3] : [] }
+    let other = try await book.refusal("projection.skip", params)
+    #expect(other.reason == "state" && other.message.contains("has stopped at position 3"))
+    let nowhere = try await book.refusal("projection.skip", ["name": "users", "position": 1, "reason": "r"])
+    #expect(nowhere.message.contains("has stopped nowhere"))
+    try await book.call("projection.skip", ["name": "runs", "position": 3, "reason": "r", "command_id": "once"])
+    book.engine.findStops { _ in [] }
+    let repeated = try await book.call(
+      "projection.skip", ["name": "runs", "position": 3, "reason": "r", "command_id": "once"])
+    #expect(repeated["id"]?.stringValue == id)
+    try await book.call("projection.skip", params.merging(["force": true]))
+    #expect(try book.state(id).fields["skipped"] == [2, 3, 1])
   }
 
   @Test func `refused sign-ins are recorded by the server alone`() async throws {

@@ -63,6 +63,13 @@ import Testing
     let before = try await service.digests()
     #expect(try await service.rebuild(nil).differences == [])
     #expect(try await service.digests() == before)
+    // The decision is taken back: a rebuild comes to the event again.
+    var unskip = EventDraft(
+      event: "projection.unskipped", type: "projection", resource: decisions, actor: "local:0")
+    unskip.set = ["skipped": []]
+    let later = try await models.append([unskip])
+    try await service.settle(at: later)
+    #expect(try await models.rows("SELECT count(*) FROM projector.skipped") == [["0"]])
     task.cancel()
     try await task.value
     try await models.close()

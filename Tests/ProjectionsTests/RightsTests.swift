@@ -31,8 +31,9 @@ import Testing
     try await models.append([Self.role(name, .version7(at: .now))])
     try await models.settle()
     let settings = """
-      SELECT r.rolconnlimit, array_to_string(ARRAY(SELECT unnest(r.rolconfig) ORDER BY 1), ' ') FROM pg_roles AS r
-      WHERE rolname = '\(name)'
+      SELECT r.rolconnlimit, array_to_string(ARRAY(
+        SELECT s FROM unnest(r.rolconfig) AS s WHERE s NOT LIKE 'search_path=%' ORDER BY 1), ' ')
+      FROM pg_roles AS r WHERE rolname = '\(name)'
       """
     let bounds = [
       ["10", "idle_in_transaction_session_timeout=1min lock_timeout=10s statement_timeout=10min temp_file_limit=1GB"]

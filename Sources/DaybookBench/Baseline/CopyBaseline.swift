@@ -10,7 +10,7 @@ struct CopyBaseline {
 
   init(_ server: DaybookProcess, ground: Ground) async throws {
     let status = try await server.client.call("server.status")
-    guard let url = status["postgres"]?["url"]?.stringValue else {
+    guard let url = (status["postgres"]?["owner_url"] ?? status["postgres"]?["url"])?.stringValue else {
       throw BenchFailure("server.status answered no URL of PostgreSQL")
     }
     self.url = url

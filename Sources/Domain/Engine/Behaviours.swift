@@ -104,6 +104,7 @@ enum Behaviours {
     "system.log": SystemLogBehaviours.log.erased,
     "clock.confirm": ClockBehaviours.confirm.erased,
     "projection.skip": ProjectionBehaviours.skip.erased,
+    "projection.unskip": ProjectionBehaviours.unskip.erased,
     "export.create": ExportBehaviours.create.erased,
     "export.complete": ExportBehaviours.complete.erased,
     "session.refuse": SessionBehaviours.refuse.erased,

@@ -45,6 +45,8 @@ public final class CommandEngine: Sendable {
   /// Values that people asked for and that are taken where they can't see.
   let collisions = Attempts(limit: 10, interval: 60 * 60, what: "A value was asked for that is taken")
   let retention = RetentionKeeper()
+  /// At which positions a read model has stopped; set while there are read models.
+  let stoppedAt = NIOLockedValueBox<(@Sendable (String) -> [UInt64]?)?>(nil)
   let erasures = ErasureKeeper()
   let redactions = RedactionKeeper()
   let keyUses = KeyUses()

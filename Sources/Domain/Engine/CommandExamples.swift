@@ -45,6 +45,7 @@ enum CommandExamples {
     "run.set_task_states": ["task_states": ["extract": ["state": "success"]]],
     "user.set_password": ["password": "correct horse battery"],
     "module_template.create": ["config_schema": ["type": "object"]],
+    "projection.skip": ["force": true],
     "redaction.create": ["resource_id": world("pipeline"), "pointers": ["/description"]],
     "legal_hold.place": ["held_id": world("dataset")],
     "user_preferences.create": ["user_id": world("user")],
@@ -61,5 +62,7 @@ enum CommandExamples {
 
   /// Commands that need more than the world has: a secret that was shown once, a person who has signed in, another
   /// resource in a state of its own; the digest of a bundle; a rule that was made.
-  private static let none: Set<String> = ["invitation.accept", "export.complete", "openlineage.unmap"]
+  private static let none: Set<String> = [
+    "invitation.accept", "export.complete", "openlineage.unmap", "projection.unskip",
+  ]
 }

@@ -151,12 +151,13 @@ struct ChunkApplier: Sendable {
     }
   }
 
-  /// Locks the epoch for this transaction, so that nobody can raise it before the end, and sees that it is ours still.
-  func checkFence(_ session: PostgresSession) throws {
+  /// Sees that the epoch is ours still.
+  /// - Parameter locking: Whether it is locked for this transaction, so that nobody can raise it before the end.
+  func checkFence(_ session: PostgresSession, locking: Bool = true) throws {
     let result = try session.query(
       """
       SELECT e.epoch, (SELECT m.epoch FROM \(generation.personal).marker AS m LIMIT 1)
-      FROM projector.epoch AS e FOR SHARE OF e
+      FROM projector.epoch AS e\(locking ? " FOR SHARE OF e" : "")
       """)
     guard result.rowCount == 1, result[0, 0].flatMap({ Int64($0) }) == epoch else { throw ProjectorInterruption.fenced }
     guard result[0, 1] != nil else { throw ProjectorInterruption.personalLost }

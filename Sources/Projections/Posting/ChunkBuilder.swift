@@ -97,7 +97,7 @@ struct ChunkBuilder {
     chunk.lastAt = event.at
     chunk.count += 1
     if event.type == "sql_role" { chunk.touchesRoles = true }
-    if event.event == "projection.skipped" { chunk.touchesSkips = true }
+    if event.event == "projection.skipped" || event.event == "projection.unskipped" { chunk.touchesSkips = true }
     let plan = plan(event)
     if let type = plan.type, plan.isFolded { folded.take(event, type) }
     try fill(plan, from: event, snapshot)

@@ -128,7 +128,8 @@ actor ProjectionRunner {
     }
     try await connection.withSession { session in
       do {
-        try applier.checkFence(session)
+        // Without a lock, which PostgreSQL would write to its log each time.
+        try applier.checkFence(session, locking: false)
         let missing = try session.query(
           "SELECT FROM unnest($1::text[]) AS t (name) WHERE to_regclass(t.name) IS NULL LIMIT 1", [.array(tables)])
         if try missing.rowCount > 0 || PlatformInstaller.isDamaged(session) { throw ProjectorInterruption.schemaLost }

@@ -4,7 +4,7 @@ import EventLog
 import Postgres
 
 /// The positions that operators told each read model to pass over. The log's `projection.skipped` events are the
-/// record; PostgreSQL keeps a copy.
+/// record, and `projection.unskipped` takes one back; PostgreSQL keeps a copy.
 struct SkipRegister: Sendable {
   private(set) var positions: [String: Set<UInt64>]
   private(set) var scannedThrough: UInt64
@@ -17,16 +17,16 @@ struct SkipRegister: Sendable {
     units.compactMap { unit in positions[unit.projection]?.filter { $0 > position }.min() }.min()
   }
 
-  /// Looks up what the log decides at a head, or later, about these read models; whether anything new was found. What
+  /// Looks up what the log decides at a head, or later, about these read models; whether that is otherwise. What
   /// was decided is in the state of one resource each, so nothing is searched.
   mutating func scan(_ log: EventLog, _ names: [String], through head: UInt64) async throws -> Bool {
     let found = try await log.background { snapshot in
       try names.map { name in (name, try SkipRegister.skipped(snapshot, name)) }
     }
     var isChanged = false
-    for (name, skipped) in found where !skipped.isSubset(of: positions[name] ?? []) {
+    for (name, skipped) in found where skipped != positions[name] ?? [] {
       isChanged = true
-      positions[name, default: []].formUnion(skipped)
+      positions[name] = skipped
     }
     scannedThrough = head
     return isChanged
@@ -45,6 +45,9 @@ struct SkipRegister: Sendable {
   func store(_ session: PostgresSession) throws {
     try session.transaction { session in
       for (name, skipped) in positions {
+        try session.query(
+          "DELETE FROM projector.skipped WHERE projection = $1 AND position <> ALL ($2::bigint[])",
+          [.text(name), .array(skipped.map { Int($0) })])
         try session.query(
           "INSERT INTO projector.skipped (projection, position) SELECT $1, unnest($2::bigint[]) ON CONFLICT DO NOTHING",
           [.text(name), .array(skipped.map { Int($0) })])

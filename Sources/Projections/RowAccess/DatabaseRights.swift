@@ -1,3 +1,4 @@
+import EmbeddedPostgres
 import Logging
 import Postgres
 
@@ -47,7 +48,9 @@ enum DatabaseRights {
     for row in found.rows {
       guard let name = row[0].map({ PostgresIdentifier.quote($0) }) else { continue }
       try session.execute("REVOKE CONNECT, TEMPORARY ON DATABASE \(name) FROM PUBLIC")
-      if row[1] == "t" { try session.execute("GRANT CONNECT ON DATABASE \(name) TO \(AccessRules.group)") }
+      if row[1] == "t" {
+        try session.execute("GRANT CONNECT ON DATABASE \(name) TO \(AccessRules.group), \(EmbeddedPostgres.readerRole)")
+      }
     }
   }
 

@@ -32,8 +32,11 @@ struct SqlRoleKeeper: Sendable {
   /// Makes and drops roles so that they are those of the living rows of `daybook.sql_roles`.
   func synchronize(_ session: PostgresSession) throws {
     let wanted = try session.query(
-      "SELECT name, organization_id, coalesce(personal, false) FROM daybook.sql_roles WHERE deleted_at IS NULL AND name IS NOT NULL"
-    )
+      """
+      SELECT r.name, r.organization_id, coalesce(r.personal, false), o.platform FROM daybook.sql_roles AS r
+      LEFT JOIN daybook.organizations AS o ON o.id = r.organization_id
+      WHERE r.deleted_at IS NULL AND r.name IS NOT NULL
+      """)
     let present = try session.query(
       """
       SELECT r.rolname FROM pg_catalog.pg_roles AS r
@@ -46,7 +49,7 @@ struct SqlRoleKeeper: Sendable {
     var kept: Set<String> = []
     for row in wanted.rows {
       guard let name = row[0], let organization = row[1] else { continue }
-      let isMade = try members.contains(name) || create(name, session)
+      let isMade = try members.contains(name) || create(name, platform: row[3], session)
       guard isMade else { continue }
       kept.insert(name)
       try session.query(
@@ -63,10 +66,15 @@ struct SqlRoleKeeper: Sendable {
     }
   }
 
-  private func create(_ name: String, _ session: PostgresSession) throws -> Bool {
+  /// Makes a role, whose sessions find the views of its organization's platform, and then the read models, without a
+  /// schema's name. What is set for it later stays.
+  private func create(_ name: String, platform: String?, _ session: PostgresSession) throws -> Bool {
+    let role = PostgresIdentifier.quote(name)
+    let schemas = [platform, "daybook"].compactMap { $0 }.map { PostgresIdentifier.quote($0) }
     do {
       try session.savepoint { session in
-        try session.execute("CREATE ROLE \(PostgresIdentifier.quote(name)) LOGIN IN ROLE \(AccessRules.group)")
+        try session.execute("CREATE ROLE \(role) LOGIN IN ROLE \(AccessRules.group)")
+        try session.execute("ALTER ROLE \(role) SET search_path = \(schemas.joined(separator: ", "))")
       }
       return true
     } catch let error as PostgresError {

@@ -2,8 +2,10 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
+import Dispatch
 import Domain
 import EventLog
+import Logging
 import NIOCore
 import Protocol
 import Queries
@@ -111,7 +113,9 @@ extension Connection {
     } catch {
       let refusal = services.describe(error, method: request.method)
       if refusal.code == .forbidden, let principal = (try? currentPrincipal()) ?? nil {
-        caller(principal).note(refusal, of: request)
+        let caller = caller(principal)
+        caller.note(refusal, of: request)
+        services.tellRefusal(refusal, of: request.method, to: caller)
       }
       fail(reply, refusal, kind: .server)
     }
@@ -181,7 +185,9 @@ extension Connection {
   private func refuse(_ command: HeldCommand, _ error: any Error) {
     commands.complete(command.ticket, position: nil)
     let refusal = services.describe(error, method: command.request.method)
-    caller(command.principal).note(refusal, of: command.request)
+    let caller = caller(command.principal)
+    caller.note(refusal, of: command.request)
+    services.tellRefusal(refusal, of: command.request.method, to: caller)
     fail(command.reply, refusal, kind: .command)
   }
 
@@ -203,6 +209,7 @@ extension Connection {
         commands.complete(ticket, position: nil)
         services.metrics.refused(error.code)
         caller.note(RefusedCall(prepared, refusal: error))
+        services.tellRefusal(error, of: prepared.method, to: caller)
         reply.fail(services.describe(error, method: prepared.method), kind: .command)
       }
     }
@@ -242,11 +249,14 @@ extension Connection {
           try await read.answer(wait)
         }
         query.reply.succeed(answer, kind: query.kind)
+        services.tellIfSlow(query, to: caller)
         if let claim { large.end(claim) }
       } catch {
         let described = services.describe(error, method: query.request.method)
         services.metrics.refused(described.code)
         caller.note(described, of: query.request)
+        services.tellRefusal(described, of: query.request.method, to: caller)
+        services.tellIfSlow(query, to: caller)
         query.reply.fail(described, kind: query.kind)
       }
       eventLoop.execute {
@@ -294,5 +304,26 @@ extension Connection {
         return PreparedRead(wait: ReadWait(call.arguments)) { _ in try await answer(call) }
       }
     }
+  }
+}
+
+extension Services {
+  /// Tells an operator of a call that was refused; what a client asks again in a moment is its own business.
+  fileprivate func tellRefusal(_ refusal: Refusal, of method: String, to caller: RecordedCaller) {
+    guard !refusal.code.isTransient else { return }
+    notices.tell(
+      .call,
+      caller.logged.merging(["method": "\(method)", "code": "\(refusal.code.rawValue)"]) { own, _ in own })
+  }
+
+  /// Tells an operator of a query that took long.
+  fileprivate func tellIfSlow(_ query: HeldQuery, to caller: RecordedCaller) {
+    guard query.kind == .query else { return }
+    let taken = Duration.nanoseconds(Int64(DispatchTime.now().uptimeNanoseconds - query.reply.started))
+    guard taken > configuration.slowQuery else { return }
+    let milliseconds = taken.components.seconds * 1000 + taken.components.attoseconds / 1_000_000_000_000_000
+    notices.tell(
+      .slowQuery,
+      caller.logged.merging(["method": "\(query.request.method)", "milliseconds": "\(milliseconds)"]) { own, _ in own })
   }
 }

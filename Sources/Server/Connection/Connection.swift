@@ -244,6 +244,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     switch frame {
     case .tooLong(let id):
       let limit = framer.maximumLength
+      services.notices.tell(.line, ["peer": "\(peer.source)", "limit_bytes": "\(limit)"])
       let error = Refusal.tooLarge(limit: Int64(limit), "A line may have at most \(limit) bytes.")
       machine.parsed(Entry(call: .refused(id: id ?? .null, error), reply: .line(id ?? .null)), ofBatch: nil)
     case .line(let line) where line.readableBytes > LineWorkers.large: parseElsewhere(line)

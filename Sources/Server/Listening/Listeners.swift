@@ -13,6 +13,8 @@ import NIOSSL
 struct Listeners: Sendable {
   private let channels: [any Channel]
   private let socket: UnixSocket?
+  /// What TLS clients are shown; nil where there is no TLS.
+  let identity: TLSIdentity?
   /// The name of the handler that speaks TLS.
   static let tlsHandler = "tls"
   /// Where clients reach them, as `unix:…`, `tcp:…` or `tls:…`, and `http://…` or `https://…`.
@@ -25,18 +27,20 @@ struct Listeners: Sendable {
     var channels: [any Channel] = []
     var addresses: [String] = []
     let path = configuration.socketPath ?? DataFolder(configuration.dataFolder).socket
+    let identity = try configuration.tls.map { try TLSIdentity($0) }
     let socket = try UnixSocket(path: path, isShared: !configuration.allowedUserIDs.isEmpty)
     do {
       channels.append(try await bindUnix(socket, services, group))
       addresses.append("unix:\(path)")
       if let listen = configuration.listen {
-        let (channel, address) = try await bindTCP(listen.host, listen.port, services, group)
+        let (channel, address) = try await bindTCP(listen.host, listen.port, identity, services, group)
         channels.append(channel)
         addresses.append(address)
       }
       if let http = configuration.http {
         do {
-          let (channel, address) = try await bindTCP(http.host, http.port, services, group, speaksHTTP: true)
+          let (channel, address) = try await bindTCP(
+            http.host, http.port, identity, services, group, speaksHTTP: true)
           channels.append(channel)
           addresses.append(address)
         } catch  where configuration.isHTTPOptional {
@@ -51,7 +55,7 @@ struct Listeners: Sendable {
       socket.removeFile()
       throw error
     }
-    return Listeners(channels: channels, socket: socket, addresses: addresses)
+    return Listeners(channels: channels, socket: socket, identity: identity, addresses: addresses)
   }
 
   /// Begins to take clients in.
@@ -124,21 +128,10 @@ struct Listeners: Sendable {
   }
 
   private static func bindTCP(
-    _ host: String, _ port: Int, _ services: Services, _ group: any EventLoopGroup, speaksHTTP: Bool = false
+    _ host: String, _ port: Int, _ identity: TLSIdentity?, _ services: Services, _ group: any EventLoopGroup,
+    speaksHTTP: Bool = false
   ) async throws -> (any Channel, String) {
-    let configuration = services.configuration
-    let context = try configuration.tls.map(tlsContext)
-    let address: SocketAddress
-    do {
-      address = try SocketAddress.makeAddressResolvingHost(host, port: port)
-    } catch {
-      throw ServerStartError("Can't find the address \(host): \(error).")
-    }
-    guard context != nil || configuration.isInsecure || address.isLoopback else {
-      throw ServerStartError(
-        "\(host) can be reached from other machines: give --tls-certificate and --tls-key, or --insecure to go without."
-      )
-    }
+    let address = try checkedAddress(host, port, services.configuration)
     let bootstrap = bootstrap(group, services)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -148,8 +141,9 @@ struct Listeners: Sendable {
       .childChannelOption(.tcpOption(NIOBSDSocket.Option(rawValue: TCP_KEEPCNT)), value: 4)
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          if let context {
-            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context), name: tlsHandler)
+          if let identity {
+            let handler = NIOSSLServerHandler(context: identity.context)
+            try channel.pipeline.syncOperations.addHandler(handler, name: tlsHandler)
           }
           let peer = Peer.remote(address: channel.remoteAddress?.ipAddress ?? "unknown")
           let connection = Connection(
@@ -162,7 +156,7 @@ struct Listeners: Sendable {
       let channel = try await bootstrap.bind(to: address).get()
       let bound = channel.localAddress?.port ?? port
       let shown = host.contains(":") ? "[\(host)]" : host
-      let scheme = speaksHTTP ? (context == nil ? "http://" : "https://") : (context == nil ? "tcp:" : "tls:")
+      let scheme = speaksHTTP ? (identity == nil ? "http://" : "https://") : (identity == nil ? "tcp:" : "tls:")
       return (channel, "\(scheme)\(shown):\(bound)")
     } catch {
       let option = speaksHTTP ? "--http" : "--listen"
@@ -179,18 +173,22 @@ struct Listeners: Sendable {
     try pipeline.addHandler(HTTPParts(connection))
   }
 
-  private static func tlsContext(_ files: ServerConfiguration.TLSFiles) throws -> NIOSSLContext {
+  /// An address on which may be listened: beyond loopback only with TLS, or where it was said to go without.
+  static func checkedAddress(
+    _ host: String, _ port: Int, _ configuration: ServerConfiguration
+  ) throws(ServerStartError) -> SocketAddress {
+    let address: SocketAddress
     do {
-      let chain = try NIOSSLCertificate.fromPEMFile(files.certificate)
-      let key = try NIOSSLPrivateKey(file: files.key, format: .pem)
-      var configuration = TLSConfiguration.makeServerConfiguration(
-        certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
-      configuration.minimumTLSVersion = .tlsv12
-      return try NIOSSLContext(configuration: configuration)
+      address = try SocketAddress.makeAddressResolvingHost(host, port: port)
     } catch {
-      throw ServerStartError(
-        "The certificate \(files.certificate) and key \(files.key) can't be used (PEM files are wanted): \(error).")
+      throw ServerStartError("Can't find the address \(host): \(error).")
     }
+    guard configuration.tls != nil || configuration.isInsecure || address.isLoopback else {
+      throw ServerStartError(
+        "\(host) can be reached from other machines: give --tls-certificate and --tls-key, or --insecure to go without."
+      )
+    }
+    return address
   }
 }
 

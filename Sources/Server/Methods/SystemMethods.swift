@@ -35,7 +35,8 @@ extension ServerMethod {
           "uptime_seconds": ["type": ["number", "null"]], "version": ["type": "string"],
         ],
         besides: [
-          "data_folder": ["type": "string"], "last_event_at": ["type": "string", "format": "date-time"],
+          "backups": ["type": "object"], "data_folder": ["type": "string"],
+          "last_event_at": ["type": "string", "format": "date-time"],
           "postgres": ["type": "object"],
         ]),
       .task {
@@ -107,9 +108,24 @@ extension Services {
     status["projections"] = .object(await projectionSummary())
     if isAdministrator {
       status["data_folder"] = .string(configuration.dataFolder)
-      let url = projections.connectionURL
-      status["postgres"] = ["url": .string(isLocal ? url : PostgresSettings.withoutPassword(url))]
+      if let backups {
+        status["backups"] = .object(await backups.status(isLocal: isLocal, at: configuration.clock()))
+      }
+      status["postgres"] = .object(postgresStatus(isLocal: isLocal))
     }
+    return status
+  }
+
+  /// How administrators and SQL roles reach PostgreSQL. Nobody is handed the owner of a private one but who asks for it
+  /// on the socket by its name: what they write there is lost, or makes the read models wrong.
+  private func postgresStatus(isLocal: Bool) -> JSONObject {
+    let own = projections.connectionURL
+    guard let urls = projections.urls else {
+      let shown = PostgresSettings.withoutPassword(own)
+      return ["url": .string(isLocal ? own : shown), "sql_roles_url": .string(PostgresSettings.withoutUser(shown))]
+    }
+    var status: JSONObject = ["url": .string(urls.reader), "sql_roles_url": .string(urls.sqlRoles)]
+    if isLocal { status["owner_url"] = .string(own) }
     return status
   }
 

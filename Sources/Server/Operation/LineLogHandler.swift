@@ -13,15 +13,19 @@ public struct LineLogHandler: LogHandler {
 
   private let label: String
   private let format: ServerConfiguration.LogFormat
+  private let isJournal: Bool
   private let write: @Sendable (String) -> Void
 
   /// A handler for one logger. `write` gets whole lines with their ends; by default they go to standard error.
+  /// - Parameter isJournal: Whether systemd's journal reads the lines: each then begins with its level as `<N>`
+  ///   (sd-daemon(3)), and one for people lacks the time, which the journal has.
   public init(
-    label: String, format: ServerConfiguration.LogFormat, level: Logger.Level,
+    label: String, format: ServerConfiguration.LogFormat, level: Logger.Level, isJournal: Bool = false,
     write: (@Sendable (String) -> Void)? = nil
   ) {
     self.label = label
     self.format = format
+    self.isJournal = isJournal
     self.write = write ?? { StandardStream.error.write($0) }
     logLevel = level
   }
@@ -36,10 +40,12 @@ public struct LineLogHandler: LogHandler {
   public func log(event: LogEvent) {
     let all = metadata.merging(event.metadata ?? [:]) { _, own in own }
     let time = Timestamp.now.text
+    let prefix = isJournal ? "<\(Self.priority(event.level))>" : ""
     switch format {
     case .text:
       let pairs = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted("\($0.value)"))" }.joined()
-      write("\(time) \(event.level) \(label): \(Self.oneLine("\(event.message)"))\(pairs)\n")
+      let begin = isJournal ? prefix : "\(time) "
+      write("\(begin)\(event.level) \(label): \(Self.oneLine("\(event.message)"))\(pairs)\n")
     case .json:
       let members = all.map { (key: $0.key, value: JSON.string("\($0.value)")) }
       let line: JSONObject = [
@@ -47,7 +53,19 @@ public struct LineLogHandler: LogHandler {
         "message": .string("\(event.message)"),
       ]
       let fields: JSONObject = members.isEmpty ? [:] : ["fields": .object(JSONObject(members: members))]
-      write(line.merging(fields).canonicalString + "\n")
+      write(prefix + line.merging(fields).canonicalString + "\n")
+    }
+  }
+
+  /// The severity by syslog(3).
+  private static func priority(_ level: Logger.Level) -> Int {
+    switch level {
+    case .trace, .debug: 7
+    case .info: 6
+    case .notice: 5
+    case .warning: 4
+    case .error: 3
+    case .critical: 2
     }
   }
 

@@ -51,10 +51,17 @@ public struct ServerConfiguration: Sendable {
   public var rootKeyFile: String?
   /// The folder below which administrators on TCP may have backups and exports of keys written; nil for none.
   public var backupFolder: String?
+  /// How backups are made by the clock; nil for not at all.
+  public var backups: BackupSchedule?
   /// Whose tokens sign in; nil for nobody's.
   public var oidc: OIDCSettings?
   /// The PostgreSQL to use; nil for a private one in the data folder.
   public var postgres: PostgresSettings?
+  /// The address, host and port, at which SQL roles reach the private PostgreSQL by TCP; nil for none. With ``tls``
+  /// nothing goes unencrypted there.
+  public var postgresListen: (host: String, port: Int)?
+  /// The folder of the private PostgreSQL's socket; nil for one under /tmp.
+  public var postgresSocketFolder: String?
   /// The folder of the resource types.
   public var catalogFolder: String
   /// The folder of the read models.
@@ -66,6 +73,8 @@ public struct ServerConfiguration: Sendable {
   public var maximumLine = 4 << 20
   /// The longest line that is taken from a TCP client that hasn't signed in, in bytes.
   public var maximumUnsignedLine = 64 << 10
+  /// A query that takes longer is told in the server's log.
+  public var slowQuery = Duration.seconds(2)
   /// How many calls of one connection may be unanswered.
   public var maximumInFlight = 256
   /// How many bytes of answers one connection may hold for batches that aren't answered whole yet.
@@ -99,6 +108,8 @@ public struct ServerConfiguration: Sendable {
   public var eventLoopThreads = 2
   /// How the ready line and the log on standard error look.
   public var logFormat = LogFormat.text
+  /// The file that the server's log is appended to; nil for standard error.
+  public var logFile: String?
   /// What is logged at least.
   public var logLevel = Logger.Level.info
   /// Bytes of address space that the log begins with; doubled whenever it is full.
@@ -173,6 +184,21 @@ public struct PostgresSettings: Sendable, Equatable {
       parts[1] = shown.joined(separator: "&")[...]
     }
     return url[..<scheme.upperBound] + parts.joined(separator: "?")
+  }
+
+  /// A connection URL that names nobody, for whoever has a name and a password.
+  package static func withoutUser(_ url: String) -> String {
+    guard let scheme = url.firstRange(of: "://") else { return "" }
+    let rest = url[scheme.upperBound...]
+    let host = rest.firstIndex { "/?".contains($0) } ?? rest.endIndex
+    guard let at = rest[..<host].lastIndex(of: "@") else { return url }
+    return String(url[..<scheme.upperBound] + rest[rest.index(after: at)...])
+  }
+
+  /// A URL that ``withoutUser(_:)`` has left, with a name in it.
+  package static func url(_ url: String, for user: String) -> String {
+    guard let scheme = url.firstRange(of: "://") else { return url }
+    return String(url[..<scheme.upperBound] + user + "@" + url[scheme.upperBound...])
   }
 
   private static func number(

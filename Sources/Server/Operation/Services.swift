@@ -28,7 +28,11 @@ final class Services: Sendable {
   let tokens: TokenVerifier?
   let methods: MethodTable
   let logger: Logger
+  /// Where the log goes; nil in tests that have their own.
+  let logOutput: LogOutput?
   let metrics = ServerMetrics()
+  /// What an operator is told of clients.
+  let notices: ClientNotices
   let signInGuard = SignInGuard()
   /// What was read and refused since the last record; nil where that isn't recorded.
   let accesses: AccessLedger?
@@ -40,6 +44,9 @@ final class Services: Sendable {
     label: "daybook.queries", processors: ProcessInfo.processInfo.activeProcessorCount)
   let connections: ConnectionRegistry
   let answers: AnswerMemory
+  /// Who makes backups by the clock; nil where nobody does.
+  var backups: ScheduledBackups? { scheduledBackups.withLockedValue { $0 } }
+  private let scheduledBackups = NIOLockedValueBox<ScheduledBackups?>(nil)
   /// Where clients reach the server, once it listens.
   let addresses = NIOLockedValueBox<[String]>([])
   let startedAt = Timestamp.now
@@ -50,8 +57,10 @@ final class Services: Sendable {
   init(
     configuration: ServerConfiguration, catalog: Catalog, log: EventLog, vault: Vault, engine: CommandEngine,
     queries: QueryEngine, projections: ProjectionService, tokens: TokenVerifier? = nil, places: Int? = nil,
-    logger: Logger
+    logger: Logger, logOutput: LogOutput? = nil
   ) {
+    self.logOutput = logOutput
+    notices = ClientNotices(logger: logger)
     self.configuration = configuration
     self.catalog = catalog
     self.log = log
@@ -66,6 +75,12 @@ final class Services: Sendable {
     recorder = AccessRecorder(engine: engine, vault: vault, ledger: ledger, logger: logger)
     answers = AnswerMemory(limits: configuration.answerMemory)
     connections = ConnectionRegistry(limit: places ?? configuration.maximumConnections)
+    defer {
+      if let schedule = configuration.backups {
+        let backups = ScheduledBackups(schedule, services: self)
+        scheduledBackups.withLockedValue { $0 = backups }
+      }
+    }
     methods = MethodTable(commands: engine.methods, queries: queries.methods, server: ServerMethod.all)
   }
 

@@ -7,7 +7,7 @@ struct StandardStream: Sendable {
   static let output = StandardStream(descriptor: STDOUT_FILENO)
   static let error = StandardStream(descriptor: STDERR_FILENO)
 
-  private let descriptor: Int32
+  let descriptor: Int32
 
   /// Writes a text; a stream that nobody reads any more is no error of ours.
   func write(_ text: String) {

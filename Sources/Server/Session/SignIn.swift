@@ -85,6 +85,7 @@ extension Services {
       principal = try await self.principal(credentials)
     } catch let error as Refusal where error.code == .unauthenticated {
       metrics.signInRefused()
+      notices.tell(.signIn, ["method": "\(credentials.method)", "peer": "\(peer.source)"])
       let report =
         account.map { signInGuard.failed($0, from: peer.source, address: peer.address) }
         ?? signInGuard.failedElse(from: peer.source, address: peer.address)

@@ -16,12 +16,21 @@ struct ImportOpenLineage: AsyncParsableCommand {
     abstract: "Record OpenLineage events of runs, jobs and datasets from files.",
     discussion: """
       A file holds one event a line (NDJSON), an array of events, or a single
-      event; - is standard input. An event that can't be recorded is told with its
-      line, and the others go on; the exit code is then 1. Importing a file a
+      event; - is standard input, and files that end with .gz are unpacked. An
+      event that can't be recorded is told with its line, and the others go on;
+      the exit code is then 1. Lines that are no events are passed over and
+      counted (--strict: the exit code is then 1 as well). Importing a file a
       second time changes nothing.
+
+      --follow goes on with what is written to a file, until it is interrupted. It
+      keeps in a state file how far it has come, and goes on from there after a
+      restart. A file that is renamed and made anew is read to its end first; what
+      was rotated while nobody followed is found beside it, unless it was packed.
 
       EXAMPLES
         daybook import openlineage events.ndjson more.json
+        daybook import openlineage --wait events-2026-11.ndjson.gz
+        daybook import openlineage --follow /var/log/airflow/lineage.ndjson
         kafkacat -C -t openlineage -e | daybook import openlineage -
       """)
 
@@ -38,26 +47,55 @@ struct ImportOpenLineage: AsyncParsableCommand {
   @Option(name: .long, help: "How many events may be on their way at once.")
   var inFlight = 64
 
+  @Flag(name: .long, help: "Go on with what is written to the file.")
+  var follow = false
+
+  @Option(
+    name: .long, help: "Where --follow keeps how far it is (default: beside the file, .daybook-place).",
+    completion: .file())
+  var state: String?
+
+  @Flag(name: .long, help: "Return when the read models have it too: lists and SQL then show it.")
+  var wait = false
+
+  @Flag(name: .long, help: "End with 1 where something was passed over that is no event.")
+  var strict = false
+
   @OptionGroup var connection: ConnectionOptions
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    if follow {
+      guard files.count == 1, files[0] != "-", !files[0].hasSuffix(".gz") else {
+        throw ValidationError("--follow takes one file that is written to.")
+      }
+      guard !wait, !strict else { throw ValidationError("--follow has no end at which to wait or to be strict.") }
+    }
+    if state != nil, !follow { throw ValidationError("--state belongs to --follow.") }
     guard !files.isEmpty else { throw ValidationError("Name at least one file, or - for standard input.") }
     guard (1...1024).contains(inFlight) else { throw ValidationError("--in-flight must be from 1 to 1024.") }
   }
 
   func run() async throws {
+    if follow {
+      let path = Program.absolute(files[0])
+      var follower = try FollowedImport(
+        path: path, state: state.map { Program.absolute($0) } ?? path + ".daybook-place", organization: organization,
+        window: inFlight, connection: connection, isSilent: output.json)
+      return try await follower.run()
+    }
     try await connection.withClient { client in
       var importer = Importer(client: client, window: inFlight, isSilent: output.json)
       if let organization { importer.organization = try await Lookup.organization(organization, client) }
       for file in files { try await importer.take(file) }
       let counts = importer.counts
+      if wait { try await ReadModelWait.until(client) }
       if output.json {
         Terminal.say(json: .object(counts.json))
       } else {
         Terminal.say(counts.sentence)
       }
-      if counts.failed > 0 { throw ExitCode.refused }
+      if counts.failed > 0 || strict && counts.passed > 0 { throw ExitCode.refused }
     }
   }
 }
@@ -69,6 +107,8 @@ struct ImportCounts: Sendable {
   /// Those that were known already, so that nothing was recorded.
   var unchanged = 0
   var failed = 0
+  /// Lines that are no events.
+  var passed = 0
   /// The ids of what the events were about.
   var runs: Set<String> = []
   var jobs: Set<String> = []
@@ -77,7 +117,7 @@ struct ImportCounts: Sendable {
   var json: JSONObject {
     [
       "read": .integer(Int64(read)), "recorded": .integer(Int64(recorded)), "unchanged": .integer(Int64(unchanged)),
-      "failed": .integer(Int64(failed)), "runs": .integer(Int64(runs.count)),
+      "failed": .integer(Int64(failed)), "passed_over": .integer(Int64(passed)), "runs": .integer(Int64(runs.count)),
       "jobs": .integer(Int64(jobs.count)), "datasets": .integer(Int64(datasets.count)),
     ]
   }
@@ -86,7 +126,7 @@ struct ImportCounts: Sendable {
     let about = [(runs.count, "runs"), (jobs.count, "jobs alone"), (datasets.count, "datasets alone")]
       .filter { $0.0 > 0 || $0.1 == "runs" }.map { "\($0.0) \($0.1)" }
     return "\(read) events read: \(recorded) recorded, \(unchanged) known already, \(failed) failed; "
-      + about.joined(separator: ", ") + "."
+      + about.joined(separator: ", ") + "." + (passed == 0 ? "" : " \(passed) passed over, which are no events.")
   }
 
   /// Counts what an event was about.
@@ -124,10 +164,19 @@ struct Importer {
   /// Imports one file.
   mutating func take(_ file: String) async throws {
     var source = try EventSource(path: file)
+    try await take(&source, of: file)
+  }
+
+  /// Imports what a source holds; when it returns, all of it has been answered.
+  mutating func take(_ source: inout EventSource, of file: String) async throws {
     var bar = ProgressBar(file == "-" ? "standard input" : file, isSilent: isSilent)
     var waiting: [Sent] = []
     var first = 0
     while let sourced = try source.next() {
+      guard !sourced.isSomethingElse else {
+        counts.passed += 1
+        continue
+      }
       counts.read += 1
       guard case .success(let event) = sourced.event else {
         if case .failure(let error) = sourced.event { fail(file, sourced.place, "\(error)", &bar) }

@@ -12,8 +12,9 @@ struct ProjectionsCommand: AsyncParsableCommand {
         daybook projections
         daybook projections retry runs
         daybook projections skip runs 4711 --reason "a result that no column can hold; ticket 42"
+        daybook projections unskip runs 4711 --reason "the column holds it now"
       """,
-    subcommands: [List.self, Retry.self, Skip.self], defaultSubcommand: List.self)
+    subcommands: [List.self, Retry.self, Skip.self, Unskip.self], defaultSubcommand: List.self)
 
   static func table(_ status: JSON) -> Table {
     var table = Table(["READ MODEL", "STATE", "POSITION", "BEHIND", "SECONDS", "STOPPED AT"])
@@ -58,18 +59,41 @@ struct ProjectionsCommand: AsyncParsableCommand {
   /// `daybook projections skip`.
   struct Skip: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Let a read model pass over an event; who did so and why is recorded.")
+      abstract: "Let a read model pass over the event that it stopped at; who did so and why is recorded.")
     @Argument(help: "The read model.") var name: String
     @Argument(help: "The position of the event that it stopped at.") var position: Int64
+    @Option(name: .long, help: "Why; kept in the event.") var reason: String
+    @Flag(name: .long, help: "Also where it did not stop there: its rows then lack what the event says.")
+    var force = false
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      var params: JSONObject = ["name": .string(name), "position": .integer(position), "reason": .string(reason)]
+      if force { params["force"] = true }
+      let result = try await connection.withClient { try await $0.call("projection.skip", params) }
+      if output.json { return Terminal.say(json: result) }
+      Terminal.say("\(name) passes over position \(position); recorded at position \(result.cell("position")).")
+    }
+  }
+
+  /// `daybook projections unskip`.
+  struct Unskip: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Let a read model take an event again that it was told to pass over; recorded as well.")
+    @Argument(help: "The read model.") var name: String
+    @Argument(help: "The position of the event.") var position: Int64
     @Option(name: .long, help: "Why; kept in the event.") var reason: String
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
       let params: JSONObject = ["name": .string(name), "position": .integer(position), "reason": .string(reason)]
-      let result = try await connection.withClient { try await $0.call("projection.skip", params) }
+      let result = try await connection.withClient { try await $0.call("projection.unskip", params) }
       if output.json { return Terminal.say(json: result) }
-      Terminal.say("\(name) passes over position \(position); recorded at position \(result.cell("position")).")
+      Terminal.say(
+        "\(name) no longer passes over position \(position); recorded at position \(result.cell("position")).")
+      Terminal.say("Next: daybook rebuild \(name), which gives it the event.")
     }
   }
 }

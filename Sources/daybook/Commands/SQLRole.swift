@@ -1,6 +1,7 @@
 import ArgumentParser
 import CanonicalJSON
 import DaybookClient
+import Server
 
 /// `daybook sql-role`: who may read the read models with SQL.
 struct SQLRole: AsyncParsableCommand {
@@ -30,16 +31,30 @@ struct SQLRole: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-      let result = try await connection.withClient { client in
+      let (result, url) = try await connection.withClient { client in
         var params: JSONObject = [
           "name": .string(name), "personal": .bool(personal),
           "organization_id": .string(try await Lookup.organization(organization, client)),
         ]
         if let reason { params["reason"] = .string(reason) }
-        return try await client.call("sql_role.create", params)
+        let result = try await client.call("sql_role.create", params)
+        // Who may make a role is an administrator, to whom the status tells it.
+        return (result, try await client.call("server.status")["postgres"]?["sql_roles_url"]?.stringValue)
       }
-      if output.json { return Terminal.say(json: result) }
+      let roleURL = url.flatMap { $0.isEmpty ? nil : PostgresSettings.url($0, for: name) }
+      if output.json {
+        var object = result.objectValue ?? [:]
+        if let roleURL { object["url"] = .string(roleURL) }
+        return Terminal.say(json: .object(object))
+      }
       Terminal.say("The role \(name) may read the rows of \(organization)\(personal ? ", personal columns too" : "").")
+      if let roleURL {
+        Terminal.say("It connects to \(roleURL)")
+        if roleURL.contains("host=%2F") {
+          Terminal.say(
+            "That is a socket of the server's own users: daybook serve --postgres-listen HOST:PORT lets others in.")
+        }
+      }
       Terminal.say("Next: daybook sql-role password \(name) gives it a password.")
     }
   }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CanonicalJSON
 import Failpoints
 import Logging
 import Server
@@ -57,13 +58,30 @@ struct Serve: AsyncParsableCommand {
     help: "The URL of a PostgreSQL to use instead of a private one (better: $DATABASE_URL, which ps doesn't show).")
   var postgres: String?
 
+  @Option(
+    name: .long,
+    help: "HOST:PORT at which SQL roles (daybook sql-role) reach the private PostgreSQL by TCP (default: nowhere).")
+  var postgresListen: String?
+
+  @Option(
+    name: .long, help: "The folder for the private PostgreSQL's socket (default: one under /tmp).",
+    completion: .directory)
+  var postgresSocketFolder: String?
+
   @Option(name: .long, help: "The file with the root key (default: beside the data folder).", completion: .file())
   var rootKeyFile: String?
 
   @Option(
-    name: .long, help: "The folder below which administrators on TCP may have backups written (default: nowhere).",
+    name: .long, help: "The folder for backups by --backup-every, and by administrators on TCP (default: nowhere).",
     completion: .directory)
   var backupFolder: String?
+
+  @Option(
+    name: .long, help: "Back up into the backup folder so often: 24h, 1d, 30 min … Each is verified and recorded.")
+  var backupEvery: String?
+
+  @Option(name: .long, help: "How many of these backups are kept.")
+  var backupKeep = 7
 
   @Option(
     name: .long, help: "The certificate chain for TCP, a PEM file.", completion: .file(extensions: ["pem", "crt"]))
@@ -109,6 +127,10 @@ struct Serve: AsyncParsableCommand {
     name: .long,
     help: "Start a log with events of which no signed head is left to say where it ends. Recorded.")
   var acceptMissingHead = false
+
+  @Option(
+    name: .long, help: "A file for the log, opened anew on SIGHUP (default: standard error).", completion: .file())
+  var logFile: String?
 
   @Option(name: .long, help: "text or json.", completion: .list(["text", "json"]))
   var logFormat = "text"
@@ -160,6 +182,20 @@ struct Serve: AsyncParsableCommand {
       throw ValidationError(
         "--openlineage-path must be a path such as /api/v1/lineage, without a slash at its end, that is not taken.")
     }
+    if let backupEvery {
+      guard backupFolder != nil else { throw ValidationError("--backup-every needs a --backup-folder.") }
+      guard let seconds = Moment.seconds(backupEvery), seconds >= 1 else {
+        throw ValidationError("--backup-every doesn't understand “\(backupEvery)”: give 24h, 1d, 30 min or the like.")
+      }
+    }
+    guard backupKeep >= 1 else { throw ValidationError("--backup-keep must be at least 1.") }
+    if postgresListen != nil, postgres != nil {
+      throw ValidationError(
+        "--postgres-listen is for the private PostgreSQL; one of your own listens where its settings say.")
+    }
+    if let listening = try postgresAddress(), listening.port == 0 {
+      throw ValidationError("--postgres-listen wants a port from 1 to 65535.")
+    }
   }
 
   func run() async throws {
@@ -171,6 +207,8 @@ struct Serve: AsyncParsableCommand {
     (configuration.http, configuration.isHTTPOptional) = try httpAddress()
     configuration.openLineagePath = openlineagePath
     configuration.socketPath = socket
+    configuration.postgresListen = try postgresAddress()
+    configuration.postgresSocketFolder = postgresSocketFolder.map { Program.absolute($0) }
     if let tlsCertificate, let tlsKey {
       configuration.tls = ServerConfiguration.TLSFiles(certificate: tlsCertificate, key: tlsKey)
     }
@@ -179,6 +217,7 @@ struct Serve: AsyncParsableCommand {
         keysFile: Program.absolute(oidcJwks), issuer: oidcIssuer, audience: oidcAudience)
     }
     configuration.backupFolder = backupFolder.map { Program.absolute($0) }
+    configuration.backups = schedule(dataFolder: configuration.dataFolder)
     configuration.isInsecure = insecure
     configuration.confirmedClock = confirmClock
     configuration.acceptsMissingHead = acceptMissingHead
@@ -188,6 +227,7 @@ struct Serve: AsyncParsableCommand {
     configuration.reportOrganization = openlineageOrganization
     configuration.maximumLine = maxLine
     configuration.maximumInFlight = maxInFlight
+    configuration.logFile = logFile.map { Program.absolute($0) }
     configuration.logFormat = ServerConfiguration.LogFormat(rawValue: logFormat) ?? .text
     configuration.logLevel = Logger.Level(rawValue: logLevel) ?? .info
     if let order = Terminal.environment("DAYBOOK_FAILPOINT") {
@@ -205,14 +245,39 @@ struct Serve: AsyncParsableCommand {
     return listen == "none" ? (nil, false) : (("127.0.0.1", 7718), true)
   }
 
+  /// How backups are made by the clock, and verified by a process of their own.
+  private func schedule(dataFolder: String) -> BackupSchedule? {
+    guard let folder = backupFolder, let seconds = backupEvery.flatMap(Moment.seconds) else { return nil }
+    let rootKeyFile = rootKeyFile
+    return BackupSchedule(folder: Program.absolute(folder), seconds: seconds, keep: backupKeep) { backup in
+      let place = LogPlace(dataFolder: dataFolder, backup: backup, rootKeyFile: rootKeyFile)
+      let outcome = try await VerificationChild(place: place, patience: 300, isSilent: true).run()
+      guard outcome.isHealthy else {
+        let first = outcome.json["problems"]?.arrayValue?.first?.cell("description") ?? "it is damaged"
+        throw BackupProblem("The backup \(backup) isn't whole: \(first)")
+      }
+    }
+  }
+
   private func address(_ text: String, option: String) throws -> (host: String, port: Int)? {
-    guard text != "none" else { return nil }
+    text == "none" ? nil : try Self.address(text, of: option, example: "127.0.0.1:7717, or none")
+  }
+
+  private func postgresAddress() throws -> (host: String, port: Int)? {
+    try postgresListen.map { try Self.address($0, of: "--postgres-listen", example: "127.0.0.1:7719") }
+  }
+
+  private static func address(
+    _ text: String, of option: String, example: String
+  ) throws -> (host: String, port: Int) {
     guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
       (0...65_535).contains(port)
-    else { throw ValidationError("\(option) must be HOST:PORT, such as 127.0.0.1:7717, or none.") }
+    else { throw ValidationError("\(option) must be HOST:PORT, such as \(example).") }
     var host = text[..<colon]
     if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-    guard !host.isEmpty else { throw ValidationError("\(option) must name a host; 0.0.0.0 stands for every address.") }
+    guard !host.isEmpty else {
+      throw ValidationError("\(option) must name a host; 0.0.0.0 stands for every address.")
+    }
     return (String(host), port)
   }
 

@@ -127,6 +127,12 @@ struct Health {
     if let disk, disk.total > 0, Double(disk.free) / Double(disk.total) < Self.leastFree {
       problems.append("disk: only \(Bytes.text(disk.free)) are free")
     }
+    let backups = status["backups"] ?? .null
+    if let problem = backups["problem"]?.stringValue {
+      problems.append("backup: \(problem)")
+    } else if backups["overdue"] == true {
+      problems.append("backup: the last one is older than the schedule allows for")
+    }
     return problems
   }
 
@@ -136,14 +142,17 @@ struct Health {
     object["projection_status"] = projections["items"] ?? []
     object["healthy"] = .bool(problems.isEmpty)
     object["problems"] = .array(problems.map(JSON.string))
-    object["last_backup"] = backup.map { ["at": $0["at"] ?? .null, "position": $0["position"] ?? .null] } ?? .null
+    object["last_backup"] =
+      newestBackup.map { ["at": .string($0.at), "position": $0.position, "age_seconds": age(of: $0.at)] } ?? .null
     if let disk {
       object["disk"] = [
         "free_bytes": .integer(Int64(clamping: disk.free)), "total_bytes": .integer(Int64(clamping: disk.total)),
       ]
     }
     if let url = status["postgres"]?["url"]?.stringValue {
-      object["postgres"] = ["url": .string(PostgresSettings.withoutPassword(url))]
+      var postgres = status["postgres"]?.objectValue ?? [:]
+      postgres["url"] = .string(PostgresSettings.withoutPassword(url))
+      object["postgres"] = .object(postgres)
     }
     return object
   }
@@ -179,9 +188,35 @@ struct Health {
     if let disk { add("disk", "\(Bytes.text(disk.free)) of \(Bytes.text(disk.total)) free") }
     if let url = status["postgres"]?["url"]?.stringValue { add("PostgreSQL", PostgresSettings.withoutPassword(url)) }
     if status["data_folder"] != nil {
-      add("last backup", backup.map { "\($0.when("at")), position \($0.cell("position"))" } ?? "none is recorded")
+      add("last backup", lastBackup)
     }
     return lines
+  }
+
+  /// The newest backup that the log or the schedule knows of.
+  private var newestBackup: (at: String, position: JSON)? {
+    let known: [(at: String?, position: JSON?)] = [
+      (backup?["at"]?.stringValue, backup?["position"]),
+      (status["backups"]?["last_at"]?.stringValue, status["backups"]?["last_position"]),
+    ]
+    return known.compactMap { at, position in at.map { (at: $0, position: position ?? .null) } }
+      .max { (Timestamp($0.at) ?? .init(microseconds: 0)) < (Timestamp($1.at) ?? .init(microseconds: 0)) }
+  }
+
+  /// How many seconds ago a time was by the server's clock.
+  private func age(of time: String) -> JSON {
+    guard let then = Timestamp(time), let now = status["clock"]?["now"]?.stringValue.flatMap({ Timestamp($0) }) else {
+      return .null
+    }
+    return .integer(max(0, (now.microseconds - then.microseconds) / 1_000_000))
+  }
+
+  private var lastBackup: String {
+    let every =
+      status["backups"]?["every_seconds"]?.integerValue.map { ", one every \(Durations.text(Double($0)))" } ?? ""
+    guard let newest = newestBackup else { return "none is recorded" + every }
+    let age = age(of: newest.at).integerValue.map { " (\(Durations.text(Double($0))) ago)" } ?? ""
+    return "\(JSON.object(["at": .string(newest.at)]).when("at"))\(age), position \(newest.position.cell)" + every
   }
 
   /// Everything that the server tells, a line each.

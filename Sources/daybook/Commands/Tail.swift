@@ -1,6 +1,7 @@
 import ArgumentParser
 import CanonicalJSON
 import DaybookClient
+import Refusals
 
 /// `daybook tail`: events as they happen.
 struct Tail: AsyncParsableCommand {
@@ -9,7 +10,8 @@ struct Tail: AsyncParsableCommand {
     discussion: """
       Without --from it begins with what happens next. It ends when it is
       interrupted, with --until-end at the end of the log, or after --count
-      events.
+      events. When the server goes away it waits until that is back, and goes on
+      behind the last event that it has shown.
 
       EXAMPLES
         daybook tail
@@ -41,37 +43,101 @@ struct Tail: AsyncParsableCommand {
   }
 
   func run() async throws {
-    try await connection.withClient { client in
-      if untilEnd { return try await readAll(client) }
-      var params = filter
-      var last: Int64
-      if let from {
-        last = from - 1
+    if untilEnd { return try await connection.withClient { try await readAll($0) } }
+    var place = Place(last: from.map { $0 - 1 }, left: count ?? Int.max)
+    var isLost = false
+    var pause = Duration.milliseconds(200)
+    while true {
+      do {
+        let client = try await connection.open()
+        if isLost { Terminal.complain("daybook: the server is back.") }
+        (isLost, pause) = (false, .milliseconds(200))
+        let end = await follow(client, &place)
+        // What it ended with is what counts; a connection that can't be closed is gone anyway.
+        try? await client.close()
+        switch end {
+        case .enough: return
+        case .refused(let failure): throw failure
+        case .lost: try await Task.sleep(for: .milliseconds(100))
+        }
+      } catch {
+        // Nothing was shown yet, or it will be refused again: no use in waiting.
+        guard let last = place.last, place.hasBegun, Self.mayPass(error) else { throw error }
+        if !isLost {
+          Terminal.complain(
+            "daybook: the server has gone away; going on behind position \(last) once it is back (--from \(last + 1)).")
+        }
+        isLost = true
+        try await Task.sleep(for: pause)
+        pause = min(pause * 2, .seconds(5))
+      }
+    }
+  }
+
+  /// How far it has come.
+  private struct Place {
+    /// The position behind which it goes on; nil before the first connection.
+    var last: Int64?
+    /// How many events are to be shown still.
+    var left: Int
+    /// Whether a subscription was answered once.
+    var hasBegun = false
+  }
+
+  /// How following ended.
+  private enum End {
+    case enough, lost
+    case refused(any Error)
+  }
+
+  /// Shows events until the connection ends or enough were shown.
+  private func follow(_ client: DaybookClient, _ place: inout Place) async -> End {
+    do {
+      let last: Int64
+      if let known = place.last {
+        last = known
       } else {
         last = try await client.call("log.head")["position"]?.integerValue ?? 0
       }
+      place.last = last
+      var params = filter
       params["from"] = .integer(last + 1)
       _ = try await client.call("log.subscribe", params)
-      var left = count ?? Int.max
-      for await notification in client.notifications {
-        switch notification.method {
-        case "log.event":
-          guard let record = notification.params["record"] else { continue }
-          show(record)
-          last = record["header"]?["position"]?.integerValue ?? last
-          left -= 1
-          if left == 0 { return }
-        case "log.ended":
-          let error = notification.params["error"]
-          throw Failure(
-            .refused, error?.cell("message") ?? "The subscription was ended by the server.",
-            data: error?.objectValue ?? [:])
-        default: continue
-        }
+      place.hasBegun = true
+    } catch {
+      return place.hasBegun && Self.mayPass(error) ? .lost : .refused(error)
+    }
+    for await notification in client.notifications {
+      switch notification.method {
+      case "log.event":
+        guard let record = notification.params["record"] else { continue }
+        // Events that were passed over by a filter are behind it as well.
+        let position = record["header"]?["position"]?.integerValue
+        if let position, let last = place.last, position <= last { continue }
+        show(record)
+        place.last = position ?? place.last
+        place.left -= 1
+        if place.left == 0 { return .enough }
+      case "log.ended":
+        let error = notification.params["error"]
+        let failure = Failure(
+          .refused, error?.cell("message") ?? "The subscription was ended by the server.",
+          data: error?.objectValue ?? [:])
+        let code = error?["data"]?["type"]?.stringValue.flatMap { Refusal.Code(rawValue: $0) }
+        return code?.isTransient == true ? .lost : .refused(failure)
+      default: continue
       }
-      throw Failure(
-        .unavailable, "The server closed the connection.",
-        next: "daybook tail --from \(last + 1) goes on without a gap once it is back.")
+    }
+    return .lost
+  }
+
+  /// Whether an error is of a server that is away, or that can't answer for a moment.
+  private static func mayPass(_ error: any Error) -> Bool {
+    switch error {
+    case ClientError.closed, ClientError.unreachable: true
+    case ClientError.remote(let refusal): refusal.code?.isTransient == true
+    case let failure as Failure: failure.status == .unavailable
+    default: false
     }
   }
 

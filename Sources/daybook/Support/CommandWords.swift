@@ -34,8 +34,7 @@ enum CommandWords {
       guard !commands.isEmpty else { return nil }
       guard let next = commands.first(where: { name(of: $0) == word }) else {
         let names = commands.filter { $0.configuration.shouldDisplay }.map(name)
-        var near = Suggestion.nearest(to: word.lowercased(), in: names, atMost: 3)
-        if word == "version" { near = ["daybook --version"] }
+        let near = Suggestion.nearest(to: word.lowercased(), in: names, atMost: 3)
         return Unknown(word: word, command: path, near: near)
       }
       command = next

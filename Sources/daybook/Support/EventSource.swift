@@ -5,6 +5,18 @@ struct SourcedEvent: Sendable {
   /// Where it stands, for a report: `line 12`, or `event 3` of a document.
   let place: String
   let event: Result<JSON, JSONParseError>
+
+  /// Whether it is something else than an event, such as another program's line in the same file: no JSON object at
+  /// all, or one without the time that every OpenLineage event has. One that breaks off or is damaged is an event.
+  var isSomethingElse: Bool {
+    switch event {
+    case .success(let json): json.objectValue.map { $0["eventTime"] == nil } ?? true
+    case .failure: !mayBeObject
+    }
+  }
+
+  /// Whether what doesn't parse begins as an object or an array does.
+  var mayBeObject = true
 }
 
 /// The events of a file: one a line (NDJSON), or one JSON document that is an event or an array of events.
@@ -18,6 +30,14 @@ struct EventSource: ~Copyable {
 
   init(path: String) throws {
     reader = try ByteReader(path: path)
+  }
+
+  /// The events of whole lines of a file.
+  /// - Parameter before: How many lines there are before them, for their numbers.
+  init(lines: [UInt8], before: Int) {
+    reader = ByteReader(bytes: lines)
+    lineNumber = before
+    isFirst = false
   }
 
   /// The next event; nil after the last one.
@@ -36,7 +56,10 @@ struct EventSource: ~Copyable {
         if queue.isEmpty, isFirst, error.code == .unexpectedEnd, Self.beginsDocument(line) {
           try takeDocument(firstLine: line)
         } else {
-          queue.append(SourcedEvent(place: "line \(lineNumber)", event: .failure(error)))
+          let begin = line.first { !Self.isSpace($0) }
+          let mayBeObject = begin == UInt8(ascii: "{") || begin == UInt8(ascii: "[")
+          queue.append(
+            SourcedEvent(place: "line \(lineNumber)", event: .failure(error), mayBeObject: mayBeObject))
         }
       }
       isFirst = false

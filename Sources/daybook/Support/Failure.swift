@@ -119,6 +119,8 @@ struct Failure: Error, Sendable {
     case .stale: return "Ask again in a moment; daybook projections shows how far the read models are."
     case .unavailable: return "daybook status shows what is away."
     case .overloaded: return "Ask again in a moment."
+    case .tooLarge where refusal.message.hasPrefix("A line may have"):
+      return "Send less at once, or start the server with a larger --max-line."
     case .methodNotFound:
       let names = (refusal.data["suggestions"]?.arrayValue ?? []).compactMap(\.stringValue)
       // The message has told one already; there may be more.
