@@ -58,7 +58,8 @@ COMMENT ON COLUMN daybook.runs.triggered_by IS
   'The acting person where nobody is named and the trigger is manual or api. Refers to user.';
 COMMENT ON COLUMN daybook.runs.trigger_type IS 'One of manual, scheduled, api, webhook.';
 COMMENT ON COLUMN daybook.runs.status IS 'One of pending, running, success, failed, cancelled, timeout.';
-COMMENT ON COLUMN daybook.runs.code IS 'What an ad hoc execution runs. A run has a pipeline_id or code.';
+COMMENT ON COLUMN daybook.runs.code IS
+  'What an ad hoc execution runs. A run has a pipeline_id or code; on data_aggregator it may have neither.';
 COMMENT ON COLUMN daybook.runs.task_states IS
   'By task of a DAG: {"state": "success", "duration": 45.2, "started_at": …}.';
 COMMENT ON COLUMN daybook.runs.parent_run_id IS 'Refers to run.';
@@ -76,7 +77,8 @@ CREATE INDEX runs_pipeline_id_started_at_status ON daybook.runs (pipeline_id, st
 CREATE INDEX runs_pipeline_id_status ON daybook.runs (pipeline_id, status);
 CREATE INDEX runs_status ON daybook.runs (status);
 CREATE INDEX runs_started_at ON daybook.runs (started_at DESC);
-CREATE INDEX runs_started_at_status_active ON daybook.runs (started_at, status) WHERE status IN ('running', 'pending');
+CREATE INDEX runs_shown_status_started_at ON daybook.runs ((status::varchar(20)), (coalesce(started_at, created_at)));
+CREATE INDEX runs_started_at_in_utc ON daybook.runs ((started_at AT TIME ZONE 'UTC'));
 CREATE INDEX runs_triggered_by ON daybook.runs (triggered_by) WHERE triggered_by IS NOT NULL;
 CREATE INDEX runs_dag_run_id ON daybook.runs (dag_run_id) WHERE dag_run_id IS NOT NULL;
 CREATE INDEX runs_parent_run_id ON daybook.runs (parent_run_id) WHERE parent_run_id IS NOT NULL;
