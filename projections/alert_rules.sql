@@ -31,6 +31,11 @@ CREATE TABLE daybook.alert_rules (
 
 COMMENT ON TABLE daybook.alert_rules IS 'When a measurement becomes an alert. alert_rules (Data Aggregator).';
 COMMENT ON COLUMN daybook.alert_rules.number IS '1, 2, 3 … of its type, in the order of creation.';
+COMMENT ON COLUMN daybook.alert_rules.metric IS
+  'What is measured. A run''s end gives run_failed (1, or 0 for success), run_duration_seconds, rows_processed, '
+  'data_size_bytes and every number of its metrics; run.measure and task_run.measure give what they are told '
+  '(rows_input, rows_output, rows_filtered, rows_error, data_size_bytes, duration_seconds, memory_peak_mb, '
+  'cpu_percent); evaluate gives any name.';
 COMMENT ON COLUMN daybook.alert_rules.operator IS 'One of gt, gte, lt, lte, eq.';
 COMMENT ON COLUMN daybook.alert_rules.severity IS 'One of low, medium, high, critical.';
 COMMENT ON COLUMN daybook.alert_rules.escalation_policy_id IS 'Refers to escalation_policy.';
@@ -52,3 +57,4 @@ CREATE INDEX alert_rules_owner_id ON daybook.alert_rules (owner_id) WHERE owner_
 CREATE INDEX alert_rules_metric ON daybook.alert_rules (metric);
 CREATE INDEX alert_rules_is_active ON daybook.alert_rules (is_active);
 CREATE INDEX alert_rules_number ON daybook.alert_rules ((number::integer));
+CREATE INDEX alert_rules_holder ON daybook.alert_rules ((coalesce(owner_id, created_by)));

@@ -40,3 +40,4 @@ COMMENT ON COLUMN daybook.api_keys.deleted_at IS 'When it was deleted; the row s
 CREATE INDEX api_keys_organization_id ON daybook.api_keys (organization_id);
 CREATE INDEX api_keys_created_by ON daybook.api_keys (created_by);
 CREATE INDEX api_keys_user_id ON daybook.api_keys (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX api_keys_shown_hash ON daybook.api_keys ((('!' || id::text)::varchar(255)));

@@ -37,8 +37,9 @@ COMMENT ON COLUMN daybook.calculations.tool_id IS 'The tool whose code it runs. 
 COMMENT ON COLUMN daybook.calculations.status IS 'One of pending, running, success, failed, cancelled.';
 COMMENT ON COLUMN daybook.calculations.code IS
   'Never missing; where only a tool is named, its code_template as it is then.';
-COMMENT ON COLUMN daybook.calculations.parameters IS 'At most 5,000 characters of JSON.';
-COMMENT ON COLUMN daybook.calculations.result_data IS 'At most 50,000 characters of JSON.';
+COMMENT ON COLUMN daybook.calculations.parameters IS
+  'At most 5,000 characters: of a text its own, of other JSON those of its shortest text.';
+COMMENT ON COLUMN daybook.calculations.result_data IS 'At most 50,000 characters, counted in the same way.';
 COMMENT ON COLUMN daybook.calculations.execution_time IS 'In seconds.';
 COMMENT ON COLUMN daybook.calculations.memory_used IS 'In MB.';
 COMMENT ON COLUMN daybook.calculations.cpu_time IS 'In seconds of a CPU.';

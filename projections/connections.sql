@@ -32,8 +32,9 @@ COMMENT ON TABLE daybook.connections IS
   'Aggregator: `connector_type`), SparkConnection (ETLab: `connection_type`, `user_id` is owner_id).';
 COMMENT ON COLUMN daybook.connections.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.connections.type IS
-  'One of postgres, mysql, mongodb, sqlite, s3, minio, gcs, azure_blob, rest_api, graphql, soap, kafka, rabbitmq, csv, '
-  'json, excel, parquet, database, api, file, cloud, local, standalone, yarn, kubernetes, databricks, livy.';
+  'One of the known types, or any other word, where the platform''s document has no closed list. One of postgres, '
+  'mysql, mongodb, sqlite, s3, minio, gcs, azure_blob, rest_api, graphql, soap, kafka, rabbitmq, csv, json, excel, '
+  'parquet, database, api, file, cloud, local, standalone, yarn, kubernetes, databricks, livy.';
 COMMENT ON COLUMN daybook.connections.config IS
   'What its type needs; the Spark types (local, standalone, yarn, kubernetes, databricks, livy) are checked member by '
   'member. Secret members are sealed.';
@@ -57,3 +58,5 @@ CREATE INDEX connections_created_by ON daybook.connections (created_by);
 CREATE INDEX connections_credential_id ON daybook.connections (credential_id) WHERE credential_id IS NOT NULL;
 CREATE INDEX connections_number ON daybook.connections ((number::integer));
 CREATE INDEX connections_holder ON daybook.connections ((coalesce(owner_id, created_by)));
+CREATE INDEX connections_shown_type ON daybook.connections ((type::varchar(100)));
+CREATE INDEX connections_documented_type ON daybook.connections (((CASE type WHEN 'postgres' THEN 'postgresql' ELSE type END)::varchar(100)));

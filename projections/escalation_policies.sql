@@ -34,3 +34,4 @@ COMMENT ON COLUMN daybook.escalation_policies.deleted_at IS 'When it was deleted
 CREATE INDEX escalation_policies_organization_id ON daybook.escalation_policies (organization_id);
 CREATE INDEX escalation_policies_owner_id ON daybook.escalation_policies (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX escalation_policies_number ON daybook.escalation_policies ((number::integer));
+CREATE INDEX escalation_policies_holder ON daybook.escalation_policies ((coalesce(owner_id, created_by)));

@@ -73,3 +73,6 @@ CREATE INDEX files_expires_at ON daybook.files (expires_at) WHERE expires_at IS 
 CREATE INDEX files_status ON daybook.files (status);
 CREATE INDEX files_number ON daybook.files ((number::integer));
 CREATE INDEX files_holder ON daybook.files ((coalesce(owner_id, created_by)));
+CREATE INDEX files_shown_status ON daybook.files ((status::varchar(50)));
+CREATE INDEX files_shown_s3_key ON daybook.files ((coalesce(s3_key, '!')::varchar(500)));
+CREATE INDEX files_expires_at_in_utc ON daybook.files ((expires_at AT TIME ZONE 'UTC')) WHERE expires_at IS NOT NULL;

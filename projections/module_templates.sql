@@ -34,10 +34,12 @@ COMMENT ON TABLE daybook.module_templates IS
 COMMENT ON COLUMN daybook.module_templates.number IS '1, 2, 3 … of its type, in the order of creation.';
 COMMENT ON COLUMN daybook.module_templates.category IS 'One of extractor, transformer, loader.';
 COMMENT ON COLUMN daybook.module_templates.config_schema IS
-  'JSON Schema (2020-12) of a node''s configuration. Checked are type, enum, const, properties, required, '
-  'additionalProperties, items, minItems, maxItems, uniqueItems, minimum, maximum, exclusiveMinimum, exclusiveMaximum, '
-  'multipleOf, minLength, maxLength, anyOf, allOf, oneOf, not, and $ref to #/$defs/NAME; title, description, default, '
-  'format and examples say something and check nothing. Every other keyword is refused.';
+  'JSON Schema (2020-12) of a node''s configuration. Checked are type, enum, const, properties, patternProperties, '
+  'required, additionalProperties, propertyNames, minProperties, maxProperties, dependentRequired, dependentSchemas, '
+  'prefixItems, items, contains, minContains, maxContains, minItems, maxItems, uniqueItems, minimum, maximum, '
+  'exclusiveMinimum, exclusiveMaximum, multipleOf, minLength, maxLength, pattern (without references to groups and '
+  'looking around), anyOf, allOf, oneOf, not, if, then, else, and $ref to #/$defs/NAME or #/definitions/NAME; title, '
+  'description, default, format and examples say something and check nothing. Every other keyword is refused.';
 COMMENT ON COLUMN daybook.module_templates.default_config IS
   'Must satisfy config_schema; fills in what a node''s own configuration leaves out.';
 COMMENT ON COLUMN daybook.module_templates.is_public IS 'Whether other organizations may use it.';
@@ -52,3 +54,5 @@ CREATE INDEX module_templates_organization_id ON daybook.module_templates (organ
 CREATE INDEX module_templates_category ON daybook.module_templates (category);
 CREATE INDEX module_templates_type ON daybook.module_templates (type);
 CREATE INDEX module_templates_public ON daybook.module_templates (name) WHERE is_public;
+CREATE INDEX module_templates_created_by ON daybook.module_templates (created_by);
+CREATE INDEX module_templates_shown_category ON daybook.module_templates ((category::varchar(100)));

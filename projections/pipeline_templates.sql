@@ -48,3 +48,6 @@ CREATE INDEX pipeline_templates_is_builtin ON daybook.pipeline_templates (is_bui
 CREATE INDEX pipeline_templates_use_count ON daybook.pipeline_templates (use_count);
 CREATE INDEX pipeline_templates_public ON daybook.pipeline_templates (name) WHERE is_public OR is_builtin;
 CREATE INDEX pipeline_templates_number ON daybook.pipeline_templates ((number::integer));
+CREATE INDEX pipeline_templates_shown_category ON daybook.pipeline_templates ((category::varchar(100)));
+CREATE INDEX pipeline_templates_shown_use_count ON daybook.pipeline_templates ((CASE WHEN use_count > 2147483647 THEN 2147483647 ELSE use_count END::integer));
+CREATE INDEX pipeline_templates_holder ON daybook.pipeline_templates ((coalesce(owner_id, created_by)));

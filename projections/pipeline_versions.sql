@@ -91,3 +91,4 @@ WHERE e ? 'version_number';
 -- section: indexes
 CREATE INDEX pipeline_versions_is_active ON daybook.pipeline_versions (is_active);
 CREATE INDEX pipeline_versions_organization_id ON daybook.pipeline_versions (organization_id);
+CREATE INDEX pipeline_versions_created_by ON daybook.pipeline_versions (created_by);

@@ -15,6 +15,7 @@ CREATE TABLE daybook.pipelines (
   description           text,
   status                text,
   config                jsonb,
+  is_active             boolean,
   nodes                 jsonb,
   edges                 jsonb,
   tasks                 jsonb,
@@ -59,6 +60,9 @@ COMMENT ON COLUMN daybook.pipelines.name IS
   'At most 255 characters on the platforms; an OpenLineage job may have a longer one.';
 COMMENT ON COLUMN daybook.pipelines.namespace IS 'The OpenLineage job namespace.';
 COMMENT ON COLUMN daybook.pipelines.status IS 'One of draft, active, paused, archived, deprecated.';
+COMMENT ON COLUMN daybook.pipelines.is_active IS
+  'Data Aggregator: false for what is no longer in use, whatever its status. Set where the organization is of that '
+  'platform.';
 COMMENT ON COLUMN daybook.pipelines.schedule IS
   'A cron line, @daily and its like, or {"interval":…,"start_date":…,"catchup":…}.';
 COMMENT ON COLUMN daybook.pipelines.code IS
@@ -90,3 +94,6 @@ CREATE INDEX pipelines_workspace_id ON daybook.pipelines (workspace_id) WHERE wo
 CREATE INDEX pipelines_template_id ON daybook.pipelines (template_id) WHERE template_id IS NOT NULL;
 CREATE INDEX pipelines_number ON daybook.pipelines ((number::integer));
 CREATE INDEX pipelines_holder ON daybook.pipelines ((coalesce(owner_id, created_by)));
+CREATE INDEX pipelines_shown_status ON daybook.pipelines ((status::varchar(50)));
+CREATE INDEX pipelines_shown_name ON daybook.pipelines ((name::varchar(255)));
+CREATE INDEX pipelines_shown_is_active ON daybook.pipelines ((coalesce(is_active, status = 'active')));

@@ -13,7 +13,7 @@ CREATE TABLE daybook.run_logs (
   run_id          uuid,
   task_run_id     uuid,
   at              timestamptz,
-  level           text,
+  level           varchar(20),
   node_id         varchar(100),
   PRIMARY KEY (id, at)
 ) PARTITION BY RANGE (at);

@@ -62,7 +62,7 @@ COMMENT ON COLUMN daybook.runs.trigger_type IS
   'scheduled, api, webhook.';
 COMMENT ON COLUMN daybook.runs.status IS 'One of pending, running, success, failed, cancelled, timeout.';
 COMMENT ON COLUMN daybook.runs.params IS
-  'What it was given. Of a reported run null until a report says it, with a mark for each secret.';
+  'What it was given. Of a reported run null until a report says it.';
 COMMENT ON COLUMN daybook.runs.context IS
   'Reports put here: processing_engine, parent_job, parent_run_id, run_type, try_number, map_index, '
   'rendered_map_index, log_url.';
@@ -70,7 +70,8 @@ COMMENT ON COLUMN daybook.runs.rows_processed IS
   'Of a reported run what its reports count of its outputs, null until one does.';
 COMMENT ON COLUMN daybook.runs.data_size_bytes IS
   'Of a reported run what its reports count of its outputs, null until one does.';
-COMMENT ON COLUMN daybook.runs.code IS 'What an ad hoc execution runs. A run has a pipeline_id or code.';
+COMMENT ON COLUMN daybook.runs.code IS
+  'What an ad hoc execution runs. A run has a pipeline_id or code; on data_aggregator it may have neither.';
 COMMENT ON COLUMN daybook.runs.task_states IS
   'By task of a DAG: {"state": "success", "duration": 45.2, "started_at": …}.';
 COMMENT ON COLUMN daybook.runs.parent_run_id IS 'Refers to run.';
@@ -89,7 +90,8 @@ CREATE INDEX runs_pipeline_id_started_at_status ON daybook.runs (pipeline_id, st
 CREATE INDEX runs_pipeline_id_status ON daybook.runs (pipeline_id, status);
 CREATE INDEX runs_status ON daybook.runs (status);
 CREATE INDEX runs_started_at ON daybook.runs (started_at DESC);
-CREATE INDEX runs_started_at_status_active ON daybook.runs (started_at, status) WHERE status IN ('running', 'pending');
+CREATE INDEX runs_shown_status_started_at ON daybook.runs ((status::varchar(20)), (coalesce(started_at, created_at)));
+CREATE INDEX runs_started_at_in_utc ON daybook.runs ((started_at AT TIME ZONE 'UTC'));
 CREATE INDEX runs_triggered_by ON daybook.runs (triggered_by) WHERE triggered_by IS NOT NULL;
 CREATE INDEX runs_dag_run_id ON daybook.runs (dag_run_id) WHERE dag_run_id IS NOT NULL;
 CREATE INDEX runs_parent_run_id ON daybook.runs (parent_run_id) WHERE parent_run_id IS NOT NULL;

@@ -10,7 +10,7 @@ CREATE TABLE daybook.system_logs (
   id              bigint,
   organization_id uuid,
   at              timestamptz,
-  level           text,
+  level           varchar(20),
   logger_name     varchar(255),
   module          varchar(255),
   function_name   varchar(255),
@@ -51,6 +51,7 @@ CREATE INDEX system_logs_at ON daybook.system_logs (at DESC);
 CREATE INDEX system_logs_level ON daybook.system_logs (level);
 CREATE INDEX system_logs_correlation_id ON daybook.system_logs (correlation_id) WHERE correlation_id IS NOT NULL;
 CREATE INDEX system_logs_user_id ON daybook.system_logs (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX system_logs_at_in_utc ON daybook.system_logs ((at AT TIME ZONE 'UTC'));
 
 -- section: fill opened
 INSERT INTO daybook.system_logs (

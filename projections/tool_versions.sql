@@ -78,3 +78,4 @@ WHERE v.tool_id = e.resource_id AND v.version_number < e.latest AND v.is_active;
 -- section: indexes
 CREATE INDEX tool_versions_organization_id ON daybook.tool_versions (organization_id);
 CREATE INDEX tool_versions_created_at ON daybook.tool_versions (created_at);
+CREATE INDEX tool_versions_created_by ON daybook.tool_versions (created_by);

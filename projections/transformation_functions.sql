@@ -52,3 +52,5 @@ CREATE INDEX transformation_functions_category ON daybook.transformation_functio
 CREATE INDEX transformation_functions_is_builtin ON daybook.transformation_functions (is_builtin);
 CREATE INDEX transformation_functions_public ON daybook.transformation_functions (name) WHERE is_public OR is_builtin;
 CREATE INDEX transformation_functions_number ON daybook.transformation_functions ((number::integer));
+CREATE INDEX transformation_functions_shown_category ON daybook.transformation_functions ((category::varchar(100)));
+CREATE INDEX transformation_functions_holder ON daybook.transformation_functions ((coalesce(owner_id, created_by)));

@@ -65,3 +65,11 @@ CREATE INDEX users_email ON personal.users (coalesce(email_folded, lower(email C
 CREATE INDEX users_username ON personal.users (coalesce(username_folded, username));
 CREATE INDEX users_keycloak_id ON personal.users (keycloak_id);
 CREATE INDEX users_number ON daybook.users ((number::integer));
+CREATE INDEX users_role_of_builder ON daybook.users ((CASE WHEN role IN ('admin', 'developer') THEN role ELSE 'viewer' END::varchar(50)));
+CREATE INDEX users_role_of_aggregator ON daybook.users (((CASE role WHEN 'admin' THEN 'admin' WHEN 'developer' THEN 'editor' ELSE 'viewer' END)::varchar(50)));
+CREATE INDEX users_deleted ON daybook.users (id) WHERE deleted_at IS NOT NULL;
+CREATE INDEX users_shown_email ON personal.users (email);
+CREATE INDEX users_shown_email_254 ON personal.users ((email::varchar(254)));
+CREATE INDEX users_shown_username_100 ON personal.users ((coalesce(username, '!')::varchar(100)));
+CREATE INDEX users_shown_username_150 ON personal.users ((coalesce(username, '!')::varchar(150)));
+CREATE INDEX users_shown_keycloak_id ON personal.users ((coalesce(keycloak_id, '!')::varchar(255)));

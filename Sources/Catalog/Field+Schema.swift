@@ -9,7 +9,7 @@ extension Field {
     case .string, .text: schema["type"] = "string"
     case .slug:
       schema["type"] = "string"
-      schema["pattern"] = "^[a-z0-9_-]+$"
+      schema["pattern"] = "^[A-Za-z0-9_-]+$"
     case .email:
       schema["type"] = "string"
       schema["format"] = "email"
@@ -37,7 +37,13 @@ extension Field {
       schema["items"] = JSONSchema.object(items)
     case .enum:
       schema["type"] = "string"
-      schema["enum"] = .array((values + synonyms.keys.sorted()).map(JSON.string))
+      if let otherWords {
+        schema["minLength"] = 1
+        schema["maxLength"] = .integer(Int64(otherWords))
+        schema["examples"] = .array(values.map(JSON.string))
+      } else {
+        schema["enum"] = .array((values + synonyms.keys.sorted()).map(JSON.string))
+      }
     case .reference, .uuid:
       schema["type"] = "string"
       schema["format"] = "uuid"

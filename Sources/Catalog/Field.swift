@@ -38,6 +38,8 @@ public struct Field: Sendable {
   public var alternatives: [Field] = []
   /// The allowed values of an `enum`.
   public var values: [String] = []
+  /// The greatest length of words that an `enum` takes besides its values; nil where it takes none.
+  public var otherWords: Int?
   /// Other words that are accepted for a value and stored as it (`completed` for `success`).
   public var synonyms: [String: String] = [:]
   /// Where it holds personal data: whose, and why it may be held.

@@ -191,6 +191,12 @@ public enum FieldCheck {
     case .enum:
       if let meant = field.synonyms[text] { return .string(meant) }
       if !field.values.contains(where: { $0.utf8.elementsEqual(text.utf8) }) {
+        if let limit = field.otherWords {
+          checkNoNull(text, path: path, problems: &problems)
+          if text.allSatisfy(\.isWhitespace) { return refuse("must not be empty") }
+          if text.unicodeScalars.count > limit { return refuse("must be at most \(limit) characters") }
+          return .string(text)
+        }
         return refuse("must be one of \(field.values.joined(separator: ", "))")
       }
       return .string(text)
@@ -208,8 +214,10 @@ public enum FieldCheck {
     case .slug:
       let isSlug =
         !text.isEmpty
-        && text.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 45 || $0 == 95 }
-      if !isSlug { return refuse("must be lower-case letters, digits, '-' and '_'") }
+        && text.utf8.allSatisfy { byte in
+          (97...122).contains(byte) || (65...90).contains(byte) || (48...57).contains(byte) || byte == 45 || byte == 95
+        }
+      if !isSlug { return refuse("must be letters of ASCII, digits, '-' and '_'") }
     case .email:
       if !isEmail(text) { return refuse("must be an e-mail address: one '@', no spaces") }
     default: break

@@ -12,7 +12,8 @@ extension TypeReader {
 
     var keys: [String] {
       let common = [
-        "type", "summary", "required", "default", "max", "min", "visible", "values", "synonyms", "items", "to",
+        "type", "summary", "required", "default", "max", "min", "visible", "values", "synonyms", "other_words", "items",
+        "to",
         "secret",
       ]
       return switch self {
@@ -157,7 +158,7 @@ extension TypeReader {
   private mutating func readValues(
     _ keys: [String: SourceNode.Member], _ entry: SourceNode.Member, _ place: String, _ field: inout Field
   ) {
-    for key in ["values", "synonyms"] where field.type != .enum {
+    for key in ["values", "synonyms", "other_words"] where field.type != .enum {
       if let member = keys[key] {
         report(member.line, "'\(key)' makes no sense for \(place) of type \(field.type.rawValue)")
       }
@@ -169,6 +170,14 @@ extension TypeReader {
     }
     field.values = texts(member.value, of: "'values' of \(place)").map(\.name)
     if field.values.isEmpty { report(member.line, "'values' of \(place) has none") }
+    if let member = keys["other_words"], let limit = number(member.value, of: "'other_words' of \(place)") {
+      if let length = Int(exactly: limit), (1...Self.longestText).contains(length) {
+        field.otherWords = length
+      } else {
+        report(
+          member.line, "'other_words' of \(place) must be a whole number from 1 to \(Self.longestText): their length")
+      }
+    }
     guard let synonyms = keys["synonyms"], let pairs = mapping(synonyms.value, of: "'synonyms' of \(place)") else {
       return
     }

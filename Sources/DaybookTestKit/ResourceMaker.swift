@@ -125,9 +125,15 @@ package final class ResourceMaker {
     for field in type.fields where field.isAssignable && params[field.name] == nil {
       let column = table?.columns.first { $0.source == .field(field.name) }
       let isDemanded = column.map { $0.isNotNull && $0.isEnforced } ?? false
-      guard field.isRequired || isDemanded, field.defaultValue == nil || isRefused(field.defaultValue, column)
+      let isAsked = column?.isAsked ?? false
+      guard field.isRequired || isDemanded,
+        field.defaultValue == nil || isAsked || isRefused(field.defaultValue, column)
       else { continue }
-      params[field.name] = try await value(for: field, column)
+      if isAsked, let value = field.defaultValue, !isRefused(value, column) {
+        params[field.name] = value
+      } else {
+        params[field.name] = try await value(for: field, column)
+      }
     }
     return params
   }
@@ -150,6 +156,7 @@ package final class ResourceMaker {
       // A step that the run's version has.
       let step: JSONObject = [
         "id": "00000000-0000-4000-8000-000000000001", "name": "s", "order_index": 0, "step_type": "load",
+        "config": [:],
       ]
       let pipeline = try await make("pipeline", with: ["steps": [.object(step)]])
       let run = try await make("run", with: ["pipeline_id": .string(pipeline)])

@@ -4,12 +4,14 @@ import Catalog
 /// Checks a JSON value against a JSON Schema (draft 2020-12), for the keywords
 /// that can be checked in time linear in both:
 ///
-/// `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `items`, `minItems`, `maxItems`,
-/// `uniqueItems`, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `minLength`, `maxLength`,
-/// `anyOf`, `allOf`, `oneOf`, `not`, `$ref` to `#/$defs/NAME`, and `$defs` at the top. `title`, `description`,
-/// `default`, `format`, `examples`, `deprecated`, `readOnly`, `writeOnly`, `$schema` and `$comment` say something and
-/// check nothing. Every other keyword is refused by ``schemaProblems(_:path:)``; `pattern` too, since a regular
-/// expression of a stranger's can take for ever.
+/// `type`, `enum`, `const`, `properties`, `patternProperties`, `required`, `additionalProperties`, `propertyNames`,
+/// `minProperties`, `maxProperties`, `dependentRequired`, `dependentSchemas`, `prefixItems`, `items`, `contains`,
+/// `minContains`, `maxContains`, `minItems`, `maxItems`, `uniqueItems`, `minimum`, `maximum`, `exclusiveMinimum`,
+/// `exclusiveMaximum`, `multipleOf`, `minLength`, `maxLength`, `pattern` (a ``TextPattern``), `anyOf`, `allOf`,
+/// `oneOf`, `not`, `if`, `then`, `else`, `$ref` to `#/$defs/NAME` or `#/definitions/NAME`, and `$defs` and `definitions` at the
+/// top. `title`, `description`, `default`, `format` (an annotation, as the draft has it), `examples`, `deprecated`,
+/// `readOnly`, `writeOnly`, `$schema`, `$id` and `$comment` say something and check nothing. Every other keyword is
+/// refused by ``schemaProblems(_:path:)``.
 ///
 /// Only schemas that ``schemaProblems(_:path:)`` finds nothing wrong with may be used.
 package struct JSONSchemaCheck {
@@ -37,23 +39,23 @@ package struct JSONSchemaCheck {
   /// What is wrong with a value; nothing where it satisfies the schema.
   package mutating func problems(of value: JSON, schema: JSON, path: String) -> [ValueProblem] {
     var problems: [ValueProblem] = []
-    check(value, schema, Place(definitions: schema["$defs"], path: path, depth: 0), &problems)
+    check(value, schema, Place(root: schema, path: path, depth: 0), &problems)
     if isExhausted { return [ValueProblem(path: path, problem: "takes too many steps to check against its schema")] }
     return problems
   }
 
   /// Where a value stands.
   private struct Place {
-    let definitions: JSON?
+    let root: JSON
     let path: String
     let depth: Int
 
     func member(_ name: String) -> Place {
-      Place(definitions: definitions, path: "\(path)/\(JSONPointer.escape(name))", depth: depth + 1)
+      Place(root: root, path: "\(path)/\(JSONPointer.escape(name))", depth: depth + 1)
     }
 
     /// The same value, looked at by another schema.
-    var again: Place { Place(definitions: definitions, path: path, depth: depth + 1) }
+    var again: Place { Place(root: root, path: path, depth: depth + 1) }
   }
 
   /// Takes steps off what is left; false where there are no more.
@@ -111,15 +113,25 @@ package struct JSONSchemaCheck {
     for (keyword, operand) in keywords {
       switch keyword {
       case "$ref":
-        if let name = JSONSchemaCheck.definition(operand), let target = place.definitions?[name] {
+        if let (container, name) = JSONSchemaCheck.definition(operand), let target = place.root[container]?[name] {
           check(value, target, place.again, &problems)
         }
       case "type", "enum", "const": checkKind(value, keyword, operand, place, &problems)
       case "allOf", "anyOf", "oneOf", "not": checkCombination(value, keyword, operand, place, &problems)
-      case "properties", "required", "additionalProperties":
+      case "if":
+        let holds = isValid(value, operand, place.again)
+        if let schema = keywords[holds ? "then" : "else"] { check(value, schema, place.again, &problems) }
+      case "then", "else", "minContains", "maxContains": break
+      case "pattern":
+        if let text = value.stringValue, let pattern = operand.stringValue, !matches(text, pattern) {
+          problems.append(
+            ValueProblem(path: place.path, problem: "must match the pattern \(JSONSchemaCheck.quoted(operand))"))
+        }
+      case "properties", "required", "additionalProperties", "patternProperties", "propertyNames", "minProperties",
+        "maxProperties", "dependentRequired", "dependentSchemas":
         if let object = value.objectValue { checkMembers(object, keyword, keywords, place, &problems) }
-      case "items", "minItems", "maxItems", "uniqueItems":
-        if let elements = value.arrayValue { checkElements(elements, keyword, operand, place, &problems) }
+      case "items", "prefixItems", "contains", "minItems", "maxItems", "uniqueItems":
+        if let elements = value.arrayValue { checkElements(elements, keyword, keywords, place, &problems) }
       default:
         // The length of a text is counted in characters, from its beginning.
         if let text = value.stringValue, !spend(text.utf8.count / JSONSchemaCheck.bytesPerStep) { return }
@@ -184,6 +196,18 @@ package struct JSONSchemaCheck {
     }
   }
 
+  /// Whether a pattern is found in a text; what it costs is taken off.
+  private mutating func matches(_ text: String, _ source: String) -> Bool {
+    guard spend(1 + source.utf8.count), let pattern = try? TextPattern(source) else { return false }
+    var left = stepsLeft
+    let isFound = pattern.matches(text) { steps in
+      left -= steps
+      return left > 0
+    }
+    spend(stepsLeft - left)
+    return isFound
+  }
+
   private mutating func checkMembers(
     _ object: JSONObject, _ keyword: String, _ keywords: JSONObject, _ place: Place, _ problems: inout [ValueProblem]
   ) {
@@ -200,9 +224,41 @@ package struct JSONSchemaCheck {
       for case let name? in names.map(\.stringValue) where !object.contains(name) {
         problems.append(ValueProblem(path: place.member(name).path, problem: "is required"))
       }
+    case "patternProperties":
+      for (pattern, schema) in keywords["patternProperties"]?.objectValue ?? [:] {
+        for (name, member) in object where !isExhausted && matches(name, pattern) {
+          check(member, schema, place.member(name), &problems)
+        }
+      }
+    case "propertyNames":
+      guard let schema = keywords["propertyNames"] else { return }
+      for (name, _) in object where !isExhausted { check(.string(name), schema, place.member(name), &problems) }
+    case "minProperties":
+      if let limit = keywords["minProperties"]?.integerValue, object.count < limit {
+        problems.append(ValueProblem(path: place.path, problem: "must have at least \(limit) members"))
+      }
+    case "maxProperties":
+      if let limit = keywords["maxProperties"]?.integerValue, object.count > limit {
+        problems.append(ValueProblem(path: place.path, problem: "must have at most \(limit) members"))
+      }
+    case "dependentRequired":
+      for (name, wanted) in keywords["dependentRequired"]?.objectValue ?? [:] where object.contains(name) {
+        let names = wanted.arrayValue ?? []
+        guard spend(1 + names.count) else { return }
+        for case let needed? in names.map(\.stringValue) where !object.contains(needed) {
+          problems.append(ValueProblem(path: place.member(needed).path, problem: "is required with \(name)"))
+        }
+      }
+    case "dependentSchemas":
+      for (name, schema) in keywords["dependentSchemas"]?.objectValue ?? [:] where object.contains(name) {
+        check(.object(object), schema, place.again, &problems)
+      }
     default:
       guard let schema = keywords["additionalProperties"] else { return }
+      let patterns = keywords["patternProperties"]?.objectValue ?? [:]
       for (name, member) in object where !properties.contains(name) {
+        if patterns.contains(where: { matches(name, $0.key) }) { continue }
+        if isExhausted { return }
         if schema == false {
           guard spend(1), problems.count < JSONSchemaCheck.problemLimit else { return }
           let hint = hint(for: name, in: properties)
@@ -224,12 +280,29 @@ package struct JSONSchemaCheck {
   }
 
   private mutating func checkElements(
-    _ elements: [JSON], _ keyword: String, _ operand: JSON, _ place: Place, _ problems: inout [ValueProblem]
+    _ elements: [JSON], _ keyword: String, _ keywords: JSONObject, _ place: Place, _ problems: inout [ValueProblem]
   ) {
+    guard let operand = keywords[keyword] else { return }
     switch keyword {
+    case "prefixItems":
+      for (index, (element, schema)) in zip(elements, operand.arrayValue ?? []).enumerated() where !isExhausted {
+        check(element, schema, place.member(String(index)), &problems)
+      }
     case "items":
-      for (index, element) in elements.enumerated() where !isExhausted {
+      let first = keywords["prefixItems"]?.arrayValue?.count ?? 0
+      for (index, element) in elements.enumerated().dropFirst(first) where !isExhausted {
         check(element, operand, place.member(String(index)), &problems)
+      }
+    case "contains":
+      let count = Int64(elements.filter { !isExhausted && isValid($0, operand, place.again) }.count)
+      let least = keywords["minContains"]?.integerValue ?? 1
+      if count < least {
+        problems.append(
+          ValueProblem(path: place.path, problem: "must have at least \(least) of the elements that it must contain"))
+      }
+      if let most = keywords["maxContains"]?.integerValue, count > most {
+        problems.append(
+          ValueProblem(path: place.path, problem: "must have at most \(most) of the elements that it may contain"))
       }
     case "minItems":
       if let limit = operand.integerValue, elements.count < limit {
@@ -257,12 +330,15 @@ package struct JSONSchemaCheck {
     }
   }
 
-  /// The name that a `$ref` leads to; nil where it leads elsewhere than to `#/$defs`.
-  static func definition(_ reference: JSON) -> String? {
+  /// Where the schemas stand that others refer to: `definitions` is what earlier drafts call `$defs`.
+  static let containers = ["$defs", "definitions"]
+
+  /// The container and name that a `$ref` leads to; nil where it leads elsewhere.
+  static func definition(_ reference: JSON) -> (container: String, name: String)? {
     guard let text = reference.stringValue, text.hasPrefix("#"),
-      let tokens = JSONPointer(String(text.dropFirst()))?.tokens, tokens.count == 2, tokens[0] == "$defs"
+      let tokens = JSONPointer(String(text.dropFirst()))?.tokens, tokens.count == 2, containers.contains(tokens[0])
     else { return nil }
-    return tokens[1]
+    return (tokens[0], tokens[1])
   }
 }
 

@@ -11,12 +11,28 @@ extension RecordScope {
     if !veiled.isEmpty {
       own += " AND t.resource_type <> ALL(\(sql.bind(.array(veiled.sorted()), as: "text[]")))"
     }
-    guard !overseen.isEmpty else { return "(\(own))" }
+    func belongs(_ organizations: String, and more: String = "") -> String {
+      """
+      EXISTS (SELECT FROM daybook.memberships m WHERE m.user_id = t.resource_id \
+      AND m.organization_id = ANY(\(organizations)) AND m.is_guest IS NOT TRUE AND m.created_at <= t.at + interval '1 ms' \
+      AND (m.deleted_at IS NULL OR m.deleted_at >= t.at)\(more))
+      """
+    }
+    var peoples: [String] = []
+    if !overseen.isEmpty { peoples.append(belongs(sql.bind(overseen.sorted()))) }
+    if !governed.isEmpty {
+      // Who acted: the person, one of that organization, an administrator of the service; a key is some organization's.
+      let isTold = """
+         AND (t.user_id = t.resource_id OR (t.user_id IS NULL AND t.actor NOT LIKE 'api_key:%') \
+        OR EXISTS (SELECT FROM daybook.users a WHERE a.id = t.user_id AND a.role = 'admin') \
+        OR EXISTS (SELECT FROM daybook.memberships o WHERE o.user_id = t.user_id AND o.deleted_at IS NULL \
+        AND o.organization_id = m.organization_id))
+        """
+      peoples.append(belongs(sql.bind(governed.sorted()), and: isTold))
+    }
+    guard !peoples.isEmpty else { return "(\(own))" }
     return """
-      ((\(own)) OR (t.organization_id IS NULL AND t.resource_type = 'user' AND EXISTS (\
-      SELECT FROM daybook.memberships m WHERE m.user_id = t.resource_id \
-      AND m.organization_id = ANY(\(sql.bind(overseen.sorted()))) AND m.is_guest IS NOT TRUE AND m.created_at <= t.at + interval '1 ms' \
-      AND (m.deleted_at IS NULL OR m.deleted_at >= t.at))))
+      ((\(own)) OR (t.organization_id IS NULL AND t.resource_type = 'user' AND (\(peoples.joined(separator: " OR ")))))
       """
   }
 

@@ -1,5 +1,6 @@
 import Access
 import BasicTypes
+import CanonicalJSON
 import Catalog
 import EventLog
 import Records
@@ -9,13 +10,17 @@ import Refusals
 ///
 /// Those of the organizations where they have the permission, but for types that only some offices see
 /// (`recipients` of a type). Officers and auditors read besides what happened to the accounts of their people, which
-/// belong to no organization, for as long as these are more than guests. Administrators, and auditors of the whole
+/// belong to no organization, for as long as these are more than guests. Whoever administers users in an organization
+/// reads of these what the person did, what somebody of the organization did, and what administrators of the service
+/// did; what was done for another organization is not theirs to know. Administrators, and auditors of the whole
 /// service, read everything.
 public struct RecordScope: Sendable {
   /// The organizations whose records are read; nil where everything is.
   package let organizations: Set<Identifier>?
   /// Those of whose people the accounts' records are read, too.
   package let overseen: Set<Identifier>
+  /// Those of whose people the accounts' records are read, unless somebody of another organization made them.
+  package let governed: Set<Identifier>
   /// Those where the caller is an officer.
   package let officed: Set<Identifier>
   /// Resource types whose records are left out.
@@ -27,6 +32,8 @@ public struct RecordScope: Sendable {
     organizations = reach.organizations
     let readable = organizations ?? []
     overseen = readable.filter { principal.holds([.officers, .auditors], in: $0) }
+    let overseen = overseen
+    governed = readable.filter { !overseen.contains($0) && principal.allows(.admin, on: "users", organization: $0) }
     officed = readable.filter { principal.holds([.officers], in: $0) }
     veiled = Set(principal.veiledTypes(of: catalog))
   }
@@ -38,11 +45,22 @@ public struct RecordScope: Sendable {
     if let organization = header.organization {
       return organizations.contains(organization) && !veiled.contains(header.type)
     }
-    guard header.type == "user", !overseen.isEmpty else { return false }
-    return try snapshot.memberships(of: header.resource).contains { membership in
+    guard header.type == "user", !overseen.isEmpty || !governed.isEmpty else { return false }
+    let memberships = try snapshot.memberships(of: header.resource).filter { membership in
       // An account that is made with its first membership is made some microseconds before.
-      membership.organization.map(overseen.contains) == true && membership.isGoverning
-        && membership.createdAt.microseconds <= header.at.microseconds + 1000
-    }
+      membership.isGoverning && membership.createdAt.microseconds <= header.at.microseconds + 1000
+    }.compactMap(\.organization)
+    if memberships.contains(where: overseen.contains) { return true }
+    let homes = memberships.filter(governed.contains)
+    guard !homes.isEmpty else { return false }
+    guard let actor = RecordScope.user(header.actor) else { return !header.actor.hasPrefix("api_key:") }
+    if actor == header.resource { return true }
+    if try snapshot.state(actor)?.fields["role"] == "admin" { return true }
+    return try snapshot.memberships(of: actor).contains { $0.organization.map(homes.contains) == true }
+  }
+
+  /// The user who acted; nil for a key, the local administrator and the server.
+  private static func user(_ actor: String) -> Identifier? {
+    actor.hasPrefix("user:") ? Identifier(String(actor.dropFirst("user:".count))) : nil
   }
 }

@@ -24,7 +24,8 @@ struct Daybook: AsyncParsableCommand {
         is; without it $DAYBOOK_CONNECT, the socket in $DAYBOOK_DATA, the server
         of the last daybook login (daybook context), and without all these the
         socket in ./daybook-data. Over TCP and TLS somebody signs in: by daybook
-        login, --email, or an API key ($DAYBOOK_API_KEY, --api-key).
+        login, --email, or an API key ($DAYBOOK_API_KEY, --api-key). These options
+        may stand before the command's name too.
 
       EXIT CODES
         0   done
@@ -69,7 +70,7 @@ struct Daybook: AsyncParsableCommand {
       {
         throw unknown.failure
       }
-      var command = try await asyncParseAsRoot()
+      var command = try await asyncParseAsRoot(CommandWords.inOrder(Array(CommandLine.arguments.dropFirst())))
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {

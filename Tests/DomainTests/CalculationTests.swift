@@ -85,9 +85,9 @@ import Testing
       _ = try await book.make("calculation", most)
     }
     for (field, limit) in [("parameters", 5_000), ("result_data", 50_000)] {
-      // Two quotation marks belong to the JSON text.
-      let most = JSON.string(String(repeating: "é", count: limit - 2))
-      let more = JSON.string(String(repeating: "é", count: limit - 1))
+      // Of a text its own characters count.
+      let most = JSON.string(String(repeating: "é", count: limit))
+      let more = JSON.string(String(repeating: "é", count: limit + 1))
       let id = try await book.make("calculation", here.merging(["code": "1", field: most]))
       #expect(
         try await book.refusal("calculation.create", here.merging(["code": "1", field: more])).paths == ["/\(field)"])

@@ -76,13 +76,19 @@ import Testing
       (["properties": []], "/config_schema/properties"),
       (["properties": ["host": "text"]], "/config_schema/properties/host"),
       (["properties": ["a/b": ["typ": "string"]]], "/config_schema/properties/a~1b/typ"),
-      (["additionalProperties": 1], "/config_schema/additionalProperties"), (["items": [[:]]], "/config_schema/items"),
+      (["additionalProperties": 1], "/config_schema/additionalProperties"), (["items": 1], "/config_schema/items"),
       (["minItems": -1], "/config_schema/minItems"), (["maxLength": 1.5], "/config_schema/maxLength"),
       (["uniqueItems": "yes"], "/config_schema/uniqueItems"), (["minimum": "1"], "/config_schema/minimum"),
       (["multipleOf": 0], "/config_schema/multipleOf"), (["anyOf": []], "/config_schema/anyOf"),
       (["allOf": [[:], 3]], "/config_schema/allOf/1"), (["not": "x"], "/config_schema/not"),
-      (["pattern": "^a+$"], "/config_schema/pattern"), (["patternProperties": [:]], "/config_schema/patternProperties"),
-      (["if": [:]], "/config_schema/if"), (["$ref": "#/definitions/a"], "/config_schema/$ref"),
+      (["pattern": "(a"], "/config_schema/pattern"), (["pattern": "(a)\\1"], "/config_schema/pattern"),
+      (["pattern": "a(?=b)"], "/config_schema/pattern"), (["pattern": "\\p{L}"], "/config_schema/pattern"),
+      (["pattern": "(a{100}){100}"], "/config_schema/pattern"), (["pattern": "[z-a]"], "/config_schema/pattern"),
+      (["patternProperties": ["[": true]], "/config_schema/patternProperties/["), (["if": 1], "/config_schema/if"),
+      (["items": [["type": "string"]]], "/config_schema/items"),
+      (["dependentRequired": ["a": "b"]], "/config_schema/dependentRequired"),
+      (["definitions": ["a": ["$ref": "#/definitions/a"]]], "/config_schema/$defs"),
+      (["$ref": "#/definitions/a"], "/config_schema/$ref"),
       (["$ref": "https://example.org/schema"], "/config_schema/$ref"),
       (["$ref": "#/$defs/a", "$defs": ["b": true]], "/config_schema/$ref"),
       (["properties": ["a": ["$defs": ["b": true]]]], "/config_schema/properties/a/$defs"),
@@ -147,6 +153,44 @@ import Testing
       ]
     ),
     (
+      ["pattern": "^[a-z][a-z0-9_]{1,3}$"], ["ab", "a_9", 7],
+      [("a", [""]), ("abcde", [""]), ("Ab", [""]), ("ab\n", [""])]
+    ),
+    (["pattern": "\\bnew\\b|^\\d{4}-\\d\\d$"], ["a new one", "2025-01"], [("renew", [""]), ("x2025-01", [""])]),
+    (["pattern": "^(?:é|\\u{1F600})+?.\\.$"], ["éé😀x."], [("x.", [""])]),
+    (
+      [
+        "properties": ["a": true], "patternProperties": ["^x-": ["type": "string"]], "additionalProperties": false,
+        "propertyNames": ["maxLength": 4], "minProperties": 1, "maxProperties": 2,
+      ],
+      [["a": 1, "x-b": "c"]],
+      [(["x-b": 1], ["/x-b"]), (["b": 1], ["/b"]), ([:], [""]), (["x-toolong": "c"], ["/x-toolong"])]
+    ),
+    (
+      [
+        "if": ["properties": ["auth": ["const": "basic"]], "required": ["auth"]], "then": ["required": ["user"]],
+        "else": ["required": ["token"]],
+      ],
+      [["auth": "basic", "user": "u"], ["auth": "none", "token": "t"]],
+      [(["auth": "basic", "token": "t"], ["/user"]), (["user": "u"], ["/token"])]
+    ),
+    (
+      ["dependentRequired": ["a": ["b"]], "dependentSchemas": ["c": ["required": ["d"]]]],
+      [["a": 1, "b": 1], ["b": 1]],
+      [(["a": 1], ["/b"]), (["c": 1], ["/d"])]
+    ),
+    (
+      ["prefixItems": [["type": "string"]], "items": ["type": "integer"], "contains": ["const": 7], "maxContains": 1],
+      [["a", 7], ["a", 1, 7]], [([7], ["/0"]), (["a", "b", 7], ["/1"]), (["a"], [""]), (["a", 7, 7], [""])]
+    ),
+    (
+      [
+        "$schema": "http://json-schema.org/draft-07/schema#", "$ref": "#/definitions/n",
+        "definitions": ["n": ["type": "integer"]],
+      ],
+      [1], [("x", [""])]
+    ),
+    (
       [
         "title": "t", "description": "d", "default": 1, "format": "ipv4", "examples": [1], "$comment": "c",
         "$schema": "https://json-schema.org/draft/2020-12/schema", "readOnly": true,
@@ -167,6 +211,24 @@ import Testing
       let error = try await book.refusal("module_template.create", template(one.schema, acme, defaults: value))
       #expect(error.paths == paths.map { "/default_config" + $0 }, "\(value)")
     }
+  }
+
+  @Test func `no pattern takes more than linear time`() async throws {
+    let book = try TestDomain()
+    let acme = try await book.organization("acme")
+    let text = JSON.string(String(repeating: "a", count: 20_000))
+    for pattern in ["^(a*)*b$", "^(a|aa)+$c", "(x+x+)+y", "^(([a-z])+.)+[A-Z]([a-z])+$"] {
+      let began = ContinuousClock.now
+      let refused = try await book.refusal(
+        "module_template.create", template(["pattern": .string(pattern)], acme, defaults: text))
+      #expect(refused.paths == ["/default_config"], "\(pattern)")
+      #expect(ContinuousClock.now - began < .seconds(20), "\(pattern)")
+    }
+    // What would cost too much altogether is given up.
+    let long = JSON.string(String(repeating: "a", count: 900_000))
+    let many = try await book.refusal(
+      "module_template.create", template(["pattern": "^(a|b|c|[a-d]){0,150}$"], acme, defaults: long))
+    #expect(many.message.contains("too many steps"))
   }
 
   @Test func `a schema that would take forever is given up`() async throws {

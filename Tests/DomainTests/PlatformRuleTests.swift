@@ -103,7 +103,7 @@ import Testing
     let ground = try await Ground(platform)
     var tried = 0
     try await eachColumn(ground) { table, column, field, params in
-      guard column.isNotNull, field.defaultValue == nil else { return }
+      guard column.isNotNull, field.defaultValue == nil || column.isAsked else { return }
       var params = params
       params[field.name] = .none
       let error = try await ground.book.refusal("\(table.resource ?? "").create", params)
@@ -228,12 +228,12 @@ import Testing
     try await book.call("pipeline.publish", ["id": .string(pipeline)])
     let deprecated = try await book.refusal("pipeline.deprecate", ["id": .string(pipeline)])
     #expect(deprecated.paths == ["/status"])
-    let run = try await book.make(by: "run.start", ["pipeline_id": .string(pipeline)])
+    let run = try await book.make(by: "run.start", ["pipeline_id": .string(pipeline), "trigger_type": "manual"])
     let timedOut = try await book.refusal("run.finish", ["id": .string(run), "status": "timeout"])
     #expect(timedOut.paths == ["/status"])
     try await book.call("run.finish", ["id": .string(run), "status": "failed"])
     let django = try await book.organization("d", platform: "django_etl")
-    let other = try await book.make("pipeline", ["name": "p", "organization_id": .string(django)])
+    let other = try await book.make("pipeline", ["name": "p", "organization_id": .string(django), "config": [:]])
     let archived = try await book.refusal("pipeline.archive", ["id": .string(other)])
     #expect(archived.paths == ["/status"])
     let free = try await book.organization("f")
@@ -256,7 +256,7 @@ import Testing
     let principal = try book.principal(ann)
     try await book.call("pipeline.create", ["name": "p", "organization_id": .string(free)], as: principal)
     let made = try await book.make(
-      "pipeline", ["name": "p", "organization_id": .string(builder)], as: principal)
+      "pipeline", ["name": "p", "organization_id": .string(builder), "config": [:]], as: principal)
     let error = try await book.refusal("user.delete", ["id": .string(ann)])
     #expect(error.reason == "reference")
     #expect(error.data["referrers"] == [["resource_type": "pipeline", "id": .string(made), "name": "p"]])

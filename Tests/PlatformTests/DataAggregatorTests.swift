@@ -331,7 +331,8 @@ import Testing
       ] as [(String, JSON)] {
         #expect(logs[0][column] == value, "system_logs.\(column)")
       }
-      #expect(logs[0]["created_at"]?.stringValue.flatMap { Timestamp($0) } == Timestamp("2025-10-03T04:00:00Z"))
+      #expect(
+        logs[0]["created_at"]?.stringValue.flatMap { PlatformChecks.moment($0) } == Timestamp("2025-10-03T04:00:00Z"))
     }
   }
 

@@ -161,7 +161,7 @@ import Testing
     for pipeline in pipelines {
       guard let status = pipeline.fields["status"]?.stringValue, ["active", "paused"].contains(status) else { continue }
       let newest = runs.filter { $0.fields["pipeline_id"]?.stringValue == pipeline.id.text }
-        .max { ($0.createdAt, $0.id.text) < ($1.createdAt, $1.id.text) }
+        .max { PlatformChecks.madeBefore($0, $1) }
       last.append([
         "id": .string(pipeline.id.text), "name": pipeline.fields["name"] ?? .null, "status": .string(status),
         "schedule": pipeline.fields["schedule"] ?? .null, "created_by": pipeline.fields["created_by"] ?? .null,
@@ -175,14 +175,14 @@ import Testing
 
     let connections = facts.living("connection", of: "etl_builder")
     var statistics: [JSONObject] = []
-    for user in facts.members(of: "etl_builder") {
-      func isTheirs(_ state: ResourceState) -> Bool { state.fields["created_by"]?.stringValue == user.id.text }
+    for user in try await facts.people(checks) {
+      func isTheirs(_ state: ResourceState) -> Bool { state.fields["created_by"]?.stringValue == user.id }
       let theirs = Set(pipelines.filter(isTheirs).map(\.id.text))
       let executions = runs.filter { $0.fields["pipeline_id"]?.stringValue.map { theirs.contains($0) } ?? false }
       let starts = executions.compactMap { $0.fields["started_at"]?.stringValue }.compactMap { Timestamp($0) }
       statistics.append([
-        "id": .string(user.id.text), "username": try facts.value("username", of: user),
-        "email": try facts.value("email", of: user), "pipeline_count": .integer(Int64(theirs.count)),
+        "id": .string(user.id), "username": user.username, "email": user.email,
+        "pipeline_count": .integer(Int64(theirs.count)),
         "connection_count": .integer(Int64(connections.filter(isTheirs).count)),
         "execution_count": .integer(Int64(executions.count)),
         "last_execution_date": starts.max().map { .string($0.text) } ?? .null,
@@ -264,7 +264,10 @@ import Testing
     try await checks.expectRows(
       "pipelines",
       facts.living("pipeline", of: "data_aggregator").filter { $0.fields["kind"] ?? "flow" == "flow" }.map { pipeline in
-        ["id": pipeline.fields["number"] ?? .null, "is_active": .bool(pipeline.fields["status"] == "active")]
+        [
+          "id": pipeline.fields["number"] ?? .null,
+          "is_active": pipeline.fields["is_active"] ?? .bool(pipeline.fields["status"] == "active"),
+        ]
       }, key: ["id"])
 
     var names: [String: JSON] = [:]
@@ -351,13 +354,13 @@ import Testing
     let calculations = facts.living("calculation", of: "mecapy")
     var statistics: [JSONObject] = []
     var recent: [JSONObject] = []
-    for user in facts.members(of: "mecapy") {
-      let own = files.filter { $0.fields["owner_id"]?.stringValue == user.id.text }
-      let run = calculations.filter { $0.fields["user_id"]?.stringValue == user.id.text }
+    for user in try await facts.people(checks) {
+      let own = files.filter { $0.fields["owner_id"]?.stringValue == user.id }
+      let run = calculations.filter { $0.fields["user_id"]?.stringValue == user.id }
       let bytes = own.reduce(Int64(0)) { $0 + ($1.fields["file_size"]?.integerValue ?? 0) }
       statistics.append([
-        "id": user.fields["number"] ?? .null, "username": try facts.value("username", of: user),
-        "total_files": .integer(Int64(own.count)), "total_calculations": .integer(Int64(run.count)),
+        "id": facts.number(of: user.id), "username": user.username, "total_files": .integer(Int64(own.count)),
+        "total_calculations": .integer(Int64(run.count)),
         // The document's join counts a file's size once a calculation.
         "total_storage_bytes": .integer(bytes * Int64(max(run.count, 1))),
         "completed_calculations": .integer(Int64(run.filter { $0.fields["status"] == "success" }.count)),
@@ -369,8 +372,7 @@ import Testing
           "status": status == "success" ? "completed" : status ?? .null,
           "created_at": .string(calculation.createdAt.text),
           "execution_time": calculation.fields["execution_time"] ?? .null,
-          "username": try facts.value("username", of: user),
-          "display_name": try facts.value("display_name", of: user),
+          "username": user.username, "display_name": user.displayName,
         ])
       }
     }

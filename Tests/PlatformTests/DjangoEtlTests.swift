@@ -179,7 +179,10 @@ extension DjangoEtlTests.Tenant: PlatformSample {
     let datasets = made
     _ = try await harness.make(
       "lineage_edge",
-      ["organization_id": .string(tenant.organization), "source_id": datasets[0], "target_id": datasets[1]])
+      [
+        "organization_id": .string(tenant.organization), "source_id": datasets[0], "target_id": datasets[1],
+        "relationship_type": "derived",
+      ])
     // A member without names: Django keeps them empty.
     let plain = try await harness.make(
       "user",

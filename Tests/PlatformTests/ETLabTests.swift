@@ -169,8 +169,11 @@ import Testing
       let members = try await harness.objects("SELECT * FROM etlab.workspace_members")
       #expect(members.map { $0["role"] ?? .null } == ["owner"] && members[0]["user_id"]?.stringValue == tenant.owner)
       let link = try await harness.row("etlab.workspace_share_links", tenant["workspace_share_links"])
-      #expect(link["token"] == "!" && link["role"] == "editor" && link["is_active"] == true)
-      #expect(link["expires_at"]?.stringValue.flatMap { Timestamp($0) } == Timestamp("2099-01-01T00:00:00Z"))
+      #expect(
+        link["token"] == .string("!\(tenant["workspace_share_links"])") && link["role"] == "editor"
+          && link["is_active"] == true)
+      #expect(
+        link["expires_at"]?.stringValue.flatMap { PlatformChecks.moment($0) } == Timestamp("2099-01-01T00:00:00Z"))
       let connection = try await harness.row("etlab.spark_connections", tenant["spark_connections"])
       #expect(connection["connection_type"] == "databricks" && connection["is_default"] == true)
       #expect(connection["user_id"]?.stringValue == tenant.owner && connection["name"] == "cluster")

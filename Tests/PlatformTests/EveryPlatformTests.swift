@@ -75,4 +75,51 @@ import Testing
     }
     try await check(platform.sample)
   }
+
+  @Test(arguments: PlatformArgument.all)
+  func `who left, who was deleted and the system stay in the users, as long as rows name them`(
+    _ platform: PlatformArgument
+  ) async throws {
+    func check<Sample: PlatformSample>(_ sample: Sample.Type) async throws {
+      try await TestReadModels.with { harness in
+        let tenant = try await Sample.make(harness, "acme")
+        let checks = try PlatformChecks(harness, Sample.platform)
+        try await checks.expectPeopleFound()
+        let table = try #require(checks.users)
+        // Another owner, so that the first may go; who names nothing and leaves shows no more.
+        let heir = try await harness.make(
+          "user",
+          [
+            "email": "heir@acme.example", "username": "heir", "keycloak_id": "heir", "role": "developer",
+            "organization_id": .string(tenant.organization), "membership_role": "owner",
+          ])
+        let idle = try await harness.make(
+          "user",
+          [
+            "email": "idle@acme.example", "username": "idle", "keycloak_id": "idle", "role": "developer",
+            "organization_id": .string(tenant.organization),
+          ])
+        if Sample.platform == ETLabTests.Tenant.platform {
+          // A workspace keeps an owner.
+          for row in try await harness.settledRows("SELECT id FROM daybook.workspaces WHERE deleted_at IS NULL") {
+            _ = try await harness.make(
+              "workspace_member",
+              ["workspace_id": row[0].map(JSON.string) ?? .null, "user_id": .string(heir), "role": "owner"])
+          }
+        }
+        for user in [tenant.owner, idle] {
+          let rows = try await harness.settledRows(
+            "SELECT id FROM daybook.memberships WHERE user_id = '\(user)' AND deleted_at IS NULL")
+          for row in rows { try await harness.call("membership.delete", ["id": row[0].map(JSON.string) ?? .null]) }
+        }
+        try await checks.expectPeopleFound()
+        let emails = try await harness.settledRows(
+          "SELECT email FROM \(Sample.platform).\(PostgresIdentifier.quote(table.name))")
+        #expect(emails.contains(["heir@acme.example"]) && !emails.contains(["idle@acme.example"]))
+        #expect(emails.count >= 2 && Set(emails).count == emails.count, "\(emails)")
+        #expect(heir != idle)
+      }
+    }
+    try await check(platform.sample)
+  }
 }

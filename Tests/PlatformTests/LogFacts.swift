@@ -108,6 +108,43 @@ struct LogFacts {
     return ids.compactMap { states[$0] }.filter { $0.fields["deleted_at"] == nil }
   }
 
+  /// Somebody as a platform shows them.
+  struct Person {
+    let id: String
+    let username: JSON
+    let email: JSON
+    let displayName: JSON
+  }
+
+  /// The members of a platform's organizations, and whom else its rows name; of who was deleted nothing personal.
+  func people(_ checks: PlatformChecks) async throws -> [Person] {
+    let members = members(of: checks.platform.name)
+    var people = try members.map { user in
+      Person(
+        id: user.id.text, username: try value("username", of: user), email: try value("email", of: user),
+        displayName: try value("display_name", of: user))
+    }
+    let isNumbered = checks.users?.column("id")?.type == "integer"
+    let known = Set(members.map(\.id.text))
+    for name in try await checks.peopleNamed() {
+      guard
+        let id = isNumbered
+          ? states.values.first(where: { $0.type == "user" && $0.fields["number"]?.canonicalString == name })?.id.text
+          : name, !known.contains(id)
+      else { continue }
+      if let user = states[id], user.deletedAt == nil {
+        people.append(
+          Person(
+            id: id, username: try value("username", of: user), email: try value("email", of: user),
+            displayName: try value("display_name", of: user)))
+      } else {
+        let mark: JSON = states[id] == nil ? "!system" : .string("!\(id)")
+        people.append(Person(id: id, username: mark, email: mark, displayName: .null))
+      }
+    }
+    return people
+  }
+
   /// The number of a resource, which platforms with integer keys show.
   func number(of id: String?) -> JSON { id.flatMap { states[$0]?.fields["number"] } ?? .null }
 
@@ -165,7 +202,7 @@ extension PlatformChecks {
     func name(_ row: JSON) -> String {
       key.map { column in
         let value = row[column] ?? .null
-        return value.stringValue.flatMap { Timestamp($0)?.text } ?? value.canonicalString
+        return value.stringValue.flatMap { PlatformChecks.moment($0)?.text } ?? value.canonicalString
       }.joined(separator: " ")
     }
     let rows = try await harness.objects("SELECT * FROM \(platform.name).\(view)")

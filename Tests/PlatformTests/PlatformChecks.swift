@@ -46,7 +46,11 @@ struct PlatformChecks {
   /// A type as PostgreSQL writes it.
   private static func written(_ type: String) -> String {
     if type.hasPrefix("varchar") { return "character varying" + type.dropFirst("varchar".count) }
-    return type == "timestamptz" ? "timestamp with time zone" : type
+    switch type {
+    case "timestamptz": return "timestamp with time zone"
+    case "timestamp": return "timestamp without time zone"
+    default: return type
+    }
   }
 
   // MARK: - Values
@@ -100,8 +104,15 @@ struct PlatformChecks {
         guard isHere else { continue }
         expected[key.source == .field("id") ? state.id.text : state.fields["number"]?.canonicalString ?? ""] = state
       }
-      let rows = try await harness.objects("SELECT * FROM \(platform.name).\(PostgresIdentifier.quote(table.name))")
+      var rows = try await harness.objects("SELECT * FROM \(platform.name).\(PostgresIdentifier.quote(table.name))")
       func name(_ row: JSON) -> String { row[key.name]?.stringValue ?? row[key.name]?.canonicalString ?? "" }
+      if type == "user" {
+        // Besides the members, whoever else is named.
+        let strangers = Set(rows.map(name)).subtracting(expected.keys)
+        #expect(try await strangers.isSubset(of: peopleNamed()), "the rows of \(platform.name).\(table.name)")
+        rows.removeAll { strangers.contains(name($0)) }
+        try await expectPeopleFound()
+      }
       #expect(Set(rows.map(name)) == Set(expected.keys), "the rows of \(platform.name).\(table.name)")
       #expect(rows.count == expected.count, "the rows of \(platform.name).\(table.name)")
       for row in rows {
@@ -205,7 +216,7 @@ struct PlatformChecks {
     if left == right { return true }
     if let left = left.doubleValue, let right = right.doubleValue { return left == right }
     if let left = left.stringValue, let right = right.stringValue {
-      if let one = Timestamp(left), let other = Timestamp(right) { return one == other }
+      if let one = moment(left), let other = moment(right) { return one == other }
       return false
     }
     if let left = left.arrayValue, let right = right.arrayValue {
@@ -216,6 +227,48 @@ struct PlatformChecks {
         && left.allSatisfy { key, value in right[key].map { isSame(value, $0) } ?? false }
     }
     return false
+  }
+
+  /// Whether a resource was made before another of its type: of several that one commit recorded, numbers tell.
+  static func madeBefore(_ one: ResourceState, _ other: ResourceState) -> Bool {
+    func number(_ state: ResourceState) -> Int64 { state.fields["number"]?.integerValue ?? 0 }
+    return (one.createdAt, number(one)) < (other.createdAt, number(other))
+  }
+
+  /// A moment; what has no zone is in UTC.
+  static func moment(_ text: String) -> Timestamp? { Timestamp(text) ?? Timestamp(text + "Z") }
+
+  // MARK: - Keys
+
+  /// The columns that name a person, by whatever table.
+  private static let peoplesColumns: Set<String> = [
+    "created_by", "created_by_id", "owner_id", "user_id", "author_id", "triggered_by", "triggered_by_id",
+    "acknowledged_by", "resolved_by",
+  ]
+
+  /// Whom the rows of the platform name.
+  func peopleNamed() async throws -> Set<String> {
+    var named: Set<String> = []
+    for table in platform.tables where table.resource != "user" {
+      for column in table.columns where Self.peoplesColumns.contains(column.name) {
+        let rows = try await harness.settledRows(
+          "SELECT DISTINCT \(column.name)::text FROM \(platform.name).\(PostgresIdentifier.quote(table.name))")
+        named.formUnion(rows.compactMap { $0.first ?? nil })
+      }
+    }
+    return named
+  }
+
+  /// The table of the platform's users.
+  var users: PlatformTable? { platform.tables.first { $0.resource == "user" } }
+
+  /// Every key that leads to a person finds them.
+  func expectPeopleFound() async throws {
+    let table = try #require(users)
+    let rows = try await harness.settledRows(
+      "SELECT id::text FROM \(platform.name).\(PostgresIdentifier.quote(table.name))")
+    let lost = try await peopleNamed().subtracting(rows.compactMap { $0.first ?? nil })
+    #expect(lost.isEmpty, "\(platform.name) names people whom it doesn't show")
   }
 
   // MARK: - Who sees what

@@ -78,9 +78,9 @@ import Testing
       let owner = try await library.member("o@example.org", of: acme, membership: "owner")
       #expect(try await library.refusal("audit.search", [:], as: viewer).code == .forbidden)
       #expect(try await library.refusal("log.read", [:], as: viewer).code == .forbidden)
-      // An auditor reads of the organization's people, besides, what happened to their accounts.
+      // Auditors, and who administers people, read of the organization's, besides, what happened to their accounts.
       let people = [viewer, auditor, owner].compactMap { $0.subject?.text }
-      for (principal, accounts) in [(auditor, people), (owner, [])] {
+      for (principal, accounts) in [(auditor, people), (owner, people)] {
         func isOurs(_ organization: String, _ resource: String) -> Bool {
           organization == acme || organization.isEmpty && accounts.contains(resource)
         }

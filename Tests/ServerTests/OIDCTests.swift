@@ -286,6 +286,78 @@ import Testing
     }
   }
 
+  @Test func `a provider's people are made at their first sign-in, and follow what later tokens say`() async throws {
+    let issuer = issuer
+    let folder = try TemporaryFolder()
+    defer { withExtendedLifetime(folder) {} }
+    let keys = folder.path + "/jwks.json"
+    try TokenIssuer.write([issuer.publicKey], to: keys)
+    try await TestServer.run { configuration in
+      configuration.oidc = OIDCSettings(
+        keysFile: keys, issuer: TokenIssuer.issuer, audience: TokenIssuer.audience, organization: "lab")
+    } _: { test in
+      let administrator = try await test.administrator()
+      let client = try await DaybookClient.connect(to: test.endpoint("tcp"))
+      let end = Timestamp.now.adding(seconds: 300)
+      func refusal(_ claims: JSONObject, of subject: String) async throws -> ClientError? {
+        do {
+          let token = try issuer.token(subject, until: end, claims)
+          _ = try await client.call("session.open", ["token": .string(token)])
+          return nil
+        } catch let error as ClientError {
+          return error
+        }
+      }
+      let emmy: JSONObject = [
+        "email": "emmy@lab.example", "email_verified": true, "preferred_username": "emmy", "given_name": "Emmy",
+        "family_name": "Noether", "name": "Emmy Noether",
+      ]
+      #expect(try await refusal(emmy, of: "kc-1")?.code == .unavailable, "there is no such organization yet")
+      let lab = try await test.organization("lab")
+      _ = try await administrator.call(
+        "user.create", ["email": "other@lab.example", "username": "other", "organization_id": .string(lab)])
+      #expect(try await refusal(emmy, of: "kc-1") == nil)
+      func user() async throws -> JSON {
+        let who = try await client.call("session.whoami")
+        #expect(who["principal"]?["organizations"]?[lab] == "member")
+        return try await administrator.call("user.get", ["id": who["principal"]?["id"] ?? .null])["item"] ?? .null
+      }
+      var made = try await user()
+      #expect(
+        made["email"] == "emmy@lab.example" && made["username"] == "emmy" && made["display_name"] == "Emmy Noether")
+      #expect(made["keycloak_id"] == "kc-1" && made["role"] == "viewer" && made["email_verified"] == true)
+      let version = made["version"]?.integerValue ?? 0
+      // The same again records nothing but, perhaps, the sign-in; another address is taken over.
+      #expect(try await refusal(emmy, of: "kc-1") == nil)
+      #expect(try await user()["version"]?.integerValue ?? 0 <= version + 1)
+      #expect(
+        try await refusal(emmy.merging(["email": "e.noether@lab.example", "name": "E. Noether"]), of: "kc-1") == nil)
+      made = try await user()
+      #expect(made["email"] == "e.noether@lab.example" && made["display_name"] == "E. Noether")
+      #expect(made["email_verified"] == true, "the provider has verified the new one, too")
+      // Nobody's account is taken over, and without an address nobody is made.
+      let thief = try await refusal(["email": "other@lab.example", "preferred_username": "thief"], of: "kc-2")
+      #expect(thief?.code == .unauthenticated)
+      #expect(
+        try await refusal(["preferred_username": "other", "email": "x@lab.example"], of: "kc-3")?.code
+          == .unauthenticated)
+      #expect(try await refusal([:], of: "kc-4")?.code == .unauthenticated)
+      for email in ["x@lab.example", "thief@lab.example"] {
+        do {
+          _ = try await administrator.call("user.get", ["email": .string(email)])
+          Issue.record("\(email) was made")
+        } catch let error as ClientError {
+          #expect(error.code == .notFound)
+        }
+      }
+      // Who was deactivated stays so.
+      _ = try await administrator.call("user.deactivate", ["id": made["id"] ?? .null])
+      #expect(try await refusal(emmy, of: "kc-1")?.code == .unauthenticated)
+      try await client.close()
+      try await administrator.close()
+    }
+  }
+
   @Test func `without a provider a token says so`() async throws {
     try await TestServer.run { test in
       let client = try await test.raw("tcp")

@@ -1,21 +1,100 @@
 -- The Data Aggregator Platform's tables under their documented names: views over the read models, with the reader's rights.
 -- Integer keys are the resources' numbers. schema/platforms/data_aggregator.yaml says where each column comes from.
 
+-- Whom rows of the platform's organizations name, whether they are members or not.
+CREATE FUNCTION data_aggregator.named_people() RETURNS SETOF uuid
+LANGUAGE sql STABLE AS $$
+  SELECT named.id FROM (
+    SELECT coalesce(owner_id, created_by), organization_id FROM daybook.pipelines WHERE deleted_at IS NULL AND coalesce(kind, 'flow') = 'flow'
+    UNION ALL
+    SELECT coalesce(owner_id, created_by), organization_id FROM daybook.connections WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT coalesce(owner_id, created_by), organization_id FROM daybook.transformations WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT coalesce(owner_id, created_by), organization_id FROM daybook.pipeline_templates WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT coalesce(owner_id, created_by), organization_id FROM daybook.transformation_functions WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT coalesce(owner_id, created_by), organization_id FROM daybook.schema_mappings WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT coalesce(owner_id, created_by), organization_id FROM daybook.files WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT coalesce(owner_id, created_by), organization_id FROM daybook.alert_rules WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT coalesce(owner_id, created_by), organization_id FROM daybook.escalation_policies WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT coalesce(user_id, created_by), organization_id FROM daybook.dashboards WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT user_id, organization_id FROM daybook.user_preferences WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT acknowledged_by, organization_id FROM daybook.alerts WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT resolved_by, organization_id FROM daybook.alerts WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT v.created_by, v.organization_id FROM daybook.pipeline_versions AS v JOIN daybook.pipelines AS r ON r.id = v.pipeline_id
+    WHERE r.deleted_at IS NULL
+    UNION ALL
+    SELECT user_id, organization_id FROM daybook.system_logs
+  ) AS named (id, organization_id)
+  WHERE named.organization_id IN (
+    SELECT o.id FROM daybook.organizations AS o WHERE o.platform = 'data_aggregator' AND o.deleted_at IS NULL)
+$$;
+
+-- Members, and whoever else the platform's rows name: who has left, who was deleted, and the system. So every key leads
+-- somewhere. Of who was deleted nothing personal shows.
+-- What the document says is never NULL is a constant where there is no value, so that a condition on it is answered from
+-- the index on the values. OFFSET 0 has PostgreSQL look for one person at a time, by indexes.
 CREATE VIEW data_aggregator.users WITH (security_invoker = true) AS
 SELECT
   u.number::integer AS id,
-  coalesce(p.email, '!')::varchar(255) AS email,
+  p.email,
   '!'::varchar AS hashed_password,
-  p.full_name::varchar(255) AS full_name,
+  p.full_name,
   (CASE u.role WHEN 'admin' THEN 'admin' WHEN 'developer' THEN 'editor' ELSE 'viewer' END)::varchar(50) AS role,
   u.is_active,
   u.email_verified AS is_verified,
-  u.created_at,
-  u.updated_at
+  u.created_at AT TIME ZONE 'UTC' AS created_at,
+  u.updated_at AT TIME ZONE 'UTC' AS updated_at
+FROM daybook.users AS u
+JOIN personal.users AS p USING (id)
+WHERE u.deleted_at IS NULL AND p.email IS NOT NULL
+  AND (EXISTS (
+    SELECT FROM daybook.memberships AS m
+    WHERE m.user_id = u.id AND m.deleted_at IS NULL
+      AND m.organization_id IN (SELECT projector.platform_organizations('data_aggregator')))
+  OR EXISTS (SELECT FROM data_aggregator.named_people() AS n (id) WHERE n.id = u.id OFFSET 0))
+UNION ALL
+SELECT
+  u.number::integer,
+  '!'::varchar(255),
+  '!'::varchar,
+  NULL::varchar(255),
+  (CASE u.role WHEN 'admin' THEN 'admin' WHEN 'developer' THEN 'editor' ELSE 'viewer' END)::varchar(50),
+  u.is_active,
+  u.email_verified,
+  u.created_at AT TIME ZONE 'UTC' AS created_at,
+  u.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.users AS u
 LEFT JOIN personal.users AS p USING (id)
-WHERE u.deleted_at IS NULL
-  AND u.id IN (SELECT m.id FROM projector.platform_members('data_aggregator') AS m (id));
+WHERE u.deleted_at IS NULL AND p.email IS NULL
+  AND (EXISTS (
+    SELECT FROM daybook.memberships AS m
+    WHERE m.user_id = u.id AND m.deleted_at IS NULL
+      AND m.organization_id IN (SELECT projector.platform_organizations('data_aggregator')))
+  OR EXISTS (SELECT FROM data_aggregator.named_people() AS n (id) WHERE n.id = u.id OFFSET 0))
+UNION ALL
+SELECT
+  u.number::integer,
+  ('!' || u.id::text)::varchar(255),
+  '!'::varchar,
+  NULL::varchar(255),
+  'viewer'::varchar(50),
+  false,
+  false,
+  u.created_at AT TIME ZONE 'UTC' AS created_at,
+  u.updated_at AT TIME ZONE 'UTC' AS updated_at
+FROM daybook.users AS u
+WHERE u.deleted_at IS NOT NULL AND EXISTS (SELECT FROM data_aggregator.named_people() AS n (id) WHERE n.id = u.id OFFSET 0);
 
 CREATE VIEW data_aggregator.pipelines WITH (security_invoker = true) AS
 SELECT
@@ -26,11 +105,11 @@ SELECT
   p.transformation_config,
   coalesce(p.destination_config, '{}') AS destination_config,
   (p.schedule #>> '{}')::varchar(100) AS schedule,
-  p.status = 'active' AS is_active,
+  coalesce(p.is_active, p.status = 'active') AS is_active,
   p.visual_definition,
   owner.number::integer AS owner_id,
-  p.created_at,
-  p.updated_at
+  p.created_at AT TIME ZONE 'UTC' AS created_at,
+  p.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.pipelines AS p
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = p.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(p.owner_id, p.created_by)
@@ -44,8 +123,8 @@ SELECT
   r.number::integer AS id,
   p.number::integer AS pipeline_id,
   state.shown::varchar(50) AS status,
-  r.started_at,
-  r.completed_at,
+  r.started_at AT TIME ZONE 'UTC' AS started_at,
+  r.completed_at AT TIME ZONE 'UTC' AS completed_at,
   projector.fitted(r.rows_processed) AS records_processed,
   r.error_message,
   coalesce(r.execution_log, (
@@ -57,7 +136,7 @@ SELECT
     LEFT JOIN personal.run_logs AS said USING (id)
     WHERE l.run_id = r.id
   )) AS execution_log,
-  r.created_at
+  r.created_at AT TIME ZONE 'UTC' AS created_at
 FROM daybook.runs AS r
 JOIN (
   VALUES ('pending', 'pending'), ('running', 'running'), ('success', 'completed'), ('failed', 'failed'),
@@ -76,8 +155,8 @@ SELECT
   c.config,
   c.is_active,
   owner.number::integer AS owner_id,
-  c.created_at,
-  c.updated_at
+  c.created_at AT TIME ZONE 'UTC' AS created_at,
+  c.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.connections AS c
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = c.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(c.owner_id, c.created_by)
@@ -92,8 +171,8 @@ SELECT
   t.config,
   t.is_active,
   owner.number::integer AS owner_id,
-  t.created_at,
-  t.updated_at
+  t.created_at AT TIME ZONE 'UTC' AS created_at,
+  t.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.transformations AS t
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = t.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(t.owner_id, t.created_by)
@@ -111,8 +190,8 @@ SELECT
   projector.fitted(t.use_count) AS use_count,
   t.tags::varchar[] AS tags,
   owner.number::integer AS owner_id,
-  t.created_at,
-  t.updated_at
+  t.created_at AT TIME ZONE 'UTC' AS created_at,
+  t.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.pipeline_templates AS t
 LEFT JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = t.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(t.owner_id, t.created_by)
@@ -129,7 +208,7 @@ SELECT
   v.snapshot,
   v.is_active,
   maker.number::integer AS created_by,
-  v.created_at
+  v.created_at AT TIME ZONE 'UTC' AS created_at
 FROM daybook.pipeline_versions AS v
 JOIN daybook.pipelines AS p ON p.id = v.pipeline_id
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = p.organization_id
@@ -153,8 +232,8 @@ SELECT
   projector.fitted(f.use_count) AS use_count,
   f.tags::varchar[] AS tags,
   owner.number::integer AS owner_id,
-  f.created_at,
-  f.updated_at
+  f.created_at AT TIME ZONE 'UTC' AS created_at,
+  f.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.transformation_functions AS f
 LEFT JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = f.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(f.owner_id, f.created_by)
@@ -171,8 +250,8 @@ SELECT
   s.transformation_rules,
   s.is_active,
   owner.number::integer AS owner_id,
-  s.created_at,
-  s.updated_at
+  s.created_at AT TIME ZONE 'UTC' AS created_at,
+  s.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.schema_mappings AS s
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = s.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(s.owner_id, s.created_by)
@@ -193,11 +272,11 @@ SELECT
   f.uploaded_chunks,
   f.metadata,
   f.is_temporary,
-  f.expires_at,
+  f.expires_at AT TIME ZONE 'UTC' AS expires_at,
   owner.number::integer AS owner_id,
   p.number::integer AS pipeline_id,
-  f.created_at,
-  f.updated_at
+  f.created_at AT TIME ZONE 'UTC' AS created_at,
+  f.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.files AS f
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = f.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(f.owner_id, f.created_by)
@@ -214,8 +293,8 @@ SELECT
   j.result_data,
   j.error_message,
   output.number::integer AS output_file_id,
-  j.created_at,
-  j.completed_at
+  j.created_at AT TIME ZONE 'UTC' AS created_at,
+  j.completed_at AT TIME ZONE 'UTC' AS completed_at
 FROM daybook.file_jobs AS j
 JOIN (
   VALUES ('pending', 'pending'), ('running', 'running'), ('success', 'completed'), ('failed', 'failed')
@@ -246,7 +325,7 @@ SELECT
   said.exception_message,
   said.stack_trace,
   said.extra_data,
-  l.at AS created_at
+  l.at AT TIME ZONE 'UTC' AS created_at
 FROM daybook.system_logs AS l
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = l.organization_id
 LEFT JOIN personal.system_logs AS said ON said.id = l.id
@@ -266,8 +345,8 @@ SELECT
   r.notification_channels::varchar[] AS notification_channels,
   policy.number::integer AS escalation_policy_id,
   owner.number::integer AS owner_id,
-  r.created_at,
-  r.updated_at
+  r.created_at AT TIME ZONE 'UTC' AS created_at,
+  r.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.alert_rules AS r
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = r.organization_id
 LEFT JOIN daybook.escalation_policies AS policy ON policy.id = r.escalation_policy_id
@@ -282,8 +361,8 @@ SELECT
   e.levels,
   e.is_active,
   owner.number::integer AS owner_id,
-  e.created_at,
-  e.updated_at
+  e.created_at AT TIME ZONE 'UTC' AS created_at,
+  e.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.escalation_policies AS e
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = e.organization_id
 LEFT JOIN daybook.users AS owner ON owner.id = coalesce(e.owner_id, e.created_by)
@@ -299,15 +378,15 @@ SELECT
   a.message,
   a.context,
   acknowledger.number::integer AS acknowledged_by,
-  a.acknowledged_at,
+  a.acknowledged_at AT TIME ZONE 'UTC' AS acknowledged_at,
   resolver.number::integer AS resolved_by,
-  a.resolved_at,
+  a.resolved_at AT TIME ZONE 'UTC' AS resolved_at,
   a.resolution_type::varchar(20) AS resolution_type,
   a.escalation_level,
-  a.last_escalated_at,
+  a.last_escalated_at AT TIME ZONE 'UTC' AS last_escalated_at,
   a.notifications_sent,
-  a.created_at,
-  a.updated_at
+  a.created_at AT TIME ZONE 'UTC' AS created_at,
+  a.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.alerts AS a
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = a.organization_id
 LEFT JOIN daybook.alert_rules AS r ON r.id = a.rule_id
@@ -329,8 +408,8 @@ SELECT
   s.dashboard_refresh_interval,
   coalesce(p.accessibility_mode, false) AS accessibility_mode,
   p.custom_settings,
-  s.created_at,
-  s.updated_at
+  s.created_at AT TIME ZONE 'UTC' AS created_at,
+  s.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.user_preferences AS s
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = s.organization_id
 LEFT JOIN personal.user_preferences AS p ON p.id = s.id
@@ -347,8 +426,8 @@ SELECT
   d.is_default,
   d.is_shared,
   d.version_number AS version,
-  d.created_at,
-  d.updated_at
+  d.created_at AT TIME ZONE 'UTC' AS created_at,
+  d.updated_at AT TIME ZONE 'UTC' AS updated_at
 FROM daybook.dashboards AS d
 JOIN projector.platform_organizations('data_aggregator') AS o (id) ON o.id = d.organization_id
 LEFT JOIN daybook.users AS u ON u.id = coalesce(d.user_id, d.created_by)

@@ -1,7 +1,8 @@
 -- The schema of Django ETL: the tables of its models under their documented names, over the read models. Foreign keys end in
 -- _id, as Django names them.
 --
--- A row shows where its organization is of the platform django_etl and not deleted; a user where they are a member of one.
+-- A row shows where its organization is of the platform django_etl and not deleted; a user where they are a member of one,
+-- or a row of the platform names them.
 -- Personal columns are NULL once they are erased, and to roles without a grant to read them; those that Django never keeps NULL
 -- show as '!' then. Text that Django keeps empty rather than NULL is ''.
 
@@ -27,6 +28,25 @@ FROM daybook.memberships AS m
 JOIN django_etl.organizations AS o ON o.id = m.organization_id
 WHERE m.deleted_at IS NULL;
 
+-- Whom rows of the platform's organizations name, whether they are members or not.
+CREATE FUNCTION django_etl.named_people() RETURNS SETOF uuid
+LANGUAGE sql STABLE AS $$
+  SELECT named.id FROM (
+    SELECT created_by, organization_id FROM daybook.pipelines WHERE deleted_at IS NULL AND coalesce(kind, 'flow') = 'flow'
+    UNION ALL
+    SELECT created_by, organization_id FROM daybook.connections WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT r.triggered_by, r.organization_id FROM daybook.runs AS r JOIN daybook.pipelines AS p ON p.id = r.pipeline_id
+    WHERE r.deleted_at IS NULL AND coalesce(p.kind, 'flow') = 'flow'
+  ) AS named (id, organization_id)
+  WHERE named.organization_id IN (
+    SELECT o.id FROM daybook.organizations AS o WHERE o.platform = 'django_etl' AND o.deleted_at IS NULL)
+$$;
+
+-- Members, and whoever else the platform's rows name: who has left, who was deleted, and the system. So every key leads
+-- somewhere. Of who was deleted nothing personal shows.
+-- What the document says is never NULL is a constant where there is no value, so that a condition on it is answered from
+-- the index on the values. OFFSET 0 has PostgreSQL look for one person at a time, by indexes.
 CREATE VIEW django_etl.auth_user WITH (security_invoker = true) AS
 SELECT
   u.id,
@@ -34,9 +54,9 @@ SELECT
   projector.last_login_at(u.id) AS last_login,
   u.is_superuser,
   coalesce(p.username, '!')::varchar(150) AS username,
-  CASE WHEN p.email IS NOT NULL THEN coalesce(p.first_name, '') ELSE '!' END::varchar(150) AS first_name,
-  CASE WHEN p.email IS NOT NULL THEN coalesce(p.last_name, '') ELSE '!' END::varchar(150) AS last_name,
-  coalesce(p.email, '!')::varchar(254) AS email,
+  coalesce(p.first_name, '')::varchar(150) AS first_name,
+  coalesce(p.last_name, '')::varchar(150) AS last_name,
+  p.email::varchar(254) AS email,
   u.is_staff,
   u.is_active,
   u.created_at AS date_joined,
@@ -45,8 +65,75 @@ SELECT
   u.created_at,
   u.updated_at
 FROM daybook.users AS u
+JOIN personal.users AS p USING (id)
+WHERE u.deleted_at IS NULL AND p.email IS NOT NULL
+  AND (EXISTS (
+    SELECT FROM daybook.memberships AS m
+    WHERE m.user_id = u.id AND m.deleted_at IS NULL
+      AND m.organization_id IN (SELECT projector.platform_organizations('django_etl')))
+  OR EXISTS (SELECT FROM django_etl.named_people() AS n (id) WHERE n.id = u.id OFFSET 0))
+UNION ALL
+SELECT
+  u.id,
+  '!'::varchar(128),
+  projector.last_login_at(u.id),
+  u.is_superuser,
+  '!'::varchar(150),
+  '!'::varchar(150),
+  '!'::varchar(150),
+  '!'::varchar(254),
+  u.is_staff,
+  u.is_active,
+  u.created_at,
+  coalesce(projector.preferences(u.id), '{}'),
+  projector.last_login_ip(u.id),
+  u.created_at,
+  u.updated_at
+FROM daybook.users AS u
 LEFT JOIN personal.users AS p USING (id)
-WHERE u.deleted_at IS NULL AND u.id IN (SELECT m.user_id FROM django_etl.organization_memberships AS m);
+WHERE u.deleted_at IS NULL AND p.email IS NULL
+  AND (EXISTS (
+    SELECT FROM daybook.memberships AS m
+    WHERE m.user_id = u.id AND m.deleted_at IS NULL
+      AND m.organization_id IN (SELECT projector.platform_organizations('django_etl')))
+  OR EXISTS (SELECT FROM django_etl.named_people() AS n (id) WHERE n.id = u.id OFFSET 0))
+UNION ALL
+SELECT
+  u.id,
+  '!'::varchar(128),
+  NULL::timestamptz,
+  false,
+  ('!' || u.id::text)::varchar(150),
+  '!'::varchar(150),
+  '!'::varchar(150),
+  ('!' || u.id::text)::varchar(254),
+  false,
+  false,
+  u.created_at,
+  '{}'::jsonb,
+  NULL::inet,
+  u.created_at,
+  u.updated_at
+FROM daybook.users AS u
+WHERE u.deleted_at IS NOT NULL AND EXISTS (SELECT FROM django_etl.named_people() AS n (id) WHERE n.id = u.id OFFSET 0)
+UNION ALL
+SELECT
+  '00000000-0000-7000-8000-000000000001'::uuid,
+  '!'::varchar(128),
+  NULL::timestamptz,
+  false,
+  '!system'::varchar(150),
+  ''::varchar(150),
+  'Daybook'::varchar(150),
+  '!system'::varchar(254),
+  false,
+  false,
+  'epoch'::timestamptz,
+  '{}'::jsonb,
+  NULL::inet,
+  'epoch'::timestamptz,
+  'epoch'::timestamptz
+WHERE EXISTS (SELECT FROM django_etl.named_people() AS n (id) WHERE n.id = '00000000-0000-7000-8000-000000000001'::uuid OFFSET 0);
 
 CREATE VIEW django_etl.credentials WITH (security_invoker = true) AS
 SELECT
@@ -181,7 +268,7 @@ JOIN daybook.task_runs AS t ON t.id = e.target_id
 WHERE e.deleted_at IS NULL;
 
 COMMENT ON VIEW django_etl.auth_user IS
-  'Members of the platform''s organizations. A password hash never leaves the service: it shows as !, Django''s unusable password.';
+  'Members of the platform''s organizations, and whoever else its rows name. A password hash never leaves the service: it shows as !, Django''s unusable password.';
 COMMENT ON VIEW django_etl.credentials IS 'encrypted_data is the sealed token; credential.reveal opens it.';
 COMMENT ON VIEW django_etl.connectors IS 'Secret members of config are sealed: {"$sealed": …}.';
 COMMENT ON VIEW django_etl.pipeline_steps IS 'The steps of each pipeline''s present version.';

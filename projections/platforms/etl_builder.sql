@@ -1,6 +1,7 @@
 -- The schema of ETL/ELT Builder: its tables, views and function under their documented names, over the read models.
 --
--- A row shows where its organization is of the platform etl_builder and not deleted; a user where they are a member of one.
+-- A row shows where its organization is of the platform etl_builder and not deleted; a user where they are a member of one,
+-- or a row of the platform names them.
 -- Personal columns are NULL once they are erased, and to roles without a grant to read them; those that the document says are
 -- never NULL show as '!' then, as they do where nobody has given them.
 
@@ -28,13 +29,40 @@ FROM daybook.memberships AS m
 JOIN etl_builder.organizations AS o ON o.id = m.organization_id
 WHERE m.deleted_at IS NULL;
 
+-- Whom rows of the platform's organizations name, whether they are members or not.
+CREATE FUNCTION etl_builder.named_people() RETURNS SETOF uuid
+LANGUAGE sql STABLE AS $$
+  SELECT named.id FROM (
+    SELECT created_by, organization_id FROM daybook.pipelines WHERE deleted_at IS NULL AND coalesce(kind, 'flow') = 'flow'
+    UNION ALL
+    SELECT created_by, organization_id FROM daybook.connections WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT r.triggered_by, r.organization_id FROM daybook.runs AS r JOIN daybook.pipelines AS p ON p.id = r.pipeline_id
+    WHERE r.deleted_at IS NULL AND coalesce(p.kind, 'flow') = 'flow'
+    UNION ALL
+    SELECT created_by, organization_id FROM daybook.api_keys WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT created_by, organization_id FROM daybook.module_templates WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT user_id, organization_id FROM daybook.notifications WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT user_id, organization_id FROM daybook.audit_trail
+  ) AS named (id, organization_id)
+  WHERE named.organization_id IN (
+    SELECT o.id FROM daybook.organizations AS o WHERE o.platform = 'etl_builder' AND o.deleted_at IS NULL)
+$$;
+
+-- Members, and whoever else the platform's rows name: who has left, who was deleted, and the system. So every key leads
+-- somewhere. Of who was deleted nothing personal shows.
+-- What the document says is never NULL is a constant where there is no value, so that a condition on it is answered from
+-- the index on the values. OFFSET 0 has PostgreSQL look for one person at a time, by indexes.
 CREATE VIEW etl_builder.users WITH (security_invoker = true) AS
 SELECT
   u.id,
-  coalesce(p.email, '!')::varchar(255) AS email,
+  p.email,
   coalesce(p.username, '!')::varchar(100) AS username,
   '!'::varchar(255) AS password_hash,
-  p.full_name::varchar(255) AS full_name,
+  p.full_name,
   CASE WHEN u.role IN ('admin', 'developer') THEN u.role ELSE 'viewer' END::varchar(50) AS role,
   u.is_active,
   u.email_verified,
@@ -42,8 +70,63 @@ SELECT
   u.updated_at,
   projector.last_login_at(u.id) AS last_login_at
 FROM daybook.users AS u
+JOIN personal.users AS p USING (id)
+WHERE u.deleted_at IS NULL AND p.email IS NOT NULL
+  AND (EXISTS (
+    SELECT FROM daybook.memberships AS m
+    WHERE m.user_id = u.id AND m.deleted_at IS NULL
+      AND m.organization_id IN (SELECT projector.platform_organizations('etl_builder')))
+  OR EXISTS (SELECT FROM etl_builder.named_people() AS n (id) WHERE n.id = u.id OFFSET 0))
+UNION ALL
+SELECT
+  u.id,
+  '!'::varchar(255),
+  '!'::varchar(100),
+  '!'::varchar(255),
+  NULL::varchar(255),
+  CASE WHEN u.role IN ('admin', 'developer') THEN u.role ELSE 'viewer' END::varchar(50),
+  u.is_active,
+  u.email_verified,
+  u.created_at,
+  u.updated_at,
+  projector.last_login_at(u.id)
+FROM daybook.users AS u
 LEFT JOIN personal.users AS p USING (id)
-WHERE u.deleted_at IS NULL AND u.id IN (SELECT m.user_id FROM etl_builder.user_organizations AS m);
+WHERE u.deleted_at IS NULL AND p.email IS NULL
+  AND (EXISTS (
+    SELECT FROM daybook.memberships AS m
+    WHERE m.user_id = u.id AND m.deleted_at IS NULL
+      AND m.organization_id IN (SELECT projector.platform_organizations('etl_builder')))
+  OR EXISTS (SELECT FROM etl_builder.named_people() AS n (id) WHERE n.id = u.id OFFSET 0))
+UNION ALL
+SELECT
+  u.id,
+  ('!' || u.id::text)::varchar(255),
+  ('!' || u.id::text)::varchar(100),
+  '!'::varchar(255),
+  NULL::varchar(255),
+  'viewer'::varchar(50),
+  false,
+  false,
+  u.created_at,
+  u.updated_at,
+  NULL::timestamptz
+FROM daybook.users AS u
+WHERE u.deleted_at IS NOT NULL AND EXISTS (SELECT FROM etl_builder.named_people() AS n (id) WHERE n.id = u.id OFFSET 0)
+UNION ALL
+SELECT
+  '00000000-0000-7000-8000-000000000001'::uuid,
+  '!system'::varchar(255),
+  '!system'::varchar(100),
+  '!'::varchar(255),
+  'Daybook'::varchar(255),
+  'viewer'::varchar(50),
+  false,
+  false,
+  'epoch'::timestamptz,
+  'epoch'::timestamptz,
+  NULL::timestamptz
+WHERE EXISTS (SELECT FROM etl_builder.named_people() AS n (id) WHERE n.id = '00000000-0000-7000-8000-000000000001'::uuid OFFSET 0);
 
 CREATE VIEW etl_builder.connections WITH (security_invoker = true) AS
 SELECT
@@ -100,7 +183,7 @@ SELECT
   r.dag_run_id::varchar(255) AS dag_run_id,
   r.triggered_by,
   coalesce(r.trigger_type, 'manual')::varchar(50) AS trigger_type,
-  r.status::varchar(50) AS status,
+  state.shown::varchar(50) AS status,
   r.started_at,
   r.completed_at,
   projector.fitted(r.duration_seconds) AS duration_seconds,
@@ -111,6 +194,11 @@ SELECT
   r.data_size_bytes,
   r.created_at
 FROM daybook.runs AS r
+-- Words stand in a table, so that a condition on the documented type finds the index on the stored one.
+JOIN (
+  VALUES ('pending', 'pending'), ('running', 'running'), ('success', 'success'), ('failed', 'failed'),
+    ('cancelled', 'cancelled'), ('timeout', 'timeout')
+) AS state (stored, shown) ON state.stored = r.status
 JOIN daybook.pipelines AS p ON p.id = r.pipeline_id AND coalesce(p.kind, 'flow') = 'flow'
 JOIN etl_builder.organizations AS o ON o.id = r.organization_id
 WHERE r.deleted_at IS NULL;
@@ -152,7 +240,7 @@ SELECT
   k.organization_id,
   k.created_by,
   k.name::varchar(255) AS name,
-  '!'::varchar(255) AS key_hash,
+  ('!' || k.id::text)::varchar(255) AS key_hash,
   k.key_prefix::varchar(20) AS key_prefix,
   k.permissions,
   k.is_active,
@@ -272,8 +360,8 @@ LEFT JOIN LATERAL (
   SELECT x.id, x.status, x.started_at, x.completed_at, x.rows_processed
   FROM etl_builder.pipeline_executions AS x
   WHERE x.pipeline_id = p.id
-  -- An id grows with time, so it decides between rows of one moment.
-  ORDER BY x.created_at DESC, x.id DESC
+  -- Of several that one commit recorded, the one that was made last.
+  ORDER BY x.created_at DESC, (SELECT r.number FROM daybook.runs AS r WHERE r.id = x.id) DESC
   LIMIT 1
 ) AS e ON true
 WHERE p.status IN ('active', 'paused');
@@ -363,9 +451,12 @@ BEGIN
   END LOOP;
 END $$;
 
-COMMENT ON VIEW etl_builder.users IS 'Members of the platform''s organizations. A password hash never leaves the service: it shows as !.';
+COMMENT ON VIEW etl_builder.users IS
+  'Members of the platform''s organizations, and whoever else its rows name. A password hash never leaves the service: it '
+  'shows as !.';
 COMMENT ON VIEW etl_builder.connections IS 'Secret members of config are sealed: {"$sealed": …}.';
-COMMENT ON VIEW etl_builder.api_keys IS 'A key''s hash never leaves the service: it shows as !.';
+COMMENT ON VIEW etl_builder.api_keys IS
+  'A key''s hash never leaves the service: in its place stands ! and the key''s id, another in each row.';
 COMMENT ON VIEW etl_builder.audit_trail IS
   'Every event of the platform''s organizations and of their members; metadata has its name, its reason and what it belongs to.';
 COMMENT ON VIEW etl_builder.data_previews IS 'Previews that have not expired.';

@@ -2,12 +2,33 @@
 -- keys are the resources' numbers. schema/platforms/mecapy.yaml says where each column comes from.
 -- A user's key is NULL only for a restricted role that can't see the user, who is no member any more.
 
+-- Whom rows of the platform's organizations name, whether they are members or not.
+CREATE FUNCTION mecapy.named_people() RETURNS SETOF uuid
+LANGUAGE sql STABLE AS $$
+  SELECT named.id FROM (
+    SELECT owner_id, organization_id FROM daybook.files WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT user_id, organization_id FROM daybook.calculations WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT author_id, organization_id FROM daybook.tools WHERE deleted_at IS NULL
+    UNION ALL
+    SELECT v.created_by, v.organization_id FROM daybook.tool_versions AS v JOIN daybook.tools AS r ON r.id = v.tool_id
+    WHERE r.deleted_at IS NULL
+  ) AS named (id, organization_id)
+  WHERE named.organization_id IN (
+    SELECT o.id FROM daybook.organizations AS o WHERE o.platform = 'mecapy' AND o.deleted_at IS NULL)
+$$;
+
+-- Members, and whoever else the platform's rows name: who has left, who was deleted, and the system. So every key leads
+-- somewhere. Of who was deleted nothing personal shows.
+-- What the document says is never NULL is a constant where there is no value, so that a condition on it is answered from
+-- the index on the values. OFFSET 0 has PostgreSQL look for one person at a time, by indexes.
 CREATE VIEW mecapy.users WITH (security_invoker = true) AS
 SELECT
   u.number::integer AS id,
   coalesce(p.keycloak_id, '!')::varchar(255) AS keycloak_id,
   coalesce(p.username, '!')::varchar(100) AS username,
-  coalesce(p.email, '!')::varchar(255) AS email,
+  p.email,
   p.first_name::varchar(100) AS first_name,
   p.last_name::varchar(100) AS last_name,
   p.display_name::varchar(200) AS display_name,
@@ -16,9 +37,49 @@ SELECT
   projector.last_login_at(u.id) AS last_login,
   u.is_active
 FROM daybook.users AS u
+JOIN personal.users AS p USING (id)
+WHERE u.deleted_at IS NULL AND p.email IS NOT NULL
+  AND (EXISTS (
+    SELECT FROM daybook.memberships AS m
+    WHERE m.user_id = u.id AND m.deleted_at IS NULL
+      AND m.organization_id IN (SELECT projector.platform_organizations('mecapy')))
+  OR EXISTS (SELECT FROM mecapy.named_people() AS n (id) WHERE n.id = u.id OFFSET 0))
+UNION ALL
+SELECT
+  u.number::integer,
+  '!'::varchar(255),
+  '!'::varchar(100),
+  '!'::varchar(255),
+  NULL::varchar(100),
+  NULL::varchar(100),
+  NULL::varchar(200),
+  u.created_at,
+  u.updated_at,
+  projector.last_login_at(u.id),
+  u.is_active
+FROM daybook.users AS u
 LEFT JOIN personal.users AS p USING (id)
-WHERE u.deleted_at IS NULL
-  AND u.id IN (SELECT m.id FROM projector.platform_members('mecapy') AS m (id));
+WHERE u.deleted_at IS NULL AND p.email IS NULL
+  AND (EXISTS (
+    SELECT FROM daybook.memberships AS m
+    WHERE m.user_id = u.id AND m.deleted_at IS NULL
+      AND m.organization_id IN (SELECT projector.platform_organizations('mecapy')))
+  OR EXISTS (SELECT FROM mecapy.named_people() AS n (id) WHERE n.id = u.id OFFSET 0))
+UNION ALL
+SELECT
+  u.number::integer,
+  ('!' || u.id::text)::varchar(255),
+  ('!' || u.id::text)::varchar(100),
+  ('!' || u.id::text)::varchar(255),
+  NULL::varchar(100),
+  NULL::varchar(100),
+  NULL::varchar(200),
+  u.created_at,
+  u.updated_at,
+  NULL::timestamptz,
+  false
+FROM daybook.users AS u
+WHERE u.deleted_at IS NOT NULL AND EXISTS (SELECT FROM mecapy.named_people() AS n (id) WHERE n.id = u.id OFFSET 0);
 
 CREATE VIEW mecapy.user_files WITH (security_invoker = true) AS
 SELECT
@@ -132,31 +193,32 @@ LEFT JOIN daybook.users AS maker ON maker.id = v.created_by
 WHERE t.deleted_at IS NULL;
 
 -- The rows of the document's text, which joins files with calculations and so counts each file's size once a calculation of its
--- owner. Counting each side by itself and multiplying comes to the same without that join.
+-- owner. Counting each side by itself, once for all owners, and multiplying comes to the same without that join.
 CREATE VIEW mecapy.user_stats WITH (security_invoker = true) AS
 SELECT
-  u.number::integer AS id,
-  coalesce(p.username, '!')::varchar(100) AS username,
-  f.total AS total_files,
-  (f.bytes * greatest(c.total, 1))::bigint AS total_storage_bytes,
-  c.total AS total_calculations,
-  c.completed AS completed_calculations
-FROM daybook.users AS u
-LEFT JOIN personal.users AS p USING (id)
-CROSS JOIN LATERAL (
-  SELECT count(*) AS total, coalesce(sum(projector.fitted(x.file_size)::bigint), 0) AS bytes
+  u.id,
+  u.username,
+  coalesce(f.total, 0) AS total_files,
+  (coalesce(f.bytes, 0) * greatest(coalesce(c.total, 0), 1))::bigint AS total_storage_bytes,
+  coalesce(c.total, 0) AS total_calculations,
+  coalesce(c.completed, 0) AS completed_calculations
+FROM mecapy.users AS u
+LEFT JOIN (
+  SELECT owner.number::integer AS id, count(*) AS total, sum(projector.fitted(x.file_size)::bigint) AS bytes
   FROM daybook.files AS x
   JOIN projector.platform_organizations('mecapy') AS o (id) ON o.id = x.organization_id
-  WHERE x.owner_id = u.id AND x.deleted_at IS NULL
-) AS f
-CROSS JOIN LATERAL (
-  SELECT count(*) AS total, count(*) FILTER (WHERE x.status = 'success') AS completed
+  JOIN daybook.users AS owner ON owner.id = x.owner_id
+  WHERE x.deleted_at IS NULL
+  GROUP BY owner.number::integer
+) AS f ON f.id = u.id
+LEFT JOIN (
+  SELECT runner.number::integer AS id, count(*) AS total, count(*) FILTER (WHERE x.status = 'success') AS completed
   FROM daybook.calculations AS x
   JOIN projector.platform_organizations('mecapy') AS o (id) ON o.id = x.organization_id
-  WHERE x.user_id = u.id AND x.deleted_at IS NULL
-) AS c
-WHERE u.deleted_at IS NULL
-  AND u.id IN (SELECT m.id FROM projector.platform_members('mecapy') AS m (id));
+  JOIN daybook.users AS runner ON runner.id = x.user_id
+  WHERE x.deleted_at IS NULL
+  GROUP BY runner.number::integer
+) AS c ON c.id = u.id;
 
 -- The rows of the document's text; calculations and users are joined by their own keys, whose statistics PostgreSQL
 -- has.
@@ -167,8 +229,8 @@ SELECT
   state.shown AS status,
   c.created_at,
   c.execution_time,
-  coalesce(p.username, '!')::varchar(100) AS username,
-  p.display_name::varchar(200) AS display_name
+  (CASE WHEN u.deleted_at IS NULL THEN coalesce(p.username, '!') ELSE '!' || u.id::text END)::varchar(100) AS username,
+  (CASE WHEN u.deleted_at IS NULL THEN p.display_name END)::varchar(200) AS display_name
 FROM daybook.calculations AS c
 JOIN (
   VALUES ('pending', 'pending'), ('running', 'running'), ('success', 'completed'), ('failed', 'failed'),
@@ -177,6 +239,5 @@ JOIN (
 JOIN projector.platform_organizations('mecapy') AS o (id) ON o.id = c.organization_id
 JOIN daybook.users AS u ON u.id = c.user_id
 LEFT JOIN personal.users AS p ON p.id = u.id
-WHERE c.deleted_at IS NULL AND u.deleted_at IS NULL
-  AND u.id IN (SELECT m.id FROM projector.platform_members('mecapy') AS m (id))
+WHERE c.deleted_at IS NULL
 ORDER BY c.created_at DESC;

@@ -24,6 +24,8 @@ public struct PlatformColumn: Sendable {
   public let isUnique: Bool
   /// The documented default.
   public let defaultValue: JSON?
+  /// What a new row gets where nothing is given; ``actor`` stands for who acts.
+  public let fill: JSON?
   /// The document's words, where it lists them (CHECK, ENUM, choices).
   public let values: [String]
   /// Stored word → the document's word, where they differ.
@@ -36,8 +38,16 @@ public struct PlatformColumn: Sendable {
   public let maximum: Double?
   /// The documented ON DELETE rule of a reference; NO ACTION and PROTECT are `restrict`.
   public let onDelete: Reference.Deletion?
+  /// The documented table that it refers to, where no field says so.
+  public let refersTo: String?
   /// False where the document's rule can't bind at the command; ``why`` says so.
   public let isEnforced: Bool
   /// Why it isn't enforced, or what else needs saying; may be empty.
   public let why: String
+
+  /// Stands for the acting user in ``fill``.
+  public static let actor: JSON = "$actor"
+
+  /// Whether a value must be given: the document never lets it be NULL, and has no default.
+  public var isAsked: Bool { isNotNull && defaultValue == nil && isEnforced }
 }

@@ -32,6 +32,12 @@ struct PlatformReader {
     for table in top["tables"].flatMap({ reader.mapping($0.value, of: "'tables'") }) ?? [] {
       if let read = readTable(table) { tables.append(read) }
     }
+    for table in tables {
+      for column in table.columns {
+        guard let target = column.refersTo, !tables.contains(where: { $0.name == target }) else { continue }
+        reader.report(member.line, "column '\(column.name)' of table '\(table.name)': there is no table '\(target)'")
+      }
+    }
     let views = (top["views"].flatMap { reader.mapping($0.value, of: "'views'") } ?? []).compactMap { readView($0) }
     return Platform(
       name: name, title: title, tables: tables, views: views, queries: readQueries(top["queries"]),
@@ -192,7 +198,7 @@ struct PlatformReader {
 
   private static let columnKeys = [
     "type", "from", "not_null", "unique", "default", "values", "words", "max", "min", "maximum", "on_delete", "absent",
-    "computed", "set_by", "enforce", "why",
+    "computed", "set_by", "enforce", "why", "fill", "refers_to",
   ]
 
   private mutating func readColumn(
@@ -240,14 +246,35 @@ struct PlatformReader {
     let isEnforced = flag("enforce", &reader) ?? true
     let why = keys["why"].flatMap { reader.text($0.value, of: "'why' of \(place)") } ?? ""
     if !isEnforced, why.isEmpty { reader.report(member.line, "\(place) isn't enforced, but 'why' doesn't say why") }
+    if let fill = keys["fill"] { checkFill(fill, from: from, type, place) }
     let stated = keys["max"].flatMap { readLength($0, "'max' of \(place)") }
     return PlatformColumn(
       name: member.key, type: sqlType, source: source, isNotNull: flag("not_null", &reader) ?? false,
-      isUnique: flag("unique", &reader) ?? false, defaultValue: keys["default"]?.value.json, values: values,
-      words: words, maximumLength: stated ?? Self.length(of: sqlType),
+      isUnique: flag("unique", &reader) ?? false, defaultValue: keys["default"]?.value.json,
+      fill: keys["fill"]?.value.json, values: values, words: words, maximumLength: stated ?? Self.length(of: sqlType),
       minimum: keys["min"].flatMap { reader.number($0.value, of: "'min' of \(place)") },
       maximum: keys["maximum"].flatMap { reader.number($0.value, of: "'maximum' of \(place)") },
-      onDelete: onDelete, isEnforced: isEnforced, why: why)
+      onDelete: onDelete,
+      refersTo: keys["refers_to"].flatMap { reader.text($0.value, of: "'refers_to' of \(place)") },
+      isEnforced: isEnforced, why: why)
+  }
+
+  /// What fills a column must be a value of its field; who acts fills a reference to a user.
+  private mutating func checkFill(
+    _ member: SourceNode.Member, from: String?, _ type: ResourceType?, _ place: String
+  ) {
+    guard let field = from.flatMap({ type?.field($0) }) else {
+      return reader.report(member.line, "'fill' of \(place): only a column that is 'from' a field can be filled")
+    }
+    if member.value.json == PlatformColumn.actor {
+      if field.reference?.types != ["user"] {
+        reader.report(member.line, "'fill' of \(place): $actor is for references to user")
+      }
+      return
+    }
+    var faults: [ValueProblem] = []
+    _ = FieldCheck.check(member.value.json, field: field, path: "", problems: &faults)
+    for fault in faults { reader.report(member.line, "'fill' of \(place) \(fault.problem)") }
   }
 
   private mutating func readLength(_ member: SourceNode.Member, _ place: String) -> Int? {

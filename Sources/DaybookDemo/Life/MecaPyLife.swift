@@ -172,7 +172,7 @@ final class MecaPyLife: Life {
       "tool.create",
       [
         "organization_id": .id(organization), "name": .string(tool.name), "display_name": "again",
-        "description": "again",
+        "description": "again", "version_label": "1.0.0",
         "code_template": "pass", "docker_image": "again", "author_id": .id(engineer.id),
       ], refusedAs: .conflict)
     if tool.release > 0 {

@@ -54,7 +54,9 @@ extension FieldModel {
         problem: "is of type \(field.type.rawValue), but values of another type are held",
         remedy: FieldModel.anotherName)
     }
-    if field.type == .enum, let word = value.stringValue, !field.values.contains(word) {
+    if field.type == .enum, let word = value.stringValue, !field.values.contains(word),
+      word.unicodeScalars.count > field.otherWords ?? 0
+    {
       return CatalogChange.Contradiction(
         problem: "a value is gone, but held",
         remedy: "Keep it among the values until no resource has it: change it by edit first.")

@@ -68,7 +68,9 @@ struct ParameterReader {
     case .common(let parameter): common.take(value, as: parameter)
     case .id: takeID(value)
     case .organization: organization = value.stringValue.flatMap { Identifier($0) }
-    case .field(let field): takeField(field, value)
+    case .field(let field):
+      takeField(field, value)
+      if isDefault { defaulted.insert(field.name) }
     case .own:
       let name = command.parameters.list.all[index].field.name
       parameters.append(key: name, value: value)

@@ -85,6 +85,28 @@ extension CommandEngine {
     }
   }
 
+  /// The user with that `keycloak_id`, who may have been deactivated.
+  public func user(keycloakID: String) throws -> Identifier? {
+    let key = rules.key("user_keycloak_id", [.string(keycloakID)], ignoringCase: false)
+    return try reading { try $0.holder(constraint: "user_keycloak_id", key: key) }
+  }
+
+  /// The living organization of that slug.
+  public func organization(slug: String) throws -> Identifier? {
+    let key = rules.key("organization_slug", [.string(slug)], ignoringCase: false)
+    return try reading { snapshot in
+      guard let id = try snapshot.holder(constraint: "organization_slug", key: key) else { return nil }
+      return try snapshot.living(id, type: "organization")?.id
+    }
+  }
+
+  /// Whether a user is a full member of an organization.
+  public func isMember(_ user: Identifier, of organization: Identifier) throws -> Bool {
+    try reading { snapshot in
+      try snapshot.memberships(of: user).contains { $0.organization == organization && $0.isGoverning }
+    }
+  }
+
   /// Whom an identity provider's subject stands for: the user with that
   /// `keycloak_id`; nil where there is none, or the user may not act.
   /// - Parameter expiresAt: when the proof expires, and the sign-in with it.

@@ -192,7 +192,7 @@ enum UserBehaviours {
       let role = given["role"]?.stringValue, ["owner", "admin", "member"].contains(role)
     else { return given }
     var params = given
-    params["role"] = .none
+    params["role"] = "viewer"
     params["membership_role"] = .string(role)
     return params
   }

@@ -16,6 +16,7 @@ enum PipelineBehaviours {
     decide: { decision in
       if let organization = try decision.newOrganization() {
         try decision.authorize(in: organization)
+        try checkStepsTold(decision.fields["steps"], in: organization, decision)
         try PipelineReferences.check(
           decision.fields, kind: decision.fields["kind"], organization: organization, in: decision)
       }
@@ -29,7 +30,9 @@ enum PipelineBehaviours {
       let state = try decision.target()
       var values = decision.fields.merging(decision.constants())
       if let steps = values["steps"] {
+        try checkStepsTold(steps, in: state.organization, decision)
         values["steps"] = PipelineContent.withIdentifiers(steps, before: state.fields["steps"], at: decision.now)
+        try checkStepsKept(of: state, changedTo: values["steps"], decision)
       }
       try PipelineReferences.check(
         values, kind: state.fields["kind"], organization: state.organization, in: decision)
@@ -50,6 +53,7 @@ enum PipelineBehaviours {
     let values = try ContentVersions.rollback(of: state, decision.type, to: wanted, found: found, in: decision)
     // The content is there already: nothing to record.
     guard !values.isEmpty else { return }
+    if let steps = values["steps"] { try checkStepsKept(of: state, changedTo: steps, decision) }
     try decision.edit(
       state, decision.type, event: decision.command.event,
       values: withVersion(values, of: decision.plain(state), decision.type),
@@ -121,6 +125,39 @@ enum PipelineBehaviours {
   }
 
   // MARK: - Checks
+
+  /// What a platform's document demands of each step.
+  private static func checkStepsTold(_ steps: JSON?, in organization: Identifier?, _ decision: Decision) throws {
+    let told = (steps?.arrayValue ?? []).enumerated().compactMap { index, step in
+      step.objectValue.map { (path: "/steps/\(index)", facts: $0) }
+    }
+    if !told.isEmpty { try decision.checkTold(told, by: "pipeline.create", in: organization) }
+  }
+
+  /// Refuses to take a step away that was run, where the platform's document protects it.
+  private static func checkStepsKept(of state: ResourceState, changedTo steps: JSON?, _ decision: Decision) throws {
+    guard let organization = state.organization, let platform = try decision.platform(of: organization),
+      decision.engine.platformRules.keepsSteps.contains(platform)
+    else { return }
+    func ids(_ steps: JSON?) -> Set<JSON> { Set((steps?.arrayValue ?? []).compactMap { $0["id"] }) }
+    let leaving = ids(state.fields["steps"]).subtracting(ids(steps))
+    guard !leaving.isEmpty else { return }
+    for run in try decision.transaction.referrers(of: state.id, type: "run", limit: .max) {
+      for link in try decision.transaction.referrers(of: run.id, type: "task_run", limit: .max) {
+        guard let task = try decision.transaction.living(link.id, type: "task_run"), let step = task.fields["step_id"],
+          leaving.contains(step)
+        else { continue }
+        throw Refusal.conflict(
+          reason: "reference",
+          """
+          The step \(step.stringValue ?? "") was run, so that it can't be taken away on \(platform): leave it among the \
+          steps, or delete its task runs first.
+          """,
+          ["referrers": [["resource_type": "task_run", "id": .string(task.id.text)]]])
+      }
+      try decision.checkBudget()
+    }
+  }
 
   private static func checkGraph(of state: ResourceState, changedBy values: JSONObject) throws {
     let names = ["nodes", "tasks", "edges"]

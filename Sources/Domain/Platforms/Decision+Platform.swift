@@ -10,8 +10,8 @@ extension Decision {
   /// References that name the acting user where a platform needs one and nobody was named.
   static let actorFields: Set<String> = ["owner_id", "user_id", "author_id", "triggered_by"]
 
-  /// A new resource's values as its organization's platform wants them: the acting
-  /// user where the document wants somebody.
+  /// A new resource's values as its organization's platform wants them: the acting user where the document wants
+  /// somebody, and what else fills columns for which nothing is given.
   /// - Throws: ``Refusal`` `invalid_params` with every value that the document doesn't allow, by field.
   func platformValues(_ values: JSONObject, of type: ResourceModel, organization: Identifier?) throws -> JSONObject {
     if type.name == "membership", let organization { try checkNewMember(values, of: organization) }
@@ -24,7 +24,12 @@ extension Decision {
     var problems: [ValueProblem] = []
     for table in tables where try holds(table, values, of: type) {
       for column in table.columns {
-        if column.isRequired, completed[column.field] == nil, !isReported {
+        if let fill = column.fill, completed[column.field] == nil {
+          completed[column.field] = fill == PlatformColumn.actor ? actor.map { .string($0.text) } : fill
+        }
+        if column.isAsked, lacks(column.field, of: type) {
+          problems.append(Decision.required(column, table))
+        } else if column.isRequired, completed[column.field] == nil, !isReported {
           if Decision.actorFields.contains(column.field), let actor {
             completed[column.field] = .string(actor.text)
           } else {
@@ -86,6 +91,10 @@ extension Decision {
           if column.isRequired { problems.append(Decision.required(column, table)) }
           continue
         }
+        if column.isAsked, lacks(column.field, of: users) {
+          problems.append(Decision.required(column, table))
+          continue
+        }
         // Nobody can be told what a value lacks that was erased.
         let opened = try engine.sealer.open(stored, resource: id, field: column.field)
         guard case .value(let value) = opened else { continue }
@@ -99,6 +108,38 @@ extension Decision {
       Decision.distinct(problems).map { problem in
         ValueProblem(path: "/user_id", problem: "this user's \(problem.path.dropFirst()) \(problem.problem)")
       })
+  }
+
+  /// Whether the caller's own command makes a resource of that type and gives no value for a field, which then has its
+  /// default.
+  private func lacks(_ field: String, of type: ResourceModel) -> Bool {
+    command.type === type && command.command.effect == .create && prepared.defaulted.contains(field)
+  }
+
+  /// Checks facts that a command tells against the document of the organization's platform.
+  /// - Parameters:
+  ///   - facts: objects, and where each stands among the parameters.
+  ///   - method: the method that the document's columns name.
+  /// - Throws: ``Refusal`` `invalid_params` with what is missing, and what is no integer of 32 bits.
+  func checkTold(_ facts: [(path: String, facts: JSONObject)], by method: String, in organization: Identifier?) throws {
+    guard let platform = try organization.flatMap({ try platform(of: $0) }),
+      let told = engine.platformRules.told(platform, method)
+    else { return }
+    var problems: [ValueProblem] = []
+    for (path, object) in facts {
+      for (name, table) in told.asked where object[name] == nil {
+        problems.append(
+          ValueProblem(
+            path: "\(path)/\(name)", problem: "is required on \(platform) (\(table).\(name) is NOT NULL)"))
+      }
+      for (name, table) in told.integers {
+        guard let value = object[name]?.integerValue, Int32(exactly: value) == nil else { continue }
+        problems.append(
+          ValueProblem(
+            path: "\(path)/\(name)", problem: "must be at most \(Int32.max) on \(platform) (\(table).\(name))"))
+      }
+    }
+    guard problems.isEmpty else { throw Refusal.invalidParams(problems.sorted { $0.path < $1.path }) }
   }
 
   /// Reports from outside say what they know; what a document demands besides can't be asked of them.

@@ -8,7 +8,7 @@ import Refusals
 
 /// Runs of stored code by persons. Their states follow reports as those of runs do.
 enum CalculationBehaviours {
-  /// The most characters of JSON text that a calculation is given, and that it comes to.
+  /// The most characters that a calculation is given, and that it comes to.
   private static let limits = [("parameters", 5_000), ("result_data", 50_000)]
 
   /// `calculation.create`: pending.
@@ -70,9 +70,10 @@ enum CalculationBehaviours {
   @Sendable private static func checkLimits(_ values: JSONObject, _ context: inout CheckContext) {
     for (name, limit) in limits {
       guard let value = values[name], !value.isNull else { continue }
-      let text = value.canonicalString
+      // A text counts as it is; of anything else, its JSON text without spaces.
+      let text = value.stringValue ?? value.canonicalString
       guard text.utf8.count > limit, text.unicodeScalars.count > limit else { continue }
-      context.refuse("/\(name)", "must be at most \(limit) characters of JSON")
+      context.refuse("/\(name)", "must be at most \(limit) characters")
     }
   }
 

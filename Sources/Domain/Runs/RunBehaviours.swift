@@ -115,6 +115,12 @@ enum RunBehaviours {
       guard let lines = decision.parameters["lines"]?.arrayValue else {
         throw Refusal.invalidParam("/lines", "is required")
       }
+      if lines.contains(where: { $0["level"] == nil }) {
+        let facts = lines.enumerated().compactMap { index, line in
+          line.objectValue.map { (path: "/lines/\(index)", facts: $0) }
+        }
+        try decision.checkTold(facts, by: "run.log", in: state.organization)
+      }
       let now = JSON.string(decision.now.text)
       var levels: [String: Int64] = [:]
       var first: JSON?
@@ -127,8 +133,9 @@ enum RunBehaviours {
           if first.map({ text.utf8.lexicographicallyPrecedes(($0.stringValue ?? "").utf8) }) ?? true { first = at }
           if last.map({ ($0.stringValue ?? "").utf8.lexicographicallyPrecedes(text.utf8) }) ?? true { last = at }
         }
-        guard var object = line.objectValue, object["at"] == nil else { return line }
-        object["at"] = now
+        guard var object = line.objectValue else { return line }
+        if object["level"] == nil { object["level"] = "INFO" }
+        if object["at"] == nil { object["at"] = now }
         return .object(object)
       }
       try decision.record(
@@ -145,6 +152,9 @@ enum RunBehaviours {
   static let measure = Behaviour(decide: { decision in
     let state = try decision.target()
     var data = decision.parameters
+    if data.contains(where: { $0.value.integerValue.map { Int32(exactly: $0) == nil } ?? false }) {
+      try decision.checkTold([("", data)], by: "run.measure", in: state.organization)
+    }
     if data["at"] == nil { data["at"] = .string(decision.now.text) }
     let event = try decision.record(decision.command.event, on: state, decision.type, data: data)
     let given = data.filter { !decision.prepared.defaulted.contains($0.key) }
@@ -152,9 +162,20 @@ enum RunBehaviours {
   })
 
   /// `run.preview`: some rows at one node, and what columns they have, sealed as a whole; how many there are is not.
-  static let preview = Behaviour(decide: { decision in
+  static let preview = Behaviour(
+    check: { context in
+      if let rows = context.parameters["sample_data"]?.arrayValue, rows.count > previewedRows {
+        context.refuse("/sample_data", "must have at most \(previewedRows) rows: a preview is the first of them")
+      }
+    }, decide: previewed)
+
+  /// The most rows of a preview.
+  private static let previewedRows = 100
+
+  @Sendable private static func previewed(_ decision: Decision) throws {
     let state = try decision.target()
     var data = decision.parameters
+    try decision.checkTold([("", data)], by: "run.preview", in: state.organization)
     if data["expires_at"] == nil {
       let rule = try RetentionPolicies.rule(
         .previews, organization: state.organization, in: decision.transaction, decision.engine.retentionDocuments)
@@ -164,7 +185,7 @@ enum RunBehaviours {
       }
     }
     try decision.record(decision.command.event, on: state, decision.type, data: data)
-  })
+  }
 
   // MARK: -
 
@@ -190,10 +211,6 @@ enum RunBehaviours {
   }
 
   @Sendable private static func checkCreation(_ context: inout CheckContext) {
-    if !context.isGiven("pipeline_id"), !context.isGiven("code") {
-      context.refuse("/pipeline_id", "is required, unless there is code: a run is of a pipeline or of code")
-      context.refuse("/code", "is required, unless there is a pipeline_id: a run is of a pipeline or of code")
-    }
     context.problems += TaskStates.problems(context.fields["task_states"])
   }
 
@@ -209,6 +226,17 @@ enum RunBehaviours {
 
   /// The version of the pipeline that the run runs.
   private static func pinned(_ decision: Decision) throws -> JSONObject {
+    if decision.fields["pipeline_id"] == nil, decision.fields["code"] == nil {
+      let organization = try decision.newOrganization()
+      let platform = try organization.flatMap { try decision.platform(of: $0) }
+      guard let platform, decision.engine.platformRules.runsOfNothing.contains(platform) else {
+        let problem = "a run is of a pipeline or of code"
+        throw Refusal.invalidParams([
+          ValueProblem(path: "/pipeline_id", problem: "is required, unless there is code: \(problem)"),
+          ValueProblem(path: "/code", problem: "is required, unless there is a pipeline_id: \(problem)"),
+        ])
+      }
+    }
     guard let id = decision.fields["pipeline_id"]?.stringValue.flatMap({ Identifier($0) }),
       let pipeline = try decision.transaction.living(id, type: "pipeline"),
       let version = pipeline.fields["version_number"]

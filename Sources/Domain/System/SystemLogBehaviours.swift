@@ -27,6 +27,12 @@ enum SystemLogBehaviours {
       let organization = try decision.newOrganization()
       try decision.authorize(in: organization)
       let lines = try decision.parameters["lines"]?.arrayValue ?? [.object(singleLine(decision))]
+      let told = lines.enumerated().compactMap { index, line in
+        line.objectValue.map { (path: decision.parameters.contains("lines") ? "/lines/\(index)" : "", facts: $0) }
+      }
+      if told.contains(where: { $0.facts["level"] == nil }) {
+        try decision.checkTold(told, by: "system.log", in: organization)
+      }
       let data = facts(of: lines, at: decision.now)
       let (id, known) = try identifier(of: organization, type: decision.type.name).resolve(decision.transaction.state)
       decision.answered = id

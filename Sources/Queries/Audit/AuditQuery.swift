@@ -94,7 +94,7 @@ struct AuditQuery: Sendable {
       selections: columns + [
         shown("p.reason", if: reason), shown("host(p.ip)", if: origin), shown("p.user_agent", if: origin),
         "(\(reason ?? "true"))::text", "(\(origin ?? "true"))::text",
-      ], hasPersonal: true, besides: ["memberships", "retentions"] + besides)
+      ], hasPersonal: true, besides: ["memberships", "retentions", "users"] + besides)
   }
 
   /// Read models that only this question asks.

@@ -6,11 +6,15 @@ public struct OIDCSettings: Sendable, Equatable {
   public var issuer: String
   /// This service, as tokens name it in `aud`.
   public var audience: String
+  /// The slug of the organization whose people the provider has: who signs in there first is made a user and a member,
+  /// and later sign-ins bring what the token says of them; nil where users are made by commands alone.
+  public var organization: String?
 
   /// The tokens of that issuer for that audience, signed by a key of the file.
-  public init(keysFile: String, issuer: String, audience: String) {
+  public init(keysFile: String, issuer: String, audience: String, organization: String? = nil) {
     self.keysFile = keysFile
     self.issuer = issuer
     self.audience = audience
+    self.organization = organization
   }
 }

@@ -82,7 +82,7 @@ extension Services {
     }
     let principal: Principal
     do {
-      principal = try await self.principal(credentials)
+      principal = try await self.principal(credentials, from: peer)
     } catch let error as Refusal where error.code == .unauthenticated {
       metrics.signInRefused()
       notices.tell(.signIn, ["method": "\(credentials.method)", "peer": "\(peer.source)"])
@@ -112,7 +112,7 @@ extension Services {
 
   /// Whom the credentials stand for.
   /// - Throws: ``Refusal`` `unauthenticated` where they are not right, or who they stand for may not act.
-  private func principal(_ credentials: Credentials) async throws -> Principal {
+  private func principal(_ credentials: Credentials, from peer: Peer) async throws -> Principal {
     switch credentials.kind {
     case .apiKey(let key):
       if let principal = try engine.principal(forKey: key) { return principal }
@@ -126,6 +126,9 @@ extension Services {
     case .token(let token):
       guard let tokens else { break }
       let proof = try await tokens.verify(token)
+      if let organization = tokens.organization {
+        try await bring(proof, into: organization, from: peer, userAgent: credentials.userAgent)
+      }
       if let principal = try engine.principal(keycloakID: proof.subject, expiresAt: proof.expiresAt) {
         return principal
       }

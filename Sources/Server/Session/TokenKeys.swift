@@ -106,6 +106,20 @@ struct TokenClaims: JWTPayload {
   var aud: AudienceClaim?
   var exp: Double?
   var nbf: Double?
+  var email: String?
+  var isEmailVerified: Bool?
+  var username: String?
+  var firstName: String?
+  var lastName: String?
+  var name: String?
+
+  enum CodingKeys: String, CodingKey {
+    case iss, sub, aud, exp, nbf, email, name
+    case isEmailVerified = "email_verified"
+    case username = "preferred_username"
+    case firstName = "given_name"
+    case lastName = "family_name"
+  }
 
   /// Nothing: times are judged by the server's clock, afterwards.
   func verify(using algorithm: some JWTAlgorithm) {}

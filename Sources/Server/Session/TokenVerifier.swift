@@ -17,7 +17,22 @@ final class TokenVerifier: Sendable {
     let subject: String
     /// When the token is no longer good.
     let expiresAt: Timestamp
+    /// What it says of the person.
+    var profile = Profile()
   }
+
+  /// What a provider says of a person (OpenID Connect Core 1.0 §5.1).
+  struct Profile: Sendable, Equatable {
+    var email: String?
+    var isEmailVerified = false
+    var username: String?
+    var firstName: String?
+    var lastName: String?
+    var displayName: String?
+  }
+
+  /// The slug of the organization whose people the provider has.
+  var organization: String? { settings.organization }
 
   /// How far the provider's clock may be from ours, in seconds.
   static let leeway: Int64 = 30
@@ -94,7 +109,11 @@ final class TokenVerifier: Sendable {
     guard let subject = claims.sub, !subject.isEmpty, subject.utf8.count <= 1000 else {
       throw Refusal.unauthenticated("The token does not say whose it is.")
     }
-    return Proof(subject: subject, expiresAt: end)
+    return Proof(
+      subject: subject, expiresAt: end,
+      profile: Profile(
+        email: claims.email, isEmailVerified: claims.isEmailVerified ?? false, username: claims.username,
+        firstName: claims.firstName, lastName: claims.lastName, displayName: claims.name))
   }
 
   /// Seconds since 1970, perhaps with a fraction, as a time; nil where no calendar goes there.

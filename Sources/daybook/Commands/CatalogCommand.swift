@@ -12,6 +12,19 @@ struct CatalogCommand: AsyncParsableCommand {
     case openrpc
   }
 
+  /// For which library models are written.
+  enum Library: String, EnumerableFlag {
+    case django, sqlalchemy, dbt
+
+    static func help(for library: Library) -> ArgumentHelp? {
+      switch library {
+      case .django: "Write the platform's models for Django (needs --platform)."
+      case .sqlalchemy: "Write the platform's models for SQLAlchemy 2 (needs --platform)."
+      case .dbt: "Write the platform's tables as a dbt source (needs --platform)."
+      }
+    }
+  }
+
   static let configuration = CommandConfiguration(
     commandName: "catalog",
     abstract: "Show the resource types, and where each platform's tables and columns went.",
@@ -23,6 +36,7 @@ struct CatalogCommand: AsyncParsableCommand {
       EXAMPLES
         daybook catalog pipeline
         daybook catalog --platform etl_builder
+        daybook catalog --platform django_etl --django > models.py
         daybook catalog --format markdown > catalog.md
         daybook catalog --format openrpc > openrpc.json
       """)
@@ -35,6 +49,13 @@ struct CatalogCommand: AsyncParsableCommand {
 
   @Option(name: .long, help: "text, markdown, json-schema or openrpc.")
   var format = Format.text
+
+  @Flag(exclusivity: .exclusive)
+  var library: Library?
+
+  @Flag(
+    name: .long, help: "With --django: models whose save() and delete() send commands, by the package daybook_django.")
+  var written = false
 
   @Option(
     name: .long, help: "The folder with the resource types (default: found above the program).", completion: .directory)
@@ -50,6 +71,7 @@ struct CatalogCommand: AsyncParsableCommand {
     }
     let folder = try schema ?? Program.folder("schema", containing: ".yaml", option: "--schema")
     let catalog = try Catalog.load(folder: folder)
+    if let library { return try writeModels(for: library, catalog) }
     let chosen = try types.isEmpty ? (platform == nil ? catalog.types : []) : types.map { try type($0, in: catalog) }
     let platforms =
       try platform.map { [try self.platform($0, in: catalog)] } ?? (types.isEmpty ? catalog.platforms : [])
@@ -69,6 +91,22 @@ struct CatalogCommand: AsyncParsableCommand {
       for type in chosen { CatalogListing(type).lines(isMarkdown: isMarkdown).forEach(Terminal.say) }
       for platform in platforms { PlatformListing(platform).lines(isMarkdown: isMarkdown).forEach(Terminal.say) }
     }
+  }
+
+  private func writeModels(for library: Library, _ catalog: Catalog) throws {
+    guard let name = platform else {
+      throw Failure(
+        .usage, "--\(library.rawValue) needs a platform.",
+        next: "Add --platform, one of \(catalog.platforms.map(\.name).joined(separator: ", ")).")
+    }
+    let models = PlatformModels(try platform(name, in: catalog), in: catalog)
+    let lines =
+      switch library {
+      case .django: DjangoModels(models: models, areWritten: written).lines
+      case .sqlalchemy: SQLAlchemyModels(models: models).lines
+      case .dbt: DbtSources(models: models).lines
+      }
+    for line in lines { Terminal.say(line) }
   }
 
   private func platform(_ name: String, in catalog: Catalog) throws -> Platform {

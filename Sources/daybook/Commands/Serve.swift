@@ -111,6 +111,16 @@ struct Serve: AsyncParsableCommand {
   var oidcAudience: String?
 
   @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "The slug of the organization whose people the provider has.",
+      discussion: """
+        Who signs in by a token first is made a user and a member there, a viewer at first; \
+        later sign-ins bring the e-mail address and names that the token says.
+        """))
+  var oidcOrganization: String?
+
+  @Option(
     name: .long, help: "The folder with the resource types (default: found above the program).", completion: .directory)
   var schema: String?
 
@@ -169,6 +179,9 @@ struct Serve: AsyncParsableCommand {
     guard oidc.allSatisfy({ $0 == nil }) || oidc.allSatisfy({ $0?.isEmpty == false }) else {
       throw ValidationError("--oidc-jwks, --oidc-issuer and --oidc-audience belong together.")
     }
+    guard oidcOrganization == nil || oidcJwks != nil else {
+      throw ValidationError("--oidc-organization needs --oidc-jwks, --oidc-issuer and --oidc-audience.")
+    }
     guard (1024...(1 << 30)).contains(maxLine) else {
       throw ValidationError("--max-line must be from 1024 to 1073741824.")
     }
@@ -214,7 +227,8 @@ struct Serve: AsyncParsableCommand {
     }
     if let oidcJwks, let oidcIssuer, let oidcAudience {
       configuration.oidc = OIDCSettings(
-        keysFile: Program.absolute(oidcJwks), issuer: oidcIssuer, audience: oidcAudience)
+        keysFile: Program.absolute(oidcJwks), issuer: oidcIssuer, audience: oidcAudience,
+        organization: oidcOrganization)
     }
     configuration.backupFolder = backupFolder.map { Program.absolute($0) }
     configuration.backups = schedule(dataFolder: configuration.dataFolder)

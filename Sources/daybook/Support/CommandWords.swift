@@ -43,6 +43,26 @@ enum CommandWords {
     return nil
   }
 
+  /// The options that say where the server is and who signs in: they belong to the commands that ask one.
+  private static let connecting = ["--connect", "--api-key", "--email", "--tls-ca", "--context"]
+
+  /// A command line whose words stand where its commands look for them: options that say where the server is may come
+  /// before the command's name, and go behind it.
+  static func inOrder(_ words: [String]) -> [String] {
+    var leading: [String] = []
+    var rest = words[...]
+    while let word = rest.first, let name = connecting.first(where: { word == $0 || word.hasPrefix("\($0)=") }) {
+      let count = word == name ? 2 : 1
+      guard rest.count > count else { return words }
+      leading += rest.prefix(count)
+      rest = rest.dropFirst(count)
+    }
+    guard !leading.isEmpty else { return words }
+    // What follows `--` is no option.
+    let end = rest.firstIndex(of: "--") ?? rest.endIndex
+    return rest[..<end] + leading + rest[end...]
+  }
+
   private static func subcommands(of command: any ParsableCommand.Type) -> [any ParsableCommand.Type] {
     // Those of groups are among them.
     command.configuration.subcommands
