@@ -61,8 +61,7 @@ COMMENT ON COLUMN daybook.runs.trigger_type IS
   'Of a reported run null until a report says it; where the platforms want one, they show manual. One of manual, '
   'scheduled, api, webhook.';
 COMMENT ON COLUMN daybook.runs.status IS 'One of pending, running, success, failed, cancelled, timeout.';
-COMMENT ON COLUMN daybook.runs.params IS
-  'What it was given. Of a reported run null until a report says it.';
+COMMENT ON COLUMN daybook.runs.params IS 'What it was given. Of a reported run null until a report says it.';
 COMMENT ON COLUMN daybook.runs.context IS
   'Reports put here: processing_engine, parent_job, parent_run_id, run_type, try_number, map_index, '
   'rendered_map_index, log_url.';

@@ -8,9 +8,10 @@ import Catalog
 /// `minProperties`, `maxProperties`, `dependentRequired`, `dependentSchemas`, `prefixItems`, `items`, `contains`,
 /// `minContains`, `maxContains`, `minItems`, `maxItems`, `uniqueItems`, `minimum`, `maximum`, `exclusiveMinimum`,
 /// `exclusiveMaximum`, `multipleOf`, `minLength`, `maxLength`, `pattern` (a ``TextPattern``), `anyOf`, `allOf`,
-/// `oneOf`, `not`, `if`, `then`, `else`, `$ref` to `#/$defs/NAME` or `#/definitions/NAME`, and `$defs` and `definitions` at the
-/// top. `title`, `description`, `default`, `format` (an annotation, as the draft has it), `examples`, `deprecated`,
-/// `readOnly`, `writeOnly`, `$schema`, `$id` and `$comment` say something and check nothing. Every other keyword is
+/// `oneOf`, `not`, `if`, `then`, `else`, `$ref` to `#/$defs/NAME` or `#/definitions/NAME`, and `$defs` and
+/// `definitions` at the top. `title`, `description`, `default`, `format` (an annotation, as the draft has it),
+/// `examples`, `deprecated`, `readOnly`, `writeOnly`, `$schema`, `$id` and `$comment` say something and check nothing.
+/// Every other keyword is
 /// refused by ``schemaProblems(_:path:)``.
 ///
 /// Only schemas that ``schemaProblems(_:path:)`` finds nothing wrong with may be used.

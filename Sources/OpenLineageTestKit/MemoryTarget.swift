@@ -57,7 +57,6 @@ package final class MemoryTarget: ReportTarget {
 
   package func state(_ id: Identifier) throws -> ResourceState? { states[id] }
 
-
   package func isFirstReport(digest: [UInt8], organization: Identifier) throws -> Bool {
     seen.insert(digest + organization.bytes).inserted
   }

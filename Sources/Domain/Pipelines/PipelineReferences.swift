@@ -15,8 +15,8 @@ import Refusals
 enum PipelineReferences {
   /// Refuses values that refer to what isn't there for the pipeline's organization, and nodes whose configuration their
   /// template's schema refuses.
-  /// - Parameter values: the fields that are given; those that are absent stay unchecked. Secrets that aren't given anew
-  ///   are masks.
+  /// - Parameter values: the fields that are given; those that are absent stay unchecked. Secrets that aren't given
+  ///   anew are masks.
   static func check(
     _ values: JSONObject, kind: JSON?, organization: Identifier?, in decision: Decision
   ) throws {
