@@ -15,8 +15,8 @@ public struct LineFramer: Sendable {
     /// A line without its ending. It is never blank.
     case line(ByteBuffer)
     /// A line longer than the limit, with the `id` of the request that it is, where that stands among its first or
-    /// last 4096 bytes. It is told once, as soon as the id is known: where it stands at the beginning, before the rest
-    /// of the line is read past, else when that has been.
+    /// last 4096 bytes. It is told once, as soon as the id is known: before the rest of the line is read past where it
+    /// stands at the beginning, or the line is no single request; else when that has been.
     case tooLong(id: RequestID?)
   }
 
@@ -114,6 +114,11 @@ public struct LineFramer: Sendable {
     return .tooLong(id: id)
   }
 
+  /// Whether a line may be a single request, by its first byte that is no blank.
+  private func beginsAnObject(_ line: ByteBuffer) -> Bool {
+    line.readableBytesView.first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") } == UInt8(ascii: "{")
+  }
+
   /// The id at the beginning of a long line.
   private func leadingIdentifier(_ line: ByteBuffer) -> RequestID? {
     line.withUnsafeReadableBytes { bytes in
@@ -146,7 +151,9 @@ public struct LineFramer: Sendable {
       scanned = 0
     }
     if passing == .nothing {
-      if let id = leadingIdentifier(buffer) {
+      let id = leadingIdentifier(buffer)
+      // What is no request has no id to be waited for.
+      if id != nil || !beginsAnObject(buffer) {
         passing = .told
         return .tooLong(id: id)
       }

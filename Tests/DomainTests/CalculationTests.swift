@@ -97,7 +97,7 @@ import Testing
     let finish = try await book.refusal(
       "calculation.finish",
       [
-        "id": .string(id), "status": "timeout", "result_data": .string(String(repeating: "x", count: 49_999)),
+        "id": .string(id), "status": "timeout", "result_data": .string(String(repeating: "x", count: 50_001)),
         "execution_time": -1, "memory_used": -1, "cpu_time": -0.5,
         "error_message": .string(String(repeating: "x", count: 2001)),
       ])

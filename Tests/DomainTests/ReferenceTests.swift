@@ -166,6 +166,7 @@ import Testing
     }
     let connector: JSONObject = [
       "name": "db", "type": "database", "credential_id": .string(credential), "organization_id": .string(django),
+      "config": [:],
     ]
     try await book.call("connection.create", connector)
     let error = try await book.refusal("connection.create", connector)

@@ -437,6 +437,7 @@ import Vault
   private func tenant(_ book: TestDomain, _ platform: String?) async throws -> (id: String, pipeline: String) {
     let id = try await book.organization("t-\(platform ?? "none")".replacing("_", with: "-"), platform: platform)
     var pipeline: JSONObject = ["name": "p", "organization_id": .string(id)]
+    if platform == "etl_builder" || platform == "django_etl" { pipeline["config"] = [:] }
     if platform == "data_aggregator" {
       let owner = try await book.make(
         "user", ["email": "o@example.org", "username": "o", "organization_id": .string(id), "role": "admin"])
@@ -456,15 +457,16 @@ import Vault
     let actor = try await book.make("user", ["email": "a@example.org"])
     func run(_ end: String?) async throws -> String {
       let run = try await book.make(
-        by: "run.start", ["pipeline_id": .string(tenant.pipeline), "triggered_by": .string(actor)])
-      try await book.call("run.log", ["id": .string(run), "lines": [["message": "m"]]])
+        by: "run.start",
+        ["pipeline_id": .string(tenant.pipeline), "triggered_by": .string(actor), "trigger_type": "manual"])
+      try await book.call("run.log", ["id": .string(run), "lines": [["message": "m", "level": "INFO"]]])
       if let end { try await book.call("run.finish", ["id": .string(run), "status": .string(end)]) }
       return run
     }
     let going = [try await run("success"), try await run("failed")]
     var staying = [try await run(nil)]
     if platform != "data_aggregator" { staying.append(try await run("cancelled")) }
-    try await book.call("system.log", ["organization_id": .string(tenant.id), "message": "m"])
+    try await book.call("system.log", ["organization_id": .string(tenant.id), "message": "m", "level": "INFO"])
     try at(book, "2027-02-01T00:00:00Z")
     let swept = try await book.call("retention.sweep", [:])
     let isDocumented = platform == "etl_builder"
@@ -485,8 +487,9 @@ import Vault
     let run = try await book.make(
       by: "run.start", ["pipeline_id": .string(tenant.pipeline), "trigger_type": "scheduled"])
     let lines: JSON = [
-      ["message": "old", "at": "2025-12-10T00:00:00Z"], ["message": "middle", "at": "2026-01-10T00:00:00Z"],
-      ["message": "new"],
+      ["message": "old", "level": "INFO", "at": "2025-12-10T00:00:00Z"],
+      ["message": "middle", "level": "INFO", "at": "2026-01-10T00:00:00Z"],
+      ["message": "new", "level": "INFO"],
     ]
     try await book.call("run.log", ["id": .string(run), "lines": lines])
     let record = try #require(try book.records(of: run).first { $0.header.event == "run.logged" })
@@ -503,7 +506,7 @@ import Vault
     #expect(told(try await book.call("retention.sweep", ["class": "logs"]), "logs")?["rows"] == 1)
     // A line that says it is of tomorrow keeps the key of its month.
     try await book.call(
-      "run.log", ["id": .string(run), "lines": [["message": "late", "at": "2026-06-01T00:00:00Z"]]])
+      "run.log", ["id": .string(run), "lines": [["message": "late", "level": "INFO", "at": "2026-06-01T00:00:00Z"]]])
     try at(book, "2026-04-15T00:00:00Z")
     #expect(told(try await book.call("retention.sweep", ["class": "logs"]), "logs")?["months"] == ["2026-01"])
     #expect(book.vault.expiringKeys().contains { $0.retentionClass == "logs" && $0.month == "2026-02" })
@@ -516,7 +519,8 @@ import Vault
     func line(_ time: String) async throws {
       let run = try await book.make(
         by: "run.start", ["pipeline_id": .string(tenant.pipeline), "trigger_type": "scheduled"])
-      try await book.call("run.log", ["id": .string(run), "lines": [["message": "m", "at": .string(time)]]])
+      try await book.call(
+        "run.log", ["id": .string(run), "lines": [["message": "m", "level": "INFO", "at": .string(time)]]])
     }
     func timed() async throws -> [String] {
       try await book.engine.sweepRetention().filter { $0.retentionClass == "logs" }.map { "\($0.count) \($0.oldest)" }
@@ -550,7 +554,7 @@ import Vault
     let tenant = try await tenant(book, "etl_builder")
     let run = try await book.make(
       by: "run.start", ["pipeline_id": .string(tenant.pipeline), "trigger_type": "scheduled"])
-    let line: JSON = ["message": "m", "at": "2025-12-14T00:00:00Z"]
+    let line: JSON = ["message": "m", "level": "INFO", "at": "2025-12-14T00:00:00Z"]
     try await book.call("run.log", ["id": .string(run), "lines": [line]])
     // A sweep as earlier versions recorded it: by the time of recording, so that the line stayed.
     _ = try await book.log.commit { transaction in

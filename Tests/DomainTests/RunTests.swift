@@ -63,7 +63,8 @@ import Vault
   @Test func `a preview is kept sealed, with the time when it expires`() async throws {
     let book = try TestDomain()
     let acme = try await book.organization("acme", platform: "etl_builder")
-    let run = try await book.make(by: "run.start", ["code": "1", "organization_id": .string(acme)])
+    let run = try await book.make(
+      by: "run.start", ["code": "1", "organization_id": .string(acme), "trigger_type": "manual"])
     let rows: JSON = [["name": "plain-name", "n": 1]]
     let result = try await book.call(
       "run.preview",
@@ -96,7 +97,10 @@ import Vault
     #expect(!text.contains("plain-name") && !text.contains("plain-column"))
     try await book.call(
       "run.preview",
-      ["id": .string(run), "node_id": "n1", "sample_data": [], "expires_at": "2030-01-01T01:00:00+01:00"])
+      [
+        "id": .string(run), "node_id": "n1", "sample_data": [], "schema_info": [:],
+        "expires_at": "2030-01-01T01:00:00+01:00",
+      ])
     #expect(try book.records(of: run).last?.body.data["expires_at"] == "2030-01-01T00:00:00.000000Z")
     // Where neither a policy nor the platform's document says until when, it is kept.
     let other = try await book.organization("other")

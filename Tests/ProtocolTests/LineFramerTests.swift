@@ -105,6 +105,16 @@ import Testing
     #expect(framer.finish() == nil)
   }
 
+  @Test func `a long line that is no request is told before it ends`() {
+    for beginning in ["xxxxxxxxxxxx", #"  [{"params":"#, "            "] {
+      var framer = LineFramer(maximumLength: 10)
+      framer.append(ByteBuffer(string: beginning))
+      #expect(framer.next() == .tooLong(id: nil), "\(beginning)")
+      framer.append(ByteBuffer(string: "more\nok\n"))
+      #expect(framer.next() == .line(ByteBuffer(string: "ok")))
+    }
+  }
+
   @Test func `a line taken earlier stays as it was when more is appended`() {
     var framer = LineFramer(maximumLength: 10)
     framer.append(ByteBuffer(string: "one\ntw"))

@@ -1,3 +1,4 @@
+import DaybookTestKit
 import BasicTypes
 import CanonicalJSON
 import Domain
@@ -85,7 +86,10 @@ import Testing
 
   @Test func `a preview is shown until it expires`() async throws {
     try await TestQueries.with { library in
-      let run = try await started(library, try await library.organization("acme"))
+      let acme = try await library.models.domain.organization("acme", platform: "etl_builder")
+      let run = try #require(
+        try await library.call(
+          "run.start", ["organization_id": .string(acme), "code": "1", "trigger_type": "manual"])["id"])
       let sample: JSON = [["name": "Ada", "n": 1]]
       try await library.call(
         "run.preview",
@@ -95,7 +99,8 @@ import Testing
         ])
       let end = try #require(Timestamp("2090-01-01T00:00:00Z"))
       try await library.call(
-        "run.preview", ["id": run, "node_id": "n2", "sample_data": [], "expires_at": .string(end.text)])
+        "run.preview",
+        ["id": run, "node_id": "n2", "sample_data": [], "schema_info": [:], "expires_at": .string(end.text)])
       let items = try await library.ask("run.previews", ["id": run]).items
       #expect(items.map { $0.text("node_id") } == ["n1", "n2"])
       #expect(items.first?["sample_data"] == sample && items.first?["schema_info"] == ["name": "text"])

@@ -92,10 +92,12 @@ import Vault
     try models.set("2026-01-15T10:00:00Z")
     let acme = try await models.domain.organization("a", platform: "etl_builder")
     let pipeline = try #require(
-      try await models.call("pipeline.create", ["organization_id": .string(acme), "name": "p"])["id"])
+      try await models.call("pipeline.create", ["organization_id": .string(acme), "name": "p", "config": [:]])["id"])
     let run = try #require(
       try await models.call("run.start", ["pipeline_id": pipeline, "trigger_type": "scheduled"])["id"])
-    let lines: JSON = [["message": "old", "at": "2025-12-15T23:00:00Z"], ["message": "new"]]
+    let lines: JSON = [
+      ["message": "old", "level": "INFO", "at": "2025-12-15T23:00:00Z"], ["message": "new", "level": "INFO"],
+    ]
     try await models.call("run.log", ["id": run, "lines": lines])
     try await models.settle()
     func messages() async throws -> [[String?]] {

@@ -7,10 +7,12 @@ struct SourcedEvent: Sendable {
   let event: Result<JSON, JSONParseError>
 
   /// Whether it is something else than an event, such as another program's line in the same file: no JSON object at
-  /// all, or one without the time that every OpenLineage event has. One that breaks off or is damaged is an event.
+  /// all, or one without any of the members that tell an OpenLineage event from others. One that breaks off or is
+  /// damaged is an event.
   var isSomethingElse: Bool {
     switch event {
-    case .success(let json): json.objectValue.map { $0["eventTime"] == nil } ?? true
+    case .success(let json):
+      !["eventTime", "eventType", "schemaURL"].contains { json.objectValue?.contains($0) == true }
     case .failure: !mayBeObject
     }
   }
