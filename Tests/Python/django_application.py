@@ -69,7 +69,7 @@ runs = models.PipelineRun.objects.select_related("pipeline__organization", "trig
 assert {run.pipeline.organization.slug for run in runs} <= {one.slug for one in organizations}
 by_status = dict(runs.values_list("status").annotate(Count("id")))
 assert sum(by_status.values()) == len(runs) > 0
-assert models.TaskRun.objects.filter(pipeline_run__status="success", pipeline_step__order_index=0).exists()
+assert models.TaskRun.objects.filter(pipeline_run__status="success", pipeline_step__order_index=1).exists()
 failed = models.PipelineRun.objects.filter(Q(status="failed") | Q(status="timeout")).prefetch_related("task_runs")
 assert all(task.pipeline_run_id == run.pk for run in failed for task in run.task_runs.all())
 assert models.PipelineStep.objects.filter(pipeline__name__isnull=False).order_by("pipeline", "order_index").exists()
@@ -88,7 +88,8 @@ browser = Client()
 assert not browser.login(username="web", password="another word")
 assert browser.login(username="web@django.example", password="a word of the web")
 assert get_user(browser).pk == user.pk
-assert len([one for one in send("user.history", id=made["id"])["items"] if one["event"] == "user.logged_in"]) >= 2
+# Signing in is an event, once a minute at most.
+assert "user.logged_in" in [one["event"] for one in send("user.history", id=made["id"])["items"]]
 
 # Writing is a command, and what was written is there to be read.
 pipeline = models.Pipeline(name="from django", organization=organization, config={"a": 1})

@@ -21,7 +21,7 @@ import Testing
     "Ann": [.members], "Bob": [.members], "Adam": [.members, .organizationAdministrators],
     "Olga": [.members, .organizationAdministrators], "Audrey": [.members, .auditors], "Oscar": [.members, .officers],
     "Both": [.members, .person], "Loner": [], "the guest": [], "Stranger": [.members],
-    "Lars": [], "Mo": [],
+    "Lars": [], "Lea": [], "Leo": [], "Mo": [], "Mia": [], "Max": [],
     "a key that reads": [.members], "Olga's key": [.members], "a key that only writes": [],
     "a key that administers": [.members, .organizationAdministrators],
     "a foreign key": [.members, .organizationAdministrators],

@@ -2,7 +2,7 @@
 -- Integer keys are the resources' numbers. schema/platforms/data_aggregator.yaml says where each column comes from.
 
 -- Whom rows of the platform's organizations name, whether they are members or not.
-CREATE FUNCTION data_aggregator.named_people() RETURNS SETOF uuid
+CREATE OR REPLACE FUNCTION data_aggregator.named_people() RETURNS SETOF uuid
 LANGUAGE sql STABLE AS $$
   SELECT named.id FROM (
     SELECT coalesce(owner_id, created_by), organization_id FROM daybook.pipelines WHERE deleted_at IS NULL AND coalesce(kind, 'flow') = 'flow'

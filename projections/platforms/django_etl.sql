@@ -29,7 +29,7 @@ JOIN django_etl.organizations AS o ON o.id = m.organization_id
 WHERE m.deleted_at IS NULL;
 
 -- Whom rows of the platform's organizations name, whether they are members or not.
-CREATE FUNCTION django_etl.named_people() RETURNS SETOF uuid
+CREATE OR REPLACE FUNCTION django_etl.named_people() RETURNS SETOF uuid
 LANGUAGE sql STABLE AS $$
   SELECT named.id FROM (
     SELECT created_by, organization_id FROM daybook.pipelines WHERE deleted_at IS NULL AND coalesce(kind, 'flow') = 'flow'

@@ -30,7 +30,7 @@ JOIN etl_builder.organizations AS o ON o.id = m.organization_id
 WHERE m.deleted_at IS NULL;
 
 -- Whom rows of the platform's organizations name, whether they are members or not.
-CREATE FUNCTION etl_builder.named_people() RETURNS SETOF uuid
+CREATE OR REPLACE FUNCTION etl_builder.named_people() RETURNS SETOF uuid
 LANGUAGE sql STABLE AS $$
   SELECT named.id FROM (
     SELECT created_by, organization_id FROM daybook.pipelines WHERE deleted_at IS NULL AND coalesce(kind, 'flow') = 'flow'
@@ -393,7 +393,7 @@ LEFT JOIN (
 
 -- Deletes nothing: the log decides, so the command retention.sweep does, and the timer of the server. It says how much the next
 -- sweep takes, as a notice each: by the document's periods or, where an organization or the service has a policy, by that.
-CREATE FUNCTION etl_builder.cleanup_expired_data() RETURNS void
+CREATE OR REPLACE FUNCTION etl_builder.cleanup_expired_data() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   due record;

@@ -2,7 +2,7 @@
 -- schema/platforms/etlab.yaml says where each column comes from.
 
 -- Whom rows of the platform's organizations name, whether they are members or not.
-CREATE FUNCTION etlab.named_people() RETURNS SETOF uuid
+CREATE OR REPLACE FUNCTION etlab.named_people() RETURNS SETOF uuid
 LANGUAGE sql STABLE AS $$
   SELECT named.id FROM (
     SELECT owner_id, organization_id FROM daybook.workspaces WHERE deleted_at IS NULL

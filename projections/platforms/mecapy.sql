@@ -3,7 +3,7 @@
 -- A user's key is NULL only for a restricted role that can't see the user, who is no member any more.
 
 -- Whom rows of the platform's organizations name, whether they are members or not.
-CREATE FUNCTION mecapy.named_people() RETURNS SETOF uuid
+CREATE OR REPLACE FUNCTION mecapy.named_people() RETURNS SETOF uuid
 LANGUAGE sql STABLE AS $$
   SELECT named.id FROM (
     SELECT owner_id, organization_id FROM daybook.files WHERE deleted_at IS NULL
