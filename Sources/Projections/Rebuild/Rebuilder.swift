@@ -69,6 +69,8 @@ struct Rebuilder: Sendable {
         let times = refused?.times ?? 0
         guard ContinuousClock.now - since < Self.readersTime else { throw try await busy() }
         refused = (since, times + 1)
+        let logger = schema.logger
+        try await connection.withSession { try LockPatience.endVacuums($0, logger) }
         try await Task.sleep(for: Self.readersPauses[min(times, Self.readersPauses.count - 1)])
       }
     }
