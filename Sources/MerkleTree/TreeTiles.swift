@@ -49,6 +49,21 @@ public struct TreeTiles: Sendable, Equatable {
     return hashes[0]
   }
 
+  /// Where a tile lies below a log's prefix, as C2SP's `tlog-tiles` says: `tile/0/x001/234`, or `tile/0/005.p/17` where
+  /// it has 17 hashes so far.
+  public static func path(level: UInt8, index: UInt64, width: UInt64) -> String {
+    var groups: [String] = []
+    var rest = index
+    repeat {
+      let digits = String(rest % 1000)
+      let group = String(repeating: "0", count: 3 - digits.count) + digits
+      groups.insert(groups.isEmpty ? group : "x" + group, at: 0)
+      rest /= 1000
+    } while rest > 0
+    let part = width == TreeTiles.width ? "" : ".p/\(width)"
+    return "tile/\(level)/\(groups.joined(separator: "/"))\(part)"
+  }
+
   /// The bytes of a tile: its hashes, one after the other.
   public static func bytes(_ hashes: [Digest]) -> [UInt8] {
     var bytes: [UInt8] = []

@@ -21,19 +21,21 @@ import Testing
     try await withDesk { desk in
       try await desk.withServer {
         let pipeline = try await desk.makePipeline()
-        for index in 0..<9 {
+        // More than one tile of leaves.
+        for index in 0..<270 {
           try await desk.call("pipeline.edit", ["id": .string(pipeline), "description": .string("d\(index)")])
         }
         let checkpoint = try await desk.call("log.checkpoint")
         let size = try #require(checkpoint["tree_size"]?.integerValue)
-        #expect(size > 10)
+        #expect(size > 270)
+        let positions = (1...size).filter { $0 < 20 || $0 % 37 == 0 || $0 > size - 5 }
         let headers =
           try await desk.call("log.headers", ["from": 1, "limit": .integer(size)])["headers"]?.arrayValue ?? []
         try #require(headers.count == Int(size))
         var inclusions: [JSON] = []
         var consistency: [JSON] = []
         var files: [JSON] = []
-        for position in 1...size {
+        for position in positions {
           let proof = try await desk.call("log.proof", ["position": .integer(position), "tlog_proof": true])
           files.append(proof["tlog_proof"] ?? .null)
           for treeSize in Set([position, (position + size) / 2, size]) {
@@ -51,7 +53,15 @@ import Testing
             "ToRoot": tree["root"] ?? .null, "Hashes": tree["hashes"] ?? .null,
           ])
         }
+        var tiles = JSONObject()
+        for (level, index) in [(0, 0), (0, 1), (1, 0)] as [(Int64, Int64)] {
+          let tile = try await desk.call(
+            "log.tile", ["level": .integer(level), "index": .integer(index), "tree_size": .integer(size)])
+          tiles[try #require(tile["path"]?.stringValue)] = tile["tile"]
+        }
+        #expect(tiles.keys == ["tile/0/000", "tile/0/001.p/\(size - 256)", "tile/1/000.p/1"])
         let input: JSON = [
+          "Tiles": .object(tiles),
           "Key": checkpoint["verifier_key"] ?? .null, "Note": checkpoint["note"] ?? .null,
           "Headers": .array(headers.map { .string($0.canonicalString) }), "Inclusions": .array(inclusions),
           "Consistency": .array(consistency), "Files": .array(files),
@@ -69,13 +79,20 @@ import Testing
         #expect(checked.status == .code(0), "\(checked.errors)")
         #expect(
           checked.output
-            == "\(size) headers, \(inclusions.count) inclusions, \(size) consistency proofs, \(size) files\n")
+            == "\(size) headers, \(inclusions.count) inclusions, \(positions.count) consistency proofs, "
+            + "\(positions.count) files, 3 tiles\n")
         // The check can fail.
         guard case .object(var forged) = input, var list = forged["Headers"]?.arrayValue else { return }
         list[3] = .string((list[3].stringValue ?? "").replacingOccurrences(of: "pipeline", with: "pipelinf"))
         forged["Headers"] = .array(list)
         let refused = try await check(.object(forged))
         #expect(refused.status != .code(0) && refused.errors.contains("the root of"), "\(refused.errors)")
+        forged["Headers"] = .array(headers.map { .string($0.canonicalString) })
+        let tile = try #require(tiles["tile/0/000"]?.stringValue)
+        tiles["tile/0/000"] = .string((tile.hasPrefix("A") ? "B" : "A") + tile.dropFirst())
+        forged["Tiles"] = .object(tiles)
+        let changed = try await check(.object(forged))
+        #expect(changed.status != .code(0) && changed.errors.contains("by tiles"), "\(changed.errors)")
       }
     }
   }

@@ -124,4 +124,13 @@ import Testing
     changed[at] = try #require(Digest(bytes: bytes))
     return changed
   }
+
+  @Test func `a tile lies where C2SP's tlog-tiles says`() {
+    for (level, index, width, path) in [
+      (0, 0, 256, "tile/0/000"), (0, 999, 256, "tile/0/999"), (0, 1000, 256, "tile/0/x001/000"),
+      (0, 1_234_067, 256, "tile/0/x001/x234/067"), (1, 1_234, 8, "tile/1/x001/234.p/8"), (2, 0, 1, "tile/2/000.p/1"),
+    ] as [(UInt8, UInt64, UInt64, String)] {
+      #expect(TreeTiles.path(level: level, index: index, width: width) == path)
+    }
+  }
 }

@@ -59,6 +59,15 @@ import Testing
           from: UInt64(early.integer("tree_size")), to: UInt64(late.integer("tree_size")),
           oldRoot: try #require(Digest(base64: early.text("root"))),
           newRoot: try #require(Digest(base64: late.text("root"))), proof: hashes))
+      let tile = try await library.ask("log.tile", ["level": 0, "index": 0])
+      #expect(tile["width"] == tile["tree_size"] && tile.text("path") == "tile/0/000.p/\(library.log.head.position)")
+      for beyond in [
+        ["level": 0, "index": 1], ["level": 1, "index": 0], ["level": 0, "index": 0, "tree_size": 9999],
+      ]
+        as [JSONObject]
+      {
+        #expect(try await library.refusal("log.tile", beyond).code == .invalidParams)
+      }
       #expect(try await library.refusal("log.proof", [:]).code == .invalidParams)
       #expect(try await library.refusal("log.proof", ["position": 9999]).code == .invalidParams)
       #expect(try await library.refusal("log.proof", ["position": 1, "tree_size": 9999]).code == .invalidParams)

@@ -46,6 +46,37 @@ extension QueryMethod {
     answer: { try await $1.engine.proof($0) })
 }
 
+extension QueryMethod {
+  /// `log.tile`: a tile of the tree, as C2SP's tlog-tiles has them.
+  static let logTile = QueryMethod(
+    "log.tile", "A C2SP tlog-tiles tile of the tree: up to 256 hashes side by side.",
+    [
+      .count("level", "0, also where absent, for leaves; one more for subtrees of 256 times as many.", in: 0...7),
+      .count("index", "Which tile of that level; the first, 0, where absent.", in: 0...Int64.max),
+      .count("tree_size", "The size of the tree; where absent, the present one.", in: 1...Int64.max),
+    ],
+    result: Schemas.object([
+      "path": Schemas.string, "tile": ["type": "string", "contentEncoding": "base64"], "tree_size": Schemas.integer,
+      "width": Schemas.integer,
+    ]),
+    example: ["level": 0, "index": 0],
+    read: { TileQuestion(&$0) },
+    answer: { try await $1.engine.tile($0) })
+}
+
+/// One `log.tile` as it was asked.
+private struct TileQuestion: Sendable {
+  let level: UInt8
+  let index: UInt64
+  let treeSize: UInt64?
+
+  init(_ arguments: inout Arguments) {
+    level = UInt8(clamping: arguments.position("level") ?? 0)
+    index = arguments.position("index") ?? 0
+    treeSize = arguments.position("tree_size")
+  }
+}
+
 /// One `log.proof` as it was asked.
 private struct ProofQuestion: Sendable {
   let position: UInt64?
@@ -95,6 +126,29 @@ extension QueryEngine {
       "note": .string(note), "tree_size": JSON(position: head.position),
       "verifier_key": .string(try NoteVerifier(name: name, publicKey: vault.verifierKey).vkey),
     ]).canonicalBytes
+  }
+
+  fileprivate func tile(_ question: TileQuestion) async throws -> [UInt8] {
+    try await log.whileWanted { snapshot in
+      let head = snapshot.head.position
+      let size = question.treeSize ?? head
+      guard size <= head else {
+        throw Refusal.invalidParam("/tree_size", "is larger than the tree, which has \(head) leaves")
+      }
+      let all = TreeTiles.hashCount(level: question.level, size: size)
+      let (first, isBeyond) = question.index.multipliedReportingOverflow(by: TreeTiles.width)
+      guard !isBeyond, first < all else {
+        throw Refusal.invalidParam(
+          "/index", "is beyond the tree: level \(question.level) of \(size) leaves has \(all) hashes in tiles of 256")
+      }
+      let width = min(TreeTiles.width, all - first)
+      let hashes = try snapshot.tileHashes(level: question.level, from: first, count: width)
+      return JSON.object([
+        "path": .string(TreeTiles.path(level: question.level, index: question.index, width: width)),
+        "tile": .string(Base64.encode(TreeTiles.bytes(hashes))), "tree_size": JSON(position: size),
+        "width": JSON(position: width),
+      ]).canonicalBytes
+    }
   }
 
   fileprivate func proof(_ question: ProofQuestion) async throws -> [UInt8] {

@@ -4,7 +4,7 @@ extension QueryMethod {
   /// Every query of a server with this catalog. One more is one more entry here.
   static func all(of catalog: Catalog) -> [QueryMethod] {
     catalog.types.filter(\.hasReadModel).flatMap(queries) + [
-      auditSearch(catalog), systemLogs, lineageGraph, logRead, logHeaders, logHead, logCheckpoint, logProof,
+      auditSearch(catalog), systemLogs, lineageGraph, logRead, logHeaders, logHead, logCheckpoint, logProof, logTile,
       projectionStatus, recordsOfProcessing, breachReport, subjectFind, subjectReport, subjectReceipt,
       subjectListExports, permissionsAsOf, namespaceRules,
     ]
