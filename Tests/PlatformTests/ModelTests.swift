@@ -25,7 +25,8 @@ import Testing
     static func run(_ script: String, _ arguments: [String], in folder: TemporaryFolder) async throws {
       let result = try await runProgram(
         [path, "\(Repository.root)/Tests/Python/\(script)"] + arguments, in: folder, directory: folder.path,
-        environment: ["PYTHONPATH": "\(Repository.root)/tools/django", "PYTHONDONTWRITEBYTECODE": "1"], within: .seconds(120))
+        environment: ["PYTHONPATH": "\(Repository.root)/tools/django", "PYTHONDONTWRITEBYTECODE": "1"],
+        within: .seconds(120))
       #expect(result.status == .code(0) && result.output.hasSuffix("done\n"), "\(result.output) \(result.errors)")
     }
   }

@@ -1,6 +1,6 @@
-import DaybookTestKit
 import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Domain
 import EventLog
 import NIOConcurrencyHelpers

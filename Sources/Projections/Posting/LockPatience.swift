@@ -49,7 +49,7 @@ enum LockPatience {
             SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
           AND n.nspname IN ('daybook', 'personal', 'daybook_next', 'personal_next'))
         """)
-    } catch where error.sqlState == "42501" {
+    } catch  where error.sqlState == "42501" {
       logger.notice("PostgreSQL's automatic vacuum is in the way of new read models, and only a superuser may end it")
     }
   }
