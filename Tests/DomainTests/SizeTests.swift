@@ -15,7 +15,7 @@ import Testing
     ["text": .string(String(repeating: letter, count: megabytes * megabyte))]
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(4)))
   func `fields that add up to more than a resource may hold are refused with the limit, in whatever steps`()
     async throws
   {
@@ -40,7 +40,7 @@ import Testing
     #expect(try await book.call("pipeline.edit", ["id": .string(id), "name": "q"])["version"] == 5)
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(4)))
   func `an event holds what it replaces too, so a long value is replaced by way of clearing it`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
@@ -58,7 +58,7 @@ import Testing
     try await book.call("pipeline.rollback", ["id": .string(id), "to_version": 2])
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(4)))
   func `a resource that an older log made larger is shortened, edited and deleted all the same`() async throws {
     let book = try TestDomain()
     let organization = try await book.organization("acme")
