@@ -122,12 +122,20 @@ import Testing
       $0.signInTimeout = .seconds(3)
       $0.maximumUnsignedLine = 2000
     } _: { test, key in
-      let http = try await test.http()
       let long = #"{"jsonrpc":"2.0","id":1,"method":"server.ping","x":""# + String(repeating: "x", count: 3000) + #""}"#
-      let reply = try await http.ask(HTTPTests.post(long, key: nil, path: "/rpc"))
+      // Where the machine is busy for three seconds, a request comes too late as well: then once more.
+      func asked(key: String?) async throws -> (http: HTTPSocket, reply: HTTPReply) {
+        for _ in 0..<20 {
+          let http = try await test.http()
+          await http.send(HTTPTests.post(long, key: key, path: "/rpc"))
+          if let reply = try await http.reply() { return (http, reply) }
+        }
+        throw HarnessError("no request was answered in its time")
+      }
+      let reply = try await asked(key: nil).reply
       #expect(reply.status == 413 && reply["Connection"] == "close")
-      let known = try await test.http()
-      #expect(try await known.ask(HTTPTests.post(long, key: key, path: "/rpc")).status == 200)
+      let (known, answer) = try await asked(key: key)
+      #expect(answer.status == 200)
       let idle = try await test.http()
       #expect(await idle.rest().isEmpty)
       // Who has signed in stays.
