@@ -10,7 +10,7 @@ struct ClusterConfiguration: Hashable, Sendable {
   /// False for tests: nothing is synced, a crash of the machine may leave the
   /// cluster unusable, and many tests can connect at a time.
   let isDurable: Bool
-  /// Where SQL roles come in by TCP; nil for nowhere.
+  /// Where SQL roles come in by TCP; nil where it listens on its socket alone.
   let listener: PostgresListener?
   /// What the listener's files hold, in PEM.
   let certificate: String?

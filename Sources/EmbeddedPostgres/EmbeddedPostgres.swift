@@ -33,7 +33,7 @@ public actor EmbeddedPostgres {
   ///   - owner: Whose cluster it is: one that was made for another owner is removed, and made anew. Nil doesn't ask.
   ///   - logger: Where starts, stops and what is found are told.
   ///   - isDurable: False for tests only: nothing is synced to disk, and 200 instead of 40 connections are allowed.
-  ///   - listener: Where SQL roles come in by TCP; nil for nowhere.
+  ///   - listener: Where SQL roles come in by TCP; nil where it listens on its socket alone.
   public init(
     dataFolder: String, socketFolder: String? = nil, owner: String? = nil, logger: Logger, isDurable: Bool = true,
     listener: PostgresListener? = nil

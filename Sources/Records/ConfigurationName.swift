@@ -26,8 +26,8 @@ package enum ConfigurationName {
     return isLikely ? judged(name) : .none
   }
 
-  /// What the name beside a value says, in `{"name": "DB_PASSWORD", "value": …}`, and the name of what is declared, in
-  /// `"password": {"type": "string", "default": …}`.
+  /// What the name beside a value says, in `{"name": "DB_PASSWORD", "value": …}`, and the name of what is declared,
+  /// in `"password": {"type": "string", "default": …}`.
   static func kind(of key: String, in object: JSONObject, under parent: String?) -> Kind {
     switch key.utf8.count {
     case 5 where key == "value", 7 where key == "default" || key == "example", 8 where key == "examples":

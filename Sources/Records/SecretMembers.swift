@@ -134,8 +134,12 @@ package struct SecretMembers {
 
   private static func replaced(_ value: JSON, _ field: String, _ scope: SecretScope, by mark: JSON) -> JSON {
     var walk = SecretWalk(field: field, scope: scope) { _ in mark }
-    // Nothing in it throws.
-    return (try? walk.rewrite(value)).flatMap { $0 } ?? value
+    do {
+      return try walk.rewrite(value) ?? value
+    } catch {
+      // Nothing in it throws; if something ever does, nothing of the value is shown.
+      return mark
+    }
   }
 
   // MARK: - Masks

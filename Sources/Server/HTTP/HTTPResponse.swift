@@ -30,8 +30,8 @@ struct HTTPResponse: Sendable {
     self.init(status, "application/json", json)
   }
 
-  /// A refusal, as Marquez tells errors: `{"code":422,"message":…,"details":…}`, where the details are what `data` is
-  /// on the socket.
+  /// A refusal, as Marquez tells errors: `{"code":422,"message":…,"details":…}`, where the details are what `data`
+  /// is on the socket.
   /// - Parameter status: Nil for the one that the refusal's code has.
   init(_ refusal: Refusal, status: Int? = nil) {
     var details = refusal.data

@@ -133,10 +133,16 @@ actor ScheduledBackups {
   /// What was kept, the oldest first. Only what has a name of ours and a manifest counts.
   private func kept() throws -> [Made] {
     try names().compactMap { name -> Made? in
-      guard let at = Self.time(of: name),
-        let manifest = try? BackupManifest.read(from: "\(schedule.folder)/\(name)")
-      else { return nil }
-      return Made(name: name, at: at, position: manifest.position)
+      guard let at = Self.time(of: name) else { return nil }
+      do {
+        let manifest = try BackupManifest.read(from: "\(schedule.folder)/\(name)")
+        return Made(name: name, at: at, position: manifest.position)
+      } catch {
+        services.logger.warning(
+          "a backup can't be read, and is neither counted nor removed",
+          metadata: ["folder": "\(name)", "cause": "\(error)"])
+        return nil
+      }
     }.sorted { $0.at < $1.at }
   }
 
