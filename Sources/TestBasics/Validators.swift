@@ -3,7 +3,8 @@ import Foundation
 /// Programs that others wrote, of PyPI, which read what this one writes: of the Python that DAYBOOK_VALIDATORS names,
 /// or of the system's.
 package enum Validators {
-  private static var python: String { ProcessInfo.processInfo.environment["DAYBOOK_VALIDATORS"] ?? "python3" }
+  /// The program of that Python.
+  package static var python: String { ProcessInfo.processInfo.environment["DAYBOOK_VALIDATORS"] ?? "python3" }
 
   /// Whether that Python has these modules.
   package static func have(_ modules: String...) -> Bool {

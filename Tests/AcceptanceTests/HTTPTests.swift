@@ -76,7 +76,7 @@ extension Acceptance {
 
     @Test(
       .enabled(
-        if: ForeignProducer.isInstalled, "PyPI's openlineage-python is not installed for DAYBOOK_VALIDATORS"),
+        if: Validators.have("openlineage.client"), "PyPI's openlineage-python is not installed for DAYBOOK_VALIDATORS"),
       .timeLimit(.minutes(4)))
     func `OpenLineage's own client is served: one by one, at once, compressed, and with a wrong key`() async throws {
       try await withServer(Self.http) { server in
@@ -84,7 +84,7 @@ extension Acceptance {
         let key = try await key(client)
         guard case .tcp(let host, let port) = try await server.httpAddress() else { throw HarnessError("no TCP") }
         let result = try await runProgram(
-          [ForeignProducer.python, "-c", ForeignProducer.program, "http://\(host):\(port)", key], in: server.folder,
+          [Validators.python, "-c", ForeignProducer.program, "http://\(host):\(port)", key], in: server.folder,
           within: .seconds(180))
         #expect(result.status == .code(0), "\(result.output)\n\(result.errors.suffix(3000))")
         let told = try JSON.parse(result.lines.last ?? "")
@@ -152,19 +152,6 @@ extension DaybookProcess {
 
 /// OpenLineage's client for Python.
 private enum ForeignProducer {
-  static var python: String { ProcessInfo.processInfo.environment["DAYBOOK_VALIDATORS"] ?? "python3" }
-
-  static var isInstalled: Bool {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = [python, "-c", "import openlineage.client"]
-    process.standardError = FileHandle.nullDevice
-    // Without a Python there is no module.
-    guard (try? process.run()) != nil else { return false }
-    process.waitUntilExit()
-    return process.terminationStatus == 0
-  }
-
   /// Sends START and COMPLETE of 20 runs in each of three ways, and one event with a wrong key; prints the runs.
   static let program = #"""
     import datetime, json, sys, uuid

@@ -7,28 +7,13 @@ import Testing
 
 /// The models that `daybook catalog` writes, loaded by the libraries that they are for, over the demo's rows.
 @Suite(.serialized) struct ModelTests {
-  /// The Python that has the libraries: that of `DAYBOOK_VALIDATORS`, else the system's.
-  private enum Python {
-    static var path: String { ProcessInfo.processInfo.environment["DAYBOOK_VALIDATORS"] ?? "python3" }
-
-    static func have(_ modules: String) -> Bool {
-      let process = Process()
-      process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-      process.arguments = [path, "-c", "import \(modules)"]
-      process.standardError = FileHandle.nullDevice
-      // Without a Python there is no module.
-      guard (try? process.run()) != nil else { return false }
-      process.waitUntilExit()
-      return process.terminationStatus == 0
-    }
-
-    static func run(_ script: String, _ arguments: [String], in folder: TemporaryFolder) async throws {
-      let result = try await runProgram(
-        [path, "\(Repository.root)/Tests/Python/\(script)"] + arguments, in: folder, directory: folder.path,
-        environment: ["PYTHONPATH": "\(Repository.root)/tools/django", "PYTHONDONTWRITEBYTECODE": "1"],
-        within: .seconds(120))
-      #expect(result.status == .code(0) && result.output.hasSuffix("done\n"), "\(result.output) \(result.errors)")
-    }
+  /// Runs one of the programs of Tests/Python, which says `done` at its end.
+  private func run(_ script: String, _ arguments: [String], in folder: TemporaryFolder) async throws {
+    let result = try await runProgram(
+      [Validators.python, "\(Repository.root)/Tests/Python/\(script)"] + arguments, in: folder, directory: folder.path,
+      environment: ["PYTHONPATH": "\(Repository.root)/tools/django", "PYTHONDONTWRITEBYTECODE": "1"],
+      within: .seconds(120))
+    #expect(result.status == .code(0) && result.output.hasSuffix("done\n"), "\(result.output) \(result.errors)")
   }
 
   private static let platforms = ["etl_builder", "django_etl", "data_aggregator", "mecapy", "etlab"]
@@ -63,7 +48,8 @@ import Testing
   }
 
   @Test(
-    .enabled(if: Python.have("django, psycopg"), "PyPI's Django and psycopg are not installed for DAYBOOK_VALIDATORS"),
+    .enabled(
+      if: Validators.have("django", "psycopg"), "PyPI's Django and psycopg are not installed for DAYBOOK_VALIDATORS"),
     .timeLimit(.minutes(10)))
   func `a Django application lists, joins, annotates, filters, signs people in and writes`() async throws {
     try await withDemo { folder, url, address in
@@ -71,32 +57,33 @@ import Testing
       try FileManager.default.createDirectory(atPath: app, withIntermediateDirectories: true)
       try TestFiles.write("".utf8, to: "\(app)/__init__.py")
       try await write(["--platform", "django_etl", "--django", "--written"], to: "\(app)/models.py", in: folder)
-      try await Python.run("django_application.py", [folder.path, url, address], in: folder)
+      try await run("django_application.py", [folder.path, url, address], in: folder)
     }
   }
 
   @Test(
-    .enabled(if: Python.have("sqlalchemy, psycopg"), "PyPI's SQLAlchemy is not installed for DAYBOOK_VALIDATORS"),
+    .enabled(if: Validators.have("sqlalchemy", "psycopg"), "PyPI's SQLAlchemy is not installed for DAYBOOK_VALIDATORS"),
     .timeLimit(.minutes(10)))
   func `SQLAlchemy reads every table of every platform, and follows what each row refers to`() async throws {
     try await withDemo { folder, url, _ in
       for platform in Self.platforms {
         let path = "\(folder.path)/\(platform).py"
         try await write(["--platform", platform, "--sqlalchemy"], to: path, in: folder)
-        try await Python.run("sqlalchemy_models.py", [path, url, platform], in: folder)
+        try await run("sqlalchemy_models.py", [path, url, platform], in: folder)
       }
     }
   }
 
   @Test(
-    .enabled(if: Python.have("yaml, psycopg"), "PyPI's PyYAML and psycopg are not installed for DAYBOOK_VALIDATORS"),
+    .enabled(
+      if: Validators.have("yaml", "psycopg"), "PyPI's PyYAML and psycopg are not installed for DAYBOOK_VALIDATORS"),
     .timeLimit(.minutes(10)))
   func `a dbt source has the columns that are there, and what it tests holds`() async throws {
     try await withDemo { folder, url, _ in
       for platform in Self.platforms {
         let path = "\(folder.path)/\(platform).yml"
         try await write(["--platform", platform, "--dbt"], to: path, in: folder)
-        try await Python.run("dbt_source.py", [path, url], in: folder)
+        try await run("dbt_source.py", [path, url], in: folder)
       }
     }
   }

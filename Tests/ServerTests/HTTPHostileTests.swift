@@ -10,19 +10,6 @@ import Testing
 @testable import Server
 
 @Suite(.timeLimit(.minutes(2))) struct HTTPHostileTests {
-  private func withServer(
-    _ change: (inout ServerConfiguration) -> Void = { _ in },
-    _ body: (TestServer, _ key: String) async throws -> Void
-  ) async throws {
-    try await TestServer.run { configuration in
-      configuration.http = ("127.0.0.1", 0)
-      change(&configuration)
-    } _: { test in
-      let organization = try await test.organization("acme")
-      try await body(test, try await test.apiKey(organization, ["*": ["read", "write"]]).key)
-    }
-  }
-
   /// The address of the server that begins so.
   private func address(_ test: TestServer, _ start: String) -> String {
     test.server.addresses.first { $0.hasPrefix(start) } ?? "no address"
@@ -35,7 +22,7 @@ import Testing
   }
 
   @Test func `what can be read in two ways is answered once, and nothing behind it is taken`() async throws {
-    try await withServer { test, key in
+    try await HTTPTests.withServer { test, key in
       let smuggled = String(decoding: HTTPTests.post(HTTPTests.event("smuggled"), key: key), as: UTF8.self)
       let start = "POST /api/v1/lineage HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(key)\r\n"
       let type = "Content-Type: application/json\r\n"
@@ -82,7 +69,7 @@ import Testing
   }
 
   @Test func `who is slow with a head or a body is told, and others don't wait`() async throws {
-    try await withServer {
+    try await HTTPTests.withServer {
       $0.requestTimeout = .seconds(1)
     } _: { test, key in
       let event = HTTPTests.post(HTTPTests.event("slow"), key: key)
@@ -98,7 +85,7 @@ import Testing
   }
 
   @Test func `a body that ends before its length is told so`() async throws {
-    try await withServer { test, key in
+    try await HTTPTests.withServer { test, key in
       let event = HTTPTests.post(HTTPTests.event("short"), key: key)
       let short = try await test.http()
       await short.send(Array(event.dropLast(3)))
@@ -108,7 +95,7 @@ import Testing
   }
 
   @Test func `a connection without requests is closed after a while, without a word`() async throws {
-    try await withServer {
+    try await HTTPTests.withServer {
       $0.idleTimeout = .milliseconds(200)
     } _: { test, key in
       let http = try await test.http()
@@ -118,7 +105,7 @@ import Testing
   }
 
   @Test func `strangers send little, and are gone after their time`() async throws {
-    try await withServer {
+    try await HTTPTests.withServer {
       $0.signInTimeout = .seconds(3)
       $0.maximumUnsignedLine = 2000
     } _: { test, key in
@@ -144,7 +131,7 @@ import Testing
   }
 
   @Test func `a long head is refused, and so many requests at once`() async throws {
-    try await withServer { test, key in
+    try await HTTPTests.withServer { test, key in
       let http = try await test.http()
       await http.send("GET /health/live HTTP/1.1\r\nHost: a\r\nX-A: \(String(repeating: "a", count: 40_000))\r\n\r\n")
       #expect(try await http.reply()?.status == 400)
@@ -166,7 +153,7 @@ import Testing
   }
 
   @Test func `what is sent to the wrong port is told the right one`() async throws {
-    try await withServer { test, _ in
+    try await HTTPTests.withServer { test, _ in
       let lines = try await test.http()
       await lines.send(#"{"jsonrpc":"2.0","id":1,"method":"server.ping"}"# + "\n")
       let told = await lines.rest()
@@ -185,7 +172,7 @@ import Testing
   }
 
   @Test func `where there are too many connections a request is told to come again`() async throws {
-    try await withServer {
+    try await HTTPTests.withServer {
       $0.maximumConnections = 16
     } _: { test, key in
       var open: [HTTPSocket] = []
@@ -216,7 +203,7 @@ import Testing
   }
 
   @Test func `a port that is taken keeps the server from starting only where it was asked for`() async throws {
-    try await withServer { first, _ in
+    try await HTTPTests.withServer { first, _ in
       let port = try first.httpPort
       try await TemporaryFolder.with { folder in
         await #expect(throws: ServerStartError.self) {

@@ -27,7 +27,7 @@ import Testing
   }
 
   /// A server with HTTP, an organization, and a key that may record events there.
-  private func withServer(
+  static func withServer(
     _ change: (inout ServerConfiguration) -> Void = { _ in },
     _ body: (TestServer, _ key: String) async throws -> Void
   ) async throws {
@@ -54,7 +54,7 @@ import Testing
   @Test func `an event is 201 without a body once it is durable, the same one again too, however it is sent`()
     async throws
   {
-    try await withServer { test, key in
+    try await Self.withServer { test, key in
       let http = try await test.http()
       let event = Self.event("one")
       let before = test.server.services.log.head.position
@@ -94,7 +94,7 @@ import Testing
   @Test func `what is wrong with a request is told by its status, and the connection goes on where it can`()
     async throws
   {
-    try await withServer {
+    try await Self.withServer {
       $0.maximumLine = 100_000
     } _: { test, key in
       let reader = try await test.apiKey(try await test.organization("other"), ["pipelines": ["read"]]).key
@@ -149,7 +149,7 @@ import Testing
   }
 
   @Test func `each request speaks for whom it says, on one connection`() async throws {
-    try await withServer { test, key in
+    try await Self.withServer { test, key in
       let other = try await test.apiKey(try await test.organization("other"), ["*": ["read", "write"]])
       let http = try await test.http()
       func who(_ key: String?) async throws -> JSON {
@@ -172,7 +172,7 @@ import Testing
   }
 
   @Test func `a batch is 204, or 200 with what was refused of it; as an array or a line each`() async throws {
-    try await withServer { test, key in
+    try await Self.withServer { test, key in
       let http = try await test.http()
       let path = "/api/v1/lineage/batch"
       let events = (0..<100).map { Self.event("batch \($0 % 7)") }
@@ -203,7 +203,7 @@ import Testing
   }
 
   @Test func `the path of events is as the server was told`() async throws {
-    try await withServer {
+    try await Self.withServer {
       $0.openLineagePath = "/lineage"
     } _: { test, key in
       let http = try await test.http()
@@ -220,7 +220,7 @@ import Testing
       print("skipped: no captures in \(folder)")
       return
     }
-    try await withServer { test, key in
+    try await Self.withServer { test, key in
       for file in files {
         let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: folder + "/" + file)))
         let http = try await test.http()
@@ -247,7 +247,7 @@ import Testing
   // MARK: JSON-RPC
 
   @Test func `calls are answered as on the socket, single ones and batches`() async throws {
-    try await withServer { test, key in
+    try await Self.withServer { test, key in
       let http = try await test.http()
       func rpc(_ text: String, key: String? = key) async throws -> HTTPReply {
         try await http.ask(Self.post(text, key: key, path: "/rpc"))
@@ -283,7 +283,7 @@ import Testing
   }
 
   @Test func `requests that come together are answered in their order`() async throws {
-    try await withServer { test, key in
+    try await Self.withServer { test, key in
       let http = try await test.http()
       var bytes: [UInt8] = []
       for number in 0..<40 {
@@ -320,7 +320,7 @@ import Testing
   @Test func `events of the log are told as they come, and a client that comes back goes on where it was`()
     async throws
   {
-    try await withServer { test, key in
+    try await Self.withServer { test, key in
       let http = try await test.http()
       #expect(try await http.ask(HTTPSocket.request("GET", "/events")).status == 401)
       let post = try await test.http()
@@ -349,7 +349,7 @@ import Testing
   }
 
   @Test func `health says whether the server lives, and what it lacks`() async throws {
-    try await withServer { test, _ in
+    try await Self.withServer { test, _ in
       let http = try await test.http()
       let live = try await http.ask(HTTPSocket.request("GET", "/health/live"))
       #expect(live.status == 200)
