@@ -70,7 +70,7 @@ struct MetricsText {
     families[families.count - 1].samples.append(try Self.sample(line))
   }
 
-  private static func isName(_ text: some StringProtocol) -> Bool {
+  private static func isName(_ text: String) -> Bool {
     text.wholeMatch(of: /[a-zA-Z_:][a-zA-Z0-9_:]*/) != nil
   }
 
