@@ -117,6 +117,22 @@ import Testing
     }
   }
 
+  @Test func `a refused request is one request, though its client goes away afterwards`() async throws {
+    try await Self.run { test in
+      for _ in 0..<5 {
+        let http = try await test.http()
+        #expect(try await http.ask(HTTPSocket.request("POST", "/metrics", body: [])).status == 405)
+        try await http.finish()
+        #expect(await http.rest().isEmpty)
+        await http.close()
+      }
+      let read = try await Self.metrics(test)
+      #expect(try read.value("daybook_http_requests_total", ["path": "/metrics", "status": "405"]) == 5)
+      #expect(read.samples("daybook_http_requests_total").allSatisfy { $0.labels["status"] != "400" })
+      #expect(try read.value("daybook_refusals_total", ["code": "invalid_request"]) == 5)
+    }
+  }
+
   @Test func `the process is told of as the system knows it`() async throws {
     try await Self.run { test in
       let read = try await Self.metrics(test)

@@ -92,7 +92,14 @@ extension Connection {
   /// Tells the machine what the next request holds, as far as it is there.
   func parseRequest() {
     http?.input.maximumBody = machine.share.line
-    guard let event = http?.input.next() else { return machine.linesEnded() }
+    guard let event = http?.input.next() else {
+      // What was left of a request that was refused is read past: none is on its way.
+      if http?.isReceiving == true, http?.input.isBetweenRequests == true {
+        http?.isReceiving = false
+        setTimer(services.configuration.idleTimeout)
+      }
+      return machine.linesEnded()
+    }
     switch event {
     case .head(let head):
       let lineagePath = services.configuration.openLineagePath
@@ -286,6 +293,7 @@ extension Connection {
   /// The last bytes of an answer are on their way.
   private func answeringEnded(closes: Bool) {
     machine.parsingEnded()
+    http?.route = nil
     if http?.isStreaming == true {
       beat()
     } else if closes {
