@@ -28,7 +28,7 @@ extension ServerMethod {
           "clock": object(
             [
               "now": ["type": "string", "format": "date-time"],
-              "standing": ["type": "string", "enum": ["trusted", "ahead", "behind", "overtaken"]],
+              "standing": ["type": "string", "enum": ["trusted", "ahead", "behind", "overtaken", "told"]],
             ], besides: ["problem": ["type": "string"]]),
           "position": ["type": "integer"], "projections": ["type": "object"],
           "started_at": ["type": "string", "format": "date-time"], "tree_size": ["type": "integer"],
@@ -36,11 +36,12 @@ extension ServerMethod {
         ],
         besides: [
           "backups": ["type": "object"], "data_folder": ["type": "string"],
+          "demo": ["type": "boolean"],
           "last_event_at": ["type": "string", "format": "date-time"],
           "postgres": ["type": "object"],
         ]),
       .task {
-        JSON.object(await $0.services.status(isAdministrator: $0.isAdministrator, isLocal: $0.isLocal)).canonicalBytes
+        JSON.object(try await $0.services.status(isAdministrator: $0.isAdministrator, isLocal: $0.isLocal)).canonicalBytes
       }),
     ServerMethod(
       "server.metrics", "Counters, gauges and latencies since the start.", .administrator,
@@ -88,10 +89,10 @@ extension ServerMethod {
 
 extension Services {
   /// What `server.status` answers.
-  func status(isAdministrator: Bool, isLocal: Bool) async -> JSONObject {
+  func status(isAdministrator: Bool, isLocal: Bool) async throws -> JSONObject {
     let head = log.head
     let reading = log.clock
-    var clock: JSONObject = ["now": .string(reading.clock.text), "standing": .string(reading.word)]
+    var clock: JSONObject = ["now": .string((reading.standing == .told ? reading.at : reading.clock).text), "standing": .string(reading.word)]
     if let problem = reading.problem { clock["problem"] = .string(problem) }
     var status: JSONObject = [
       "addresses": .array(addresses.withLockedValue { $0 }.map(JSON.string)),
@@ -104,6 +105,7 @@ extension Services {
         ?? .null,
       "version": .string(DaybookServer.version),
     ]
+    if try await engine.isDemonstration() { status["demo"] = true }
     if let at = head.at { status["last_event_at"] = .string(at.text) }
     status["projections"] = .object(await projectionSummary())
     if isAdministrator {
