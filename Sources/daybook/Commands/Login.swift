@@ -27,8 +27,10 @@ struct Login: AsyncParsableCommand {
 
       EXAMPLES
         daybook login --connect tls:daybook.acme.example:7717 --email ann@acme.example
-        daybook login --connect tls:daybook.acme.example:7717 --email ann@acme.example --organization acme
-        daybook login --connect tls:daybook.acme.example:7717 --oidc-issuer https://id.acme.example/realms/etl
+        daybook login --connect tls:daybook.acme.example:7717 \\
+          --email ann@acme.example --organization acme
+        daybook login --connect tls:daybook.acme.example:7717 \\
+          --oidc-issuer https://id.acme.example/realms/etl
         daybook login --connect tcp:127.0.0.1:7717 --api-key - --name local < key
       """)
 

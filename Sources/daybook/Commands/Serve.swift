@@ -32,9 +32,11 @@ struct Serve: AsyncParsableCommand {
 
       EXAMPLES
         daybook serve
-        daybook serve --data /var/lib/daybook --listen 0.0.0.0:7717 --tls-certificate server.pem --tls-key server.key
+        daybook serve --data /var/lib/daybook --listen 0.0.0.0:7717 \\
+          --tls-certificate server.pem --tls-key server.key
         daybook serve --listen none --socket /run/daybook.sock
-        daybook serve --oidc-jwks realm.jwks --oidc-issuer https://id.example.org/realms/etl --oidc-audience daybook
+        daybook serve --oidc-jwks realm.jwks --oidc-issuer https://id.example.org/realms/etl \\
+          --oidc-audience daybook
       """)
 
   @OptionGroup var data: DataOptions
