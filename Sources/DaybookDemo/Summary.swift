@@ -145,7 +145,8 @@ struct Summary: Sendable {
     case .etlBuilder, .djangoETL, .dataAggregator, .etlab:
       let pipeline = id(first, first.platform == .etlab ? "page 0" : "flow 0")
       steps.append("daybook history pipeline \(pipeline)")
-      if isDemonstration { steps.append("daybook get pipeline \(pipeline) --as-of \"last tuesday\"") }
+      let moment = setting.days > 8 ? "last tuesday" : "yesterday"
+      if isDemonstration { steps.append("daybook get pipeline \(pipeline) --as-of \"\(moment)\"") }
       steps.append("daybook rollback \(pipeline) 1 --reason \"as it began\"")
     }
     if let builder = tenant(.etlBuilder) { steps.append("daybook lineage \(OpenLineage.reportedTable(of: builder))") }

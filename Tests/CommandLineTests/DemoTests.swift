@@ -93,8 +93,10 @@ import Testing
       try await desk.withServer(url: url, ["--demo", "3"]) {
         let told = try await run(desk, "--scale", "0.02", "--days", "3", "--platform", "etl_builder")
         #expect(told.status == .code(0), "\(told.output) \(told.errors)")
-        let edges = ["get pipeline", "--as-of"]
-        #expect(told.lines.contains { line in edges.allSatisfy(line.contains) }, "\(told.output)")
+        let step = try #require(told.lines.first { $0.contains("daybook get pipeline") }, "\(told.output)")
+        let words = step.split(separator: " ").map(String.init)
+        let before = try await desk.daybook("get", "pipeline", words[3], "--as-of", "yesterday")
+        #expect(before.status == .code(0) && before.errors.contains("As it was at"), "\(before.errors)")
         var days: Set<Substring> = []
         var from = 1
         while true {

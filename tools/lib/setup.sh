@@ -126,7 +126,9 @@ daybook_show_progress() {
 daybook_propose() {
   local pid=$1 address=$2 proposal
   while kill -0 "$pid" 2>/dev/null; do
-    if proposal=$("$ROOT/.build/release/daybook" next --connect "$address" 2>/dev/null); then
+    # Before its read models are there, a query would wait for them, and the server's log say so.
+    if "$ROOT/.build/release/daybook" status --connect "$address" >/dev/null 2>&1 &&
+      proposal=$("$ROOT/.build/release/daybook" next --connect "$address" 2>/dev/null); then
       printf '\n%s\n' "$proposal" >&2
       return
     fi
