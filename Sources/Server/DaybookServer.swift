@@ -107,7 +107,7 @@ public final class DaybookServer: Sendable {
     // From here on, SIGHUP ends nothing.
     let reloads = signals.isEmpty ? nil : await UnixSignalsSequence(trapping: .sighup)
     // A mistake in schema/, or in the keys for tokens, is told before anything is touched.
-    let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: configuration.clock) }
+    let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: given.clock) }
     let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
     if let listen = configuration.postgresListen {
       guard configuration.postgres == nil else {
@@ -160,6 +160,7 @@ public final class DaybookServer: Sendable {
         try await engine.recordAcceptedHead($0)
       }
       let isTold = if let days = given.demoDays { try await engine.resumeStory(days: days) } else { false }
+      configuration.isDemonstration = if given.demoDays == nil { try await engine.isDemonstration() } else { true }
       try await engine.recordCatalog()
       if isTold, let at = story?.now {
         // The first event of a story says that it is one.

@@ -41,7 +41,7 @@ extension ServerMethod {
           "postgres": ["type": "object"],
         ]),
       .task {
-        JSON.object(try await $0.services.status(isAdministrator: $0.isAdministrator, isLocal: $0.isLocal)).canonicalBytes
+        JSON.object(await $0.services.status(isAdministrator: $0.isAdministrator, isLocal: $0.isLocal)).canonicalBytes
       }),
     ServerMethod(
       "server.metrics", "Counters, gauges and latencies since the start.", .administrator,
@@ -89,7 +89,7 @@ extension ServerMethod {
 
 extension Services {
   /// What `server.status` answers.
-  func status(isAdministrator: Bool, isLocal: Bool) async throws -> JSONObject {
+  func status(isAdministrator: Bool, isLocal: Bool) async -> JSONObject {
     let head = log.head
     let reading = log.clock
     var clock: JSONObject = ["now": .string((reading.standing == .told ? reading.at : reading.clock).text), "standing": .string(reading.word)]
@@ -105,7 +105,7 @@ extension Services {
         ?? .null,
       "version": .string(DaybookServer.version),
     ]
-    if try await engine.isDemonstration() { status["demo"] = true }
+    if configuration.isDemonstration { status["demo"] = true }
     if let at = head.at { status["last_event_at"] = .string(at.text) }
     status["projections"] = .object(await projectionSummary())
     if isAdministrator {

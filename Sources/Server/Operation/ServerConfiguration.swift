@@ -97,6 +97,8 @@ public struct ServerConfiguration: Sendable {
   /// Of how many days a demonstration tells, which end with the last midnight: the log then goes by the time that
   /// `clock.tell` says. Nil for a server of what happens.
   public var demoDays: Int?
+  /// Whether the log is a demonstration's, as the server finds it when it starts.
+  var isDemonstration = false
   /// Whether a log is opened that has events, but of which nothing signed says any more where it ends. It is recorded.
   public var acceptsMissingHead = false
   /// How often it is looked for what falls due by the clock: alerts to escalate, files to expire.
