@@ -7,12 +7,15 @@ import NIOSSL
 public struct HTTPExchange: Sendable {
   /// Why there was no answer: a sentence.
   public struct Fault: Error, Sendable, CustomStringConvertible {
+    /// The sentence.
     public let description: String
   }
 
   /// What a server answered.
   public struct Answer: Sendable {
+    /// The status code.
     public let status: Int
+    /// The body.
     public let text: String
   }
 

@@ -1,5 +1,6 @@
 import CanonicalJSON
 import Catalog
+import DaybookClient
 import DaybookTestKit
 import Foundation
 import TestBasics
@@ -19,7 +20,8 @@ import Testing
     .timeLimit(.minutes(10)))
   func `the demo's rows break no constraint of the printed schemas but those that the catalog explains`() async throws {
     let catalog = try Catalog.load(folder: Repository.schema)
-    try await ToldDemo.with(["--scale", "0.05", "--days", "4"], meanwhile: { _ in }) { told in
+    func nothing(_: Endpoint) {}
+    try await ToldDemo.with(["--scale", "0.05", "--days", "4"], meanwhile: nothing) { told in
       try await TemporaryFolder.with { folder in
         let result = try await runProgram(
           [

@@ -16,6 +16,7 @@ public final class StoryClock: Sendable {
     /// How many microseconds it takes.
     public let duration: Int64
 
+    /// A stretch; one that would go backwards stands where it begins.
     public init(from: Timestamp, to: Timestamp, duration: Int64) {
       self.from = from
       self.to = max(from, to)

@@ -92,7 +92,9 @@ extension Services {
   func status(isAdministrator: Bool, isLocal: Bool) async -> JSONObject {
     let head = log.head
     let reading = log.clock
-    var clock: JSONObject = ["now": .string((reading.standing == .told ? reading.at : reading.clock).text), "standing": .string(reading.word)]
+    var clock: JSONObject = [
+      "now": .string((reading.standing == .told ? reading.at : reading.clock).text), "standing": .string(reading.word),
+    ]
     if let problem = reading.problem { clock["problem"] = .string(problem) }
     var status: JSONObject = [
       "addresses": .array(addresses.withLockedValue { $0 }.map(JSON.string)),
