@@ -3,6 +3,10 @@ import NIOHTTP1
 import NIOPosix
 import NIOSSL
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// One request over HTTP or HTTPS, and its answer.
 public struct HTTPExchange: Sendable {
   /// Why there was no answer: a sentence.
@@ -75,8 +79,30 @@ public struct HTTPExchange: Sendable {
     } catch let fault as Fault {
       throw fault
     } catch {
-      throw Fault(description: "\(host):\(port) can't be reached: \(error)")
+      throw Fault(description: "\(host):\(port) can't be reached: \(words(for: error)).")
     }
+  }
+
+  /// What keeps it from the server, in words: the libraries' errors name system calls and types of theirs.
+  private func words(for error: any Error) -> String {
+    switch error {
+    case let error as IOError:
+      return error.errnoCode == ECONNREFUSED
+        ? "nothing listens on this port" : String(cString: strerror(error.errnoCode))
+    case let error as NIOConnectionError:
+      guard let last = error.connectionErrors.last else { return "no host of this name is known" }
+      return words(for: last.error)
+    case ChannelError.connectTimeout: return "nothing answered in \(patience.nanoseconds / 1_000_000_000) s"
+    default: break
+    }
+    let text = String(describing: error)
+    if text.contains("CERTIFICATE_VERIFY_FAILED") {
+      return "its certificate isn't signed by an authority that this machine trusts"
+    }
+    if text.contains("failedToValidateHostname") || text.contains("unableToValidateCertificate") {
+      return "its certificate is for another name"
+    }
+    return text
   }
 
   private func exchange(_ body: (text: String, type: String)?, limit: Int) async throws -> Answer {

@@ -81,7 +81,8 @@ struct Login: AsyncParsableCommand {
     context.certificateAuthorities = authorities.map(Program.absolute)
     if let oidcIssuer {
       let flow = DeviceFlow(
-        issuer: oidcIssuer, client: oidcClient, certificateAuthorities: context.certificateAuthorities)
+        issuer: oidcIssuer, client: oidcClient, address: context.connect,
+        certificateAuthorities: context.certificateAuthorities)
       let tokens = try await flow.signIn { Terminal.complain($0) }
       context.provider = Context.Provider(issuer: oidcIssuer, client: oidcClient, tokens: tokens)
     } else {
@@ -103,6 +104,7 @@ struct Login: AsyncParsableCommand {
       guard let key = made["api_key"]?.stringValue else { throw ClientError.malformed("a key without its secret") }
       return (who, key)
     }
+    let person = context.email ?? context.provider?.tokens.person ?? who.cell("actor")
     if let key {
       context.apiKey = key
       context.provider = nil
@@ -112,7 +114,6 @@ struct Login: AsyncParsableCommand {
     contexts[name] = context
     contexts.current = name
     try contexts.write()
-    let person = context.email ?? who["email"]?.stringValue ?? who.cell("actor")
     if output.json {
       return Terminal.say(json: ["context": .string(name), "file": .string(try Contexts.path()), "principal": who])
     }

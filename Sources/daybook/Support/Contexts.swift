@@ -83,7 +83,8 @@ struct Contexts: Sendable {
     // One that expires on its way helps nobody.
     guard provider.tokens.expiresAt < Timestamp.now.adding(seconds: 5) else { return provider.tokens.token }
     let flow = DeviceFlow(
-      issuer: provider.issuer, client: provider.client, certificateAuthorities: context.certificateAuthorities)
+      issuer: provider.issuer, client: provider.client, address: context.connect,
+      certificateAuthorities: context.certificateAuthorities)
     guard let refreshToken = provider.tokens.refreshToken else {
       throw Failure(.refused, "The sign-in at \(provider.issuer) has ended.", next: "Sign in again: \(flow.again).")
     }

@@ -18,6 +18,8 @@ struct DeviceFlow: Sendable {
     var refreshToken: String?
     /// When the token expires.
     var expiresAt: Timestamp
+    /// Whom the token says that it is for.
+    var person: String?
   }
 
   /// What a person has to do.
@@ -35,6 +37,8 @@ struct DeviceFlow: Sendable {
 
   let issuer: String
   let client: String
+  /// Where the server is that is signed in to.
+  let address: String
   let certificateAuthorities: String?
 
   // MARK: - Signing in
@@ -77,7 +81,7 @@ struct DeviceFlow: Sendable {
   }
 
   /// The command that signs in again.
-  var again: String { "daybook login --oidc-issuer \(issuer) --oidc-client \(client)" }
+  var again: String { "daybook login --connect \(address) --oidc-issuer \(issuer) --oidc-client \(client)" }
 
   private func order(at device: String) async throws -> Order {
     let (status, answer) = try await post(
@@ -145,17 +149,20 @@ struct DeviceFlow: Sendable {
     guard let token = answer["id_token"]?.stringValue ?? answer["access_token"]?.stringValue else {
       throw Failure(.unavailable, "The provider answers no token.", place: issuer)
     }
-    let lifetime = Self.expiry(of: token) ?? Timestamp.now.adding(seconds: answer["expires_in"]?.integerValue ?? 60)
-    return Tokens(token: token, refreshToken: answer["refresh_token"]?.stringValue, expiresAt: lifetime)
+    let claims = Self.claims(of: token)
+    let end = claims["exp"]?.doubleValue.flatMap { (1..<1e11).contains($0) ? Int64($0 * 1_000_000) : nil }
+    return Tokens(
+      token: token, refreshToken: answer["refresh_token"]?.stringValue,
+      expiresAt: end.map { Timestamp(microseconds: $0) }
+        ?? Timestamp.now.adding(seconds: answer["expires_in"]?.integerValue ?? 60),
+      person: claims["email"]?.stringValue ?? claims["preferred_username"]?.stringValue)
   }
 
-  /// When a token expires by its own word; the server checks it, so nothing depends on this but when another is got.
-  private static func expiry(of token: String) -> Timestamp? {
+  /// What a token says of itself; the server checks it, so nothing but when another is got depends on this.
+  private static func claims(of token: String) -> JSON {
     let parts = token.split(separator: ".")
-    guard parts.count == 3, let bytes = Base64URL.bytes(parts[1]), let claims = try? JSON.parse(bytes),
-      let seconds = claims["exp"]?.doubleValue, seconds > 0, seconds < 1e11
-    else { return nil }
-    return Timestamp(microseconds: Int64(seconds * 1_000_000))
+    guard parts.count == 3, let bytes = Base64URL.bytes(parts[1]) else { return .null }
+    return (try? JSON.parse(bytes)) ?? .null
   }
 
   // MARK: - Asking the provider
