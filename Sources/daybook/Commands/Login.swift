@@ -26,7 +26,8 @@ struct Login: AsyncParsableCommand {
       read. daybook context lists them and chooses another.
 
       EXAMPLES
-        daybook login --connect tls:daybook.acme.example:7717 --email ann@acme.example
+        daybook login --connect tls:daybook.acme.example:7717 \\
+          --email ann@acme.example
         daybook login --connect tls:daybook.acme.example:7717 \\
           --email ann@acme.example --organization acme
         daybook login --connect tls:daybook.acme.example:7717 \\

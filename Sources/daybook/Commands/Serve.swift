@@ -35,7 +35,8 @@ struct Serve: AsyncParsableCommand {
         daybook serve --data /var/lib/daybook --listen 0.0.0.0:7717 \\
           --tls-certificate server.pem --tls-key server.key
         daybook serve --listen none --socket /run/daybook.sock
-        daybook serve --oidc-jwks realm.jwks --oidc-issuer https://id.example.org/realms/etl \\
+        daybook serve --oidc-jwks realm.jwks \\
+          --oidc-issuer https://id.example.org/realms/etl \\
           --oidc-audience daybook
       """)
 
