@@ -103,6 +103,7 @@ enum Behaviours {
     "dashboard.set_default": DashboardBehaviours.setDefault.erased,
     "system.log": SystemLogBehaviours.log.erased,
     "clock.confirm": ClockBehaviours.confirm.erased,
+    "clock.tell": ClockBehaviours.tell.erased,
     "projection.skip": ProjectionBehaviours.skip.erased,
     "projection.unskip": ProjectionBehaviours.unskip.erased,
     "export.create": ExportBehaviours.create.erased,

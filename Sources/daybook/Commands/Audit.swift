@@ -14,7 +14,8 @@ struct Audit: AsyncParsableCommand {
         daybook audit --event pipeline.rolled_back --changes
         daybook audit --resource-type legal_hold --include-archived
         daybook audit --person 0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --changes
-        daybook audit --event access.refused --actor user:0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --changes
+        daybook audit --event access.refused \\
+          --actor user:0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --changes
       """)
 
   @Option(name: .long, help: "Who: an e-mail address, or as the log has it, user:<uuid>, api_key:<uuid>, local:0.")
@@ -25,7 +26,8 @@ struct Audit: AsyncParsableCommand {
   var resourceType: String?
   @Option(name: .long, help: "A resource: its id, or its name where --resource-type is given.")
   var resource: String?
-  @Option(name: .long, help: "An organization, by id or slug.") var organization: String?
+  @Option(name: .long, help: "An organization, by id or slug.", completion: Completions.organizations)
+  var organization: String?
   @Option(name: .long, help: "Whose data was read: an e-mail address, or a person's id.") var person: String?
   @Option(name: .long, help: "The first time: a date, yesterday, 24h …") var since: String?
   @Option(name: .long, help: "The last time; a day is searched to its end.") var until: String?
