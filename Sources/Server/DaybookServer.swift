@@ -68,7 +68,7 @@ public final class DaybookServer: Sendable {
         service: TimedWork(
           jobs: TimedJob.all(of: services), interval: services.configuration.timedWorkInterval,
           clock: ContinuousClock(), logger: services.logger, now: services.configuration.clock,
-          checkClock: { try await services.engine.checkClock() })),
+          board: services.timers, checkClock: { try await services.engine.checkClock() })),
     ]
     if let backups = services.backups {
       members.append(.init(service: BackupService(backups: backups, clock: services.configuration.clock)))
@@ -108,6 +108,7 @@ public final class DaybookServer: Sendable {
     let reloads = signals.isEmpty ? nil : await UnixSignalsSequence(trapping: .sighup)
     // A mistake in schema/, or in the keys for tokens, is told before anything is touched.
     let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: given.clock) }
+    let scrapeToken = try configuration.metricsTokenFile.map { try ScrapeToken($0) }
     let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
     if let listen = configuration.postgresListen {
       guard configuration.postgres == nil else {
@@ -217,7 +218,8 @@ public final class DaybookServer: Sendable {
       engine.listExports { [queries] in try await queries.exports(holding: $0) }
       let services = Services(
         configuration: configuration, catalog: catalog, log: log, vault: vault, engine: engine, queries: queries,
-        projections: projections, tokens: tokens, places: places, logger: logger, logOutput: output)
+        projections: projections, tokens: tokens, scrapeToken: scrapeToken, places: places, logger: logger,
+        logOutput: output)
       let listeners = try await Listeners.open(services, group: eventLoops)
       services.addresses.withLockedValue { $0 = listeners.addresses }
       // Whatever could keep it from starting is behind it, and nobody's command has come yet.

@@ -4,6 +4,7 @@ import Files
 import LMDB
 import Logging
 import MerkleTree
+import Metrics
 import NIOConcurrencyHelpers
 
 /// The one thread that decides and writes.
@@ -25,6 +26,8 @@ final class Writer: @unchecked Sendable {
   private var fatal: EventLogError?
   private let published: NIOLockedValueBox<LogHead>
   private let statistics = NIOLockedValueBox(WriterStatistics())
+  /// How long commits took, each of a batch.
+  let commitTimes = Histogram(bounds: Histogram.diskBounds)
   private let onCommit: @Sendable (LogHead) -> Void
   private let defaults: NIOLockedValueBox<StateDefaults>
   private let watch: NIOLockedValueBox<ClockWatch>
@@ -191,6 +194,7 @@ final class Writer: @unchecked Sendable {
     let began = Inbox.now
     try journal.record(encoded, root: latest.root)
     let ended = Inbox.now
+    commitTimes.record(nanoseconds: ended - began)
     head = encoded.head
     self.tiles = tiles
     published.withLockedValue { $0 = latest }

@@ -165,7 +165,7 @@ extension Services {
 
   /// What `server.metrics` answers.
   func measurements() -> JSONObject {
-    var all = metrics.json
+    var all = metrics.json(of: methods)
     let figures = answers.figures
     all["answers"] = [
       "connection_bytes_max": .integer(Int64(figures.mostOfConnection)),

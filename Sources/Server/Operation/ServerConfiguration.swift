@@ -39,6 +39,12 @@ public struct ServerConfiguration: Sendable {
   public var isHTTPOptional = false
   /// Where events of OpenLineage are posted over HTTP; batches of them at `/batch` below it.
   public var openLineagePath = "/api/v1/lineage"
+  /// Who is told metrics over HTTP without a token.
+  public var metricsAccess = MetricsAccess.local
+  /// The file of the token that lets a monitor read metrics; nil for none.
+  public var metricsTokenFile: String?
+  /// The commit that the program was built from, as metrics tell it; empty in a development build.
+  public var commit = ""
   /// The Unix socket's path; nil for `daybook.sock` in the data folder.
   public var socketPath: String?
   /// The certificate for TCP; nil for none.
