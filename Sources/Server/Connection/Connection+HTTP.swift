@@ -18,8 +18,12 @@ struct HTTPState {
   var isStreaming = false
   /// Whether bytes came of a request that isn't there whole yet.
   var isReceiving = false
-  /// The time by which a request must be there, or the next one begin, or when a sign of life is due.
+  /// The time by which a request must be there, or the next one begin; nil while one is answered.
+  var deadline: NIODeadline?
+  /// Looks whether that time is over, or gives the next sign of life.
   var timer: Scheduled<Void>?
+  /// When that is.
+  var timerIsDue = NIODeadline.distantFuture
 }
 
 // Requests are taken one at a time: while one is being answered, nothing more is parsed. So the machine sees each as
@@ -254,8 +258,7 @@ extension Connection {
   private func answeringBegan() {
     machine.parsingBegan()
     http?.isReceiving = false
-    http?.timer?.cancel()
-    http?.timer = nil
+    http?.deadline = nil
   }
 
   /// The last bytes of an answer are on their way.
@@ -274,14 +277,30 @@ extension Connection {
     proceed()
   }
 
+  /// Sets the time by which something must come. A timer that is due before looks again then: to cancel one and begin
+  /// another with each request would cost more the more connections there are.
   private func setTimer(_ time: TimeAmount) {
+    let deadline = NIODeadline.now() + time
+    http?.deadline = deadline
+    if http?.timer != nil, let due = http?.timerIsDue, due <= deadline { return }
+    startTimer(until: deadline)
+  }
+
+  private func startTimer(until deadline: NIODeadline) {
     http?.timer?.cancel()
+    http?.timer = nil
     guard machine.phase == .serving || machine.phase == .draining else { return }
-    http?.timer = eventLoop.assumeIsolated().scheduleTask(in: time) { [weak self] in self?.timeIsOver() }
+    http?.timerIsDue = deadline
+    http?.timer = eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in self?.lookAtTime() }
+  }
+
+  private func lookAtTime() {
+    http?.timer = nil
+    guard let deadline = http?.deadline else { return }
+    if NIODeadline.now() < deadline { startTimer(until: deadline) } else { timeIsOver() }
   }
 
   private func timeIsOver() {
-    http?.timer = nil
     guard machine.phase == .serving, !machine.isParsing else { return }
     if http?.isReceiving == true {
       // Whose sign-in is under way isn't slow; it ends by itself.
