@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verifies an evidence bundle of Daybook: Python 3.9 or newer, its standard library, and nothing else.
 
-    python3 verify_bundle.py FOLDER [--key KEY] [--witness KEY]... [--checkpoint NOTE]... [--json]
+    python3 verify_bundle.py FOLDER [--key KEY] [--witness KEY]... [--policy FILE] [--checkpoint NOTE]... [--json]
 
 It is written to be read. It shares no code with Daybook: hashes are RFC 6962, signatures Ed25519 (RFC 8032) in C2SP
 signed notes, JSON canonical as RFC 8785 says. The page "Evidence" of Daybook's documentation describes every file.
@@ -489,14 +489,110 @@ def is_header(value):
     )
 
 
+class Policy:
+    """Whose signatures make a checkpoint valid (C2SP tlog-policy): logs, witnesses, groups of them, and the quorum.
+
+    Names are bytes, and two are one where their bytes are equal.
+    """
+
+    def __init__(self, data):
+        self.logs = []
+        self.witnesses = {}
+        # Name to (threshold, members), in the order of the lines: a member is defined before its group.
+        self.groups = {}
+        self.quorum = None
+        has_quorum = False
+        members = set()
+        for number, line in enumerate(data.split(b"\n"), 1):
+            try:
+                if any(byte < 0x20 and byte != 0x09 or byte == 0x7F for byte in line):
+                    raise ValueError("the only control characters of a policy are tabs and line feeds")
+                items = [item for item in re.split(b"[ \t]+", line) if item]
+                if not items or items[0].startswith(b"#"):
+                    continue
+                word = items[0]
+                if word == b"log" and len(items) in (2, 3):
+                    key = Key(items[1].decode("utf-8"))
+                    if any(log.public_key == key.public_key for log in self.logs):
+                        raise ValueError("the log's key is that of another log line")
+                    self.logs.append(key)
+                elif word == b"witness" and len(items) in (3, 4):
+                    key = Key(items[2].decode("utf-8"), 4)
+                    if any(witness.public_key == key.public_key for witness in self.witnesses.values()):
+                        raise ValueError("the witness's key is that of another witness line")
+                    self.define(items[1])
+                    self.witnesses[items[1]] = key
+                elif word == b"group" and len(items) >= 4:
+                    takes = {b"all": len(items) - 3, b"any": 1}.get(items[2])
+                    if takes is None:
+                        if not re.fullmatch(b"[1-9][0-9]{0,9}", items[2]):
+                            raise ValueError("a group takes all, any, or a decimal number of its members")
+                        takes = int(items[2])
+                    if takes > len(items) - 3:
+                        raise ValueError("a group takes at least 1 of its members, and at most all of them")
+                    for name in items[3:]:
+                        if name not in self.witnesses and name not in self.groups:
+                            raise ValueError("%s is no witness or group of a line before" % text_of(name))
+                        if name in members:
+                            raise ValueError("%s is a member of a group already" % text_of(name))
+                        members.add(name)
+                    self.define(items[1])
+                    self.groups[items[1]] = (takes, items[3:])
+                elif word == b"quorum" and len(items) == 2:
+                    if has_quorum:
+                        raise ValueError("it is a second quorum, and a policy has one")
+                    has_quorum = True
+                    if items[1] != b"none":
+                        if items[1] not in self.witnesses and items[1] not in self.groups:
+                            raise ValueError("the quorum %s is no witness or group of a line before" % text_of(items[1]))
+                        self.quorum = items[1]
+                else:
+                    raise ValueError("it is no log, witness, group or quorum line (C2SP tlog-policy)")
+            except ValueError as error:
+                raise ValueError("line %d of the policy: %s" % (number, error)) from None
+        if not has_quorum:
+            raise ValueError("the policy has no quorum line; quorum none asks for nobody")
+
+    def define(self, name):
+        if name == b"none":
+            raise ValueError("none is no name for a witness or group")
+        if name in self.witnesses or name in self.groups:
+            raise ValueError("%s is the name of another witness or group" % text_of(name))
+
+    def unmet(self, note):
+        """Why the note doesn't meet the quorum, as a part of a sentence; None where it does."""
+        if self.quorum is None:
+            return None
+        seen = {name for name, key in self.witnesses.items() if cosigned_at(note, key) is not None}
+        for name, (takes, members) in self.groups.items():
+            if sum(member in seen for member in members) >= takes:
+                seen.add(name)
+        if self.quorum in seen:
+            return None
+        if self.quorum in self.witnesses:
+            return "the witness %s has not cosigned" % text_of(self.quorum)
+        takes, members = self.groups[self.quorum]
+        return "the quorum %s takes %d of %s, and has %d" % (
+            text_of(self.quorum),
+            takes,
+            ", ".join(text_of(member) for member in members),
+            sum(member in seen for member in members),
+        )
+
+
+def text_of(name):
+    return name.decode("utf-8", "replace")
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The bundle
 
 
 class Verifier:
-    def __init__(self, folder, key, witnesses, checkpoints):
+    def __init__(self, folder, key, witnesses, checkpoints, policy=None):
         self.folder = folder
         self.witnesses = witnesses
+        self.policy = policy
         self.trusted = key
         self.key = key
         self.checkpoints = checkpoints
@@ -635,6 +731,10 @@ class Verifier:
                 enclosed = Key(text[:-1])
             except ValueError:
                 self.fault("verifier.key", "is no public key")
+        if not self.trusted and self.policy and self.policy.logs and enclosed:
+            self.trusted = next((log for log in self.policy.logs if log.text == enclosed.text), None)
+            if not self.trusted:
+                self.fault("verifier.key", "is the key of no log of the policy: it is " + enclosed.text)
         self.key = self.trusted or enclosed
         if self.key is None:
             return
@@ -704,12 +804,13 @@ class Verifier:
         for key in self.witnesses:
             if (key.name, key.id) not in signers:
                 self.fault("checkpoint.note", "bears no cosignature of %s, whose key was given" % key.name)
+        known = self.witnesses + list(self.policy.witnesses.values() if self.policy else [])
         others = [(name, id) for name, id, _ in note[1] if (name, id) != (self.key.name, self.key.id)]
         for name, id in others:
-            witness = next((key for key in self.witnesses if (key.name, key.id) == (name, id)), None)
+            witness = next((key for key in known if (key.name, key.id) == (name, id)), None)
             if witness is None:
                 self.not_proved.append(
-                    "The signature of %s on the checkpoint: its key was not given (--witness)." % name
+                    "The signature of %s on the checkpoint: its key was not given (--witness, --policy)." % name
                 )
                 continue
             time = cosigned_at(note, witness)
@@ -719,6 +820,14 @@ class Verifier:
                 moment = datetime.datetime.fromtimestamp(time, datetime.timezone.utc)
                 self.proved.append(
                     "The witness %s has seen that tree, at %s." % (name, moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z"))
+                )
+        if self.policy and self.policy.quorum is not None:
+            unmet = self.policy.unmet(note)
+            if unmet:
+                self.fault("checkpoint.note", "doesn't meet the policy: " + unmet)
+            else:
+                self.proved.append(
+                    "The policy is met: the quorum of witnesses that it asks for has seen that tree."
                 )
         if not others:
             self.not_proved.append(
@@ -1143,6 +1252,7 @@ def main():
     parser.add_argument("folder", help="the folder of the bundle")
     parser.add_argument("--key", help="the log's public key, as you got it another way: the text, or a file of it")
     parser.add_argument("--witness", action="append", default=[], help="the public key of a witness")
+    parser.add_argument("--policy", help="a file of the logs and witnesses that count, and their quorum (C2SP tlog-policy)")
     parser.add_argument("--checkpoint", action="append", default=[], help="a checkpoint that you kept from before")
     parser.add_argument("--json", action="store_true", help="write JSON for programs")
     try:
@@ -1154,6 +1264,10 @@ def main():
             raise ValueError("there is no such folder: " + options.folder)
         key = read_key(options.key) if options.key else None
         witnesses = [read_key(given, kind=4) for given in options.witness]
+        policy = None
+        if options.policy:
+            with open(options.policy, "rb") as file:
+                policy = Policy(file.read())
         checkpoints = []
         for path in options.checkpoint:
             with open(path, "rb") as file:
@@ -1162,7 +1276,7 @@ def main():
         print("verify_bundle: %s" % error, file=sys.stderr)
         return 64
     sys.setrecursionlimit(10_000)
-    verifier = Verifier(options.folder, key, witnesses, checkpoints)
+    verifier = Verifier(options.folder, key, witnesses, checkpoints, policy)
     verifier.run()
     if options.json:
         print(

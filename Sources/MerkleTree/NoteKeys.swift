@@ -95,6 +95,9 @@ public struct NoteVerifier: Sendable, Hashable {
     return Timestamp(microseconds: Int64(seconds) * 1_000_000)
   }
 
+  /// Whether a signature line of the note has this key's name and id, right or wrong.
+  public func isClaimed(by note: SignedNote) -> Bool { note.signatures.contains(where: isOwn) }
+
   private func isOwn(_ signature: NoteSignature) -> Bool {
     signature.keyID == keyID && signature.name.utf8.elementsEqual(name.utf8)
   }

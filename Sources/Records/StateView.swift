@@ -90,9 +90,13 @@ public struct StateView: Sendable {
     var changes = JSONObject(minimumCapacity: set.count)
     for (name, value) in set {
       let field = model?.field(name)
-      changes[name] = [
+      var change: JSONObject = [
         "from": try side(was[name] ?? .null, field, resource), "to": try side(value, field, resource),
       ]
+      // Both sides show the mask where a secret changed, so its place is told.
+      let secrets = try secretDifferences(in: name, type: type, resource: resource, from: was[name], to: value)
+      if !secrets.isEmpty { change["secrets"] = .array(secrets.map(JSON.string)) }
+      changes[name] = .object(change)
     }
     return changes
   }

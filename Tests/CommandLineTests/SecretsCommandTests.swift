@@ -1,4 +1,5 @@
 import CanonicalJSON
+import Foundation
 import TestBasics
 import Testing
 
@@ -36,6 +37,46 @@ import Testing
         let table = try await desk.daybook("secrets", "scan")
         #expect(table.status == .code(1) && table.output.contains("/set/description"))
         #expect(!table.output.contains("hunter") && !found.output.contains("hunter"))
+      }
+    }
+  }
+
+  @Test func `sealed configurations are rebuilt as they are, and a bundle of them holds no secret`() async throws {
+    try await withDesk { desk in
+      try await desk.withServer {
+        let organization = try #require(
+          try await desk.call("organization.create", ["name": "acme", "slug": "acme"])["id"])
+        func config(_ secret: String, _ host: String) -> JSON {
+          [
+            "host": .string(host), "nodes": [["id": "a", "password": .string(secret)]],
+            "source": ["dsn": .string("postgres://ann:\(secret)@db.example/x")],
+          ]
+        }
+        let id = try #require(
+          try await desk.call(
+            "pipeline.create",
+            [
+              "name": "orders", "organization_id": organization, "config": config("hunter2", "h"),
+              "steps": [["name": "s", "order_index": 0, "step_type": "load", "config": ["token": "hunter3"]]],
+            ])["id"])
+        _ = try await desk.call("pipeline.edit", ["id": id, "config": config("hunter4", "h")])
+        _ = try await desk.call("run.start", ["organization_id": organization, "code": "1", "pipeline_id": id])
+        let rebuilt = try await desk.daybook("rebuild", "--check")
+        #expect(rebuilt.status == .code(0), "\(rebuilt.output)\(rebuilt.errors)")
+        let shown = try await desk.daybook("history", "pipeline", "orders")
+        #expect(shown.output.contains("config/nodes/0/password: the secret changed"), "\(shown.output)")
+        let made = try await desk.daybook(
+          "export", "bundle", "--organization", "acme", "--with", "ocsf,prov,oscal", "--reason", "audit")
+        #expect(made.status == .code(0), "\(made.errors)")
+        let verified = try await desk.daybook("verify-bundle", "bundle")
+        #expect(verified.status == .code(0), "\(verified.output)")
+        let files = try FileManager.default.contentsOfDirectory(atPath: desk.folder + "/bundle")
+        #expect(files.count > 8)
+        for file in files {
+          let text = TestFiles.text("\(desk.folder)/bundle/\(file)")
+          #expect(!text.contains("hunter"), "\(file)")
+        }
+        #expect(TestFiles.text(desk.folder + "/bundle/events.jsonl").contains("$sealed"))
       }
     }
   }

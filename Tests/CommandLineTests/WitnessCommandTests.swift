@@ -59,6 +59,47 @@ import Testing
           MerkleProof.verifyInclusion(
             leaf: RFC6962.leafHash(try TestFiles.bytes(header)), index: 2, size: checkpoint.size,
             proof: try lines[2..<end].map { try #require(Digest(base64: $0)) }, root: checkpoint.root))
+
+        // A policy that the program writes is what it asks witnesses by, and what it checks by; another log's is not.
+        let stranger = desk.folder + "/stranger.key"
+        let absent = try #require(
+          try await desk.daybook("witness", "key", "--name", "absent.example", "--key-file", stranger).lines.first)
+        let policy = desk.folder + "/policy"
+        let written = try await desk.daybook(
+          "log", "policy", policy, "--quorum", "any", "--witness", "\(key) \(url)", "--witness", absent)
+        #expect(written.status == .code(0), "\(written.errors)")
+        #expect(
+          TestFiles.text(policy)
+            == "log \(log)\nwitness witness.example \(key) \(url)\nwitness absent.example \(absent)\n"
+            + "group witnesses 1 witness.example absent.example\nquorum witnesses\n")
+        let fresh = desk.folder + "/fresh.note"
+        let met = try await desk.daybook("witness", "ask", "--policy", policy, "--output", fresh)
+        #expect(met.status == .code(0), "\(met.errors)")
+        let checked = try await desk.daybook("log", "check", fresh, "--policy", policy)
+        #expect(checked.status == .code(0) && checked.lines.last == "It is verified.", "\(checked.output)")
+        #expect(checked.output.contains("The witness witness.example has seen that tree"), "\(checked.output)")
+        let both = desk.folder + "/both"
+        _ = try await desk.daybook("log", "policy", both, "--witness", "\(key) \(url)", "--witness", absent)
+        let unmet = try await desk.daybook("witness", "ask", "--policy", both, "--output", desk.folder + "/none")
+        #expect(unmet.status == .code(1) && unmet.errors.contains("takes 2 of"), "\(unmet.errors)")
+        #expect(!FileManager.default.fileExists(atPath: desk.folder + "/none"))
+        #expect(try await desk.daybook("log", "check", fresh, "--policy", both).status == .code(2))
+
+        // The proof of an event and its header, by the log's key and by a policy that asks for nobody.
+        let plain = desk.folder + "/plain"
+        _ = try await desk.daybook("log", "policy", plain)
+        for trust in [["--key", log], ["--policy", plain]] {
+          let sound = try await desk.daybook("log", "check", proof, "--header", header, trust[0], trust[1])
+          #expect(sound.status == .code(0), "\(sound.output)\(sound.errors)")
+          #expect(sound.output.contains("The header is that of the event 3 of this tree."), "\(sound.output)")
+        }
+        var bytes = try TestFiles.bytes(header)
+        bytes[bytes.count / 2] ^= 1
+        let changed = desk.folder + "/changed.json"
+        try Data(bytes).write(to: URL(fileURLWithPath: changed))
+        let wrong = try await desk.daybook("log", "check", proof, "--header", changed, "--policy", plain)
+        #expect(wrong.status == .code(2) && wrong.output.contains("The header is not that of the event 3"))
+        #expect(try await desk.daybook("log", "check", proof, "--policy", plain).status == .code(64))
         server.send(15)
         _ = try await server.wait(within: .seconds(20))
       }

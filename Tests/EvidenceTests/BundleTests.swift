@@ -303,6 +303,50 @@ import Testing
     }
   }
 
+  @Test func `a policy says which log and which witnesses count, and both verifiers keep to it`() async throws {
+    try await withBundles { folder in
+      let log = try FakeLog(20)
+      let exports = FakeLog.Exports()
+      func witness(_ name: String) throws -> NoteSigner {
+        try NoteSigner(name: name, key: Curve25519.Signing.PrivateKey(), algorithm: .cosignature)
+      }
+      let (seen, absent) = (try witness("seen.example"), try witness("absent.example"))
+      exports.witness = seen
+      let path = folder.path + "/bundle"
+      try await log.bundle(into: path, exports: exports)
+      let other = try NoteSigner(name: log.signer.verifier.name, key: Curve25519.Signing.PrivateKey())
+      func policy(_ keys: [NoteVerifier], takes: Int?) throws -> TrustPolicy {
+        let both = [seen, absent].map { TrustPolicy.Witness($0.verifier) }
+        let name = Array("both".utf8)
+        guard let takes else { return try TrustPolicy(logs: keys.map { TrustPolicy.Log($0) }, witnesses: both) }
+        return try TrustPolicy(
+          logs: keys.map { TrustPolicy.Log($0) }, witnesses: both,
+          groups: [TrustPolicy.Group(name: name, threshold: takes, members: both.map(\.name))], quorum: name)
+      }
+      let own = log.signer.verifier
+      let met = "The policy is met: the quorum of witnesses that it asks for has seen that tree."
+      let either = try policy([other.verifier, own], takes: 1)
+      for verdict in try await Verifiers.both(path, key: nil, policy: either, in: folder) {
+        #expect(verdict.isProved && verdict.proved.contains(met), "\(verdict)")
+        // The key is trusted by the policy, so nothing is left to compare.
+        #expect(!verdict.notProved.contains { $0.hasPrefix("That the key is that of the log you mean") }, "\(verdict)")
+      }
+      for verdict in try await Verifiers.both(path, key: nil, policy: policy([own], takes: nil), in: folder) {
+        #expect(verdict.isProved && !verdict.proved.contains(met), "\(verdict)")
+      }
+      for verdict in try await Verifiers.both(path, key: nil, policy: policy([own], takes: 2), in: folder) {
+        let said = verdict.faults.compactMap { $0["what"]?.stringValue }
+        #expect(
+          said == ["doesn't meet the policy: the quorum both takes 2 of seen.example, absent.example, and has 1"],
+          "\(said)")
+      }
+      let foreign = try policy([other.verifier], takes: 1)
+      for verdict in try await Verifiers.both(path, key: nil, policy: foreign, in: folder) {
+        #expect(verdict.files == ["verifier.key"], "\(verdict)")
+      }
+    }
+  }
+
   @Test(.timeLimit(.minutes(1)))
   func `a file that lies elsewhere, and a pipe, are none of the bundle's`() async throws {
     try await withBundles { folder in

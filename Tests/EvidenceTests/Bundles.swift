@@ -31,22 +31,27 @@ struct Verdict: Sendable {
 /// The verifier of the program, and the one in Python, which shares no code with it.
 enum Verifiers {
   static func swift(
-    _ folder: String, key: NoteVerifier?, witnesses: [NoteVerifier] = [], kept: [String] = []
+    _ folder: String, key: NoteVerifier?, witnesses: [NoteVerifier] = [], policy: TrustPolicy? = nil,
+    kept: [String] = []
   ) throws -> Verdict {
     let report = try BundleVerifier.verify(
-      folder, trusting: key, witnesses: witnesses,
+      folder, trusting: key, witnesses: witnesses, policy: policy,
       comparing: kept.map { BundleVerifier.Kept(name: $0, note: Array(try Data(contentsOf: URL(fileURLWithPath: $0)))) }
     )
     return Verdict(.object(report.json))
   }
 
   static func python(
-    _ folder: String, key: NoteVerifier?, witnesses: [NoteVerifier] = [], kept: [String] = [],
-    in temporary: TemporaryFolder
+    _ folder: String, key: NoteVerifier?, witnesses: [NoteVerifier] = [], policy: TrustPolicy? = nil,
+    kept: [String] = [], in temporary: TemporaryFolder
   ) async throws -> Verdict {
     var command = ["python3", Repository.root + "/tools/verify_bundle.py", folder, "--json"]
     if let key { command += ["--key", key.vkey] }
     for witness in witnesses { command += ["--witness", witness.vkey] }
+    if let policy {
+      try Data(policy.serialized).write(to: URL(fileURLWithPath: temporary.path + "/policy"))
+      command += ["--policy", temporary.path + "/policy"]
+    }
     for path in kept { command += ["--checkpoint", path] }
     let result = try await runProgram(command, in: temporary)
     let verdict = Verdict(try result.json())
@@ -56,12 +61,12 @@ enum Verifiers {
 
   /// Both verdicts, which must agree on whether it is proved, and say which files are at fault.
   static func both(
-    _ folder: String, key: NoteVerifier?, witnesses: [NoteVerifier] = [], kept: [String] = [],
-    in temporary: TemporaryFolder, sourceLocation: SourceLocation = #_sourceLocation
+    _ folder: String, key: NoteVerifier?, witnesses: [NoteVerifier] = [], policy: TrustPolicy? = nil,
+    kept: [String] = [], in temporary: TemporaryFolder, sourceLocation: SourceLocation = #_sourceLocation
   ) async throws -> [Verdict] {
     let verdicts = [
-      try swift(folder, key: key, witnesses: witnesses, kept: kept),
-      try await python(folder, key: key, witnesses: witnesses, kept: kept, in: temporary),
+      try swift(folder, key: key, witnesses: witnesses, policy: policy, kept: kept),
+      try await python(folder, key: key, witnesses: witnesses, policy: policy, kept: kept, in: temporary),
     ]
     #expect(verdicts[0].isProved == verdicts[1].isProved, "\(verdicts)", sourceLocation: sourceLocation)
     #expect(verdicts[0].files == verdicts[1].files, "\(verdicts)", sourceLocation: sourceLocation)

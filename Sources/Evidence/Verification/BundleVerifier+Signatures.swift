@@ -10,6 +10,12 @@ extension BundleVerifier {
       enclosed = text.hasSuffix("\n") ? try? NoteVerifier(vkey: String(text.dropLast())) : nil
       if enclosed == nil { report.add(EvidenceFault(BundleFile.verifierKey, "is no public key")) }
     }
+    if trusted == nil, let policy, !policy.logs.isEmpty, let enclosed {
+      trusted = policy.logs.first { $0.verifier == enclosed }?.verifier
+      if trusted == nil {
+        report.add(EvidenceFault(BundleFile.verifierKey, "is the key of no log of the policy: it is \(enclosed.vkey)"))
+      }
+    }
     key = trusted ?? enclosed
     guard let key else { return }
     if let trusted, let enclosed, trusted != enclosed {
@@ -90,18 +96,27 @@ extension BundleVerifier {
       guard !hasSigned else { continue }
       report.add(EvidenceFault(BundleFile.checkpoint, "bears no cosignature of \(witness.name), whose key was given"))
     }
+    let known = witnesses + (policy?.witnesses.map(\.verifier) ?? [])
     let others = note.signatures.filter { $0.keyID != key.keyID || !$0.name.utf8.elementsEqual(key.name.utf8) }
     for other in others {
       guard
-        let witness = witnesses.first(where: { $0.keyID == other.keyID && $0.name.utf8.elementsEqual(other.name.utf8) })
+        let witness = known.first(where: { $0.keyID == other.keyID && $0.name.utf8.elementsEqual(other.name.utf8) })
       else {
-        report.notProved.append("The signature of \(other.name) on the checkpoint: its key was not given (--witness).")
+        report.notProved.append(
+          "The signature of \(other.name) on the checkpoint: its key was not given (--witness, --policy).")
         continue
       }
       if let time = witness.cosignatureTime(note) {
         report.prove(.witness, "The witness \(witness.name) has seen that tree, at \(time.text).")
       } else {
         report.add(EvidenceFault(BundleFile.checkpoint, "bears a signature of \(witness.name) that is wrong"))
+      }
+    }
+    if let policy, policy.quorum != nil {
+      if let unmet = policy.judge(note).unmet {
+        report.add(EvidenceFault(BundleFile.checkpoint, "doesn't meet the policy: \(unmet)"))
+      } else {
+        report.prove(.witness, "The policy is met: the quorum of witnesses that it asks for has seen that tree.")
       }
     }
     if others.isEmpty {

@@ -30,8 +30,9 @@ package struct BundleVerifier: Sendable {
   package typealias Progress = @Sendable (_ done: UInt64, _ total: UInt64) -> Void
 
   let folder: String
-  let trusted: NoteVerifier?
+  var trusted: NoteVerifier?
   let witnesses: [NoteVerifier]
+  let policy: TrustPolicy?
   let kept: [Kept]
   let progress: Progress
 
@@ -44,12 +45,13 @@ package struct BundleVerifier: Sendable {
   var roots: [UInt64: Digest] = [:]
 
   private init(
-    _ folder: String, trusting key: NoteVerifier?, witnesses: [NoteVerifier], comparing kept: [Kept],
-    progress: @escaping Progress
+    _ folder: String, trusting key: NoteVerifier?, witnesses: [NoteVerifier], policy: TrustPolicy? = nil,
+    comparing kept: [Kept], progress: @escaping Progress
   ) {
     self.folder = folder
     trusted = key
     self.witnesses = witnesses
+    self.policy = policy
     self.kept = kept
     self.progress = progress
   }
@@ -58,14 +60,17 @@ package struct BundleVerifier: Sendable {
   /// - Parameters:
   ///   - key: The log's public key, got otherwise than with the bundle; without one, that of the bundle is used, and
   ///     the report says so.
-  ///   - witnesses: The public keys of those who cosign checkpoints.
+  ///   - witnesses: The public keys of those who cosign checkpoints; each must have cosigned the bundle's.
+  ///   - policy: The logs, one of which the bundle must be of, and the witnesses and their quorum, which must have
+  ///     cosigned its checkpoint. A policy without logs leaves the key to `key`.
   ///   - kept: Checkpoints that must be of the same log.
   /// - Throws: `FileError` where the folder can't be read.
   package static func verify(
-    _ folder: String, trusting key: NoteVerifier? = nil, witnesses: [NoteVerifier] = [], comparing kept: [Kept] = [],
-    progress: @escaping Progress = { _, _ in }
+    _ folder: String, trusting key: NoteVerifier? = nil, witnesses: [NoteVerifier] = [], policy: TrustPolicy? = nil,
+    comparing kept: [Kept] = [], progress: @escaping Progress = { _, _ in }
   ) throws -> BundleReport {
-    var verifier = BundleVerifier(folder, trusting: key, witnesses: witnesses, comparing: kept, progress: progress)
+    var verifier = BundleVerifier(
+      folder, trusting: key, witnesses: witnesses, policy: policy, comparing: kept, progress: progress)
     try verifier.run()
     return verifier.report
   }

@@ -178,9 +178,8 @@ extension QueryEngine {
         result["position"] = JSON(position: position)
         result["tree_size"] = JSON(position: end)
         if let note {
-          result["tlog_proof"] = .string(
-            "c2sp.org/tlog-proof@v1\nindex \(position - 1)\n" + hashes.map { "\($0.base64)\n" }.joined() + "\n"
-              + note.text)
+          let signed = try SignedNote(parsing: Array(note.text.utf8))
+          result["tlog_proof"] = .string(LogProof(index: position - 1, hashes: hashes, note: signed).serialized)
         }
       } else {
         let start = question.fromSize ?? 0

@@ -11,12 +11,14 @@ import Vault
   import Glibc
 #endif
 
-/// `daybook log`: a log as text, and back.
+/// `daybook log`: a log as text and back, and proofs of it.
 struct LogCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "log",
-    abstract: "Write a log as text that needs no LMDB to be read, and make a backup of such a text.",
-    subcommands: [LogDumpCommand.self, LogLoadCommand.self, LogProofCommand.self])
+    abstract: "Write a log as text that needs no LMDB to be read; prove what is in it, and check such proofs.",
+    subcommands: [
+      LogDumpCommand.self, LogLoadCommand.self, LogProofCommand.self, LogPolicyCommand.self, LogCheckCommand.self,
+    ])
 }
 
 /// `daybook log dump`.

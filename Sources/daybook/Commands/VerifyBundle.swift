@@ -16,11 +16,14 @@ struct VerifyBundle: ParsableCommand {
       proves and what it doesn't. tools/verify_bundle.py does the same in Python.
 
       The exit code is 0 where nothing contradicts the bundle, and 2 where
-      something does. Give --key: without it the key is that of the bundle itself.
+      something does. Give --key or --policy: without them the key is that of the
+      bundle itself. A policy (C2SP tlog-policy) names the logs and witnesses that
+      count, and how many of these must have cosigned; daybook log policy makes one.
 
       EXAMPLES
         daybook verify-bundle ./evidence --key daybook/0123+89abcdef+AQ…
         daybook verify-bundle ./evidence --key "$KEY" --checkpoint march.note
+        daybook verify-bundle ./evidence --policy acme.policy
       """)
 
   @Argument(help: "The folder of the bundle.", completion: .directory)
@@ -31,6 +34,9 @@ struct VerifyBundle: ParsableCommand {
 
   @Option(name: .long, help: "The public key of a witness whose cosignature counts: the text, or a file of it.")
   var witness: [String] = []
+
+  @Option(name: .long, help: "The logs and witnesses that count: a C2SP tlog-policy.", completion: .file())
+  var policy: String?
 
   @Option(name: .long, help: "A checkpoint of the log that you kept from before.", completion: .file())
   var checkpoint: [String] = []
@@ -45,7 +51,7 @@ struct VerifyBundle: ParsableCommand {
     defer { bar.end() }
     let report = try BundleVerifier.verify(
       folder, trusting: try key.map(PublicKey.read), witnesses: try witness.map(PublicKey.read),
-      comparing: try checkpoint.map { try KeptCheckpoint($0).kept }
+      policy: try policy.map(PolicyFile.read), comparing: try checkpoint.map { try KeptCheckpoint($0).kept }
     ) { bar.show("", $0, of: $1) }
     bar.end()
     if output.json {
@@ -72,6 +78,22 @@ enum PublicKey {
       throw Failure(
         .usage, "This is no public key: \(error).", place: given,
         next: "It is one line, name+key id+base64; daybook call log.checkpoint shows the log's as verifier_key.")
+    }
+  }
+}
+
+/// A policy in a file.
+enum PolicyFile {
+  static func read(_ path: String) throws -> TrustPolicy {
+    guard let bytes = try FileSystem<FileError>.read(path) else {
+      throw Failure(.usage, "There is no such file.", place: path)
+    }
+    do {
+      return try TrustPolicy(parsing: bytes)
+    } catch {
+      throw Failure(
+        .usage, "This is no policy: \(error).", place: path,
+        next: "It is lines of log, witness, group and quorum (C2SP tlog-policy); daybook log policy makes one.")
     }
   }
 }

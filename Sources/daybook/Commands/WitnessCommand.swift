@@ -22,6 +22,7 @@ struct WitnessCommand: AsyncParsableCommand {
         daybook witness serve --key-file witness.key --state ./witness --log VKEY
         daybook witness ask http://witness.example:7600 --witness-key VKEY \\
           --output checkpoint.note
+        daybook witness ask --policy acme.policy --output checkpoint.note
       """,
     subcommands: [Key.self, Serve.self, Cosign.self, Ask.self])
 
@@ -92,9 +93,16 @@ struct WitnessCommand: AsyncParsableCommand {
   /// `daybook witness ask`.
   struct Ask: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Have a server's present checkpoint cosigned, and keep it with the cosignature.")
+      abstract: "Have a server's present checkpoint cosigned, and keep it with the cosignature.",
+      discussion: """
+        With --policy, every witness of it that has a URL is asked, and it fails
+        where its quorum isn't met. A checkpoint that meets it is written even where
+        a witness was not to be had, which is told.
+        """)
     @Argument(help: "The witness's URL; without it, --request writes what to send by hand.") var url: String?
     @Option(name: .long, help: "The witness's verifier key.") var witnessKey: String?
+    @Option(name: .long, help: "Ask the witnesses of this C2SP tlog-policy, until it is met.", completion: .file())
+    var policy: String?
     @Option(name: .long, help: "Where to write the cosigned checkpoint; must not exist.", completion: .file())
     var output: String?
     @Option(name: .long, help: "Write a request into this new file instead of sending one.", completion: .file())
@@ -103,7 +111,9 @@ struct WitnessCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
-      guard (url == nil) != (request == nil) else { throw ValidationError("Give a URL or --request, one of them.") }
+      guard [url, request, policy].count(where: { $0 != nil }) == 1 else {
+        throw ValidationError("Give a URL, --policy or --request, one of them.")
+      }
       guard url == nil || witnessKey != nil else { throw ValidationError("A URL needs --witness-key.") }
     }
 
@@ -115,13 +125,50 @@ struct WitnessCommand: AsyncParsableCommand {
           return try FileSystem<FileError>.create(
             FileSystem<FileError>.absolute(request), Array(made.serialized.utf8))
         }
-        guard let url, let witnessKey else { return }
-        let witness = try WitnessClient(url: url, verifier: try NoteVerifier(vkey: witnessKey))
-        let cosigned = try await Self.cosigned(note, by: witness, client)
+        let cosigned: SignedNote
+        if let policy {
+          cosigned = try await Self.meeting(try PolicyFile.read(policy), note, client)
+        } else if let url, let witnessKey {
+          let witness = try WitnessClient(url: url, verifier: try NoteVerifier(vkey: witnessKey))
+          cosigned = try await Self.cosigned(note, by: witness, client)
+        } else {
+          return
+        }
         guard let output else { return Terminal.say(String(cosigned.serialized.dropLast())) }
         try FileSystem<FileError>.create(FileSystem<FileError>.absolute(output), Array(cosigned.serialized.utf8))
         Terminal.say("The cosigned checkpoint is in \(output).")
       }
+    }
+
+    /// The note with the signatures of the policy's witnesses.
+    private static func meeting(
+      _ policy: TrustPolicy, _ note: SignedNote, _ client: DaybookClient
+    ) async throws -> SignedNote {
+      guard policy.logs.isEmpty || policy.judge(note).log != nil else {
+        throw Failure(
+          .refused, "This server's log is none of the policy's.",
+          next: "Compare the verifier_key of daybook call log.checkpoint with the policy's log lines.")
+      }
+      var signatures: [NoteSignature] = []
+      for witness in policy.witnesses {
+        guard let url = witness.url.map({ String(decoding: $0, as: UTF8.self) }) else { continue }
+        do {
+          let asked = try WitnessClient(url: url, verifier: witness.verifier)
+          signatures += try await cosigned(note, by: asked, client).signatures.dropFirst(note.signatures.count)
+        } catch let failure as Failure where failure.status == .damaged {
+          // A witness has seen another history: that is no witness that was not to be had.
+          throw failure
+        } catch {
+          Terminal.complain("\(TrustPolicy.text(witness.name)) has not cosigned: \(error)")
+        }
+      }
+      let result = try SignedNote(text: note.text, signatures: note.signatures + signatures)
+      if let unmet = policy.judge(result).unmet {
+        throw Failure(
+          .refused, "The policy isn't met: \(unmet).",
+          next: "Only witnesses with a URL in the policy are asked; ask the others by --request.")
+      }
+      return result
     }
 
     private static func checkpoint(_ client: DaybookClient) async throws -> SignedNote {

@@ -41,7 +41,11 @@ enum Changes {
   static func shown(_ changes: JSON?, width: Int? = Table.noteWidth) -> [ChangeLine] {
     var lines: [ChangeLine] = []
     for (name, change) in changes?.objectValue ?? [:] {
-      lines += compared(name, change["from"] ?? .null, change["to"] ?? .null, width: width)
+      let (from, to) = (change["from"] ?? .null, change["to"] ?? .null)
+      let secrets = (change["secrets"]?.arrayValue ?? []).compactMap(\.stringValue)
+      // Where only secrets changed, both sides show the same.
+      if secrets.isEmpty || from != to { lines += compared(name, from, to, width: width) }
+      lines += secrets.map { ChangeLine(.changed, "\(name)\(Terminal.plain($0)): the secret changed") }
     }
     return lines
   }
