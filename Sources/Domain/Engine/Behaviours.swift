@@ -12,6 +12,8 @@ enum Behaviours {
     "membership.delete": MembershipBehaviours.delete.erased,
     "invitation.create": InvitationBehaviours.create.erased,
     "invitation.accept": InvitationBehaviours.accept.erased,
+    "invitation.redeem": InvitationBehaviours.redeem.erased,
+    "invitation.decline": InvitationBehaviours.decline.erased,
     "invitation.delete": InvitationBehaviours.delete.erased,
     "api_key.create": KeyBehaviours.create.erased,
     "api_key.edit": KeyBehaviours.edit.erased,

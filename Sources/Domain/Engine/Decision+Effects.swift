@@ -262,7 +262,7 @@ extension Decision {
 
   /// Who asks: the person, or a key that no person has made.
   private var prober: Identifier? {
-    if case .apiKey(let key, nil) = principal.kind { return key }
+    if case .apiKey(let key, nil) = principal.kind, principal.onBehalfOf == nil { return key }
     return principal.subject
   }
 

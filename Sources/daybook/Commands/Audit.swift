@@ -67,7 +67,7 @@ struct Audit: AsyncParsableCommand {
       if items.isEmpty, let event { try await Self.hint(for: event, client) }
       guard !output.json else { return (items, leftOut, Names(), subject) }
       let mentions = items.map { Names.Mention(type: $0.cell("resource_type"), id: $0.cell("resource_id")) }
-      return (items, leftOut, await Names.of(actors: items.texts("actor"), mentions, client), subject)
+      return (items, leftOut, await Names.of(actors: items.actors, mentions, client), subject)
     }
     if leftOut > 0 {
       let rows = leftOut == 1 ? "1 archived row that matches is" : "\(leftOut) archived rows that match are"
@@ -80,7 +80,7 @@ struct Audit: AsyncParsableCommand {
     for item in items {
       let changed = (item["changes"]?.objectValue ?? [:]).keys
       table.add([
-        item.cell("position"), item.when("at"), names.actor(item.cell("actor")), item.cell("event"),
+        item.cell("position"), item.when("at"), names.who(item), item.cell("event"),
         names.resource(item.cell("resource_id")),
         changes && Terminal.isInteractive ? "" : changed.joined(separator: ", "),
         item.cell("reason"),
