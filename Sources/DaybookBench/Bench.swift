@@ -96,6 +96,7 @@ struct Bench: AsyncParsableCommand {
         try await GrowthPart(ground: ground, options: options, baseline: baseline).run(into: &report)
       }
     }
+    if parts.contains(.http) { try await HTTPPart(ground: ground, options: options).run(into: &report) }
     if parts.contains(.demo) { try await DemoPart(ground: ground, options: options).run(into: &report) }
     if !parts.isDisjoint(with: Part.ofLargeLog) {
       try await LargeLogPart(ground: ground, options: options).run(into: &report)
@@ -105,7 +106,7 @@ struct Bench: AsyncParsableCommand {
 
 /// What can be measured by itself.
 enum Part: String, CaseIterable, ExpressibleByArgument {
-  case fdatasync, pgbench, commands, growth, demo, projection, rebuild, export, verify, beside, start
+  case fdatasync, pgbench, commands, growth, http, demo, projection, rebuild, export, verify, beside, start
 
   /// Those that need a log with many events.
   static let ofLargeLog: Set<Part> = [.projection, .rebuild, .export, .verify, .beside, .start]
@@ -236,5 +237,5 @@ struct BenchOptions: ParsableArguments {
 }
 
 extension Part {
-  fileprivate static let needingServer: Set<Part> = ofLargeLog.union([.commands, .growth, .demo])
+  fileprivate static let needingServer: Set<Part> = ofLargeLog.union([.commands, .growth, .http, .demo])
 }

@@ -180,6 +180,9 @@ public final class EventLog: Sendable {
   /// What the clock says, and what the log makes of it; cheap.
   public var clock: ClockReading { writer.currentClock }
 
+  /// The story that may be told; nil where none may.
+  public var story: StoryClock? { configuration.story }
+
   /// Goes on from what is recorded of the clock; to be called before anything is committed. Without it, an event that
   /// was written while the clock was confirmed but behind it keeps others from being written after a new start.
   /// - Parameters:

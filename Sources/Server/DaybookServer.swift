@@ -93,8 +93,11 @@ public final class DaybookServer: Sendable {
   /// answered besides its own.
   /// - Throws: ``ServerStartError``, `CatalogError`, `EventLogError`, `VaultError`: each says what to do.
   package static func start(
-    _ configuration: ServerConfiguration, signals: [UnixSignal] = [], additional: [QueryMethod] = []
+    _ given: ServerConfiguration, signals: [UnixSignal] = [], additional: [QueryMethod] = []
   ) async throws -> DaybookServer {
+    var configuration = given
+    let story = given.demoDays.map { _ in StoryClock() }
+    if let story { configuration.clock = { story.now ?? given.clock() } }
     let output = try LogOutput(path: configuration.logFile)
     let logger = Logger(label: "daybook") { label in
       LineLogHandler(
@@ -104,7 +107,7 @@ public final class DaybookServer: Sendable {
     // From here on, SIGHUP ends nothing.
     let reloads = signals.isEmpty ? nil : await UnixSignalsSequence(trapping: .sighup)
     // A mistake in schema/, or in the keys for tokens, is told before anything is touched.
-    let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: configuration.clock) }
+    let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: given.clock) }
     let scrapeToken = try configuration.metricsTokenFile.map { try ScrapeToken($0) }
     let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
     if let listen = configuration.postgresListen {
@@ -122,8 +125,9 @@ public final class DaybookServer: Sendable {
     do {
       var settings = try folder.logConfiguration(vault: vault, logger: logger)
       settings.mapSize = configuration.mapSize
-      settings.clock = configuration.clock
-      settings.uptime = configuration.uptime
+      settings.clock = given.clock
+      settings.uptime = given.uptime
+      settings.story = story
       settings.failpoints = configuration.failpoints
       if configuration.acceptsMissingHead {
         settings.missingHeadAcceptance = MissingHeadAcceptance(
@@ -156,7 +160,15 @@ public final class DaybookServer: Sendable {
       await record(folder.accepted, log, logger, "this log was accepted without a signed head") {
         try await engine.recordAcceptedHead($0)
       }
+      let isTold = if let days = given.demoDays { try await engine.resumeStory(days: days) } else { false }
+      configuration.isDemonstration = if given.demoDays == nil { try await engine.isDemonstration() } else { true }
       try await engine.recordCatalog()
+      if isTold, let at = story?.now {
+        // The first event of a story says that it is one.
+        _ = try await engine.apply(
+          method: "clock.tell", params: ["from": .string(at.text), "to": .string(at.text)],
+          principal: .localAdministrator(uid: UInt32(getuid())))
+      }
       do {
         try await engine.checkClock()
       } catch {

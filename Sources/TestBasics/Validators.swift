@@ -6,8 +6,11 @@ package enum Validators {
   /// The program of that Python.
   package static var python: String { ProcessInfo.processInfo.environment["DAYBOOK_VALIDATORS"] ?? "python3" }
 
-  /// Whether that Python has these modules.
-  package static func have(_ modules: String...) -> Bool {
+  /// The Python of the producers of OpenLineage, which need many packages: what DAYBOOK_PRODUCERS names, or the same.
+  package static var producers: String { ProcessInfo.processInfo.environment["DAYBOOK_PRODUCERS"] ?? python }
+
+  /// Whether a Python, the one of validators unless another is given, has these modules.
+  package static func have(_ modules: String..., in python: String = python) -> Bool {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = [python, "-c", "import \(modules.joined(separator: ", "))"]

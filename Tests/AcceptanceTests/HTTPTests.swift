@@ -139,17 +139,6 @@ private actor Acknowledged {
   func add(_ run: String) { runs.append(run) }
 }
 
-extension DaybookProcess {
-  /// The address for HTTP of the ready line.
-  fileprivate func httpAddress() throws -> Endpoint {
-    let word = readyLine.split(whereSeparator: { " \",[]".contains($0) }).first { $0.hasPrefix("http") }
-    guard let word, let place = word.split(separator: "//").last else {
-      throw HarnessError("no HTTP address in the ready line: \(readyLine)")
-    }
-    return try Endpoint.parse("tcp:\(place)")
-  }
-}
-
 /// OpenLineage's client for Python.
 private enum ForeignProducer {
   /// Sends START and COMPLETE of 20 runs in each of three ways, and one event with a wrong key; prints the runs.

@@ -48,6 +48,29 @@ import Testing
           "a chunk longer than it says",
           start + type + "Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n" + smuggled
         ),
+        (
+          "a chunk's size with 0x", start + type + "Transfer-Encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n" + smuggled
+        ),
+        (
+          "a chunk's size that overflows",
+          start + type + "Transfer-Encoding: chunked\r\n\r\n10000000000000002\r\n{}\r\n0\r\n\r\n" + smuggled
+        ),
+        (
+          "a bare line feed behind a chunk's size",
+          start + type + "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n" + smuggled
+        ),
+        (
+          "a bare line feed in a chunk's extension",
+          start + type + "Transfer-Encoding: chunked\r\n\r\n2;a\n{}\r\n0\r\n\r\n" + smuggled
+        ),
+        (
+          "a bare carriage return in a chunk's extension",
+          start + type + "Transfer-Encoding: chunked\r\n\r\n2;a\rb\r\n{}\r\n0\r\n\r\n" + smuggled
+        ),
+        (
+          "a chunk without its end",
+          start + type + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}0\r\n\r\n" + smuggled
+        ),
         ("a null in a header", start + type + "X-A: a\0b\r\nContent-Length: 2\r\n\r\n{}" + smuggled),
         ("two hosts", start + "Host: b\r\n" + type + "Content-Length: 2\r\n\r\n{}" + smuggled),
         ("another version", "GET / HTTP/2.0\r\nHost: a\r\n\r\n" + smuggled),
@@ -65,6 +88,61 @@ import Testing
       let events = try records.map { try $0.parsedHeader().event }
       #expect(events.contains("api_key.created") && !events.contains { $0.hasPrefix("run.") }, "\(events)")
       try await lives(test)
+    }
+  }
+
+  @Test func `chunks' extensions are read past, and lengths in trailers mean nothing`() async throws {
+    try await HTTPTests.withServer { test, key in
+      let event = HTTPTests.event("chunked")
+      let head =
+        "POST /api/v1/lineage HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(key)\r\n"
+        + "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+      let size = String(event.utf8.count, radix: 16)
+      for addition in [";a", ";a=b", #";a="b""#, ";" + String(repeating: "a", count: 100_000)] {
+        let http = try await test.http()
+        await http.send(head + size + addition + "\r\n" + event + "\r\n0\r\nContent-Length: 5\r\n\r\n")
+        let reply = try await http.reply()
+        #expect(reply?.status == 201, "\(addition.prefix(20)): \(reply as Any)")
+        // The next request begins where this one ends, whatever a trailer says.
+        #expect(try await http.ask(HTTPSocket.request("GET", "/health/live")).status == 200)
+        await http.close()
+      }
+    }
+  }
+
+  @Test func `who sends more than the length says has sent the beginning of another request`() async throws {
+    try await HTTPTests.withServer { test, key in
+      let event = HTTPTests.post(HTTPTests.event("long"), key: key)
+      let http = try await test.http()
+      await http.send(event + Array("and more\r\n\r\n".utf8))
+      #expect(try await http.reply()?.status == 201)
+      let reply = try await http.reply()
+      #expect(reply?.status == 400 && reply?["Connection"] == "close", "\(reply as Any)")
+      #expect(await http.rest().isEmpty)
+    }
+  }
+
+  @Test func `who sends a byte now and then has no more time than others`() async throws {
+    try await HTTPTests.withServer {
+      $0.requestTimeout = .seconds(1)
+    } _: { test, key in
+      let event = HTTPTests.post(HTTPTests.event("drop by drop"), key: key)
+      for start in [1, event.count - 40] {
+        let http = try await test.http()
+        await http.send(Array(event[..<start]))
+        let drops = Task {
+          for byte in event[start...].prefix(30) {
+            try await Task.sleep(for: .milliseconds(100))
+            await http.send([byte])
+          }
+        }
+        let reply = try await http.reply()
+        #expect(reply?.status == 408 && reply?["Connection"] == "close", "\(start): \(reply as Any)")
+        drops.cancel()
+        // Cut off, or done.
+        _ = await drops.result
+        await http.close()
+      }
     }
   }
 
@@ -149,6 +227,35 @@ import Testing
       }
       #expect(answered > 0)
       try await lives(test)
+    }
+  }
+
+  @Test func `long bodies have so much memory in all, and a tenant half of it`() async throws {
+    try await HTTPTests.withServer {
+      $0.bodyMemory = 1 << 20
+    } _: { test, key in
+      let memory = test.server.services.bodies
+      let head = HTTPTests.post(String(repeating: " ", count: 900_000), key: key).dropLast(900_000)
+      let part = Array(head) + [UInt8](repeating: 0x20, count: 400_000)
+      let first = try await test.http()
+      await first.send(part)
+      _ = try await eventually("the first body has its memory") { memory.held > 300_000 ? true : nil }
+      let second = try await test.http()
+      await second.send(part)
+      let reply = try await second.reply()
+      #expect(reply?.status == 503 && reply?["Retry-After"] == "1" && reply?["Connection"] == "close")
+      #expect(await second.rest().isEmpty)
+      // What is short needs none.
+      let short = try await test.http()
+      #expect(try await short.ask(HTTPTests.post(HTTPTests.event("short"), key: key)).status == 201)
+      let other = try await test.apiKey(try await test.organization("other"), ["openlineage": ["write"]]).key
+      let third = try await test.http()
+      let long = HTTPTests.event("long") + String(repeating: " ", count: 400_000)
+      #expect(try await third.ask(HTTPTests.post(long, key: other)).status == 201, "another tenant has its own half")
+      await first.close()
+      _ = try await eventually("all of it is given back") { memory.held == 0 ? true : nil }
+      #expect(try await third.ask(HTTPTests.post(long, key: key)).status == 201)
+      _ = try await eventually("this one's too") { memory.held == 0 ? true : nil }
     }
   }
 

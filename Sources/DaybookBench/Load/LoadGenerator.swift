@@ -19,6 +19,14 @@ struct LoadShape {
   let extent: Extent
 }
 
+/// How a server answers.
+enum AnswerForm {
+  /// With a line of JSON-RPC.
+  case line
+  /// With the head of an answer over HTTP that has no body.
+  case head
+}
+
 /// What came of a load.
 struct LoadResult {
   /// Answers that came while it was measured.
@@ -45,6 +53,7 @@ struct LoadGenerator {
   let address: SocketAddress
   /// A line that signs a connection in, where that is needed.
   let greeting: String?
+  var form = AnswerForm.line
 
   /// Runs a load; every connection's lines come from its own source.
   /// - Parameter progress: Told every few seconds how many answers there are.
@@ -57,7 +66,7 @@ struct LoadGenerator {
     defer { for line in lines { close(line.descriptor) } }
     for index in 0..<shape.connections {
       let descriptor = try address.connect()
-      lines.append(Line(descriptor: descriptor, source: source(index)))
+      lines.append(Line(descriptor: descriptor, form: form, source: source(index)))
       if let greeting { try lines[index].greet(greeting) }
     }
     var budget = Int.max
@@ -121,18 +130,20 @@ struct LoadGenerator {
 /// One connection of a load.
 private struct Line<Source: LineSource> {
   let descriptor: CInt
+  private let form: AnswerForm
   private var source: Source
   private var output: [UInt8] = []
   private var input = [UInt8](repeating: 0, count: 256 << 10)
   /// Send times of requests that wait, the first of them at `firstWaiting`.
   private var sendTimes: [UInt64] = []
   private var firstWaiting = 0
-  /// The first bytes of the answer that the last read left incomplete.
+  /// Of the answer that the last read left incomplete the first bytes, or all of a head.
   private var prefix: [UInt8] = []
   private(set) var sentBytes = 0
 
-  init(descriptor: CInt, source: Source) {
+  init(descriptor: CInt, form: AnswerForm, source: Source) {
     self.descriptor = descriptor
+    self.form = form
     self.source = source
   }
 
@@ -162,6 +173,13 @@ private struct Line<Source: LineSource> {
     let count = recv(descriptor, &input, input.count, CInt(MSG_DONTWAIT))
     if count < 0, errno == EAGAIN || errno == EINTR { return 0 }
     guard count > 0 else { throw BenchFailure("the server closed a connection") }
+    return switch form {
+    case .line: try countLines(count)
+    case .head: try countHeads(count)
+    }
+  }
+
+  private mutating func countLines(_ count: Int) throws(BenchFailure) -> Int {
     var answers = 0
     var offset = 0
     while offset < count {
@@ -181,6 +199,21 @@ private struct Line<Source: LineSource> {
       guard let next else { return answers }
       answers += 1
       offset = next + 1
+      prefix.removeAll(keepingCapacity: true)
+    }
+    return answers
+  }
+
+  /// 201 and 204 have no body, so the next answer begins behind the head's empty line.
+  private mutating func countHeads(_ count: Int) throws(BenchFailure) -> Int {
+    var answers = 0
+    for byte in input[..<count] {
+      prefix.append(byte)
+      guard byte == 0x0A, prefix.count > 4, prefix[prefix.count - 3] == 0x0A else { continue }
+      guard prefix.starts(with: "HTTP/1.1 201 ".utf8) || prefix.starts(with: "HTTP/1.1 204 ".utf8) else {
+        throw BenchFailure("the server answered \(String(decoding: input[..<count], as: UTF8.self))")
+      }
+      answers += 1
       prefix.removeAll(keepingCapacity: true)
     }
     return answers

@@ -23,6 +23,8 @@ struct DaybookProcess {
   private let ground: Ground
   private let socket: String
   private let port: UInt16?
+  /// The port for HTTP, where it was started with one.
+  private let httpPort: UInt16?
 
   /// The id of its process.
   var processID: pid_t { child.id }
@@ -48,14 +50,15 @@ struct DaybookProcess {
 
   /// Starts one on the data folder of that name, which may be there already.
   static func start(
-    _ name: String, _ database: Database, ground: Ground, options: BenchOptions
+    _ name: String, _ database: Database, ground: Ground, options: BenchOptions, speaksHTTP: Bool = false
   ) async throws -> DaybookProcess {
     let folder = "\(ground.folder)/\(name)"
     let socket = "\(ground.socketFolder)/\(name).sock"
     let log = "\(ground.folder)/\(name).log"
     var arguments = [
       options.program, "serve", "--data", folder, "--socket", socket, "--log-format", "json", "--log-level", "warning",
-      "--listen", options.transport == .tcp ? "127.0.0.1:0" : "none", "--http", "none",
+      "--listen", options.transport == .tcp ? "127.0.0.1:0" : "none", "--http",
+      speaksHTTP ? "127.0.0.1:0" : "none",
     ]
     if database == .away {
       arguments += ["--postgres", "postgresql://nobody@/nothing?host=\(ground.socketFolder)/away"]
@@ -70,11 +73,13 @@ struct DaybookProcess {
     }
     let secondsToReady = Clock.now - child.startedAt
     let addresses = try JSON.parse(line)["addresses"]?.arrayValue ?? []
-    let port = addresses.compactMap(\.stringValue).first { $0.hasPrefix("tcp:") }
-      .flatMap { $0.split(separator: ":").last }.flatMap { UInt16($0) }
+    func port(_ scheme: String) -> UInt16? {
+      addresses.compactMap(\.stringValue).first { $0.hasPrefix(scheme) }
+        .flatMap { $0.split(separator: ":").last }.flatMap { UInt16($0) }
+    }
     return DaybookProcess(
       client: try await DaybookClient.connect(to: .unix(socket)), secondsToReady: secondsToReady, dataFolder: folder,
-      child: child, ground: ground, socket: socket, port: port)
+      child: child, ground: ground, socket: socket, port: port("tcp:"), httpPort: port("http:"))
   }
 
   /// Ends it in order.
@@ -135,15 +140,27 @@ struct DaybookProcess {
   /// Unix socket the peer's uid says enough.
   func load(for subjects: Subjects) async throws -> LoadGenerator {
     guard port != nil else { return LoadGenerator(address: address, greeting: nil) }
+    let secret = JSON.string(try await key(for: subjects))
+    let request: JSON = ["id": 0, "jsonrpc": "2.0", "method": "session.open", "params": ["api_key": secret]]
+    return LoadGenerator(address: address, greeting: request.canonicalString + "\n")
+  }
+
+  /// What sends load to its port for HTTP; every request says the key by itself.
+  func httpLoad() throws(BenchFailure) -> LoadGenerator {
+    guard let httpPort else { throw BenchFailure("daybook serve named no address for HTTP") }
+    return LoadGenerator(address: .loopback(port: httpPort), greeting: nil, form: .head)
+  }
+
+  /// A new key that may do everything in the organization.
+  func key(for subjects: Subjects) async throws -> String {
     let key = try await client.call(
       "api_key.create",
       [
         "organization_id": .string(subjects.organization), "name": "bench",
         "permissions": ["*": ["read", "write", "execute", "admin"]],
       ])
-    guard let secret = key["api_key"] else { throw BenchFailure("api_key.create answered no key") }
-    let request: JSON = ["id": 0, "jsonrpc": "2.0", "method": "session.open", "params": ["api_key": secret]]
-    return LoadGenerator(address: address, greeting: request.canonicalString + "\n")
+    guard let secret = key["api_key"]?.stringValue else { throw BenchFailure("api_key.create answered no key") }
+    return secret
   }
 
   /// The last position of the log.

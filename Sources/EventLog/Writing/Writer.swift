@@ -66,6 +66,10 @@ final class Writer: @unchecked Sendable {
 
   private func readClock(last: Timestamp?) -> ClockReading {
     let clock = configuration.clock()
+    if let story = configuration.story?.now {
+      let at = last.map { max(story, $0) } ?? story
+      return ClockReading(clock: clock, at: at, now: at, standing: .told)
+    }
     let uptime = configuration.uptime()
     return watch.withLockedValue { $0.read(clock: clock, uptime: uptime, last: last) }
   }
@@ -198,6 +202,7 @@ final class Writer: @unchecked Sendable {
       let uptime = configuration.uptime()
       watch.withLockedValue { $0.confirm(clock: clock.clock, uptime: uptime, last: encoded.head.at) }
     }
+    if case .some(let stretch) = staged.stretch { configuration.story?.tell(stretch) }
     statistics.withLockedValue {
       $0.count(batch: batch.count, events: encoded.events, commitMicroseconds: Int64((ended - began) / 1000))
     }

@@ -198,7 +198,8 @@ extension Connection {
     let services = services
     let reply = command.reply
     let ticket = command.ticket
-    let caller = caller(command.principal)
+    let caller = RecordedCaller(
+      principal: prepared.principal, origin: prepared.origin, accesses: services.accesses)
     // While commands are under way the account stays, whoever signs in or joins an organization meanwhile: theirs is
     // one order.
     if commands.areAnswered(through: ticket - 1) { account = command.principal.tenant }

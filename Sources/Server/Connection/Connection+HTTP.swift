@@ -1,4 +1,5 @@
 import Access
+import BasicTypes
 import CanonicalJSON
 import Domain
 import Metrics
@@ -21,8 +22,16 @@ struct HTTPState {
   var isStreaming = false
   /// Whether bytes came of a request that isn't there whole yet.
   var isReceiving = false
-  /// The time by which a request must be there, or the next one begin, or when a sign of life is due.
+  /// How many bytes of the body that comes are there.
+  var received = 0
+  /// How many bytes of ``BodyMemory`` it has, and for whom.
+  var claimed: (bytes: Int, tenant: Identifier?) = (0, nil)
+  /// The time by which a request must be there, or the next one begin; nil while one is answered.
+  var deadline: NIODeadline?
+  /// Looks whether that time is over, or gives the next sign of life.
   var timer: Scheduled<Void>?
+  /// When that is.
+  var timerIsDue = NIODeadline.distantFuture
 }
 
 // Requests are taken one at a time: while one is being answered, nothing more is parsed. So the machine sees each as
@@ -45,7 +54,32 @@ extension Connection {
   func read(_ part: HTTPServerRequestPart) {
     guard machine.bytesRead() else { return }
     http?.input.append(part)
+    if case .body(let bytes) = part, !hasRoom(for: bytes.readableBytes) {
+      http?.request = nil
+      answer(HTTPProblem(.overloaded(retryAfterMilliseconds: 1000)), closes: true)
+    }
     proceed()
+  }
+
+  /// Whether so much more of a body may be kept. What comes behind a request that is being answered isn't counted: it
+  /// isn't read on.
+  private func hasRoom(for bytes: Int) -> Bool {
+    guard let http, !machine.isParsing else { return true }
+    let received = http.received + bytes
+    self.http?.received = received
+    let more = received - BodyMemory.free - http.claimed.bytes
+    guard more > 0 else { return true }
+    let tenant = http.claimed.bytes > 0 ? http.claimed.tenant : session.principal?.tenant
+    guard services.bodies.claim(more, for: tenant) else { return false }
+    self.http?.claimed = (http.claimed.bytes + more, tenant)
+    return true
+  }
+
+  /// Gives back what it has of the memory of bodies.
+  func releaseBody() {
+    guard let claimed = http?.claimed, claimed.bytes > 0 else { return }
+    services.bodies.release(claimed.bytes, for: claimed.tenant)
+    http?.claimed = (0, nil)
   }
 
   /// What was read is no HTTP.
@@ -286,14 +320,15 @@ extension Connection {
   private func answeringBegan() {
     machine.parsingBegan()
     http?.isReceiving = false
-    http?.timer?.cancel()
-    http?.timer = nil
+    http?.received = 0
+    http?.deadline = nil
   }
 
   /// The last bytes of an answer are on their way.
   private func answeringEnded(closes: Bool) {
     machine.parsingEnded()
     http?.route = nil
+    releaseBody()
     if http?.isStreaming == true {
       beat()
     } else if closes {
@@ -307,14 +342,30 @@ extension Connection {
     proceed()
   }
 
+  /// Sets the time by which something must come. A timer that is due before looks again then: to cancel one and begin
+  /// another with each request would cost more the more connections there are.
   private func setTimer(_ time: TimeAmount) {
+    let deadline = NIODeadline.now() + time
+    http?.deadline = deadline
+    if http?.timer != nil, let due = http?.timerIsDue, due <= deadline { return }
+    startTimer(until: deadline)
+  }
+
+  private func startTimer(until deadline: NIODeadline) {
     http?.timer?.cancel()
+    http?.timer = nil
     guard machine.phase == .serving || machine.phase == .draining else { return }
-    http?.timer = eventLoop.assumeIsolated().scheduleTask(in: time) { [weak self] in self?.timeIsOver() }
+    http?.timerIsDue = deadline
+    http?.timer = eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in self?.lookAtTime() }
+  }
+
+  private func lookAtTime() {
+    http?.timer = nil
+    guard let deadline = http?.deadline else { return }
+    if NIODeadline.now() < deadline { startTimer(until: deadline) } else { timeIsOver() }
   }
 
   private func timeIsOver() {
-    http?.timer = nil
     guard machine.phase == .serving, !machine.isParsing else { return }
     if http?.isReceiving == true {
       // Whose sign-in is under way isn't slow; it ends by itself.

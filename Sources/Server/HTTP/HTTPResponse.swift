@@ -1,4 +1,5 @@
 import CanonicalJSON
+import NIOConcurrencyHelpers
 import NIOHTTP1
 import Refusals
 
@@ -80,9 +81,20 @@ struct HTTPResponse: Sendable {
     output.append(contentsOf: "\r\n".utf8)
   }
 
+  /// The date of the last answer: those of one second share it.
+  private static let lastDate = NIOLockedValueBox((seconds: 0, text: ""))
+
   /// Now, as HTTP writes dates (RFC 9110 §5.6.7).
   private static func date() -> String {
-    var seconds = time(nil)
+    let seconds = time(nil)
+    return lastDate.withLockedValue { last in
+      if last.seconds != seconds { last = (seconds, date(seconds)) }
+      return last.text
+    }
+  }
+
+  private static func date(_ seconds: time_t) -> String {
+    var seconds = seconds
     var parts = tm()
     gmtime_r(&seconds, &parts)
     let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]

@@ -87,6 +87,8 @@ public struct ServerConfiguration: Sendable {
   public var maximumHeldAnswers = 8 << 20
   /// What all answers together may take that clients haven't taken yet.
   var answerMemory = AnswerMemory.Limits()
+  /// How many bytes of bodies over HTTP may be held, but for the first 64 KiB of each.
+  var bodyMemory = 256 << 20
   /// How many connections may be open.
   public var maximumConnections = 4096
   /// How long a TCP client may take to sign in, whatever it asks meanwhile.
@@ -100,6 +102,11 @@ public struct ServerConfiguration: Sendable {
   /// Why the machine's clock is right as it stands, to be recorded at the start before anything else: for a clock that
   /// keeps the server from starting. Nil confirms nothing.
   public var confirmedClock: String?
+  /// Of how many days a demonstration tells, which end with the last midnight: the log then goes by the time that
+  /// `clock.tell` says. Nil for a server of what happens.
+  public var demoDays: Int?
+  /// Whether the log is a demonstration's, as the server finds it when it starts.
+  var isDemonstration = false
   /// Whether a log is opened that has events, but of which nothing signed says any more where it ends. It is recorded.
   public var acceptsMissingHead = false
   /// How often it is looked for what falls due by the clock: alerts to escalate, files to expire.

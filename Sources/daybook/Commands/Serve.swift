@@ -32,9 +32,12 @@ struct Serve: AsyncParsableCommand {
 
       EXAMPLES
         daybook serve
-        daybook serve --data /var/lib/daybook --listen 0.0.0.0:7717 --tls-certificate server.pem --tls-key server.key
+        daybook serve --data /var/lib/daybook --listen 0.0.0.0:7717 \\
+          --tls-certificate server.pem --tls-key server.key
         daybook serve --listen none --socket /run/daybook.sock
-        daybook serve --oidc-jwks realm.jwks --oidc-issuer https://id.example.org/realms/etl --oidc-audience daybook
+        daybook serve --oidc-jwks realm.jwks \\
+          --oidc-issuer https://id.example.org/realms/etl \\
+          --oidc-audience daybook
       """)
 
   @OptionGroup var data: DataOptions
@@ -148,6 +151,13 @@ struct Serve: AsyncParsableCommand {
     help: "Why the machine's clock is right; for a start that the clock stands in the way of. Recorded.")
   var confirmClock: String?
 
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "For a demonstration: the log's time begins so many days before this one, and goes as clock.tell says.",
+      discussion: "In a data folder of its own; the log says of each event when it was recorded.", valueName: "days"))
+  var demo: Int?
+
   @Flag(
     name: .long,
     help: "Start a log with events of which no signed head is left to say where it ends. Recorded.")
@@ -225,6 +235,9 @@ struct Serve: AsyncParsableCommand {
         throw ValidationError("--backup-every doesn't understand “\(backupEvery)”: give 24h, 1d, 30 min or the like.")
       }
     }
+    if let demo {
+      guard (1...366).contains(demo) else { throw ValidationError("--demo must be from 1 to 366 days.") }
+    }
     guard backupKeep >= 1 else { throw ValidationError("--backup-keep must be at least 1.") }
     if postgresListen != nil, postgres != nil {
       throw ValidationError(
@@ -262,6 +275,7 @@ struct Serve: AsyncParsableCommand {
     configuration.isInsecure = insecure
     configuration.confirmedClock = confirmClock
     configuration.acceptsMissingHead = acceptMissingHead
+    configuration.demoDays = demo
     configuration.allowedUserIDs = Set(allowUid)
     configuration.rootKeyFile = rootKeyFile
     configuration.postgres = try PostgresSettings.from(environment: Self.environment, url: postgres)

@@ -27,6 +27,15 @@ extension DaybookProcess {
     for address in try addresses.map(Endpoint.parse) { if case .tcp = address { return address } }
     throw HarnessError("no TCP address in the ready line: \(readyLine)")
   }
+
+  /// The address for HTTP of the ready line.
+  func httpAddress() throws -> Endpoint {
+    let word = readyLine.split(whereSeparator: { " \",[]".contains($0) }).first { $0.hasPrefix("http") }
+    guard let word, let place = word.split(separator: "//").last else {
+      throw HarnessError("no HTTP address in the ready line: \(readyLine)")
+    }
+    return try Endpoint.parse("tcp:\(place)")
+  }
 }
 
 /// One server for all tests that leave a server as they found it; it ends with the test process.
