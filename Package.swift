@@ -71,6 +71,7 @@ let package = Package(
     module("Files", [nioLocks]),
     module("Waiting", ["BasicTypes", nioLocks]),
     module("Failpoints", [nioLocks]),
+    module("Metrics", []),
     module("MerkleTree", ["BasicTypes", crypto]),
     module(
       "Witness", ["BasicTypes", "Files", "MerkleTree", crypto, nioCore, nioHTTP, nioLocks, nioPosix, nioSSL]),
@@ -83,8 +84,8 @@ let package = Package(
     module(
       "EventLog",
       [
-        "BasicTypes", "Files", "Waiting", "Failpoints", "LMDB", "MerkleTree", "CanonicalJSON", crypto, log, nioCore,
-        nioLocks,
+        "BasicTypes", "Files", "Waiting", "Failpoints", "Metrics", "LMDB", "MerkleTree", "CanonicalJSON", crypto, log,
+        nioCore, nioLocks,
       ]),
     module("Catalog", ["BasicTypes", "CanonicalJSON", "Files", "Refusals", crypto, yams]),
     module("Schedules", ["BasicTypes", "Catalog", "CanonicalJSON"]),
@@ -120,7 +121,7 @@ let package = Package(
       [
         "BasicTypes", "Refusals", "Protocol", "Queries", "Access", "Records", "Waiting", "Domain", "Projections",
         "EmbeddedPostgres", "Catalog", "EventLog", "Failpoints", "Files", "Vault", "MerkleTree", "CanonicalJSON",
-        "Gzip",
+        "Gzip", "Metrics",
         nioCore, nioHTTP, nioPosix, nioSSL, nioLocks, lifecycle, signals, log, jwt,
       ]),
     module(
@@ -171,6 +172,7 @@ let package = Package(
     tests("WaitingTests", ["Waiting", "BasicTypes"]),
     tests("WitnessTests", ["TestBasics", "Witness", "MerkleTree", "BasicTypes", crypto, nioPosix]),
     tests("FailpointsTests", ["Failpoints"]),
+    tests("MetricsTests", ["Metrics"]),
     tests("LMDBTests", ["TestBasics", "LMDB"]),
     tests("GzipTests", ["TestBasics", "Gzip"]),
     tests("VaultTests", ["TestBasics", "Vault", "Failpoints", "BasicTypes", "CanonicalJSON", crypto]),
@@ -203,7 +205,8 @@ let package = Package(
       "ServerTests",
       [
         "TestBasics", "ServerTestKit", "Refusals", "Server", "Protocol", "DaybookClient", "DaybookTestKit", "Catalog",
-        "JSONSchema", "Queries", "Access", "Records", "Domain", "EventLog", "BasicTypes", "CanonicalJSON", log, nioCore,
+        "Metrics", "JSONSchema", "Queries", "Access", "Records", "Domain", "EventLog", "BasicTypes", "CanonicalJSON",
+        log, nioCore,
         nioPosix, nioLocks, jwt, crypto,
       ]),
     tests(

@@ -13,6 +13,7 @@ CREATE TABLE daybook.api_keys (
   user_id         uuid,
   key_prefix      varchar(20),
   permissions     jsonb,
+  acts_for_people boolean,
   is_active       boolean,
   expires_at      timestamptz,
   last_used_at    timestamptz,
@@ -31,6 +32,9 @@ COMMENT ON COLUMN daybook.api_keys.user_id IS
   'deactivated, deleted or leave the organization. Refers to user.';
 COMMENT ON COLUMN daybook.api_keys.permissions IS
   'Verbs by plural resource, such as {"pipelines":["read","execute"]}; "*" stands for every resource.';
+COMMENT ON COLUMN daybook.api_keys.acts_for_people IS
+  'Whether it may give commands on behalf of people of its organization, with the rights that both have. An owner or '
+  'an admin gives it the right, and it holds only while whoever made the key is one.';
 COMMENT ON COLUMN daybook.api_keys.created_by IS 'The user who made it; the system user for what no person made.';
 COMMENT ON COLUMN daybook.api_keys.updated_at IS 'When its last event was recorded.';
 COMMENT ON COLUMN daybook.api_keys.version IS 'How many events it has had.';

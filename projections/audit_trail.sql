@@ -38,7 +38,8 @@ COMMENT ON TABLE daybook.audit_trail IS 'Who did what, when, to which resource, 
 COMMENT ON COLUMN daybook.audit_trail.id IS 'The event''s position in the log: 1, 2, 3 … without a gap.';
 COMMENT ON COLUMN daybook.audit_trail.event_id IS 'The event''s own id.';
 COMMENT ON COLUMN daybook.audit_trail.actor IS 'user:<uuid>, api_key:<uuid>, local:<uid> or server.';
-COMMENT ON COLUMN daybook.audit_trail.user_id IS 'The acting user, where a user acted.';
+COMMENT ON COLUMN daybook.audit_trail.user_id IS
+  'The acting user: where a user acted, or an API key on their behalf; actor is the key then.';
 COMMENT ON COLUMN daybook.audit_trail.action IS 'One of create, read, update, delete, execute.';
 COMMENT ON COLUMN daybook.audit_trail.event IS 'The event''s name, such as pipeline.edited.';
 COMMENT ON COLUMN daybook.audit_trail.version IS 'The version of the resource that the event made.';
@@ -53,7 +54,7 @@ COMMENT ON COLUMN personal.audit_trail.given_in IS
   'Of an event of somebody''s account: the organizations in which the reason was given.';
 
 -- section: indexes
-CREATE INDEX audit_trail_user_id ON daybook.audit_trail (user_id);
+CREATE INDEX audit_trail_user_id ON daybook.audit_trail (user_id, id);
 CREATE INDEX audit_trail_organization_id ON daybook.audit_trail (organization_id, id);
 CREATE INDEX audit_trail_at ON daybook.audit_trail (at DESC);
 -- An id is unique over all resource types, so a look-up by type and id needs only the id.

@@ -407,7 +407,7 @@ def accepts(filter, header):
     kind = header["event"].partition(".")[0]
     if "organization_id" in filter and header.get("organization") != filter["organization_id"]:
         return False
-    if "actor" in filter and header["actor"] != filter["actor"]:
+    if "actor" in filter and filter["actor"] not in (header["actor"], "user:" + header.get("on_behalf_of", "")):
         return False
     if "resource_ids" in filter and header["resource"] not in filter["resource_ids"]:
         return False
@@ -484,6 +484,7 @@ def is_header(value):
         isinstance(value, dict)
         and all(isinstance(value.get(name), kind) for name, kind in HEADER_MEMBERS.items())
         and isinstance(value.get("organization", ""), str)
+        and isinstance(value.get("on_behalf_of", ""), str)
         and digest_of(value["body"]) is not None
     )
 

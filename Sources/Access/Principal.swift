@@ -55,8 +55,17 @@ public struct Principal: Sendable {
   /// What bounds an API key besides its map: the rights that its maker has now. Nil for all but keys, and where the
   /// maker may do everything there: an owner, an admin, an administrator.
   package let bound: Bound?
-  /// The person whose key seals the origin and reason of what the caller does: the user, or the key's creator.
+  /// The person whose key seals the origin and reason of what the caller does: the user, the person for whom a key
+  /// acts, or else the key's creator.
   public let subject: Identifier?
+  /// Whether an API key may act for people of its organization: it was given that right, and whoever made it may do
+  /// everything there.
+  package let actsForPeople: Bool
+  /// The person for whom an API key gives a command; nil where the caller acts for nobody else.
+  ///
+  /// Such a caller has the rights that both have, as a key would that the person had made; nothing that a person may
+  /// only do themselves is theirs.
+  package let onBehalfOf: Identifier?
   /// From when on an API key, or the token by which a person signed in, is no longer good.
   public private(set) var expiresAt: Timestamp?
   /// The sign-in by which a person came here; nil for all but users.
@@ -69,7 +78,8 @@ public struct Principal: Sendable {
     kind: Kind, platformRole: String? = nil, isStaff: Bool = false, organizations: [Identifier: String] = [:],
     workspaces: Set<Identifier> = [], narrowings: [Identifier: Narrowing] = [:],
     keyPermissions: [String: Set<Permission>]? = nil, bound: Bound? = nil,
-    subject: Identifier? = nil, expiresAt: Timestamp? = nil, signIn: SignIn? = nil, epoch: UInt64 = 0
+    subject: Identifier? = nil, actsForPeople: Bool = false, onBehalfOf: Identifier? = nil,
+    expiresAt: Timestamp? = nil, signIn: SignIn? = nil, epoch: UInt64 = 0
   ) {
     self.kind = kind
     self.platformRole = platformRole
@@ -81,6 +91,8 @@ public struct Principal: Sendable {
     self.keyPermissions = keyPermissions
     self.bound = bound
     self.subject = subject
+    self.actsForPeople = actsForPeople
+    self.onBehalfOf = onBehalfOf
     self.expiresAt = signIn?.expiresAt ?? expiresAt
     self.signIn = signIn
     self.epoch = epoch
@@ -216,7 +228,7 @@ public struct Principal: Sendable {
       .contains(permission)
   }
 
-  /// Whether an API key's map has a permission that its maker no longer has.
+  /// Whether an API key's map has a permission that its maker, or the person for whom it acts, doesn't have.
   package func exceedsMaker(_ permission: Permission, on plural: String) -> Bool {
     isMapped(permission, on: plural) && !isWithinBound(permission, on: plural)
   }

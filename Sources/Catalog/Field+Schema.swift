@@ -28,7 +28,9 @@ extension Field {
       schema["format"] = "date-time"
     case .json:
       if !alternatives.isEmpty { schema["anyOf"] = .array(alternatives.map(\.jsonSchema)) }
-    case .object: schema["type"] = "object"
+    case .object:
+      schema["type"] = "object"
+      if !items.isEmpty { schema = schema.merging(JSONSchema.object(items).objectValue ?? [:]) }
     case .tags:
       schema["type"] = "array"
       schema["items"] = elementType.map { Field(name: "", type: $0).jsonSchema } ?? ["type": "string"]

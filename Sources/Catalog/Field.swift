@@ -59,7 +59,7 @@ public struct Field: Sendable {
   public var isAssignable = true
   /// Whether it is a parameter that no table holds, so that its limits are a call's own and not those of a column.
   public var isParameter = false
-  /// The members of each object of a `list`.
+  /// The members of each object of a `list`, or of an `object` that has no others.
   public var items: [Field] = []
 
   /// A field of that name and type, with nothing else said.

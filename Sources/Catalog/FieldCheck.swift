@@ -52,9 +52,12 @@ public enum FieldCheck {
       if !field.alternatives.isEmpty { return checkAlternatives(value, field: field, path: path, problems: &problems) }
       checkJSON(value, path: path, problems: &problems)
     case .object:
-      guard value.objectValue != nil else {
+      guard let object = value.objectValue else {
         problems.append(ValueProblem(path: path, problem: "must be an object"))
         return value
+      }
+      if !field.items.isEmpty {
+        return .object(checkItem(object, field: field, path: path, problems: &problems))
       }
       checkJSON(value, path: path, problems: &problems)
     case .tags:

@@ -6,6 +6,8 @@ struct Hall: Sendable {
   let setting: Setting
   let tally: Tally
   let progress: Progress
+  /// The story's time, where the server asks for it.
+  let time: StoryTime?
 
   /// A connection of its own.
   /// - Throws: `ClientError`.

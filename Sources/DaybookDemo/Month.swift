@@ -20,7 +20,10 @@ struct Month {
     let setting = Setting(seed: seed, scale: scale, days: days, end: try await end(client))
     let tally = Tally()
     let progress = Progress(total: tenants.count * Life.chapters(days: days), isSilent: isSilent)
-    let hall = Hall(endpoint: endpoint, setting: setting, tally: tally, progress: progress)
+    let time =
+      try await StoryTime.isTold(by: client)
+      ? StoryTime(client: client, setting: setting, companies: tenants.count) : nil
+    let hall = Hall(endpoint: endpoint, setting: setting, tally: tally, progress: progress, time: time)
     let neighbours: [Neighbour]
     do {
       neighbours = try await withThrowingTaskGroup(of: Neighbour?.self) { group in
@@ -36,6 +39,7 @@ struct Month {
         for try await neighbour in group { if let neighbour { neighbours.append(neighbour) } }
         return neighbours
       }
+      try await time?.end()
       try await checkIsolation(neighbours)
     } catch {
       progress.end()
@@ -49,7 +53,8 @@ struct Month {
     return Summary(
       setting: setting, tenants: tenants, endpoint: endpoint, tally: tally, seconds: progress.elapsed, before: before,
       after: after,
-      postgres: status["postgres"]?["url"]?.stringValue, hasReadModels: hasReadModels)
+      postgres: status["postgres"]?["url"]?.stringValue, isDemonstration: status["demo"] == true,
+      hasReadModels: hasReadModels)
   }
 
   private static func life(of tenant: Tenant, hall: Hall) async throws -> Life {
@@ -65,7 +70,7 @@ struct Month {
   /// The midnight at which the month ends: that of the first telling, where the same
   /// story was told before, else today's.
   private func end(_ client: DaybookClient) async throws -> Timestamp {
-    let today = Setting.midnight(before: .now)
+    let today = try await lastMidnight(client)
     let setting = Setting(seed: seed, scale: scale, days: days, end: today)
     for tenant in Tenant.all {
       do {
@@ -81,6 +86,14 @@ struct Month {
       }
     }
     return today
+  }
+
+  /// The midnight that this day began with; that of the story's last day where the server stands at its first.
+  private func lastMidnight(_ client: DaybookClient) async throws -> Timestamp {
+    guard try await StoryTime.isTold(by: client),
+      let now = try await client.call("server.status")["clock"]?["now"]?.stringValue.flatMap({ Timestamp($0) })
+    else { return Setting.midnight(before: .now) }
+    return Setting.midnight(before: now).adding(seconds: Int64(days) * 86_400)
   }
 
   /// Waits until what was told can be seen in the read models; false where that takes long, or there are none.

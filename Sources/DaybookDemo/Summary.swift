@@ -2,6 +2,10 @@ import BasicTypes
 import CanonicalJSON
 import DaybookClient
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// What the month came to, and what to look at next.
 struct Summary: Sendable {
   let setting: Setting
@@ -14,6 +18,8 @@ struct Summary: Sendable {
   let after: Int
   /// Where the read models can be asked in SQL, as the server tells its administrators.
   let postgres: String?
+  /// Whether the log has the month's own times.
+  let isDemonstration: Bool
   /// Whether the read models have come as far.
   let hasReadModels: Bool
 
@@ -99,7 +105,7 @@ struct Summary: Sendable {
     if !hasReadModels {
       lines.append("The read models are still on their way; daybook projections shows how far they are.")
     }
-    return lines + ["", "What to try next, with DAYBOOK_CONNECT=\(endpoint):"] + nextSteps.map { "  " + $0 }
+    return lines + ["", "What to try next, in another terminal:"] + ([environment] + nextSteps).map { "  " + $0 }
   }
 
   private var made: String {
@@ -114,6 +120,19 @@ struct Summary: Sendable {
     return parts.map { "\(grouped($0.0)) \($0.1)" }.joined(separator: ", ") + "."
   }
 
+  /// What another terminal needs to find the programs and the server.
+  private var environment: String {
+    let program = "/proc/self/exe".withCString { realpath($0, nil) }
+    defer { free(program) }
+    let path = program.map { String(cString: $0) } ?? CommandLine.arguments[0]
+    let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    guard case .unix(let socket) = endpoint, let absolute = realpath(socket, nil) else {
+      return "export PATH='\(folder)':$PATH DAYBOOK_CONNECT=\(endpoint)"
+    }
+    defer { free(absolute) }
+    return "export PATH='\(folder)':$PATH DAYBOOK_CONNECT='unix:\(String(cString: absolute))'"
+  }
+
   /// Commands to look around with, of what was told of.
   private var nextSteps: [String] {
     guard let first = tenants.first else { return [] }
@@ -126,6 +145,8 @@ struct Summary: Sendable {
     case .etlBuilder, .djangoETL, .dataAggregator, .etlab:
       let pipeline = id(first, first.platform == .etlab ? "page 0" : "flow 0")
       steps.append("daybook history pipeline \(pipeline)")
+      let moment = setting.days > 8 ? "last tuesday" : "yesterday"
+      if isDemonstration { steps.append("daybook get pipeline \(pipeline) --as-of \"\(moment)\"") }
       steps.append("daybook rollback \(pipeline) 1 --reason \"as it began\"")
     }
     if let builder = tenant(.etlBuilder) { steps.append("daybook lineage \(OpenLineage.reportedTable(of: builder))") }

@@ -4,6 +4,7 @@ import Files
 import LMDB
 import Logging
 import MerkleTree
+import Metrics
 import NIOConcurrencyHelpers
 
 /// The append-only log of events, in an LMDB environment: the one source of truth.
@@ -179,6 +180,9 @@ public final class EventLog: Sendable {
   /// What the clock says, and what the log makes of it; cheap.
   public var clock: ClockReading { writer.currentClock }
 
+  /// The story that may be told; nil where none may.
+  public var story: StoryClock? { configuration.story }
+
   /// Goes on from what is recorded of the clock; to be called before anything is committed. Without it, an event that
   /// was written while the clock was confirmed but behind it keeps others from being written after a new start.
   /// - Parameters:
@@ -198,6 +202,20 @@ public final class EventLog: Sendable {
 
   /// What the journal has done since the log was opened.
   public var journalStatistics: JournalStatistics { journal.statistics }
+
+  /// How long commits took since the log was opened, each of a batch of commands.
+  public var commitTimes: Histogram.Snapshot { writer.commitTimes.snapshot }
+  /// How long the journal's records took to be on the disk since then, which is what commits mostly wait for.
+  public var syncTimes: Histogram.Snapshot { journal.syncTimes.snapshot }
+  /// How long it took since then to write what the journal holds to LMDB's pages.
+  public var flushTimes: Histogram.Snapshot { journal.flushTimes.snapshot }
+
+  /// Bytes of the log's file and of the journal's; nil for one that isn't there yet.
+  public var fileSizes: (pages: UInt64?, journal: UInt64?) {
+    (
+      FileSystem.size(configuration.folder + "/data.mdb"), FileSystem.size(JournalRing.path(configuration.folder))
+    )
+  }
 
   /// Waits until LMDB's pages have all that is acknowledged by now: for those who read the log's file themselves. Not
   /// within ``read(_:)``.

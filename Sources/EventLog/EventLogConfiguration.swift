@@ -43,6 +43,8 @@ public struct EventLogConfiguration: Sendable {
   public var uptime: @Sendable () -> Int64? = systemUptime
   /// Microseconds since the machine's start, suspended or not.
   public static let systemUptime: @Sendable () -> Int64? = { ClockWatch.uptime }
+  /// A story that is told, whose time events get as long as it is; nil where none ever is.
+  public var story: StoryClock?
   /// How far the clock may be behind the last event before writes are refused, in seconds.
   public var clockTolerance: Int64 = 300
   /// Runs on the writer's thread before each commit that has events: what must be durable before them (new keys).

@@ -159,6 +159,12 @@ package enum FileSystem<Failure: FileFailure> {
   /// Whether this process may run a file.
   package static func isExecutable(_ path: String) -> Bool { access(path, X_OK) == 0 }
 
+  /// The length of a file in bytes; nil where there is none.
+  package static func size(_ path: String) -> UInt64? {
+    var status = stat()
+    return stat(path, &status) == 0 ? UInt64(status.st_size) : nil
+  }
+
   /// The device and inode of a file; nil where there is none.
   package static func identity(_ path: String) throws(Failure) -> FileIdentity? {
     var status = stat()

@@ -236,6 +236,9 @@ public final class ProjectionService: Sendable {
     }
   }
 
+  /// Whether PostgreSQL can be used now.
+  public var isConnected: Bool { if case .up = board.contents.link { true } else { false } }
+
   /// The positions at which the parts of a read model have stopped; nil for one that there isn't, and while PostgreSQL
   /// is away.
   public func stops(of name: String) -> [UInt64]? {

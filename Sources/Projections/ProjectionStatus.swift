@@ -1,7 +1,7 @@
 /// Where a read model stands.
 public struct ProjectionStatus: Sendable, Equatable {
   /// What it is doing.
-  public enum State: String, Sendable {
+  public enum State: String, Sendable, CaseIterable {
     /// It has everything, or is about to.
     case running
     /// It is more than a chunk behind.

@@ -23,7 +23,7 @@ extension RecordScope {
     if !governed.isEmpty {
       // Who acted: the person, one of that organization, an administrator of the service; a key is some organization's.
       let isTold = """
-         AND (t.user_id = t.resource_id OR (t.user_id IS NULL AND t.actor NOT LIKE 'api_key:%') \
+         AND t.actor NOT LIKE 'api_key:%' AND (t.user_id = t.resource_id OR t.user_id IS NULL \
         OR EXISTS (SELECT FROM daybook.users a WHERE a.id = t.user_id AND a.role = 'admin') \
         OR EXISTS (SELECT FROM daybook.memberships o WHERE o.user_id = t.user_id AND o.deleted_at IS NULL \
         AND o.organization_id = m.organization_id))
@@ -47,6 +47,7 @@ extension RecordScope {
     if case .user(let id) = principal.kind {
       let person = sql.bind(.uuid(id.text), as: "uuid")
       choices.append("\(person) = ANY(p.about)")
+      choices.append("t.user_id = \(person)")
       choices.append("(t.resource_type = 'user' AND t.resource_id = \(person))")
     }
     if !officed.isEmpty {
@@ -64,6 +65,7 @@ extension RecordScope {
   func origin(for principal: Principal, in sql: inout SQLBuilder) -> String? {
     if principal.isAdministrator { return nil }
     var choices = ["t.organization_id IS NOT NULL", "t.actor = \(sql.bind(.text(principal.actor), as: "text"))"]
+    if case .user(let id) = principal.kind { choices.append("t.user_id = \(sql.bind(.uuid(id.text), as: "uuid"))") }
     if !officed.isEmpty {
       choices.append(
         """

@@ -36,6 +36,7 @@ extension IndexRules {
       }
     }
     if header.type == "user", body.set.contains("deleted_at") { note(header.resource) }
+    note(header.onBehalfOf)
     for (name, value) in [("reason", body.reason), ("origin", body.origin)] {
       for owner in sealer.owners(sealing: value, resource: header.resource, field: name) { note(owner?.person) }
     }

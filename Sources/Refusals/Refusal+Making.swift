@@ -133,6 +133,12 @@ extension Refusal {
     Refusal(.unavailable, message, ["component": .string(component)])
   }
 
+  /// One of a type, as in `an organization`.
+  package static func oneOf(_ type: String) -> String {
+    let isVowel = type.first.map { "aeio".contains($0) } ?? false
+    return "\(isVowel ? "an" : "a") \(spoken(type))"
+  }
+
   /// A resource type's name as a sentence says it: `api_key` is "api key".
   package static func spoken(_ type: String) -> String {
     String(type.map { $0 == "_" ? " " : $0 })

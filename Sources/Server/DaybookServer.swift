@@ -68,7 +68,7 @@ public final class DaybookServer: Sendable {
         service: TimedWork(
           jobs: TimedJob.all(of: services), interval: services.configuration.timedWorkInterval,
           clock: ContinuousClock(), logger: services.logger, now: services.configuration.clock,
-          checkClock: { try await services.engine.checkClock() })),
+          board: services.timers, checkClock: { try await services.engine.checkClock() })),
     ]
     if let backups = services.backups {
       members.append(.init(service: BackupService(backups: backups, clock: services.configuration.clock)))
@@ -93,8 +93,11 @@ public final class DaybookServer: Sendable {
   /// answered besides its own.
   /// - Throws: ``ServerStartError``, `CatalogError`, `EventLogError`, `VaultError`: each says what to do.
   package static func start(
-    _ configuration: ServerConfiguration, signals: [UnixSignal] = [], additional: [QueryMethod] = []
+    _ given: ServerConfiguration, signals: [UnixSignal] = [], additional: [QueryMethod] = []
   ) async throws -> DaybookServer {
+    var configuration = given
+    let story = given.demoDays.map { _ in StoryClock() }
+    if let story { configuration.clock = { story.now ?? given.clock() } }
     let output = try LogOutput(path: configuration.logFile)
     let logger = Logger(label: "daybook") { label in
       LineLogHandler(
@@ -104,7 +107,8 @@ public final class DaybookServer: Sendable {
     // From here on, SIGHUP ends nothing.
     let reloads = signals.isEmpty ? nil : await UnixSignalsSequence(trapping: .sighup)
     // A mistake in schema/, or in the keys for tokens, is told before anything is touched.
-    let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: configuration.clock) }
+    let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: given.clock) }
+    let scrapeToken = try configuration.metricsTokenFile.map { try ScrapeToken($0) }
     let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
     if let listen = configuration.postgresListen {
       guard configuration.postgres == nil else {
@@ -121,8 +125,9 @@ public final class DaybookServer: Sendable {
     do {
       var settings = try folder.logConfiguration(vault: vault, logger: logger)
       settings.mapSize = configuration.mapSize
-      settings.clock = configuration.clock
-      settings.uptime = configuration.uptime
+      settings.clock = given.clock
+      settings.uptime = given.uptime
+      settings.story = story
       settings.failpoints = configuration.failpoints
       if configuration.acceptsMissingHead {
         settings.missingHeadAcceptance = MissingHeadAcceptance(
@@ -155,7 +160,15 @@ public final class DaybookServer: Sendable {
       await record(folder.accepted, log, logger, "this log was accepted without a signed head") {
         try await engine.recordAcceptedHead($0)
       }
+      let isTold = if let days = given.demoDays { try await engine.resumeStory(days: days) } else { false }
+      configuration.isDemonstration = if given.demoDays == nil { try await engine.isDemonstration() } else { true }
       try await engine.recordCatalog()
+      if isTold, let at = story?.now {
+        // The first event of a story says that it is one.
+        _ = try await engine.apply(
+          method: "clock.tell", params: ["from": .string(at.text), "to": .string(at.text)],
+          principal: .localAdministrator(uid: UInt32(getuid())))
+      }
       do {
         try await engine.checkClock()
       } catch {
@@ -205,7 +218,8 @@ public final class DaybookServer: Sendable {
       engine.listExports { [queries] in try await queries.exports(holding: $0) }
       let services = Services(
         configuration: configuration, catalog: catalog, log: log, vault: vault, engine: engine, queries: queries,
-        projections: projections, tokens: tokens, places: places, logger: logger, logOutput: output)
+        projections: projections, tokens: tokens, scrapeToken: scrapeToken, places: places, logger: logger,
+        logOutput: output)
       let listeners = try await Listeners.open(services, group: eventLoops)
       services.addresses.withLockedValue { $0 = listeners.addresses }
       // Whatever could keep it from starting is behind it, and nobody's command has come yet.

@@ -47,7 +47,9 @@ struct Daybook: AsyncParsableCommand {
         subcommands: [
           ListCommand.self, GetCommand.self, History.self, DiffCommand.self, Versions.self, Rollback.self,
           Failed.self, Who.self, AccessCommand.self, Expiring.self, Audit.self, Lineage.self, Tail.self,
-          Import.self, OpenLineageCommand.self, Call.self, Status.self, Login.self, ContextCommand.self,
+          Import.self, OpenLineageCommand.self, InviteCommand.self, Call.self, Status.self, NextCommand.self,
+          Login.self,
+          ContextCommand.self,
         ]),
       CommandGroup(name: "Read model", subcommands: [ProjectionsCommand.self, Rebuild.self, SQLRole.self]),
       CommandGroup(

@@ -1,4 +1,6 @@
+import BasicTypes
 import CanonicalJSON
+import DaybookTestKit
 import Foundation
 import TestBasics
 import Testing
@@ -68,7 +70,7 @@ import Testing
         #expect(outcome.lines.first?.hasPrefix("PLATFORM") == true)
         #expect(outcome.output.contains("refused against the plan: 0."))
         let steps = outcome.lines.filter { $0.hasPrefix("  ") }
-        #expect(steps.count == 5, "\(outcome.output)")
+        #expect(steps.count == 6 && steps[0].hasPrefix("  export PATH="), "\(outcome.output)")
         // What it proposes works as it stands.
         let history = try #require(steps.first { $0.contains("daybook history") })
         let words = history.split(separator: " ").map(String.init)
@@ -80,6 +82,64 @@ import Testing
         #expect(graph.status == .code(0), "\(graph.errors)")
         #expect(graph.output.contains("raw."))
       }
+    }
+  }
+
+  @Test func `a demonstration's log has the month's own times, and says of itself that it is one`() async throws {
+    try await withDesk { desk in
+      let url = try await ThrowawayPostgres.database()
+      let midnight = Timestamp.now.microseconds / 86_400_000_000 * 86_400_000_000
+      let month = Timestamp(microseconds: midnight - 3 * 86_400_000_000)...Timestamp(microseconds: midnight)
+      try await desk.withServer(url: url, ["--demo", "3"]) {
+        let told = try await run(desk, "--scale", "0.02", "--days", "3", "--platform", "etl_builder")
+        #expect(told.status == .code(0), "\(told.output) \(told.errors)")
+        let step = try #require(told.lines.first { $0.contains("daybook get pipeline") }, "\(told.output)")
+        let words = step.split(separator: " ").map(String.init)
+        let before = try await desk.daybook("get", "pipeline", words[3], "--as-of", "yesterday")
+        #expect(before.status == .code(0) && before.errors.contains("As it was at"), "\(before.errors)")
+        var days: Set<Substring> = []
+        var from = 1
+        while true {
+          let page = try await desk.call("log.read", ["from": .integer(Int64(from)), "limit": 1000])
+          let records = page["records"]?.arrayValue ?? []
+          if records.isEmpty { break }
+          from += records.count
+          for record in records {
+            let header = record["header"]
+            let at = try #require(header?["at"]?.stringValue.flatMap { Timestamp($0) })
+            // What came after the story has the machine's time.
+            guard at <= month.upperBound else { continue }
+            #expect(month.contains(at), "\(header?.canonicalString ?? "")")
+            let recorded = record["body"]?["clock"]?.stringValue.flatMap { Timestamp($0) }
+            #expect(recorded.map { $0 > month.upperBound } == true, "\(header?.canonicalString ?? "")")
+            days.insert(at.text.prefix(10))
+          }
+        }
+        #expect(days.count == 3, "\(days)")
+        // The beginning, six chapters of which three are days, and the end.
+        let ends = try await desk.call("audit.search", ["event": "clock.told", "limit": 100])
+        #expect(ends["items"]?.arrayValue?.count == 8)
+        #expect(try await desk.daybook("status").output.contains("demo         this log tells a story"))
+      }
+      // It is one for ever; its own clock is the machine's again.
+      try await desk.withServer(url: url) {
+        let status = try await desk.call("server.status")
+        #expect(status["demo"] == true && status["clock"]?["standing"] == "trusted")
+        let refused = try await desk.daybook("call", "clock.tell", "{}")
+        #expect(refused.status == .code(1) && refused.errors.contains("serve --demo DAYS"), "\(refused.errors)")
+      }
+    }
+  }
+
+  @Test func `a log of what happened becomes no demonstration`() async throws {
+    try await withDesk { desk in
+      let url = try await ThrowawayPostgres.database()
+      try await desk.withServer(url: url) {
+        try await desk.call("organization.create", ["name": "Acme", "slug": "acme"])
+        #expect(try await desk.call("server.status")["demo"] == nil)
+      }
+      let refused = try await desk.daybook("serve", "--listen", "none", "--postgres", url, "--demo", "3")
+      #expect(refused.status == .code(1) && refused.errors.contains("Choose a data folder"), "\(refused.errors)")
     }
   }
 

@@ -83,7 +83,13 @@ import Testing
       for command in commands {
         let shown = try await desk.daybook("help", command)
         #expect(shown.status == .code(0), "\(command)")
-        for line in shown.lines where line.hasPrefix("  daybook ") {
+        let lines = shown.output.components(separatedBy: "\n")
+        for (line, next) in zip(lines, lines.dropFirst()) where line.hasPrefix("  daybook ") {
+          // One that is longer goes on after a backslash, never where the help happens to break it.
+          let isIndented = next.hasPrefix("   ")
+          let isWhole = next.isEmpty || (next.hasPrefix("  ") && !isIndented)
+          let goesOn = line.hasSuffix("\\")
+          #expect(isWhole != goesOn, "\(command): \(line)\n\(next)")
           #expect(line.count <= 80 && line.filter { $0 == "'" }.count.isMultiple(of: 2), "\(command): \(line)")
         }
       }

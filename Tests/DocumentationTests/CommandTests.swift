@@ -17,18 +17,7 @@ import Testing
     let blocks = page.blocks("sh run")
     let outputs = try await PageServer.with { try await $0.run(blocks, of: page) }
     try #require(outputs.count == blocks.count)
-    for (block, output) in zip(blocks, outputs) {
-      guard let next = page.blocks.first(where: { $0.line > block.line }), next.info == "text out" else { continue }
-      var rest = output[...]
-      for line in next.lines where !line.allSatisfy(\.isWhitespace) {
-        let pattern = Pattern(line)
-        guard let found = rest.firstIndex(where: pattern.matches) else {
-          Issue.record("\(page.path):\(next.line): no line is as “\(line)” in:\n\(output.joined(separator: "\n"))")
-          break
-        }
-        rest = rest[(found + 1)...]
-      }
-    }
+    page.expectShown(outputs, of: blocks)
   }
 
   @Test func `a text out block follows what it is the output of`() {

@@ -30,13 +30,26 @@ struct PageServer: Sendable {
   /// Runs the blocks in one shell, one after the other, so that variables stay;
   /// returns what each wrote to its standard output.
   func run(_ blocks: [Page.Block], of page: Page) async throws -> [[String]] {
-    let mark = "---- block"
-    let script = blocks.map { "echo '\(mark) \($0.line)'\n\($0.text)\n" }.joined()
     let daybook = URL(fileURLWithPath: try Programs.built("daybook")).deletingLastPathComponent().path
     let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+    return try await page.run(
+      blocks, in: server.folder, directory: folder,
+      environment: ["PATH": "\(daybook):\(path)", "DAYBOOK_DATA": server.data])
+  }
+}
+
+extension Page {
+  /// Runs the blocks in one shell, one after the other, so that variables stay;
+  /// returns what each wrote to its standard output.
+  func run(
+    _ blocks: [Page.Block], in folder: TemporaryFolder, directory: String, environment: [String: String]
+  ) async throws -> [[String]] {
+    let page = self
+    let mark = "---- block"
+    let script = blocks.map { "echo '\(mark) \($0.line)'\n\($0.text)\n" }.joined()
     let result = try await runProgram(
-      ["bash", "-euo", "pipefail", "-c", script], in: server.folder, directory: folder,
-      environment: ["PATH": "\(daybook):\(path)", "DAYBOOK_DATA": server.data], within: .seconds(300))
+      ["bash", "-euo", "pipefail", "-c", script], in: folder, directory: directory, environment: environment,
+      within: .seconds(300))
     #expect(
       result.status == .code(0),
       "the commands of \(page.path) end with \(result.status):\n\(result.output.suffix(2000))\n\(result.errors.suffix(2000))"
@@ -50,6 +63,22 @@ struct PageServer: Sendable {
       }
     }
     return outputs
+  }
+
+  /// Expects of what the blocks wrote the lines that the page shows after each.
+  func expectShown(_ outputs: [[String]], of blocks: [Page.Block]) {
+    for (block, output) in zip(blocks, outputs) {
+      guard let next = self.blocks.first(where: { $0.line > block.line }), next.info == "text out" else { continue }
+      var rest = output[...]
+      for line in next.lines where !line.allSatisfy(\.isWhitespace) {
+        let pattern = Pattern(line)
+        guard let found = rest.firstIndex(where: pattern.matches) else {
+          Issue.record("\(path):\(next.line): no line is as “\(line)” in:\n\(output.joined(separator: "\n"))")
+          break
+        }
+        rest = rest[(found + 1)...]
+      }
+    }
   }
 }
 

@@ -4,6 +4,7 @@ import CanonicalJSON
 import DaybookTestKit
 import Domain
 import EventLog
+import NIOConcurrencyHelpers
 import Refusals
 import Testing
 
@@ -175,5 +176,121 @@ import Testing
     #expect(accepted.eventNames == ["invitation.accepted", "membership.edited"])
     #expect(accepted["membership_id"] == .string(guest))
     #expect(try book.principal(clerk.id).organizations[try #require(Identifier(place.x))] == "member")
+  }
+
+  // MARK: By an address
+
+  private func send(_ place: Place, _ email: String, _ more: JSONObject = [:]) async throws -> JSONObject {
+    try await place.book.call(
+      "invitation.create", more.merging(["email": .string(email), "organization_id": .string(place.y)]),
+      as: place.mal.principal)
+  }
+
+  @Test func `an address is asked whether or not anybody has it, and nothing tells which`() async throws {
+    let place = try await Place()
+    let far = try await place.book.organization("far")
+    _ = try await place.book.member("ada", of: far)
+    let known = try await send(place, "ada@example.org", ["role": "admin"])
+    let unknown = try await send(place, "nobody@example.org", ["role": "admin"])
+    #expect(Set(known.keys) == Set(unknown.keys) && known.eventNames == unknown.eventNames)
+    var items: [JSONObject] = []
+    for made in [known, unknown] {
+      let id = try #require(made["id"]?.stringValue)
+      items.append(try place.book.item(id))
+      let record = try #require(try place.book.records(of: id).first)
+      #expect(record.body.set["user_id"] == nil && record.body.set.keys.contains("address_hash"))
+    }
+    #expect(Set(items[0].keys) == Set(items[1].keys))
+    #expect(items.allSatisfy { $0["user_id"] == .null && $0["token_hash"] == nil && $0["address_hash"] == nil })
+    let everything = try place.book.everything()
+    #expect(!everything.contains("nobody@example.org") && !everything.contains("ada@example.org"))
+    #expect(!everything.contains(known["token"]?.stringValue ?? "?"))
+  }
+
+  @Test func `who has the address joins by the token, once, and nobody else does`() async throws {
+    let place = try await Place()
+    let book = place.book
+    let far = try await book.organization("far")
+    let ada = try await book.member("ada", of: far)
+    let made = try await send(place, "ADA@example.org", ["role": "admin", "reason": "for the audit"])
+    let token: JSONObject = ["token": try #require(made["token"])]
+    // Not the local administrator, nor another person, nor a key.
+    #expect(try await book.refusal("invitation.redeem", token).code == .forbidden)
+    let key = try await book.key(["*": ["read", "write", "execute", "admin"]], in: place.y, as: place.mal.principal)
+    #expect(try await book.refusal("invitation.redeem", token, as: key.principal).code == .forbidden)
+    let refusals = [
+      try await book.refusal("invitation.redeem", token, as: place.vic.principal),
+      try await book.refusal("invitation.decline", token, as: place.vic.principal),
+      try await book.refusal("invitation.redeem", ["token": "dbi_unknown"], as: ada.principal),
+    ]
+    #expect(Set(refusals.map(\.message)).count == 1 && refusals.allSatisfy { $0.code == .notFound })
+    let joined = try await book.call("invitation.redeem", token, as: ada.principal)
+    #expect(joined.eventNames == ["invitation.redeemed", "membership.created"])
+    #expect(try book.principal(ada.id).organizations[try #require(Identifier(place.y))] == "admin")
+    #expect(try await book.refusal("invitation.redeem", token, as: book.principal(ada.id)).code == .notFound)
+    try book.checkIndexes()
+  }
+
+  @Test func `an invitation of an address expires, is declined or withdrawn`() async throws {
+    let place = try await Place()
+    let book = place.book
+    let far = try await book.organization("far")
+    let ada = try await book.member("ada", of: far)
+    func token(_ more: JSONObject = [:]) async throws -> (id: JSON, token: JSONObject) {
+      let made = try await send(place, "ada@example.org", more)
+      return (try #require(made["id"]), ["token": try #require(made["token"])])
+    }
+    let declined = try await token()
+    #expect(try book.item(declined.id.stringValue ?? "")["expires_at"]?.stringValue != nil, "14 days")
+    let said = try await book.call("invitation.decline", declined.token, as: ada.principal)
+    #expect(said.eventNames == ["invitation.declined"])
+    let withdrawn = try await token()
+    try await book.call("invitation.delete", ["id": withdrawn.id], as: place.mal.principal)
+    let soon = Timestamp.now.adding(seconds: 3600)
+    let expired = try await token(["expires_at": .string(soon.text)])
+    for token in [declined.token, withdrawn.token] {
+      #expect(try await book.refusal("invitation.redeem", token, as: ada.principal).code == .notFound)
+    }
+    book.clock.withLockedValue { $0 = soon.adding(seconds: 1) }
+    #expect(try await book.refusal("invitation.redeem", expired.token, as: ada.principal).code == .notFound)
+    for more: JSONObject in [
+      ["expires_at": "2001-01-01T00:00:00Z"], ["email": "no address"],
+      ["email": "ada@example.org", "user_id": .string(ada.id)],
+    ] {
+      let params: JSONObject = ["email": "ada@example.org", "organization_id": .string(place.y)]
+      #expect(
+        try await book.refusal("invitation.create", params.merging(more), as: place.mal.principal).code
+          == .invalidParams, "\(more)")
+    }
+    #expect(
+      try await book.refusal(
+        "invitation.create", ["organization_id": .string(place.y)], as: place.mal.principal
+      ).code == .invalidParams)
+  }
+
+  @Test func `the token gives no more than who sent it could give by now, and only members' admins send one`()
+    async throws
+  {
+    let place = try await Place()
+    let book = place.book
+    let far = try await book.organization("far")
+    let ada = try await book.member("ada", of: far)
+    let made = try await send(place, "ada@example.org", ["role": "owner"])
+    _ = try await book.member("other", of: place.y, role: "owner")
+    let own = try book.membership(of: place.mal.id, in: place.y)
+    try await book.call("membership.edit", ["id": .string(own), "role": "admin"])
+    let refused = try await book.refusal(
+      "invitation.redeem", ["token": try #require(made["token"])], as: ada.principal)
+    #expect(refused.reason == "state")
+    #expect(
+      try await book.refusal(
+        "invitation.create", ["email": "x@example.org", "organization_id": .string(place.y), "role": "owner"],
+        as: book.principal(place.mal.id)
+      ).code == .forbidden, "an admin makes no owner")
+    let clerk = try await book.member("clerk", of: place.y)
+    #expect(
+      try await book.refusal(
+        "invitation.create", ["email": "x@example.org", "organization_id": .string(place.y)], as: clerk.principal
+      ).code == .forbidden)
   }
 }

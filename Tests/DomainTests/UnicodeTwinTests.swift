@@ -36,10 +36,11 @@ import Vault
     #expect(refused.code == .conflict && refused.reason == "unique")
     #expect(
       refused.message
-        == "There is one with this email already, written in another way: only case or the form of characters differs.")
+        == "There is a user with this email already, written in another way: only case or the form of characters differs."
+    )
     #expect(
       try await book.refusal("user.create", ["email": .string(first)]).message
-        == "There is one with this email already.")
+        == "There is a user with this email already.")
     // It is one's own to write otherwise, and then too found and taken in every form.
     try await book.call("user.edit", ["id": .string(ann), "email": .string(second)])
     try book.checkIndexes()

@@ -4,6 +4,7 @@ import CanonicalJSON
 import DaybookTestKit
 import Domain
 import EventLog
+import Projections
 import Refusals
 import Testing
 
@@ -123,6 +124,57 @@ import Testing
       let other = try await domain.organization("other")
       let outsider = try await domain.member("out", of: other)
       #expect(try await may(page, outsider.id)?["permissions"] == [])
+    }
+  }
+
+  @Test func `share links, a restriction and a key's right to act for people are told as reasons`() async throws {
+    try await TestQueries.with { library in
+      let domain = library.models.domain
+      let acme = try await domain.organization("acme", platform: "etlab")
+      let owner = try await domain.member("owner", of: acme, role: "owner")
+      let ann = try await domain.member("ann", of: acme)
+      let workspace = try await domain.make("workspace", ["name": "w"], as: owner.principal)
+      let link = try await domain.make(
+        "share_link", ["workspace_id": .string(workspace), "role": "editor"], as: owner.principal)
+      let closed = try await domain.make(
+        "share_link", ["workspace_id": .string(workspace), "role": "viewer"], as: owner.principal)
+      let before = Int64(library.log.head.position)
+      try await domain.call("share_link.revoke", ["id": .string(closed)], as: owner.principal)
+      let key = try await domain.make(
+        "api_key",
+        ["name": "portal", "organization_id": .string(acme), "permissions": ["*": ["read"]], "acts_for_people": true],
+        as: owner.principal)
+      func items(_ id: String, _ more: JSONObject = [:]) async throws -> [JSON] {
+        let params: JSONObject = ["id": .string(id)]
+        return try await library.ask("permissions.as_of", params.merging(more), as: owner.principal).items
+      }
+      func links(_ items: [JSON]) -> [String] {
+        items.map { $0.text("principal") }.filter { $0.hasPrefix("share_link:") }
+      }
+      let now = try await items(workspace)
+      #expect(links(now) == ["share_link:\(link)"])
+      let told = try #require(now.first { $0.text("principal") == "share_link:\(link)" })
+      #expect(told.text("workspace_role") == "editor" && told.text("made_by") == "user:\(owner.id)")
+      #expect(now.first { $0.text("principal") == "api_key:\(key)" }?["acts_for_people"] == true)
+      #expect(
+        Set(links(try await items(workspace, ["as_of": .integer(before)]))) == [
+          "share_link:\(link)", "share_link:\(closed)",
+        ])
+
+      let settings = try await domain.make(
+        "user_preferences", ["organization_id": .string(acme), "user_id": .string(ann.id), "custom_settings": ["a": 1]])
+      let officer = try await domain.member("dpo", of: acme, platformRole: "officer")
+      let open = Int64(library.log.head.position)
+      library.engine.restrictReadModels { try await library.projections.apply($0, patience: $1) }
+      try await domain.call("subject.restrict", ["id": .string(ann.id), "reason": "r"], as: officer.principal)
+      func restricted(_ more: JSONObject = [:]) async throws -> Set<String> {
+        let params: JSONObject = ["id": .string(settings)]
+        let answer = try await library.ask("permissions.as_of", params.merging(more))
+        return Set(answer.items.filter { $0["restricted"] == true }.map { $0.text("principal") })
+      }
+      let held = try await restricted()
+      #expect(!held.contains("user:\(ann.id)") && !held.contains("user:\(officer.id)"), "\(held)")
+      #expect(try await restricted(["as_of": .integer(open)]).isEmpty)
     }
   }
 }

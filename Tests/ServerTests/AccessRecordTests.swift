@@ -176,6 +176,38 @@ import Vault
     }
   }
 
+  @Test func `a start says where HTTP is served and who is told metrics, and that there is none where there is none`()
+    async throws
+  {
+    try await TemporaryFolder.with { folder in
+      func start(_ change: @escaping @Sendable (inout ServerConfiguration) -> Void) async throws {
+        let test = try await TestServer.start(folder: folder.path) {
+          $0.recordsAccess = true
+          change(&$0)
+        }
+        try await test.stop()
+      }
+      try await start {
+        $0.http = ("127.0.0.1", 0)
+        $0.metricsAccess = .open
+      }
+      try await start { _ in }
+      let taken = try await TestServer.start(folder: folder.path + "/other") { $0.http = ("127.0.0.1", 0) }
+      let port = try taken.httpPort
+      try await start {
+        $0.http = ("127.0.0.1", port)
+        $0.isHTTPOptional = true
+      }
+      try await taken.stop()
+      let last = try await TestServer.start(folder: folder.path)
+      let starts = try await events(last, "installation.started").map(\.data)
+      try await last.stop()
+      #expect(starts.map { $0["http"] } == ["127.0.0.1:0", .null, .null], "\(starts)")
+      #expect(starts.map { $0["metrics"] } == ["open", "local", "local"])
+      #expect(starts.allSatisfy { $0["metrics_token"] == false })
+    }
+  }
+
   @Test func `refused calls are recorded with what was missing, without ids that are none of theirs`() async throws {
     let start = Timestamp(microseconds: Timestamp.now.microseconds / 3_600_000_000 * 3_600_000_000 + 1)
     let clock = NIOLockedValueBox(start)

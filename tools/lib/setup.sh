@@ -122,6 +122,20 @@ daybook_show_progress() {
   if [ -t 2 ]; then printf '\r%-80s\r' '' >&2; fi
 }
 
+# Says what to try next on the server at an address, once it answers; nothing where the process has ended before.
+daybook_propose() {
+  local pid=$1 address=$2 proposal
+  while kill -0 "$pid" 2>/dev/null; do
+    # Before its read models are there, a query would wait for them, and the server's log say so.
+    if "$ROOT/.build/release/daybook" status --connect "$address" >/dev/null 2>&1 &&
+      proposal=$("$ROOT/.build/release/daybook" next --connect "$address" 2>/dev/null); then
+      printf '\n%s\n' "$proposal" >&2
+      return
+    fi
+    sleep 0.3
+  done
+}
+
 daybook_minutes() {
   if [ "$1" -lt 60 ]; then echo "$1 s"; else echo "$(($1 / 60)) min $(($1 % 60)) s"; fi
 }

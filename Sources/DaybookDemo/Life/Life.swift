@@ -14,6 +14,7 @@ class Life {
   let administrator: Caller
   /// Whether the server knows this life already.
   private(set) var isToldAgain = false
+  private var chapter = 0
   private var ownerCaller: Caller?
   private var engineerCaller: Caller?
 
@@ -54,22 +55,22 @@ class Life {
 
   /// Tells the whole month.
   final func tell() async throws {
-    begin("founding")
+    try await begin("founding")
     try await found()
     try await settle()
     try await advance()
-    begin("settling in")
+    try await begin("settling in")
     try await settleIn()
     try await settle()
     try await advance()
     for day in 0..<setting.days {
-      begin("day \(day + 1)")
+      try await begin("day \(day + 1)")
       try await changePeople(day: day)
       try await work(day: day)
       try await settle()
       try await advance()
     }
-    begin("closing")
+    try await begin("closing")
     try await closeTheMonth()
     try await settle()
     try await advance()
@@ -88,7 +89,9 @@ class Life {
     try await engineerCaller?.close()
   }
 
-  private func begin(_ chapter: String) {
+  private func begin(_ chapter: String) async throws {
+    try await hall.time?.begin(chapter: self.chapter)
+    self.chapter += 1
     administrator.begin(chapter)
     ownerCaller?.begin(chapter)
     engineerCaller?.begin(chapter)

@@ -131,6 +131,8 @@ package final class AccessLedger: Sendable {
 
   private struct Refused: Hashable {
     let actor: String
+    /// The person for whom the caller acts.
+    let onBehalfOf: Identifier?
     /// Nil for all further ones of the caller.
     let call: RefusedCall?
   }
@@ -237,9 +239,9 @@ package final class AccessLedger: Sendable {
     let now = clock()
     state.withLockedValue { state in
       begin(now, &state)
-      var refused = Refused(actor: principal.actor, call: call)
+      var refused = Refused(actor: principal.actor, onBehalfOf: principal.onBehalfOf, call: call)
       if state.refusals[refused] == nil, state.refusalsOf[principal.actor, default: 0] >= limits.refusalsOfCaller {
-        refused = Refused(actor: principal.actor, call: nil)
+        refused = Refused(actor: principal.actor, onBehalfOf: nil, call: nil)
       }
       if state.refusals[refused] == nil {
         guard room(for: principal, state).hasRefusal else {

@@ -186,6 +186,7 @@ extension CommandEngine {
       event: access.event, type: access.isOfInstallation ? "installation" : "access", resource: id,
       actor: (access.principal ?? .server).actor, schema: catalog.revision, at: transaction.now)
     draft.organization = organization
+    draft.onBehalfOf = access.principal?.onBehalfOf
     draft.set = access.set
     draft.was = JSONObject(
       members: access.set.keys.compactMap { name in
@@ -193,6 +194,7 @@ extension CommandEngine {
       })
     draft.data = data
     draft.subjects = access.persons
+    if let person = draft.onBehalfOf { draft.note([person]) }
     if let origin = access.origin.value {
       let persons = access.principal?.subject.map { [$0] } ?? []
       do {

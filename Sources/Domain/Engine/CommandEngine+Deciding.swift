@@ -82,9 +82,8 @@ extension CommandEngine {
         // What a narrowed member has just made a workspace for is theirs to see.
         if decision.changesPrincipals, !principal.narrowings.isEmpty {
           principal =
-            try PrincipalRegister.resolve(
-              principal.kind, signIn: principal.signIn, from: transaction, now: transaction.now, epoch: principal.epoch)
-            ?? principal
+            try PrincipalRegister.again(
+              principal, from: transaction, now: transaction.now, epoch: principal.epoch) ?? principal
         }
       } catch let error as EventLogError where error.code == .overloaded || error.code == .clockSetBack {
         throw error
@@ -105,10 +104,14 @@ extension CommandEngine {
     let decision = Decision(
       engine: self, transaction: transaction, prepared: prepared, command: command, principal: principal,
       isDryRun: isDryRun, eventsBefore: eventsBefore)
-    try decision.checkOffice()
-    if !prepared.common.about.isEmpty { try decision.checkAbout() }
-    try decide(decision)
-    try Reactions.settle(decision)
+    do {
+      try decision.checkOffice()
+      if !prepared.common.about.isEmpty { try decision.checkAbout() }
+      try decide(decision)
+      try Reactions.settle(decision)
+    } catch let refusal as Refusal {
+      throw decision.namingBoth(refusal)
+    }
     return decision
   }
 

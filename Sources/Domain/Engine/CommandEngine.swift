@@ -113,6 +113,7 @@ public final class CommandEngine: Sendable {
   package func prepare(
     _ command: CommandMethod, params: JSONObject, principal: Principal, origin: Origin
   ) throws -> PreparedCommand {
+    let (principal, params) = try acting(principal, params)
     switch command.kind {
     case .single(let model):
       var reader = ParameterReader(command: model, principal: principal)
@@ -127,9 +128,17 @@ public final class CommandEngine: Sendable {
   public func prepare(
     method: String, params: JSONObject, principal: Principal, origin: Origin
   ) throws -> PreparedCommand {
+    let (principal, params) = try acting(principal, params)
     if method == CommandEngine.batchMethod {
       return try prepareBatch(params, principal: principal, origin: origin)
     }
+    return try prepareOwn(method: method, params: params, principal: principal, origin: origin)
+  }
+
+  /// The same for one command of a caller that may act for somebody already.
+  private func prepareOwn(
+    method: String, params: JSONObject, principal: Principal, origin: Origin
+  ) throws -> PreparedCommand {
     guard let command = commands[method], !command.command.isInternal || principal.kind == .server else {
       throw Refusal.methodNotFound(method, among: methods.lazy.map(\.signature.name))
     }
@@ -230,12 +239,14 @@ public final class CommandEngine: Sendable {
     if let given, given.arrayValue == nil {
       problems.append(ValueProblem(path: "/commands", problem: "must be an array of {method, params}"))
     }
+    common.check(&problems)
     let commands = given?.arrayValue ?? []
     guard commands.count <= CommandEngine.batchLimit else {
       throw Refusal.tooLarge(
         limit: Int64(CommandEngine.batchLimit), "A batch holds at most \(CommandEngine.batchLimit) commands.")
     }
     guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
+    let origin = common.origin(by: origin)
     var parts: RequestParts?
     if common.commandID != nil {
       var rest = params
@@ -271,7 +282,7 @@ public final class CommandEngine: Sendable {
     guard method != CommandEngine.batchMethod else {
       throw Refusal.invalidParam("/method", "must not be another batch")
     }
-    for name in ["command_id", "dry_run"] where given.contains(name) {
+    for name in CommandEngine.ofBatches where given.contains(name) {
       throw Refusal.invalidParam("/\(name)", "belongs to the batch as a whole")
     }
     if given["reason"] == nil, let reason = batch.reason {
@@ -283,8 +294,11 @@ public final class CommandEngine: Sendable {
     if given["correlation_id"] == nil, let correlation = batch.correlation {
       given["correlation_id"] = .string(correlation)
     }
-    return try prepare(method: method, params: given, principal: principal, origin: origin)
+    return try prepareOwn(method: method, params: given, principal: principal, origin: origin)
   }
+
+  /// The common parameters that the commands of a batch don't take.
+  private static let ofBatches = [CommonParameter.commandID, .dryRun, .onBehalfOf, .origin].map(\.rawValue)
 
   /// By what a repeated command id is known to mean the same request; nil without a command id.
   func fingerprint(_ common: CommonParameters, _ command: CommandModel, params: JSONObject) -> RequestFingerprint? {

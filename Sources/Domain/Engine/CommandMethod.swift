@@ -43,7 +43,7 @@ package struct CommandMethod: Sendable {
           "replayed": ["type": "boolean"], "results": ["type": "array", "items": Self.result("organization.edited")],
         ],
       ],
-      errors: Self.always.union([.methodNotFound, .notFound, .gone, .held]), example: CommandExamples.batch)
+      errors: Self.always.union([.methodNotFound, .gone, .held]), example: CommandExamples.batch)
   }
 
   /// Why the caller may not give this command whatever its parameters say; nil where that depends on them, or the log.
@@ -64,17 +64,14 @@ package struct CommandMethod: Sendable {
     return isAllowed ? nil : .forbidden(permission: "\(plural):\(permission.rawValue)")
   }
 
-  /// Those that any command may be refused with.
+  /// Those that any command may be refused with; `not_found` where the person on whose behalf it is given isn't there.
   private static let always: Set<Refusal.Code> = [
-    .invalidParams, .unauthenticated, .forbidden, .conflict, .tooLarge, .overloaded, .unavailable, .internal,
+    .invalidParams, .unauthenticated, .forbidden, .notFound, .conflict, .tooLarge, .overloaded, .unavailable, .internal,
   ]
 
   private static func errors(_ model: CommandModel) -> Set<Refusal.Code> {
     var errors = always
-    if model.needsTarget { errors.formUnion([.notFound, .gone]) }
-    if model.parameters.list.all.contains(where: { $0.field.type == .reference || $0.field.type == .uuid }) {
-      errors.insert(.notFound)
-    }
+    if model.needsTarget { errors.insert(.gone) }
     // What holds a person's values may only be stored (GDPR Art. 18).
     if model.command.effect == .delete || !model.type.subjects.isEmpty { errors.insert(.held) }
     return errors.union(model.behaviour?.traits.alsoRefuses ?? [])

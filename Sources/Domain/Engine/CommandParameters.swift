@@ -1,3 +1,4 @@
+import Access
 import BasicTypes
 import CanonicalJSON
 import Catalog
@@ -117,6 +118,8 @@ enum CommonParameter: String, Sendable {
   case expectedVersion = "expected_version"
   case reason
   case correlation = "correlation_id"
+  case onBehalfOf = "on_behalf_of"
+  case origin
   case dryRun = "dry_run"
 }
 
@@ -127,7 +130,24 @@ struct CommonParameters: Sendable {
   var expectedVersion: Int64?
   var reason: String?
   var correlation: String?
+  var onBehalfOf: Identifier?
+  /// Where that person is.
+  var origin: Origin?
   var isDryRun = false
+
+  /// Where the command came from: that of the connection, unless a program on it acts for a person.
+  func origin(by connection: Origin) -> Origin {
+    guard onBehalfOf != nil else { return connection }
+    return Origin(ip: origin?.ip, userAgent: origin?.userAgent, givenBy: connection)
+  }
+
+  /// What is wrong with these together.
+  func check(_ problems: inout [ValueProblem]) {
+    if origin != nil, onBehalfOf == nil {
+      problems.append(
+        ValueProblem(path: "/origin", problem: "says where a person is for whom a key acts: give on_behalf_of too"))
+    }
+  }
 
   /// Takes a value that its field allows.
   mutating func take(_ value: JSON, as parameter: CommonParameter) {
@@ -140,6 +160,9 @@ struct CommonParameters: Sendable {
     case .expectedVersion: expectedVersion = value.integerValue
     case .reason: reason = value.stringValue
     case .correlation: correlation = value.stringValue
+    // The engine has put the person's id in the place of an e-mail address.
+    case .onBehalfOf: onBehalfOf = value.stringValue.flatMap { Identifier($0) }
+    case .origin: origin = Origin(ip: value["ip"]?.stringValue, userAgent: value["user_agent"]?.stringValue)
     case .dryRun: isDryRun = value.boolValue ?? false
     }
   }

@@ -229,7 +229,7 @@ extension Decision {
       let spelling = try state.map { try differsInSpelling(values, from: $0, constraint, type) } ?? false
       throw Refusal.conflict(
         reason: "unique",
-        "There is one with this \(fields.joined(separator: " and ")) already"
+        "There is \(Refusal.oneOf(type.name)) with this \(fields.joined(separator: " and ")) already"
           + (spelling ? ", written in another way: only case or the form of characters differs." : "."),
         ["fields": .array(constraint.fields.map(JSON.string)), "constraint": .string(constraint.name)])
     }
@@ -262,7 +262,7 @@ extension Decision {
 
   /// Who asks: the person, or a key that no person has made.
   private var prober: Identifier? {
-    if case .apiKey(let key, nil) = principal.kind { return key }
+    if case .apiKey(let key, nil) = principal.kind, principal.onBehalfOf == nil { return key }
     return principal.subject
   }
 

@@ -90,7 +90,8 @@ final class Decision {
   var fields: JSONObject { prepared.fields }
   var parameters: JSONObject { prepared.parameters }
 
-  /// The acting user's id: the user, or the key's creator; nil for the local administrator and the server.
+  /// The acting user's id: the user, the person for whom a key acts, or else the key's creator; nil for the local
+  /// administrator and the server.
   var actor: Identifier? { principal.subject }
 
   /// The resource that `id` names: seen, alive, at the expected version.
@@ -197,11 +198,15 @@ final class Decision {
     guard principal.allows(permission, on: plural, organization: organization) else {
       throw Refusal.forbidden(
         permission: "\(plural):\(permission.rawValue)",
-        principal.exceedsMaker(permission, on: plural)
-          ? """
-          The key has the permission \(plural):\(permission.rawValue), but the person who made it has it no longer; \
-          somebody who has it makes another key.
-          """ : nil)
+        principal.onBehalfOf != nil
+          ? principal.exceedsMaker(permission, on: plural)
+            ? "The key has the permission \(plural):\(permission.rawValue), the person doesn't."
+            : "The key doesn't have the permission \(plural):\(permission.rawValue)."
+          : principal.exceedsMaker(permission, on: plural)
+            ? """
+            The key has the permission \(plural):\(permission.rawValue), but the person who made it has it no longer; \
+            somebody who has it makes another key.
+            """ : nil)
     }
   }
 
@@ -245,6 +250,10 @@ final class Decision {
       event: event, type: type.name, resource: resource, actor: principal.actor, schema: model.catalog.revision,
       at: now)
     draft.organization = organization
+    if let person = principal.onBehalfOf {
+      draft.onBehalfOf = person
+      draft.note([person])
+    }
     draft.causation = causation ?? cause
     draft.correlation = prepared.common.correlation
     // Who uses what another organization made public, or deletes what another one

@@ -34,6 +34,7 @@ struct ParameterReader {
       take(value, of: index, isDefault: isDefault)
     }
     problems = faults + problems
+    common.check(&problems)
     if isCreation { refuseMasks(params) }
     for (name, value) in command.parameters.ownDefaults { fields.append(key: name, value: value) }
     if command.command.requiresReason, let reason = common.reason, reason.allSatisfy(\.isWhitespace) {
@@ -45,8 +46,9 @@ struct ParameterReader {
     let preparation = prepare(engine)
     guard problems.isEmpty else { throw Refusal.invalidParams(problems) }
     return PreparedCommand(
-      method: command.method, content: .single(command, preparation), principal: principal, origin: origin,
-      common: common, id: id, organization: organization, fields: fields, parameters: parameters,
+      method: command.method, content: .single(command, preparation), principal: principal,
+      origin: common.origin(by: origin), common: common, id: id, organization: organization, fields: fields,
+      parameters: parameters,
       defaulted: defaulted, fingerprint: engine.fingerprint(common, command, params: given))
   }
 

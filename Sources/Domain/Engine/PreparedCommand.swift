@@ -14,8 +14,10 @@ public final class PreparedCommand: Sendable {
   /// The method's name.
   public let method: String
   let content: Content
-  let principal: Principal
-  let origin: Origin
+  /// Who gives it, with the person for whom they do.
+  package let principal: Principal
+  /// Where it came from.
+  package let origin: Origin
   let common: CommonParameters
   /// The `id` parameter: the target, or what a new resource shall be called.
   let id: Identifier?

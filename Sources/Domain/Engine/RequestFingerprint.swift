@@ -37,7 +37,7 @@ struct RequestParts {
   private mutating func add(_ method: String, _ params: JSONObject, _ exposure: (String) -> ParameterExposure) {
     var shown = JSONObject(minimumCapacity: params.count)
     var hidden = JSONObject()
-    for (name, value) in params where name != CommonParameter.commandID.rawValue {
+    for (name, value) in params where !RequestParts.isLeftOut(name) {
       switch exposure(name) {
       case .open: shown.append(key: name, value: value)
       case .secret: shown.append(key: name, value: Self.withheld)
@@ -54,6 +54,11 @@ struct RequestParts {
     // Each command has its line, so that a value can't move from one to another.
     personal.update(data: hidden.canonicalBytes + [UInt8(ascii: "\n")])
     hasPersonal = hasPersonal || !hidden.isEmpty
+  }
+
+  /// Where somebody is may have changed when a request is made again.
+  private static func isLeftOut(_ name: String) -> Bool {
+    name == CommonParameter.commandID.rawValue || name == CommonParameter.origin.rawValue
   }
 
   private static let withheld: JSON = ["withheld": true]

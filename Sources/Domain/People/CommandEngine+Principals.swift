@@ -35,7 +35,7 @@ extension CommandEngine {
   }
 
   /// By what a sign-in finds a user.
-  private static let userEmail = UniqueConstraint(
+  static let userEmail = UniqueConstraint(
     name: "user_email", fields: ["email"], ignoresCase: true, platforms: [])
 
   /// Whom an e-mail address and password stand for; nil where they don't fit, or the user may not act.

@@ -17,6 +17,7 @@ enum KeyBehaviours {
     check: checkPermissions,
     decide: { decision in
       try checkGrant(decision, decision.fields["permissions"] ?? [:])
+      try checkDelegation(decision, before: nil)
       try checkExpiry(decision)
       let key = SecretToken.make(prefix: "dbk_")
       var values: JSONObject = [
@@ -34,6 +35,7 @@ enum KeyBehaviours {
       let state = try decision.target()
       try checkGrant(decision, state.fields["permissions"] ?? [:])
       if let wanted = decision.fields["permissions"] { try checkGrant(decision, wanted) }
+      try checkDelegation(decision, before: state)
       try checkExpiry(decision)
       try decision.edit(state, decision.type, event: decision.command.event, values: decision.fields)
     })
@@ -77,6 +79,15 @@ enum KeyBehaviours {
   @Sendable private static func checkPermissions(_ context: inout CheckContext) {
     guard let permissions = context.fields["permissions"], !permissions.isNull else { return }
     context.problems += KeyPermissions.problems(permissions, plurals: context.model.plurals, path: "/permissions")
+  }
+
+  /// The right to act for people is given by a person, and no key changes a key that has it.
+  private static func checkDelegation(_ decision: Decision, before: ResourceState?) throws {
+    let has = before?.fields["acts_for_people"] == true
+    guard has || decision.fields["acts_for_people"] == true, decision.principal.keyPermissions != nil else { return }
+    throw Refusal.forbidden(
+      permission: "api_keys:admin",
+      "Only a person, an owner or an admin of the organization, makes or changes a key that acts for people.")
   }
 
   /// A key makes no key, and touches none, that may do more than itself.

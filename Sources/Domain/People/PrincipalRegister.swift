@@ -113,6 +113,7 @@ final class PrincipalRegister: Sendable {
   /// - Throws: ``Refusal`` `unauthenticated` where it may no longer act.
   func current(_ principal: Principal, in transaction: LogTransaction) throws -> Principal {
     guard principal.isResolved else { return principal }
+    if principal.onBehalfOf != nil { return try currentDelegate(principal, in: transaction) }
     let (epoch, known, isClosed) = state.withLockedValue { state in
       let isClosing = state.closing.contains { _, closing, _ in
         principal.kind == .user(closing.user) && principal.signIn?.number != closing.except
@@ -141,6 +142,28 @@ final class PrincipalRegister: Sendable {
       state.resolved[resolved.actor] = resolved
     }
     return resolved
+  }
+
+  /// The same of a key that acts for a person.
+  private func currentDelegate(_ principal: Principal, in transaction: LogTransaction) throws -> Principal {
+    let epoch = state.withLockedValue { $0.decided }
+    if principal.epoch != epoch {
+      guard let again = try PrincipalRegister.again(principal, from: transaction, now: transaction.now, epoch: epoch)
+      else { throw Refusal.unauthenticated() }
+      return again
+    }
+    try PrincipalRegister.checkExpiry(principal, now: transaction.now)
+    return principal
+  }
+
+  /// Who a principal is now, with the person for whom it acts; nil where it may no longer act.
+  /// - Throws: ``Refusal`` where it may no longer act for that person.
+  static func again(
+    _ principal: Principal, from source: borrowing some StateSource & ~Copyable, now: Timestamp, epoch: UInt64
+  ) throws -> Principal? {
+    let resolved = try resolve(principal.kind, signIn: principal.signIn, from: source, now: now, epoch: epoch)
+    guard let resolved, let person = principal.onBehalfOf else { return resolved }
+    return try delegate(resolved, to: person, named: person.text, from: source)
   }
 
   private static func checkExpiry(_ principal: Principal, now: Timestamp) throws {
@@ -188,7 +211,7 @@ final class PrincipalRegister: Sendable {
   }
 
   /// The workspaces of these organizations in which a person has a place.
-  private static func workspaces(
+  static func workspaces(
     of user: Identifier, in organizations: Set<Identifier>, from source: borrowing some StateSource & ~Copyable
   ) throws -> Set<Identifier> {
     guard !organizations.isEmpty else { return [] }
@@ -233,11 +256,12 @@ final class PrincipalRegister: Sendable {
       workspaces: try creator.map { try workspaces(of: $0, in: placed, from: source) } ?? [],
       narrowings: narrowing.map { [organization: $0] } ?? [:],
       keyPermissions: KeyPermissions.read(key.fields["permissions"] ?? .null), bound: bound, subject: creator,
+      actsForPeople: key.fields["acts_for_people"] == true && bound == nil,
       expiresAt: expiry, epoch: epoch)
   }
 
   /// The role that a membership gives: a guest's, for a member who came by a share link.
-  private static func role(_ role: String, of membership: ResourceState) -> String {
+  static func role(_ role: String, of membership: ResourceState) -> String {
     role == "member" && membership.fields["is_guest"] == true ? Principal.guest : role
   }
 

@@ -7,6 +7,7 @@ import Failpoints
 import NIOConcurrencyHelpers
 import Records
 import Refusals
+import Synchronization
 import Vault
 
 /// What erasures need besides the log and the vault.
@@ -28,11 +29,35 @@ final class ErasureKeeper: Sendable {
   let exports = NIOLockedValueBox<(@Sendable (Identifier) async throws -> [JSON])?>(nil)
   /// How read models are brought to what may be shown; nil where there are none.
   let restrictedReadModels = NIOLockedValueBox<(@Sendable ([Restriction], Duration) async throws -> Void)?>(nil)
+  /// How many were completed and failed since the start, run now, and were left when it was last looked.
+  fileprivate let completed = Atomic<UInt64>(0)
+  fileprivate let failed = Atomic<UInt64>(0)
+  fileprivate let running = Atomic<Int>(0)
+  fileprivate let pending = Atomic<Int>(0)
   /// Held while the vault is told whose values may be shown, so that the log's last word stays.
   let recalling = NIOLockedValueBox<Void>(())
 }
 
+/// How erasures come along, for whoever watches the server.
+public struct ErasureFigures: Sendable {
+  /// Attempts since the start that completed an erasure.
+  public let completed: UInt64
+  /// Attempts since the start that failed; they are made again.
+  public let failed: UInt64
+  /// Attempts under way.
+  public let running: Int
+  /// Erasures that were confirmed and not complete when ``CommandEngine/finishErasures()`` was last called.
+  public let pending: Int
+}
+
 extension CommandEngine {
+  /// How erasures come along.
+  public var erasureFigures: ErasureFigures {
+    ErasureFigures(
+      completed: erasures.completed.load(ordering: .relaxed), failed: erasures.failed.load(ordering: .relaxed),
+      running: erasures.running.load(ordering: .relaxed), pending: erasures.pending.load(ordering: .relaxed))
+  }
+
   /// Says how a person is taken out of the read models, once their key is gone; what it answers goes into the receipt.
   package func eraseReadModels(
     failpoints: Failpoints = .none,
@@ -72,6 +97,7 @@ extension CommandEngine {
     var failure: (any Error)?
     do { try await eraseReturned() } catch { failure = error }
     let pending = try await log.background { try $0.erasures().filter { Subjects.isPending($0.record) }.map(\.person) }
+    erasures.pending.store(pending.count, ordering: .relaxed)
     try await each(pending, after: failure) { try await completeErasure(of: $0, patience: ErasureKeeper.timedPatience) }
   }
 
@@ -107,6 +133,18 @@ extension CommandEngine {
   /// What follows a confirmed erasure: the key goes, then the read models are written anew, then the receipt is
   /// recorded.
   func completeErasure(of person: Identifier, patience: Duration) async throws {
+    erasures.running.wrappingAdd(1, ordering: .relaxed)
+    defer { erasures.running.wrappingSubtract(1, ordering: .relaxed) }
+    do {
+      try await carryOutErasure(of: person, patience: patience)
+      erasures.completed.wrappingAdd(1, ordering: .relaxed)
+    } catch {
+      erasures.failed.wrappingAdd(1, ordering: .relaxed)
+      throw error
+    }
+  }
+
+  private func carryOutErasure(of person: Identifier, patience: Duration) async throws {
     let readModels = erasures.readModels.withLockedValue { $0 }
     try readModels?.failpoints.reached(.erasureConfirmed)
     let destroyed = try await withCheckedThrowingContinuation { continuation in

@@ -1,5 +1,6 @@
 import BasicTypes
 import CanonicalJSON
+import Catalog
 import EventLog
 import Records
 import Refusals
@@ -26,7 +27,7 @@ enum ClockBehaviours {
     case .behind(let last):
       other = last
       overtaken = .string(last.text)
-    case .trusted, .overtaken: return
+    case .trusted, .overtaken, .told: return
     }
     decision.transaction.confirmClock()
     let set: JSONObject = [
@@ -43,4 +44,58 @@ enum ClockBehaviours {
           type: decision.type, event: decision.command.event, id: id, organization: nil, values: set, data: data))
     }
   })
+
+  /// `clock.tell`: takes the story of a demonstration on, or ends it. Only where the server was started for one.
+  static let tell = Behaviour(
+    check: { context in
+      let times = ["from", "to"].map { context.parameters[$0]?.stringValue.flatMap { Timestamp($0) } }
+      switch (times[0], times[1]) {
+      case (nil, nil): break
+      case (let from?, let to?) where from <= to: break
+      case (_?, _?): context.problems.append(ValueProblem(path: "/to", problem: "must not be before from"))
+      case (nil, _?): context.problems.append(ValueProblem(path: "/from", problem: "is required with to"))
+      case (_?, nil): context.problems.append(ValueProblem(path: "/to", problem: "is required with from"))
+      }
+    },
+    alsoRefuses: [.conflict],
+    decide: { decision in
+      try decision.authorize(in: nil)
+      guard decision.engine.log.story != nil else {
+        throw Refusal.conflict(
+          reason: "not_a_demo",
+          "This server goes by its machine's clock. A story's time is told to one that was started with "
+            + "daybook serve --demo DAYS, in a data folder of its own.")
+      }
+      let (id, known) = try identifier.resolve(decision.transaction.state)
+      decision.answered = id
+      try decision.checkVersion(known?.version ?? 0)
+      let reading = decision.transaction.clock
+      let stretch = try stretch(decision, reading)
+      decision.members["clock"] = .string(reading.at.text)
+      decision.transaction.tell(stretch)
+      let set: JSONObject = ["is_demo": true, "told_to": stretch.map { .string($0.to.text) } ?? .null]
+      let data: JSONObject = [
+        "clock": .string(reading.clock.text), "from": stretch.map { .string($0.from.text) } ?? .null,
+        "to": stretch.map { .string($0.to.text) } ?? .null,
+      ]
+      if let known {
+        try decision.edit(known, decision.type, event: decision.command.event, values: set, data: data, isForced: true)
+      } else {
+        try decision.create(
+          Decision.Creation(
+            type: decision.type, event: decision.command.event, id: id, organization: nil, values: set, data: data))
+      }
+    })
+
+  /// What is told next; nil where the story ends.
+  private static func stretch(_ decision: Decision, _ reading: ClockReading) throws -> StoryClock.Stretch? {
+    guard let from = decision.parameters["from"]?.stringValue.flatMap({ Timestamp($0) }),
+      let to = decision.parameters["to"]?.stringValue.flatMap({ Timestamp($0) })
+    else { return nil }
+    guard to <= reading.clock else {
+      throw Refusal.invalidParam("/to", "must not be after \(reading.clock), which is now: a story has happened")
+    }
+    let seconds = decision.parameters["seconds"]?.doubleValue ?? 0
+    return StoryClock.Stretch(from: max(from, reading.at), to: to, duration: Int64(seconds * 1_000_000))
+  }
 }

@@ -48,7 +48,7 @@ extension CommandEngine {
           data["expected"] = .string(expected.text)
         // Nothing can be written meanwhile; whether it was ahead before is looked at again then.
         case .behind: return nil
-        case .trusted, .overtaken: break
+        case .trusted, .overtaken, .told: break
         }
         guard (known?.fields["is_doubted"]?.boolValue == true) != isAhead else { return nil }
         var draft = EventDraft(
@@ -64,6 +64,41 @@ extension CommandEngine {
     } catch {
       throw Refusal(causedBy: error)
     }
+  }
+
+  /// Whether this log is a demonstration's: a story was told in it.
+  public func isDemonstration() async throws -> Bool {
+    try await inBackground { snapshot in
+      try ClockBehaviours.identifier.resolve { try snapshot.state($0) }.state?.fields["is_demo"]?.boolValue == true
+    }
+  }
+
+  /// Goes on with the story of a demonstration, so many days before this day began, or where the log's last event is.
+  /// - Returns: Whether it does; not where the story has been told to its end.
+  /// - Throws: ``Refusal`` where the log has events and isn't a demonstration's.
+  public func resumeStory(days: Int) async throws -> Bool {
+    guard let story = log.story else { return false }
+    let head = log.head
+    let state = try await inBackground { snapshot in
+      try ClockBehaviours.identifier.resolve { try snapshot.state($0) }.state
+    }
+    guard head.position == 0 || state?.fields["is_demo"]?.boolValue == true else {
+      throw Refusal.conflict(
+        reason: "not_a_demo",
+        "This log has \(head.position) events that happened: a demonstration's time is told in a log of its own. "
+          + "Choose a data folder that isn't there yet.")
+    }
+    let now = clock().microseconds
+    let day: Int64 = 86_400_000_000
+    let began = Timestamp(microseconds: now - now % day - Int64(days) * day)
+    guard head.position > 0 else {
+      story.tell(StoryClock.Stretch(from: began, to: began, duration: 0))
+      return true
+    }
+    guard state?.fields["told_to"]?.stringValue != nil else { return false }
+    let at = head.at ?? began
+    story.tell(StoryClock.Stretch(from: at, to: at, duration: 0))
+    return true
   }
 
   /// Refuses what destroys by the clock while that can't be believed.

@@ -73,7 +73,7 @@ enum WorkspaceRules {
     else { return nil }
     switch principal.kind {
     case .user(let user): return user
-    case .apiKey(_, let maker): return principal.bound == nil ? nil : maker
+    case .apiKey: return principal.bound == nil ? nil : principal.subject
     case .localAdministrator, .server: return nil
     }
   }

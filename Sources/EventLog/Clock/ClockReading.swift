@@ -14,6 +14,8 @@ public struct ClockReading: Sendable, Equatable {
     /// It is behind the log's last event, of that time, and an administrator has confirmed it: events get the time of
     /// the last one until the clock has passed it.
     case overtaken(last: Timestamp)
+    /// A story is told that happened before, such as a demonstration's: events get its time.
+    case told
   }
 
   /// What the clock said.
@@ -28,15 +30,15 @@ public struct ClockReading: Sendable, Equatable {
   /// Whether what destroys or decides by the clock alone may be done.
   public var isTrusted: Bool {
     switch standing {
-    case .trusted, .overtaken: true
+    case .trusted, .overtaken, .told: true
     case .ahead, .behind: false
     }
   }
 
-  /// What is wrong with it and what to do, for a person; nil where it is trusted.
+  /// What is wrong with it and what to do, for a person; nil where it is trusted, or a story is told.
   public var problem: String? {
     switch standing {
-    case .trusted: nil
+    case .trusted, .told: nil
     case .ahead(let expected):
       "The clock says \(clock), but by the time since the last event, or since this machine started, it should be about "
         + "\(expected): events get that time, and nothing is swept, expired or escalated by itself. Set the clock right; "
@@ -58,6 +60,7 @@ public struct ClockReading: Sendable, Equatable {
     case .ahead: "ahead"
     case .behind: "behind"
     case .overtaken: "overtaken"
+    case .told: "told"
     }
   }
 }

@@ -4,6 +4,7 @@ import Files
 import LMDB
 import Logging
 import MerkleTree
+import Metrics
 import NIOConcurrencyHelpers
 
 #if canImport(Glibc)
@@ -92,6 +93,11 @@ final class Journal: @unchecked Sendable {
   /// The head that LMDB's pages have by themselves.
   var headInPages: StoredHead { pagesHead.withLockedValue { $0 } }
 
+  /// How long records took to be on the disk: the write and the sync, which are one.
+  let syncTimes = Histogram(bounds: Histogram.diskBounds)
+  /// How long flushes to LMDB's pages took that went through.
+  let flushTimes = Histogram(bounds: Histogram.diskBounds)
+
   /// What it has done since it was opened.
   var statistics: JournalStatistics {
     pthread_mutex_lock(&lock)
@@ -123,6 +129,7 @@ final class Journal: @unchecked Sendable {
     try waitForRoom(bytes, in: ring)
     try configuration.failpoints.reached(.journalReady)
     let end = try ring.write(batch, bytes: bytes, root: root)
+    syncTimes.record(nanoseconds: ring.lastSync)
     configuration.failpoints.passed(.logCommitted)
     let waiting = unflushed.apply(batch, through: end)
     let now = Inbox.now
@@ -291,6 +298,7 @@ final class Journal: @unchecked Sendable {
       lastDuration = ended - began
       if let generation = found?.generation {
         counts.count(bytes: generation.bytes, microseconds: Int64((ended - began) / 1000))
+        flushTimes.record(nanoseconds: ended - began)
       }
     } else {
       failedAt = ended

@@ -14,8 +14,8 @@ import NIOConcurrencyHelpers
 /// The file has its full length and is written through once before it is used, so that a record costs one write of its
 /// own blocks and one flush of the disk, and never the file system's own journal. A record's place is free again once
 /// LMDB's pages have its changes.
-// Invariant behind @unchecked: `descriptor`, `buffer`, `place` and `isDirect` are the writer's thread's after init;
-// `live` is locked.
+// Invariant behind @unchecked: `descriptor`, `buffer`, `place`, `lastSync` and `isDirect` are the writer's thread's
+// after init; `live` is locked.
 final class JournalRing: @unchecked Sendable {
   let path: String
   /// Bytes of the file.
@@ -23,6 +23,8 @@ final class JournalRing: @unchecked Sendable {
   private var descriptor: Int32
   private var isDirect: Bool
   private var buffer: UnsafeMutableRawBufferPointer
+  /// How long the last record took to be on the disk, in nanoseconds.
+  private(set) var lastSync: UInt64 = 0
   /// Where the next record goes, unless there is no room before the file's end.
   private(set) var place: JournalPlace
   private let live: NIOLockedValueBox<[Live]>
@@ -275,7 +277,9 @@ final class JournalRing: @unchecked Sendable {
     }
     let target = UnsafeMutableRawBufferPointer(rebasing: buffer[..<length])
     let hash = JournalRecord.write(batch, bytes: bytes, root: root, at: place, to: target)
+    let began = Inbox.now
     try write(UnsafeRawBufferPointer(target), at: offset)
+    lastSync = Inbox.now - began
     live.withLockedValue { $0.append(Live(sequence: place.sequence, offset: offset, length: length)) }
     place.sequence += 1
     place.offset = UInt64(offset + length)

@@ -15,6 +15,8 @@ public struct EventDraft: Sendable {
   public var organization: Identifier?
   /// Who did it: `user:<uuid>`, `api_key:<uuid>`, `local:<uid>` or `server`.
   public var actor: String
+  /// The person for whom an API key did it.
+  public var onBehalfOf: Identifier?
   /// The fields that were set and their new values; null clears one. A deletion sets `deleted_at`.
   public var set: JSONObject = [:]
   /// The same fields before.

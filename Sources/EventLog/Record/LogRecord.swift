@@ -57,6 +57,8 @@ public struct EventHeader: Sendable, Equatable {
   public let event: String
   /// The event's id.
   public let id: Identifier
+  /// The person for whom the actor, an API key, did it.
+  public let onBehalfOf: Identifier?
   /// The organization it belongs to.
   public let organization: Identifier?
   /// Its place in the log.
@@ -67,6 +69,18 @@ public struct EventHeader: Sendable, Equatable {
   public let schema: String
   /// The version of the resource that it made.
   public let version: Int64
+
+  /// The person who acted, by themselves or by an API key that acted for them; nil for a key that acted for nobody, the
+  /// local administrator and the server.
+  public var person: Identifier? {
+    onBehalfOf ?? (actor.hasPrefix("user:") ? Identifier(String(actor.dropFirst("user:".count))) : nil)
+  }
+
+  /// Whether that is what an actor did, such as `user:<uuid>`: also by an API key that acted for that person.
+  public func isDone(by actor: String) -> Bool {
+    if actor.utf8.elementsEqual(self.actor.utf8) { return true }
+    return onBehalfOf.map { actor.utf8.elementsEqual("user:\($0.text)".utf8) } ?? false
+  }
 
   /// The resource type: the event's name before the dot.
   public var type: String { String(event.prefix { $0 != "." }) }
@@ -92,6 +106,7 @@ public struct EventHeader: Sendable, Equatable {
     correlation = json["correlation"]?.stringValue
     self.event = event
     self.id = id
+    onBehalfOf = json["on_behalf_of"]?.stringValue.flatMap { Identifier($0) }
     organization = json["organization"]?.stringValue.flatMap { Identifier($0) }
     self.position = position
     self.resource = resource

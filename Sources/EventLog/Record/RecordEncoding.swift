@@ -90,6 +90,7 @@ enum RecordEncoding {
     if let causation = draft.causation { text(#","causation":""#, causation.text) }
     text(#","event":""#, draft.event)
     text(#","id":""#, draft.id.text)
+    if let person = draft.onBehalfOf { text(#","on_behalf_of":""#, person.text) }
     if let organization = draft.organization { text(#","organization":""#, organization.text) }
     out.append(contentsOf: #","position":"#.utf8)
     JSONText.writeInteger(Int64(position), into: &out)

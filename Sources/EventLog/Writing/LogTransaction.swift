@@ -424,6 +424,11 @@ public final class LogTransaction {
     own.confirmsClock = true
   }
 
+  /// Tells a stretch of a story once this batch is committed; nil ends the story.
+  public func tell(_ stretch: StoryClock.Stretch?) {
+    own.stretch = .some(stretch)
+  }
+
   /// Throws away what this decision has staged; it still answers its value. For `dry_run`.
   public func discard() {
     discarded = true
@@ -492,6 +497,8 @@ struct Staging {
   var counters: [String: Int64] = [:]
   var commands: [[UInt8]: StoredCommand] = [:]
   var confirmsClock = false
+  /// The stretch of a story that is told next, where a decision says so; in it nil ends the story.
+  var stretch: StoryClock.Stretch??
 
   var hasChanges: Bool { !records.isEmpty || !commands.isEmpty || !counters.isEmpty }
 
@@ -521,6 +528,7 @@ struct Staging {
     for (name, value) in other.counters { counters[name] = value }
     for (key, command) in other.commands { commands[key] = command }
     confirmsClock = confirmsClock || other.confirmsClock
+    stretch = other.stretch ?? stretch
   }
 }
 

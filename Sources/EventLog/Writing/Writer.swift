@@ -4,6 +4,7 @@ import Files
 import LMDB
 import Logging
 import MerkleTree
+import Metrics
 import NIOConcurrencyHelpers
 
 /// The one thread that decides and writes.
@@ -25,6 +26,8 @@ final class Writer: @unchecked Sendable {
   private var fatal: EventLogError?
   private let published: NIOLockedValueBox<LogHead>
   private let statistics = NIOLockedValueBox(WriterStatistics())
+  /// How long commits took, each of a batch.
+  let commitTimes = Histogram(bounds: Histogram.diskBounds)
   private let onCommit: @Sendable (LogHead) -> Void
   private let defaults: NIOLockedValueBox<StateDefaults>
   private let watch: NIOLockedValueBox<ClockWatch>
@@ -63,6 +66,10 @@ final class Writer: @unchecked Sendable {
 
   private func readClock(last: Timestamp?) -> ClockReading {
     let clock = configuration.clock()
+    if let story = configuration.story?.now {
+      let at = last.map { max(story, $0) } ?? story
+      return ClockReading(clock: clock, at: at, now: at, standing: .told)
+    }
     let uptime = configuration.uptime()
     return watch.withLockedValue { $0.read(clock: clock, uptime: uptime, last: last) }
   }
@@ -187,6 +194,7 @@ final class Writer: @unchecked Sendable {
     let began = Inbox.now
     try journal.record(encoded, root: latest.root)
     let ended = Inbox.now
+    commitTimes.record(nanoseconds: ended - began)
     head = encoded.head
     self.tiles = tiles
     published.withLockedValue { $0 = latest }
@@ -194,6 +202,7 @@ final class Writer: @unchecked Sendable {
       let uptime = configuration.uptime()
       watch.withLockedValue { $0.confirm(clock: clock.clock, uptime: uptime, last: encoded.head.at) }
     }
+    if case .some(let stretch) = staged.stretch { configuration.story?.tell(stretch) }
     statistics.withLockedValue {
       $0.count(batch: batch.count, events: encoded.events, commitMicroseconds: Int64((ended - began) / 1000))
     }

@@ -14,6 +14,8 @@ package struct EvidenceHeader: Sendable {
   package let event: String
   /// The event's id.
   package let id: Identifier
+  /// The person for whom the actor, an API key, did it.
+  package let onBehalfOf: Identifier?
   /// The organization that it belongs to.
   package let organization: Identifier?
   /// Its place in the log.
@@ -34,6 +36,12 @@ package struct EvidenceHeader: Sendable {
       let resource = json["resource"]?.stringValue.flatMap({ Identifier($0) }),
       let schema = json["schema"]?.stringValue, let version = json["version"]?.integerValue
     else { return nil }
+    if let named = json["on_behalf_of"] {
+      guard let person = named.stringValue.flatMap({ Identifier($0) }) else { return nil }
+      onBehalfOf = person
+    } else {
+      onBehalfOf = nil
+    }
     if let named = json["organization"] {
       guard let organization = named.stringValue.flatMap({ Identifier($0) }) else { return nil }
       self.organization = organization
@@ -50,6 +58,15 @@ package struct EvidenceHeader: Sendable {
     self.schema = schema
     self.version = version
   }
+
+  /// Whether that is what an actor did, such as `user:<uuid>`: also by an API key that acted for that person.
+  package func isDone(by actor: String) -> Bool {
+    if actor.utf8.elementsEqual(self.actor.utf8) { return true }
+    return onBehalfOf.map { actor.utf8.elementsEqual("user:\($0.text)".utf8) } ?? false
+  }
+
+  /// Who did it, for people: the actor, and the person for whom it acted.
+  package var who: String { onBehalfOf.map { "\(actor) for user:\($0.text)" } ?? actor }
 
   /// The resource type: the event's name before the dot.
   package var type: Substring { event[..<(event.firstIndex(of: ".") ?? event.endIndex)] }

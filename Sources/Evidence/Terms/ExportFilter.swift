@@ -12,7 +12,7 @@ package struct ExportFilter: Sendable, Equatable {
   package var resources: [Identifier] = []
   /// Only events of these names, where `pipeline.*` stands for all of a type; empty for all.
   package var events: [String] = []
-  /// Only what this actor did, such as `user:<uuid>`.
+  /// Only what this actor did, such as `user:<uuid>`, or an API key did for that person.
   package var actor: String?
 
   /// A filter that everything passes.
@@ -24,7 +24,7 @@ package struct ExportFilter: Sendable, Equatable {
   /// Whether the filter asks for an event.
   package func accepts(_ header: EvidenceHeader) -> Bool {
     if let organization, header.organization != organization { return false }
-    if let actor, !actor.utf8.elementsEqual(header.actor.utf8) { return false }
+    if let actor, !header.isDone(by: actor) { return false }
     if !resources.isEmpty, !resources.contains(header.resource) { return false }
     if !resourceTypes.isEmpty, !resourceTypes.contains(where: { $0.utf8.elementsEqual(header.type.utf8) }) {
       return false

@@ -31,11 +31,11 @@ struct OCSFView: ~Copyable {
     let type = category * 1000 + (isAccount ? 1 : 3)
     let time = Timestamp(header.at).map { JSON.integer($0.microseconds / 1000) } ?? .null
     var event: JSONObject = [
-      "activity_id": .integer(activity.id), "activity_name": .string(activity.name), "actor": actor(header.actor),
+      "activity_id": .integer(activity.id), "activity_name": .string(activity.name), "actor": actor(header),
       "category_name": isAccount ? "Identity & Access Management" : "Application Activity",
       "category_uid": .integer(Int64(category)), "class_name": isAccount ? "Account Change" : "API Activity",
       "class_uid": .integer(Int64(type)),
-      "message": .string("\(header.event) by \(header.actor)"),
+      "message": .string("\(header.event) by \(header.who)"),
       "metadata": [
         "event_code": .string(header.event), "log_name": .string(origin),
         "original_time": .string(header.at), "product": ["name": "Daybook", "vendor_name": "Daybook"],
@@ -63,12 +63,19 @@ struct OCSFView: ~Copyable {
     return event
   }
 
-  private static func actor(_ actor: String) -> JSON {
+  /// Who did it; where an API key acted for a person, that person, invoked by the key.
+  private static func actor(_ header: EvidenceHeader) -> JSON {
+    let actor = header.actor
     let parts = actor.split(separator: ":", maxSplits: 1)
     guard parts.count == 2 else { return ["app_name": .string(actor)] }
     switch parts[0] {
     case "user": return ["user": ["type": "User", "type_id": 1, "uid": .string(String(parts[1]))]]
-    case "api_key": return ["app_name": "API key", "app_uid": .string(String(parts[1]))]
+    case "api_key":
+      var members: JSONObject = ["app_name": "API key", "app_uid": .string(String(parts[1]))]
+      if let person = header.onBehalfOf {
+        members["user"] = ["type": "User", "type_id": 1, "uid": .string(person.text)]
+      }
+      return .object(members)
     default:
       return ["user": ["name": .string(actor), "type": "System", "type_id": 3, "uid": .string(String(parts[1]))]]
     }

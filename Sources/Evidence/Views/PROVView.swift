@@ -58,6 +58,18 @@ enum PROVView {
         )
       ]
     }
+    try section("actedOnBehalfOf", folder, &output) { record in
+      guard let person = record.header.onBehalfOf else { return [] }
+      return [
+        (
+          "_:b\(record.header.position)",
+          [
+            "prov:activity": .string(activity(record.header)), "prov:delegate": .string(agent(record.header.actor)),
+            "prov:responsible": .string(agent("user:\(person.text)")),
+          ]
+        )
+      ]
+    }
     try section("wasDerivedFrom", folder, &output) { record in
       let header = record.header
       guard header.version > 1 else { return [] }
@@ -96,10 +108,12 @@ enum PROVView {
   private static func agents(_ folder: BundleFolder, _ output: inout BundleOutput) throws {
     var seen: Set<[UInt8]> = []
     try section("agent", folder, &output) { record in
-      let actor = record.header.actor
-      guard seen.insert(Array(actor.utf8)).inserted else { return [] }
-      let kind = actor.hasPrefix("user:") ? "prov:Person" : "prov:SoftwareAgent"
-      return [(agent(actor), ["daybook:actor": .string(actor), "prov:type": PROVView.name(kind)])]
+      let person = record.header.onBehalfOf.map { "user:\($0.text)" }
+      return [record.header.actor, person].compactMap { $0 }.filter { seen.insert(Array($0.utf8)).inserted }
+        .map { actor in
+          let kind = actor.hasPrefix("user:") ? "prov:Person" : "prov:SoftwareAgent"
+          return (agent(actor), ["daybook:actor": .string(actor), "prov:type": PROVView.name(kind)])
+        }
     }
   }
 

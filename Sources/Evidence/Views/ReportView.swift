@@ -32,7 +32,7 @@ struct ReportView {
     let header = record.header
     if let time = Timestamp(header.at) { timeline.add(time) }
     events.count(header.event)
-    actors.count(header.actor)
+    actors.count(header.who)
     period = (period?.first ?? header.at, header.at)
     if rows.count < Self.mostRecords { rows.append(row(record)) }
   }
@@ -41,7 +41,7 @@ struct ReportView {
     let header = record.header
     var cells = [
       "<th scope=\"row\">\(header.position)</th>", "<td>\(Markup.escaped(header.at))</td>",
-      "<td>\(Markup.escaped(header.event))</td>", "<td class=\"id\">\(Markup.escaped(header.actor))</td>",
+      "<td>\(Markup.escaped(header.event))</td>", "<td class=\"id\">\(Markup.escaped(header.who))</td>",
       "<td class=\"id\">\(header.resource.text)</td>",
       "<td>\(Markup.escaped(record.changes.map(\.field).joined(separator: ", ")))</td>",
     ]

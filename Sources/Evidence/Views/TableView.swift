@@ -10,7 +10,7 @@ struct TableView: ~Copyable {
     var output = try BundleOutput(path)
     var names = [
       "position", "at", "event", "actor", "organization", "resource_type", "resource", "version", "event_id",
-      "has_sealed_values", "changes",
+      "has_sealed_values", "changes", "on_behalf_of",
     ]
     if showsReasons { names.append("reason (decrypted)") }
     try output.write(TableView.row(names))
@@ -23,7 +23,7 @@ struct TableView: ~Copyable {
     var cells = [
       "\(header.position)", header.at, header.event, header.actor, header.organization?.text ?? "",
       String(header.type), header.resource.text, "\(header.version)", header.id.text,
-      record.hasSealed ? "yes" : "no", record.changeText,
+      record.hasSealed ? "yes" : "no", record.changeText, header.onBehalfOf?.text ?? "",
     ]
     if showsReasons { cells.append(record.reason ?? "") }
     try output.write(TableView.row(cells))

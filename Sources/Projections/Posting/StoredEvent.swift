@@ -15,6 +15,8 @@ struct StoredEvent {
   let organization: Identifier?
   let causation: Identifier?
   let actor: String
+  /// The person for whom an API key acted.
+  let onBehalfOf: Identifier?
   private(set) var correlation: String?
   let version: Int64
   /// Where the time stands in the header, with its quotes.
@@ -58,6 +60,7 @@ struct StoredEvent {
     self.version = version
     organization = identifier(.organization)
     causation = identifier(.causation)
+    onBehalfOf = identifier(.onBehalfOf)
     correlation = text(.correlation)
     for member in bodyMembers {
       if body.matches(member.key, "set") {
@@ -82,8 +85,10 @@ struct StoredEvent {
   /// The verb: the event's name after the dot.
   var verb: Substring { event.drop { $0 != "." }.dropFirst() }
 
-  /// The acting user, where a user acted.
-  var user: Identifier? { actor.hasPrefix("user:") ? Identifier(String(actor.dropFirst(5))) : nil }
+  /// The acting user: where a user acted, or an API key for one.
+  var user: Identifier? {
+    onBehalfOf ?? (actor.hasPrefix("user:") ? Identifier(String(actor.dropFirst(5))) : nil)
+  }
 
   /// The value of a set field.
   func setValue(_ name: StaticString) -> Range<Int>? { set.first { body.matches($0.key, name) }?.value }
@@ -94,10 +99,11 @@ struct StoredEvent {
   }
 
   private enum Field: Int {
-    case actor, at, causation, correlation, event, id, organization, resource, version
+    case actor, at, causation, correlation, event, id, organization, resource, version, onBehalfOf
   }
   private static let names: [StaticString] = [
     "actor", "at", "causation", "correlation", "event", "id", "organization", "resource", "version",
+    "on_behalf_of",
   ]
 
   private static func damaged(_ position: UInt64) -> ProjectionError {

@@ -37,7 +37,9 @@ struct AuditQuery: Sendable {
   /// The parameters.
   static func fields(_ catalog: Catalog) -> [Field] {
     [
-      .parameter("actor", .text, "Such as user:<uuid>, api_key:<uuid> or local:<uid>."),
+      .parameter(
+        "actor", .text,
+        "Such as user:<uuid>, api_key:<uuid> or local:<uid>; of a person also what API keys did for them."),
       .choice("action", "What was done.", of: actions),
       .parameter("event", .text, "An event's full name, such as pipeline.edited."),
       .choice("resource_type", "A resource type, such as pipeline.", of: catalog.types.map(\.name)),
@@ -119,7 +121,7 @@ struct AuditQuery: Sendable {
   ) -> SQLConditions {
     var conditions = SQLConditions()
     if let condition = scope.sql(in: &sql) { conditions.add(condition) }
-    if let actor { conditions.add("t.actor = \(sql.bind(.text(actor), as: "text"))") }
+    if let actor { conditions.add(Self.isDone(by: actor, in: &sql)) }
     if let action { conditions.add("t.action = \(sql.bind(.text(action), as: "text"))") }
     if let event { conditions.add("t.event = \(sql.bind(.text(event), as: "text"))") }
     if let resourceType { conditions.add("t.resource_type = \(sql.bind(.text(resourceType), as: "text"))") }
@@ -142,6 +144,14 @@ struct AuditQuery: Sendable {
     }
     if let moment { conditions.add("t.id <= \(sql.bind(.integer(Int64(clamping: moment)), as: "bigint"))") }
     return conditions
+  }
+
+  /// That a row `t` is what an actor did: a person also by an API key that acted for them.
+  static func isDone(by actor: String, in sql: inout SQLBuilder) -> String {
+    if actor.hasPrefix("user:"), let person = Identifier(String(actor.dropFirst("user:".count))) {
+      return "t.user_id = \(sql.bind(.uuid(person.text), as: "uuid"))"
+    }
+    return "t.actor = \(sql.bind(.text(actor), as: "text"))"
   }
 
   /// That a row comes after the place where a page ended.

@@ -22,7 +22,8 @@ extension QueryMethod {
             "resource_id": Schemas.identifier, "resource_type": Schemas.string,
             "user_agent": JSONSchema.orUnreadable(Schemas.optionalString),
             "user_id": Schemas.optionalIdentifier,
-          ]), besides: ["data": Schemas.anyObject]), besides: ["archived_left_out": Schemas.integer]),
+          ]), besides: ["data": Schemas.anyObject, "on_behalf_of": Schemas.identifier]),
+        besides: ["archived_left_out": Schemas.integer]),
       errors: [.forbidden],
       read: { AuditQuery(&$0) }, answer: { try await $1.engine.searchAudit($0, $1) })
   }
@@ -124,6 +125,7 @@ extension QueryEngine {
       }
       if row[14] == nil, !lacksReason { item["reason"] = try restrictedReason(at: position, call) }
     }
+    if row[3]?.hasPrefix("api_key:") == true, row[4] != nil { item["on_behalf_of"] = text(4) }
     if let correlation = row[12] { item["correlation_id"] = .string(correlation) }
     if let causation = row[13] { item["causation_id"] = .string(causation) }
     let changes = try row[11].map { try JSON.parse($0).objectValue ?? [:] } ?? [:]

@@ -42,7 +42,7 @@ public struct LogFilter: Sendable {
   private func isWanted(_ header: EventHeader) -> Bool {
     if let resources, !resources.contains(header.resource) { return false }
     if let organization, header.organization != organization { return false }
-    if let actor, !actor.utf8.elementsEqual(header.actor.utf8) { return false }
+    if let actor, !header.isDone(by: actor) { return false }
     guard let events else { return true }
     return events.contains { wanted in
       if wanted.utf8.elementsEqual(header.event.utf8) { return true }

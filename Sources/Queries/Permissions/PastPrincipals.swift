@@ -94,13 +94,12 @@ struct PastPrincipals {
       workspaces: maker.map { workspaces(of: $0) } ?? [],
       narrowings: bound.map { narrowings($0.role, $0.platformRole) } ?? [:],
       keyPermissions: KeyPermissions.read(key.fields["permissions"] ?? .null), bound: bound, subject: maker)
-    entries.append(
-      Entry(
-        principal: principal,
-        facts: [
-          "by": "API key", "name": key.fields["name"] ?? .null,
-          "made_by": maker.map { .string("user:\($0.text)") } ?? .null, "since": .string(key.createdAt.text),
-        ]))
+    var facts: JSONObject = [
+      "by": "API key", "name": key.fields["name"] ?? .null,
+      "made_by": maker.map { .string("user:\($0.text)") } ?? .null, "since": .string(key.createdAt.text),
+    ]
+    if key.fields["acts_for_people"] == true, bound == nil { facts["acts_for_people"] = true }
+    entries.append(Entry(principal: principal, facts: facts))
   }
 
   private func narrowings(_ role: String, _ platformRole: String?) -> [Identifier: Narrowing] {

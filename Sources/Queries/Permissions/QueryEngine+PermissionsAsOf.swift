@@ -48,6 +48,7 @@ extension QueryEngine {
     let places = try await members("workspace_members", of: organization, wait)
     let memberships = try await members("memberships", of: organization, wait)
     let keys = try await members("api_keys", of: organization, wait)
+    let links = try await members("share_links", of: organization, wait)
     let roles = try await members("sql_roles", of: organization, wait)
     let officials = try await officials(wait)
     return try await log.whileWanted { [self] snapshot in
@@ -73,6 +74,7 @@ extension QueryEngine {
       let audience = Audience(type)
       let workspace = try Self.workspace(of: resource, position, snapshot)
       let asked = person.map { "user:\($0.text)" }
+      let restricted = try restrictedPersons(of: resource, type, position, snapshot)
       var items: [JSON] = []
       for entry in principals.entries {
         let sees = try audience.permits(
@@ -84,6 +86,7 @@ extension QueryEngine {
           sees ? Self.permissions(of: entry.principal, on: resource, type, workspace, principals, &facts) : []
         if !sees, asked != nil { facts["why_not"] = "it is not among what they see" }
         guard !allowed.isEmpty || asked != nil else { continue }
+        if Self.isHeldBack(entry.principal, by: restricted) { facts["restricted"] = true }
         items.append(.object(facts.merging(Self.item(entry.principal.actor, allowed))))
       }
       if let asked {
@@ -109,6 +112,12 @@ extension QueryEngine {
               "since": .string(state.createdAt.text),
             ])))
       }
+      for link in links where workspace != nil {
+        guard let state = try Self.past(link, position, snapshot), state.reference("workspace_id") == workspace,
+          let item = Self.item(ofLink: state, at: moment)
+        else { continue }
+        items.append(item)
+      }
       if audience.publicFields.contains(where: { resource.fields[$0] == true }) {
         items.append(
           .object(
@@ -125,6 +134,38 @@ extension QueryEngine {
         "items": .array(items), "position": JSON(position: position), "resource_type": .string(type.name),
       ]).canonicalBytes
     }
+  }
+
+  /// The persons of whom a resource has personal values that could only be stored then (GDPR Art. 18).
+  private func restrictedPersons(
+    of resource: ResourceState, _ type: ResourceType, _ position: UInt64, _ snapshot: borrowing LogSnapshot
+  ) throws -> [Identifier] {
+    guard let model = rules.model.types[type.name] else { return [] }
+    return try model.persons(of: resource).filter { person in
+      guard let record = try snapshot.subjectRecord(of: person),
+        let then = try Self.past(record.id, position, snapshot)
+      else { return false }
+      return Subjects.isRestricted(then)
+    }
+  }
+
+  /// Whether a restriction keeps somebody from changing and deleting a resource, and from seeing the person's values:
+  /// everybody but that person, with the keys that they made, and officers.
+  private static func isHeldBack(_ principal: Principal, by restricted: [Identifier]) -> Bool {
+    restricted.contains { $0 != principal.subject && !principal.isShownRestricted(of: $0) }
+  }
+
+  /// A share link that let people in then, whoever has its token; nil for one that didn't.
+  private static func item(ofLink link: ResourceState, at moment: Timestamp) -> JSON? {
+    let expiry = link.fields["expires_at"]?.stringValue.flatMap { Timestamp($0) }
+    guard link.fields["is_active"]?.boolValue == true, expiry.map({ $0 > moment }) ?? true else { return nil }
+    return .object(
+      item("share_link:\(link.id.text)", []).merging([
+        "by": "share link: whoever has its token, and signs in, joins the workspace",
+        "name": link.fields["token_prefix"] ?? .null, "workspace_role": link.fields["role"] ?? .null,
+        "expires_at": link.fields["expires_at"] ?? .null,
+        "made_by": link.creator.map { .string("user:\($0.text)") } ?? .null, "since": .string(link.createdAt.text),
+      ]))
   }
 
   /// What somebody who sees a resource may do with it, and why besides their place in the organization: in a workspace

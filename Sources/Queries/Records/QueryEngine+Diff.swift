@@ -186,6 +186,7 @@ extension QueryEngine {
       "version": .integer(header.version), "position": JSON(position: position), "at": .string(header.at.text),
       "actor": .string(header.actor),
     ]
+    if let person = header.onBehalfOf { object["on_behalf_of"] = .string(person.text) }
     if ends.areNumbers, let state = try snapshot.fold(identifier, through: position) {
       object["version_number"] = state.fields["version_number"] ?? .null
     }

@@ -39,7 +39,7 @@ private struct GetQuestion: Sendable {
     includesDeleted = arguments.isTrue("include_deleted")
     if arguments.isSound, (identifier == nil ? 0 : 1) + keys.count != 1 {
       let choices = (["id"] + type.naturalKeys).joined(separator: ", ")
-      arguments.refuse("/id", "give exactly one of \(choices)")
+      arguments.refuse("/id", type.naturalKeys.isEmpty ? "is required" : "give exactly one of \(choices)")
     }
   }
 }

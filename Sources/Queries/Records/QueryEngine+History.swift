@@ -12,7 +12,9 @@ extension QueryMethod {
     QueryMethod(
       "\(type.name).history", "Every event of one \(type.name): who, when, why, and what from and to.",
       [.target(type), .limit(), .cursor, .order(by: "position", default: "position")],
-      result: Schemas.page(of: Schemas.object(Schemas.event.merging(["changes": Schemas.anyObject]))),
+      result: Schemas.page(
+        of: Schemas.object(
+          Schemas.event.merging(["changes": Schemas.anyObject]), besides: ["on_behalf_of": Schemas.identifier])),
       errors: [.forbidden, .notFound], example: type.exampleTarget,
       answer: { try await $1.engine.history($0, $1.access(to: type)) })
   }
@@ -83,6 +85,7 @@ extension QueryEngine {
       "reason": try reason(of: header, body, state, access),
       "version": .integer(header.version),
     ]
+    if let person = header.onBehalfOf { item["on_behalf_of"] = .string(person.text) }
     if let causation = header.causation { item["causation_id"] = .string(causation.text) }
     if let correlation = try record.correlation() { item["correlation_id"] = .string(correlation) }
     // Facts that are sealed (log lines, facets) are not part of a history: they are many, and read by their own

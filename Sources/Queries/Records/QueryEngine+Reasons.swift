@@ -22,7 +22,7 @@ extension QueryEngine {
     reasonOf header: EventHeader, _ body: EventBody, _ state: ResourceState, _ access: Access
   ) throws -> Bool {
     let principal = access.principal
-    if principal.isAdministrator || header.actor == principal.actor { return true }
+    if principal.isAdministrator || header.isDone(by: principal.actor) { return true }
     var persons = rules.sealer.persons(spokenOfBy: body.reason, of: header.actor, resource: header.resource)
     if let person = access.audience.person(of: header.resource, state.fields) { persons.append(person) }
     guard !persons.isEmpty else { return true }

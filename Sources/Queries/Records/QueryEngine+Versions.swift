@@ -65,6 +65,7 @@ extension QueryEngine {
           "reason": try reason(of: header, body, state, access),
           "version_number": .integer(number),
         ]
+        if let person = header.onBehalfOf { item["on_behalf_of"] = .string(person.text) }
         if let source = body.data["rolled_back_to"] { item["rolled_back_to"] = source }
         items.append(.object(item))
       }

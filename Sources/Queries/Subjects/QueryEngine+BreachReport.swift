@@ -72,7 +72,7 @@ private struct BreachQuestion: Sendable {
   /// The conditions of a row `t` of the audit trail.
   func conditions(in sql: inout SQLBuilder) -> [String] {
     var conditions: [String] = []
-    if let actor { conditions.append("t.actor = \(sql.bind(.text(actor), as: "text"))") }
+    if let actor { conditions.append(AuditQuery.isDone(by: actor, in: &sql)) }
     if let since { conditions.append("t.at >= \(sql.bind(.text(since.text), as: "timestamptz"))") }
     if let until { conditions.append("t.at < \(sql.bind(.text(until.text), as: "timestamptz"))") }
     return conditions

@@ -33,7 +33,7 @@ extension QueryEngine {
         let header = try stored.parsedHeader()
         let body = try stored.parsedBody()
         let isReasonTold =
-          header.actor == scope.principal.actor
+          header.isDone(by: scope.principal.actor)
           || scope.isTold(ofReasonIn: ReasonGivenIn.organizations(body.data), about: id)
         let facts = body.data.filter { $0.key != ReasonGivenIn.member }
         return [

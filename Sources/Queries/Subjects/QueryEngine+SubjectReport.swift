@@ -94,7 +94,8 @@ extension QueryEngine {
     // Each half by its own index.
     sql.append(
       """
-      SELECT id FROM ((SELECT id FROM daybook.audit_trail WHERE actor = ANY (\(doers)) AND id >= \(start) \
+      SELECT id FROM ((SELECT id FROM daybook.audit_trail WHERE actor = ANY (\(doers)) \
+      AND (user_id IS NULL OR actor LIKE 'user:%') AND id >= \(start) \
       ORDER BY id LIMIT \(limit)) UNION (SELECT id FROM daybook.audit_trail WHERE resource_id = ANY (\(targets)) \
       AND id >= \(start) ORDER BY id LIMIT \(limit))) u ORDER BY id LIMIT \(limit)) found ON true ORDER BY found.id
       """)
@@ -126,7 +127,8 @@ extension QueryEngine {
         was: [name: isTheirs(before, name) ? before ?? .null : .null])
       changes[name] = shown[name]
     }
-    let isActor = actors.contains(header.actor)
+    // What somebody's key did for another person is what that one did.
+    let isActor = header.onBehalfOf.map { $0 == person } ?? actors.contains(header.actor)
     let facts = try view.data(body.data, resource: header.resource)
     // Why something was done to what is theirs is about them, too. A reason that belongs to no organization says in
     // which it was given.
@@ -142,6 +144,7 @@ extension QueryEngine {
       "changes": .object(changes), "other_fields": .array(others),
       "reason": isReasonTold ? try view.reason(body.reason, resource: header.resource) : .null,
     ]
+    if let person = header.onBehalfOf { event["on_behalf_of"] = .string(person.text) }
     if isTheirs(body.origin, "origin") { event["origin"] = try view.origin(body.origin, resource: header.resource) }
     var shown = ErasureFacts.shown(facts.filter { $0.key != ReasonGivenIn.member }, where: scope.knows)
     if isActor {

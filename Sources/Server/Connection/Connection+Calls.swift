@@ -73,18 +73,21 @@ struct PreparedRead: Sendable {
 extension Connection {
   /// Answers with an error, and counts it.
   func fail(_ reply: Reply, _ error: Refusal, kind: ServerMetrics.Kind) {
-    services.metrics.refused(error.code)
+    services.metrics.refused(error)
     reply.fail(error, kind: kind)
   }
 
   /// Hands a call to whoever answers it.
   func route(_ request: Request, isLarge: Bool, _ reply: Reply) {
+    var reply = reply
     do {
-      guard let method = services.methods[request.method] else {
+      guard let found = services.methods.find(request.method) else {
         // Strangers learn nothing about what there is, but by rpc.discover.
         guard try currentPrincipal() != nil else { throw Refusal.unauthenticated() }
         throw services.methods.unknown(request.method)
       }
+      reply.method = found.number
+      let method = found.entry
       let principal = try currentPrincipal()
       if principal == nil, !method.isOpenToStrangers { throw Refusal.unauthenticated() }
       switch method {
@@ -97,7 +100,6 @@ extension Connection {
             isLarge: isLarge))
       case .query(let query):
         guard let principal else { throw Refusal.unauthenticated() }
-        services.metrics.asked(request.method)
         let queries = services.queries
         let caller = caller(principal)
         enqueue(request, isLarge: isLarge, reply, kind: .query, for: caller) { params in
@@ -196,7 +198,8 @@ extension Connection {
     let services = services
     let reply = command.reply
     let ticket = command.ticket
-    let caller = caller(command.principal)
+    let caller = RecordedCaller(
+      principal: prepared.principal, origin: prepared.origin, accesses: services.accesses)
     // While commands are under way the account stays, whoever signs in or joins an organization meanwhile: theirs is
     // one order.
     if commands.areAnswered(through: ticket - 1) { account = command.principal.tenant }
@@ -207,7 +210,7 @@ extension Connection {
         reply.succeed(result.resultBytes, kind: .command)
       case .failure(let error):
         commands.complete(ticket, position: nil)
-        services.metrics.refused(error.code)
+        services.metrics.refused(error)
         caller.note(RefusedCall(prepared, refusal: error))
         services.tellRefusal(error, of: prepared.method, to: caller)
         reply.fail(services.describe(error, method: prepared.method), kind: .command)
@@ -253,7 +256,7 @@ extension Connection {
         if let claim { large.end(claim) }
       } catch {
         let described = services.describe(error, method: query.request.method)
-        services.metrics.refused(described.code)
+        services.metrics.refused(described)
         caller.note(described, of: query.request)
         services.tellRefusal(described, of: query.request.method, to: caller)
         services.tellIfSlow(query, to: caller)

@@ -1,6 +1,7 @@
 import Access
 import CanonicalJSON
 import Domain
+import Metrics
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOHTTP1
@@ -12,6 +13,8 @@ struct HTTPState {
   var input = HTTPInput()
   /// The request whose body is read.
   var request: HTTPRequest?
+  /// What the last request asked for, by which its answer is counted; nil where there is nothing at its path.
+  var route: HTTPRoute?
   /// The key or token with which the session was opened.
   var bearer: String?
   /// Whether events are told on it, and no requests are taken any more.
@@ -93,11 +96,20 @@ extension Connection {
   /// Tells the machine what the next request holds, as far as it is there.
   func parseRequest() {
     http?.input.maximumBody = machine.share.line
-    guard let event = http?.input.next() else { return machine.linesEnded() }
+    guard let event = http?.input.next() else {
+      // What was left of a request that was refused is read past: none is on its way.
+      if http?.isReceiving == true, http?.input.isBetweenRequests == true {
+        http?.isReceiving = false
+        setTimer(services.configuration.idleTimeout)
+      }
+      return machine.linesEnded()
+    }
     switch event {
     case .head(let head):
+      let lineagePath = services.configuration.openLineagePath
+      http?.route = HTTPRequest.route(of: head, lineagePath: lineagePath)
       do throws(HTTPProblem) {
-        signIn(for: try HTTPRequest(head, lineagePath: services.configuration.openLineagePath))
+        signIn(for: try HTTPRequest(head, lineagePath: lineagePath))
       } catch {
         let isChunked = head.headers.contains(name: "transfer-encoding")
         refuse(
@@ -123,7 +135,8 @@ extension Connection {
   /// Has the connection speak for whom the request says, then lets it go on. What comes behind waits.
   private func signIn(for request: HTTPRequest) {
     http?.request = request
-    guard let bearer = request.bearer else {
+    guard let bearer = request.bearer, !(request.route == .metrics && services.scrapeToken?.matches(bearer) == true)
+    else {
       forget()
       return admit(request)
     }
@@ -149,7 +162,7 @@ extension Connection {
   /// Takes a request in whose caller is known, so that its body is read; or refuses it without.
   private func admit(_ request: HTTPRequest) {
     do {
-      if let refusal = refusal(of: request.route, for: try currentPrincipal()) { throw refusal }
+      if let refusal = refusal(of: request, for: try currentPrincipal()) { throw refusal }
       let limit = machine.share.line
       if let length = request.length, length > limit {
         throw Refusal.tooLarge(limit: Int64(limit), "A body may have at most \(limit) bytes.")
@@ -163,8 +176,9 @@ extension Connection {
   }
 
   /// Why a caller may not ask for this whatever the body says.
-  private func refusal(of route: HTTPRoute, for principal: Principal?) -> Refusal? {
-    switch route {
+  private func refusal(of request: HTTPRequest, for principal: Principal?) -> Refusal? {
+    switch request.route {
+    case .metrics: return services.refusal(ofScrape: request, by: principal, from: peer)
     case .live, .ready, .document, .rpc: return nil
     case .events: return principal == nil ? .unauthenticated() : nil
     case .lineage, .lineageBatch:
@@ -188,12 +202,13 @@ extension Connection {
 
   /// Answers a request that comes to no call.
   private func answer(_ problem: HTTPProblem, closes: Bool, isHead: Bool = false) {
-    services.metrics.refused(problem.refusal.code)
+    services.metrics.refused(problem.refusal)
     answer(problem.response, closes: closes, isHead: isHead)
   }
 
   private func answer(_ response: HTTPResponse, closes: Bool, isHead: Bool = false) {
     answeringBegan()
+    services.metrics.responded(http?.route, status: response.status)
     if closes { http?.input.end() }
     outbox.put(answering: 0) { response.write(closes: closes, isHead: isHead, into: &$0) }
     eventLoop.execute { self.answeringEnded(closes: closes) }
@@ -204,6 +219,7 @@ extension Connection {
     guard let request = http?.request else { return }
     http?.request = nil
     answeringBegan()
+    if request.route == .metrics { return tellMetrics(request) }
     let message = HTTPMessage(
       request: request, body: body, principal: session.principal, methods: services.methods,
       limit: machine.share.line)
@@ -225,6 +241,21 @@ extension Connection {
     }
   }
 
+  /// Answers with the metrics, which are gathered off the event loop.
+  private func tellMetrics(_ request: HTTPRequest) {
+    let services = services
+    let eventLoop = eventLoop
+    let format = Exposition.Format(accept: request.accept)
+    _ = services.connections.spawn(for: nil, on: services.queryWorkers) {
+      let text = await services.exposition(in: format)
+      eventLoop.execute {
+        self.answer(
+          HTTPResponse(200, format.contentType, text), closes: request.closes, isHead: request.isHead)
+        self.proceed()
+      }
+    }
+  }
+
   private func take(_ outcome: Result<HTTPMessage.Calls, HTTPProblem>, _ request: HTTPRequest) {
     let calls: HTTPMessage.Calls
     switch outcome {
@@ -234,7 +265,8 @@ extension Connection {
     let count = calls.parts.count { $0.call.id != nil }
     let number = nextBatch()
     let answer = HTTPAnswer(
-      calls.form, number: number, count: count, closes: request.closes, isHead: request.isHead
+      calls.form, to: request.route, countedBy: services.metrics, number: number, count: count,
+      closes: request.closes, isHead: request.isHead
     ) {
       self.eventLoop.execute { self.answeringEnded(closes: request.closes) }
     }
@@ -264,6 +296,7 @@ extension Connection {
   /// The last bytes of an answer are on their way.
   private func answeringEnded(closes: Bool) {
     machine.parsingEnded()
+    http?.route = nil
     if http?.isStreaming == true {
       beat()
     } else if closes {

@@ -33,10 +33,12 @@ struct Reply: Sendable {
   let outbox: Outbox
   let metrics: ServerMetrics
   let started = DispatchTime.now().uptimeNanoseconds
+  /// The number of the method, by which it is counted; nil before it is known, or where there is none of its name.
+  var method: Int?
 
   /// Answers with a result that is canonical JSON already.
   func succeed(_ result: [UInt8], kind: ServerMetrics.Kind) {
-    metrics.answered(kind, since: started, isRefused: false)
+    metrics.answered(kind, method, since: started, isRefused: false)
     if case .http(let answer, let index, let id) = target {
       return answer.put(.success(result), at: index, id, in: outbox)
     }
@@ -45,7 +47,7 @@ struct Reply: Sendable {
 
   /// Answers with an error.
   func fail(_ error: Refusal, kind: ServerMetrics.Kind) {
-    metrics.answered(kind, since: started, isRefused: true)
+    metrics.answered(kind, method, since: started, isRefused: true)
     if case .http(let answer, let index, let id) = target {
       return answer.put(.failure(error), at: index, id, in: outbox)
     }

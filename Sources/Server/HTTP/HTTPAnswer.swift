@@ -33,20 +33,27 @@ final class HTTPAnswer: Sendable {
   let number: Int
   let form: Form
   let closes: Bool
+  private let route: HTTPRoute
+  private let metrics: ServerMetrics
   private let isHead: Bool
   private let count: Int
   private let state: NIOLockedValueBox<State>
   private let whenWhole: @Sendable () -> Void
 
   /// - Parameters:
+  ///   - route: What was asked for.
+  ///   - metrics: Who counts the answer.
   ///   - count: How many of the calls are answered.
   ///   - closes: Whether the connection ends with it.
   ///   - isHead: Whether no body is sent.
   ///   - whenWhole: Called once, after the last bytes are in the outbox.
   init(
-    _ form: Form, number: Int, count: Int, closes: Bool, isHead: Bool, whenWhole: @escaping @Sendable () -> Void
+    _ form: Form, to route: HTTPRoute, countedBy metrics: ServerMetrics, number: Int, count: Int, closes: Bool,
+    isHead: Bool, whenWhole: @escaping @Sendable () -> Void
   ) {
     self.form = form
+    self.route = route
+    self.metrics = metrics
     self.number = number
     self.count = count
     self.closes = closes
@@ -59,6 +66,7 @@ final class HTTPAnswer: Sendable {
   /// Puts in what a call answers: the whole answer goes to the outbox with the last of them.
   func put(_ outcome: Result<[UInt8], Refusal>, at index: Int, _ id: RequestID, in outbox: Outbox) {
     let (response, change) = add(outcome, at: index, id)
+    if let response { metrics.responded(route, status: response.status) }
     outbox.put(answering: 1, holding: HeldChange(batch: number, bytes: change)) { output in
       if let response { write(response, into: &output) }
     }

@@ -40,6 +40,11 @@ struct HTTPInput {
   /// Whether something was appended and not taken.
   var hasMore: Bool { !parts.isEmpty || fault != nil }
 
+  /// Whether everything that was appended is taken, and the next thing to come is a request.
+  var isBetweenRequests: Bool {
+    if case .head = state { !hasMore } else { false }
+  }
+
   /// Adds what was read.
   mutating func append(_ part: HTTPServerRequestPart) {
     if case .ended = state { return }

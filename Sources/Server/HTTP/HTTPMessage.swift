@@ -49,6 +49,8 @@ struct HTTPMessage: Sendable {
 
   private func read(_ body: ByteBuffer) throws(HTTPProblem) -> Calls {
     switch request.route {
+    // Answered by the connection, without a call.
+    case .metrics: throw HTTPProblem(400, "Metrics are asked for one at a time.")
     case .live: return Calls(form: .document, parts: [Self.part("server.ping")])
     case .ready: return Calls(form: .readiness, parts: [Self.part("server.health")])
     case .document: return Calls(form: .document, parts: [Self.part("rpc.discover")])

@@ -3,15 +3,30 @@ import NIOHTTP1
 import Refusals
 
 /// What can be asked for over HTTP.
-enum HTTPRoute: Sendable, Hashable {
-  case live, ready, document, rpc, lineage, lineageBatch, events
+enum HTTPRoute: Int, Sendable, Hashable, CaseIterable {
+  case live, ready, document, rpc, lineage, lineageBatch, events, metrics
 
   /// The methods that it is asked by.
   var methods: [HTTPMethod] {
     switch self {
-    case .live, .ready, .document: [.GET, .HEAD]
+    case .live, .ready, .document, .metrics: [.GET, .HEAD]
     case .events: [.GET]
     case .rpc, .lineage, .lineageBatch: [.POST]
+    }
+  }
+
+  /// What requests for it are counted by: the path that it has unless OpenLineage's is put elsewhere, which is nobody's
+  /// business who reads metrics.
+  var label: String {
+    switch self {
+    case .live: "/health/live"
+    case .ready: "/health/ready"
+    case .document: "/openrpc.json"
+    case .rpc: "/rpc"
+    case .lineage: "/api/v1/lineage"
+    case .lineageBatch: "/api/v1/lineage/batch"
+    case .events: "/events"
+    case .metrics: "/metrics"
     }
   }
 
@@ -23,6 +38,7 @@ enum HTTPRoute: Sendable, Hashable {
     case "/openrpc.json": self = .document
     case "/rpc": self = .rpc
     case "/events": self = .events
+    case "/metrics": self = .metrics
     default:
       if path.utf8.elementsEqual(lineagePath.utf8) {
         self = .lineage
@@ -86,8 +102,19 @@ struct HTTPRequest: Sendable {
   let expectsContinue: Bool
   /// The last event that a stream was told.
   let lastEventID: String?
+  /// What is to be answered in, as its Accept headers say it; nil where it has none.
+  let accept: String?
+  /// Whether somebody else handed it on.
+  let isForwarded: Bool
+  /// Whether it names this machine as its host by a name or an address that is always this machine's.
+  let isForLocalHost: Bool
   /// Whether the connection ends with its answer.
   let closes: Bool
+
+  /// What a head asks for; nil where there is nothing at its path.
+  static func route(of head: HTTPRequestHead, lineagePath: String) -> HTTPRoute? {
+    HTTPRoute(path: target(head.uri).path, lineagePath: lineagePath)
+  }
 
   /// Reads a head.
   /// - Throws: ``HTTPProblem``.
@@ -102,7 +129,7 @@ struct HTTPRequest: Sendable {
       throw HTTPProblem(
         404,
         "Nothing is here. There are POST \(lineagePath), \(lineagePath)/batch and /rpc, and GET /events, "
-          + "/openrpc.json, /health/live and /health/ready.")
+          + "/openrpc.json, /metrics, /health/live and /health/ready.")
     }
     guard route.methods.contains(head.method) else {
       let allowed = route.methods.map(\.rawValue).joined(separator: ", ")
@@ -121,11 +148,27 @@ struct HTTPRequest: Sendable {
     }
     expectsContinue = !expectations.isEmpty && head.version.minor >= 1
     lastEventID = headers["last-event-id"].first
+    let accepted = headers["accept"]
+    accept = accepted.isEmpty ? nil : accepted.joined(separator: ",")
+    isForwarded = ["forwarded", "x-forwarded-for", "x-forwarded-host", "via"].contains { headers.contains(name: $0) }
+    isForLocalHost = Self.isLocal(headers["host"].first ?? "localhost")
     if route == .events, head.version.minor < 1 {
       throw HTTPProblem(505, "Events are told over HTTP/1.1.")
     }
     // Behind a request that wants another protocol the decoder reads nothing more.
     closes = !head.isKeepAlive || headers.contains(name: "upgrade")
+  }
+
+  private static func isLocal(_ host: String) -> Bool {
+    var name = host.lowercased()[...]
+    if let colon = name.lastIndex(of: ":"), name[name.index(after: colon)...].allSatisfy(\.isNumber),
+      name.hasPrefix("[") == (name[..<colon].last == "]")
+    {
+      name = name[..<colon]
+    }
+    if ["localhost", "[::1]"].contains(name) { return true }
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+    return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
   }
 
   /// The length of the body; nil where it comes in chunks. What can be read in two ways is refused: who stands before

@@ -27,22 +27,38 @@ struct MethodTable: Sendable {
     }
   }
 
-  private let entries: [String: Entry]
+  /// An entry with its number: its place among ``signatures``, by which it is counted.
+  struct Numbered: Sendable {
+    let entry: Entry
+    let number: Int
+  }
+
+  private let entries: [String: Numbered]
 
   /// The server's own methods come before a command or query of the same name.
   init(commands: [CommandMethod], queries: [QueryMethod], server: [ServerMethod]) {
     let all = queries.map(Entry.query) + commands.map(Entry.command) + server.map(Entry.server)
-    entries = Dictionary(all.map { ($0.signature.name, $0) }, uniquingKeysWith: { _, last in last })
+    let named = Dictionary(all.map { ($0.signature.name, $0) }, uniquingKeysWith: { _, last in last })
+    let numbered = named.sorted { $0.key < $1.key }.enumerated().map { number, member in
+      (member.key, Numbered(entry: member.value, number: number))
+    }
+    entries = Dictionary(numbered, uniquingKeysWith: { first, _ in first })
   }
 
   /// How many methods there are.
   var count: Int { entries.count }
 
   /// All methods, in the order of their names.
-  var signatures: [MethodSignature] { entries.values.map(\.signature).sorted { $0.name < $1.name } }
+  var signatures: [MethodSignature] { numbered.map(\.entry.signature) }
+
+  /// All of them, each at its number.
+  var numbered: [Numbered] { entries.values.sorted { $0.number < $1.number } }
 
   /// The method of that name.
-  subscript(name: String) -> Entry? {
+  subscript(name: String) -> Entry? { find(name)?.entry }
+
+  /// The method of that name, with its number.
+  func find(_ name: String) -> Numbered? {
     // Swift compares strings by normalization; a method's name is its bytes.
     guard name.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
     return entries[name]

@@ -28,7 +28,7 @@ extension ServerMethod {
           "clock": object(
             [
               "now": ["type": "string", "format": "date-time"],
-              "standing": ["type": "string", "enum": ["trusted", "ahead", "behind", "overtaken"]],
+              "standing": ["type": "string", "enum": ["trusted", "ahead", "behind", "overtaken", "told"]],
             ], besides: ["problem": ["type": "string"]]),
           "position": ["type": "integer"], "projections": ["type": "object"],
           "started_at": ["type": "string", "format": "date-time"], "tree_size": ["type": "integer"],
@@ -36,6 +36,7 @@ extension ServerMethod {
         ],
         besides: [
           "backups": ["type": "object"], "data_folder": ["type": "string"],
+          "demo": ["type": "boolean"],
           "last_event_at": ["type": "string", "format": "date-time"],
           "postgres": ["type": "object"],
         ]),
@@ -91,7 +92,9 @@ extension Services {
   func status(isAdministrator: Bool, isLocal: Bool) async -> JSONObject {
     let head = log.head
     let reading = log.clock
-    var clock: JSONObject = ["now": .string(reading.clock.text), "standing": .string(reading.word)]
+    var clock: JSONObject = [
+      "now": .string((reading.standing == .told ? reading.at : reading.clock).text), "standing": .string(reading.word),
+    ]
     if let problem = reading.problem { clock["problem"] = .string(problem) }
     var status: JSONObject = [
       "addresses": .array(addresses.withLockedValue { $0 }.map(JSON.string)),
@@ -104,6 +107,7 @@ extension Services {
         ?? .null,
       "version": .string(DaybookServer.version),
     ]
+    if configuration.isDemonstration { status["demo"] = true }
     if let at = head.at { status["last_event_at"] = .string(at.text) }
     status["projections"] = .object(await projectionSummary())
     if isAdministrator {
@@ -161,7 +165,7 @@ extension Services {
 
   /// What `server.metrics` answers.
   func measurements() -> JSONObject {
-    var all = metrics.json
+    var all = metrics.json(of: methods)
     let figures = answers.figures
     all["answers"] = [
       "connection_bytes_max": .integer(Int64(figures.mostOfConnection)),

@@ -112,6 +112,9 @@ final class ConnectionRegistry: Sendable {
     for connection in state.read({ Array($0.open.values) }) { connection.abort() }
   }
 
+  /// How many connections speak for somebody.
+  var sessions: Int { state.read { $0.places.count - $0.places.strangerCount } }
+
   /// Whether no connection is open and no task runs.
   var isIdle: Bool { state.read { $0.isIdle } }
 

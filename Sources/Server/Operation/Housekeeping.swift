@@ -4,8 +4,8 @@ import NIOCore
 import ServiceLifecycle
 import UnixSignals
 
-/// What a server process does beside serving: it reads certificates and opens its log file anew on SIGHUP, which ends
-/// no connection, and tells the service manager that it lives.
+/// What a server process does beside serving: it reads certificates and the token for metrics and opens its log file
+/// anew on SIGHUP, which ends no connection, and tells the service manager that it lives.
 struct Housekeeping: Service {
   let services: Services
   let identity: TLSIdentity?
@@ -49,6 +49,11 @@ extension Services {
       try logOutput?.reopen()
     } catch {
       logger.error("the log file stays the one that it was", metadata: ["error": "\(error)"])
+    }
+    do {
+      try scrapeToken?.reload()
+    } catch {
+      logger.error("the token for metrics stays the one that it was", metadata: ["error": "\(error)"])
     }
     do {
       try identity?.reload()

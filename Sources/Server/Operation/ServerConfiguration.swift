@@ -39,6 +39,12 @@ public struct ServerConfiguration: Sendable {
   public var isHTTPOptional = false
   /// Where events of OpenLineage are posted over HTTP; batches of them at `/batch` below it.
   public var openLineagePath = "/api/v1/lineage"
+  /// Who is told metrics over HTTP without a token.
+  public var metricsAccess = MetricsAccess.local
+  /// The file of the token that lets a monitor read metrics; nil for none.
+  public var metricsTokenFile: String?
+  /// The commit that the program was built from, as metrics tell it; empty in a development build.
+  public var commit = ""
   /// The Unix socket's path; nil for `daybook.sock` in the data folder.
   public var socketPath: String?
   /// The certificate for TCP; nil for none.
@@ -94,6 +100,11 @@ public struct ServerConfiguration: Sendable {
   /// Why the machine's clock is right as it stands, to be recorded at the start before anything else: for a clock that
   /// keeps the server from starting. Nil confirms nothing.
   public var confirmedClock: String?
+  /// Of how many days a demonstration tells, which end with the last midnight: the log then goes by the time that
+  /// `clock.tell` says. Nil for a server of what happens.
+  public var demoDays: Int?
+  /// Whether the log is a demonstration's, as the server finds it when it starts.
+  var isDemonstration = false
   /// Whether a log is opened that has events, but of which nothing signed says any more where it ends. It is recorded.
   public var acceptsMissingHead = false
   /// How often it is looked for what falls due by the clock: alerts to escalate, files to expire.

@@ -4,6 +4,7 @@ import Catalog
 import Domain
 import EventLog
 import Logging
+import NIOConcurrencyHelpers
 import Refusals
 
 #if canImport(Glibc)
@@ -21,6 +22,9 @@ extension Services {
       "uid": .integer(Int64(geteuid())),
       "allowed_uids": .array(configuration.allowedUserIDs.sorted().map { .integer(Int64($0)) }),
       "listen": configuration.listen.map { .string("\($0.host):\($0.port)") } ?? .null,
+      "http": isHTTPServed ? configuration.http.map { .string("\($0.host):\($0.port)") } ?? .null : .null,
+      "metrics": .string(configuration.metricsAccess.rawValue),
+      "metrics_token": .bool(configuration.metricsTokenFile != nil),
       "tls": .bool(configuration.tls != nil), "insecure": .bool(configuration.isInsecure),
       "own_postgres": .bool(configuration.postgres == nil),
       "backups_over_tcp": .bool(configuration.backupFolder != nil),
@@ -56,8 +60,11 @@ extension Services {
 
   /// Makes a backup, and records it and the export of keys beside it.
   func recordingBackup(
-    withKeys: Bool, by caller: RecordedCaller, _ make: @escaping @Sendable () async throws -> JSONObject
+    withKeys: Bool, by caller: RecordedCaller, _ copy: @escaping @Sendable () async throws -> JSONObject
   ) async throws -> JSONObject {
+    let make = { @Sendable [backupBoard, clock = configuration.clock] in
+      try await backupBoard.counting(clock, copy)
+    }
     guard configuration.recordsAccess else { return try await make() }
     let manifest =
       withKeys
@@ -68,6 +75,9 @@ extension Services {
     await recorder.record("backed_up", data, by: caller.principal, from: caller.origin)
     return manifest
   }
+
+  /// Whether it listens for HTTP: its default address may have been taken.
+  private var isHTTPServed: Bool { addresses.withLockedValue { $0.contains { $0.hasPrefix("http") } } }
 
   private static func code(of error: any Error) -> String {
     (error as? Refusal)?.code.rawValue ?? "\(type(of: error))"

@@ -30,7 +30,13 @@ final class Services: Sendable {
   let logger: Logger
   /// Where the log goes; nil in tests that have their own.
   let logOutput: LogOutput?
-  let metrics = ServerMetrics()
+  let metrics: ServerMetrics
+  /// How what is done by the clock comes along.
+  let timers = TimerBoard()
+  /// How backups went.
+  let backupBoard = BackupBoard()
+  /// The token that monitors read metrics by; nil for none.
+  let scrapeToken: ScrapeToken?
   /// What an operator is told of clients.
   let notices: ClientNotices
   let signInGuard = SignInGuard()
@@ -53,11 +59,13 @@ final class Services: Sendable {
   let startedNanoseconds = DispatchTime.now().uptimeNanoseconds
   private let document = NIOLockedValueBox<[UInt8]?>(nil)
 
-  /// - Parameter places: How many connections there may be; nil for as many as are configured.
+  /// - Parameters:
+  ///   - places: How many connections there may be; nil for as many as are configured.
+  ///   - scrapeToken: The token that monitors read metrics by.
   init(
     configuration: ServerConfiguration, catalog: Catalog, log: EventLog, vault: Vault, engine: CommandEngine,
-    queries: QueryEngine, projections: ProjectionService, tokens: TokenVerifier? = nil, places: Int? = nil,
-    logger: Logger, logOutput: LogOutput? = nil
+    queries: QueryEngine, projections: ProjectionService, tokens: TokenVerifier? = nil,
+    scrapeToken: ScrapeToken? = nil, places: Int? = nil, logger: Logger, logOutput: LogOutput? = nil
   ) {
     self.logOutput = logOutput
     notices = ClientNotices(logger: logger)
@@ -69,6 +77,7 @@ final class Services: Sendable {
     self.queries = queries
     self.projections = projections
     self.tokens = tokens
+    self.scrapeToken = scrapeToken
     self.logger = logger
     let ledger = AccessLedger(limits: configuration.accessLimits, clock: configuration.clock)
     accesses = configuration.recordsAccess ? ledger : nil
@@ -82,6 +91,7 @@ final class Services: Sendable {
       }
     }
     methods = MethodTable(commands: engine.methods, queries: queries.methods, server: ServerMethod.all)
+    metrics = ServerMetrics(methods: methods.count)
   }
 
   /// The document of `rpc.discover`, written once.

@@ -51,6 +51,7 @@ enum Session: Sendable {
     case .server:
       who["kind"] = "server"
     }
+    if principal.actsForPeople { who["acts_for_people"] = true }
     if let role = principal.platformRole { who["platform_role"] = .string(role) }
     if let expiresAt = principal.expiresAt { who["expires_at"] = .string(expiresAt.text) }
     who["organizations"] = .object(

@@ -92,6 +92,7 @@ extension Services {
       if let report { record(report, method: credentials.method) }
       throw error
     }
+    metrics.signedIn()
     if let account { signInGuard.succeeded(account, from: peer.source) }
     noteUse(of: principal)
     do {

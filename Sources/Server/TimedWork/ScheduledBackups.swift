@@ -90,7 +90,7 @@ actor ScheduledBackups {
       }
       // One from the future was made by a clock that was wrong: it keeps none from being made.
       if let last, last.at <= now, now.microseconds - last.at.microseconds < schedule.seconds * 1_000_000 { return }
-      let made = try await make(at: now)
+      let made = try await services.backupBoard.counting(services.configuration.clock) { try await make(at: now) }
       last = made
       if problem != nil { services.logger.notice("backups are made again") }
       problem = nil

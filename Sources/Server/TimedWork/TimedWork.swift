@@ -12,6 +12,8 @@ import ServiceLifecycle
 struct TimedWork<Time: Clock>: Service where Time.Duration == Duration {
   let jobs: [TimedJob]
   let reports: TimedReports
+  /// Where it is noted how late each job is; nil where nobody wants to know.
+  let board: TimerBoard?
   /// The pause between turns.
   let interval: Duration
   /// The clock that measures pauses.
@@ -24,15 +26,18 @@ struct TimedWork<Time: Clock>: Service where Time.Duration == Duration {
 
   init(
     jobs: [TimedJob], interval: Duration, clock: Time, logger: Logger,
-    now: @escaping @Sendable () -> Timestamp = { .now }, checkClock: @escaping @Sendable () async throws -> Void = {}
+    now: @escaping @Sendable () -> Timestamp = { .now }, board: TimerBoard? = nil,
+    checkClock: @escaping @Sendable () async throws -> Void = {}
   ) {
     self.jobs = jobs
     self.interval = interval
     self.clock = clock
     self.now = now
     self.checkClock = checkClock
+    self.board = board
     reports = TimedReports(logger: logger)
     nextTurns = NIOLockedValueBox([:])
+    board?.begin(jobs.map(\.name), dueAfter: interval)
   }
 
   func run() async throws {
@@ -55,14 +60,20 @@ struct TimedWork<Time: Clock>: Service where Time.Duration == Duration {
     }
     for job in jobs where !Task.isCancelled {
       if let next = nextTurns.withLockedValue({ $0[job.name] }), clock.now < next { continue }
+      let began = TimerBoard.now
+      func note(failed: Bool) {
+        board?.ended(job.name, began: began, failed: failed, dueAfter: max(job.pause ?? interval, interval))
+      }
       do {
         try await job.work(now(), reports)
         reports.succeeded(job.name)
+        note(failed: false)
         pause(job)
       } catch is CancellationError {
         return
       } catch {
         reports.failed(job.name, error)
+        note(failed: true)
         if job.pausesAfterFailure { pause(job) }
       }
     }

@@ -118,6 +118,7 @@ enum Access {
   /// What may be done; the four permissions together as one word at a terminal.
   static func permissions(_ item: JSON) -> String {
     let all = (item["permissions"]?.arrayValue ?? []).compactMap(\.stringValue)
+    if item.cell("principal").hasPrefix("share_link:") { return "join" }
     if all.isEmpty { return "nothing" }
     return Terminal.isInteractive && all.count == 4 ? "everything" : all.joined(separator: ", ")
   }
@@ -129,6 +130,10 @@ enum Access {
       reason += "; \(item["workspace_role"]?.stringValue ?? "no place") in the workspace"
     }
     if item["is_own"] == true { reason += "; it is their own" }
+    if item["acts_for_people"] == true { reason += "; acts for people, with what they may too" }
+    if item["restricted"] == true {
+      reason += "; a person's data in it may only be stored: neither seen nor changed by them"
+    }
     if let not = item["why_not"]?.stringValue { reason += "; \(not)" }
     return reason
   }
@@ -136,6 +141,7 @@ enum Access {
   /// The place in the organization, or what stands for it.
   private static func place(_ item: JSON) -> String {
     let by = item.cell("by")
+    if item.cell("principal").hasPrefix("share_link:") { return "\(by) (\(item.cell("name"))…)" }
     if item.cell("principal") == "local" { return "runs as the server's user or as root, through the Unix socket" }
     if let name = item["name"]?.stringValue, by == "API key" { return "API key \(name)" }
     let platform = item.cell("platform_role")

@@ -14,7 +14,8 @@ struct Audit: AsyncParsableCommand {
         daybook audit --event pipeline.rolled_back --changes
         daybook audit --resource-type legal_hold --include-archived
         daybook audit --person 0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --changes
-        daybook audit --event access.refused --actor user:0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --changes
+        daybook audit --event access.refused \\
+          --actor user:0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --changes
       """)
 
   @Option(name: .long, help: "Who: an e-mail address, or as the log has it, user:<uuid>, api_key:<uuid>, local:0.")
@@ -25,7 +26,8 @@ struct Audit: AsyncParsableCommand {
   var resourceType: String?
   @Option(name: .long, help: "A resource: its id, or its name where --resource-type is given.")
   var resource: String?
-  @Option(name: .long, help: "An organization, by id or slug.") var organization: String?
+  @Option(name: .long, help: "An organization, by id or slug.", completion: Completions.organizations)
+  var organization: String?
   @Option(name: .long, help: "Whose data was read: an e-mail address, or a person's id.") var person: String?
   @Option(name: .long, help: "The first time: a date, yesterday, 24h …") var since: String?
   @Option(name: .long, help: "The last time; a day is searched to its end.") var until: String?
@@ -65,7 +67,7 @@ struct Audit: AsyncParsableCommand {
       if items.isEmpty, let event { try await Self.hint(for: event, client) }
       guard !output.json else { return (items, leftOut, Names(), subject) }
       let mentions = items.map { Names.Mention(type: $0.cell("resource_type"), id: $0.cell("resource_id")) }
-      return (items, leftOut, await Names.of(actors: items.texts("actor"), mentions, client), subject)
+      return (items, leftOut, await Names.of(actors: items.actors, mentions, client), subject)
     }
     if leftOut > 0 {
       let rows = leftOut == 1 ? "1 archived row that matches is" : "\(leftOut) archived rows that match are"
@@ -78,7 +80,7 @@ struct Audit: AsyncParsableCommand {
     for item in items {
       let changed = (item["changes"]?.objectValue ?? [:]).keys
       table.add([
-        item.cell("position"), item.when("at"), names.actor(item.cell("actor")), item.cell("event"),
+        item.cell("position"), item.when("at"), names.who(item), item.cell("event"),
         names.resource(item.cell("resource_id")),
         changes && Terminal.isInteractive ? "" : changed.joined(separator: ", "),
         item.cell("reason"),

@@ -20,6 +20,7 @@ struct Call: AsyncParsableCommand {
         daybook call organization.create '{"name":"Acme","slug":"acme"}'
         daybook call pipeline.get '{"id":"daily load","as_of":"yesterday"}'
         daybook call pipeline.edit - < changes.json
+        daybook call run.start '{"pipeline_id":"daily load"}' --on-behalf-of ann@acme.example --origin-ip 203.0.113.7
       """)
 
   @Argument(help: "The method, such as pipeline.list; rpc.discover lists them all.", completion: Completions.methods)
@@ -30,6 +31,11 @@ struct Call: AsyncParsableCommand {
 
   @Argument(help: "Its parameters, a JSON object; - reads it from standard input.")
   var params: String = "{}"
+
+  @Option(name: .long, help: "The person for whom an API key gives the command: an e-mail address or an id.")
+  var onBehalfOf: String?
+  @Option(name: .long, help: "The address where that person is.") var originIp: String?
+  @Option(name: .long, help: "What that person's client calls itself.") var originAgent: String?
 
   @OptionGroup var connection: ConnectionOptions
 
@@ -45,12 +51,20 @@ struct Call: AsyncParsableCommand {
       throw Failure(
         .usage, "The parameters are no JSON: \(error)", next: "Give one JSON object, in quotes for the shell.")
     }
-    guard let object = parsed.objectValue else {
+    guard var object = parsed.objectValue else {
       throw Failure(.usage, "The parameters must be a JSON object.", next: "Such as '{\"limit\":10}'.")
     }
+    if let onBehalfOf { object["on_behalf_of"] = .string(onBehalfOf) }
+    if originIp != nil || originAgent != nil {
+      var origin = object["origin"]?.objectValue ?? [:]
+      if let originIp { origin["ip"] = .string(originIp) }
+      if let originAgent { origin["user_agent"] = .string(originAgent) }
+      object["origin"] = .object(origin)
+    }
+    let given = object
     let result = try await connection.withClient { client in
       let words = CallWords(method)
-      let params = try await words.resolved(object, client)
+      let params = try await words.resolved(given, client)
       do {
         return try await client.callAfterWrites(method, params.object)
       } catch let error as ClientError {

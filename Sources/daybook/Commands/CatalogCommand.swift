@@ -41,10 +41,12 @@ struct CatalogCommand: AsyncParsableCommand {
         daybook catalog --format openrpc > openrpc.json
       """)
 
-  @Argument(help: "Resource types; all where none is named.")
+  @Argument(help: "Resource types; all where none is named.", completion: Completions.types)
   var types: [String] = []
 
-  @Option(name: .long, help: "Only that platform's document; all platforms come after all types.")
+  @Option(
+    name: .long, help: "Only that platform's document; all platforms come after all types.",
+    completion: .list(["data_aggregator", "django_etl", "etl_builder", "etlab", "mecapy"]))
   var platform: String?
 
   @Option(name: .long, help: "text, markdown, json-schema or openrpc.")

@@ -31,6 +31,7 @@ struct ContextCommand: AsyncParsableCommand {
           return [
             "connect": .string(context.connect), "current": .bool(name == contexts.current),
             "email": context.email.map(JSON.string) ?? .null, "has_key": .bool(context.apiKey != nil),
+            "oidc_issuer": context.provider.map { .string($0.issuer) } ?? .null,
             "name": .string(name), "tls_ca": context.certificateAuthorities.map(JSON.string) ?? .null,
           ]
         }
@@ -42,7 +43,7 @@ struct ContextCommand: AsyncParsableCommand {
         let key = context.apiKey.map { "key \($0.prefix(8))…" }
         table.add([
           name == contexts.current ? "*" : "", name, context.connect,
-          [context.email, key].compactMap { $0 }.joined(separator: ", "),
+          [context.email, key, context.provider.map { $0.issuer }].compactMap { $0 }.joined(separator: ", "),
         ])
       }
       table.show(orElse: "There are no contexts: daybook login makes one.")

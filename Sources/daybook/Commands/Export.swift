@@ -32,7 +32,8 @@ struct Export: AsyncParsableCommand {
   var folder: String
 
   @Option(name: .long, help: "What for; it is recorded, and stands in the manifest.") var reason: String
-  @Option(name: .long, help: "An organization, by id or slug.") var organization: String?
+  @Option(name: .long, help: "An organization, by id or slug.", completion: Completions.organizations)
+  var organization: String?
   @Flag(name: .long, help: "Events of all organizations and of none, where you belong to one.") var wholeService = false
   @Option(name: .long, help: "Resource types, such as pipeline,run.") var resourceType: [String] = []
   @Option(name: .long, help: "Ids of resources.") var resource: [String] = []

@@ -47,14 +47,14 @@ struct History: AsyncParsableCommand {
       }
       if let limit { items = Array(items.prefix(limit)) }
       if output.json { return Terminal.say(json: .array(items)) }
-      let names = await Names.of(actors: items.texts("actor"), [], client)
+      let names = await Names.of(actors: items.actors, [], client)
       var table = Table([
         .whole("VERSION"), .whole("POSITION"), .whole("WHEN"), .whole("EVENT"), "WHO", .aside("WHY"),
       ])
       for item in items {
         table.add([
           item.cell("version"), item.cell("position"), item.when("at"), item.cell("event"),
-          names.actor(item.cell("actor")), item.cell("reason"),
+          names.who(item), item.cell("reason"),
         ])
         table.note(Changes.shown(item["changes"]))
       }

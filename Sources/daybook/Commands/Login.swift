@@ -18,12 +18,20 @@ struct Login: AsyncParsableCommand {
       kept in place of it; this is for those who may make keys. A key that you
       have is read with --api-key - from standard input.
 
+      With --oidc-issuer somebody signs in at an OpenID Connect provider, by a
+      browser on any device (RFC 8628): the page and the code to enter there are
+      shown. The token is kept, and got anew as long as the provider does that.
+
       Contexts are kept in ~/.config/daybook/contexts.json, which nobody else may
       read. daybook context lists them and chooses another.
 
       EXAMPLES
-        daybook login --connect tls:daybook.acme.example:7717 --email ann@acme.example
-        daybook login --connect tls:daybook.acme.example:7717 --email ann@acme.example --organization acme
+        daybook login --connect tls:daybook.acme.example:7717 \\
+          --email ann@acme.example
+        daybook login --connect tls:daybook.acme.example:7717 \\
+          --email ann@acme.example --organization acme
+        daybook login --connect tls:daybook.acme.example:7717 \\
+          --oidc-issuer https://id.acme.example/realms/etl
         daybook login --connect tcp:127.0.0.1:7717 --api-key - --name local < key
       """)
 
@@ -31,11 +39,20 @@ struct Login: AsyncParsableCommand {
   @Option(name: .long, help: "Make a key in this organization, by slug, name or id.") var organization: String?
   @Option(name: .long, help: "How many days such a key is good for.") var days = 30
 
+  @Option(
+    name: .long, help: "Sign in at this OpenID Connect provider: the server's own --oidc-issuer.") var oidcIssuer:
+    String?
+  @Option(name: .long, help: "The client that the provider knows daybook as; --oidc-audience of the server.")
+  var oidcClient = "daybook"
+
   @OptionGroup var connection: ConnectionOptions
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
     guard (1...3650).contains(days) else { throw ValidationError("--days is from 1 to 3650.") }
+    guard oidcIssuer == nil || (connection.email == nil && connection.apiKey == nil) else {
+      throw ValidationError("--oidc-issuer signs in by itself: leave --email and --api-key out.")
+    }
   }
 
   func run() async throws {
@@ -49,7 +66,7 @@ struct Login: AsyncParsableCommand {
       var reader = try ByteReader(path: "-")
       options.apiKey = String(decoding: try reader.line() ?? [], as: UTF8.self).trimmed
     }
-    if options.apiKey == nil, options.email == nil, Terminal.environment("DAYBOOK_EMAIL") == nil,
+    if oidcIssuer == nil, options.apiKey == nil, options.email == nil, Terminal.environment("DAYBOOK_EMAIL") == nil,
       Terminal.environment("DAYBOOK_API_KEY") == nil
     {
       if case .unix = endpoint {
@@ -63,10 +80,18 @@ struct Login: AsyncParsableCommand {
     var context = Context(connect: Self.durable(endpoint))
     let authorities = options.certificateAuthorities ?? Terminal.environment("DAYBOOK_TLS_CA")
     context.certificateAuthorities = authorities.map(Program.absolute)
-    context.apiKey = options.signIn(nil).apiKey
-    context.email = options.signIn(nil).email
+    if let oidcIssuer {
+      let flow = DeviceFlow(
+        issuer: oidcIssuer, client: oidcClient, address: context.connect,
+        certificateAuthorities: context.certificateAuthorities)
+      let tokens = try await flow.signIn { Terminal.complain($0) }
+      context.provider = Context.Provider(issuer: oidcIssuer, client: oidcClient, tokens: tokens)
+    } else {
+      context.apiKey = options.signIn(nil).apiKey
+      context.email = options.signIn(nil).email
+    }
     let days = days
-    let (who, key) = try await options.withClient { client in
+    let (who, key) = try await options.withClient(with: context.provider?.tokens.token) { client in
       let who = try await client.call("session.whoami")["principal"] ?? .null
       guard let organization else { return (who, String?.none) }
       let made = try await client.call(
@@ -80,19 +105,25 @@ struct Login: AsyncParsableCommand {
       guard let key = made["api_key"]?.stringValue else { throw ClientError.malformed("a key without its secret") }
       return (who, key)
     }
-    if let key { context.apiKey = key }
+    let person = context.email ?? context.provider?.tokens.person ?? who.cell("actor")
+    if let key {
+      context.apiKey = key
+      context.provider = nil
+    }
     var contexts = try Contexts.read()
     let name = name ?? Self.name(of: endpoint)
     contexts[name] = context
     contexts.current = name
     try contexts.write()
-    let person = context.email ?? who.cell("actor")
     if output.json {
       return Terminal.say(json: ["context": .string(name), "file": .string(try Contexts.path()), "principal": who])
     }
     Terminal.say(
       "Signed in to \(context.connect) as \(Terminal.plain(person)); the context \(name) is used from now on.")
     if key != nil { Terminal.say("A key for \(organization ?? "") is kept, good for \(days) days.") }
+    if let provider = context.provider, provider.tokens.refreshToken == nil {
+      Terminal.say("It is good until \(provider.tokens.expiresAt); the provider gives no token to go on with.")
+    }
     if context.apiKey == nil, context.email != nil {
       Terminal.say("The password isn't kept: commands ask for it, or take it from DAYBOOK_PASSWORD.")
     }

@@ -16,7 +16,8 @@ struct OpenLineageCommand: AsyncParsableCommand {
 
       EXAMPLES
         daybook openlineage map airflow_ --prefix --organization acme
-        daybook openlineage map postgres://warehouse:5432 --datasets --organization acme
+        daybook openlineage map postgres://warehouse:5432 --datasets \\
+          --organization acme
         daybook openlineage rules
         daybook import openlineage events.ndjson
       """, subcommands: [Rules.self, Map.self, Unmap.self], defaultSubcommand: Rules.self)

@@ -10,7 +10,8 @@ struct PlatformListing {
   }
 
   func lines(isMarkdown: Bool) -> [String] {
-    let heading = "\(platform.name): \(platform.title)"
+    let isSame = platform.title.lowercased() == platform.name
+    let heading = isSame ? platform.title : "\(platform.name): \(platform.title)"
     var lines = [isMarkdown ? "## \(heading)" : heading.uppercased(), ""]
     for table in platform.tables { lines += page(of: table, isMarkdown) }
     for view in platform.views {

@@ -11,7 +11,8 @@ struct ProjectionsCommand: AsyncParsableCommand {
       EXAMPLES
         daybook projections
         daybook projections retry runs
-        daybook projections skip runs 4711 --reason "a result that no column can hold; ticket 42"
+        daybook projections skip runs 4711 \\
+          --reason "a result that no column can hold; ticket 42"
         daybook projections unskip runs 4711 --reason "the column holds it now"
       """,
     subcommands: [List.self, Retry.self, Skip.self, Unskip.self], defaultSubcommand: List.self)

@@ -15,9 +15,12 @@ struct Redact: AsyncParsableCommand {
       only shows. Nobody can bring a value back.
 
       EXAMPLES
-        daybook redact pipeline "daily load" --field description --reason "Art. 17(1)(d)"
-        daybook redact pipeline "daily load" --pointer '/steps/*/config/owner' --reason "…"
-        daybook redact alert 0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --field message --reason "…" --dry-run
+        daybook redact pipeline "daily load" --field description \\
+          --reason "Art. 17(1)(d)"
+        daybook redact pipeline "daily load" --pointer '/steps/*/config/owner' \\
+          --reason "…"
+        daybook redact alert 0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --field message \\
+          --reason "…" --dry-run
         daybook redact pipeline "daily load" --field name --past-only --reason "…"
       """)
 

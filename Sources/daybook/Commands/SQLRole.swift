@@ -24,7 +24,8 @@ struct SQLRole: AsyncParsableCommand {
   struct Add: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Make a role for one organization.")
     @Argument(help: "The role's name: lower-case letters, digits, - and _.") var name: String
-    @Option(name: .long, help: "The organization, by slug or id.") var organization: String
+    @Option(name: .long, help: "The organization, by slug or id.", completion: Completions.organizations)
+    var organization: String
     @Flag(name: .long, help: "Let it read personal columns; recorded.") var personal = false
     @Option(name: .long, help: "Why; kept in the event.") var reason: String?
     @OptionGroup var connection: ConnectionOptions

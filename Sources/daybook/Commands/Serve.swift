@@ -17,7 +17,7 @@ struct Serve: AsyncParsableCommand {
       it runs a private PostgreSQL of its own in the data folder. DATABASE_URL,
       DB_POOL_SIZE, DB_MAX_OVERFLOW and DB_POOL_TIMEOUT are understood too.
 
-      HTTP (OpenLineage events, JSON-RPC, events of the log, health) is
+      HTTP (OpenLineage events, JSON-RPC, events of the log, health, metrics) is
       served on 127.0.0.1:7718 too, unless --http or DAYBOOK_HTTP says something
       else, or --listen none. The certificate for TCP is also that for HTTP.
 
@@ -32,9 +32,12 @@ struct Serve: AsyncParsableCommand {
 
       EXAMPLES
         daybook serve
-        daybook serve --data /var/lib/daybook --listen 0.0.0.0:7717 --tls-certificate server.pem --tls-key server.key
+        daybook serve --data /var/lib/daybook --listen 0.0.0.0:7717 \\
+          --tls-certificate server.pem --tls-key server.key
         daybook serve --listen none --socket /run/daybook.sock
-        daybook serve --oidc-jwks realm.jwks --oidc-issuer https://id.example.org/realms/etl --oidc-audience daybook
+        daybook serve --oidc-jwks realm.jwks \\
+          --oidc-issuer https://id.example.org/realms/etl \\
+          --oidc-audience daybook
       """)
 
   @OptionGroup var data: DataOptions
@@ -49,6 +52,21 @@ struct Serve: AsyncParsableCommand {
 
   @Option(name: .long, help: "Where OpenLineage events are posted over HTTP; batches at /batch below it.")
   var openlineagePath = "/api/v1/lineage"
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Who reads GET /metrics without being an administrator: local, token, open or none.",
+      discussion: """
+        local: whoever asks from this machine, and whoever has the token of --metrics-token-file; token: only the \
+        latter; open: everybody who reaches the HTTP port; none: nobody at all.
+        """), completion: .list(ServerConfiguration.MetricsAccess.allCases.map(\.rawValue)))
+  var metrics = "local"
+
+  @Option(
+    name: .long, help: "A file with the token by which monitors read GET /metrics, and nothing else.",
+    completion: .file())
+  var metricsTokenFile: String?
 
   @Option(name: .long, help: "The Unix socket's path (default: daybook.sock in the data folder).", completion: .file())
   var socket: String?
@@ -133,6 +151,13 @@ struct Serve: AsyncParsableCommand {
     help: "Why the machine's clock is right; for a start that the clock stands in the way of. Recorded.")
   var confirmClock: String?
 
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "For a demonstration: the log's time begins so many days before this one, and goes as clock.tell says.",
+      discussion: "In a data folder of its own; the log says of each event when it was recorded.", valueName: "days"))
+  var demo: Int?
+
   @Flag(
     name: .long,
     help: "Start a log with events of which no signed head is left to say where it ends. Recorded.")
@@ -164,6 +189,15 @@ struct Serve: AsyncParsableCommand {
     guard ServerConfiguration.LogFormat(rawValue: logFormat) != nil else {
       throw ValidationError("--log-format must be text or json.")
     }
+    guard let access = ServerConfiguration.MetricsAccess(rawValue: metrics) else {
+      throw ValidationError("--metrics must be local, token, open or none.")
+    }
+    guard access != .token || metricsTokenFile != nil else {
+      throw ValidationError("--metrics token needs a --metrics-token-file.")
+    }
+    guard access != .none || metricsTokenFile == nil else {
+      throw ValidationError("--metrics none and --metrics-token-file exclude each other.")
+    }
     guard Logger.Level(rawValue: logLevel) != nil else {
       throw ValidationError(
         "--log-level must be one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
@@ -190,7 +224,7 @@ struct Serve: AsyncParsableCommand {
     _ = try httpAddress()
     guard openlineagePath.hasPrefix("/"), openlineagePath.count > 1, !openlineagePath.hasSuffix("/"),
       openlineagePath.utf8.allSatisfy({ 0x21...0x7E ~= $0 && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }),
-      !["/rpc", "/events", "/openrpc.json", "/health"].contains(where: { openlineagePath.hasPrefix($0) })
+      !["/rpc", "/events", "/openrpc.json", "/metrics", "/health"].contains(where: { openlineagePath.hasPrefix($0) })
     else {
       throw ValidationError(
         "--openlineage-path must be a path such as /api/v1/lineage, without a slash at its end, that is not taken.")
@@ -200,6 +234,9 @@ struct Serve: AsyncParsableCommand {
       guard let seconds = Moment.seconds(backupEvery), seconds >= 1 else {
         throw ValidationError("--backup-every doesn't understand “\(backupEvery)”: give 24h, 1d, 30 min or the like.")
       }
+    }
+    if let demo {
+      guard (1...366).contains(demo) else { throw ValidationError("--demo must be from 1 to 366 days.") }
     }
     guard backupKeep >= 1 else { throw ValidationError("--backup-keep must be at least 1.") }
     if postgresListen != nil, postgres != nil {
@@ -219,6 +256,9 @@ struct Serve: AsyncParsableCommand {
     configuration.listen = try address(listen, option: "--listen")
     (configuration.http, configuration.isHTTPOptional) = try httpAddress()
     configuration.openLineagePath = openlineagePath
+    configuration.metricsAccess = ServerConfiguration.MetricsAccess(rawValue: metrics) ?? .local
+    configuration.metricsTokenFile = metricsTokenFile.map { Program.absolute($0) }
+    configuration.commit = BuildVersion.commit ?? ""
     configuration.socketPath = socket
     configuration.postgresListen = try postgresAddress()
     configuration.postgresSocketFolder = postgresSocketFolder.map { Program.absolute($0) }
@@ -235,6 +275,7 @@ struct Serve: AsyncParsableCommand {
     configuration.isInsecure = insecure
     configuration.confirmedClock = confirmClock
     configuration.acceptsMissingHead = acceptMissingHead
+    configuration.demoDays = demo
     configuration.allowedUserIDs = Set(allowUid)
     configuration.rootKeyFile = rootKeyFile
     configuration.postgres = try PostgresSettings.from(environment: Self.environment, url: postgres)

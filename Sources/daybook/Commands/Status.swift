@@ -183,7 +183,10 @@ struct Health {
     add(
       "read models",
       "\(running) of \(items.count) running" + (behind > 0 ? ", up to \(behind) events behind" : ", up to date"))
-    add("clock", status["clock"]?.cell("standing") ?? "")
+    add("clock", clockText)
+    if status["demo"] == true {
+      add("demo", "this log tells a story: its times are not those at which it was recorded")
+    }
     add("data folder", status.cell("data_folder"))
     if let disk { add("disk", "\(Bytes.text(disk.free)) of \(Bytes.text(disk.total)) free") }
     if let url = status["postgres"]?["url"]?.stringValue { add("PostgreSQL", PostgresSettings.withoutPassword(url)) }
@@ -191,6 +194,12 @@ struct Health {
       add("last backup", lastBackup)
     }
     return lines
+  }
+
+  private var clockText: String {
+    let clock = status["clock"] ?? .null
+    guard clock["standing"] == "told" else { return clock.cell("standing") }
+    return "told: a demonstration's story is at \(clock.cell("now"))"
   }
 
   /// The newest backup that the log or the schedule knows of.

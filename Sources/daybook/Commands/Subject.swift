@@ -16,7 +16,8 @@ struct Subject: AsyncParsableCommand {
         daybook subject restrict ann@example.org --reason "Art. 18(1)(a)"
         daybook subject erase ann@example.org --reason "Art. 17(1)(b)" --dry-run
         daybook subject receipt 0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b
-        daybook subject breach --actor api_key:0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b --since 2026-11-01T00:00:00Z
+        daybook subject breach --actor api_key:0193f0e2-5f3e-7c1a-9b39-6f3e2c1d0a4b \\
+          --since 2026-11-01T00:00:00Z
       """,
     subcommands: [
       Find.self, Report.self, Restrict.self, Unrestrict.self, Exports.self, Erase.self, Receipt.self, Breach.self,

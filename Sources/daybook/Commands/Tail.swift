@@ -176,6 +176,7 @@ struct Tail: AsyncParsableCommand {
     var line = "\(header.cell("position"))  \(header.time("at"))  "
     line += event + String(repeating: " ", count: max(0, 26 - event.utf8.count))
     line += "  \(header.cell("resource"))  \(header.cell("actor"))"
+    if let person = header["on_behalf_of"]?.stringValue { line += " for user:\(person)" }
     let fields = (record["body"]?["set"]?.objectValue ?? [:]).keys
     if !fields.isEmpty { line += "  \(fields.joined(separator: ", "))" }
     line = Terminal.plain(line)

@@ -39,7 +39,7 @@ struct Versions: AsyncParsableCommand {
       }
       let items = try await Pages.all("pipeline.versions", ["id": .string(id)], limit: nil, client)
       if output.json { return Terminal.say(json: .array(items)) }
-      let names = await Names.of(actors: items.texts("actor"), [], client)
+      let names = await Names.of(actors: items.actors, [], client)
       var table = Table([
         .whole("VERSION"), "NAME", .whole("WHEN"), "WHO", .aside("CHANGED"), .aside("WHY"),
       ])
@@ -47,7 +47,7 @@ struct Versions: AsyncParsableCommand {
         var changed = (item["changes"]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: ", ")
         if let source = item["rolled_back_to"] { changed = "back to \(source.cell)" }
         table.add([
-          item.cell("version_number"), item.cell("name"), item.when("at"), names.actor(item.cell("actor")), changed,
+          item.cell("version_number"), item.cell("name"), item.when("at"), names.who(item), changed,
           item.cell("reason"),
         ])
       }

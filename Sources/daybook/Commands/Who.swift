@@ -41,12 +41,12 @@ struct Who: AsyncParsableCommand {
           "changed": .array(changes), "may": access.map(JSON.array) ?? .null, "ran": .array(runs),
         ])
       }
-      let actors = (changes + runs).texts("actor") + (access ?? []).texts("principal")
+      let actors = (changes + runs).actors + (access ?? []).texts("principal")
       let names = await Names.of(actors: actors, [], client)
       var changed = Table(["CHANGED BY", .whole("TIMES"), .whole("LAST"), "WHAT LAST", .aside("WHY LAST")])
       for change in changes {
         changed.add([
-          names.actor(change.cell("actor")), change.cell("count"), change.when("at"), change.cell("event"),
+          names.who(change), change.cell("count"), change.when("at"), change.cell("event"),
           change.cell("reason"),
         ])
       }
@@ -76,7 +76,7 @@ struct Who: AsyncParsableCommand {
     for event in events {
       if let first = since?.stringValue, event.cell("at") < first { break }
       tally.add(
-        event.cell("actor"),
+        event.cell("actor"), onBehalfOf: event["on_behalf_of"]?.stringValue,
         ["at": event["at"] ?? .null, "event": event["event"] ?? .null, "reason": event["reason"] ?? .null])
     }
     return tally.entries
@@ -114,12 +114,14 @@ struct Who: AsyncParsableCommand {
     private var order: [String] = []
     private var all = JSONObject()
 
-    mutating func add(_ actor: String, _ entry: JSONObject, hasFailed: Bool = false) {
-      var own = all[actor]?.objectValue ?? entry.merging(["actor": .string(actor), "count": 0, "failed": 0])
-      if !all.contains(actor) { order.append(actor) }
+    mutating func add(_ actor: String, onBehalfOf person: String? = nil, _ entry: JSONObject, hasFailed: Bool = false) {
+      let name = person.map { "\($0) by \(actor)" } ?? actor
+      var own = all[name]?.objectValue ?? entry.merging(["actor": .string(actor), "count": 0, "failed": 0])
+      if let person { own["on_behalf_of"] = .string(person) }
+      if !all.contains(name) { order.append(name) }
       own["count"] = .integer((own["count"]?.integerValue ?? 0) + 1)
       if hasFailed { own["failed"] = .integer((own["failed"]?.integerValue ?? 0) + 1) }
-      all[actor] = .object(own)
+      all[name] = .object(own)
     }
 
     var entries: [JSON] { order.compactMap { all[$0] } }

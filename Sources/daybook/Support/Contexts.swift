@@ -1,3 +1,4 @@
+import BasicTypes
 import CanonicalJSON
 import Catalog
 import Files
@@ -12,6 +13,40 @@ struct Context: Equatable, Sendable {
   var email: String?
   var apiKey: String?
   var certificateAuthorities: String?
+  /// The sign-in at an OpenID Connect provider, where it is by one.
+  var provider: Provider?
+
+  /// A provider, and what it gave.
+  struct Provider: Equatable, Sendable {
+    var issuer: String
+    var client: String
+    var tokens: DeviceFlow.Tokens
+
+    var json: JSON {
+      var object: JSONObject = [
+        "issuer": .string(issuer), "client": .string(client), "token": .string(tokens.token),
+        "expires_at": .string(tokens.expiresAt.text),
+      ]
+      if let refreshToken = tokens.refreshToken { object["refresh_token"] = .string(refreshToken) }
+      return .object(object)
+    }
+
+    init(issuer: String, client: String, tokens: DeviceFlow.Tokens) {
+      self.issuer = issuer
+      self.client = client
+      self.tokens = tokens
+    }
+
+    init?(_ json: JSON) {
+      guard let issuer = json["issuer"]?.stringValue, let client = json["client"]?.stringValue,
+        let token = json["token"]?.stringValue,
+        let expiresAt = json["expires_at"]?.stringValue.flatMap({ Timestamp($0) })
+      else { return nil }
+      self.init(
+        issuer: issuer, client: client,
+        tokens: .init(token: token, refreshToken: json["refresh_token"]?.stringValue, expiresAt: expiresAt))
+    }
+  }
 
   init(connect: String) { self.connect = connect }
 
@@ -21,6 +56,7 @@ struct Context: Equatable, Sendable {
     email = json["email"]?.stringValue
     apiKey = json["api_key"]?.stringValue
     certificateAuthorities = json["tls_ca"]?.stringValue
+    provider = json["oidc"].flatMap(Provider.init)
   }
 
   var json: JSON {
@@ -28,6 +64,7 @@ struct Context: Equatable, Sendable {
     if let email { object["email"] = .string(email) }
     if let apiKey { object["api_key"] = .string(apiKey) }
     if let certificateAuthorities { object["tls_ca"] = .string(certificateAuthorities) }
+    if let provider { object["oidc"] = provider.json }
     return .object(object)
   }
 }
@@ -38,6 +75,27 @@ struct Contexts: Sendable {
   private var all: JSONObject = [:]
   /// The context that is used where none is named.
   var current: String?
+
+  /// A token of a context that hasn't expired, got anew where it has, and then kept.
+  /// - Throws: ``Failure`` where the sign-in has ended.
+  static func token(of context: Context) async throws -> String? {
+    guard var provider = context.provider else { return nil }
+    // One that expires on its way helps nobody.
+    guard provider.tokens.expiresAt < Timestamp.now.adding(seconds: 5) else { return provider.tokens.token }
+    let flow = DeviceFlow(
+      issuer: provider.issuer, client: provider.client, address: context.connect,
+      certificateAuthorities: context.certificateAuthorities)
+    guard let refreshToken = provider.tokens.refreshToken else {
+      throw Failure(.refused, "The sign-in at \(provider.issuer) has ended.", next: "Sign in again: \(flow.again).")
+    }
+    provider.tokens = try await flow.refresh(refreshToken)
+    var contexts = try read()
+    for name in contexts.names where contexts[name] == context {
+      contexts[name]?.provider = provider
+      try contexts.write()
+    }
+    return provider.tokens.token
+  }
 
   /// The context of this name.
   /// - Throws: ``Failure`` with those that there are.

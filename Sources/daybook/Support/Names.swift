@@ -128,6 +128,13 @@ struct Names {
     return Terminal.isInteractive || name == actor ? Terminal.plain(name) : "\(Terminal.plain(name)) \(actor)"
   }
 
+  /// Who did something that an answer tells of: where an API key acted for a person, that person and the key.
+  func who(_ item: JSON) -> String {
+    let actor = actor(item.cell("actor"))
+    guard let person = item["on_behalf_of"]?.stringValue else { return actor }
+    return "\(self.actor("user:\(person)")) by \(actor)"
+  }
+
   private func actorName(_ actor: String) -> String? {
     if let mention = Self.mention(of: actor) {
       guard let name = name(of: mention.id) else { return nil }
@@ -141,6 +148,9 @@ struct Names {
 }
 
 extension Sequence where Element == JSON {
+  /// Who did what these tell of, and for whom, as ``Names/of(actors:_:_:)`` takes them.
+  var actors: [String] { texts("actor") + texts("on_behalf_of").map { "user:\($0)" } }
+
   /// The texts of a member.
   func texts(_ key: String) -> [String] { compactMap { $0[key]?.stringValue } }
 }

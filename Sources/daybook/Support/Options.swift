@@ -52,6 +52,8 @@ struct ConnectionOptions: ParsableArguments {
   struct SignIn {
     var email: String?
     var apiKey: String?
+    /// An OpenID Connect token.
+    var token: String?
   }
 
   /// Whether nobody has to type a password for it.
@@ -76,6 +78,7 @@ struct ConnectionOptions: ParsableArguments {
   func signIn(_ context: Context?) -> SignIn {
     if let apiKey { return SignIn(apiKey: apiKey) }
     if let email { return SignIn(email: email) }
+    if let context, context.provider != nil, context.apiKey == nil { return SignIn() }
     if let context, context.apiKey != nil || context.email != nil {
       return context.apiKey.map { SignIn(apiKey: $0) } ?? SignIn(email: context.email)
     }
@@ -90,17 +93,32 @@ struct ConnectionOptions: ParsableArguments {
     return (connect ?? Terminal.environment("DAYBOOK_CONNECT") ?? "unix:\(folder)/daybook.sock", nil)
   }
 
+  /// The address for another terminal, with a socket's path from the root on; nil where a context says it.
+  var placeForOthers: String? {
+    guard let place = try? place(), place.context == nil else { return nil }
+    guard place.address.hasPrefix("unix:") else { return place.address }
+    return "unix:\(Program.absolute(String(place.address.dropFirst("unix:".utf8.count))))"
+  }
+
   /// Connects, and signs in where there is a person or a key.
   /// - Throws: `ClientError`, ``Failure``.
-  func open() async throws -> DaybookClient {
+  /// - Parameter token: An OpenID Connect token to sign in with, whatever else is said.
+  func open(with token: String? = nil) async throws -> DaybookClient {
     let (address, context) = try place()
+    var signIn = signIn(context)
+    if let token {
+      signIn = SignIn(token: token)
+    } else if signIn.email == nil, signIn.apiKey == nil, let context {
+      signIn.token = try await Contexts.token(of: context)
+    }
     let client = try await DaybookClient.connect(
       to: try Endpoint.parse(address),
       certificateAuthorities: certificateAuthorities ?? context?.certificateAuthorities
         ?? Terminal.environment("DAYBOOK_TLS_CA"))
-    let signIn = signIn(context)
     do {
-      if let email = signIn.email {
+      if let token = signIn.token {
+        _ = try await client.call("session.open", ["token": .string(token)])
+      } else if let email = signIn.email {
         let password = try Terminal.environment("DAYBOOK_PASSWORD") ?? Terminal.password(of: email)
         _ = try await client.call("session.open", ["email": .string(email), "password": .string(password)])
       } else if let key = signIn.apiKey {
@@ -122,6 +140,9 @@ struct ConnectionOptions: ParsableArguments {
     case .remote(let refusal) where refusal.code == .unauthenticated:
       failure.next =
         signIn.email.map { "Check the address \(Terminal.plain($0)) and its password." }
+        ?? signIn.token.map { _ in
+          "Compare the server's --oidc-issuer and --oidc-audience with the provider and client that signed you in."
+        }
         ?? "Check the key: it may be revoked or expired, or be another server's."
     case .closed where address.hasPrefix("tcp:"):
       failure.next =
@@ -133,8 +154,9 @@ struct ConnectionOptions: ParsableArguments {
   }
 
   /// Connects, runs the body, and closes the connection in either case.
-  func withClient<R>(_ body: (DaybookClient) async throws -> R) async throws -> R {
-    let client = try await open()
+  /// - Parameter token: An OpenID Connect token to sign in with, whatever else is said.
+  func withClient<R>(with token: String? = nil, _ body: (DaybookClient) async throws -> R) async throws -> R {
+    let client = try await open(with: token)
     let result: R
     do {
       result = try await body(client)

@@ -37,6 +37,11 @@ enum Program {
       next: "Say where it is with \(option), or where both are with DAYBOOK_HOME.")
   }
 
+  /// A file of the repository, from the nearest folder above the program that has it; nil where none has.
+  static func sample(_ name: String) -> String? {
+    parents(of: path).lazy.map { "\($0)/\(name)" }.first { access($0, R_OK) == 0 }
+  }
+
   static var workingFolder: String {
     guard let path = getcwd(nil, 0) else { return "." }
     defer { free(path) }

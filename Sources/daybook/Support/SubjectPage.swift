@@ -43,7 +43,8 @@ struct SubjectPage {
     ] }))
     \(Self.table("Who has read your data", ["When", "Who", "How often", "By what"], reads))
     \(Self.table("What happened", ["When", "Event", "By you", "Values of yours", "Why", "From where"], rows(report["events"]) { [
-      $0.time("at"), $0.cell("event"), $0["is_actor"] == true ? "yes" : "",
+      $0.time("at"), $0.cell("event"),
+      $0["is_actor"] == true ? $0["on_behalf_of"] == nil ? "yes" : "yes, by \($0.cell("actor"))" : "",
       (Changes.lines($0["changes"]) + AccessText.lines($0["data"] ?? .null, of: nil)).joined(separator: "; "),
       $0.cell("reason"),
       [$0["origin"]?.cell("ip"), $0["origin"]?.cell("user_agent")].compactMap { $0 }.joined(separator: " "),
