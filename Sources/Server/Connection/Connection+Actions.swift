@@ -70,7 +70,6 @@ extension Connection {
     deadline = nil
     framer.discard()
     http?.input.end()
-    releaseBody()
     http?.timer?.cancel()
     http?.timer = nil
     if services.connections.remove(self) { services.metrics.connectionClosed() }

@@ -1,5 +1,4 @@
 import Access
-import BasicTypes
 import CanonicalJSON
 import Domain
 import Metrics
@@ -22,10 +21,6 @@ struct HTTPState {
   var isStreaming = false
   /// Whether bytes came of a request that isn't there whole yet.
   var isReceiving = false
-  /// How many bytes of the body that comes are there.
-  var received = 0
-  /// How many bytes of ``BodyMemory`` it has, and for whom.
-  var claimed: (bytes: Int, tenant: Identifier?) = (0, nil)
   /// The time by which a request must be there, or the next one begin; nil while one is answered.
   var deadline: NIODeadline?
   /// Looks whether that time is over, or gives the next sign of life.
@@ -54,32 +49,7 @@ extension Connection {
   func read(_ part: HTTPServerRequestPart) {
     guard machine.bytesRead() else { return }
     http?.input.append(part)
-    if case .body(let bytes) = part, !hasRoom(for: bytes.readableBytes) {
-      http?.request = nil
-      answer(HTTPProblem(.overloaded(retryAfterMilliseconds: 1000)), closes: true)
-    }
     proceed()
-  }
-
-  /// Whether so much more of a body may be kept. What comes behind a request that is being answered isn't counted: it
-  /// isn't read on.
-  private func hasRoom(for bytes: Int) -> Bool {
-    guard let http, !machine.isParsing else { return true }
-    let received = http.received + bytes
-    self.http?.received = received
-    let more = received - BodyMemory.free - http.claimed.bytes
-    guard more > 0 else { return true }
-    let tenant = http.claimed.bytes > 0 ? http.claimed.tenant : session.principal?.tenant
-    guard services.bodies.claim(more, for: tenant) else { return false }
-    self.http?.claimed = (http.claimed.bytes + more, tenant)
-    return true
-  }
-
-  /// Gives back what it has of the memory of bodies.
-  func releaseBody() {
-    guard let claimed = http?.claimed, claimed.bytes > 0 else { return }
-    services.bodies.release(claimed.bytes, for: claimed.tenant)
-    http?.claimed = (0, nil)
   }
 
   /// What was read is no HTTP.
@@ -320,7 +290,6 @@ extension Connection {
   private func answeringBegan() {
     machine.parsingBegan()
     http?.isReceiving = false
-    http?.received = 0
     http?.deadline = nil
   }
 
@@ -328,7 +297,6 @@ extension Connection {
   private func answeringEnded(closes: Bool) {
     machine.parsingEnded()
     http?.route = nil
-    releaseBody()
     if http?.isStreaming == true {
       beat()
     } else if closes {
