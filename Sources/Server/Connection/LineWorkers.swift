@@ -1,5 +1,5 @@
 import BasicTypes
-import Foundation
+import FoundationEssentials
 import Waiting
 
 /// Takes large lines apart, and checks large parameters, on threads of its own: an event loop serves many connections,

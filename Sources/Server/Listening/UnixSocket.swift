@@ -1,3 +1,5 @@
+import Files
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -11,8 +13,8 @@ struct UnixSocket {
   let path: String
   let descriptor: Int32
   /// The file that was made, so that only that one is removed.
-  private let device: dev_t
-  private let inode: ino_t
+  private let device: UInt64
+  private let inode: UInt64
 
   /// Binds and listens.
   ///
@@ -39,16 +41,15 @@ struct UnixSocket {
       close(descriptor)
       throw failure
     }
-    var status = stat()
-    guard lstat(path, &status) == 0 else {
+    guard let entry = FileEntry(at: path) else {
       let failure = Self.failure("find", path)
       close(descriptor)
       throw failure
     }
     self.path = path
     self.descriptor = descriptor
-    device = status.st_dev
-    inode = status.st_ino
+    device = entry.device
+    inode = entry.inode
   }
 
   /// Closes it, where nobody else has taken the descriptor over.
@@ -56,19 +57,17 @@ struct UnixSocket {
 
   /// Removes the socket's file, unless another server has put its own there since.
   func removeFile() {
-    var status = stat()
-    guard lstat(path, &status) == 0, status.st_dev == device, status.st_ino == inode else { return }
+    guard let entry = FileEntry(at: path), entry.device == device, entry.inode == inode else { return }
     unlink(path)
   }
 
   /// Removes the socket of a server that is dead; refuses to touch anything else.
   private static func removeStale(_ path: String) throws(ServerStartError) {
-    var status = stat()
-    guard lstat(path, &status) == 0 else {
+    guard let entry = FileEntry(at: path) else {
       if errno == ENOENT { return }
       throw failure("look at", path)
     }
-    guard status.st_mode & S_IFMT == S_IFSOCK else {
+    guard entry.kind == .socket else {
       throw ServerStartError("\(path) is there and is no socket. Give another path with --socket.")
     }
     let probe = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)

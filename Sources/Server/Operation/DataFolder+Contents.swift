@@ -1,4 +1,5 @@
 import EmbeddedPostgres
+import Files
 
 #if canImport(Glibc)
   import Glibc
@@ -58,8 +59,7 @@ extension DataFolder {
   }
 
   private static func isFolder(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    FileSystem<FileError>.isFolder(path)
   }
 
   private static func entries(of folder: String) -> [String] {

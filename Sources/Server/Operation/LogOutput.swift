@@ -1,3 +1,4 @@
+import Files
 import NIOConcurrencyHelpers
 
 #if canImport(Glibc)
@@ -51,8 +52,7 @@ final class LogOutput: Sendable {
   /// Whether `JOURNAL_STREAM` names what a descriptor writes to (systemd.exec(5)).
   static func isJournal(_ descriptor: Int32) -> Bool {
     guard let named = getenv("JOURNAL_STREAM") else { return false }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { return false }
-    return String(cString: named) == "\(status.st_dev):\(status.st_ino)"
+    guard let entry = FileEntry(of: descriptor) else { return false }
+    return String(cString: named) == "\(entry.device):\(entry.inode)"
   }
 }

@@ -5,7 +5,7 @@ import Catalog
 import Dispatch
 import Domain
 import EventLog
-import Foundation
+import FoundationEssentials
 import Logging
 import NIOConcurrencyHelpers
 import Projections

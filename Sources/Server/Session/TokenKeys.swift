@@ -1,6 +1,6 @@
 import BasicTypes
 import CanonicalJSON
-import Foundation
+import FoundationEssentials
 import JWTKit
 
 /// Why the keys for tokens can't be used.

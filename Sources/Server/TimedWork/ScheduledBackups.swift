@@ -2,6 +2,7 @@ import Access
 import BasicTypes
 import CanonicalJSON
 import EventLog
+import Files
 import Logging
 import ServiceLifecycle
 
@@ -189,9 +190,8 @@ actor ScheduledBackups {
   private static func remove(_ folder: String) throws {
     for name in try names(in: folder).sorted(by: { first, _ in first == "manifest.json" }) {
       let path = "\(folder)/\(name)"
-      var status = stat()
-      guard lstat(path, &status) == 0 else { throw failure("look at", path) }
-      if status.st_mode & S_IFMT == S_IFDIR {
+      guard let entry = FileEntry(at: path) else { throw failure("look at", path) }
+      if entry.kind == .folder {
         try remove(path)
       } else if unlink(path) != 0 {
         throw failure("remove", path)
