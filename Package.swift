@@ -152,7 +152,9 @@ let package = Package(
         "TestBasics", "Projections", "Postgres", "EmbeddedPostgres", "EventLog", "Failpoints", "MerkleTree", "Vault",
         "BasicTypes", "CanonicalJSON", "Catalog", "Access", "Records", "Domain", "Refusals", log, nioLocks,
       ]),
-    module("ServerTestKit", ["TestBasics", "Server", "DaybookClient", "CanonicalJSON", nioCore, nioPosix]),
+    module(
+      "ServerTestKit",
+      ["TestBasics", "Server", "Domain", "Catalog", "DaybookClient", "CanonicalJSON", nioCore, nioPosix]),
     // What must hold of bytes from outside: for the fuzzer that tools/fuzz builds, and for a sample in every run.
     module(
       "OpenLineageTestKit", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),

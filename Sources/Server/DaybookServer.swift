@@ -109,7 +109,7 @@ public final class DaybookServer: Sendable {
     // A mistake in schema/, or in the keys for tokens, is told before anything is touched.
     let tokens = try configuration.oidc.map { try TokenVerifier($0, logger: logger, clock: given.clock) }
     let scrapeToken = try configuration.metricsTokenFile.map { try ScrapeToken($0) }
-    let catalog = try Catalog.load(folder: configuration.catalogFolder, knownBehaviours: CommandEngine.knownBehaviours)
+    let catalog = try configuration.loadCatalog(configuration.catalogFolder)
     if let listen = configuration.postgresListen {
       guard configuration.postgres == nil else {
         throw ServerStartError(

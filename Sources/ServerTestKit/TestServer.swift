@@ -1,5 +1,7 @@
 import CanonicalJSON
+import Catalog
 import DaybookClient
+import Domain
 import Logging
 import Server
 import TestBasics
@@ -43,8 +45,20 @@ package struct TestServer: Sendable {
     configuration.announce = { _ in }
     // Tests that count events switch it on for themselves.
     configuration.recordsAccess = false
+    // Reading it takes a third of a server's start without optimization, and the files don't change while tests run.
+    configuration.loadCatalog = {
+      guard $0 == Repository.schema else {
+        return try Catalog.load(folder: $0, knownBehaviours: CommandEngine.knownBehaviours)
+      }
+      return try catalog.get()
+    }
     change(&configuration)
     return configuration
+  }
+
+  /// The project's own catalog.
+  private static let catalog = Result {
+    try Catalog.load(folder: Repository.schema, knownBehaviours: CommandEngine.knownBehaviours)
   }
 
   /// Stops the server as a signal would, and waits for its end.

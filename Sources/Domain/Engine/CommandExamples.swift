@@ -48,6 +48,7 @@ enum CommandExamples {
     "projection.skip": ["force": true],
     "redaction.create": ["resource_id": world("pipeline"), "pointers": ["/description"]],
     "legal_hold.place": ["held_id": world("dataset")],
+    "invitation.create": ["user_id": world("user")],
     "user_preferences.create": ["user_id": world("user")],
     "system.log": ["message": "The import has started."],
     "openlineage.map": ["organization_id": world("organization"), "namespace": "example"],

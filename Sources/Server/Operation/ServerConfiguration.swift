@@ -1,4 +1,5 @@
 import BasicTypes
+import Catalog
 import Domain
 import EventLog
 import Failpoints
@@ -127,6 +128,11 @@ public struct ServerConfiguration: Sendable {
   public var mapSize = 1 << 30
   /// Gets the ready line, once; by default it goes to standard output.
   public var announce: @Sendable (String) -> Void = { StandardStream.output.write($0 + "\n") }
+
+  /// How the catalog is read; tests that start many servers read the project's own once.
+  package var loadCatalog: @Sendable (_ folder: String) throws -> Catalog = {
+    try Catalog.load(folder: $0, knownBehaviours: CommandEngine.knownBehaviours)
+  }
 
   /// Where tests make a change of stored data fail, or end the process: what `DAYBOOK_FAILPOINT` says.
   package var failpoints = Failpoints.none
