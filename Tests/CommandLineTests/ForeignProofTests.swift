@@ -60,9 +60,12 @@ import Testing
           tiles[try #require(tile["path"]?.stringValue)] = tile["tile"]
         }
         #expect(tiles.keys == ["tile/0/000", "tile/0/001.p/\(size - 256)", "tile/1/000.p/1"])
+        // The key is that of the policy that the program writes: lines of log VKEY and quorum NAME.
+        let written = try await desk.daybook("log", "policy", "-")
+        let policy = written.lines.map { $0.split(separator: " ").map(String.init) }
+        #expect(policy.map(\.first) == ["log", "quorum"] && policy.last == ["quorum", "none"], "\(written)")
         let input: JSON = [
-          "Tiles": .object(tiles),
-          "Key": checkpoint["verifier_key"] ?? .null, "Note": checkpoint["note"] ?? .null,
+          "Tiles": .object(tiles), "Key": .string(policy.first?.last ?? ""), "Note": checkpoint["note"] ?? .null,
           "Headers": .array(headers.map { .string($0.canonicalString) }), "Inclusions": .array(inclusions),
           "Consistency": .array(consistency), "Files": .array(files),
         ]

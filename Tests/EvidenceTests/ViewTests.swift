@@ -22,7 +22,7 @@ import Testing
       let text = String(decoding: try bytes(path + "/audit.csv"), as: UTF8.self)
       let rows = try CSV.rows(text)
       #expect(rows.count == log.records.count + 1)
-      #expect(Set(rows.map(\.count)) == [11])
+      #expect(Set(rows.map(\.count)) == [12] && rows[0].last == "on_behalf_of")
       for cell in rows.joined() {
         if let first = cell.unicodeScalars.first { #expect(!"=+-@\t\r".unicodeScalars.contains(first), "\(cell)") }
       }

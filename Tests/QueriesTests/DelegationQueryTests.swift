@@ -16,9 +16,18 @@ import Testing
   func `history, audit, reports and SQL name the person and the key`() async throws {
     try await TestQueries.with { library in
       let acme = try await library.models.domain.organization("acme", platform: "etl_builder")
-      let olga = try await library.member("olga@example.org", of: acme, role: "developer", membership: "owner")
-      let dan = try await library.member("dan@example.org", of: acme, role: "developer")
-      let auditor = try await library.member("aud@example.org", of: acme, role: "auditor")
+      func member(_ name: String, role: String, membership: String = "member") async throws -> Principal {
+        let id = try await library.make(
+          "user",
+          [
+            "email": .string("\(name)@example.org"), "username": .string(name), "role": .string(role),
+            "organization_id": .string(acme), "membership_role": .string(membership),
+          ])
+        return try library.models.domain.principal(id)
+      }
+      let olga = try await member("olga", role: "developer", membership: "owner")
+      let dan = try await member("dan", role: "developer")
+      let auditor = try await member("aud", role: "auditor")
       let id = try #require(dan.subject?.text)
       let made = try await library.call(
         "api_key.create",
