@@ -234,6 +234,35 @@ import Testing
     }
   }
 
+  @Test func `long bodies have so much memory in all, and a tenant half of it`() async throws {
+    try await HTTPTests.withServer {
+      $0.bodyMemory = 1 << 20
+    } _: { test, key in
+      let memory = test.server.services.bodies
+      let head = HTTPTests.post(String(repeating: " ", count: 900_000), key: key).dropLast(900_000)
+      let part = Array(head) + [UInt8](repeating: 0x20, count: 400_000)
+      let first = try await test.http()
+      await first.send(part)
+      _ = try await eventually("the first body has its memory") { memory.held > 300_000 ? true : nil }
+      let second = try await test.http()
+      await second.send(part)
+      let reply = try await second.reply()
+      #expect(reply?.status == 503 && reply?["Retry-After"] == "1" && reply?["Connection"] == "close")
+      #expect(await second.rest().isEmpty)
+      // What is short needs none.
+      let short = try await test.http()
+      #expect(try await short.ask(HTTPTests.post(HTTPTests.event("short"), key: key)).status == 201)
+      let other = try await test.apiKey(try await test.organization("other"), ["openlineage": ["write"]]).key
+      let third = try await test.http()
+      let long = HTTPTests.event("long") + String(repeating: " ", count: 400_000)
+      #expect(try await third.ask(HTTPTests.post(long, key: other)).status == 201, "another tenant has its own half")
+      await first.close()
+      _ = try await eventually("all of it is given back") { memory.held == 0 ? true : nil }
+      #expect(try await third.ask(HTTPTests.post(long, key: key)).status == 201)
+      _ = try await eventually("this one's too") { memory.held == 0 ? true : nil }
+    }
+  }
+
   @Test func `what is sent to the wrong port is told the right one`() async throws {
     try await HTTPTests.withServer { test, _ in
       let lines = try await test.http()

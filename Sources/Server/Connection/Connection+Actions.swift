@@ -33,6 +33,7 @@ extension Connection {
     case .discardInput:
       framer.discard()
       http?.input.end()
+    releaseBody()
     case .cancelSignIn: tasks.signIn?.cancel()
     case .cancelSubscriptions: tasks.cancelSubscriptions()
     case .startDeadline:

@@ -1,4 +1,5 @@
 import Access
+import BasicTypes
 import CanonicalJSON
 import Domain
 import Metrics
@@ -21,6 +22,8 @@ struct HTTPState {
   var isStreaming = false
   /// Whether bytes came of a request that isn't there whole yet.
   var isReceiving = false
+  /// How many bytes of ``BodyMemory`` the body has, and for whom.
+  var claimed: (bytes: Int, tenant: Identifier?) = (0, nil)
   /// The time by which a request must be there, or the next one begin; nil while one is answered.
   var deadline: NIODeadline?
   /// Looks whether that time is over, or gives the next sign of life.
@@ -97,6 +100,7 @@ extension Connection {
   func parseRequest() {
     http?.input.maximumBody = machine.share.line
     guard let event = http?.input.next() else {
+      guard claimRoom(for: http?.input.bodyBytes ?? 0) else { return refuseForRoom() }
       // What was left of a request that was refused is read past: none is on its way.
       if http?.isReceiving == true, http?.input.isBetweenRequests == true {
         http?.isReceiving = false
@@ -117,12 +121,38 @@ extension Connection {
           closes: !head.isKeepAlive || error.isOfFraming,
           isHead: head.method == .HEAD)
       }
-    case .body(let body): readBody(body)
+    case .body(let body):
+      guard claimRoom(for: body.readableBytes) else { return refuseForRoom() }
+      readBody(body)
     case .tooLong:
       let limit = machine.share.line
       answer(HTTPProblem(.tooLarge(limit: Int64(limit), "A body may have at most \(limit) bytes.")), closes: true)
     case .malformed(let sentence): answer(HTTPProblem(400, sentence), closes: true)
     }
+  }
+
+  /// Whether so much of a body may be kept. Its head was read before, so whose it is is known.
+  private func claimRoom(for bytes: Int) -> Bool {
+    guard let http else { return true }
+    let more = bytes - BodyMemory.free - http.claimed.bytes
+    guard more > 0 else { return true }
+    let tenant = http.claimed.bytes > 0 ? http.claimed.tenant : session.principal?.tenant
+    guard services.bodies.claim(more, for: tenant) else { return false }
+    self.http?.claimed = (http.claimed.bytes + more, tenant)
+    return true
+  }
+
+  private func refuseForRoom() {
+    http?.input.end()
+    http?.request = nil
+    answer(HTTPProblem(.overloaded(retryAfterMilliseconds: 1000)), closes: true)
+  }
+
+  /// Gives back what it has of the memory of bodies.
+  func releaseBody() {
+    guard let claimed = http?.claimed, claimed.bytes > 0 else { return }
+    services.bodies.release(claimed.bytes, for: claimed.tenant)
+    http?.claimed = (0, nil)
   }
 
   /// The client sends nothing more: a request that isn't there whole is answered so.
@@ -297,6 +327,7 @@ extension Connection {
   private func answeringEnded(closes: Bool) {
     machine.parsingEnded()
     http?.route = nil
+    releaseBody()
     if http?.isStreaming == true {
       beat()
     } else if closes {

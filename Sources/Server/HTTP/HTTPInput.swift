@@ -45,6 +45,11 @@ struct HTTPInput {
     if case .head = state { !hasMore } else { false }
   }
 
+  /// How many bytes of the body that comes are there.
+  var bodyBytes: Int {
+    if case .body(let body) = state { body.readableBytes } else { 0 }
+  }
+
   /// Adds what was read.
   mutating func append(_ part: HTTPServerRequestPart) {
     if case .ended = state { return }

@@ -50,6 +50,8 @@ final class Services: Sendable {
     label: "daybook.queries", processors: ProcessInfo.processInfo.activeProcessorCount)
   let connections: ConnectionRegistry
   let answers: AnswerMemory
+  /// The memory of bodies over HTTP.
+  let bodies: BodyMemory
   /// Who makes backups by the clock; nil where nobody does.
   var backups: ScheduledBackups? { scheduledBackups.withLockedValue { $0 } }
   private let scheduledBackups = NIOLockedValueBox<ScheduledBackups?>(nil)
@@ -83,6 +85,7 @@ final class Services: Sendable {
     accesses = configuration.recordsAccess ? ledger : nil
     recorder = AccessRecorder(engine: engine, vault: vault, ledger: ledger, logger: logger)
     answers = AnswerMemory(limits: configuration.answerMemory)
+    bodies = BodyMemory(limit: configuration.bodyMemory)
     connections = ConnectionRegistry(limit: places ?? configuration.maximumConnections)
     defer {
       if let schedule = configuration.backups {
