@@ -40,12 +40,16 @@ import Testing
   }
 
   /// If this fails, the table lacks a case: then a rendering could drop a rule, and the test above wouldn't notice.
-  @Test(.timeLimit(.minutes(5)))
+  @Test(.seeded, .timeLimit(.minutes(5)))
   func `whichever rule one rendering drops, the table notices`() async throws {
     try await TestQueries.with { library in
       let (world, cases) = try await Self.prepare(library)
       var broken = 0
-      for type in library.engine.catalog.types where type.hasReadModel {
+      // A third of the types in a usual run, by chance: each asks everything several times.
+      let all = library.engine.catalog.types.filter(\.hasReadModel)
+      var random = try Seeded()
+      let types = isThorough ? all : Array(all.shuffled(using: &random).prefix(all.count / 3))
+      for type in types {
         let audience = Audience(type)
         let cases = cases.of(type.name)
         let unbroken = try await Self.mistakes(of: audience, type, cases, world, library)
@@ -61,7 +65,7 @@ import Testing
           broken += 1
         }
       }
-      #expect(broken >= library.engine.catalog.types.count { $0.hasReadModel })
+      #expect(broken >= types.count)
     }
   }
 

@@ -20,7 +20,8 @@ struct Call: AsyncParsableCommand {
         daybook call organization.create '{"name":"Acme","slug":"acme"}'
         daybook call pipeline.get '{"id":"daily load","as_of":"yesterday"}'
         daybook call pipeline.edit - < changes.json
-        daybook call run.start '{"pipeline_id":"daily load"}' --on-behalf-of ann@acme.example --origin-ip 203.0.113.7
+        daybook call run.start '{"pipeline_id":"daily load"}' \\
+          --on-behalf-of ann@acme.example --origin-ip 203.0.113.7
       """)
 
   @Argument(help: "The method, such as pipeline.list; rpc.discover lists them all.", completion: Completions.methods)
