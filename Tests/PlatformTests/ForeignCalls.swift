@@ -46,7 +46,9 @@ struct ForeignCalls {
     "permissions.as_of user_id",
   ]
   /// What no key may do, whosever id is given: only a person has notifications of their own, and joins.
-  private static let persons: Set<String> = ["notification.mark_all_read", "workspace.join"]
+  private static let persons: Set<String> = [
+    "invitation.decline", "invitation.redeem", "notification.mark_all_read", "workspace.join",
+  ]
   /// What no key may ask, whosever id is given: only a person does, of themselves or by their office.
   private static let offices: Set<String> = [
     "subject.find", "subject.report", "subject.receipt", "subject.list_exports", "redaction.create",
