@@ -33,7 +33,7 @@ extension Connection {
     case .discardInput:
       framer.discard()
       http?.input.end()
-    releaseBody()
+      releaseBody()
     case .cancelSignIn: tasks.signIn?.cancel()
     case .cancelSubscriptions: tasks.cancelSubscriptions()
     case .startDeadline:
@@ -71,6 +71,7 @@ extension Connection {
     deadline = nil
     framer.discard()
     http?.input.end()
+    releaseBody()
     http?.timer?.cancel()
     http?.timer = nil
     if services.connections.remove(self) { services.metrics.connectionClosed() }
