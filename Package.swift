@@ -154,7 +154,7 @@ let package = Package(
       ]),
     module(
       "ServerTestKit",
-      ["TestBasics", "Server", "Domain", "Catalog", "DaybookClient", "CanonicalJSON", nioCore, nioPosix]),
+      ["TestBasics", "Server", "Catalog", "DaybookClient", "CanonicalJSON", nioCore, nioPosix]),
     // What must hold of bytes from outside: for the fuzzer that tools/fuzz builds, and for a sample in every run.
     module(
       "OpenLineageTestKit", ["OpenLineage", "Catalog", "EventLog", "BasicTypes", "CanonicalJSON"]),

@@ -1,7 +1,6 @@
 import CanonicalJSON
 import Catalog
 import DaybookClient
-import Domain
 import Logging
 import Server
 import TestBasics
@@ -46,19 +45,15 @@ package struct TestServer: Sendable {
     // Tests that count events switch it on for themselves.
     configuration.recordsAccess = false
     // Reading it takes a third of a server's start without optimization, and the files don't change while tests run.
-    configuration.loadCatalog = {
-      guard $0 == Repository.schema else {
-        return try Catalog.load(folder: $0, knownBehaviours: CommandEngine.knownBehaviours)
-      }
-      return try catalog.get()
-    }
+    let load = configuration.loadCatalog
+    configuration.loadCatalog = { $0 == Repository.schema ? try catalog.get() : try load($0) }
     change(&configuration)
     return configuration
   }
 
   /// The project's own catalog.
-  private static let catalog = Result {
-    try Catalog.load(folder: Repository.schema, knownBehaviours: CommandEngine.knownBehaviours)
+  private static let catalog = Result<Catalog, any Error> {
+    try ServerConfiguration(dataFolder: "", catalogFolder: "", projectionsFolder: "").loadCatalog(Repository.schema)
   }
 
   /// Stops the server as a signal would, and waits for its end.
