@@ -74,6 +74,20 @@ public enum Base64 {
     return isValid ? bytes : nil
   }
 
+  /// The bytes that a text spells in the alphabet of URLs without padding (RFC 4648 §5), as tokens have it; nil where
+  /// it spells none.
+  public static func decode(url text: some Collection<UInt8>) -> [UInt8]? {
+    var bytes = text.map { byte in
+      switch byte {
+      case UInt8(ascii: "-"): UInt8(ascii: "+")
+      case UInt8(ascii: "_"): UInt8(ascii: "/")
+      default: byte
+      }
+    }
+    while bytes.count % 4 != 0 { bytes.append(UInt8(ascii: "=")) }
+    return bytes.withUnsafeBufferPointer { decode(utf8: $0) }
+  }
+
   private static let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
   @inline(__always)

@@ -1,3 +1,4 @@
+import BasicTypes
 import Files
 
 /// What the private server runs with. All of it is written anew at every start, so
@@ -146,13 +147,13 @@ struct ClusterConfiguration: Hashable, Sendable {
 
   /// A URL that libpq and psql take as it stands.
   func conninfo(database: String, role: String = Self.role) -> String {
-    "postgresql://\(role)@/\(Self.percentEncode(database))?host=\(Self.percentEncode(socketFolder))&port=\(port)"
+    "postgresql://\(role)@/\(PercentEncoding.encode(database))?host=\(PercentEncoding.encode(socketFolder))&port=\(port)"
   }
 
   /// A URL for SQL roles, which lacks their name and password: by TCP where they may come in there.
   var sqlRolesURL: String {
     guard let listener else {
-      return "postgresql:///\(Self.database)?host=\(Self.percentEncode(socketFolder))&port=\(port)"
+      return "postgresql:///\(Self.database)?host=\(PercentEncoding.encode(socketFolder))&port=\(port)"
     }
     let host = listener.host.contains(":") ? "[\(listener.host)]" : listener.host
     return "postgresql://\(host):\(port)/\(Self.database)" + (certificate == nil ? "" : "?sslmode=require")
@@ -164,20 +165,5 @@ struct ClusterConfiguration: Hashable, Sendable {
 
   private static func quoteElement(_ path: String) -> String {
     "\"" + path.flatMap { $0 == "\"" ? [$0, $0] : [$0] } + "\""
-  }
-
-  private static func percentEncode(_ text: String) -> String {
-    var encoded = ""
-    for byte in text.utf8 {
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"),
-        UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-        encoded.unicodeScalars.append(Unicode.Scalar(byte))
-      default:
-        encoded += (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
-      }
-    }
-    return encoded
   }
 }

@@ -132,22 +132,9 @@ final class TokenVerifier: Sendable {
   private static func header(of token: String) throws -> JSONObject {
     let parts = token.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     // Whatever is wrong with such a text, it is no token.
-    guard parts.count == 3, let bytes = base64URLDecoded(parts[0]), let header = try? JSON.parse(bytes).objectValue
+    guard parts.count == 3, let bytes = Base64.decode(url: parts[0]), let header = try? JSON.parse(bytes).objectValue
     else { throw Refusal.unauthenticated("This is no signed token.") }
     return header
-  }
-
-  /// The bytes of a text in the URL's alphabet without padding (RFC 4648 §5).
-  private static func base64URLDecoded(_ text: Substring.UTF8View) -> [UInt8]? {
-    var bytes = text.map { byte in
-      switch byte {
-      case UInt8(ascii: "-"): UInt8(ascii: "+")
-      case UInt8(ascii: "_"): UInt8(ascii: "/")
-      default: byte
-      }
-    }
-    while bytes.count % 4 != 0 { bytes.append(UInt8(ascii: "=")) }
-    return Base64.decode(String(decoding: bytes, as: UTF8.self))
   }
 
   private func currentKeys() throws -> TokenKeys {
