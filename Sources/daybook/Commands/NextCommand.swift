@@ -22,7 +22,7 @@ struct NextCommand: AsyncParsableCommand {
 
   func run() async throws {
     let commands = try await connection.withClient { try await Self.commands($0) }
-    let setting = setting
+    let setting = try setting()
     if output.json {
       return Terminal.say(
         json: ["setting": setting.map(JSON.string) ?? .null, "commands": .array(commands.map(JSON.string))])
@@ -32,13 +32,13 @@ struct NextCommand: AsyncParsableCommand {
   }
 
   /// What another terminal needs to find this program and this server; nil where that is found anyway.
-  private var setting: String? {
+  private func setting() throws -> String? {
     var variables: [String] = []
     let isFound = (Terminal.environment("PATH") ?? "").split(separator: ":").contains { folder in
       access("\(folder)/\(Program.name)", X_OK) == 0
     }
     if !isFound { variables.append("PATH=\(Self.quoted(Program.folder)):$PATH") }
-    if let address = connection.placeForOthers { variables.append("DAYBOOK_CONNECT=\(Self.quoted(address))") }
+    if let address = try connection.placeForOthers() { variables.append("DAYBOOK_CONNECT=\(Self.quoted(address))") }
     return variables.isEmpty ? nil : "export \(variables.joined(separator: " "))"
   }
 

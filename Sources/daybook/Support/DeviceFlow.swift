@@ -160,8 +160,9 @@ struct DeviceFlow: Sendable {
 
   /// What a token says of itself; the server checks it, so nothing but when another is got depends on this.
   private static func claims(of token: String) -> JSON {
-    let parts = token.split(separator: ".")
-    guard parts.count == 3, let bytes = Base64URL.bytes(parts[1]) else { return .null }
+    let parts = token.utf8.split(separator: UInt8(ascii: "."))
+    guard parts.count == 3, let bytes = Base64.decode(url: parts[1]) else { return .null }
+    // A token of another form is the server's to refuse: it says nothing here.
     return (try? JSON.parse(bytes)) ?? .null
   }
 
@@ -193,7 +194,7 @@ struct DeviceFlow: Sendable {
   }
 
   private func post(_ place: String, _ form: KeyValuePairs<String, String>) async throws -> (Int, JSON) {
-    let text = form.map { "\($0.key)=\(Self.escaped($0.value))" }.joined(separator: "&")
+    let text = form.map { "\($0.key)=\(PercentEncoding.encode($0.value))" }.joined(separator: "&")
     return try await ask(place, (text, "application/x-www-form-urlencoded"))
   }
 
@@ -213,7 +214,15 @@ struct DeviceFlow: Sendable {
       throw Failure(
         .unavailable, "The provider at \(error.description)", place: place, next: "Check the address and the network.")
     }
-    return (answer.status, (try? JSON.parse(Array(answer.text.utf8))) ?? .null)
+    do {
+      return (answer.status, try JSON.parse(Array(answer.text.utf8)))
+    } catch {
+      // A gateway's page may say that something isn't there; what is answered as right must be JSON.
+      guard answer.status == 200 else { return (answer.status, .null) }
+      throw Failure(
+        .unavailable, "What answers here is no provider: it sends no JSON.", place: place,
+        next: "Check the address; a proxy or a sign-in page may stand before the provider.")
+    }
   }
 
   /// What a provider says of a refusal, for a person.
@@ -221,49 +230,5 @@ struct DeviceFlow: Sendable {
     let code = answer["error"]?.stringValue.map { Terminal.plain($0) } ?? "it answers \(status)"
     guard let description = answer["error_description"]?.stringValue else { return "\(code)." }
     return "\(code), \(Terminal.plain(description))"
-  }
-
-  private static func escaped(_ text: String) -> String {
-    var escaped = ""
-    for byte in text.utf8 {
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-        UInt8(ascii: "~"):
-        escaped.unicodeScalars.append(Unicode.Scalar(byte))
-      default:
-        let digits = String(byte, radix: 16, uppercase: true)
-        escaped += byte < 16 ? "%0\(digits)" : "%\(digits)"
-      }
-    }
-    return escaped
-  }
-}
-
-/// Base 64 in the alphabet of URLs (RFC 4648, 5), without filling.
-private enum Base64URL {
-  static func bytes(_ text: Substring) -> [UInt8]? {
-    var bytes: [UInt8] = []
-    var bits: UInt32 = 0
-    var count = 0
-    for byte in text.utf8 {
-      let value: UInt32
-      switch byte {
-      case UInt8(ascii: "A")...UInt8(ascii: "Z"): value = UInt32(byte - UInt8(ascii: "A"))
-      case UInt8(ascii: "a")...UInt8(ascii: "z"): value = UInt32(byte - UInt8(ascii: "a")) + 26
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = UInt32(byte - UInt8(ascii: "0")) + 52
-      case UInt8(ascii: "-"): value = 62
-      case UInt8(ascii: "_"): value = 63
-      case UInt8(ascii: "="): continue
-      default: return nil
-      }
-      bits = bits << 6 | value
-      count += 6
-      guard count >= 8 else { continue }
-      count -= 8
-      bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
-      bits &= (1 << UInt32(count)) - 1
-    }
-    return bytes
   }
 }

@@ -94,8 +94,10 @@ struct ConnectionOptions: ParsableArguments {
   }
 
   /// The address for another terminal, with a socket's path from the root on; nil where a context says it.
-  var placeForOthers: String? {
-    guard let place = try? place(), place.context == nil else { return nil }
+  /// - Throws: ``Failure`` where the context can't be read.
+  func placeForOthers() throws -> String? {
+    let place = try place()
+    guard place.context == nil else { return nil }
     guard place.address.hasPrefix("unix:") else { return place.address }
     return "unix:\(Program.absolute(String(place.address.dropFirst("unix:".utf8.count))))"
   }
