@@ -10,16 +10,21 @@ public struct LogProof: Sendable, Hashable {
   public let hashes: [Digest]
   /// The checkpoint of the tree that the path leads to, and who signed it.
   public let note: SignedNote
+  /// What the note states.
+  public let checkpoint: Checkpoint
 
   private static let heading = "c2sp.org/tlog-proof@v1"
   /// A path in a tree of 2⁶⁴ leaves has no more hashes.
   private static let mostHashes = 64
 
   /// A proof of these parts.
-  public init(index: UInt64, hashes: [Digest], note: SignedNote, extra: [UInt8]? = nil) {
+  ///
+  /// - Throws: ``NoteError`` where the note is no checkpoint.
+  public init(index: UInt64, hashes: [Digest], note: SignedNote, extra: [UInt8]? = nil) throws(NoteError) {
     self.index = index
     self.hashes = hashes
     self.note = note
+    checkpoint = try Checkpoint(text: note.text)
     self.extra = extra
   }
 
@@ -58,6 +63,7 @@ public struct LogProof: Sendable, Hashable {
     }
     self.hashes = hashes
     note = try SignedNote(parsing: rest)
+    checkpoint = try Checkpoint(text: note.text)
   }
 
   /// The file.
@@ -69,9 +75,8 @@ public struct LogProof: Sendable, Hashable {
   /// Whether a leaf of these bytes stands at the index, in the tree that the checkpoint states. Says nothing of its
   /// signatures.
   public func proves(_ leaf: some Collection<UInt8>) -> Bool {
-    guard let checkpoint = try? Checkpoint(text: note.text) else { return false }
-    return MerkleProof.verifyInclusion(
-      leaf: Array(leaf).withUnsafeBytes { RFC6962.leafHash($0) }, index: index, size: checkpoint.size, proof: hashes,
+    MerkleProof.verifyInclusion(
+      leaf: RFC6962.leafHash(leaf), index: index, size: checkpoint.size, proof: hashes,
       root: checkpoint.root)
   }
 }

@@ -157,13 +157,13 @@ import Testing
     for index in leaves.indices {
       let hashes = tree.path(index, 0..<7)
       for extra in [nil, [1, 2, 3] as [UInt8]] {
-        let proof = LogProof(index: UInt64(index), hashes: hashes, note: note, extra: extra)
+        let proof = try LogProof(index: UInt64(index), hashes: hashes, note: note, extra: extra)
         let back = try LogProof(parsing: Array(proof.serialized.utf8))
         #expect(back == proof)
         for other in leaves.indices { #expect(back.proves(leaves[other]) == (other == index)) }
       }
     }
-    let text = LogProof(index: 2, hashes: tree.path(2, 0..<7), note: note).serialized
+    let text = try LogProof(index: 2, hashes: tree.path(2, 0..<7), note: note).serialized
     for changed in [
       text.replacing("@v1", with: "@v2"), text.replacing("index 2", with: "index 02"),
       text.replacing("index 2", with: "index -2"), text.replacing("index 2\n", with: ""),

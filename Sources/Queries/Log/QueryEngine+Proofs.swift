@@ -179,7 +179,7 @@ extension QueryEngine {
         result["tree_size"] = JSON(position: end)
         if let note {
           let signed = try SignedNote(parsing: Array(note.text.utf8))
-          result["tlog_proof"] = .string(LogProof(index: position - 1, hashes: hashes, note: signed).serialized)
+          result["tlog_proof"] = .string(try LogProof(index: position - 1, hashes: hashes, note: signed).serialized)
         }
       } else {
         let start = question.fromSize ?? 0

@@ -128,10 +128,11 @@ struct LogCheckCommand: ParsableCommand {
     }
     let proof: LogProof?
     let note: SignedNote
+    let checkpoint: Checkpoint
     do {
       proof = bytes.starts(with: "c2sp.org/tlog-proof".utf8) ? try LogProof(parsing: bytes) : nil
       note = try proof?.note ?? SignedNote(parsing: bytes)
-      _ = try Checkpoint(text: note.text)
+      checkpoint = try proof?.checkpoint ?? Checkpoint(text: note.text)
     } catch {
       throw Failure(.damaged, "This is no checkpoint and no tlog-proof: \(error).", place: file)
     }
@@ -140,7 +141,7 @@ struct LogCheckCommand: ParsableCommand {
         .usage, proof == nil ? "A checkpoint proves no event." : "A proof needs the event's header.", place: file,
         next: proof == nil ? "Leave --header out." : "Give the file that log proof --header wrote by --header.")
     }
-    try tell(policy.judge(note), of: try Checkpoint(text: note.text), header: try proof.map(verdict))
+    try tell(policy.judge(note), of: checkpoint, header: try proof.map(verdict))
   }
 
   /// Whether the header is proved, and where.
