@@ -193,20 +193,26 @@ final class Decision {
     return state.creator == subject || state.reference("owner_id") == subject
   }
 
+  /// Why a key lacks a permission, where more is to be said than that: it takes somebody else to have it too.
+  private func whyNot(_ permission: String, exceedsMaker: Bool) -> String? {
+    switch (principal.onBehalfOf != nil, exceedsMaker) {
+    case (true, true): "The key has the permission \(permission), the person doesn't."
+    case (true, false): "The key doesn't have the permission \(permission)."
+    case (false, true):
+      """
+      The key has the permission \(permission), but the person who made it has it no longer; somebody who has it makes \
+      another key.
+      """
+    case (false, false): nil
+    }
+  }
+
   /// A permission, or `forbidden` with its name.
   func require(_ permission: Permission, on plural: String, in organization: Identifier?) throws {
     guard principal.allows(permission, on: plural, organization: organization) else {
       throw Refusal.forbidden(
         permission: "\(plural):\(permission.rawValue)",
-        principal.onBehalfOf != nil
-          ? principal.exceedsMaker(permission, on: plural)
-            ? "The key has the permission \(plural):\(permission.rawValue), the person doesn't."
-            : "The key doesn't have the permission \(plural):\(permission.rawValue)."
-          : principal.exceedsMaker(permission, on: plural)
-            ? """
-            The key has the permission \(plural):\(permission.rawValue), but the person who made it has it no longer; \
-            somebody who has it makes another key.
-            """ : nil)
+        whyNot("\(plural):\(permission.rawValue)", exceedsMaker: principal.exceedsMaker(permission, on: plural)))
     }
   }
 

@@ -36,13 +36,7 @@ enum ClockBehaviours {
     let data: JSONObject = [
       "clock": .string(reading.clock.text), "standing": .string(reading.word), "expected": .string(other.text),
     ]
-    if let known {
-      try decision.edit(known, decision.type, event: decision.command.event, values: set, data: data, isForced: true)
-    } else {
-      try decision.create(
-        Decision.Creation(
-          type: decision.type, event: decision.command.event, id: id, organization: nil, values: set, data: data))
-    }
+    try record(set, data, on: known, id, decision)
   })
 
   /// `clock.tell`: takes the story of a demonstration on, or ends it. Only where the server was started for one.
@@ -78,14 +72,21 @@ enum ClockBehaviours {
         "clock": .string(reading.clock.text), "from": stretch.map { .string($0.from.text) } ?? .null,
         "to": stretch.map { .string($0.to.text) } ?? .null,
       ]
-      if let known {
-        try decision.edit(known, decision.type, event: decision.command.event, values: set, data: data, isForced: true)
-      } else {
-        try decision.create(
-          Decision.Creation(
-            type: decision.type, event: decision.command.event, id: id, organization: nil, values: set, data: data))
-      }
+      try record(set, data, on: known, id, decision)
     })
+
+  /// Records what was decided, in the one resource that tells of the clock.
+  private static func record(
+    _ values: JSONObject, _ data: JSONObject, on known: ResourceState?, _ id: Identifier, _ decision: Decision
+  ) throws {
+    let event = decision.command.event
+    if let known {
+      try decision.edit(known, decision.type, event: event, values: values, data: data, isForced: true)
+    } else {
+      try decision.create(
+        Decision.Creation(type: decision.type, event: event, id: id, organization: nil, values: values, data: data))
+    }
+  }
 
   /// What is told next; nil where the story ends.
   private static func stretch(_ decision: Decision, _ reading: ClockReading) throws -> StoryClock.Stretch? {
