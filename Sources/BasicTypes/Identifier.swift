@@ -28,6 +28,13 @@ public struct Identifier: Hashable, Sendable, Comparable {
     self.init(high: high, low: low)
   }
 
+  /// The person that an actor of an event is, such as `user:<uuid>`; nil for a key, the local administrator and the
+  /// server.
+  public init?(userActor actor: String) {
+    guard actor.hasPrefix("user:") else { return nil }
+    self.init(String(actor.dropFirst("user:".count)))
+  }
+
   /// The identifier that a UUID string of 36 characters spells, in either case; nil where it is anything else.
   public init?(_ text: String) {
     var copy = text

@@ -53,14 +53,9 @@ public struct RecordScope: Sendable {
     if memberships.contains(where: overseen.contains) { return true }
     let homes = memberships.filter(governed.contains)
     guard !homes.isEmpty else { return false }
-    guard let actor = RecordScope.user(header.actor) else { return !header.actor.hasPrefix("api_key:") }
+    guard let actor = Identifier(userActor: header.actor) else { return !header.actor.hasPrefix("api_key:") }
     if actor == header.resource { return true }
     if try snapshot.state(actor)?.fields["role"] == "admin" { return true }
     return try snapshot.memberships(of: actor).contains { $0.organization.map(homes.contains) == true }
-  }
-
-  /// The user who acted; nil for a key, the local administrator and the server.
-  private static func user(_ actor: String) -> Identifier? {
-    actor.hasPrefix("user:") ? Identifier(String(actor.dropFirst("user:".count))) : nil
   }
 }

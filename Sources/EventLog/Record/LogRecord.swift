@@ -73,7 +73,7 @@ public struct EventHeader: Sendable, Equatable {
   /// The person who acted, by themselves or by an API key that acted for them; nil for a key that acted for nobody, the
   /// local administrator and the server.
   public var person: Identifier? {
-    onBehalfOf ?? (actor.hasPrefix("user:") ? Identifier(String(actor.dropFirst("user:".count))) : nil)
+    onBehalfOf ?? Identifier(userActor: actor)
   }
 
   /// Whether that is what an actor did, such as `user:<uuid>`: also by an API key that acted for that person.

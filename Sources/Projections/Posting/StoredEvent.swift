@@ -86,9 +86,7 @@ struct StoredEvent {
   var verb: Substring { event.drop { $0 != "." }.dropFirst() }
 
   /// The acting user: where a user acted, or an API key for one.
-  var user: Identifier? {
-    onBehalfOf ?? (actor.hasPrefix("user:") ? Identifier(String(actor.dropFirst(5))) : nil)
-  }
+  var user: Identifier? { onBehalfOf ?? Identifier(userActor: actor) }
 
   /// The value of a set field.
   func setValue(_ name: StaticString) -> Range<Int>? { set.first { body.matches($0.key, name) }?.value }

@@ -148,7 +148,7 @@ struct AuditQuery: Sendable {
 
   /// That a row `t` is what an actor did: a person also by an API key that acted for them.
   static func isDone(by actor: String, in sql: inout SQLBuilder) -> String {
-    if actor.hasPrefix("user:"), let person = Identifier(String(actor.dropFirst("user:".count))) {
+    if let person = Identifier(userActor: actor) {
       return "t.user_id = \(sql.bind(.uuid(person.text), as: "uuid"))"
     }
     return "t.actor = \(sql.bind(.text(actor), as: "text"))"
