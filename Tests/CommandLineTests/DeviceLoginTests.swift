@@ -106,6 +106,8 @@ struct DeviceLoginTests {
       }
       let without = try await login("no device codes", [])
       #expect(without.status == .code(64) && without.errors.contains("(RFC 8628)"), "\(without.errors)")
+      let page = try await login("a page", [])
+      #expect(page.status == .code(69) && page.errors.contains("no provider: it sends no JSON"), "\(page.errors)")
       let client = try await login("ok", ["--oidc-issuer", issuer, "--oidc-client", "stranger"])
       #expect(client.status == .code(1) && client.errors.contains("invalid_client, unknown client"), "\(client.errors)")
       let elsewhere = try await login("ok", ["--oidc-issuer", issuer + "/other"])

@@ -66,6 +66,13 @@ class Provider(BaseHTTPRequestHandler):
     def do_POST(self):
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         given = {name: values[0] for name, values in form.items()}
+        if self.mode() == "a page":
+            data = b"<html>Sign in first</html>"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+            return None
         if self.path == "/realm/device":
             if given.get("client_id") != "daybook":
                 return self.answer(401, {"error": "invalid_client", "error_description": "unknown client"})

@@ -1,3 +1,5 @@
+import Files
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -16,12 +18,14 @@ struct ProcessFigures {
   /// What it tells now.
   static func now() -> ProcessFigures {
     // The name may hold spaces and parentheses; the fields behind it don't. The first one there is the third.
-    let line = text(of: "/proc/self/stat")
+    let line = FileSystem<FileError>.text("/proc/self/stat") ?? ""
     let fields = line.lastIndex(of: ")").map { line[$0...].split(separator: " ").dropFirst().map { Double($0) } } ?? []
     func field(_ number: Int) -> Double? { fields.indices.contains(number - 3) ? fields[number - 3] : nil }
     let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
-    let booted = text(of: "/proc/stat").split(separator: "\n").first { $0.hasPrefix("btime ") }
-      .flatMap { Double($0.dropFirst(6)) }
+    let booted = (FileSystem<FileError>.text("/proc/stat") ?? "").split(separator: "\n").first {
+      $0.hasPrefix("btime ")
+    }
+    .flatMap { Double($0.dropFirst(6)) }
     return ProcessFigures(
       cpuSeconds: cpuTime(), residentBytes: field(24).map { $0 * Double(sysconf(Int32(_SC_PAGESIZE))) },
       virtualBytes: field(23), threads: field(20), openFiles: countOpenFiles(), maximumFiles: fileLimit(),
@@ -47,21 +51,5 @@ struct ProcessFigures {
     var count = -3.0
     while readdir(folder) != nil { count += 1 }
     return count
-  }
-
-  /// A file of the system, which has no length of its own; empty where it can't be read.
-  private static func text(of path: String) -> String {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return "" }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var piece = [UInt8](repeating: 0, count: 16 << 10)
-    while true {
-      let count = read(descriptor, &piece, piece.count)
-      if count < 0, errno == EINTR { continue }
-      guard count > 0, bytes.count < 4 << 20 else { break }
-      bytes += piece[..<count]
-    }
-    return String(decoding: bytes, as: UTF8.self)
   }
 }

@@ -1,10 +1,7 @@
 import Access
+import Files
 import NIOConcurrencyHelpers
 import Refusals
-
-#if canImport(Glibc)
-  import Glibc
-#endif
 
 extension ServerConfiguration {
   /// Who is told metrics over HTTP besides administrators and whoever has the token for it.
@@ -51,16 +48,17 @@ final class ScrapeToken: Sendable {
   }
 
   private static func read(_ path: String) throws(ServerStartError) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw ServerStartError(
-        "Can't read the token for metrics, \(path) (--metrics-token-file): \(String(cString: strerror(errno))).")
+    let bytes: [UInt8]?
+    do {
+      bytes = try FileSystem<FileError>.read(path)
+    } catch {
+      throw ServerStartError("Can't read the token for metrics (--metrics-token-file): \(error)")
     }
-    defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 4096)
-    let count = Glibc.read(descriptor, &bytes, bytes.count - 1)
-    let token = bytes[..<max(0, count)].split { $0 == 0x0A || $0 == 0x0D || $0 == 0x20 }
-    guard token.count == 1, let first = token.first, first.count >= shortest,
+    guard let bytes else {
+      throw ServerStartError("There is no token for metrics at \(path) (--metrics-token-file).")
+    }
+    let token = bytes.split { $0 == 0x0A || $0 == 0x0D || $0 == 0x20 }
+    guard token.count == 1, let first = token.first, (shortest..<4096).contains(first.count),
       first.allSatisfy({ 0x21...0x7E ~= $0 }), !first.starts(with: "dbk_".utf8)
     else {
       throw ServerStartError(
