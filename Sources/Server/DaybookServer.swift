@@ -117,6 +117,7 @@ public final class DaybookServer: Sendable {
       }
       _ = try Listeners.checkedAddress(listen.host, listen.port, configuration)
     }
+    try Listeners.check(configuration)
     if configuration.failpoints.isArmed { logger.warning("a failpoint is armed: this server is for a test only") }
     let places = try places(configuration, logger)
     let folder = DataFolder(configuration.dataFolder)

@@ -317,9 +317,15 @@ import Testing
     try await HTTPTests.withServer { first, _ in
       let port = try first.httpPort
       try await TemporaryFolder.with { folder in
-        await #expect(throws: ServerStartError.self) {
+        let refusal = await #expect(throws: ServerStartError.self) {
           _ = try await TestServer.start(folder: folder.path) { $0.http = ("127.0.0.1", port) }
         }
+        #expect(
+          refusal?.description
+            == "Can't listen on 127.0.0.1:\(port) (--http): another program listens there already; stop it, or choose "
+            + "another port.")
+        // Nothing was made for a server that can't start.
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
         let second = try await TestServer.start(folder: folder.path) {
           $0.http = ("127.0.0.1", port)
           $0.isHTTPOptional = true

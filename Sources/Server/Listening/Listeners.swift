@@ -160,7 +160,40 @@ struct Listeners: Sendable {
       return (channel, "\(scheme)\(shown):\(bound)")
     } catch {
       let option = speaksHTTP ? "--http" : "--listen"
-      throw ServerStartError("Can't listen on \(host):\(port) (\(option)): \(error).")
+      let known = (error as? IOError).map { reason(of: $0.errnoCode, port) }
+      throw fault(host, port, option, known ?? String(describing: error))
+    }
+  }
+
+  /// Says before anything is made on the disk that an address that was asked for can't be listened on.
+  static func check(_ configuration: ServerConfiguration) throws(ServerStartError) {
+    var asked: [(host: String, port: Int, option: String)] = []
+    if let (host, port) = configuration.listen { asked.append((host, port, "--listen")) }
+    if let (host, port) = configuration.http, !configuration.isHTTPOptional { asked.append((host, port, "--http")) }
+    for (host, port, option) in asked {
+      let code = try checkedAddress(host, port, configuration).withSockAddr { address, length -> Int32 in
+        let descriptor = Glibc.socket(Int32(address.pointee.sa_family), Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { return errno }
+        defer { Glibc.close(descriptor) }
+        var isReused: CInt = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &isReused, socklen_t(MemoryLayout<CInt>.size))
+        return Glibc.bind(descriptor, address, socklen_t(length)) == 0 ? 0 : errno
+      }
+      if code != 0 { throw fault(host, port, option, reason(of: code, port)) }
+    }
+  }
+
+  private static func fault(_ host: String, _ port: Int, _ option: String, _ reason: String) -> ServerStartError {
+    ServerStartError("Can't listen on \(host):\(port) (\(option)): \(reason).")
+  }
+
+  /// Why an address can't be listened on, and what helps.
+  private static func reason(of code: Int32, _ port: Int) -> String {
+    switch code {
+    case EADDRINUSE: return "another program listens there already; stop it, or choose another port"
+    case EADDRNOTAVAIL: return "this machine has no such address"
+    case EACCES where port < 1024: return "a port below 1024 takes root, or the capability CAP_NET_BIND_SERVICE"
+    default: return String(cString: strerror(code))
     }
   }
 
@@ -181,7 +214,8 @@ struct Listeners: Sendable {
     do {
       address = try SocketAddress.makeAddressResolvingHost(host, port: port)
     } catch {
-      throw ServerStartError("Can't find the address \(host): \(error).")
+      let reason = error is SocketAddressError ? "no host of this name is known" : String(describing: error)
+      throw ServerStartError("Can't find the address \(host): \(reason).")
     }
     guard configuration.tls != nil || configuration.isInsecure || address.isLoopback else {
       throw ServerStartError(
