@@ -133,11 +133,15 @@ import Testing
         #expect(type.status == .code(64))
         #expect(type.errors.contains("There is no resource type “pipelin”.\nNext: Did you mean pipeline?"))
         let event = try await desk.daybook("audit", "--event", "run.failed")
-        #expect(event.errors.contains("run.finished"))
+        #expect(event.status == .code(64) && event.errors.contains("run.finished"), "\(event.errors)")
+        let known = try await desk.daybook("audit", "--event", "pipeline.archived")
+        #expect(known.status == .code(0) && known.output.contains("Nothing in the audit trail matches."))
         let actor = try await desk.daybook("audit", "--actor", "ann@acme.example", "--json")
         #expect(try actor.json().arrayValue?.contains { $0["event"] == "pipeline.edited" } == true)
         let nobody = try await desk.daybook("audit", "--actor", "bob@acme.example")
         #expect(nobody.status == .code(1) && nobody.errors.contains("There is no user called"))
+        let name = try await desk.daybook("audit", "--actor", "bob")
+        #expect(name.status == .code(1) && name.errors.contains("There is no user called"), "\(name.errors)")
       }
     }
   }

@@ -29,7 +29,7 @@ enum ProjectionBehaviours {
         throw Refusal.conflict(
           reason: "state",
           "\(name) has stopped \(place), so passing over position \(position) would only take from its rows. "
-            + "force does it all the same.",
+            + "The parameter force (on the command line --force) does it all the same.",
           ["stopped_at": .array(stops.map { JSON(position: $0) })])
       }
       guard let state = known else {

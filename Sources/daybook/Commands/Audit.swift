@@ -64,7 +64,7 @@ struct Audit: AsyncParsableCommand {
       let items = try await Pages.all("audit.search", params, limit: limit, client) {
         leftOut = $0["archived_left_out"]?.integerValue ?? leftOut
       }
-      if items.isEmpty, let event { try await Self.hint(for: event, client) }
+      if items.isEmpty, let event { try await Self.refuseUnknown(event, client) }
       guard !output.json else { return (items, leftOut, Names(), subject) }
       let mentions = items.map { Names.Mention(type: $0.cell("resource_type"), id: $0.cell("resource_id")) }
       return (items, leftOut, await Names.of(actors: items.actors, mentions, client), subject)
@@ -92,12 +92,10 @@ struct Audit: AsyncParsableCommand {
     table.show(orElse: "Nothing in the audit trail matches.")
   }
 
-  /// The actor that is meant: a person by their e-mail address, or an actor as the log has it.
+  /// The actor that is meant: an actor as the log has it, or a person by their e-mail address or name.
   private static func actor(_ word: String, _ client: DaybookClient) async throws -> String {
-    if word.contains("@"), !word.contains(":") {
-      return "user:\(try await Lookup.resource(word, type: "user", client))"
-    }
-    return Lookup.isIdentifier(word) ? "user:\(word.lowercased())" : word
+    if word == "server" || word.contains(":") { return word }
+    return "user:\(try await person(word, client))"
   }
 
   /// A person's id.
@@ -115,8 +113,9 @@ struct Audit: AsyncParsableCommand {
     return try await Lookup.resource(resource, type: resourceType, client)
   }
 
-  /// Where nothing was found: says so where no event of this name was ever recorded, and which may have been meant.
-  private static func hint(for event: String, _ client: DaybookClient) async throws {
+  /// Where nothing was found: fails where no event of this name is known or was ever recorded, and says which may have
+  /// been meant.
+  private static func refuseUnknown(_ event: String, _ client: DaybookClient) async throws {
     let found = try await client.callAfterWrites(
       "audit.search", ["event": .string(event), "limit": 1, "include_archived": true])
     guard found["items"]?.arrayValue?.isEmpty == true else { return }
@@ -126,6 +125,6 @@ struct Audit: AsyncParsableCommand {
     var near = Set(events.filter { $0.hasPrefix("\(type).") }).sorted()
     if near.isEmpty { near = Suggestion.nearest(to: event, in: events, atMost: 3) }
     let advice = near.isEmpty ? "An event is written as pipeline.edited." : "There are \(near.joined(separator: ", "))."
-    Terminal.complain("No event “\(Terminal.plain(event))” was ever recorded. \(advice)")
+    throw Failure(.usage, "There is no event “\(Terminal.plain(event))”, and none was ever recorded.", next: advice)
   }
 }

@@ -122,11 +122,10 @@ struct Failure: Error, Sendable {
     case .tooLarge where refusal.message.hasPrefix("A line may have"):
       return "Send less at once, or start the server with a larger --max-line."
     case .methodNotFound:
-      let names = (refusal.data["suggestions"]?.arrayValue ?? []).compactMap(\.stringValue)
-      // The message has told one already; there may be more.
-      if names.count == 1, refusal.message.contains(names[0]) { return nil }
-      return names.isEmpty
-        ? "daybook call rpc.discover lists every method." : "Did you mean \(names.joined(separator: ", "))?"
+      // The message has told the nearest already; there may be more.
+      let others = (refusal.data["suggestions"]?.arrayValue ?? []).compactMap(\.stringValue).dropFirst()
+      return others.isEmpty
+        ? "daybook call rpc.discover lists every method." : "There is \(others.joined(separator: " and ")), too."
     default: return nil
     }
   }
