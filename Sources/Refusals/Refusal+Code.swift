@@ -119,7 +119,7 @@ extension Refusal {
         ]
       case .conflict:
         [
-          member("reason", "`version`, `unique`, `state`, `reference` or `command`"),
+          member("reason", "`version`, `unique`, `taken`, `state`, `reference` or `command`"),
           member("expected", "with `version`: the version that the call expected"),
           member("actual", "with `version`: the version that it has"),
           member("fields", "with `unique`: the fields that another resource has the same values of"),
@@ -146,7 +146,12 @@ extension Refusal {
           member("position", "the position that was reached"), member("at_least", "the position that was asked for"),
         ]
       case .unavailable:
-        [member("component", "which part: `postgres`, `log`, `vault`, `oidc`, `projections`, `server`")]
+        [
+          member(
+            "component",
+            "which part: `postgres`, `log`, `vault`, `oidc`, `projections`, `server`, `erasure`, `restriction` or "
+              + "`redaction`")
+        ]
       }
     }
   }

@@ -58,7 +58,7 @@ extension ServerMethod {
       fields: [
         .text(
           "folder",
-          "An absolute path; the folder must not exist or be empty. Over TCP it lies below the server's --backup-folder.",
+          "An absolute path; the folder must be new or empty. Over TCP it lies below the server's --backup-folder.",
           atMost: 4096, isRequired: true),
         .text(
           "keys_file", "An absolute path of a new file for the wrapped keys, without which no sealed value opens.",

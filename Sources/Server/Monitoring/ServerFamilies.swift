@@ -60,7 +60,8 @@ enum ServerFamilies {
   static let freeBytes = MetricFamily(
     .gauge, "daybook_log_disk_free_bytes", "Free space of the file system that the log is on.")
   static let backlog = MetricFamily(
-    .gauge, "daybook_log_backlog", "Commands that wait for the writer; from 16,384 on they are refused as overloaded.")
+    .gauge, "daybook_log_backlog",
+    "Commands that wait for the writer; from 16,384 of one tenant, or 32,768, on they are refused as overloaded.")
   static let heldBack = MetricFamily(
     .gauge, "daybook_log_held_back",
     "Commands that wait for the read models, since their tenant records faster than PostgreSQL takes.")

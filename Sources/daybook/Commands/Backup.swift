@@ -23,7 +23,7 @@ struct Backup: AsyncParsableCommand {
         daybook backup /backups/2026-11-21 --data ./daybook-data
       """)
 
-  @Argument(help: "The folder to make; it must not exist or be empty.", completion: .directory)
+  @Argument(help: "The folder to make; it must be new or empty.", completion: .directory)
   var folder: String
 
   @Option(name: .long, help: "Also export the wrapped keys into this new file.", completion: .file())

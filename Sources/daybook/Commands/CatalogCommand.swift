@@ -60,7 +60,8 @@ struct CatalogCommand: AsyncParsableCommand {
   var written = false
 
   @Option(
-    name: .long, help: "The folder with the resource types (default: found above the program).", completion: .directory)
+    name: .long, help: "The folder with the resource types (default: found in $DAYBOOK_HOME, or above the program).",
+    completion: .directory)
   var schema: String?
 
   @OptionGroup var connection: ConnectionOptions

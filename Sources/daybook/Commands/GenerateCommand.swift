@@ -22,11 +22,13 @@ struct GenerateCommand: ParsableCommand {
   var check = false
 
   @Option(
-    name: .long, help: "The folder with the resource types (default: found above the program).", completion: .directory)
+    name: .long, help: "The folder with the resource types (default: found in $DAYBOOK_HOME, or above the program).",
+    completion: .directory)
   var schema: String?
 
   @Option(
-    name: .long, help: "The folder with the SQL files (default: found above the program).", completion: .directory)
+    name: .long, help: "The folder with the SQL files (default: found in $DAYBOOK_HOME, or above the program).",
+    completion: .directory)
   var projections: String?
 
   func run() throws {

@@ -111,7 +111,7 @@ struct LogLoadCommand: AsyncParsableCommand {
   @Argument(help: "A file that daybook log dump made. - is standard input.", completion: .file())
   var file: String
 
-  @Argument(help: "The folder to make; it must not exist or be empty.", completion: .directory)
+  @Argument(help: "The folder to make; it must be new or empty.", completion: .directory)
   var folder: String
 
   @OptionGroup var output: OutputOptions

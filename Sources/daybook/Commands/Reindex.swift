@@ -46,7 +46,8 @@ struct Reindex: AsyncParsableCommand {
   var rootKeyFile: String?
 
   @Option(
-    name: .long, help: "The folder with the resource types (default: found above the program).", completion: .directory)
+    name: .long, help: "The folder with the resource types (default: found in $DAYBOOK_HOME, or above the program).",
+    completion: .directory)
   var schema: String?
 
   @OptionGroup var output: OutputOptions

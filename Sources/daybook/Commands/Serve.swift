@@ -139,11 +139,13 @@ struct Serve: AsyncParsableCommand {
   var oidcOrganization: String?
 
   @Option(
-    name: .long, help: "The folder with the resource types (default: found above the program).", completion: .directory)
+    name: .long, help: "The folder with the resource types (default: found in $DAYBOOK_HOME, or above the program).",
+    completion: .directory)
   var schema: String?
 
   @Option(
-    name: .long, help: "The folder with the read models (default: found above the program).", completion: .directory)
+    name: .long, help: "The folder with the read models (default: found in $DAYBOOK_HOME, or above the program).",
+    completion: .directory)
   var projections: String?
 
   @Option(

@@ -201,7 +201,9 @@ struct WitnessCommand: AsyncParsableCommand {
           guard size != old, size <= (try Checkpoint(text: note.text)).size else {
             throw Failure(
               .damaged, "The witness cosigned a tree of size \(size) that this log does not continue.",
-              next: "Compare this log with a checkpoint that was kept elsewhere: daybook verify-log.")
+              next:
+                "Compare this log with a checkpoint that was kept elsewhere: daybook export FOLDER --reason … --checkpoint FILE."
+            )
           }
           old = size
         }

@@ -24,7 +24,9 @@ struct ConnectionOptions: ParsableArguments {
     name: .long,
     help: ArgumentHelp(
       "The server's address: unix:PATH, tcp:HOST:PORT or tls:HOST:PORT.",
-      discussion: "Default: $DAYBOOK_CONNECT, else the socket in the default data folder.", valueName: "address"))
+      discussion:
+        "Default: $DAYBOOK_CONNECT, else the socket in $DAYBOOK_DATA, else the server of the last daybook login, else the socket in ./daybook-data.",
+      valueName: "address"))
   var connect: String?
 
   @Option(name: .long, help: "An API key, for TCP and TLS (better: $DAYBOOK_API_KEY, which ps doesn't show).")

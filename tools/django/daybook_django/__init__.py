@@ -5,7 +5,7 @@ Settings:
     INSTALLED_APPS = [..., "django.contrib.auth", "django.contrib.contenttypes", "daybook_django", "yourapp"]
     AUTHENTICATION_BACKENDS = ["daybook_django.backend.DaybookBackend"]
     AUTH_USER_MODEL = "yourapp.AuthUser"
-    DAYBOOK = {"ADDRESS": "tls:daybook.example.org:7420", "API_KEY": "dbk_…"}   # or "unix:/var/lib/daybook/daybook.sock"
+    DAYBOOK = {"ADDRESS": "tls:daybook.example.org:7717", "API_KEY": "dbk_…"}   # or "unix:/run/daybook/daybook.sock"
 
 The models come from `daybook catalog --platform django_etl --django --written > yourapp/models.py`.
 """
