@@ -115,7 +115,8 @@ import Testing
             days.insert(at.text.prefix(10))
           }
         }
-        #expect(days.count == 3, "\(days)")
+        // Three days back touch four dates, but where the story's day has only begun.
+        #expect((3...4).contains(days.count), "\(days)")
         // The beginning, six chapters of which three are days, and the end.
         let ends = try await desk.call("audit.search", ["event": "clock.told", "limit": 100])
         #expect(ends["items"]?.arrayValue?.count == 8)
