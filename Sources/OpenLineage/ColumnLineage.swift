@@ -77,7 +77,7 @@ struct ColumnLineage: Sendable {
 
   /// Adds what another facet of the same dataset says.
   mutating func add(_ other: ColumnLineage) {
-    entries.merge(other.entries) { $0.union($1) }
+    for (source, more) in other.entries { entries[source, default: []].formUnion(more) }
   }
 
   /// Each source with its entries, each once and in the order of canonical bytes, in the order of the sources' names.

@@ -16,21 +16,21 @@ struct FacetTags {
   init?(_ facet: JSONObject) {
     guard let elements = facet["tags"]?.arrayValue else { return nil }
     var own: Set<JSON> = []
-    var columns = JSONObject()
+    var columns: [JSON: Set<JSON>] = [:]
     for element in elements {
       guard let key = element["key"]?.stringValue, !key.isEmpty else { continue }
       var tag = key
       if let value = element["value"]?.stringValue, !value.isEmpty, value != "true" { tag += ":\(value)" }
       guard tag.utf8.count <= Self.maximumBytes else { continue }
       if let column = element["field"]?.stringValue, !column.isEmpty {
-        let known = columns[column]?.arrayValue ?? []
-        columns[column] = .array(Self.sorted(Set(known + [.string(tag)])))
+        columns[.string(column), default: []].insert(.string(tag))
       } else {
         own.insert(.string(tag))
       }
     }
     self.own = Self.sorted(own)
-    self.columns = columns
+    self.columns = JSONObject(
+      members: columns.map { (key: $0.key.stringValue ?? "", value: .array(Self.sorted($0.value))) })
   }
 
   private static func sorted(_ tags: Set<JSON>) -> [JSON] {

@@ -60,12 +60,13 @@ enum KnownFacets {
   /// The parameters that a run was given, of Airflow's `conf` and the `executionParameters` facet together; nil where
   /// the facets don't say.
   static func parameters(_ facets: JSONObject) -> JSONObject? {
-    var all = AirflowFacets.parameters(facets)
-    for parameter in facets["executionParameters"]?["parameters"]?.arrayValue ?? [] {
-      guard let key = parameter["key"]?.stringValue, !key.isEmpty else { continue }
-      all = (all ?? [:]).merging([key: parameter["value"] ?? .null])
+    let told = (facets["executionParameters"]?["parameters"]?.arrayValue ?? []).compactMap {
+      parameter -> (key: String, value: JSON)? in
+      guard let key = parameter["key"]?.stringValue, !key.isEmpty else { return nil }
+      return (key, parameter["value"] ?? .null)
     }
-    return all
+    let conf = AirflowFacets.parameters(facets)
+    return told.isEmpty ? conf : (conf ?? [:]).merging(JSONObject(members: told))
   }
 
   /// What facets say besides what is read of them: they are kept whole all the same.

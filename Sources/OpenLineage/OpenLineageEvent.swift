@@ -137,6 +137,10 @@ public struct OpenLineageEvent: Sendable {
     guard let time, reader.problems.isEmpty else { throw Malformed(problems: reader.problems) }
     let lineage = ExplicitLineage(
       job: job?.facets ?? [:], datasets: inputs + outputs + [dataset].compactMap(\.self))
+    if let count = lineage?.targets.count, count > maximumDatasets {
+      reader.fault(path, "names \(count) datasets in lineage facets, and may name at most \(maximumDatasets)")
+      throw Malformed(problems: reader.problems)
+    }
     return OpenLineageEvent(
       time: time, report: report, producer: producer, run: run, job: job, inputs: inputs, outputs: outputs,
       dataset: dataset, lineage: lineage, pairCount: pairCount(inputs, outputs, dataset, lineage), json: json)

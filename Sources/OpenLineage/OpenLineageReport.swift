@@ -388,9 +388,8 @@ public struct OpenLineageReport<Target: ReportTarget> {
   ) {
     let listed = Set(listed)
     let explicit = "explicit_\(group)"
-    for identifier in identifiers {
-      fields.note(identifier.text, in: listed.contains(identifier) ? group : explicit, at: time)
-    }
+    fields.note(identifiers.filter(listed.contains).map(\.text), in: group, at: time)
+    fields.note(identifiers.filter { !listed.contains($0) }.map(\.text), in: explicit, at: time)
     let all = Set((fields.noted(group) + fields.noted(explicit)).compactMap { Identifier($0.key) })
     if !all.isEmpty { fields.set(group, .array(all.sorted().map { .string($0.text) })) }
   }

@@ -85,11 +85,11 @@ struct ReportedFields {
   }
 
   /// Members of an object field that only grow, each with the latest time it was reported (the datasets of a run).
-  mutating func note(_ key: String, in group: String, at time: Timestamp) {
-    var noted = times[group]?.objectValue ?? [:]
-    if let known = known(noted[key]), known >= time { return }
-    noted[key] = .string(time.text)
-    times[group] = .object(noted)
+  mutating func note(_ keys: [String], in group: String, at time: Timestamp) {
+    let noted = times[group]?.objectValue ?? [:]
+    let later = keys.filter { key in known(noted[key]).map { $0 < time } ?? true }
+    guard !later.isEmpty else { return }
+    times[group] = .object(noted.merging(JSONObject(members: later.map { ($0, .string(time.text)) })))
   }
 
   /// The noted members of a group with their times.

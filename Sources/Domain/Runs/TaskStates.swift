@@ -57,16 +57,12 @@ enum TaskStates {
   /// - Throws: ``Refusal`` `too_large` where more is known then than one run may hold.
   static func merged(_ known: JSON?, with told: JSON) throws -> JSON {
     guard let told = told.objectValue else { return told }
-    var states = known?.objectValue ?? [:]
-    for (task, value) in told {
-      guard let object = value.objectValue else {
-        states.removeValue(forKey: task)
-        continue
-      }
-      let before = states[task]?.objectValue ?? [:]
-      states[task] = .object(before.merging(object).filter { !$0.value.isNull })
+    let before = known?.objectValue ?? [:]
+    let changed = told.map { task, value -> (key: String, value: JSON) in
+      guard let object = value.objectValue else { return (task, .null) }
+      return (task, .object((before[task]?.objectValue ?? [:]).merging(object).filter { !$0.value.isNull }))
     }
-    let merged = JSON.object(states)
+    let merged = JSON.object(before.merging(JSONObject(members: changed)).filter { !$0.value.isNull })
     // What was too large already may still become smaller.
     let size = merged.canonicalBytes.count
     guard size <= maximumBytes || size <= known?.canonicalBytes.count ?? 0 else {
