@@ -27,6 +27,14 @@ package struct SecretScope: Sendable, Equatable {
   /// The members of a list's elements that may hold secrets.
   let items: [Item]
 
+  /// The whole of a configuration, wherever it is kept.
+  package static let configuration = SecretScope(rule: .configuration, items: [])
+
+  private init(rule: Rule, items: [Item]) {
+    self.rule = rule
+    self.items = items
+  }
+
   /// The scope of a field; nil where no part of its value is sealed by itself.
   package init?(_ field: Field) {
     if let rule = Rule(field.secret) {

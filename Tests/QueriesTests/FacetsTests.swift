@@ -37,6 +37,27 @@ import Testing
     .string(try #require(try await library.list(type, ["where": ["name": .string(name)]]).first))
   }
 
+  @Test func `facets that became a sealed field are shown with the mask in place of its secrets`() async throws {
+    try await TestQueries.with { library in
+      let acme = try await library.organization("acme")
+      var event = Self.event(1)
+      event["run"] = [
+        "runId": "0192bbbb-0000-4000-8000-000000000009",
+        "facets": [
+          "executionParameters": [
+            "parameters": [["key": "db_password", "value": "hunter2"], ["key": "country", "value": "NL"]]
+          ],
+          "airflow": ["dagRun": ["conf": ["api_token": "t0ken", "day": "monday"]]],
+        ],
+      ]
+      let run = try await record(event, acme, library)
+      let page = try await library.ask("run.facets", ["id": .string(run)])
+      let text = JSON.array(page.items).canonicalString
+      #expect(!text.contains("hunter2") && !text.contains("t0ken"), "\(text)")
+      #expect(text.contains("country") && text.contains("NL") && text.contains("monday"), "\(text)")
+    }
+  }
+
   @Test func `what reports said that became no field is read back of the run, its job and its datasets`() async throws {
     try await TestQueries.with { library in
       let acme = try await library.organization("acme")
