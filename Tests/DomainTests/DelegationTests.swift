@@ -57,6 +57,24 @@ import Testing
     }
   }
 
+  @Test func `nobody's key tries a password, for them or for another`() async throws {
+    let place = try await Place([:])
+    let book = place.book
+    try await book.call(
+      "user.set_password", ["id": .string(place.dan.id), "password": "correct horse battery staple"])
+    for person in [place.dan.id, place.olga.id] {
+      for current in ["correct horse battery staple", "a wrong guess of hers"] {
+        let params: JSONObject = [
+          "id": .string(person), "password": "another horse battery", "current_password": .string(current),
+        ]
+        let own = try await book.refusal("user.set_password", params, as: place.key.principal)
+        #expect(own.code == .forbidden, "\(own)")
+        let acting = try await place.refusal("user.set_password", params, for: person)
+        #expect(acting.code == .forbidden, "\(acting)")
+      }
+    }
+  }
+
   @Test func `the record names the key and the person, and where each was, sealed for the person`() async throws {
     let place = try await Place()
     let made = try await place.make(
