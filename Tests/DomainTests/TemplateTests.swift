@@ -35,6 +35,29 @@ import Testing
     }
   }
 
+  @Test func `a template's secret goes only where a pipeline seals it too`() async throws {
+    let scene = try await Scene()
+    let book = scene.book
+    let url = "jdbc:postgresql://etl:S3cr3t-9@db.example.org/x"
+    func make(_ config: JSON, _ more: JSONObject = [:]) async throws -> JSONObject {
+      let id = try await scene.template(config)
+      return try await book.call(
+        "pipeline.from_template", more.merging(["template_id": .string(id), "name": "mine"]), as: scene.ann)
+    }
+    for field in ["generated_code", "description"] {
+      let id = try await scene.template(.object(JSONObject(members: [(field, .string("read('\(url)')"))])))
+      let params: JSONObject = ["template_id": .string(id), "name": "mine"]
+      let refusal = try await book.refusal("pipeline.from_template", params, as: scene.ann)
+      #expect(refusal.code == .invalidParams && refusal.message.contains("would show"), "\(refusal)")
+      // What is given instead needs none of it.
+      let besides = params.merging(JSONObject(members: [(field, "none")]))
+      _ = try await book.call("pipeline.from_template", besides, as: scene.ann)
+    }
+    let made = try await make(["config": ["password": "S3cr3t-9"], "warehouse": ["url": .string(url)]])
+    let item = try book.item(try #require(made["id"]?.stringValue))
+    #expect(!JSON.object(item).canonicalString.contains("S3cr3t-9"), "\(item)")
+  }
+
   @Test func `a pipeline is made from a template and what is given besides`() async throws {
     let scene = try await Scene()
     let book = scene.book

@@ -147,9 +147,30 @@ extension PipelineBehaviours {
             has a secret at \(name)\(place), which is not passed on to other organizations; give \(field) besides
             """)
       }
+      if isOwn { try check(value, at: name, of: stored, becomes: name == field ? name : "config", decision) }
       kept.append(key: name, value: value)
     }
     return kept
+  }
+
+  /// Refuses to write what is sealed in a template into a field of a pipeline that would show it: source code and
+  /// descriptions seal nothing.
+  private static func check(
+    _ value: JSON, at name: String, of stored: JSON, becomes field: String, _ decision: Decision
+  ) throws {
+    let secrets = SecretMembers.tokens(in: stored[name] ?? .null).map(\.pointer)
+    guard !secrets.isEmpty else { return }
+    // What lies beside the configuration's own members becomes one of them.
+    let isMember = field != name
+    let whole: JSON = isMember ? [name: value] : value
+    let shown = decision.type.field(field)?.secretScope.map { SecretMembers.masked(whole, field: field, scope: $0) }
+    for place in secrets {
+      let path = isMember ? JSONPointer(tokens: [name]).description + place : place
+      if let masked = shown.flatMap({ JSONPointer(path)?.resolve(in: $0) }), SecretMembers.isMask(masked) { continue }
+      throw Refusal.invalidParam(
+        "/template_id",
+        "has a secret at \(name)\(place), which \(field) of a pipeline would show; give \(field) besides")
+    }
   }
 
   private static func create(
