@@ -56,10 +56,11 @@ struct ContextCommand: AsyncParsableCommand {
     @Argument(help: "Its name.", completion: Completions.contexts) var name: String
 
     func run() throws {
-      var contexts = try Contexts.read()
-      let context = try contexts.named(name)
-      contexts.current = name
-      try contexts.write()
+      let context = try Contexts.change { contexts in
+        let context = try contexts.named(name)
+        contexts.current = name
+        return context
+      }
       Terminal.say("Commands ask \(context.connect) from now on.")
     }
   }
@@ -72,10 +73,11 @@ struct ContextCommand: AsyncParsableCommand {
     @Argument(help: "Its name.", completion: Completions.contexts) var name: String
 
     func run() throws {
-      var contexts = try Contexts.read()
-      let context = try contexts.named(name)
-      contexts.remove(name)
-      try contexts.write()
+      let context = try Contexts.change { contexts in
+        let context = try contexts.named(name)
+        contexts.remove(name)
+        return context
+      }
       Terminal.say("\(name) is forgotten.")
       if context.apiKey != nil {
         Terminal.say("Next: revoke its key, daybook call api_key.revoke, unless something else uses it.")

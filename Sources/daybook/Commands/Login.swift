@@ -110,11 +110,12 @@ struct Login: AsyncParsableCommand {
       context.apiKey = key
       context.provider = nil
     }
-    var contexts = try Contexts.read()
     let name = name ?? Self.name(of: endpoint)
-    contexts[name] = context
-    contexts.current = name
-    try contexts.write()
+    let made = context
+    try Contexts.change { contexts in
+      contexts[name] = made
+      contexts.current = name
+    }
     if output.json {
       return Terminal.say(json: ["context": .string(name), "file": .string(try Contexts.path()), "principal": who])
     }

@@ -50,6 +50,13 @@ struct Context: Equatable, Sendable {
 
   init(connect: String) { self.connect = connect }
 
+  /// Whether both are by the same sign-in at a provider, whatever token it has given meanwhile.
+  func isSameSignIn(as other: Context) -> Bool {
+    guard let provider, let others = other.provider else { return false }
+    return connect == other.connect && provider.issuer == others.issuer && provider.client == others.client
+      && provider.tokens.subject == others.tokens.subject
+  }
+
   init?(_ json: JSON) {
     guard let connect = json["connect"]?.stringValue else { return nil }
     self.connect = connect
@@ -80,8 +87,16 @@ struct Contexts: Sendable {
   /// - Throws: ``Failure`` where the sign-in has ended.
   static func token(of context: Context) async throws -> String? {
     guard var provider = context.provider else { return nil }
-    // One that expires on its way helps nobody.
-    guard provider.tokens.expiresAt < Timestamp.now.adding(seconds: 5) else { return provider.tokens.token }
+    guard isOver(provider) else { return provider.tokens.token }
+    let lock = try Lock()
+    defer { lock.release() }
+    // Another command may have got it anew just now: a refresh token may be good once.
+    var contexts = try read()
+    for name in contexts.names {
+      guard let now = contexts[name], now.isSameSignIn(as: context), let known = now.provider else { continue }
+      guard isOver(known) else { return known.tokens.token }
+      provider = known
+    }
     let flow = DeviceFlow(
       issuer: provider.issuer, client: provider.client, address: context.connect,
       certificateAuthorities: context.certificateAuthorities)
@@ -89,12 +104,52 @@ struct Contexts: Sendable {
       throw Failure(.refused, "The sign-in at \(provider.issuer) has ended.", next: "Sign in again: \(flow.again).")
     }
     provider.tokens = try await flow.refresh(refreshToken)
-    var contexts = try read()
-    for name in contexts.names where contexts[name] == context {
+    for name in contexts.names where contexts[name]?.isSameSignIn(as: context) == true {
       contexts[name]?.provider = provider
-      try contexts.write()
     }
+    try contexts.write()
     return provider.tokens.token
+  }
+
+  /// Whether a token is over, or will be on its way.
+  private static func isOver(_ provider: Context.Provider) -> Bool {
+    provider.tokens.expiresAt < Timestamp.now.adding(seconds: 5)
+  }
+
+  /// Changes what the file says, while no other command does.
+  /// - Throws: What `change` throws, and ``Failure`` where the file can't be read or written.
+  static func change<Value>(_ change: (inout Contexts) throws -> Value) throws -> Value {
+    let lock = try Lock()
+    defer { lock.release() }
+    var contexts = try read()
+    let value = try change(&contexts)
+    try contexts.write()
+    return value
+  }
+
+  /// Keeps other commands from changing the file; they wait.
+  private struct Lock {
+    private let descriptor: Int32
+
+    init() throws {
+      let path = try Contexts.path()
+      try Contexts.makeFolder(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+      descriptor = open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+      guard descriptor >= 0 else { throw Self.failure(path) }
+      while flock(descriptor, LOCK_EX) != 0 {
+        guard errno == EINTR else {
+          let failure = Self.failure(path)
+          close(descriptor)
+          throw failure
+        }
+      }
+    }
+
+    private static func failure(_ path: String) -> Failure {
+      Failure(.usage, "The contexts can't be locked: \(String(cString: strerror(errno))).", place: path + ".lock")
+    }
+
+    func release() { close(descriptor) }
   }
 
   /// The context of this name.
@@ -161,7 +216,7 @@ struct Contexts: Sendable {
   }
 
   /// Writes the file anew, whole or not at all, for its owner alone.
-  func write() throws {
+  private func write() throws {
     let path = try Self.path()
     let folder = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
     try Self.makeFolder(folder)

@@ -18,8 +18,15 @@ struct DeviceFlow: Sendable {
     var refreshToken: String?
     /// When the token expires.
     var expiresAt: Timestamp
+
     /// Whom the token says that it is for.
-    var person: String?
+    var person: String? {
+      let claims = DeviceFlow.claims(of: token)
+      return claims["email"]?.stringValue ?? claims["preferred_username"]?.stringValue
+    }
+
+    /// The provider's own name for them.
+    var subject: String? { DeviceFlow.claims(of: token)["sub"]?.stringValue }
   }
 
   /// What a person has to do.
@@ -154,12 +161,11 @@ struct DeviceFlow: Sendable {
     return Tokens(
       token: token, refreshToken: answer["refresh_token"]?.stringValue,
       expiresAt: end.map { Timestamp(microseconds: $0) }
-        ?? Timestamp.now.adding(seconds: answer["expires_in"]?.integerValue ?? 60),
-      person: claims["email"]?.stringValue ?? claims["preferred_username"]?.stringValue)
+        ?? Timestamp.now.adding(seconds: answer["expires_in"]?.integerValue ?? 60))
   }
 
   /// What a token says of itself; the server checks it, so nothing but when another is got depends on this.
-  private static func claims(of token: String) -> JSON {
+  fileprivate static func claims(of token: String) -> JSON {
     let parts = token.utf8.split(separator: UInt8(ascii: "."))
     guard parts.count == 3, let bytes = Base64.decode(url: parts[1]) else { return .null }
     // A token of another form is the server's to refuse: it says nothing here.
