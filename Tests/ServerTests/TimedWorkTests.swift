@@ -5,6 +5,7 @@ import NIOConcurrencyHelpers
 import Projections
 import Refusals
 import ServiceLifecycle
+import TestBasics
 import Testing
 
 @testable import Server
@@ -130,6 +131,26 @@ private struct Collector: LogHandler {
     isRight.withLockedValue { $0 = true }
     await timed.turn()
     #expect(given.withLockedValue { $0.count } == ids.count)
+  }
+
+  @Test func `what a crash left half done is ended soon after the start, other work waits for the first turn`()
+    async throws
+  {
+    let clock = HandClock(limit: 3)
+    let given = given
+    func told(_ name: String, until: Duration) -> TimedJob {
+      TimedJob(name: name, endsWhatWasBegun: true) { _, _ in
+        given.withLockedValue { $0.append("\(name) \(clock.now.offset.components.seconds)") }
+        if clock.now.offset < until { throw Refusal.unavailable(component: "postgres", "not yet") }
+      }
+    }
+    let jobs = [job("a.do"), told("at once", until: .zero), told("later", until: .seconds(5))]
+    let running = Task { try await work(jobs, clock).run() }
+    _ = try await eventually("both are done") { clock.sleeps.withLockedValue { $0 } == 4 ? true : nil }
+    running.cancel()
+    try await running.value
+    #expect(given.withLockedValue { $0 } == ["at once 1", "later 1", "later 3", "later 7"])
+    #expect(lines.withLockedValue { $0 } == [], "why it couldn't is told by its first turn")
   }
 
   @Test func `what was deleted since it was found is no trouble`() async throws {

@@ -13,6 +13,8 @@ struct TimedJob: Sendable {
   var pause: Duration?
   /// Whether a turn that failed is followed by the pause as well; else it is tried again at the next turn.
   var pausesAfterFailure = false
+  /// Whether it ends what a crash left half done, and so doesn't wait for the first turn.
+  var endsWhatWasBegun = false
   /// One turn; gets the present. What goes wrong with one thing out of many it reports, and goes on.
   let work: @Sendable (Timestamp, TimedReports) async throws -> Void
 
@@ -33,10 +35,14 @@ struct TimedJob: Sendable {
         })
     }
     // Whatever a crash, or PostgreSQL that was away, has left of an erasure; a backup may bring a person back.
-    let erasures = TimedJob(name: "subject.erase") { _, _ in try await services.engine.finishErasures() }
+    let erasures = TimedJob(name: "subject.erase", endsWhatWasBegun: true) { _, _ in
+      try await services.engine.finishErasures()
+    }
     let restrictions = TimedJob(name: "subject.restrict") { _, _ in try await services.engine.applyRestrictions() }
     // The same of a redaction.
-    let redactions = TimedJob(name: "redaction.create", pause: .seconds(10), pausesAfterFailure: true) { _, _ in
+    let redactions = TimedJob(
+      name: "redaction.create", pause: .seconds(10), pausesAfterFailure: true, endsWhatWasBegun: true
+    ) { _, _ in
       try await services.engine.finishRedactions()
     }
     return due + [retention, erasures, restrictions, redactions]

@@ -42,11 +42,32 @@ struct TimedWork<Time: Clock>: Service where Time.Duration == Duration {
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
+      await endWhatWasBegun()
       while !Task.isCancelled {
         // Cancelled while it waits: the server stops.
         do { try await clock.sleep(for: interval) } catch { return }
         await turn()
       }
+    }
+  }
+
+  /// Gives those jobs that end what a crash left a turn soon after the start, and again in longer and longer pauses
+  /// until each has done so: PostgreSQL, which some of them need, comes up meanwhile. Why one couldn't is told by its
+  /// first regular turn.
+  private func endWhatWasBegun() async {
+    var left = jobs.filter(\.endsWhatWasBegun)
+    var (pause, waited) = (min(interval, .seconds(1)), Duration.zero)
+    while !left.isEmpty, waited + pause < interval {
+      do { try await clock.sleep(for: pause) } catch { return }
+      waited += pause
+      pause *= 2
+      // Nothing is done by a clock that can't be believed.
+      guard (try? await checkClock()) != nil else { continue }
+      var open: [TimedJob] = []
+      for job in left {
+        do { try await job.work(now(), reports) } catch { open.append(job) }
+      }
+      left = open
     }
   }
 
