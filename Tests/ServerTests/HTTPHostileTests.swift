@@ -263,6 +263,38 @@ import Testing
     }
   }
 
+  @Test func `a body has the memory of what it inflates to, until its last call is answered`() async throws {
+    try await HTTPTests.withServer {
+      $0.bodyMemory = 1 << 20
+    } _: { test, key in
+      let memory = test.server.services.bodies
+      let long = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server.ping\"}" + String(repeating: " ", count: 900_000)
+      let client = try await test.http()
+      // Half a megabyte for a tenant, and nine tenths wanted.
+      let head = ["POST /rpc HTTP/1.1", "Host: x", "Authorization: Bearer \(key)", "Content-Encoding: gzip"]
+      let packed = try await HTTPTests.gzip(Array(long.utf8))
+      let request = head + ["Content-Length: \(packed.count)", "", ""]
+      let reply = try await client.ask(Array(request.joined(separator: "\r\n").utf8) + packed)
+      #expect(reply.status == 503 && reply["Retry-After"] == "1")
+      _ = try await eventually("nothing of it is held") { memory.held == 0 ? true : nil }
+      try await lives(test)
+    }
+  }
+
+  @Test func `a HEAD whose body can't be read has no body in its answer`() async throws {
+    try await HTTPTests.withServer { test, _ in
+      let client = try await test.http()
+      let text =
+        "HEAD /health/live HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx"
+        + "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+      await client.send(text)
+      let told = await client.rest()
+      #expect(told.hasPrefix("HTTP/1.1 400"), "\(told)")
+      let parts = told.components(separatedBy: "\r\n\r\n")
+      #expect(parts.count == 3 && parts[1].hasPrefix("HTTP/1.1 200"), "\(told)")
+    }
+  }
+
   @Test func `what is sent to the wrong port is told the right one`() async throws {
     try await HTTPTests.withServer { test, _ in
       let lines = try await test.http()

@@ -40,7 +40,7 @@ import Testing
     }
   }
 
-  private func gzip(_ bytes: [UInt8]) async throws -> [UInt8] {
+  static func gzip(_ bytes: [UInt8]) async throws -> [UInt8] {
     let folder = try TemporaryFolder()
     try Data(bytes).write(to: URL(fileURLWithPath: folder.path + "/plain"))
     _ = try await runProgram(["gzip", folder.path + "/plain"], in: folder)
@@ -63,7 +63,7 @@ import Testing
       let after = test.server.services.log.head.position
       #expect(after > before)
       // The same connection, compressed, in chunks, and with white space.
-      let packed = try await gzip(Array(event.utf8))
+      let packed = try await Self.gzip(Array(event.utf8))
       let again = try await http.ask(
         HTTPSocket.request(
           "POST", "/api/v1/lineage", key: key, headers: ["Content-Encoding: gzip"], body: packed))
@@ -100,7 +100,7 @@ import Testing
       let reader = try await test.apiKey(try await test.organization("other"), ["pipelines": ["read"]]).key
       let event = Self.event("one")
       let long = #"{"a":""# + String(repeating: "x", count: 100_001) + #""}"#
-      let packed = try await gzip([UInt8](repeating: 0x20, count: 10 << 20))
+      let packed = try await Self.gzip([UInt8](repeating: 0x20, count: 10 << 20))
       let cases: [(name: String, status: Int, request: [UInt8])] = [
         ("no key", 401, Self.post(event, key: nil)),
         ("a wrong key", 401, Self.post(event, key: "dbk_wrong")),

@@ -5,6 +5,7 @@ import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import ServerTestKit
+import TestBasics
 import Testing
 
 @testable import Server
@@ -38,6 +39,54 @@ struct LimitTests {
       // Whoever signs out is a stranger again.
       #expect(try await client.ask(#"{"jsonrpc":"2.0","id":2,"method":"session.close"}"#)["result"] == [:])
       #expect(try await client.ask(long).errorType == "too_large")
+      try await client.close()
+    }
+  }
+
+  @Test func `lines that haven't ended share the memory, and a tenant has half of it`() async throws {
+    try await TestServer.run {
+      $0.bodyMemory = 1 << 20
+    } _: { test in
+      let memory = test.server.services.bodies
+      let key = try await test.apiKey(try await test.organization("acme"), ["*": ["read", "write"]])
+      func signedIn(_ key: String) async throws -> RawClient {
+        let client = try await test.raw("tcp")
+        #expect(try await client.ask(open(key))["result"] != nil)
+        return client
+      }
+      let first = try await signedIn(key.key)
+      try await first.send(String(repeating: "x", count: 400_000))
+      _ = try await eventually("the first line has its memory") { memory.held > 300_000 ? true : nil }
+      let second = try await signedIn(key.key)
+      try await second.send(String(repeating: "x", count: 400_000))
+      #expect(try await second.next().errorType == "overloaded")
+      #expect(try await second.rest().isEmpty, "its connection ends")
+      let other = try await test.apiKey(try await test.organization("other"), ["*": ["read", "write"]])
+      let third = try await signedIn(other.key)
+      let long = ping.dropLast() + #","params":{}"# + String(repeating: " ", count: 300_000) + "}"
+      // The method has no use for it, and says so: another tenant has its own half.
+      #expect(try await third.ask(String(long)).errorType == "too_large")
+      try await first.close()
+      _ = try await eventually("all of it is given back") { memory.held == 0 ? true : nil }
+      try await third.close()
+    }
+  }
+
+  @Test func `long calls of one connection wait for those before them, and all are answered`() async throws {
+    try await TestServer.run { test in
+      let memory = test.server.services.bodies
+      let key = try await test.apiKey(try await test.organization("acme"), ["*": ["read", "write"]])
+      let client = try await test.raw("tcp")
+      #expect(try await client.ask(open(key.key))["result"] != nil)
+      let padding = String(repeating: " ", count: 2 << 20)
+      let count = 24
+      for number in 0..<count {
+        try await client.send(#"{"jsonrpc":"2.0","id":\#(number),"method":"server.ping"\#(padding)}"# + "\n")
+        #expect(memory.held <= InputMemory.most + 5 << 20)
+      }
+      let answers = try await client.read(count)
+      #expect(answers.map { $0["id"] } == (0..<count).map { .integer(Int64($0)) })
+      _ = try await eventually("all of it is given back") { memory.held == 0 ? true : nil }
       try await client.close()
     }
   }

@@ -30,10 +30,7 @@ extension Connection {
 
   private func carryOut(_ control: Machine.Control) {
     switch control {
-    case .discardInput:
-      framer.discard()
-      http?.input.end()
-      releaseBody()
+    case .discardInput: discardInput()
     case .cancelSignIn: tasks.signIn?.cancel()
     case .cancelSubscriptions: tasks.cancelSubscriptions()
     case .startDeadline:
@@ -69,12 +66,20 @@ extension Connection {
     tasks.cancelAll()
     deadline?.cancel()
     deadline = nil
-    framer.discard()
-    http?.input.end()
-    releaseBody()
+    discardInput()
     http?.timer?.cancel()
     http?.timer = nil
     if services.connections.remove(self) { services.metrics.connectionClosed() }
+  }
+
+  /// Forgets what was read and not taken apart.
+  private func discardInput() {
+    framer.discard()
+    http?.input.end()
+    bufferingEnded()
+    guard parked != nil else { return }
+    parked = nil
+    machine.parsingEnded()
   }
 
   // MARK: Beginning a call
@@ -87,7 +92,7 @@ extension Connection {
   }
 
   private func reply(to entry: Entry) -> Reply {
-    Reply(target: entry.reply, outbox: outbox, metrics: services.metrics)
+    Reply(target: entry.reply, input: entry.input, outbox: outbox, metrics: services.metrics)
   }
 
   /// Answers a call of a batch whose answers are too large to be held.

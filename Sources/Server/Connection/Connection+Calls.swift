@@ -16,6 +16,8 @@ struct HeldCommand {
   let request: Request
   let method: CommandMethod
   let principal: Principal
+  /// Where it came from, when it did.
+  let origin: Origin
   let ticket: UInt64
   let reply: Reply
   /// Whether its params are too large to be checked on the event loop.
@@ -96,8 +98,8 @@ extension Connection {
         commandsSent += 1
         machine.commandArrived(
           HeldCommand(
-            request: request, method: method, principal: principal, ticket: commandsSent, reply: reply,
-            isLarge: isLarge))
+            request: request, method: method, principal: principal, origin: peer.origin(for: session),
+            ticket: commandsSent, reply: reply, isLarge: isLarge))
       case .query(let query):
         guard let principal else { throw Refusal.unauthenticated() }
         let queries = services.queries
@@ -131,7 +133,7 @@ extension Connection {
 
   /// Submits a command, or prepares it in the background first; the commands behind it wait until it is submitted.
   func run(_ command: HeldCommand) {
-    let origin = peer.origin(for: session)
+    let origin = command.origin
     let engine = services.engine
     if command.isLarge {
       let workers = services.lineWorkers
@@ -187,7 +189,8 @@ extension Connection {
   private func refuse(_ command: HeldCommand, _ error: any Error) {
     commands.complete(command.ticket, position: nil)
     let refusal = services.describe(error, method: command.request.method)
-    let caller = caller(command.principal)
+    let caller = RecordedCaller(
+      principal: command.principal, origin: command.origin, accesses: services.accesses)
     caller.note(refusal, of: command.request)
     services.tellRefusal(refusal, of: command.request.method, to: caller)
     fail(command.reply, refusal, kind: .command)

@@ -22,8 +22,6 @@ struct HTTPState {
   var isStreaming = false
   /// Whether bytes came of a request that isn't there whole yet.
   var isReceiving = false
-  /// How many bytes of ``BodyMemory`` the body has, and for whom.
-  var claimed: (bytes: Int, tenant: Identifier?) = (0, nil)
   /// The time by which a request must be there, or the next one begin; nil while one is answered.
   var deadline: NIODeadline?
   /// Looks whether that time is over, or gives the next sign of life.
@@ -100,7 +98,7 @@ extension Connection {
   func parseRequest() {
     http?.input.maximumBody = machine.share.line
     guard let event = http?.input.next() else {
-      guard claimRoom(for: http?.input.bodyBytes ?? 0) else { return refuseForRoom() }
+      guard buffered(http?.input.bodyBytes ?? 0) else { return refuseForRoom() }
       // What was left of a request that was refused is read past: none is on its way.
       if http?.isReceiving == true, http?.input.isBetweenRequests == true {
         http?.isReceiving = false
@@ -122,7 +120,7 @@ extension Connection {
           isHead: head.method == .HEAD)
       }
     case .body(let body):
-      guard claimRoom(for: body.readableBytes) else { return refuseForRoom() }
+      guard buffered(body.readableBytes) else { return refuseForRoom() }
       readBody(body)
     case .tooLong:
       let limit = machine.share.line
@@ -131,28 +129,10 @@ extension Connection {
     }
   }
 
-  /// Whether so much of a body may be kept. Its head was read before, so whose it is is known.
-  private func claimRoom(for bytes: Int) -> Bool {
-    guard let http else { return true }
-    let more = bytes - BodyMemory.free - http.claimed.bytes
-    guard more > 0 else { return true }
-    let tenant = http.claimed.bytes > 0 ? http.claimed.tenant : session.principal?.tenant
-    guard services.bodies.claim(more, for: tenant) else { return false }
-    self.http?.claimed = (http.claimed.bytes + more, tenant)
-    return true
-  }
-
   private func refuseForRoom() {
     http?.input.end()
     http?.request = nil
     answer(HTTPProblem(.overloaded(retryAfterMilliseconds: 1000)), closes: true)
-  }
-
-  /// Gives back what it has of the memory of bodies.
-  func releaseBody() {
-    guard let claimed = http?.claimed, claimed.bytes > 0 else { return }
-    services.bodies.release(claimed.bytes, for: claimed.tenant)
-    http?.claimed = (0, nil)
   }
 
   /// The client sends nothing more: a request that isn't there whole is answered so.
@@ -289,8 +269,18 @@ extension Connection {
   private func take(_ outcome: Result<HTTPMessage.Calls, HTTPProblem>, _ request: HTTPRequest) {
     let calls: HTTPMessage.Calls
     switch outcome {
-    case .failure(let problem): return answer(problem, closes: request.closes)
+    case .failure(let problem): return answer(problem, closes: request.closes, isHead: request.isHead)
     case .success(let read): calls = read
+    }
+    // A body that was inflated is held for what it has become, until each of its calls is answered.
+    bufferingEnded()
+    var input: HeldInput?
+    if calls.bytes >= InputMemory.smallest {
+      input = memory.hold(calls.bytes, for: session.principal?.tenant)
+      guard input != nil else {
+        return answer(
+          HTTPProblem(.overloaded(retryAfterMilliseconds: 1000)), closes: request.closes, isHead: request.isHead)
+      }
     }
     let count = calls.parts.count { $0.call.id != nil }
     let number = nextBatch()
@@ -304,11 +294,12 @@ extension Connection {
     var index = 0
     for (call, isLarge) in calls.parts {
       guard let id = call.id else {
-        machine.parsed(Entry(call: call, reply: .nothing, isLarge: isLarge), ofBatch: nil)
+        machine.parsed(Entry(call: call, reply: .nothing, isLarge: isLarge, input: input), ofBatch: nil)
         continue
       }
       machine.parsed(
-        Entry(call: call, reply: .http(answer, index: index, id), isLarge: isLarge), ofBatch: isBatch ? number : nil)
+        Entry(call: call, reply: .http(answer, index: index, id), isLarge: isLarge, input: input),
+        ofBatch: isBatch ? number : nil)
       index += 1
     }
     // Notifications only: there is no answer to wait for.
@@ -327,7 +318,7 @@ extension Connection {
   private func answeringEnded(closes: Bool) {
     machine.parsingEnded()
     http?.route = nil
-    releaseBody()
+    bufferingEnded()
     if http?.isStreaming == true {
       beat()
     } else if closes {

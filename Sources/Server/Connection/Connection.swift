@@ -27,6 +27,8 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     let reply: Reply.Target
     /// Whether its parameters are too large to be checked on the event loop.
     var isLarge = false
+    /// The memory of a long line or body, which all of its calls hold.
+    var input: HeldInput?
   }
 
   /// Large answers are handed to the socket in pieces of so many bytes, so that it shows when one is taken.
@@ -59,6 +61,12 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   var context: ChannelHandlerContext?
   var framer: LineFramer
+  /// What it has of the memory of long lines and bodies.
+  let memory: InputMemory
+  /// Whether bytes that aren't taken apart are counted there.
+  private var isBuffering = false
+  /// A line that waits until calls before it are answered.
+  var parked: ByteBuffer?
   /// What is read, where the client speaks HTTP; nil where it sends lines.
   var http: HTTPState?
   /// Whether no line came yet.
@@ -88,6 +96,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     let limits = ConnectionLimits(services.configuration, isLocal: peer.principal != nil)
     machine = Machine(limits: limits, isKnown: peer.principal != nil)
     framer = LineFramer(maximumLength: machine.share.line)
+    memory = InputMemory(of: services.bodies)
     http = speaksHTTP ? HTTPState() : nil
     outbox = Outbox(eventLoop: eventLoop) {}
     outbox = Outbox(eventLoop: eventLoop) { [weak self] in self?.flush() }
@@ -115,7 +124,24 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     services.metrics.read(bytes: bytes.readableBytes)
     guard machine.bytesRead() else { return }
     framer.append(bytes)
+    if http == nil, !buffered(framer.bufferedBytes) { refuseForMemory() }
     proceed()
+  }
+
+  /// Counts bytes that aren't taken apart yet. Answers whether there is memory for them.
+  func buffered(_ bytes: Int) -> Bool {
+    guard bytes > InputMemory.free || isBuffering else { return true }
+    guard memory.buffer(bytes, for: session.principal?.tenant) else { return false }
+    isBuffering = bytes > 0
+    return true
+  }
+
+  /// No bytes wait to be taken apart.
+  func bufferingEnded() { _ = buffered(0) }
+
+  private func refuseForMemory() {
+    take(.refused(id: .null, .overloaded(retryAfterMilliseconds: 1000)), isLarge: false, holding: nil)
+    machine.stop()
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -227,7 +253,10 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     guard http == nil else { return parseRequest() }
     // What may be sent changes when somebody signs in, from the line behind on.
     framer.maximumLength = machine.share.line
-    if let frame = framer.next() { parse(frame) } else { machine.linesEnded() }
+    guard let frame = framer.next() else { return machine.linesEnded() }
+    // Fewer bytes are never refused.
+    if isBuffering { _ = buffered(framer.bufferedBytes) }
+    parse(frame)
   }
 
   /// Tells the machine what is left behind the last line.
@@ -247,17 +276,52 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       services.notices.tell(.line, ["peer": "\(peer.source)", "limit_bytes": "\(limit)"])
       let error = Refusal.tooLarge(limit: Int64(limit), "A line may have at most \(limit) bytes.")
       machine.parsed(Entry(call: .refused(id: id ?? .null, error), reply: .line(id ?? .null)), ofBatch: nil)
-    case .line(let line) where line.readableBytes > LineWorkers.large: parseElsewhere(line)
+    case .line(let line) where line.readableBytes < InputMemory.smallest: parse(line, holding: nil)
     case .line(let line):
-      switch ClientMessage(line: line) {
-      case .single(let call): take(call, isLarge: false)
-      case .batch(let calls): take(calls.lazy.map { ($0, false) }, count: calls.count { $0.id != nil })
+      let mustWait = memory.mustWait(with: line.readableBytes) { [weak self] in
+        guard let self else { return }
+        eventLoop.execute { self.resume() }
+      }
+      if mustWait {
+        parked = line
+        machine.parsingBegan()
+      } else {
+        parseCounted(line)
       }
     }
   }
 
+  /// Calls before a line that waits have been answered.
+  private func resume() {
+    guard let line = parked else { return }
+    parked = nil
+    machine.parsingEnded()
+    parse(.line(line))
+    proceed()
+  }
+
+  private func parseCounted(_ line: ByteBuffer) {
+    guard let input = memory.hold(line.readableBytes, for: session.principal?.tenant) else {
+      let id = LineScan(line)?.id ?? .null
+      return take(.refused(id: id, .overloaded(retryAfterMilliseconds: 1000)), isLarge: false, holding: nil)
+    }
+    if line.readableBytes > LineWorkers.large {
+      parseElsewhere(line, holding: input)
+    } else {
+      parse(line, holding: input)
+    }
+  }
+
+  private func parse(_ line: ByteBuffer, holding input: HeldInput?) {
+    switch ClientMessage(line: line) {
+    case .single(let call): take(call, isLarge: false, holding: input)
+    case .batch(let calls):
+      take(calls.lazy.map { ($0, false) }, count: calls.count { $0.id != nil }, holding: input)
+    }
+  }
+
   /// Has a large line taken apart off the event loop.
-  private func parseElsewhere(_ bytes: ByteBuffer) {
+  private func parseElsewhere(_ bytes: ByteBuffer, holding input: HeldInput) {
     let principal: Principal?
     do {
       principal = try currentPrincipal()
@@ -279,10 +343,11 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       }
       eventLoop.execute {
         switch outcome {
-        case .success(.single(let part)): self.take(part.call, isLarge: part.isLarge)
-        case .success(.batch(let parts)): self.take(parts, count: parts.count { $0.call.id != nil })
+        case .success(.single(let part)): self.take(part.call, isLarge: part.isLarge, holding: input)
+        case .success(.batch(let parts)):
+          self.take(parts, count: parts.count { $0.call.id != nil }, holding: input)
         case .failure(let error):
-          self.take(.refused(id: .null, services.describe(error, method: "unknown")), isLarge: false)
+          self.take(.refused(id: .null, services.describe(error, method: "unknown")), isLarge: false, holding: nil)
         }
         self.machine.parsingEnded()
         self.proceed()
@@ -290,9 +355,9 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     }
   }
 
-  private func take(_ call: Call, isLarge: Bool) {
+  private func take(_ call: Call, isLarge: Bool, holding input: HeldInput?) {
     let target = call.id.map(Reply.Target.line) ?? .nothing
-    machine.parsed(Entry(call: call, reply: target, isLarge: isLarge), ofBatch: nil)
+    machine.parsed(Entry(call: call, reply: target, isLarge: isLarge, input: input), ofBatch: nil)
   }
 
   /// A number for a batch of calls.
@@ -301,17 +366,17 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     return batches
   }
 
-  private func take(_ calls: some Sequence<LargeLine.Part>, count: Int) {
+  private func take(_ calls: some Sequence<LargeLine.Part>, count: Int, holding input: HeldInput?) {
     let batch = BatchReply(number: nextBatch(), count: count)
     var index = 0
     for (call, isLarge) in calls {
       guard let id = call.id else {
         // Nothing is held for a notification.
-        machine.parsed(Entry(call: call, reply: .nothing, isLarge: isLarge), ofBatch: nil)
+        machine.parsed(Entry(call: call, reply: .nothing, isLarge: isLarge, input: input), ofBatch: nil)
         continue
       }
       machine.parsed(
-        Entry(call: call, reply: .part(batch, index: index, id), isLarge: isLarge), ofBatch: batch.number)
+        Entry(call: call, reply: .part(batch, index: index, id), isLarge: isLarge, input: input), ofBatch: batch.number)
       index += 1
     }
   }

@@ -30,6 +30,8 @@ struct Reply: Sendable {
   }
 
   let target: Target
+  /// The memory of what was asked, until it is answered.
+  let input: HeldInput?
   let outbox: Outbox
   let metrics: ServerMetrics
   let started = DispatchTime.now().uptimeNanoseconds

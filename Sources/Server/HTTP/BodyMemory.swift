@@ -1,12 +1,9 @@
 import BasicTypes
 import NIOConcurrencyHelpers
 
-/// The memory of long bodies over HTTP, from their first bytes until they are answered. Who finds none is told to come
-/// again. No tenant gets more than half of it.
+/// The memory of long lines, and of long bodies over HTTP, from their first bytes until their calls are answered. Who
+/// finds none is told to come again. No tenant gets more than half of it.
 final class BodyMemory: Sendable {
-  /// So much of a body is free: what a stranger may send is never counted.
-  static let free = 64 << 10
-
   private struct State {
     var held = 0
     var ofTenant: [Identifier?: Int] = [:]

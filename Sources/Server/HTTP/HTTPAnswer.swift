@@ -26,8 +26,24 @@ final class HTTPAnswer: Sendable {
     var parts: [[UInt8]]
     /// What is refused of a batch of events.
     var refused: [(index: Int, refusal: Refusal)] = []
+    /// How many bytes those come to.
+    var refusedBytes = 0
     var missing: Int
+
+    /// Keeps why an event is refused: with every fault, as long as there is room for that, then in a sentence.
+    mutating func refuse(_ refusal: Refusal, at index: Int) {
+      var refusal = refusal
+      if refusedBytes < HTTPAnswer.faultBytes {
+        refusedBytes += JSON.object(refusal.data).canonicalBytes.count
+      } else {
+        refusal.data["problems"] = nil
+      }
+      refused.append((index, refusal))
+    }
   }
+
+  /// So many bytes of faults are told of the events of one batch; of those behind them, the sentence alone.
+  private static let faultBytes = 1 << 20
 
   /// What tells it from the other requests of its connection.
   let number: Int
@@ -136,7 +152,7 @@ final class HTTPAnswer: Sendable {
 
   private func addEvent(_ outcome: Result<[UInt8], Refusal>, at index: Int) -> HTTPResponse? {
     let refused: [(index: Int, refusal: Refusal)]? = state.withLockedValue { state in
-      if case .failure(let refusal) = outcome { state.refused.append((index, refusal)) }
+      if case .failure(let refusal) = outcome { state.refuse(refusal, at: index) }
       state.missing -= 1
       return state.missing == 0 ? state.refused : nil
     }

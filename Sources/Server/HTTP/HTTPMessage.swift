@@ -11,6 +11,8 @@ struct HTTPMessage: Sendable {
   struct Calls: Sendable {
     let form: HTTPAnswer.Form
     let parts: [LargeLine.Part]
+    /// The length of the body, inflated where it was compressed.
+    var bytes = 0
   }
 
   let request: HTTPRequest
@@ -27,7 +29,10 @@ struct HTTPMessage: Sendable {
   /// Reads the body.
   func calls() -> Result<Calls, HTTPProblem> {
     do throws(HTTPProblem) {
-      return .success(try read(try plainBody()))
+      let body = try plainBody()
+      var calls = try read(body)
+      calls.bytes = body.readableBytes
+      return .success(calls)
     } catch {
       return .failure(error)
     }

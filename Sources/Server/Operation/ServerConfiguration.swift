@@ -88,7 +88,7 @@ public struct ServerConfiguration: Sendable {
   public var maximumHeldAnswers = 8 << 20
   /// What all answers together may take that clients haven't taken yet.
   var answerMemory = AnswerMemory.Limits()
-  /// How many bytes of bodies over HTTP may be held, but for the first 64 KiB of each.
+  /// How many bytes of lines and bodies may be held, but for 64 KiB of each connection.
   var bodyMemory = 256 << 20
   /// How many connections may be open.
   public var maximumConnections = 4096

@@ -50,7 +50,7 @@ final class Services: Sendable {
     label: "daybook.queries", processors: ProcessInfo.processInfo.activeProcessorCount)
   let connections: ConnectionRegistry
   let answers: AnswerMemory
-  /// The memory of bodies over HTTP.
+  /// The memory of long lines and bodies.
   let bodies: BodyMemory
   /// Who makes backups by the clock; nil where nobody does.
   var backups: ScheduledBackups? { scheduledBackups.withLockedValue { $0 } }
