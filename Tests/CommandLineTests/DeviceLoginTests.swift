@@ -85,6 +85,15 @@ struct DeviceLoginTests {
       #expect(try await desk.run(["call", "session.whoami"], environment: home).status == .code(0))
       #expect(TestFiles.text("\(desk.folder)/polls").split(separator: "\n").count == count, "one token is enough")
 
+      // Several commands at once get one token, not one each by a refresh token that is good once.
+      #expect(try await login("short", []).status == .code(0))
+      let before = TestFiles.text("\(desk.folder)/polls").split(separator: "\n").count
+      try await withThrowingTaskGroup(of: ProgramResult.self) { group in
+        for _ in 0..<4 { group.addTask { try await desk.run(["call", "session.whoami"], environment: home) } }
+        for try await result in group { #expect(result.status == .code(0), "\(result.errors)") }
+      }
+      #expect(TestFiles.text("\(desk.folder)/polls").split(separator: "\n").count == before + 1)
+
       #expect(try await login("short", []).status == .code(0))
       try TestFiles.write("ended".utf8, to: "\(desk.folder)/mode")
       let ended = try await desk.run(["call", "session.whoami"], environment: home)

@@ -39,6 +39,7 @@ def token(audience, seconds):
 
 class Provider(BaseHTTPRequestHandler):
     asked = 0
+    refresh = "again"
 
     def log_message(self, *_):
         pass
@@ -85,9 +86,13 @@ class Provider(BaseHTTPRequestHandler):
         with open(f"{folder}/polls", "a", encoding="utf-8") as file:
             file.write(f"{time.monotonic()} {given['grant_type']}\n")
         if given["grant_type"] == "refresh_token":
-            if given["refresh_token"] != "again" or self.mode() == "ended":
+            # Each is good once.
+            if given["refresh_token"] != Provider.refresh or self.mode() == "ended":
                 return self.answer(400, {"error": "invalid_grant", "error_description": "session not active"})
-            return self.answer(200, {"id_token": token("daybook", 300), "expires_in": 300})
+            Provider.refresh += "+"
+            return self.answer(200, {
+                "id_token": token("daybook", 300), "expires_in": 300, "refresh_token": Provider.refresh,
+            })
         if given["device_code"] != "secret & long" or not given["grant_type"].endswith(":device_code"):
             return self.answer(400, {"error": "invalid_request"})
         Provider.asked += 1
@@ -100,6 +105,7 @@ class Provider(BaseHTTPRequestHandler):
             return self.answer(400, {"error": "authorization_pending"})
         if mode == "slow" and Provider.asked == 2:
             return self.answer(400, {"error": "slow_down"})
+        Provider.refresh = "again"
         # What is good for so short has to be got anew with the next command.
         return self.answer(200, {
             "id_token": token("daybook", 3 if mode == "short" else 300), "access_token": "of no use here",
