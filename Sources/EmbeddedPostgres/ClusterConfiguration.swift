@@ -80,6 +80,8 @@ struct ClusterConfiguration: Hashable, Sendable {
     max_wal_senders = 0
     max_wal_size = 2GB
     autovacuum = on
+    # A vacuum of PostgreSQL's own lets go of a table for who has waited so long: sooner than a rebuild gives up.
+    deadlock_timeout = 100ms
 
     password_encryption = 'scram-sha-256'
     timezone = 'UTC'

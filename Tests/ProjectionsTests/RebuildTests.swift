@@ -52,6 +52,37 @@ import Vault
     try await models.close()
   }
 
+  @Test(.timeLimit(.minutes(3)), arguments: ["100ms", "1s"])
+  func `PostgreSQL's own vacuuming lets go of a table for a rebuild`(deadlockTimeout: String) async throws {
+    let models = try await filled()
+    // As slow as it can be told to be, and at once.
+    try await models.execute(
+      """
+      ALTER TABLE daybook.audit_trail SET (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0,
+        autovacuum_vacuum_insert_threshold = 0, autovacuum_vacuum_insert_scale_factor = 0,
+        autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1);
+      UPDATE daybook.audit_trail SET event = event || ''
+      """)
+    try await models.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
+    // A PostgreSQL of one's own has a second, and other settings than ours.
+    try await models.execute("ALTER SYSTEM SET deadlock_timeout = '\(deadlockTimeout)'")
+    try await models.execute("SELECT pg_reload_conf()")
+    func workers() async throws -> [String] {
+      try await models.rows(
+        """
+        SELECT a.pid::text FROM pg_stat_progress_vacuum v JOIN pg_stat_activity a ON a.pid = v.pid
+        WHERE v.relid = 'daybook.audit_trail'::regclass AND a.backend_type = 'autovacuum worker'
+        """
+      ).compactMap { $0.first ?? nil }
+    }
+    _ = try await eventually("the table is vacuumed", within: .seconds(60)) { try await workers().isEmpty ? nil : true }
+    let report = try await models.projections.rebuild(nil)
+    #expect(report.isSwapped && report.tables.contains { $0.name == "daybook.audit_trail" })
+    try await models.execute("ALTER SYSTEM RESET ALL")
+    try await models.execute("SELECT pg_reload_conf()")
+    try await models.close()
+  }
+
   @Test func `a rebuild right after a dropped schema gives the same rows`() async throws {
     let models = try await filled()
     let before = try await models.projections.digests()

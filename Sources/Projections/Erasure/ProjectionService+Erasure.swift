@@ -67,10 +67,11 @@ extension ProjectionService {
     _ unit: UnitID, on connection: PostgresConnection, until deadline: ContinuousClock.Instant
   ) async throws {
     let table = PostgresIdentifier.quote(Generation.live.personal, unit.projection)
+    var patience = LockPatience.reader
     while true {
       do {
-        return try await connection.withSession { session in
-          try session.execute("SET statement_timeout = 0; SET lock_timeout = '\(LockPatience.reader)'")
+        return try await connection.withSession { [patience] session in
+          try session.execute("SET statement_timeout = 0; SET lock_timeout = '\(patience)'")
           try session.execute("VACUUM (FULL) \(table)")
         }
       } catch let error as PostgresError where LockPatience.isOver(error) {
@@ -79,6 +80,7 @@ extension ProjectionService {
           throw ProjectionError(
             .busy, "The table \(table) is in use by \(holders ?? "somebody"); it is written anew once it is free.")
         }
+        patience = try await connection.withSession { try LockPatience.afterRefusal($0) }
         try await Task.sleep(for: .seconds(1))
       }
     }

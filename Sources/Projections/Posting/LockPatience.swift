@@ -1,4 +1,3 @@
-import Logging
 import Postgres
 
 /// How long the projector waits for locks.
@@ -6,8 +5,12 @@ import Postgres
 /// Whatever changes a table's definition waits for those who read the table, and whoever comes to read it meanwhile
 /// waits behind it. So it waits for a moment only, lets go of everything, and tries again later.
 enum LockPatience {
-  /// With a table that somebody reads: so long its other readers have to wait at most.
+  /// With a table that somebody reads: so long its other readers have to wait at most. The private PostgreSQL's own
+  /// vacuuming lets go before.
   static let reader = "200ms"
+  /// With a table that PostgreSQL's own vacuuming has: it lets go for who has waited a second, unless that is set
+  /// otherwise.
+  static let vacuum = "1500ms"
   /// At the start, when tables may have to be made or changed.
   static let opening = "1s"
   /// With anything else: posting rows waits for nobody but those who lock whole tables by hand.
@@ -35,22 +38,18 @@ enum LockPatience {
     }.joined(separator: ", ")
   }
 
-  /// Ends PostgreSQL's own vacuuming of the read models' tables, which lets go of a table only for who waits a second
-  /// for it, as nobody here does; it comes back by itself. Where the role may not, that is logged.
-  static func endVacuums(_ session: PostgresSession, _ logger: Logger) throws {
-    do {
-      try session.query(
-        """
-        SELECT pg_catalog.pg_cancel_backend(a.pid) FROM pg_catalog.pg_stat_activity AS a
-        WHERE a.backend_type = 'autovacuum worker' AND EXISTS (
-          SELECT FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
-          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-          WHERE l.granted AND l.pid = a.pid AND l.database = (
-            SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-          AND n.nspname IN ('daybook', 'personal', 'daybook_next', 'personal_next'))
-        """)
-    } catch  where error.sqlState == "42501" {
-      logger.notice("PostgreSQL's automatic vacuum is in the way of new read models, and only a superuser may end it")
-    }
+  /// How long to wait for the lock of a table next time, where it wasn't given: longer where PostgreSQL's own vacuuming
+  /// has one, which lets go for who has waited for `deadlock_timeout`.
+  static func afterRefusal(_ session: PostgresSession) throws -> String {
+    let found = try session.query(
+      """
+      SELECT FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+      JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+      WHERE l.granted AND a.backend_type = 'autovacuum worker'
+        AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+        AND n.nspname IN ('daybook', 'personal', 'daybook_next', 'personal_next') LIMIT 1
+      """)
+    return found.rowCount > 0 ? vacuum : reader
   }
 }

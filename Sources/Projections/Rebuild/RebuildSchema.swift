@@ -58,8 +58,8 @@ struct RebuildSchema: Sendable {
 
   /// Takes the live tables from their readers until the transaction ends.
   /// - Throws: `PostgresError` 55P03 where somebody who reads one doesn't end in a moment.
-  func lock(_ session: PostgresSession) throws {
-    try session.execute("SET LOCAL lock_timeout = '\(LockPatience.reader)'")
+  func lock(_ session: PostgresSession, patience: String) throws {
+    try session.execute("SET LOCAL lock_timeout = '\(patience)'")
     let tables = try definitions.flatMap(\.units).filter { try schema.exists(.live, $0, session) }.map { unit in
       PostgresIdentifier.quote(unit.part == .rows ? Generation.live.rows : Generation.live.personal, unit.projection)
     }
@@ -70,8 +70,8 @@ struct RebuildSchema: Sendable {
   /// Puts the filled tables in the live ones' place. For use inside a transaction that holds the epoch.
   /// - Throws: ``ProjectionError`` `dependents`, which names what stands in the way; `PostgresError` 55P03 where
   ///   somebody reads a table all the while. Then nothing has changed.
-  func swap(_ session: PostgresSession, hasGroup: Bool) throws {
-    try lock(session)
+  func swap(_ session: PostgresSession, hasGroup: Bool, patience: String) throws {
+    try lock(session, patience: patience)
     let dependents = try dependents(session)
     guard dependents.isEmpty else {
       throw ProjectionError(

@@ -48,6 +48,7 @@ struct Rebuilder: Sendable {
     let tables = RebuildSchema(schema: schema, names: names)
     var attempts = 0
     var refused: (since: ContinuousClock.Instant, times: Int)?
+    var patience = LockPatience.reader
     while true {
       do {
         attempts += 1
@@ -55,10 +56,12 @@ struct Rebuilder: Sendable {
         try await fill(runner, progress)
         progress(RebuildProgress(phase: .indexing, position: log.head.position, target: log.head.position))
         try await runner.indexWhatArrived(0)
-        if !check { try await awaitReaders(tables) }
+        if !check { try await awaitReaders(tables, patience) }
         // The live ones may be behind the new ones, and only what is at one position can be compared.
         try await awaitLive(await runner.highest)
-        return try await whileHeld { try await finish(runner, tables, check: check, progress) }
+        return try await whileHeld { [patience] in
+          try await finish(runner, tables, check: check, patience: patience, progress)
+        }
       } catch let interruption as ProjectorInterruption where attempts < 100 {
         // The live projector has connected anew, under another epoch, or somebody dropped a schema. What is filled
         // stays, unless it is gone.
@@ -69,8 +72,7 @@ struct Rebuilder: Sendable {
         let times = refused?.times ?? 0
         guard ContinuousClock.now - since < Self.readersTime else { throw try await busy() }
         refused = (since, times + 1)
-        let logger = schema.logger
-        try await connection.withSession { try LockPatience.endVacuums($0, logger) }
+        patience = try await connection.withSession { try LockPatience.afterRefusal($0) }
         try await Task.sleep(for: Self.readersPauses[min(times, Self.readersPauses.count - 1)])
       }
     }
@@ -86,8 +88,10 @@ struct Rebuilder: Sendable {
   }
 
   /// Sees that the live tables can be taken from their readers, before everybody is held for it.
-  private func awaitReaders(_ tables: RebuildSchema) async throws {
-    try await connection.withSession { session in try session.transaction { try tables.lock($0) } }
+  private func awaitReaders(_ tables: RebuildSchema, _ patience: String) async throws {
+    try await connection.withSession { session in
+      try session.transaction { try tables.lock($0, patience: patience) }
+    }
   }
 
   private func open(_ tables: RebuildSchema) async throws -> ProjectionRunner {
@@ -118,7 +122,8 @@ struct Rebuilder: Sendable {
 
   /// Brings the new tables to exactly where the live ones stand, compares and swaps.
   private func finish(
-    _ runner: ProjectionRunner, _ tables: RebuildSchema, check: Bool, _ progress: @Sendable (RebuildProgress) -> Void
+    _ runner: ProjectionRunner, _ tables: RebuildSchema, check: Bool, patience: String,
+    _ progress: @Sendable (RebuildProgress) -> Void
   ) async throws -> RebuildReport {
     let schema = schema
     let live = try await connection.withSession { try schema.state(.live, $0) }
@@ -138,11 +143,11 @@ struct Rebuilder: Sendable {
     try await connection.withSession { session in
       let hasGroup = try SqlRoleKeeper.ensureGroup(session, logger: schema.logger)
       try session.transaction { session in
-        try session.execute("SET LOCAL lock_timeout = '\(LockPatience.reader)'")
+        try session.execute("SET LOCAL lock_timeout = '\(patience)'")
         if check { return try tables.discard(session) }
         let fence = try session.query("SELECT epoch FROM projector.epoch FOR UPDATE")
         guard fence[0, 0] == String(expected) else { throw ProjectorInterruption.fenced }
-        try tables.swap(session, hasGroup: hasGroup)
+        try tables.swap(session, hasGroup: hasGroup, patience: patience)
       }
     }
     return report.swapped(!check)
