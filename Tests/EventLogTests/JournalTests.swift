@@ -307,11 +307,16 @@ import Testing
 
   /// What becomes of a log whose journal holds these bytes: the position that it opens to, or nil where it is refused.
   private func outcome(_ journal: [UInt8], _ killed: TestLog) throws -> UInt64? {
+    let environment = try Environment(folder: killed.logFolder, options: .init())
+    defer { environment.close() }
+    return try outcome(journal, killed, environment, try Databases(environment))
+  }
+
+  private func outcome(
+    _ journal: [UInt8], _ killed: TestLog, _ environment: Environment, _ databases: Databases
+  ) throws -> UInt64? {
     var position: UInt64 = 0
     do {
-      let environment = try Environment(folder: killed.logFolder, options: .init())
-      defer { environment.close() }
-      let databases = try Databases(environment)
       try killed.write(journal, to: "log/journal")
       let view = try Journal.view(ofClosed: killed.logFolder, environment, databases)
       position = try view.head().frontier.size
@@ -326,10 +331,14 @@ import Testing
     let whole = try killed.bytes(of: "log/journal")
     #expect(try outcome(whole, killed) == 4)
     let last = end - JournalRecord.block
+    let environment = try Environment(folder: killed.logFolder, options: .init())
+    defer { environment.close() }
+    let databases = try Databases(environment)
+    var changed = whole
     for bit in stride(from: 0, to: whole.count * 8, by: isThorough ? 1 : 1009) {
-      var changed = whole
       changed[bit / 8] ^= 1 << (bit % 8)
-      let found = try outcome(changed, killed)
+      defer { changed[bit / 8] = whole[bit / 8] }
+      let found = try outcome(changed, killed, environment, databases)
       switch bit / 8 {
       // The name of the ring's life.
       case ..<JournalRing.first: #expect(found == nil, "bit \(bit)")
