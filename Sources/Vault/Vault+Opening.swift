@@ -35,7 +35,7 @@ extension Vault {
       // An empty file is what a crash has left of making one.
       let isToBeMade = try rootKeyFile == nil && RootKey.isMissingOrEmpty(rootPath)
       let root = isToBeMade ? try RootKey.create(rootPath) : try RootKey.read(rootPath)
-      guard let root else { throw missing(rootPath) }
+      guard let root else { throw unmade(rootPath) }
       try create(folder, root)
     }
     let lock = try lock(folder)
@@ -167,6 +167,16 @@ extension Vault {
   static func requireRootKey(_ path: String) throws -> RootKey {
     guard let root = try RootKey.read(path) else { throw missing(path) }
     return root
+  }
+
+  /// There is no vault yet, and a file that somebody names is theirs to make: where it lies on a disk that isn't
+  /// mounted, a new key would be lost with the next start, and with it everything.
+  private static func unmade(_ path: String) -> VaultError {
+    VaultError(
+      .rootKeyMissing,
+      "There is no root key at \(path), and one that --root-key-file names is not made by itself. For a new data folder "
+        + "make it: (umask 077; head -c 32 /dev/urandom | base64 >\(path))"
+    )
   }
 
   private static func missing(_ path: String) -> VaultError {
