@@ -49,8 +49,8 @@ package final class SpawnedProcess: @unchecked Sendable {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    // POSIX_SPAWN_SETSID: a terminal's Ctrl-C isn't for it. POSIX_SPAWN_SETSIGMASK and POSIX_SPAWN_SETSIGDEF: threads of
-    // a test block most signals, and its program would go on doing so, and those that it starts.
+    // POSIX_SPAWN_SETSID: a terminal's Ctrl-C isn't for it. POSIX_SPAWN_SETSIGMASK and POSIX_SPAWN_SETSIGDEF: threads
+    // of a test block most signals, and its program would go on doing so, and those that it starts.
     posix_spawnattr_setflags(&attributes, 0x80 | 0x08 | 0x04)
     var signals = sigset_t()
     sigemptyset(&signals)

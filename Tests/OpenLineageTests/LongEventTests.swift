@@ -6,8 +6,8 @@ import OpenLineage
 import OpenLineageTestKit
 import Testing
 
-/// An event as long as one may be is taken in, or refused, while other commands wait: no part of it may take a time that
-/// grows with the square of its length. The limit is far above what each takes now, and far below what it took so.
+/// An event as long as one may be is taken in, or refused, while other commands wait: no part of it may take a time
+/// that grows with the square of its length. The limit is far above what each takes now, and far below what it took so.
 @Suite(.timeLimit(.minutes(1))) struct LongEventTests {
   private static let run = "0192bbbb-0000-4000-8000-000000000002"
 
