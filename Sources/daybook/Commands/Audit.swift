@@ -113,18 +113,24 @@ struct Audit: AsyncParsableCommand {
     return try await Lookup.resource(resource, type: resourceType, client)
   }
 
-  /// Where nothing was found: fails where no event of this name is known or was ever recorded, and says which may have
-  /// been meant.
+  /// Where nothing was found and no event of this name was ever recorded: says which may have been meant, and fails
+  /// where no event is written so. One that is may still come: what the server records by itself is in no list here.
   private static func refuseUnknown(_ event: String, _ client: DaybookClient) async throws {
     let found = try await client.callAfterWrites(
       "audit.search", ["event": .string(event), "limit": 1, "include_archived": true])
     guard found["items"]?.arrayValue?.isEmpty == true else { return }
     let events = try await ServerTypes(client).events
     guard !events.contains(event) else { return }
-    let type = event.prefix { $0 != "." }
-    var near = Set(events.filter { $0.hasPrefix("\(type).") }).sorted()
+    let what = "No event “\(Terminal.plain(event))” was ever recorded."
+    let parts = event.split(separator: ".", omittingEmptySubsequences: false)
+    let isWellFormed =
+      parts.count == 2
+      && parts.allSatisfy { part in
+        !part.isEmpty && part.utf8.allSatisfy { $0 == UInt8(ascii: "_") || UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 }
+      }
+    guard isWellFormed else { throw Failure(.usage, what, next: "An event is written as pipeline.edited.") }
+    var near = Set(events.filter { $0.hasPrefix("\(parts[0]).") }).sorted()
     if near.isEmpty { near = Suggestion.nearest(to: event, in: events, atMost: 3) }
-    let advice = near.isEmpty ? "An event is written as pipeline.edited." : "There are \(near.joined(separator: ", "))."
-    throw Failure(.usage, "There is no event “\(Terminal.plain(event))”, and none was ever recorded.", next: advice)
+    Terminal.complain(near.isEmpty ? what : "\(what) There are \(near.joined(separator: ", ")).")
   }
 }
