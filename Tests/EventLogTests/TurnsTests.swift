@@ -58,7 +58,8 @@ import Testing
 
   @Test func `a source keeps its order, and what takes long delays the others by one decision`() throws {
     let line = try Line()
-    for number in 0..<20 { line.submit("busy \(number)", of: busy, milliseconds: 5) }
+    // Far longer than a machine that is busy keeps the others from their one.
+    for number in 0..<20 { line.submit("busy \(number)", of: busy, milliseconds: 50) }
     for number in 0..<5 { line.submit("quiet \(number)", of: quiet) }
     for number in 0..<5 { line.submit("service \(number)", of: nil) }
     line.letGo()
