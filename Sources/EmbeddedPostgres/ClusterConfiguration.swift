@@ -149,7 +149,8 @@ struct ClusterConfiguration: Hashable, Sendable {
 
   /// A URL that libpq and psql take as it stands.
   func conninfo(database: String, role: String = Self.role) -> String {
-    "postgresql://\(role)@/\(PercentEncoding.encode(database))?host=\(PercentEncoding.encode(socketFolder))&port=\(port)"
+    let (name, host) = (PercentEncoding.encode(database), PercentEncoding.encode(socketFolder))
+    return "postgresql://\(role)@/\(name)?host=\(host)&port=\(port)"
   }
 
   /// A URL for SQL roles, which lacks their name and password: by TCP where they may come in there.

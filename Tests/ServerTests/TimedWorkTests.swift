@@ -144,13 +144,20 @@ private struct Collector: LogHandler {
         if clock.now.offset < until { throw Refusal.unavailable(component: "postgres", "not yet") }
       }
     }
-    let jobs = [job("a.do"), told("at once", until: .zero), told("later", until: .seconds(5))]
+    let jobs = [
+      job("a.do"), told("at once", until: .zero), told("later", until: .seconds(5)),
+      told("not yet", until: .seconds(60)),
+    ]
     let running = Task { try await work(jobs, clock).run() }
     _ = try await eventually("both are done") { clock.sleeps.withLockedValue { $0 } == 4 ? true : nil }
     running.cancel()
     try await running.value
-    #expect(given.withLockedValue { $0 } == ["at once 1", "later 1", "later 3", "later 7"])
-    #expect(lines.withLockedValue { $0 } == [], "why it couldn't is told by its first turn")
+    #expect(
+      given.withLockedValue { $0 } == [
+        "at once 1", "later 1", "not yet 1", "later 3", "not yet 3", "later 7", "not yet 7",
+      ])
+    let told = lines.withLockedValue { $0 }
+    #expect(told.count == 1 && told[0].contains("not yet"), "what couldn't be ended is told once: \(told)")
   }
 
   @Test func `what was deleted since it was found is no trouble`() async throws {

@@ -52,23 +52,30 @@ struct TimedWork<Time: Clock>: Service where Time.Duration == Duration {
   }
 
   /// Gives those jobs that end what a crash left a turn soon after the start, and again in longer and longer pauses
-  /// until each has done so: PostgreSQL, which some of them need, comes up meanwhile. Why one couldn't is told by its
-  /// first regular turn.
+  /// until each has done so: PostgreSQL, which some of them need, comes up meanwhile. What was in the way to the end is
+  /// logged, once for each job, and the first regular turn tries again.
   private func endWhatWasBegun() async {
-    var left = jobs.filter(\.endsWhatWasBegun)
+    var left = jobs.filter(\.endsWhatWasBegun).map { (job: $0, failure: (any Error)?.none) }
     var (pause, waited) = (min(interval, .seconds(1)), Duration.zero)
     while !left.isEmpty, waited + pause < interval {
       do { try await clock.sleep(for: pause) } catch { return }
       waited += pause
       pause *= 2
-      // Nothing is done by a clock that can't be believed.
-      guard (try? await checkClock()) != nil else { continue }
-      var open: [TimedJob] = []
-      for job in left {
-        do { try await job.work(now(), reports) } catch { open.append(job) }
+      var open: [(job: TimedJob, failure: (any Error)?)] = []
+      for (job, _) in left {
+        do {
+          // Nothing is done by a clock that can't be believed.
+          try await checkClock()
+          try await job.work(now(), reports)
+        } catch is CancellationError {
+          return
+        } catch {
+          open.append((job, error))
+        }
       }
       left = open
     }
+    for case (let job, let failure?) in left { reports.failed(job.name, failure) }
   }
 
   /// Gives every job whose time has come one turn.
