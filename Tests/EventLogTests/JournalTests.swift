@@ -309,21 +309,17 @@ import Testing
   private func outcome(_ journal: [UInt8], _ killed: TestLog) throws -> UInt64? {
     let environment = try Environment(folder: killed.logFolder, options: .init())
     defer { environment.close() }
-    return try outcome(journal, killed, environment, try Databases(environment))
+    try killed.write(journal, to: "log/journal")
+    return try position(of: killed, environment, try Databases(environment))
   }
 
-  private func outcome(
-    _ journal: [UInt8], _ killed: TestLog, _ environment: Environment, _ databases: Databases
-  ) throws -> UInt64? {
-    var position: UInt64 = 0
+  /// The position that a log opens to as it is, or nil where it is refused.
+  private func position(of killed: TestLog, _ environment: Environment, _ databases: Databases) throws -> UInt64? {
     do {
-      try killed.write(journal, to: "log/journal")
-      let view = try Journal.view(ofClosed: killed.logFolder, environment, databases)
-      position = try view.head().frontier.size
+      return try Journal.view(ofClosed: killed.logFolder, environment, databases).head().frontier.size
     } catch let error as EventLogError where error.code == .damaged {
       return nil
     }
-    return position
   }
 
   @Test func `every changed bit of the ring is told, or takes the last batch alone`() async throws {
@@ -331,24 +327,56 @@ import Testing
     let whole = try killed.bytes(of: "log/journal")
     #expect(try outcome(whole, killed) == 4)
     let last = end - JournalRecord.block
+    // Half a million bits with --thorough: shared by as many as there are processors.
+    let step = isThorough ? 1 : 1009
+    let workers = 2
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for worker in 0..<workers {
+        let own = try image(of: killed)
+        group.addTask {
+          try await self.inBackground {
+            try self.flipBits(stride(from: worker * step, to: whole.count * 8, by: workers * step), of: own) {
+              bit, found in
+              switch bit / 8 {
+              // The name of the ring's life.
+              case ..<JournalRing.first: #expect(found == nil, "bit \(bit)")
+              // The record that the pages have counts no more; what nobody has written doesn't count yet.
+              case ..<(JournalRing.first + JournalRecord.block), end...: #expect(found == 4, "bit \(bit)")
+              // A record that was written counts as torn only where nothing comes after it.
+              case last...: #expect(found == 3, "bit \(bit)")
+              default: #expect(found == nil, "bit \(bit)")
+              }
+            }
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  /// Changes one bit of a log's journal after the other, and tells to which position the log opens each time, nil where
+  /// it is refused.
+  private func flipBits(
+    _ bits: some Sequence<Int>, of killed: TestLog, _ check: (_ bit: Int, _ found: UInt64?) -> Void
+  ) throws {
     let environment = try Environment(folder: killed.logFolder, options: .init())
     defer { environment.close() }
     let databases = try Databases(environment)
-    var changed = whole
-    for bit in stride(from: 0, to: whole.count * 8, by: isThorough ? 1 : 1009) {
-      changed[bit / 8] ^= 1 << (bit % 8)
-      defer { changed[bit / 8] = whole[bit / 8] }
-      let found = try outcome(changed, killed, environment, databases)
-      switch bit / 8 {
-      // The name of the ring's life.
-      case ..<JournalRing.first: #expect(found == nil, "bit \(bit)")
-      // The record that the pages have counts no more; what nobody has written doesn't count yet.
-      case ..<(JournalRing.first + JournalRecord.block), end...: #expect(found == 4, "bit \(bit)")
-      // A record that was written counts as torn only where nothing comes after it.
-      case last...: #expect(found == 3, "bit \(bit)")
-      default: #expect(found == nil, "bit \(bit)")
-      }
+    let whole = try killed.bytes(of: "log/journal")
+    let journal = Glibc.open(killed.dataFolder + "/log/journal", O_WRONLY | O_CLOEXEC)
+    try #require(journal >= 0)
+    defer { close(journal) }
+    func put(_ byte: UInt8, at place: Int) throws {
+      var byte = byte
+      try #require(pwrite(journal, &byte, 1, off_t(place)) == 1)
     }
+    for bit in bits {
+      let place = bit / 8
+      try put(whole[place] ^ 1 << (bit % 8), at: place)
+      check(bit, try position(of: killed, environment, databases))
+      try put(whole[place], at: place)
+    }
+    #expect(try position(of: killed, environment, databases) == 4)
   }
 
   @Test func `whatever part of the last batch reached the disk, all before it is there`() async throws {
