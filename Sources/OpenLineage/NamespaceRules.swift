@@ -18,6 +18,14 @@ public struct NamespaceRules: Sendable {
     case exact
     /// Its beginning.
     case prefix
+
+    /// Whether a namespace is the one that is meant, or begins so.
+    package func fits(_ namespace: String, _ meant: String) -> Bool {
+      switch self {
+      case .exact: namespace.utf8.elementsEqual(meant.utf8)
+      case .prefix: namespace.utf8.starts(with: meant.utf8)
+      }
+    }
   }
 
   /// One rule.
@@ -62,11 +70,7 @@ public struct NamespaceRules: Sendable {
     }
 
     fileprivate func fits(_ namespace: String, _ kind: Kind) -> Bool {
-      guard kind == self.kind else { return false }
-      switch match {
-      case .exact: return namespace.utf8.elementsEqual(self.namespace.utf8)
-      case .prefix: return namespace.utf8.starts(with: self.namespace.utf8)
-      }
+      kind == self.kind && match.fits(namespace, self.namespace)
     }
 
     /// The greater, the sooner it decides.

@@ -79,13 +79,19 @@ public struct OpenLineageReport<Target: ReportTarget> {
     Identifier(runID).flatMap { $0.isReserved ? nil : $0 }
   }
 
-  /// The id that a run has, or will have, in an organization.
   private func runIdentifier(_ runID: String, namespace: String, in owner: Identifier) throws -> Identifier {
-    if let chosen = Self.chosenIdentifier(runID) {
+    try Self.runIdentifier(runID, namespace: namespace, organization: owner, in: target)
+  }
+
+  /// The id that a run has, or will have, in an organization.
+  package static func runIdentifier(
+    _ runID: String, namespace: String, organization owner: Identifier, in target: Target
+  ) throws -> Identifier {
+    if let chosen = chosenIdentifier(runID) {
       guard let known = try target.state(chosen) else { return chosen }
-      if known.type == "run", known.organization == owner, try isOf(namespace, known) { return chosen }
+      if known.type == "run", known.organization == owner, try isOf(namespace, known, in: target) { return chosen }
     }
-    let former = Self.derivedIdentifier(runID, namespace: namespace, organization: owner)
+    let former = derivedIdentifier(runID, namespace: namespace, organization: owner)
     guard let known = try target.state(former) else { return former }
     if known.type == "run", known.organization == owner { return former }
     // Producers choose ids of version 5, too, so that another organization may have taken this one.
@@ -96,7 +102,7 @@ public struct OpenLineageReport<Target: ReportTarget> {
 
   /// Whether a run may be the one of that id of a job namespace: two deployments of one scheduler, which make ids from
   /// names, have a run each. A run that only a child has named so far is of any.
-  private func isOf(_ namespace: String, _ run: ResourceState) throws -> Bool {
+  private static func isOf(_ namespace: String, _ run: ResourceState, in target: Target) throws -> Bool {
     guard let pipeline = run.fields["pipeline_id"]?.stringValue.flatMap({ Identifier($0) }),
       let known = try target.state(pipeline)?.fields["namespace"]?.stringValue
     else { return true }
@@ -184,11 +190,8 @@ public struct OpenLineageReport<Target: ReportTarget> {
         .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
       for (_, assertion) in failed.prefix(Self.maximumAlerts) {
         let told = run ?? pipeline
-        let occasion: JSON = [
-          "alert", .string(id.text), told.map { .string($0.text) } ?? .null, assertion.key,
-          run == nil ? .string(event.time.text) : .null,
-        ]
-        let identifier = Identifier.version5(namespace: organization, name: occasion.canonicalString)
+        let identifier = Self.alertIdentifier(
+          of: assertion.key, on: id, told, at: run == nil ? event.time : nil, organization: organization)
         guard try target.state(identifier) == nil else { continue }
         var context: JSONObject = ["dataset_id": .string(id.text), "assertion": .string(assertion.title)]
         if let column = assertion.json["column"] { context["column"] = column }
@@ -203,6 +206,17 @@ public struct OpenLineageReport<Target: ReportTarget> {
           type: "alert", id: identifier, organization: organization, fields: fields, event: "raised", data: [:])
       }
     }
+  }
+
+  /// The id of the alert that a check failed, which tells one occasion from all others.
+  static func alertIdentifier(
+    of check: JSON, on dataset: Identifier, _ told: Identifier?, at time: Timestamp?, organization: Identifier
+  ) -> Identifier {
+    let occasion: JSON = [
+      "alert", .string(dataset.text), told.map { .string($0.text) } ?? .null, check,
+      time.map { .string($0.text) } ?? .null,
+    ]
+    return .version5(namespace: organization, name: occasion.canonicalString)
   }
 
   /// What an event without a run says of datasets is recorded at them: there is no run at which it would be found.
@@ -313,11 +327,15 @@ public struct OpenLineageReport<Target: ReportTarget> {
   }
 
   private func create(type: String, key: [JSON], fields: JSONObject) throws -> ResourceState {
-    let name = JSON.array([.string(type)] + key).canonicalString
-    let identifier = Identifier.version5(namespace: organization, name: name)
+    let identifier = Self.identifier(of: type, key: key, organization: organization)
     let isNew = try target.state(identifier) == nil
     return try target.create(
       type: type, id: isNew ? identifier : nil, organization: organization, fields: fields, event: "created", data: [:])
+  }
+
+  /// The id of what reports make of a name, unless something else holds it.
+  package static func identifier(of type: String, key: [JSON], organization: Identifier) -> Identifier {
+    .version5(namespace: organization, name: JSON.array([.string(type)] + key).canonicalString)
   }
 
   private func prepareRun(_ run: OpenLineageEvent.Run, job: OpenLineageEvent.Job) throws -> ResourceState {

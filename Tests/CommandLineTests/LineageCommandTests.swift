@@ -65,6 +65,44 @@ import Testing
     }
   }
 
+  @Test func `what came into the wrong organization is moved by one command, and said in words`() async throws {
+    func run(_ number: Int) -> String {
+      JSON.object([
+        "eventType": "COMPLETE", "eventTime": .string("2026-01-01T00:0\(number % 10):00Z"), "producer": "test",
+        "run": ["runId": .string("01930000-0000-7000-8000-0000000000\(number)")],
+        "job": ["namespace": "airflow_prod", "name": .string("dag\(number % 3)")],
+        "inputs": [["namespace": "wh", "name": "src"]],
+        "outputs": [["namespace": "wh", "name": .string("t\(number % 3)")]],
+      ]).canonicalString
+    }
+    let lines = [Self.line("own", day: 1, inputs: ["src"], outputs: [])] + (10..<40).map { run($0) }
+    try await importing(lines) { desk in
+      let acme = try await desk.call("organization.create", ["name": "Acme", "slug": "acme"])
+      func move(_ more: String...) async throws -> ProgramResult {
+        try await desk.run(
+          ["openlineage", "move", "airflow_", "--prefix", "--from", "openlineage", "--to", "acme"] + more)
+      }
+      let dry = try await move("--dry-run")
+      #expect(
+        dry.output == """
+          The first piece would be: 3 pipelines, 30 runs, 3 lineage edges, 4 datasets copied; more would follow.
+
+          """, "\(dry.errors)")
+      let moved = try await move()
+      #expect(
+        moved.output == """
+          Moved: 3 pipelines, 30 runs, 3 lineage edges, 4 datasets copied, 4 datasets deleted.
+
+          """, "\(moved.errors)")
+      #expect(try await move().output == "There is nothing to move.\n")
+      let runs = try await desk.call("run.list", ["where": ["organization_id": acme["id"] ?? .null], "limit": 100])
+      #expect(runs["items"]?.arrayValue?.count == 30)
+      let other = try await desk.daybook("openlineage", "move", "x", "--from", "acme", "--to", "acme")
+      #expect(other.status == .code(2) || other.status == .code(1), "\(other.status)")
+      #expect(other.errors.contains("is where it is already: say another organization"), "\(other.errors)")
+    }
+  }
+
   @Test func `a hub is drawn both ways, and what is left out is told with what helps`() async throws {
     let reports = (0..<30).map { "report\($0 < 10 ? "0" : "")\($0)" }
     let lines = [

@@ -59,7 +59,8 @@ import Testing
       git -C "$1" ls-files -z --cached --others --exclude-standard | tar -C "$1" --null -T - -cf - | tar -C "$2" -xf -
       cp "$3" "$2/.build/release/daybook"
       cd "$2"
-      swift --version > .build/daybook-tools/daybook.built 2>/dev/null
+      . tools/lib/setup.sh
+      daybook_build_tools > .build/daybook-tools/daybook.built
       """
     let made = try await runProgram(
       ["bash", "-euo", "pipefail", "-c", script, "clone", Repository.root, clone, built], in: folder,

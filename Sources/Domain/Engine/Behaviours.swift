@@ -129,6 +129,7 @@ enum Behaviours {
     "retention.sweep": RetentionBehaviours.sweep.erased,
     "openlineage.record": OpenLineageBehaviours.record.erased,
     "openlineage.map": OpenLineageBehaviours.map.erased,
+    "openlineage.move": OpenLineageMove.behaviour.erased,
     "openlineage.unmap": OpenLineageBehaviours.unmap.erased,
   ]
 }

@@ -62,9 +62,10 @@ enum CommandExamples {
   ]
 
   /// Commands that need more than the world has: a secret that was shown once, a person who has signed in, another
-  /// resource in a state of its own; the digest of a bundle; a rule that was made; a server for a demonstration.
+  /// resource in a state of its own; the digest of a bundle; a rule that was made; another organization; a server for a
+  /// demonstration.
   private static let none: Set<String> = [
     "invitation.accept", "invitation.redeem", "invitation.decline", "export.complete", "openlineage.unmap",
-    "projection.unskip", "clock.tell",
+    "openlineage.move", "projection.unskip", "clock.tell",
   ]
 }

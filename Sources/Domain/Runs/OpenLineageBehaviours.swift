@@ -69,7 +69,7 @@ enum OpenLineageBehaviours {
       try change(decision, to: nil)
     })
 
-  @Sendable private static func checkNamespace(_ context: inout CheckContext) {
+  @Sendable static func checkNamespace(_ context: inout CheckContext) {
     let limit = OpenLineageEvent.maximumNameBytes
     if let namespace = context.parameters["namespace"]?.stringValue, namespace.utf8.count > limit {
       context.refuse("/namespace", "must be at most \(limit) bytes, as in events")
@@ -158,7 +158,7 @@ struct ReportTransaction: ReportTarget {
 
   /// The resource with its secrets in the clear, for what is merged into it. What can't be opened says so: nothing of a
   /// report may be refused for it.
-  private func plain(_ state: ResourceState) throws -> ResourceState {
+  func plain(_ state: ResourceState) throws -> ResourceState {
     var plain = try decision.plain(state)
     guard let type = decision.model.types[state.type] else { return plain }
     for field in type.fields where field.secretScope != nil {

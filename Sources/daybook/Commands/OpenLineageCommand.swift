@@ -19,8 +19,9 @@ struct OpenLineageCommand: AsyncParsableCommand {
         daybook openlineage map postgres://warehouse:5432 --datasets \\
           --organization acme
         daybook openlineage rules
+        daybook openlineage move airflow_ --prefix --from openlineage --to acme
         daybook import openlineage events.ndjson
-      """, subcommands: [Rules.self, Map.self, Unmap.self], defaultSubcommand: Rules.self)
+      """, subcommands: [Rules.self, Map.self, Unmap.self, Move.self], defaultSubcommand: Rules.self)
 
   /// What names a rule.
   struct RuleOptions: ParsableArguments {
