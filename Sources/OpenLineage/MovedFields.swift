@@ -55,33 +55,61 @@ package struct MovedFields {
 
   // MARK: - Where the copy's place is taken
 
-  /// What to set on a pipeline or a dataset that is there: what it lacks. What it has stays.
-  package static func missing(_ fields: JSONObject, in known: JSONObject) -> JSONObject {
-    var missing = JSONObject()
-    for (name, value) in fields {
-      switch (value, known[name]) {
-      case (_, nil): missing[name] = value
+  /// What to set on a pipeline or a dataset that is there: what reports have told later, and what it lacks. What else
+  /// it has stays.
+  package func missing(_ fields: JSONObject, in known: JSONObject) -> JSONObject {
+    var changes = later(fields, than: known)
+    let decided = known.merging(changes)
+    for (name, value) in fields where name != ReportedFields.timesField {
+      switch (value, decided[name]) {
+      case (_, nil): changes[name] = value
       case (.object(let object), .object(let present)?):
         let lacking = object.filter { !present.contains($0.key) }
-        if !lacking.isEmpty { missing[name] = .object(present.merging(lacking)) }
+        if !lacking.isEmpty { changes[name] = .object(present.merging(lacking)) }
       default: continue
       }
     }
     if let aliases = fields["alias_ids"]?.arrayValue, let present = known["alias_ids"]?.arrayValue {
       let all = Set((aliases + present).compactMap(\.stringValue)).sorted()
-      if all.count > present.count { missing["alias_ids"] = .array(all.map(JSON.string)) }
+      if all.count > present.count { changes["alias_ids"] = .array(all.map(JSON.string)) }
     }
-    return missing
+    return changes
+  }
+
+  /// What reports of a resource have told later than those of another one, as if they had told both.
+  private func later(_ fields: JSONObject, than known: JSONObject) -> JSONObject {
+    let old = ReportedFields(fields, receivedAt: receivedAt)
+    var new = ReportedFields(known, receivedAt: receivedAt)
+    for (group, told) in old.times {
+      let parts = group.split(separator: ".", maxSplits: 1).map(String.init)
+      if let time = old.time(of: group) {
+        if parts.count == 2 {
+          new.decide(member: parts[1], of: parts[0], fields[parts[0]]?[parts[1]] ?? .null, at: time)
+        } else {
+          new.decide(group, fields[group] ?? .null, at: time)
+        }
+      } else if let time = told["at"]?.stringValue.flatMap({ Timestamp($0) }), let values = told["values"]?.arrayValue {
+        new.decide(shared: group, values, at: min(time, receivedAt))
+      } else {
+        for (key, time) in old.noted(group) { new.note([key], in: group, at: time) }
+      }
+    }
+    return new.changes
   }
 
   /// What to set on a run that is there, which reports that came too soon have made: what it lacks, and its state as
   /// all the reports of both tell it.
-  package static func missing(ofRun fields: JSONObject, in known: JSONObject) -> JSONObject {
+  package func missing(ofRun fields: JSONObject, in known: JSONObject) -> JSONObject {
     let states = ["status", "started_at", "completed_at", "duration_seconds"]
     if known["started_at"] == nil, known["completed_at"] == nil, known["status"] == "pending" {
       return missing(fields, in: known.filter { $0.key != "status" })
     }
     var set = missing(fields.filter { !states.contains($0.key) }, in: known)
+    for name in ["input_dataset_ids", "output_dataset_ids"] {
+      let present = known[name]?.arrayValue ?? []
+      let all = Set(((fields[name]?.arrayValue ?? []) + present).compactMap(\.stringValue)).sorted()
+      if all.count > present.count { set[name] = .array(all.map(JSON.string)) }
+    }
     var state = known.filter { states.contains($0.key) }
     func take(_ report: RunStateMerge.Report, _ at: JSON?) {
       guard let at = at?.stringValue.flatMap({ Timestamp($0) }) else { return }
@@ -122,11 +150,17 @@ package struct MovedFields {
   package func edge(_ fields: JSONObject, onto known: JSONObject) -> JSONObject {
     let old = ReportedFields(fields, receivedAt: receivedAt)
     var new = ReportedFields(known, receivedAt: receivedAt)
-    if let time = old.time(of: "run_id") {
+    // Where it was seen last through what stays, that says nothing of where else it was seen.
+    let named = ["run_id", "pipeline_id"].compactMap { fields[$0] }
+    if !named.isEmpty, named.allSatisfy({ !copy(in: $0).isNull }), let time = old.time(of: "run_id") {
       let through: JSONObject = ["run_id": copy(in: fields["run_id"]), "pipeline_id": copy(in: fields["pipeline_id"])]
       new.decide(group: "run_id", through, at: time)
     }
-    if let latest = new.time(of: "run_id") { new.set("reported_at", .string(latest.text)) }
+    if let latest = new.time(of: "run_id") {
+      new.set("reported_at", .string(latest.text))
+    } else if known["reported_at"] == nil, let last = fields["reported_at"] {
+      new.set("reported_at", last)
+    }
     for (job, columns, time) in Self.columns(of: old) {
       switch job {
       case .none: new.decide(columns: columns, of: nil, at: time)
@@ -139,24 +173,41 @@ package struct MovedFields {
       "target_id",
     ]
     for (name, value) in fields where !decided.contains(name) && known[name] == nil { new.set(name, value) }
+    if old.times.isEmpty {
+      // One that people made says so without any times.
+      for name in ["columns", "reported_at"] where known[name] == nil { new.set(name, fields[name] ?? .null) }
+      for name in ["run_id", "pipeline_id"] where known[name] == nil { new.set(name, copy(in: fields[name])) }
+    }
     return new.changes
   }
 
-  /// What to set on an edge that stays, since a job that stays has columns of it: nothing of the jobs that have gone is
-  /// left. Nil where no other job has any.
-  package static func rest(ofEdge fields: JSONObject, without gone: (Identifier) -> Bool) -> JSONObject? {
-    let all = columns(of: ReportedFields(fields, receivedAt: .maximum))
-    let left = all.filter { $0.job.map { !gone($0) } ?? false }
-    guard !left.isEmpty, var times = fields[ReportedFields.timesField]?.objectValue else { return nil }
-    for entry in all where entry.job.map(gone) ?? true {
-      times.removeValue(forKey: columns + (entry.job?.text ?? noJob))
+  /// What to set on an edge whose jobs have gone in part or all: the columns of those that stay, and no run or job that
+  /// has gone.
+  package static func rest(
+    ofEdge fields: JSONObject, without gone: (Identifier) throws -> Bool
+  ) rethrows -> JSONObject {
+    var times = fields[ReportedFields.timesField]?.objectValue ?? [:]
+    var left: [(job: Identifier?, columns: JSON, time: Timestamp)] = []
+    for entry in columns(of: ReportedFields(fields, receivedAt: .maximum)) {
+      if let job = entry.job, try !gone(job) {
+        left.append(entry)
+      } else {
+        times.removeValue(forKey: columns + (entry.job?.text ?? noJob))
+        times.removeValue(forKey: "columns")
+      }
     }
+    var rest: JSONObject = [:]
+    if let last = fields["pipeline_id"]?.stringValue.flatMap({ Identifier($0) }), try gone(last) {
+      times.removeValue(forKey: "run_id")
+      rest = ["pipeline_id": .null, "run_id": .null]
+    }
+    guard times != fields[ReportedFields.timesField]?.objectValue ?? [:] else { return rest }
     let byJob = JSONObject(members: left.map { (key: $0.job?.text ?? noJob, value: $0.columns) })
-    return [
-      ReportedFields.timesField: .object(times),
-      "columns": .array(ColumnLineage.sorted(Set(left.flatMap { $0.columns.arrayValue ?? [] }))),
-      "columns_by_job": left.count > 1 ? .object(byJob) : .null,
-    ]
+    let together = ColumnLineage.sorted(Set(left.flatMap { $0.columns.arrayValue ?? [] }))
+    rest[ReportedFields.timesField] = .object(times)
+    rest["columns"] = left.isEmpty ? .null : .array(together)
+    rest["columns_by_job"] = left.count > 1 ? .object(byJob) : .null
+    return rest
   }
 
   private static func columns(
