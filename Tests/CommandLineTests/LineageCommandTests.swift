@@ -85,7 +85,7 @@ import Testing
       let dry = try await move("--dry-run")
       #expect(
         dry.output == """
-          The first piece would be: 3 pipelines, 30 runs, 3 lineage edges, 4 datasets copied; more would follow.
+          The first piece would be: 3 pipelines, 30 runs, 3 lineage edges, 4 datasets copied; more may follow.
 
           """, "\(dry.errors)")
       let moved = try await move()

@@ -271,6 +271,101 @@ import Vault
       Set(try contents(book, Self.wrong).keys) == ["run \(own)", "alert_rule \(rule)", pipeline.key])
   }
 
+  @Test(arguments: [1, 200])
+  func `runs that are each other's parents are moved, and none is lost`(limit: Int) async throws {
+    let events = [
+      Self.event("START", 1, job: "a", run: Self.run(1), parent: ("b", Self.run(2))),
+      Self.event("START", 2, job: "b", run: Self.run(2), parent: ("c", Self.run(3))),
+      Self.event("START", 3, job: "c", run: Self.run(3), parent: ("a", Self.run(1))),
+    ]
+    let book = try await book(events, into: [Self.wrong])
+    let sums = try await moveAll(book, limit: limit)
+    #expect(sums["runs"] == 3 && sums["pipelines"] == 3, "\(sums)")
+    #expect(try contents(book, Self.wrong) == [:])
+    #expect(try contents(book, Self.right).keys.filter { $0.hasPrefix("run ") }.count == 3)
+  }
+
+  @Test func `tasks, what leads from one to the other, and alerts about them come along`() async throws {
+    let book = try await book([Self.event("START", 1, job: "a", run: Self.run(1))], into: [Self.wrong])
+    let run = JSON.string(Self.run(1))
+    let there: JSONObject = ["organization_id": .string(Self.wrong)]
+    let tasks = [
+      try await book.make("task_run", there.merging(["run_id": run, "name": "z"])),
+      try await book.make("task_run", there.merging(["run_id": run, "name": "a"])),
+    ]
+    try await book.make(
+      "lineage_edge", there.merging(["source_id": .string(tasks[0]), "target_id": .string(tasks[1])]))
+    try await book.make(
+      by: "alert.raise",
+      there.merging(["run_id": run, "task_run_id": .string(tasks[1]), "severity": "high", "message": "It is late."]))
+    let sums = try await moveAll(book, limit: 200)
+    #expect(sums["task_runs"] == 2 && sums["alerts"] == 1, "\(sums)")
+    #expect(try contents(book, Self.wrong) == [:])
+    let moved = try contents(book, Self.right)
+    let names = try Dictionary(
+      uniqueKeysWithValues: moved.filter { $0.key.hasPrefix("task_run ") }.map {
+        (try #require($0.value["name"]?.stringValue), $0.value["id"] ?? .null)
+      })
+    let edge = try #require(moved.first { $0.key.hasPrefix("lineage_edge ") }?.value)
+    #expect(edge["source_id"] == names["z"] && edge["target_id"] == names["a"])
+    let alert = try #require(moved.first { $0.key.hasPrefix("alert ") }?.value)
+    #expect(alert["task_run_id"] == names["a"] && alert["message"] == "It is late.")
+  }
+
+  @Test(arguments: [false, true])
+  func `an edge that a job of each has shown is in both, whoever showed it last`(staysLast: Bool) async throws {
+    let (x, y) = (Self.dataset("x"), Self.dataset("y"))
+    let going = Self.event("COMPLETE", staysLast ? 1 : 3, job: "g", run: Self.run(1), inputs: [x], outputs: [y])
+    let staying = Self.event(
+      "COMPLETE", 2, job: "s", run: Self.run(2), namespace: "dbt", inputs: [x], outputs: [y])
+    let book = try await book([going, staying], into: [Self.wrong])
+    _ = try await moveAll(book, limit: 1)
+    let (left, moved) = (try contents(book, Self.wrong), try contents(book, Self.right))
+    let kept = try #require(left.first { $0.key.hasPrefix("lineage_edge ") }?.value)
+    let copied = try #require(moved.first { $0.key.hasPrefix("lineage_edge ") }?.value)
+    #expect(kept["run_id"] == (staysLast ? .string(Self.run(2)) : .null))
+    #expect(moved["run \(copied["run_id"]?.stringValue ?? "")"]?["external_id"] == .string(Self.run(1)))
+    _ = try await moveAll(book, limit: 1, ["namespace": "dbt"])
+    #expect(try contents(book, Self.wrong) == [:])
+    #expect(try contents(book, Self.right).keys.filter { $0.hasPrefix("lineage_edge ") }.count == 1)
+  }
+
+  @Test func `what was told of a dataset after it was copied comes with the last job that names it`() async throws {
+    func told(_ minute: Int, _ job: String, _ run: String, _ namespace: String, _ column: String) -> JSON {
+      Self.event(
+        "COMPLETE", minute, job: job, run: run, namespace: namespace,
+        outputs: [Self.dataset("x", ["schema": Self.facet(["fields": [["name": .string(column), "type": "int"]]])])])
+    }
+    let book = try await book([told(1, "g", Self.run(1), "airflow", "old")], into: [Self.wrong])
+    try await book.call(
+      "openlineage.record",
+      ["event": told(2, "s", Self.run(2), "dbt", "older"), "organization_id": .string(Self.wrong)])
+    _ = try await moveAll(book, limit: 1)
+    try await book.call(
+      "openlineage.record",
+      ["event": told(3, "s", Self.run(3), "dbt", "new"), "organization_id": .string(Self.wrong)])
+    func columns(_ organization: String) throws -> JSON? {
+      try contents(book, organization).first { $0.key.hasPrefix("dataset ") }?.value["schema_fields"]
+    }
+    #expect(try columns(Self.right)?.canonicalString.contains("older") == true)
+    _ = try await moveAll(book, limit: 1, ["namespace": "dbt"])
+    #expect(try columns(Self.right)?.canonicalString.contains("new") == true)
+    #expect(try contents(book, Self.wrong) == [:])
+  }
+
+  @Test func `people who are gone stop nothing`() async throws {
+    let book = try await book(Self.events, into: [Self.wrong])
+    let person = try await book.member("ann", of: Self.wrong)
+    let pipeline = try #require(try contents(book, Self.wrong).first { $0.value["name"] == "dag" }?.key)
+    let id = JSON.string(String(pipeline.split(separator: " ")[1]))
+    try await book.call("pipeline.edit", ["id": id, "owner_id": .string(person.id)])
+    let officer = try await book.member("officer", of: Self.wrong, platformRole: "officer").principal
+    try await book.call("subject.erase", ["id": .string(person.id), "reason": "asked"], as: officer)
+    _ = try await moveAll(book, limit: 200)
+    #expect(try contents(book, Self.wrong).keys.filter { $0.hasPrefix("pipeline ") || $0.hasPrefix("run ") } == [])
+    #expect(try contents(book, Self.right).first { $0.value["name"] == "dag" }?.value["owner_id"] == .null)
+  }
+
   @Test func `a hold keeps it, only administrators move, and nothing is moved into itself`() async throws {
     let book = try await book(Self.events, into: [Self.wrong])
     let before = try contents(book, Self.wrong)

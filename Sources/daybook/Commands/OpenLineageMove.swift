@@ -12,8 +12,9 @@ extension OpenLineageCommand {
         the jobs of a namespace, their runs and what belongs to them are copied into
         the right organization and deleted in the wrong one, some at a time; other
         commands go on meanwhile. It may be stopped, and given again, at any time.
-        Datasets are copied with the runs that name them, and deleted where nothing
-        refers to them any more.
+        It ends when it finds nothing more: as long as events still go to the wrong
+        organization it doesn't. Datasets are copied with the runs that name them,
+        and deleted where nothing refers to them any more.
 
         EXAMPLES
           daybook openlineage map airflow_ --prefix --organization acme
@@ -92,15 +93,15 @@ extension OpenLineageCommand {
       let names = order + moved.keys.filter { !order.contains($0) }.sorted()
       let counts = names.compactMap { name in moved[name].map { "\($0) \(words[name] ?? name)" } }.joined(
         separator: ", ")
-      if isDryRun { return "The first piece would be: \(counts)\(isLeft ? "; more would follow" : "")." }
-      return "Moved: \(counts)." + (leftOut == 0 ? "" : " \(leftOut) facts could not be copied.")
+      if isDryRun { return "The first piece would be: \(counts)\(isLeft ? "; more may follow" : "")." }
+      return "Moved: \(counts)." + (leftOut == 0 ? "" : " Not copied: \(leftOut) old records, or what has lost what it needs.")
     }
 
     func keptSentence(datasets: Bool) -> String? {
       if kept == 0 { return nil }
       return datasets
         ? "\(kept) datasets stay as well, since runs or edges name them."
-        : "\(kept) pipelines stay, since people have made something of them."
+        : "\(kept) pipelines or runs stay: people have made something of them, or too much belongs to one run."
     }
   }
 }
