@@ -94,7 +94,8 @@ extension OpenLineageCommand {
       let counts = names.compactMap { name in moved[name].map { "\($0) \(words[name] ?? name)" } }.joined(
         separator: ", ")
       if isDryRun { return "The first piece would be: \(counts)\(isLeft ? "; more may follow" : "")." }
-      return "Moved: \(counts)." + (leftOut == 0 ? "" : " Not copied: \(leftOut) old records, or what has lost what it needs.")
+      return "Moved: \(counts)."
+        + (leftOut == 0 ? "" : " Not copied: \(leftOut) old records, or what has lost what it needs.")
     }
 
     func keptSentence(datasets: Bool) -> String? {

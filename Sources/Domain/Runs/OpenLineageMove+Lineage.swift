@@ -1,0 +1,302 @@
+import BasicTypes
+import CanonicalJSON
+import Catalog
+import EventLog
+import OpenLineage
+import Records
+import Refusals
+import Vault
+
+/// Datasets and the edges between them.
+extension OpenLineageMove {
+  // MARK: - Datasets
+
+  mutating func copyDataset(_ id: Identifier?) throws {
+    guard let id, fields.copies[id] == nil, let dataset = try decision.transaction.living(id, type: "dataset"),
+      dataset.organization == order.from
+    else { return }
+    let copy = try copyNamed(dataset, constraint: "dataset_name")
+    // Its other names, by which reports made datasets too.
+    for (namespace, name) in MovedFields.otherNames(ofDataset: try target.plain(dataset).fields) {
+      let other = try target.find(
+        type: "dataset", constraint: "dataset_name",
+        values: [.string(order.from.text), .string(namespace), .string(name)])
+      try copyDataset(other?.id)
+    }
+    // Those that name it among their symlinks, which lead to it.
+    let aliases = (dataset.fields["alias_ids"]?.arrayValue ?? []).compactMap {
+      $0.stringValue.flatMap { Identifier($0) }
+    }
+    guard !aliases.isEmpty else { return }
+    for alias in aliases { try copyDataset(alias) }
+    guard let known = try target.state(copy) else { return }
+    let present = known.fields["alias_ids"]?.arrayValue ?? []
+    let all = Set(present.compactMap(\.stringValue) + aliases.compactMap { fields.copies[$0]?.text })
+    guard all.count > present.count else { return }
+    _ = try target.change(
+      known, set: ["alias_ids": .array(all.sorted().map(JSON.string))], event: "edited", data: [:])
+  }
+
+  /// Copies what is found by its namespace and name: made where it isn't there, else given what it lacks.
+  mutating func copyNamed(_ state: ResourceState, constraint: String) throws -> Identifier {
+    if let known = fields.copies[state.id] { return known }
+    let type = try decision.model.type(state.type)
+    guard let namespace = state.fields["namespace"], let name = state.fields["name"] else {
+      throw Refusal.internalError("What is to be moved has no name.")
+    }
+    let plain = try target.plain(state)
+    var values = fields.renamed(try references(plain.fields, type))
+    values["alias_ids"] = nil
+    let copy: Identifier
+    let known = try target.find(
+      type: state.type, constraint: constraint, values: [.string(order.to.text), namespace, name])
+    if let known {
+      copy = known.id
+      let isTaken = try known.fields["dag_id"] == nil && isTaken(values["dag_id"])
+      if isTaken { values["dag_id"] = nil }
+      _ = try target.change(
+        known, set: fields.missing(values, in: known.fields), event: "edited", data: [:])
+    } else {
+      if try isTaken(values["dag_id"]) { values["dag_id"] = nil }
+      let id = Report.identifier(of: state.type, key: [namespace, name], organization: order.to)
+      copy = try create(type, values, id: try decision.transaction.state(id) == nil ? id : nil)
+    }
+    fields.copies[state.id] = copy
+    if try copyNewFacts(of: state, to: copy, type), state.type == "dataset" {
+      moved["datasets", default: 0] += 1
+    }
+    return copy
+  }
+
+  func isTaken(_ dag: JSON?) throws -> Bool {
+    guard let dag else { return false }
+    return try target.find(type: "pipeline", constraint: "pipeline_dag_id", values: [.string(order.to.text), dag])
+      != nil
+  }
+
+  /// Copies the facts that weren't copied before, and remembers, as of reports that were taken in, up to which version
+  /// they were, and where to.
+  /// - Returns: Whether this is the first time.
+  @discardableResult
+  mutating func copyNewFacts(of state: ResourceState, to copy: Identifier, _ type: ResourceModel) throws -> Bool {
+    let known = try copied(state.id)
+    guard known?.version != state.version || known?.copy != copy else { return false }
+    try copyFacts(of: state, to: copy, type, after: known?.copy == copy ? known?.version ?? 0 : 0)
+    let noted: JSON = ["copy": .string(copy.text), "version": .integer(state.version)]
+    try decision.transaction.storeCommand(
+      actor: mark, id: state.id.text, StoredCommand(fingerprint: fingerprint(state.id), result: noted.canonicalBytes))
+    if known == nil { steps += 1 }
+    return known == nil
+  }
+
+  /// Where a resource was copied to, and which version of it.
+  func copied(_ id: Identifier) throws -> (copy: Identifier, version: Int64)? {
+    guard let stored = try decision.transaction.storedCommand(actor: mark, id: id.text),
+      stored.fingerprint == fingerprint(id)
+    else { return nil }
+    let noted = try JSON.parse(stored.result)
+    guard let copy = noted["copy"]?.stringValue.flatMap({ Identifier($0) }),
+      let version = noted["version"]?.integerValue
+    else { return nil }
+    return (copy, version)
+  }
+
+  func isCopied(_ id: Identifier) throws -> Bool { try copied(id) != nil }
+
+  var mark: String { "move:\(order.to.text)" }
+
+  func fingerprint(_ id: Identifier) -> [UInt8] {
+    decision.engine.vault.lookupHash("move", order.to.bytes + id.bytes)
+  }
+
+  /// Deletes the datasets that were copied and that nothing refers to any more.
+  /// - Returns: Whether there are more of them.
+  mutating func sweepDatasets(_ survey: MoveSurvey) throws -> Bool {
+    var left = survey.datasets.filter { !survey.named.contains($0) }
+    while true {
+      var linked: [Identifier] = []
+      for id in left {
+        guard try isCopied(id), let dataset = try decision.transaction.living(id, type: "dataset") else { continue }
+        if try isLinked(dataset, survey) {
+          linked.append(id)
+          continue
+        }
+        guard goesOn else { return true }
+        // Another job may have told more of it since it was copied.
+        try begin()
+        try copyDataset(id)
+        try delete(dataset)
+      }
+      // One that another one's symlinks name goes once that has gone.
+      guard linked.count < left.count else { return false }
+      left = linked
+    }
+  }
+
+  /// Copies datasets of a namespace, and deletes those that nothing refers to.
+  mutating func moveDatasets(_ survey: MoveSurvey) throws -> Bool {
+    for id in survey.datasets {
+      guard let dataset = try decision.transaction.living(id, type: "dataset"), order.fits(dataset.fields["namespace"])
+      else { continue }
+      let stays = try survey.named.contains(id) || isLinked(dataset, survey)
+      if stays { kept += 1 }
+      if try stays && isCopied(id) { continue }
+      guard goesOn else { return true }
+      try begin()
+      try copyDataset(id)
+      if stays { room -= 1 } else { try delete(dataset) }
+    }
+    return false
+  }
+
+  /// Whether somebody still needs a dataset: an edge of a job that stays or that people made, or another dataset that
+  /// runs name and that is known by its name too.
+  func isLinked(_ dataset: ResourceState, _ survey: MoveSurvey) throws -> Bool {
+    let links = try decision.transaction.referrers(of: dataset.id, type: "lineage_edge", limit: Self.mostLinks + 1)
+    if links.count > Self.mostLinks { return true }
+    for link in links {
+      guard let edge = try decision.transaction.living(link.id, type: "lineage_edge") else { continue }
+      let isFree =
+        edge.reference("pipeline_id") == nil && edge.reference("run_id") == nil && MoveOrder.isReported(edge)
+        && edge.fields["columns"]?.arrayValue?.isEmpty ?? true
+      if !isFree { return true }
+    }
+    return (dataset.fields["alias_ids"]?.arrayValue ?? []).contains { other in
+      other.stringValue.flatMap { Identifier($0) }.map { $0 != dataset.id && survey.named.contains($0) } ?? false
+    }
+  }
+
+  mutating func delete(_ dataset: ResourceState) throws {
+    try begin()
+    try plan.merge(decision.deletionPlan(of: dataset, decision.model.type("dataset")))
+    try endDeletions()
+    room -= 1
+    steps += 1
+    moved["datasets_deleted", default: 0] += 1
+  }
+
+  // MARK: - Edges, and what belongs to runs
+
+  /// Copies an edge, and takes what goes out of it. It goes itself with one of its datasets, which stay while others
+  /// name them.
+  mutating func move(edge id: Identifier) throws {
+    guard !plan.contains(id), let edge = try decision.transaction.living(id, type: "lineage_edge") else { return }
+    let plain = try target.plain(edge)
+    // One between tasks goes along with them.
+    if try copy(edge: plain) { moved["lineage_edges", default: 0] += 1 }
+    let transaction = decision.transaction
+    var rest = try MovedFields.rest(ofEdge: plain.fields) { job in try transaction.state(job).map(goes) ?? true }
+    if let run = edge.reference("run_id"), try fields.copies[run] != nil || isCopied(run) { rest["run_id"] = .null }
+    _ = try target.change(plain, set: rest, event: "edited", data: [:])
+    steps += 1
+  }
+
+  /// Copies what the jobs that go have shown of an edge between datasets.
+  /// - Parameter run: A run that showed it and isn't named by it any more.
+  /// - Returns: Whether it is one.
+  mutating func copy(edge plain: ResourceState, through run: ResourceState? = nil) throws -> Bool {
+    guard let source = plain.reference("source_id"), let sink = plain.reference("target_id") else { return false }
+    try copyDataset(source)
+    try copyDataset(sink)
+    guard let newSource = fields.copies[source], let newSink = fields.copies[sink] else { return false }
+    for job in MovedFields.jobs(ofEdge: plain.fields) + [plain.reference("pipeline_id")].compactMap({ $0 }) {
+      if let pipeline = try decision.transaction.state(job), try goes(pipeline) { try copyGoing(pipeline) }
+    }
+    let key = [JSON.string(newSource.text), .string(newSink.text)]
+    let known = try target.find(type: "lineage_edge", constraint: "lineage_edge_pair", values: key)
+    var changes = fields.edge(plain.fields, onto: known?.fields ?? [:])
+    if let run, known?.fields["run_id"] == nil, changes["run_id"] == nil {
+      for (name, id) in [("run_id", run.id), ("pipeline_id", run.reference("pipeline_id") ?? run.id)] {
+        if let copy = fields.copies[id] { changes[name] = .string(copy.text) }
+      }
+    }
+    let type = try decision.model.type("lineage_edge")
+    if let known {
+      _ = try target.change(known, set: changes, event: "edited", data: [:])
+    } else {
+      let values = changes.filter { !$0.value.isNull && type.field($0.key) != nil }
+        .merging(["source_id": key[0], "target_id": key[1]])
+      let place = Report.identifier(of: "lineage_edge", key: key, organization: order.to)
+      _ = try create(type, values, id: try decision.transaction.state(place) == nil ? place : nil)
+    }
+    return true
+  }
+
+  /// Copies the edges between a run's datasets that name another run by now, since that has shown them later.
+  mutating func copyPairs(of run: ResourceState) throws {
+    func datasets(_ field: String) -> [Identifier] {
+      (run.fields[field]?.arrayValue ?? []).compactMap { $0.stringValue.flatMap { Identifier($0) } }
+    }
+    let (inputs, outputs) = (datasets("input_dataset_ids"), datasets("output_dataset_ids"))
+    guard inputs.count * outputs.count <= Self.mostEdges else { return }
+    for source in inputs {
+      for sink in outputs where source != sink {
+        let key = [JSON.string(source.text), .string(sink.text)]
+        let found = try target.find(type: "lineage_edge", constraint: "lineage_edge_pair", values: key)
+        guard let found, found.organization == order.from else { continue }
+        _ = try copy(edge: found, through: run)
+      }
+    }
+  }
+
+  /// Whether a pipeline is one of those that are moved, or were.
+  func goes(_ pipeline: ResourceState) throws -> Bool {
+    if order.fits(pipeline.fields["namespace"]) { return true }
+    return try pipeline.isDeleted && isCopied(pipeline.id)
+  }
+
+  mutating func copyGoing(_ pipeline: ResourceState) throws {
+    if !pipeline.isDeleted {
+      _ = try copy(pipeline: pipeline)
+      return
+    }
+    guard fields.copies[pipeline.id] == nil, let namespace = pipeline.fields["namespace"],
+      let name = pipeline.fields["name"]
+    else { return }
+    let known = try target.find(
+      type: "pipeline", constraint: "pipeline_job", values: [.string(order.to.text), namespace, name])
+    fields.copies[pipeline.id] = known?.id
+  }
+
+  /// Copies what goes with a run: alerts, its tasks, and what belongs to those.
+  mutating func copyAlong(_ state: ResourceState, _ type: ResourceModel) throws {
+    let plain = try target.plain(state)
+    if state.type == "alert" {
+      // What a check spoke of, so that the copy names the dataset's copy.
+      try copyDataset(plain.fields["context"]?["dataset_id"]?.stringValue.flatMap { Identifier($0) })
+    }
+    if state.type == "lineage_edge", try copy(edge: plain) {
+      moved["lineage_edges", default: 0] += 1
+      return
+    }
+    let values = fields.renamed(try references(plain.fields, type))
+    for field in type.fields where field.field.isRequired && plain.fields[field.name] != nil {
+      guard values[field.name] != nil else {
+        leftOut += 1
+        return
+      }
+    }
+    var id: Identifier?
+    if state.type == "alert" { id = try alertIdentifier(plain) }
+    if let taken = id, let known = try decision.transaction.state(taken) {
+      if !known.isDeleted, known.type == "alert", known.organization == order.to {
+        // The same reports were told there too.
+        fields.copies[state.id] = taken
+        return
+      }
+      id = nil
+    }
+    let copy = try create(type, values, id: id)
+    fields.copies[state.id] = copy
+    try copyFacts(of: state, to: copy, type, after: 0)
+    moved[type.plural, default: 0] += 1
+  }
+
+  func alertIdentifier(_ alert: ResourceState) throws -> Identifier? {
+    guard let checked = alert.fields["context"]?["dataset_id"]?.stringValue.flatMap({ Identifier($0) }),
+      let dataset = try target.state(checked)
+    else { return nil }
+    return Report.alertIdentifier(
+      ofCopy: (alert.id, alert.fields), dataset: dataset.fields, fields, from: order.from, to: order.to)
+  }
+}
