@@ -42,6 +42,12 @@ def blocks(text, language):
     return re.findall(rf"```{language}\n(.*?)```", text, re.S)
 
 
+def remark(cursor, table, column, text):
+    """Keeps what a document says beside a column, where its list of words may be."""
+    cursor.execute(
+        sql.SQL("COMMENT ON COLUMN {} IS {}").format(sql.Identifier(table, column), sql.Literal(text.strip())))
+
+
 # Each of these makes the tables of one document in the schema that comes first in the search path.
 
 
@@ -53,6 +59,9 @@ def printed_sql(text, cursor):
         for statement in re.sub(r"--[^\n]*", "", block).split(";"):
             if statement.strip() and "create_hypertable" not in statement:
                 cursor.execute(statement)
+        for table, body in re.findall(r"CREATE TABLE (\w+) \((.*?)\n\);", block, re.S):
+            for column, said in re.findall(r"^ +(\w+) [A-Z][^\n]*?-- ([^\n]*)", body, re.M):
+                remark(cursor, table, column, said)
 
 
 def markdown_tables(text):
@@ -90,6 +99,8 @@ def aggregator(text, cursor):
         for together in re.findall(r"Unique Constraint\*\*: `\(([^)]*)\)`", section):
             columns.append(f"UNIQUE ({together})")
         cursor.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
+        for name, _, _, said in rows:
+            remark(cursor, table, name, said)
     for table, name, target, column in keys:
         cursor.execute(f"ALTER TABLE {table} ADD FOREIGN KEY ({name}) REFERENCES {target} ({column})")
 
@@ -125,8 +136,23 @@ def etlab(text, cursor):
         cursor.execute(f"ALTER TABLE {table} ADD FOREIGN KEY ({name}) REFERENCES {target} (id)")
 
 
+def filled(said):
+    """The DEFAULT of what a Field is told: a constant, the entry of an enum, or what is made anew."""
+    default = said.get("default")
+    if "default_factory" in said:
+        return " DEFAULT now()"
+    if isinstance(default, ast.Attribute):
+        return f" DEFAULT '{default.attr.lower()}'"
+    if default is None or default.value is None:
+        return ""
+    return f" DEFAULT '{default.value}'"
+
+
 def mecapy(text, cursor):
-    """003: the SQLModel classes, as SQLModel makes tables of them; an enum by its values, which the views compare."""
+    """003: the SQLModel classes, as SQLModel makes tables of them; an enum by its values, which the views compare.
+
+    What Pydantic fills and checks (default, ge) is the column's DEFAULT and CHECK.
+    """
     kinds = {"int": "INTEGER", "str": "VARCHAR", "float": "DOUBLE PRECISION", "bool": "BOOLEAN", "datetime": "TIMESTAMP"}
     classes = []
     for title, block in re.findall(r"#### Table[^`\n]*`(\w+)`\n+```python\n(.*?)```", text, re.S) + [
@@ -158,7 +184,9 @@ def mecapy(text, cursor):
             if "max_length" in said:
                 kind += f"({said['max_length'].value})"
             name = entry.target.id
-            column = f"{name} {kind}{null}"
+            column = f"{name} {kind}{null}{filled(said)}"
+            if "ge" in said:
+                column += f" CHECK ({name} >= {said['ge'].value})"
             if "primary_key" in said:
                 primary.append(name)
             if "unique" in said:
@@ -292,20 +320,26 @@ def load(cursor, platform, schema, table):
     return {"platform": platform, "table": table, "rows": rows, "loaded": cursor.fetchone()[0], "broken": broken}
 
 
+def schemas(texts, url, cursor):
+    """Makes the tables of each document, in a schema that comes first in the search path until the next one is made."""
+    for platform, text in texts.items():
+        schema = f"printed_{platform}"
+        cursor.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+        cursor.execute(sql.SQL("SET search_path TO {}, public").format(sql.Identifier(schema)))
+        if platform == "django_etl":
+            django_etl(text, url, schema)
+        else:
+            {"etl_builder": printed_sql, "data_aggregator": aggregator, "mecapy": mecapy, "etlab": etlab}[platform](
+                text, cursor)
+        yield platform, schema
+
+
 def main():
     folder, url = sys.argv[1], sys.argv[2]
     texts = documents(folder)
     with psycopg.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
         cursor.execute("SET TIME ZONE 'UTC'")
-        for platform, text in texts.items():
-            schema = f"printed_{platform}"
-            cursor.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-            cursor.execute(sql.SQL("SET search_path TO {}, public").format(sql.Identifier(schema)))
-            if platform == "django_etl":
-                django_etl(text, url, schema)
-            else:
-                {"etl_builder": printed_sql, "data_aggregator": aggregator, "mecapy": mecapy, "etlab": etlab}[platform](
-                    text, cursor)
+        for platform, schema in schemas(texts, url, cursor):
             for table in order(cursor, schema):
                 told = load(cursor, platform, schema, table)
                 if told is None:
@@ -316,4 +350,5 @@ def main():
     print("done")
 
 
-main()
+if __name__ == "__main__":
+    main()
