@@ -353,6 +353,19 @@ import Vault
     #expect(try contents(book, Self.wrong) == [:])
   }
 
+  @Test func `log lines that the new organization keeps no more stay behind`() async throws {
+    let book = try await book(Self.events, into: [Self.wrong])
+    try await book.make(
+      "retention_policy",
+      ["organization_id": .string(Self.right), "class": "logs", "keep_hours": 168])
+    book.clock.withLockedValue { $0 = Timestamp("2026-12-30T12:00:00Z") }
+    _ = try await moveAll(book, limit: 200)
+    let loads = try contents(book, Self.right).filter { $0.value["external_id"] == .string(Self.run(2)) }
+    let load = try #require(loads.keys.first?.split(separator: " ").last.map(String.init))
+    let names = try book.records(of: load).map(\.header.event)
+    #expect(names.contains("run.reported") && !names.contains("run.logged"), "\(names)")
+  }
+
   @Test func `people who are gone stop nothing`() async throws {
     let book = try await book(Self.events, into: [Self.wrong])
     let person = try await book.member("ann", of: Self.wrong)

@@ -43,7 +43,7 @@ extension OpenLineageMove {
   }
 
   /// Records again what reports, logs, measurements and previews of a resource told beside its fields, as far as it can
-  /// still be read. It is sealed as of now: its retention begins anew.
+  /// still be read and the other organization would keep it. It is sealed as of now.
   mutating func copyFacts(
     of state: ResourceState, to copy: Identifier, _ type: ResourceModel, after: Int64
   ) throws {
@@ -51,10 +51,15 @@ extension OpenLineageMove {
     let first = max(after + 1, state.version - Self.mostFacts + 1)
     guard first <= state.version else { return }
     let there = after == 0 ? try reports(of: copy, type) : []
+    let due = try dueTimes(type)
     for record in try decision.transaction.history(of: state.id, versions: first...max(first, state.version)) {
       let header = try record.parsedHeader()
       guard told.contains(header.verb), let body = try? record.parsedBody(), !body.data.isEmpty else { continue }
       if there.contains(Self.report(body.data)) { continue }
+      if let due = due[header.verb], header.at <= due {
+        leftOut += 1
+        continue
+      }
       var data = body.data
       for (name, value) in body.data where Vault.isSealed(value) {
         let opened = try decision.engine.sealer.open(value, resource: state.id, field: "data/\(name)")
@@ -71,6 +76,20 @@ extension OpenLineageMove {
       try decision.record(header.event, on: copied, type, data: data)
     }
     if first > after + 1 { leftOut += first - after - 1 }
+  }
+
+  /// Of each kind of facts, the time before which the organization that gets them keeps none.
+  private func dueTimes(_ type: ResourceModel) throws -> [String: Timestamp] {
+    var times: [String: Timestamp] = [:]
+    for (verb, fact) in type.facts {
+      guard let name = fact.retentionClass, let kind = RetentionClass(rawValue: name), kind != .previews else {
+        continue
+      }
+      let rule = try RetentionPolicies.rule(
+        kind, organization: order.to, in: decision.transaction, decision.engine.retentionDocuments)
+      times[verb] = rule.before(kind, at: decision.now)
+    }
+    return times
   }
 
   /// What tells a report that was taken in from others; nil of what is none.
