@@ -6,6 +6,7 @@ import EventLog
 import OpenLineage
 import Records
 import Refusals
+import Vault
 
 /// What of a namespace is in the wrong organization: found before the decision, where nobody waits for it, and looked
 /// at again by it.
@@ -21,9 +22,11 @@ struct MoveSurvey: Sendable {
   private(set) var jobs: [Job] = []
   /// Whether there are more, or more runs of these.
   private(set) var hasMore = false
-  /// Pipelines that stay, since something else refers to them than reports have made.
+  /// Pipelines that stay, since something else refers to them than reports have made; of a namespace of datasets, the
+  /// datasets that stay besides their copies.
   private(set) var kept = 0
-  /// The datasets that may go once no pipeline is left to be moved; of a namespace of datasets, those that it has.
+  /// The first datasets of which something is to be done: once no pipeline is left, those that were copied and may go;
+  /// of a namespace of datasets, those that may go or weren't copied.
   private(set) var datasets: [Identifier] = []
   /// The datasets that runs of the organization name, where ``datasets`` are told.
   private(set) var named: Set<Identifier> = []
@@ -38,9 +41,8 @@ struct MoveSurvey: Sendable {
     switch order.kind {
     case .job:
       try await survey.addJobs(order, engine)
-      if survey.jobs.isEmpty { try await survey.addDatasets(order, engine) { _ in true } }
-    case .dataset:
-      try await survey.addDatasets(order, engine) { order.fits($0.fields["namespace"]) }
+      if survey.jobs.isEmpty { try await survey.addDatasets(order, engine) }
+    case .dataset: try await survey.addDatasets(order, engine)
     }
     return survey
   }
@@ -97,29 +99,44 @@ struct MoveSurvey: Sendable {
     return (Job(pipeline: pipeline, runs: runs), false)
   }
 
-  private mutating func addDatasets(
-    _ order: MoveOrder, _ engine: CommandEngine, where isMeant: (ResourceState) -> Bool
-  ) async throws {
-    try await eachLinked("dataset", to: order.from, engine) { if isMeant($0) { datasets.append($0.id) } }
-    if datasets.isEmpty { return }
-    try await eachLinked("run", to: order.from, engine) { run in
+  private mutating func addDatasets(_ order: MoveOrder, _ engine: CommandEngine) async throws {
+    var named: Set<Identifier> = []
+    try await eachLinked("run", to: order.from, engine) { run, _ in
       for field in ["input_dataset_ids", "output_dataset_ids"] {
         for id in run.fields[field]?.arrayValue ?? [] {
           if let id = id.stringValue.flatMap({ Identifier($0) }) { named.insert(id) }
         }
       }
     }
+    self.named = named
+    var found: [Identifier] = []
+    var kept = 0
+    try await eachLinked("dataset", to: order.from, engine) { dataset, snapshot in
+      let isCopied = try order.isCopied(dataset.id, in: snapshot, engine)
+      let isMeant = order.kind == .job ? isCopied : order.fits(dataset.fields["namespace"])
+      guard isMeant else { return }
+      let stays = try named.contains(dataset.id) || MoveOrder.isLinked(dataset, named: named, in: snapshot)
+      if stays, order.kind == .dataset { kept += 1 }
+      if stays, isCopied { return }
+      if found.count <= order.limit { found.append(dataset.id) }
+    }
+    self.kept += kept
+    hasMore = found.count > order.limit
+    datasets = Array(found.prefix(order.limit))
   }
 
   private func eachLinked(
-    _ type: String, to organization: Identifier, _ engine: CommandEngine, _ body: (ResourceState) -> Void
+    _ type: String, to organization: Identifier, _ engine: CommandEngine,
+    _ body: (ResourceState, borrowing LogSnapshot) throws -> Void
   ) async throws {
     var after: Identifier?
     while true {
       let page = try engine.reading { snapshot in
         let page = try snapshot.referrers(of: organization, type: type, after: after, limit: Self.page)
         for id in page {
-          if let state = try snapshot.living(id, type: type), state.organization == organization { body(state) }
+          if let state = try snapshot.living(id, type: type), state.organization == organization {
+            try body(state, snapshot)
+          }
         }
         return page
       }
@@ -162,7 +179,57 @@ struct MoveOrder {
     namespace?.stringValue.map { match.fits($0, self.namespace) } ?? false
   }
 
-  /// Whether reports have told of a run.
+  // MARK: - What was copied
+
+  /// The actor under which the log remembers, as of command ids, what was copied into that organization.
+  var mark: String { "move:\(to.text)" }
+
+  /// What tells that mark from a command's.
+  func fingerprint(_ id: Identifier, _ engine: CommandEngine) -> [UInt8] {
+    engine.vault.lookupHash("move", to.bytes + id.bytes)
+  }
+
+  /// Where a resource was copied to, and which version of it, as the log remembers it.
+  func copied(
+    _ stored: StoredCommand?, _ id: Identifier, _ engine: CommandEngine
+  ) throws -> (copy: Identifier, version: Int64)? {
+    guard let stored, stored.fingerprint == fingerprint(id, engine) else { return nil }
+    let noted = try JSON.parse(stored.result)
+    guard let copy = noted["copy"]?.stringValue.flatMap({ Identifier($0) }),
+      let version = noted["version"]?.integerValue
+    else { return nil }
+    return (copy, version)
+  }
+
+  func isCopied(_ id: Identifier, in snapshot: borrowing LogSnapshot, _ engine: CommandEngine) throws -> Bool {
+    try copied(snapshot.storedCommand(actor: mark, id: id.text), id, engine) != nil
+  }
+
+  // MARK: - What stays
+
+  /// The most edges that are looked at to see whether a dataset may go.
+  private static let mostLinks = 5000
+
+  /// Whether somebody still needs a dataset: an edge of a job that stays or that people made, or another dataset that
+  /// runs name and that is known by its name too.
+  static func isLinked<Source: StateSource & ~Copyable>(
+    _ dataset: ResourceState, named: Set<Identifier>, in source: borrowing Source
+  ) throws -> Bool {
+    let links = try source.referrers(of: dataset.id, type: "lineage_edge", limit: mostLinks + 1)
+    if links.count > mostLinks { return true }
+    for link in links {
+      guard let edge = try source.living(link.id, type: "lineage_edge") else { continue }
+      let isFree =
+        edge.reference("pipeline_id") == nil && edge.reference("run_id") == nil && isReported(edge)
+        && edge.fields["columns"]?.arrayValue?.isEmpty ?? true
+      if !isFree { return true }
+    }
+    return (dataset.fields["alias_ids"]?.arrayValue ?? []).contains { other in
+      other.stringValue.flatMap { Identifier($0) }.map { $0 != dataset.id && named.contains($0) } ?? false
+    }
+  }
+
+  /// Whether reports have told of a run or an edge.
   static func isReported(_ run: ResourceState) -> Bool { run.fields["reported_fields"] != nil }
 
   /// Whether something else than edges refers to a pipeline, which has to stay for it.

@@ -84,53 +84,33 @@ extension OpenLineageMove {
     try copyFacts(of: state, to: copy, type, after: known?.copy == copy ? known?.version ?? 0 : 0)
     let noted: JSON = ["copy": .string(copy.text), "version": .integer(state.version)]
     try decision.transaction.storeCommand(
-      actor: mark, id: state.id.text, StoredCommand(fingerprint: fingerprint(state.id), result: noted.canonicalBytes))
+      actor: order.mark, id: state.id.text,
+      StoredCommand(fingerprint: order.fingerprint(state.id, decision.engine), result: noted.canonicalBytes))
     if known == nil { steps += 1 }
     return known == nil
   }
 
   /// Where a resource was copied to, and which version of it.
   func copied(_ id: Identifier) throws -> (copy: Identifier, version: Int64)? {
-    guard let stored = try decision.transaction.storedCommand(actor: mark, id: id.text),
-      stored.fingerprint == fingerprint(id)
-    else { return nil }
-    let noted = try JSON.parse(stored.result)
-    guard let copy = noted["copy"]?.stringValue.flatMap({ Identifier($0) }),
-      let version = noted["version"]?.integerValue
-    else { return nil }
-    return (copy, version)
+    try order.copied(decision.transaction.storedCommand(actor: order.mark, id: id.text), id, decision.engine)
   }
 
   func isCopied(_ id: Identifier) throws -> Bool { try copied(id) != nil }
 
-  var mark: String { "move:\(order.to.text)" }
-
-  func fingerprint(_ id: Identifier) -> [UInt8] {
-    decision.engine.vault.lookupHash("move", order.to.bytes + id.bytes)
-  }
-
   /// Deletes the datasets that were copied and that nothing refers to any more.
   /// - Returns: Whether there are more of them.
   mutating func sweepDatasets(_ survey: MoveSurvey) throws -> Bool {
-    var left = survey.datasets.filter { !survey.named.contains($0) }
-    while true {
-      var linked: [Identifier] = []
-      for id in left {
-        guard try isCopied(id), let dataset = try decision.transaction.living(id, type: "dataset") else { continue }
-        if try isLinked(dataset, survey) {
-          linked.append(id)
-          continue
-        }
-        guard goesOn else { return true }
-        // Another job may have told more of it since it was copied.
-        try begin()
-        try copyDataset(id)
-        try delete(dataset)
-      }
-      // One that another one's symlinks name goes once that has gone.
-      guard linked.count < left.count else { return false }
-      left = linked
+    for id in survey.datasets {
+      guard try isCopied(id), let dataset = try decision.transaction.living(id, type: "dataset"),
+        try !MoveOrder.isLinked(dataset, named: survey.named, in: decision.transaction)
+      else { continue }
+      guard goesOn else { return true }
+      // Another job may have told more of it since it was copied.
+      try begin()
+      try copyDataset(id)
+      try delete(dataset)
     }
+    return survey.hasMore
   }
 
   /// Copies datasets of a namespace, and deletes those that nothing refers to.
@@ -138,32 +118,16 @@ extension OpenLineageMove {
     for id in survey.datasets {
       guard let dataset = try decision.transaction.living(id, type: "dataset"), order.fits(dataset.fields["namespace"])
       else { continue }
-      let stays = try survey.named.contains(id) || isLinked(dataset, survey)
-      if stays { kept += 1 }
+      let stays =
+        try survey.named.contains(id)
+        || MoveOrder.isLinked(dataset, named: survey.named, in: decision.transaction)
       if try stays && isCopied(id) { continue }
       guard goesOn else { return true }
       try begin()
       try copyDataset(id)
       if stays { room -= 1 } else { try delete(dataset) }
     }
-    return false
-  }
-
-  /// Whether somebody still needs a dataset: an edge of a job that stays or that people made, or another dataset that
-  /// runs name and that is known by its name too.
-  func isLinked(_ dataset: ResourceState, _ survey: MoveSurvey) throws -> Bool {
-    let links = try decision.transaction.referrers(of: dataset.id, type: "lineage_edge", limit: Self.mostLinks + 1)
-    if links.count > Self.mostLinks { return true }
-    for link in links {
-      guard let edge = try decision.transaction.living(link.id, type: "lineage_edge") else { continue }
-      let isFree =
-        edge.reference("pipeline_id") == nil && edge.reference("run_id") == nil && MoveOrder.isReported(edge)
-        && edge.fields["columns"]?.arrayValue?.isEmpty ?? true
-      if !isFree { return true }
-    }
-    return (dataset.fields["alias_ids"]?.arrayValue ?? []).contains { other in
-      other.stringValue.flatMap { Identifier($0) }.map { $0 != dataset.id && survey.named.contains($0) } ?? false
-    }
+    return survey.hasMore
   }
 
   mutating func delete(_ dataset: ResourceState) throws {

@@ -42,8 +42,6 @@ struct OpenLineageMove {
   static let mostAlong = 1000
   /// The most runs above one another that go in one call; what is above them is named only.
   static let mostAbove = 1000
-  /// The most edges that are looked at to see whether a dataset may go.
-  static let mostLinks = 5000
 
   /// `openlineage.move`.
   static let behaviour = Behaviour<MoveSurvey>(

@@ -51,6 +51,12 @@ public struct LogSnapshot: ~Copyable {
     }
   }
 
+  /// What was answered for a command id of an actor; nil where there is nothing, or no more.
+  public func storedCommand(actor: String, id: String) throws -> StoredCommand? {
+    let key = Key.command(actor, id)
+    return try store.withValue(databases.commands, key) { try LogTransaction.command(key.span.bytes, $0) }
+  }
+
   /// Who refers to a resource, by type and id, at most so many.
   public func referrers(
     of target: Identifier, type: String? = nil, limit: Int
