@@ -285,6 +285,27 @@ import Vault
     #expect(try contents(book, Self.right).keys.filter { $0.hasPrefix("run ") }.count == 3)
   }
 
+  @Test func `children of which a call can't tell all keep their parent`() async throws {
+    func id(_ number: Int) -> String {
+      "01990000-0000-7000-8000-0000000" + String(repeating: "0", count: 5 - "\(number)".count) + "\(number)"
+    }
+    let parent = Self.event("START", 1, job: "z", run: Self.run(1))
+    let children = (10000..<10620).map { Self.event("START", 2, job: "a", run: id($0), parent: ("z", Self.run(1))) }
+    let book = try await book([parent] + children, into: [Self.wrong])
+    var calls = 0
+    while calls < 100 {
+      calls += 1
+      let answer = try await book.call(
+        "openlineage.move", Self.order.merging(["limit": .integer(min(500, 5 + Int64(calls / 3) * 100))]))
+      if answer["left"] == false { break }
+    }
+    #expect(calls < 100)
+    #expect(try contents(book, Self.wrong) == [:])
+    let runs = try contents(book, Self.right).filter { $0.key.hasPrefix("run ") }
+    let top = try #require(runs.first { $0.value["external_id"] == .string(Self.run(1)) }?.value["id"])
+    #expect(runs.count == 621 && runs.values.filter { $0["parent_run_id"] == top }.count == 620)
+  }
+
   @Test func `tasks, what leads from one to the other, and alerts about them come along`() async throws {
     let book = try await book([Self.event("START", 1, job: "a", run: Self.run(1))], into: [Self.wrong])
     let run = JSON.string(Self.run(1))

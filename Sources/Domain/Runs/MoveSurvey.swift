@@ -88,7 +88,9 @@ struct MoveSurvey: Sendable {
     while true {
       let links = try snapshot.referrers(of: pipeline, type: "run", after: after, limit: Self.page)
       for id in links {
-        guard let run = try snapshot.living(id, type: "run"), MoveOrder.isReported(run) else { continue }
+        guard let run = try snapshot.living(id, type: "run"), MoveOrder.isReported(run),
+          try !MoveOrder.hasTooMuch(id, in: snapshot)
+        else { continue }
         if runs.count == room { return (Job(pipeline: pipeline, runs: runs), true) }
         runs.append(id)
       }
@@ -206,6 +208,18 @@ struct MoveOrder {
   }
 
   // MARK: - What stays
+
+  /// The most tasks, and the most alerts, that go with one run: one that has more stays.
+  private static let mostAlong = 500
+
+  static func hasTooMuch<Source: StateSource & ~Copyable>(
+    _ run: Identifier, in source: borrowing Source
+  ) throws -> Bool {
+    for type in ["task_run", "alert"] {
+      if try source.referrers(of: run, type: type, limit: mostAlong + 1).count > mostAlong { return true }
+    }
+    return false
+  }
 
   /// The most edges that are looked at to see whether a dataset may go.
   private static let mostLinks = 5000

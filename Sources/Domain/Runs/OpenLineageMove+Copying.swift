@@ -52,7 +52,8 @@ extension OpenLineageMove {
     guard first <= state.version else { return }
     let there = after == 0 ? try reports(of: copy, type) : []
     let due = try dueTimes(type)
-    for record in try decision.transaction.history(of: state.id, versions: first...max(first, state.version)) {
+    let (records, oldest) = try records(of: state, from: first)
+    for record in records {
       let header = try record.parsedHeader()
       guard told.contains(header.verb), let body = try? record.parsedBody(), !body.data.isEmpty else { continue }
       if there.contains(Self.report(body.data)) { continue }
@@ -75,7 +76,28 @@ extension OpenLineageMove {
       }
       try decision.record(header.event, on: copied, type, data: data)
     }
-    if first > after + 1 { leftOut += first - after - 1 }
+    leftOut += oldest - after - 1
+  }
+
+  /// The last records of a resource, from a version on, as many of them as the call has time for; and the version of
+  /// the first of them.
+  private func records(of state: ResourceState, from first: Int64) throws -> ([LogRecord], oldest: Int64) {
+    var pages: [[LogRecord]] = []
+    var bytes = 0
+    var oldest = state.version + 1
+    func goesOn() -> Bool {
+      let work = decision.transaction.work
+      return bytes < Self.mostFactBytes && work.historyRecords < Self.mostRecordsRead
+        && work.recordedBytes + bytes < Self.mostBytesRecorded
+    }
+    while oldest > first, goesOn() {
+      let start = max(first, oldest - 100)
+      let page = try decision.transaction.history(of: state.id, versions: start...(oldest - 1))
+      bytes += page.reduce(0) { $0 + $1.body.count }
+      pages.append(page)
+      oldest = start
+    }
+    return (pages.reversed().flatMap(\.self), oldest)
   }
 
   /// Of each kind of facts, the time before which the organization that gets them keeps none.
@@ -101,8 +123,7 @@ extension OpenLineageMove {
   func reports(of copy: Identifier, _ type: ResourceModel) throws -> Set<JSON?> {
     guard let state = try decision.transaction.state(copy), state.version > 1 else { return [] }
     var found: Set<JSON?> = []
-    let first = max(1, state.version - Self.mostFacts + 1)
-    for record in try decision.transaction.history(of: copy, versions: first...state.version) {
+    for record in try records(of: state, from: max(1, state.version - Self.mostFacts + 1)).0 {
       guard try type.facts[record.parsedHeader().verb] != nil, let body = try? record.parsedBody() else { continue }
       if let report = Self.report(body.data) { found.insert(report) }
     }

@@ -11,30 +11,45 @@ import Vault
 extension OpenLineageMove {
   // MARK: - Datasets
 
-  mutating func copyDataset(_ id: Identifier?) throws {
-    guard let id, fields.copies[id] == nil, let dataset = try decision.transaction.living(id, type: "dataset"),
-      dataset.organization == order.from
-    else { return }
-    let copy = try copyNamed(dataset, constraint: "dataset_name")
-    // Its other names, by which reports made datasets too.
-    for (namespace, name) in MovedFields.otherNames(ofDataset: try target.plain(dataset).fields) {
-      let other = try target.find(
-        type: "dataset", constraint: "dataset_name",
-        values: [.string(order.from.text), .string(namespace), .string(name)])
-      try copyDataset(other?.id)
+  /// Copies a dataset, and all that reports know by its names, or it by theirs.
+  /// - Returns: Whether all of them are there; what a call had no time for, the next one copies.
+  @discardableResult
+  mutating func copyDataset(_ id: Identifier?) throws -> Bool {
+    var waiting = [id].compactMap(\.self)
+    var known: [ResourceState] = []
+    while let next = waiting.popLast() {
+      guard fields.copies[next] == nil, let dataset = try decision.transaction.living(next, type: "dataset"),
+        dataset.organization == order.from
+      else { continue }
+      guard known.isEmpty || hasTime else { return false }
+      _ = try copyNamed(dataset, constraint: "dataset_name")
+      known.append(dataset)
+      // Its other names, by which reports made datasets too.
+      for (namespace, name) in MovedFields.otherNames(ofDataset: try target.plain(dataset).fields) {
+        let other = try target.find(
+          type: "dataset", constraint: "dataset_name",
+          values: [.string(order.from.text), .string(namespace), .string(name)])
+        if let other { waiting.append(other.id) }
+      }
+      // Those that name it among their symlinks, which lead to it.
+      waiting += Self.aliases(of: dataset)
     }
-    // Those that name it among their symlinks, which lead to it.
-    let aliases = (dataset.fields["alias_ids"]?.arrayValue ?? []).compactMap {
-      $0.stringValue.flatMap { Identifier($0) }
+    for dataset in known {
+      let aliases = Self.aliases(of: dataset).compactMap { fields.copies[$0]?.text }
+      guard !aliases.isEmpty, let copy = try fields.copies[dataset.id].flatMap({ try target.state($0) }) else {
+        continue
+      }
+      let present = (copy.fields["alias_ids"]?.arrayValue ?? []).compactMap(\.stringValue)
+      let all = Set(present + aliases)
+      guard all.count > present.count else { continue }
+      _ = try target.change(
+        copy, set: ["alias_ids": .array(all.sorted().map(JSON.string))], event: "edited", data: [:])
     }
-    guard !aliases.isEmpty else { return }
-    for alias in aliases { try copyDataset(alias) }
-    guard let known = try target.state(copy) else { return }
-    let present = known.fields["alias_ids"]?.arrayValue ?? []
-    let all = Set(present.compactMap(\.stringValue) + aliases.compactMap { fields.copies[$0]?.text })
-    guard all.count > present.count else { return }
-    _ = try target.change(
-      known, set: ["alias_ids": .array(all.sorted().map(JSON.string))], event: "edited", data: [:])
+    return true
+  }
+
+  private static func aliases(of dataset: ResourceState) -> [Identifier] {
+    (dataset.fields["alias_ids"]?.arrayValue ?? []).compactMap { $0.stringValue.flatMap { Identifier($0) } }
   }
 
   /// Copies what is found by its namespace and name: made where it isn't there, else given what it lacks.
@@ -86,7 +101,7 @@ extension OpenLineageMove {
     try decision.transaction.storeCommand(
       actor: order.mark, id: state.id.text,
       StoredCommand(fingerprint: order.fingerprint(state.id, decision.engine), result: noted.canonicalBytes))
-    if known == nil { steps += 1 }
+    steps += 1
     return known == nil
   }
 
@@ -107,7 +122,7 @@ extension OpenLineageMove {
       guard goesOn else { return true }
       // Another job may have told more of it since it was copied.
       try begin()
-      try copyDataset(id)
+      guard try copyDataset(id) else { return true }
       try delete(dataset)
     }
     return survey.hasMore
@@ -124,7 +139,7 @@ extension OpenLineageMove {
       if try stays && isCopied(id) { continue }
       guard goesOn else { return true }
       try begin()
-      try copyDataset(id)
+      guard try copyDataset(id) else { return true }
       if stays { room -= 1 } else { try delete(dataset) }
     }
     return survey.hasMore

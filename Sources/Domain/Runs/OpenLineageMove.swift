@@ -32,14 +32,17 @@ struct OpenLineageMove {
   /// Children that stay, for now or for ever, and were told where their parent has gone.
   var told = 0
 
-  /// The most reports, logs, measurements and previews of one resource that are copied: the last ones.
+  /// The most records of one resource that are looked through for reports, logs, measurements and previews, and about
+  /// how many bytes of them: the last ones.
   static let mostFacts: Int64 = 2000
+  static let mostFactBytes = 4 << 20
+  /// What all of these may come to in one call, so that the writer's budget holds.
+  static let mostRecordsRead = 12_000
+  static let mostBytesRecorded = 16 << 20
   /// The most edges, and the most pairs of datasets, that one call moves of a pipeline or a run.
   static let mostEdges = 500
   /// The most children of runs that one call tells where their parent has gone.
   static let mostTold = 500
-  /// The most alerts, tasks and what belongs to them that go with one run: one that has more stays.
-  static let mostAlong = 1000
   /// The most runs above one another that go in one call; what is above them is named only.
   static let mostAbove = 1000
 
@@ -92,11 +95,14 @@ struct OpenLineageMove {
     decision.members["left"] = .bool(isLeft && steps > 0)
   }
 
-  /// Whether there is room, and the writer has time, for one more.
-  var goesOn: Bool {
+  /// Whether the writer has time for one more.
+  var hasTime: Bool {
     let work = decision.transaction.work
-    return room > 0 && work.recordedBytes < 8 << 20 && work.historyBytes < 32 << 20 && work.historyRecords < 5000
+    return work.recordedBytes < 8 << 20 && work.historyBytes < 32 << 20 && work.historyRecords < 5000
   }
+
+  /// Whether there is room besides.
+  var goesOn: Bool { room > 0 && hasTime }
 
   // MARK: - Runs and their jobs
 
@@ -112,12 +118,15 @@ struct OpenLineageMove {
       guard let run = try decision.transaction.living(id, type: "run"), try moves(run) else { continue }
       try move(run, of: pipeline.fields["namespace"]?.stringValue ?? "")
     }
-    guard goesOn || job.runs.isEmpty, try !MoveOrder.isUsed(pipeline.id, in: decision.transaction) else { return false }
+    guard goesOn, try !MoveOrder.isUsed(pipeline.id, in: decision.transaction) else { return false }
     try begin()
     _ = try copy(pipeline: pipeline)
     let edges = try decision.transaction.referrers(
       of: pipeline.id, type: "lineage_edge", limit: Self.mostEdges + 1)
-    for link in edges.prefix(Self.mostEdges) { try move(edge: link.id) }
+    for link in edges.prefix(Self.mostEdges) {
+      guard hasTime else { return false }
+      try move(edge: link.id)
+    }
     guard edges.count <= Self.mostEdges else { return false }
     try plan.merge(decision.deletionPlan(of: pipeline, decision.model.type("pipeline")))
     try endDeletions()
@@ -144,7 +153,9 @@ struct OpenLineageMove {
     while index < waiting.count {
       let next = waiting[index]
       index += 1
-      guard fields.copies[next.run.id] == nil else { continue }
+      guard fields.copies[next.run.id] == nil, try !MoveOrder.hasTooMuch(next.run.id, in: decision.transaction) else {
+        continue
+      }
       guard goesOn, try prepare(next.run) else { break }
       try copy(run: next.run, of: next.namespace)
       copied.append(next)
@@ -155,7 +166,10 @@ struct OpenLineageMove {
       }
     }
     // The children first: who goes as well needs not be told.
-    for next in copied.reversed() { try finish(next.run, of: next.namespace) }
+    for next in copied.reversed() {
+      guard hasTime else { break }
+      try finish(next.run, of: next.namespace)
+    }
     try endDeletions()
   }
 
@@ -194,8 +208,7 @@ struct OpenLineageMove {
     }
     for field in ["input_dataset_ids", "output_dataset_ids"] {
       for id in run.fields[field]?.arrayValue ?? [] {
-        guard goesOn else { return false }
-        try copyDataset(id.stringValue.flatMap { Identifier($0) })
+        guard goesOn, try copyDataset(id.stringValue.flatMap { Identifier($0) }) else { return false }
       }
     }
     return goesOn
@@ -232,25 +245,27 @@ struct OpenLineageMove {
   /// Deletes a copied run, once nothing that stays refers to it any more: what belongs to it is copied, edges are, and
   /// children that stay, for now or for ever, are told by which name they find it.
   mutating func finish(_ run: ResourceState, of namespace: String) throws {
-    for link in try decision.transaction.referrers(of: run.id, type: "run", limit: Self.mostTold + 1) {
+    // A call that doesn't end here is gone on with by a later one.
+    let children = try decision.transaction.referrers(of: run.id, type: "run", limit: Self.mostTold + 1)
+    for link in children {
       guard !plan.contains(link.id), let child = try decision.transaction.living(link.id, type: "run"),
         child.reference("parent_run_id") == run.id
       else { continue }
-      // A later call goes on with it.
-      guard told < Self.mostTold else { return }
+      guard told < Self.mostTold, hasTime else { return }
       told += 1
       steps += 1
       try tell(child, of: run, namespace)
     }
+    guard children.count <= Self.mostTold else { return }
     let edges = try decision.transaction.referrers(of: run.id, type: "lineage_edge", limit: Self.mostEdges + 1)
-    for link in edges.prefix(Self.mostEdges) { try move(edge: link.id) }
+    for link in edges.prefix(Self.mostEdges) {
+      guard hasTime else { return }
+      try move(edge: link.id)
+    }
     guard edges.count <= Self.mostEdges else { return }
     try copyPairs(of: run)
+    guard hasTime else { return }
     let going = try decision.deletionPlan(of: run, decision.model.type("run"))
-    guard going.deletions.count <= Self.mostAlong else {
-      kept += 1
-      return
-    }
     // Tasks before the alerts about them, and those before edges between two tasks.
     let along = going.deletions.filter { $0.state.id != run.id }
     let last = ["alert", "lineage_edge"]
