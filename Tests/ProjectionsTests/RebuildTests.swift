@@ -63,8 +63,8 @@ import Vault
         autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1);
       UPDATE daybook.audit_trail SET event = event || ''
       """)
-    // Four tenths of a second a page, which is the most: longer than a rebuild waits for anybody. In this database alone:
-    // there are three workers, whom the tables of other tests would keep as long.
+    // Four tenths of a second a page, which is the most: longer than a rebuild waits for anybody. In this database
+    // alone: there are three workers, whom the tables of other tests would keep as long.
     let name = try await models.rows("SELECT current_database()")[0][0] ?? ""
     for cost in ["hit", "miss", "dirty"] {
       try await models.execute("ALTER DATABASE \(name) SET vacuum_cost_page_\(cost) = 1000")
