@@ -7,9 +7,6 @@ import Testing
 /// The rules of the schemas as the five documents print them, each tried by commands and counted: the documents say
 /// what holds, not the catalog.
 @Suite struct DocumentedRuleTests {
-  /// The documents, beside the repository.
-  private static let documents = Repository.sharedData.map { "\(($0 as NSString).deletingLastPathComponent)/seeds" }
-
   /// What is known to be against a document, each with its reason.
   private static let known = [
     "data_aggregator.alerts.severity length":
@@ -30,13 +27,7 @@ import Testing
     "mecapy.tools.name unique", "mecapy.user_files.s3_key unique",
   ]
 
-  @Test(
-    .enabled(
-      if: documents.map { FileManager.default.fileExists(atPath: $0) } ?? false,
-      "needs the five documents in ../shared/seeds, which are absent"),
-    .enabled(
-      if: Validators.have("django", "psycopg"), "PyPI's Django and psycopg are not installed for DAYBOOK_VALIDATORS"),
-    .timeLimit(.minutes(10)))
+  @Test(.needsPrintedDocuments, .needsDjango, .timeLimit(.minutes(10)))
   func `no rule of the printed schemas is broken by the commands, but those that the catalog explains`() async throws {
     let columns = try await columns()
     var count = RuleCount()
@@ -63,15 +54,8 @@ import Testing
 
   /// What the documents' schemas say, column by column.
   private func columns() async throws -> [DocumentedColumn] {
-    let url = try await ThrowawayPostgres.database()
-    return try await TemporaryFolder.with { folder in
-      let result = try await runProgram(
-        [
-          "/usr/bin/env", Validators.python, "\(Repository.root)/Tests/Python/literal_rules.py", Self.documents ?? "",
-          url,
-        ], in: folder, environment: ["PYTHONDONTWRITEBYTECODE": "1"], within: .seconds(120))
-      try #require(result.status == .code(0) && result.lines.last == "done", "\(result.output) \(result.errors)")
-      return try result.lines.dropLast().map { try #require(DocumentedColumn(JSON.parse($0)), "\($0)") }
+    try await PrintedDocuments.told(by: "literal_rules.py", ThrowawayPostgres.database()).map {
+      try #require(DocumentedColumn(JSON.parse($0)), "\($0)")
     }
   }
 }

@@ -2,52 +2,34 @@ import CanonicalJSON
 import Catalog
 import DaybookClient
 import DaybookTestKit
-import Foundation
 import TestBasics
 import Testing
 
 /// The schemas as the five documents print them, constraints and all: the demo's rows fit in.
 @Suite struct PrintedSchemaTests {
-  /// The documents, beside the repository.
-  private static let documents = Repository.sharedData.map { "\(($0 as NSString).deletingLastPathComponent)/seeds" }
-
-  @Test(
-    .enabled(
-      if: documents.map { FileManager.default.fileExists(atPath: $0) } ?? false,
-      "needs the five documents in ../shared/seeds, which are absent"),
-    .enabled(
-      if: Validators.have("django", "psycopg"), "PyPI's Django and psycopg are not installed for DAYBOOK_VALIDATORS"),
-    .timeLimit(.minutes(10)))
+  @Test(.needsPrintedDocuments, .needsDjango, .timeLimit(.minutes(10)))
   func `the demo's rows break no constraint of the printed schemas but those that the catalog explains`() async throws {
     let catalog = try Catalog.load(folder: Repository.schema)
     func nothing(_: Endpoint) {}
     try await ToldDemo.with(["--scale", "0.05", "--days", "4"], meanwhile: nothing) { told in
-      try await TemporaryFolder.with { folder in
-        let result = try await runProgram(
-          [
-            "/usr/bin/env", Validators.python, "\(Repository.root)/Tests/Python/literal_schemas.py",
-            Self.documents ?? "", told.url,
-          ], in: folder, environment: ["PYTHONDONTWRITEBYTECODE": "1"], within: .seconds(300))
-        try #require(result.status == .code(0) && result.lines.last == "done", "\(result.output) \(result.errors)")
-        var tables = 0
-        var rows: Int64 = 0
-        for line in result.lines.dropLast() {
-          let table = try JSON.parse(line)
-          tables += 1
-          rows += table["loaded"]?.integerValue ?? 0
-          let platform = table["platform"]?.stringValue ?? ""
-          let name = table["table"]?.stringValue ?? ""
-          let described = catalog.platforms.first { $0.name == platform }?.tables.first { $0.name == name }
-          for (constraint, broken) in table["broken"]?.objectValue ?? [:] {
-            let columns = (broken["columns"]?.arrayValue ?? []).compactMap(\.stringValue)
-            let isExplained = columns.contains { column in
-              described?.column(column)?.why.isEmpty == false
-            }
-            #expect(isExplained, "\(platform).\(name) breaks \(constraint): \(broken.canonicalString)")
+      var tables = 0
+      var rows: Int64 = 0
+      for line in try await PrintedDocuments.told(by: "literal_schemas.py", told.url) {
+        let table = try JSON.parse(line)
+        tables += 1
+        rows += table["loaded"]?.integerValue ?? 0
+        let platform = table["platform"]?.stringValue ?? ""
+        let name = table["table"]?.stringValue ?? ""
+        let described = catalog.platforms.first { $0.name == platform }?.tables.first { $0.name == name }
+        for (constraint, broken) in table["broken"]?.objectValue ?? [:] {
+          let columns = (broken["columns"]?.arrayValue ?? []).compactMap(\.stringValue)
+          let isExplained = columns.contains { column in
+            described?.column(column)?.why.isEmpty == false
           }
+          #expect(isExplained, "\(platform).\(name) breaks \(constraint): \(broken.canonicalString)")
         }
-        #expect(tables > 50 && rows > 1000, "\(tables) tables, \(rows) rows")
       }
+      #expect(tables > 50 && rows > 1000, "\(tables) tables, \(rows) rows")
     }
   }
 }

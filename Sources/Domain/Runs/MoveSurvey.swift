@@ -37,7 +37,9 @@ struct MoveSurvey: Sendable {
   /// Looks at what is there.
   static func make(_ engine: CommandEngine, _ command: PreparedCommand) async throws -> MoveSurvey {
     var survey = MoveSurvey()
-    guard let order = try? MoveOrder(command), command.principal.isAdministrator else { return survey }
+    // Nobody else is told anything; the decision refuses them.
+    guard command.principal.isAdministrator else { return survey }
+    let order = try MoveOrder(command)
     switch order.kind {
     case .job:
       try await survey.addJobs(order, engine)
@@ -248,13 +250,13 @@ struct MoveOrder {
 
   /// Whether something else than edges refers to a pipeline, which has to stay for it.
   static func isUsed<Source: StateSource & ~Copyable>(
-    _ pipeline: Identifier, in source: borrowing Source, but gone: Set<Identifier> = []
+    _ pipeline: Identifier, in source: borrowing Source
   ) throws -> Bool {
     // Far more are enough to say so, whatever they are.
     let links = try source.referrers(of: pipeline, type: nil, limit: 10_000)
     if links.count == 10_000 { return true }
     for link in links {
-      guard link.type != "lineage_edge", link.type != LegalHolds.type, !gone.contains(link.id) else { continue }
+      guard link.type != "lineage_edge", link.type != LegalHolds.type else { continue }
       if try source.state(link.id)?.isDeleted == false { return true }
     }
     return false

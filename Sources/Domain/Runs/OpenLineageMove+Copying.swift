@@ -4,7 +4,6 @@ import Catalog
 import EventLog
 import OpenLineage
 import Records
-import Refusals
 import Vault
 
 /// How copies are made, and the events that say so.
@@ -55,7 +54,10 @@ extension OpenLineageMove {
     let (records, oldest) = try records(of: state, from: first)
     for record in records {
       let header = try record.parsedHeader()
-      guard told.contains(header.verb), let body = try? record.parsedBody(), !body.data.isEmpty else { continue }
+      guard told.contains(header.verb) else { continue }
+      let body = try record.parsedBody()
+      // What was dropped or redacted is empty.
+      if body.data.isEmpty { continue }
       if there.contains(Self.report(body.data)) { continue }
       if let due = due[header.verb], header.at <= due {
         leftOut += 1
@@ -124,8 +126,8 @@ extension OpenLineageMove {
     guard let state = try decision.transaction.state(copy), state.version > 1 else { return [] }
     var found: Set<JSON?> = []
     for record in try records(of: state, from: max(1, state.version - Self.mostFacts + 1)).0 {
-      guard try type.facts[record.parsedHeader().verb] != nil, let body = try? record.parsedBody() else { continue }
-      if let report = Self.report(body.data) { found.insert(report) }
+      guard try type.facts[record.parsedHeader().verb] != nil else { continue }
+      if let report = Self.report(try record.parsedBody().data) { found.insert(report) }
     }
     return found
   }

@@ -5,7 +5,6 @@ import EventLog
 import OpenLineage
 import Records
 import Refusals
-import Vault
 
 /// Datasets and the edges between them.
 extension OpenLineageMove {

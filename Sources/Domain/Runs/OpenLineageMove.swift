@@ -5,7 +5,6 @@ import EventLog
 import OpenLineage
 import Records
 import Refusals
-import Vault
 
 /// `openlineage.move`: what reports of a namespace have put into one organization is copied into another one, and then
 /// deleted in the first.
@@ -29,7 +28,7 @@ struct OpenLineageMove {
   var room: Int
   /// How much was done that brings the move on; a call that does nothing is the last one.
   var steps = 0
-  /// Children that stay, for now or for ever, and were told where their parent has gone.
+  /// Children that don't go in this call and were told where their parent has gone.
   var told = 0
 
   /// The most records of one resource that are looked through for reports, logs, measurements and previews, and about
@@ -243,7 +242,7 @@ struct OpenLineageMove {
   }
 
   /// Deletes a copied run, once nothing that stays refers to it any more: what belongs to it is copied, edges are, and
-  /// children that stay, for now or for ever, are told by which name they find it.
+  /// children that don't go in this call are told by which name they find it.
   mutating func finish(_ run: ResourceState, of namespace: String) throws {
     // A call that doesn't end here is gone on with by a later one.
     let children = try decision.transaction.referrers(of: run.id, type: "run", limit: Self.mostTold + 1)
